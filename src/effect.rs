@@ -1,0 +1,239 @@
+//! What a machine may ask of the world, what it is told, and the facts that it leaves.
+
+use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
+use crate::media::command::{Command, LegStats};
+use crate::sip::uri::Uri;
+use crate::time::Wall;
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// From a signalling machine to the shell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Writes a message to a flow. A flow that cannot take it is answered with `Input::FlowClosed`.
+    Send(Flow, Bytes),
+    /// Finds or opens a flow to a target: answered with `FlowOpened` (UDP and open connections: in the same turn) or `FlowFailed`.
+    Connect(Ticket, Target),
+    /// The list of targets of a SIP URI (RFC 3263): answered with `Resolved`. A numeric host is never asked for.
+    Resolve(Ticket, Uri),
+    /// A store operation: answered with `Input::Store`.
+    Store(Ticket, Op),
+    /// A command for a media worker, in order per worker.
+    Media(WorkerId, Command),
+    /// Wants this many more spare ports: answered with `Input::Ports`, possibly fewer.
+    Ports(usize),
+    /// One more fact of the stream that CDRs, logs and counters are folded from.
+    Record(Fact),
+}
+
+/// A store operation on one address of record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Reads the bindings: `Reply::Bindings`.
+    Bindings(Aor),
+    /// Replaces all bindings if `version` is still the one that was read (compare and set): `Replaced` once it is durable,
+    /// else `Conflict`.
+    Replace {
+        /// Whose.
+        aor: Aor,
+        /// As in `Reply::Bindings`.
+        version: u64,
+        /// The new list; empty removes the address of record.
+        bindings: Vec<Binding>,
+    },
+}
+
+/// The answer to an `Op`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The bindings that have not expired; version 0 and none when the address of record is unknown.
+    Bindings {
+        /// For a later `Replace`.
+        version: u64,
+        /// In order of registration.
+        bindings: Vec<Binding>,
+    },
+    /// Durable.
+    Replaced {
+        /// The new version.
+        version: u64,
+    },
+    /// Somebody else was faster: read again.
+    Conflict,
+    /// The store is down or full; nothing was changed.
+    Failed,
+}
+
+/// An address of record in canonical form: `user@domain`, the domain in lower case (RFC 3261 10.3).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Aor(pub Box<str>);
+
+impl std::fmt::Display for Aor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One contact of an address of record (RFC 3261 10.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The Contact URI as the phone wrote it.
+    pub contact: Box<str>,
+    /// Preference in thousandths, 0 to 1000.
+    pub q: u16,
+    /// Call-ID of the REGISTER that made it.
+    pub call_id: Box<str>,
+    /// CSeq of the REGISTER that made it.
+    pub cseq: u32,
+    /// When it ends.
+    pub expires: Wall,
+    /// The flow that the REGISTER came by: the way back through NAT.
+    pub flow: Flow,
+    /// `+sip.instance`, without quotes and angle brackets.
+    pub instance: Option<Box<str>>,
+    /// User-Agent, cut to 64 characters.
+    pub user_agent: Option<Box<str>>,
+}
+
+/// Who a call or request comes from or goes to, as routing and records see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// A configured user, by name.
+    User(String),
+    /// A trunk.
+    Trunk(TrunkIx, String),
+    /// The node itself: echo, tone.
+    Service(String),
+}
+
+/// Why a call ended, for the CDR and the peers: one sentence can be made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The SIP status that describes it (200 for a normal end).
+    pub status: u16,
+    /// The ITU-T Q.850 cause (16 normal clearing, 17 busy, 19 no answer, ...).
+    pub q850: u8,
+    /// Whose doing it was.
+    pub by: Blame,
+    /// In words, without personal data.
+    pub text: String,
+}
+
+/// Who ended or failed a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blame {
+    /// The calling side.
+    Caller,
+    /// The called side.
+    Callee,
+    /// This node: a limit, a timer, a stop.
+    Node,
+    /// The network between us and a peer.
+    Network,
+}
+
+/// One side of a call's media at its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LegReport {
+    /// Which side: true for the caller's.
+    pub caller: bool,
+    /// Its counters and quality.
+    pub stats: LegStats,
+}
+
+/// What happened, in order per call. CDRs, log lines and counters are folds over this stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// An INVITE was accepted as a new call: the CDR begins.
+    CallStarted {
+        /// The call.
+        call: CallId,
+        /// When.
+        at: Wall,
+        /// From whom.
+        from: Party,
+        /// The caller's number or name as presented.
+        caller: String,
+        /// The number or name that was dialled (normalised).
+        called: String,
+        /// The caller's Call-ID, to find the call in other systems.
+        sip_call_id: String,
+    },
+    /// Routing has decided.
+    CallRouted {
+        /// The call.
+        call: CallId,
+        /// Whereto, in words (`trunk/acme`, `user/alice`, `echo`).
+        to: String,
+        /// The line or rule that decided.
+        rule: String,
+    },
+    /// The callee's side rings (first 180 or 183).
+    CallRinging {
+        /// The call.
+        call: CallId,
+        /// When.
+        at: Wall,
+    },
+    /// Answered by both sides' dialogs.
+    CallAnswered {
+        /// The call.
+        call: CallId,
+        /// When.
+        at: Wall,
+        /// Who answered.
+        by: Party,
+    },
+    /// Something worth a log line on the way: hold, resume, transfer, failover, re-negotiation.
+    CallChanged {
+        /// The call.
+        call: CallId,
+        /// In words, without personal data.
+        what: String,
+    },
+    /// The call is over; exactly one for each `CallStarted`.
+    CallEnded {
+        /// The call.
+        call: CallId,
+        /// When.
+        at: Wall,
+        /// Why.
+        cause: Cause,
+        /// What the media saw, as far as legs were open.
+        legs: Vec<LegReport>,
+    },
+    /// A user's bindings changed.
+    Registered {
+        /// Whose.
+        aor: Aor,
+        /// How many contacts are left.
+        contacts: usize,
+        /// From where.
+        peer: SocketAddr,
+        /// The longest that was granted.
+        expires: Duration,
+    },
+    /// A trunk's registration or a peer's health changed.
+    TrunkState {
+        /// Its name.
+        trunk: String,
+        /// The peer, where it is about one.
+        peer: Option<String>,
+        /// Usable from now on.
+        up: bool,
+        /// In words.
+        why: String,
+    },
+    /// A request was refused or dropped before it became a call or a binding.
+    Refused {
+        /// From where.
+        peer: SocketAddr,
+        /// The status, or 0 when nothing was answered.
+        status: u16,
+        /// Why, in words, without personal data.
+        why: &'static str,
+    },
+    /// Something that an operator should know.
+    Warning(String),
+}

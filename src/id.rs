@@ -1,0 +1,131 @@
+//! Newtypes: which call, leg, transaction, trunk, worker; and what a flow is.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{:x}"), self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// One call in this node: unique over restarts (start time in the upper bits), the key of its CDR.
+    CallId(u64), "c"
+);
+id!(
+    /// One signalling leg of a call: an index that is not used again within that call.
+    LegNo(u16), "l"
+);
+id!(
+    /// One media leg: unique in the life of the process.
+    MediaLegId(u64), "m"
+);
+id!(
+    /// A media worker thread.
+    WorkerId(u16), "w"
+);
+id!(
+    /// A socket that listens, by its place in the configuration's `listen`.
+    ListenerId(u16), "s"
+);
+id!(
+    /// A stream connection, unique in the life of the process; zero for datagrams.
+    ConnectionId(u64), "t"
+);
+id!(
+    /// A client transaction.
+    ClientTx(u64), "x"
+);
+id!(
+    /// A server transaction.
+    ServerTx(u64), "y"
+);
+id!(
+    /// An effect in flight. Never used twice, so a late reply finds nobody and is dropped.
+    Ticket(u64), "k"
+);
+id!(
+    /// A trunk, by its place in the configuration's `trunks`.
+    TrunkIx(u16), "trunk"
+);
+
+/// How SIP travels (RFC 3261 18, RFC 7118).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Datagrams: the transaction layer retransmits.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+impl Transport {
+    /// True where the transport itself repeats what is lost, so the transaction layer does not.
+    pub const fn is_reliable(self) -> bool {
+        match self {
+            Transport::Udp => false,
+            Transport::Tcp => true,
+        }
+    }
+
+    /// As in Via: `UDP`.
+    pub const fn via(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        }
+    }
+
+    /// As in a URI parameter and in the configuration: `udp`.
+    pub const fn param(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+
+    /// From Via or a URI parameter, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("udp") {
+            Some(Transport::Udp)
+        } else if name.eq_ignore_ascii_case("tcp") {
+            Some(Transport::Tcp)
+        } else {
+            None
+        }
+    }
+}
+
+/// The path a message came by or goes by: plain data, so that it can be kept in a binding and written to disk.
+///
+/// A UDP flow is always usable. A TCP flow whose connection has closed is answered with `FlowFailed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flow {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The listener that it belongs to (for a connection we opened: the listener whose address we advertise on it).
+    pub listener: ListenerId,
+    /// The connection; zero for UDP.
+    pub connection: ConnectionId,
+    /// Our address as the peer's side of the network sees it without NAT: a concrete IP and the listener's port.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub peer: SocketAddr,
+}
+
+/// Where a request may be sent: one step of RFC 3263's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// Address and port.
+    pub addr: SocketAddr,
+}

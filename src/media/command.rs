@@ -1,0 +1,250 @@
+//! What signalling says to the media workers and hears from them: plain values, nothing of SIP or SDP.
+
+use crate::id::{MediaLegId, WorkerId};
+use codecs::Codec;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One RTP port of ours (even) with its RTCP neighbour (port + 1), bound and waiting in the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port {
+    /// The even RTP port.
+    pub rtp: u16,
+    /// True for an IPv6 socket.
+    pub v6: bool,
+}
+
+/// Where a leg's peer wants its media, and how far the packets that come may correct that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// RTP address of the peer's SDP.
+    pub rtp: SocketAddr,
+    /// RTCP address: of `a=rtcp` (RFC 3605), else port + 1, or the RTP address with rtcp-mux.
+    pub rtcp: SocketAddr,
+    /// RTP and RTCP share the port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// The address that signalling came from: a peer behind NAT is expected to send media from it too, and latching trusts it.
+    pub signalling: std::net::IpAddr,
+}
+
+/// How Opus is encoded (RFC 7587 6.1: what the peer said it wants to receive, within our policy).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusParams {
+    /// In-band FEC.
+    pub fec: bool,
+    /// Discontinuous transmission.
+    pub dtx: bool,
+    /// Bits per second.
+    pub bitrate: u32,
+    /// libopus complexity, 0 to 10.
+    pub complexity: u8,
+}
+
+impl Default for OpusParams {
+    fn default() -> Self {
+        Self { fec: true, dtx: false, bitrate: 24_000, complexity: 5 }
+    }
+}
+
+/// A telephone-event payload type and its clock (RFC 4733 2.4.1: the clock of the audio it goes with).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventFormat {
+    /// Payload type.
+    pub payload_type: u8,
+    /// Hz.
+    pub clock: u32,
+}
+
+/// What was agreed by offer and answer for one audio stream, seen from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// The codec of both directions.
+    pub codec: Codec,
+    /// Payload type that we send.
+    pub payload_type_tx: u8,
+    /// Payload type that we receive.
+    pub payload_type_rx: u8,
+    /// Milliseconds of audio in each packet that we send.
+    pub ptime_ms: u8,
+    /// Telephone events that we may send.
+    pub events_tx: Option<EventFormat>,
+    /// Telephone events that we receive.
+    pub events_rx: Option<EventFormat>,
+    /// Opus only.
+    pub opus: OpusParams,
+    /// We send.
+    pub sends: bool,
+    /// We receive: what comes while this is false is counted and dropped.
+    pub receives: bool,
+}
+
+/// A leg as it is opened: the socket exists from now on, the peer may not be known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegSpec {
+    /// Whose packets these are.
+    pub id: MediaLegId,
+    /// Our sockets.
+    pub port: Port,
+    /// The SSRC that we send with.
+    pub ssrc: u32,
+    /// The first sequence number that we send (RFC 3550 5.1: random).
+    pub first_sequence: u16,
+    /// The first timestamp that we send (RFC 3550 5.1: random).
+    pub first_timestamp: u32,
+    /// RTCP CNAME (RFC 7022: random, nothing of the user).
+    pub cname: String,
+}
+
+/// A tone that a leg hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// One frequency in Hz, at a level in dBm0 (negative).
+    Sine {
+        /// Hz.
+        hz: u16,
+        /// dBm0.
+        level: i8,
+    },
+    /// Ringback of the country (ITU-T E.180): two frequencies, on and off in milliseconds.
+    Cadence {
+        /// Hz of both parts; the second may be 0.
+        hz: [u16; 2],
+        /// Milliseconds on.
+        on_ms: u16,
+        /// Milliseconds off.
+        off_ms: u16,
+    },
+}
+
+/// What a leg does with its media. Decided here, walked by the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Received packets are counted and dropped; nothing is sent.
+    Idle,
+    /// What one leg receives, the other sends; the same codec is relayed, different ones are transcoded. Set on one leg, it
+    /// holds for both; both must be on one worker.
+    Bridge(MediaLegId),
+    /// The peer hears itself.
+    Echo,
+    /// The peer hears a tone; what it sends is decoded and dropped.
+    Tone(Tone),
+}
+
+/// From signalling to one worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Opens a leg with function `Idle`.
+    Open(Box<LegSpec>),
+    /// (Re)negotiated: peer and stream. The send sequence, SSRC and statistics go on.
+    Negotiated {
+        /// Which leg.
+        leg: MediaLegId,
+        /// Where the peer is; a changed address begins a new latch.
+        remote: Remote,
+        /// What is spoken.
+        stream: Stream,
+    },
+    /// Changes what the leg does. Leaving a bridge leaves the other leg idle.
+    Function {
+        /// Which leg.
+        leg: MediaLegId,
+        /// From now on.
+        function: Function,
+    },
+    /// Sends DTMF digits (`0-9*#A-D`) as RFC 4733 events, 100 ms on and 50 ms off each.
+    SendDigits {
+        /// Which leg.
+        leg: MediaLegId,
+        /// At most 32.
+        digits: String,
+    },
+    /// Tells when nothing was received for this long (`Event::Silent`, once until media comes again); `None` stops it.
+    Watch {
+        /// Which leg.
+        leg: MediaLegId,
+        /// How long.
+        silence: Option<Duration>,
+    },
+    /// Moves a leg to another worker with its socket, codec state and statistics; its bridge ends and is set again there.
+    Move {
+        /// Which leg.
+        leg: MediaLegId,
+        /// Whereto.
+        to: WorkerId,
+    },
+    /// Answers with `Event::Stats`.
+    ReadStats(MediaLegId),
+    /// Ends the leg (an RTCP BYE is sent); answers with `Event::Closed`.
+    Close(MediaLegId),
+}
+
+/// Counters and quality of one leg, from its opening to now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LegStats {
+    /// Packets received and taken.
+    pub received: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Lost on the way to us (RFC 3550 A.3).
+    pub lost: u64,
+    /// Came too late for the jitter buffer.
+    pub late: u64,
+    /// Dropped: not RTP, wrong payload type, wrong source, held.
+    pub dropped: u64,
+    /// Dropped because the source was a stranger (latching).
+    pub strangers: u64,
+    /// Frames that concealment made.
+    pub concealed: u64,
+    /// Interarrival jitter in microseconds (RFC 3550 A.8).
+    pub jitter_us: u32,
+    /// Round trip in microseconds from RTCP (RFC 3550 6.4.1), if the peer reports.
+    pub round_trip_us: Option<u32>,
+    /// Fraction that the peer says it lost of what we sent, in 1/256 (RFC 3550 6.4.1).
+    pub peer_fraction_lost: Option<u8>,
+    /// Mean opinion score of what we receive, by the E-model (ITU-T G.107); `None` before the first second.
+    pub mos: Option<f32>,
+    /// DTMF digits received.
+    pub digits: u32,
+    /// The codec at the end.
+    pub codec: Option<Codec>,
+}
+
+/// From a worker to signalling.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The first packet of the peer came, from this address.
+    Started(MediaLegId, SocketAddr),
+    /// Nothing came for the watched time.
+    Silent(MediaLegId),
+    /// A DTMF digit was received (complete). Redacted in every log.
+    Digit {
+        /// Which leg.
+        leg: MediaLegId,
+        /// `0-9*#A-D`.
+        digit: char,
+        /// Its length.
+        ms: u16,
+    },
+    /// Answer to `ReadStats`.
+    Stats(MediaLegId, LegStats),
+    /// The leg lives on another worker now.
+    Moved(MediaLegId, WorkerId),
+    /// The leg is gone and its port free.
+    Closed(MediaLegId, LegStats),
+}
+
+impl Command {
+    /// The leg that it is about.
+    pub fn leg(&self) -> MediaLegId {
+        match self {
+            Command::Open(spec) => spec.id,
+            Command::Negotiated { leg, .. }
+            | Command::Function { leg, .. }
+            | Command::SendDigits { leg, .. }
+            | Command::Watch { leg, .. }
+            | Command::Move { leg, .. }
+            | Command::ReadStats(leg)
+            | Command::Close(leg) => *leg,
+        }
+    }
+}

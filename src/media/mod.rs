@@ -1,0 +1,2 @@
+//! The media path.
+pub mod command;

@@ -1,0 +1,170 @@
+//! Virtual time: the machines' clock, their deadline queue, and the timers of RFC 3261 table 4.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+/// T1, the round-trip estimate that every retransmission starts from (RFC 3261 17.1.1.1).
+pub const T1: Duration = Duration::from_millis(500);
+/// T2, the largest interval between retransmissions (RFC 3261 17.1.2.2).
+pub const T2: Duration = Duration::from_secs(4);
+/// T4, how long a message may stay in the network (RFC 3261 17.1.2.2).
+pub const T4: Duration = Duration::from_secs(5);
+/// 64 * T1: timers B, F, H, J, L and M.
+pub const T1_64: Duration = Duration::from_secs(32);
+
+/// A point on the monotonic clock, in nanoseconds since the node started. Plain, so that it can be logged and replayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The start of the clock.
+    pub const ZERO: Instant = Instant(0);
+
+    /// The point `nanos` nanoseconds after the start.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Instant(nanos)
+    }
+
+    /// Nanoseconds since the start.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Milliseconds since the start.
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// How long ago `earlier` was; zero when it lies ahead.
+    pub fn since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, rhs: Duration) -> Instant {
+        Instant(self.0.saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, rhs: Duration) {
+        *self = *self + rhs;
+    }
+}
+
+impl Sub<Instant> for Instant {
+    type Output = Duration;
+    fn sub(self, rhs: Instant) -> Duration {
+        self.since(rhs)
+    }
+}
+
+/// Wall-clock time in milliseconds since 1970-01-01 UTC: for records and expiry that must outlive the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(pub u64);
+
+impl Wall {
+    /// Whole seconds since 1970.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// How long after `earlier` this is; zero when it lies ahead.
+    pub fn since(self, earlier: Wall) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Wall {
+    type Output = Wall;
+    fn add(self, rhs: Duration) -> Wall {
+        Wall(self.0.saturating_add(u64::try_from(rhs.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The deadlines of one machine: at most one per key, in order of time, then of key.
+///
+/// A key is the machine's own enum of timers (with the id of the thing timed), so that a wake-up says its reason.
+#[derive(Clone, Debug)]
+pub struct Deadlines<K> {
+    by_time: BTreeSet<(Instant, K)>,
+    by_key: HashMap<K, Instant, foldhash::fast::FixedState>,
+}
+
+impl<K> Default for Deadlines<K> {
+    fn default() -> Self {
+        Self { by_time: BTreeSet::new(), by_key: HashMap::default() }
+    }
+}
+
+impl<K: Copy + Ord + Hash> Deadlines<K> {
+    /// Wakes `key` at `at`, in place of any earlier wish of the same key.
+    pub fn set(&mut self, key: K, at: Instant) {
+        if let Some(old) = self.by_key.insert(key, at) {
+            self.by_time.remove(&(old, key));
+        }
+        self.by_time.insert((at, key));
+    }
+
+    /// Forgets `key`; true if it was waiting.
+    pub fn cancel(&mut self, key: K) -> bool {
+        match self.by_key.remove(&key) {
+            Some(at) => self.by_time.remove(&(at, key)),
+            None => false,
+        }
+    }
+
+    /// When `key` is due.
+    pub fn get(&self, key: K) -> Option<Instant> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// The first deadline and who asked for it.
+    pub fn next(&self) -> Option<(Instant, K)> {
+        self.by_time.first().copied()
+    }
+
+    /// Takes the first key that is due at `now`.
+    pub fn pop_due(&mut self, now: Instant) -> Option<K> {
+        let (at, key) = self.next()?;
+        if at > now {
+            return None;
+        }
+        self.by_time.pop_first();
+        self.by_key.remove(&key);
+        Some(key)
+    }
+
+    /// How many are waiting.
+    pub fn len(&self) -> usize {
+        self.by_time.len()
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.by_time.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_deadline_and_the_last_set_wins() {
+        let mut queue = Deadlines::default();
+        let at = |ms: u64| Instant::ZERO + Duration::from_millis(ms);
+        queue.set('a', at(5));
+        queue.set('b', at(3));
+        queue.set('a', at(1));
+        assert_eq!(queue.next(), Some((at(1), 'a')));
+        assert_eq!(queue.pop_due(at(2)), Some('a'));
+        assert_eq!(queue.pop_due(at(2)), None);
+        assert!(queue.cancel('b'));
+        assert!(queue.is_empty() && queue.by_key.is_empty());
+    }
+}
