@@ -2,12 +2,50 @@
 
 use crate::config::Config;
 use crate::effect::Output;
-use crate::id::Ticket;
-use crate::time::{Instant, Wall};
+use crate::id::{Owner, Ticket};
+use crate::time::{Deadlines, Instant, Wall};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The effects in flight: who waits for which ticket, and until when. A late reply finds nobody.
+#[derive(Debug, Default)]
+pub struct Tickets {
+    last: u64,
+    waiting: HashMap<Ticket, Owner, foldhash::fast::FixedState>,
+    deadlines: Deadlines<Ticket>,
+}
+
+impl Tickets {
+    /// Takes the reply's owner; `None` when the reply is late.
+    pub fn take(&mut self, ticket: Ticket) -> Option<Owner> {
+        self.deadlines.cancel(ticket);
+        self.waiting.remove(&ticket)
+    }
+
+    /// The next deadline of an effect.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// Takes an effect whose time is over: its owner is told that it failed.
+    pub fn pop_due(&mut self, now: Instant) -> Option<(Ticket, Owner)> {
+        let ticket = self.deadlines.pop_due(now)?;
+        self.waiting.remove(&ticket).map(|owner| (ticket, owner))
+    }
+
+    /// How many effects are in flight.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// True when nothing is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
 
 /// What a machine is given for one step. Nothing else reaches it.
 pub struct Cx<'a> {
@@ -21,15 +59,18 @@ pub struct Cx<'a> {
     pub config: &'a Arc<Config>,
     /// Effects, in order.
     pub out: &'a mut VecDeque<Output>,
-    /// The last ticket given out.
-    pub tickets: &'a mut u64,
+    /// Effects in flight.
+    pub tickets: &'a mut Tickets,
 }
 
 impl Cx<'_> {
-    /// A ticket that was never used before.
-    pub fn ticket(&mut self) -> Ticket {
-        *self.tickets += 1;
-        Ticket(*self.tickets)
+    /// A ticket for an effect that `owner` asks for and that may take `limit`: after that the owner is told it failed.
+    pub fn ticket(&mut self, owner: Owner, limit: Duration) -> Ticket {
+        self.tickets.last += 1;
+        let ticket = Ticket(self.tickets.last);
+        self.tickets.waiting.insert(ticket, owner);
+        self.tickets.deadlines.set(ticket, self.now + limit);
+        ticket
     }
 
     /// Hands an effect to the shell.

@@ -58,6 +58,19 @@ id!(
     TrunkIx(u16), "trunk"
 );
 
+/// Who started a transaction or asked for an effect, and hears of its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// A leg of a call.
+    Leg(CallId, LegNo),
+    /// A REGISTER that waits for the store, by a number of the registrar's own.
+    Registrar(u64),
+    /// A trunk's own requests (REGISTER, OPTIONS) towards one of its peers, by place.
+    Trunk(TrunkIx, u16),
+    /// A request of the scriptable phone, by a number of its own.
+    Phone(u64),
+}
+
 /// How SIP travels (RFC 3261 18, RFC 7118).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {

@@ -1,11 +1,22 @@
 //! Tandem: a telephony edge node.
 
+pub mod b2bua;
 pub mod config;
 pub mod cx;
+pub mod dialog;
 pub mod effect;
 pub mod id;
 pub mod limits;
 pub mod media;
+pub mod node;
+pub mod phone;
 pub mod pii;
+pub mod registrar;
+pub mod routing;
+pub mod sdp;
+#[cfg(feature = "shell")]
+pub mod shell;
 pub mod sip;
 pub mod time;
+pub mod transaction;
+pub mod trunk;

@@ -86,6 +86,15 @@ impl Add<Duration> for Wall {
     }
 }
 
+/// Both clocks at one moment: what the shell hands to a machine with every input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// Monotonic.
+    pub now: Instant,
+    /// Wall.
+    pub wall: Wall,
+}
+
 /// The deadlines of one machine: at most one per key, in order of time, then of key.
 ///
 /// A key is the machine's own enum of timers (with the id of the thing timed), so that a wake-up says its reason.

@@ -1,0 +1,1 @@
+//! Dialogs (RFC 3261 12): identity, route set, sequence numbers, and what lives in them.

@@ -1,0 +1,36 @@
+//! What the shell tells the signalling machine.
+
+use crate::config::Config;
+use crate::effect::Reply;
+use crate::id::{Flow, Target, Ticket};
+use crate::media::command::{Event, Port};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One input of [`super::Node`]. Values only, so that a log of them replays a run.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// One framed message (`sip::frame`), not parsed yet.
+    Sip(Flow, Bytes),
+    /// Answer to `Output::Connect`.
+    FlowOpened(Ticket, Flow),
+    /// Answer to `Output::Connect`: it could not be opened.
+    FlowFailed(Ticket),
+    /// A stream flow closed, or a flow could not take a message.
+    FlowClosed(Flow),
+    /// Answer to `Output::Resolve`; empty when the name has no address.
+    Resolved(Ticket, Vec<Target>),
+    /// Answer to `Output::Store`.
+    Store(Ticket, Reply),
+    /// From a media worker.
+    Media(Event),
+    /// Answer to `Output::Ports`: bound and waiting.
+    Ports(Vec<Port>),
+    /// A new configuration is in force.
+    Config(Arc<Config>),
+    /// No new calls from now on; calls that are up end after the grace time.
+    Stop(Duration),
+    /// Nothing but time has passed.
+    Time,
+}
