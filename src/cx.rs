@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::effect::Output;
-use crate::id::{Owner, Ticket};
+use crate::id::{Flow, Owner, Ticket};
 use crate::time::{Deadlines, Instant, Wall};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +82,11 @@ impl Cx<'_> {
     /// A random number.
     pub fn random(&mut self) -> u64 {
         self.rng.next_u64()
+    }
+
+    /// Our address as the peer of this flow sees it: `advertise` where configured, else the flow's own; the listener's port.
+    pub fn advertised(&self, flow: Flow) -> SocketAddr {
+        SocketAddr::new(self.config.advertise.unwrap_or(flow.local.ip()), flow.local.port())
     }
 
     /// A token with `bytes` bytes of randomness in lower-case hex: tags, branches, Call-IDs.

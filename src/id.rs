@@ -69,6 +69,8 @@ pub enum Owner {
     Trunk(TrunkIx, u16),
     /// A request of the scriptable phone, by a number of its own.
     Phone(u64),
+    /// The transaction layer itself: the response of a server transaction needs a new connection (RFC 3261 18.2.2).
+    Response(ServerTx),
 }
 
 /// How SIP travels (RFC 3261 18, RFC 7118).

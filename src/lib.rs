@@ -20,3 +20,6 @@ pub mod sip;
 pub mod time;
 pub mod transaction;
 pub mod trunk;
+
+/// What we call ourselves in User-Agent and Server.
+pub const USER_AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));

@@ -16,12 +16,18 @@ pub const SERVER_TRANSACTIONS: usize = 100_000;
 pub const CALLS: usize = 20_000;
 /// Legs of one call: forks of several phones each with early dialogs.
 pub const LEGS_PER_CALL: usize = 32;
+/// Reliable provisional responses of one INVITE that wait for the PRACK of the one before (RFC 3262); a later one is dropped.
+pub const RELIABLE_RESPONSES_WAITING: usize = 8;
 /// Early dialogs that one forked INVITE may open before further ones are ignored.
 pub const EARLY_DIALOGS: usize = 12;
 /// Contacts of one address of record: a person's phones.
 pub const CONTACTS_PER_AOR: usize = 16;
 /// Bindings in memory: 1 KiB each at most.
 pub const BINDINGS: usize = 200_000;
+/// Nonces whose counts are remembered: five minutes of phones that authenticate; the oldest make room and become stale.
+pub const NONCES: usize = 50_000;
+/// REGISTERs that wait for the store at once; above it they are refused with 503.
+pub const REGISTERS_PENDING: usize = 20_000;
 /// Stream connections at once.
 pub const CONNECTIONS: usize = 10_000;
 /// Bytes that wait for one slow stream peer before its connection is closed.
@@ -44,11 +50,31 @@ pub const FACTS: usize = 100_000;
 pub const RTP_PACKET_BYTES: usize = 1500;
 /// Legs of one media worker.
 pub const LEGS_PER_WORKER: usize = 8_192;
-/// Packets in one leg's jitter buffer: 1.28 s at 20 ms.
-pub const JITTER_PACKETS: usize = 64;
+/// Packets in one leg's jitter buffer: a gap waits 120 ms at most, which is 12 packets of 10 ms, and a burst after it.
+pub const JITTER_PACKETS: usize = 32;
+/// The largest payload that a jitter buffer holds: 120 ms of G.711, or Opus at 128 kbit/s in 60 ms.
+pub const JITTER_PAYLOAD_BYTES: usize = 960;
+/// DTMF digits that wait to be sent on one leg.
+pub const DIGITS: usize = 32;
 /// Media commands that wait for one worker.
 pub const MEDIA_COMMANDS: usize = 8_192;
 /// Events that wait from one worker to signalling.
 pub const MEDIA_EVENTS: usize = 16_384;
 /// Spare RTP port pairs that the node keeps bound, so that a call never waits for a socket.
 pub const SPARE_PORTS: usize = 64;
+/// The largest configuration file: 100,000 users take about 10 MiB.
+pub const CONFIG_BYTES: usize = 16 * 1024 * 1024;
+/// Values in a configuration file, aliases counted as what they stand for: 100,000 users with ten keys each.
+pub const CONFIG_NODES: usize = 2_000_000;
+/// Entries of `listen`: each is a socket with its own queue.
+pub const LISTENERS: usize = 64;
+/// Entries of `trunks`: each is looked at for the source of every call from outside.
+pub const TRUNKS: usize = 1_000;
+/// Lines of one session description: a browser with many video sources writes some hundreds.
+pub const SDP_LINES: usize = 2_000;
+/// Bytes of one SDP line: a video format's parameter sets fill two thousand.
+pub const SDP_LINE_BYTES: usize = 8_192;
+/// Streams of one session description; those after the first audio stream are only refused.
+pub const SDP_MEDIA: usize = 64;
+/// Formats of one m-line: there are 128 RTP payload types.
+pub const SDP_FORMATS: usize = 128;

@@ -59,7 +59,10 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print_and_numbers_lose_their_middle() {
-        assert_eq!(format!("{:?} {}", Secret::new("swordfish"), Secret::new("x")), "*** ***");
+        assert_eq!(
+            format!("{:?} {}", Secret::new("swordfish"), Secret::new("x")),
+            "*** ***"
+        );
         assert_eq!(Redacted("+14155550101").to_string(), "+1415***101");
         assert_eq!(Redacted("alice").to_string(), "alice");
         assert_eq!(Redacted("600").to_string(), "600");

@@ -82,7 +82,10 @@ impl Wall {
 impl Add<Duration> for Wall {
     type Output = Wall;
     fn add(self, rhs: Duration) -> Wall {
-        Wall(self.0.saturating_add(u64::try_from(rhs.as_millis()).unwrap_or(u64::MAX)))
+        Wall(
+            self.0
+                .saturating_add(u64::try_from(rhs.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -106,7 +109,10 @@ pub struct Deadlines<K> {
 
 impl<K> Default for Deadlines<K> {
     fn default() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: HashMap::default() }
+        Self {
+            by_time: BTreeSet::new(),
+            by_key: HashMap::default(),
+        }
     }
 }
 

@@ -1,4 +1,25 @@
 //! PCM in, PCM out: the codecs and the arithmetic on samples. All foreign code of the project is called from here.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`g711`] | mu-law and A-law (ITU-T G.711) |
+//! | [`opus`] | Opus by the system's libopus (RFC 6716), and what a packet says of itself |
+//! | [`resample`] | between 8, 16 and 48 kHz |
+//! | [`plc`] | concealment of lost G.711 packets |
+//! | [`level`] | rms, peak, silence |
+//! | [`tone`] | sines and call progress tones |
+//! | [`goertzel`], [`spectrum`] | how much of a frequency, and which tone dominates |
+//!
+//! A sample is 16-bit linear PCM, mono. Nothing here allocates once it is built, and nothing panics on what a peer sent.
+
+pub mod g711;
+pub mod goertzel;
+pub mod level;
+pub mod opus;
+pub mod plc;
+pub mod resample;
+pub mod spectrum;
+pub mod tone;
 
 /// The codecs that a leg can speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -33,7 +33,15 @@ pub struct Calls {}
 
 impl Calls {
     /// A new INVITE (no To tag) from an admitted source; `tx` is its transaction. Routing is decided here.
-    pub fn invite(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, source: Source, flow: Flow, tx: ServerTx, request: Message) {
+    pub fn invite(
+        &mut self,
+        cx: &mut Cx<'_>,
+        net: &mut Net<'_>,
+        source: Source,
+        flow: Flow,
+        tx: ServerTx,
+        request: Message,
+    ) {
         let _ = (cx, net, source, flow, tx, request);
         todo!()
     }

@@ -42,7 +42,12 @@ pub struct OpusParams {
 
 impl Default for OpusParams {
     fn default() -> Self {
-        Self { fec: true, dtx: false, bitrate: 24_000, complexity: 5 }
+        Self {
+            fec: true,
+            dtx: false,
+            bitrate: 24_000,
+            complexity: 5,
+        }
     }
 }
 
@@ -126,8 +131,11 @@ pub enum Function {
     Bridge(MediaLegId),
     /// The peer hears itself.
     Echo,
-    /// The peer hears a tone; what it sends is decoded and dropped.
+    /// The peer hears a tone; what it sends is counted and dropped.
     Tone(Tone),
+    /// The peer hears what the shell puts into the leg's `media::phone::Phone` and the shell takes from it what the peer says,
+    /// as PCM at 8 kHz: the demo's phones, announcements, recording.
+    Phone,
 }
 
 /// From signalling to one worker.

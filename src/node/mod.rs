@@ -1,42 +1,120 @@
-//! The signalling machine: inputs in, effects out.
+//! The signalling machine: inputs in, effects out. It sorts what comes to the machines that it owns, and decides nothing else.
 
+mod admission;
+mod authenticate;
 mod input;
+mod local;
+mod machines;
 
+pub use admission::{ALLOW, SUPPORTED};
 pub use input::Input;
+pub use local::aor;
 
 use crate::config::Config;
+use crate::cx::{Cx, Tickets};
 use crate::effect::Output;
+use crate::limits;
 use crate::time::{Clock, Instant};
+use machines::Machines;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// How much of everything is up: for invariants in tests and for `is_stopped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Calls.
+    pub calls: usize,
+    /// Client and server transactions.
+    pub transactions: usize,
+    /// Effects in flight.
+    pub tickets: usize,
+    /// REGISTERs that wait for the store.
+    pub registers: usize,
+    /// Call places held on trunks.
+    pub trunk_places: u32,
+}
+
 /// The signalling of one node.
-pub struct Node {}
+pub struct Node {
+    config: Arc<Config>,
+    rng: ChaCha12Rng,
+    tickets: Tickets,
+    out: VecDeque<Output>,
+    machines: Machines,
+}
 
 impl Node {
     /// A node with nothing up. `seed` is its randomness and key material; `at` its first moment.
     pub fn new(config: Arc<Config>, seed: [u8; 32], at: Clock) -> Node {
-        let _ = (config, seed, at);
-        todo!()
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let machines = Machines::new(&mut rng);
+        let mut node = Node {
+            config,
+            rng,
+            tickets: Tickets::default(),
+            out: VecDeque::new(),
+            machines,
+        };
+        node.step(at, |machines, cx| {
+            machines.configure(cx);
+            cx.emit(Output::Ports(limits::SPARE_PORTS));
+        });
+        node
     }
 
     /// One mutation; then drain `poll_output`.
     pub fn handle(&mut self, at: Clock, input: Input) {
-        let _ = (at, input);
-        todo!()
+        if let Input::Config(config) = input {
+            self.config = config;
+            self.step(at, Machines::configure);
+        } else {
+            self.step(at, |machines, cx| machines.handle(cx, input));
+        }
     }
 
     /// The next effect, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.out.pop_front()
     }
 
     /// When `Input::Time` is wanted next, and by whom, for the log.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        todo!()
+        let effects = self.tickets.next_deadline().map(|at| (at, "effects"));
+        self.machines.next_deadline().into_iter().chain(effects).min()
     }
 
-    /// True after `Input::Stop` when the last call and transaction are gone.
+    /// True after `Input::Stop` when the last call is gone and no REGISTER waits for the store.
     pub fn is_stopped(&self) -> bool {
-        todo!()
+        self.machines.is_stopped()
+    }
+
+    /// What is up.
+    pub fn census(&self) -> Census {
+        Census {
+            tickets: self.tickets.len(),
+            ..self.machines.census()
+        }
+    }
+
+    fn step(&mut self, at: Clock, work: impl FnOnce(&mut Machines, &mut Cx<'_>)) {
+        let Node {
+            config,
+            rng,
+            tickets,
+            out,
+            machines,
+        } = self;
+        let mut cx = Cx {
+            now: at.now,
+            wall: at.wall,
+            rng,
+            config,
+            out,
+            tickets,
+        };
+        work(machines, &mut cx);
+        machines.drain(&mut cx);
     }
 }

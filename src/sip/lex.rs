@@ -1,9 +1,12 @@
 //! The lazy index over a message that came: one pass over the bytes finds the lines; values are read when somebody asks.
 
-use super::header::{CSeq, Method, Name, NameAddr, Via};
-use super::uri::Uri;
+use super::grammar::is_token;
+use super::header::Name;
+use crate::limits::{SIP_HEADERS, SIP_MESSAGE_BYTES};
 use bytes::Bytes;
-use std::borrow::Cow;
+use memchr::{memchr, memrchr};
+use smallvec::SmallVec;
+use std::fmt;
 
 /// Why a message, or a value in it, cannot be read. Knows the status that its sender is owed, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,17 +17,103 @@ pub struct ParseError {
     pub reason: &'static str,
 }
 
-/// A received request or response. Cheap to clone: its text is shared.
-#[derive(Clone, Debug)]
-pub struct Message {
-    // The implementation's own: the bytes, the start line, the index of header lines, the body.
-    bytes: Bytes,
+impl ParseError {
+    /// A peer's fault that 400 answers.
+    pub const fn bad(reason: &'static str) -> ParseError {
+        ParseError { status: 400, reason }
+    }
 }
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.reason, self.status)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// A received request or response. Cheap to clone: its text is shared.
+#[derive(Clone)]
+pub struct Message {
+    bytes: Bytes,
+    pub(super) start: Start,
+    lines: SmallVec<[Line; INLINE_LINES]>,
+    body_at: u16,
+    /// What the index stumbled over and could step across, so that the message can still be answered.
+    pub(super) fault: Option<ParseError>,
+}
+
+/// Header lines that the index holds without the heap: an INVITE of a carrier has around 20.
+const INLINE_LINES: usize = 32;
+
+/// A piece of the message, as offsets: they fit because `SIP_MESSAGE_BYTES` does.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    from: u16,
+    to: u16,
+}
+
+/// The start line.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    Request { method: Span, uri: Span },
+    Response { status: u16, reason: Span },
+}
+
+/// One header field.
+#[derive(Clone, Copy)]
+pub(super) struct Line {
+    pub(super) known: Option<Name>,
+    /// There are line breaks in the value (RFC 3261 7.3.1).
+    pub(super) is_folded: bool,
+    pub(super) name: Span,
+    /// Without blanks at both ends.
+    pub(super) value: Span,
+}
+
+const NOT_SIP: ParseError = ParseError::bad("the first line is neither a SIP request line nor a status line");
+const SPACING: ParseError = ParseError::bad("the request line is not three words with single spaces between");
+const NO_NAME: ParseError = ParseError::bad("a header line has no field name with a colon");
+const NO_END: ParseError = ParseError::bad("the message ends before the empty line that ends its header");
+const VERSION: ParseError = ParseError {
+    status: 505,
+    reason: "the SIP version is not 2.0",
+};
+const TOO_LARGE: ParseError = ParseError {
+    status: 513,
+    reason: "the message is larger than 65535 octets",
+};
+const TOO_MANY: ParseError = ParseError {
+    status: 513,
+    reason: "the message has too many header fields",
+};
 
 impl Message {
     /// Indexes one whole message (as `frame` cut it). Mandatory fields are checked by the accessors and by `check`.
+    ///
+    /// Fails only where there is nothing that could be answered: no SIP start line, or a size beyond `limits`. Faults
+    /// that the index can step across (version, spacing, a line without colon) are kept for `check`. Linear in the
+    /// octets; no allocation up to 32 header lines.
     pub fn parse(bytes: Bytes) -> Result<Message, ParseError> {
-        Ok(Message { bytes })
+        if bytes.len() > SIP_MESSAGE_BYTES {
+            return Err(TOO_LARGE);
+        }
+        let text = bytes.as_ref();
+        let begin = text
+            .iter()
+            .take_while(|byte| **byte == b'\r' || **byte == b'\n')
+            .count();
+        let (end, next) = line_at(text, begin);
+        let (start, mut fault) = start_line(text, Span::new(begin, end))?;
+        let mut lines = SmallVec::new();
+        let body_at = index(text, next, &mut lines, &mut fault)?;
+        Ok(Message {
+            start,
+            lines,
+            body_at: Span::new(body_at, body_at).from,
+            fault,
+            bytes,
+        })
     }
 
     /// The octets as they came.
@@ -32,105 +121,190 @@ impl Message {
         &self.bytes
     }
 
-    /// What RFC 3261 8.1.1 and 16.3 demand of every message: To, From, CSeq, Call-ID, Via (and Max-Forwards readable), no
-    /// single-valued field twice, CSeq method as the request's, Content-Length within the datagram.
-    pub fn check(&self) -> Result<(), ParseError> {
-        todo!()
-    }
-
     /// True for a request.
     pub fn is_request(&self) -> bool {
-        todo!()
-    }
-
-    /// The method: of a response that of its CSeq (`Other("")` when it is unreadable).
-    pub fn method(&self) -> Method {
-        todo!()
-    }
-
-    /// The request URI; an error with 416 or 400 when it cannot be read, and for responses.
-    pub fn request_uri(&self) -> Result<Uri, ParseError> {
-        todo!()
+        matches!(self.start, Start::Request { .. })
     }
 
     /// The status code of a response, 0 for a request.
     pub fn status(&self) -> u16 {
-        todo!()
+        match self.start {
+            Start::Request { .. } => 0,
+            Start::Response { status, .. } => status,
+        }
     }
 
-    /// The reason phrase of a response.
-    pub fn reason(&self) -> &str {
-        todo!()
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
-    /// The first value line of a field as text, unfolded and trimmed; `None` when absent or not UTF-8.
-    pub fn get(&self, name: Name) -> Option<Cow<'_, str>> {
-        let _ = name;
-        todo!()
+    pub(super) fn slice(&self, span: Span) -> &[u8] {
+        &self.bytes[usize::from(span.from)..usize::from(span.to)]
     }
 
-    /// All values of a field in order: of list fields the single values, split at commas outside quotes and brackets.
-    pub fn all(&self, name: Name) -> Vec<Cow<'_, str>> {
-        let _ = name;
-        todo!()
+    /// What follows the empty line, whatever Content-Length says.
+    pub(super) fn rest(&self) -> Bytes {
+        self.bytes.slice(usize::from(self.body_at)..)
+    }
+}
+
+/// What a log may show: neither addresses nor credentials.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.start {
+            Start::Request { .. } => write!(f, "Message({} request", self.method().as_str().escape_debug())?,
+            Start::Response { status, .. } => write!(f, "Message({status} response")?,
+        }
+        write!(f, ", {} fields, {} octets)", self.lines.len(), self.bytes.len())
+    }
+}
+
+impl Span {
+    fn new(from: usize, to: usize) -> Span {
+        let offset = |at: usize| u16::try_from(at).expect("parse() refused what is longer than 65535 octets");
+        Span {
+            from: offset(from),
+            to: offset(to),
+        }
     }
 
-    /// The values of a field that has no `Name`.
-    pub fn all_named(&self, name: &str) -> Vec<Cow<'_, str>> {
-        let _ = name;
-        todo!()
+    fn is_empty(self) -> bool {
+        self.from == self.to
     }
+}
 
-    /// True if the comma-separated tokens of a field contain this one, without case (Supported, Require, Allow).
-    pub fn has_token(&self, name: Name, token: &str) -> bool {
-        let _ = (name, token);
-        todo!()
+/// Where the line that begins at `from` ends without its line break, and where the next begins.
+fn line_at(text: &[u8], from: usize) -> (usize, usize) {
+    match memchr(b'\n', &text[from..]) {
+        Some(length) => {
+            let end = from + length;
+            let has_cr = end > from && text[end - 1] == b'\r';
+            (end - usize::from(has_cr), end + 1)
+        }
+        None => (text.len(), text.len()),
     }
+}
 
-    /// From.
-    pub fn from(&self) -> Result<NameAddr, ParseError> {
-        todo!()
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn trim(text: &[u8], mut from: usize, mut to: usize) -> Span {
+    while from < to && is_blank(text[from]) {
+        from += 1;
     }
-
-    /// To.
-    pub fn to(&self) -> Result<NameAddr, ParseError> {
-        todo!()
+    while from < to && is_blank(text[to - 1]) {
+        to -= 1;
     }
+    Span::new(from, to)
+}
 
-    /// Call-ID, empty if absent.
-    pub fn call_id(&self) -> &str {
-        todo!()
+/// Reads the start line, strictly where it can't be answered and leniently where it can.
+fn start_line(text: &[u8], line: Span) -> Result<(Start, Option<ParseError>), ParseError> {
+    let (from, to) = (usize::from(line.from), usize::from(line.to));
+    let first = from + memchr(b' ', &text[from..to]).ok_or(NOT_SIP)?;
+    if is_version(&text[from..first]) {
+        return status_line(text, Span::new(from, first), to);
     }
-
-    /// CSeq.
-    pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        todo!()
+    let end = usize::from(trim(text, from, to).to);
+    let last = from + memrchr(b' ', &text[from..end]).ok_or(NOT_SIP)?;
+    let version = &text[last + 1..end];
+    if !is_token(&text[from..first]) || !is_version(version) || last <= first {
+        return Err(NOT_SIP);
     }
+    let uri = trim(text, first, last);
+    let is_spaced = end == to && usize::from(uri.from) == first + 1 && usize::from(uri.to) == last;
+    let fault = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        Some(VERSION)
+    } else if !is_spaced || uri.is_empty() {
+        Some(SPACING)
+    } else {
+        None
+    };
+    Ok((
+        Start::Request {
+            method: Span::new(from, first),
+            uri,
+        },
+        fault,
+    ))
+}
 
-    /// The topmost Via.
-    pub fn top_via(&self) -> Result<Via, ParseError> {
-        todo!()
+fn is_version(word: &[u8]) -> bool {
+    word.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"))
+}
+
+/// `SIP/2.0 200 OK`; the space before an empty reason phrase may be missing (RFC 4475 3.1.1.13).
+fn status_line(text: &[u8], version: Span, to: usize) -> Result<(Start, Option<ParseError>), ParseError> {
+    let code_at = usize::from(version.to) + 1;
+    let code_end = memchr(b' ', &text[code_at..to]).map_or(to, |length| code_at + length);
+    let [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9'] = text[code_at..code_end] else {
+        return Err(ParseError::bad("the status code is not between 100 and 699"));
+    };
+    let status = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+    let is_ours = text[usize::from(version.from)..usize::from(version.to)].eq_ignore_ascii_case(b"SIP/2.0");
+    let reason = trim(text, code_end, to);
+    Ok((Start::Response { status, reason }, (!is_ours).then_some(VERSION)))
+}
+
+/// Finds the header lines from `at` on; gives the offset of the body.
+fn index(
+    text: &[u8],
+    mut at: usize,
+    lines: &mut SmallVec<[Line; INLINE_LINES]>,
+    fault: &mut Option<ParseError>,
+) -> Result<usize, ParseError> {
+    while at < text.len() {
+        let (end, next) = line_at(text, at);
+        if end == at && next > end {
+            return Ok(next);
+        }
+        if matches!(text[at], b' ' | b'\t') {
+            fold(text, at, end, lines.last_mut(), fault);
+        } else if lines.len() == SIP_HEADERS {
+            return Err(TOO_MANY);
+        } else if let Some(line) = header_line(text, at, end) {
+            lines.push(line);
+        } else {
+            fault.get_or_insert(NO_NAME);
+        }
+        at = next;
     }
+    fault.get_or_insert(NO_END);
+    Ok(text.len())
+}
 
-    /// All values of a field as name-addr (Contact without `*`, Route, Record-Route, ...).
-    pub fn addresses(&self, name: Name) -> Result<Vec<NameAddr>, ParseError> {
-        let _ = name;
-        todo!()
+/// Reads `Name : value`; `None` without a name.
+fn header_line(text: &[u8], from: usize, to: usize) -> Option<Line> {
+    let colon = from + memchr(b':', &text[from..to])?;
+    let name = trim(text, from, colon);
+    let written = &text[usize::from(name.from)..usize::from(name.to)];
+    let known = Name::from_bytes(written);
+    if known.is_none() && !is_token(written) {
+        return None;
     }
+    Some(Line {
+        known,
+        is_folded: false,
+        name,
+        value: trim(text, colon + 1, to),
+    })
+}
 
-    /// A field that is a number (Expires, Max-Forwards, Min-Expires, RSeq, ...; parameters after `;` ignored).
-    pub fn number(&self, name: Name) -> Option<Result<u32, ParseError>> {
-        let _ = name;
-        todo!()
+/// Joins a continuation line to the field before it.
+fn fold(text: &[u8], from: usize, to: usize, line: Option<&mut Line>, fault: &mut Option<ParseError>) {
+    let Some(line) = line else {
+        fault.get_or_insert(NO_NAME);
+        return;
+    };
+    let more = trim(text, from, to);
+    if more.is_empty() {
+        return;
     }
-
-    /// The body: cut to Content-Length where that is shorter.
-    pub fn body(&self) -> Bytes {
-        todo!()
-    }
-
-    /// The media type of the body in lower case without parameters; `None` when there is no body or no Content-Type.
-    pub fn content_type(&self) -> Option<String> {
-        todo!()
+    if line.value.is_empty() {
+        line.value = more;
+    } else {
+        line.value.to = more.to;
+        line.is_folded = true;
     }
 }

@@ -1,9 +1,28 @@
 //! SIP messages: bytes to values and back, without state (RFC 3261 7, 19, 20, 25).
 //!
 //! [`Message`] is what came: a lazy index over its bytes. [`Draft`] is what we are about to send.
+//!
+//! | file | does |
+//! |---|---|
+//! | `frame` | cuts messages out of datagrams and streams |
+//! | `lex` | one pass over a message: where its lines are and which fields we know |
+//! | `field` | reads values out of the index when somebody asks |
+//! | `check` | what every message must satisfy before a machine sees it |
+//! | `header`, `uri`, `grammar` | typed values and the grammars they share |
+//! | `write` | drafts to bytes |
+//! | `auth` | digest |
+//!
+//! rsip has two jobs here. Its status codes are the list behind [`write::reason`], and it is the oracle of the property
+//! tests: what both parsers accept they must read alike, and what we write it must read back. It does not read the wire:
+//! it refuses folding, compact names, unknown methods, IPv6, tel URIs and octets that are not UTF-8, keeps one value of
+//! `Via: a, b`, and needs dozens of allocations a message. It does not assemble requests either: its methods are a
+//! closed list and its URIs lose headers and the spelling of parameters.
 
 pub mod auth;
+mod check;
+mod field;
 pub mod frame;
+mod grammar;
 pub mod header;
 pub mod lex;
 pub mod uri;

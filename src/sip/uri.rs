@@ -1,7 +1,15 @@
 //! SIP, SIPS and tel URIs (RFC 3261 19.1, RFC 3966).
 
+use super::ParseError;
 use super::header::Params;
 use crate::id::Transport;
+use nom::bytes::complete::{tag, take_till, take_while, take_while1};
+use nom::character::complete::{char, satisfy};
+use nom::combinator::{all_consuming, opt, recognize};
+use nom::multi::many0;
+use nom::sequence::{delimited, pair, preceded, separated_pair, terminated};
+use nom::{AsChar, IResult, Parser};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -30,7 +38,7 @@ pub enum Host {
 }
 
 /// A parsed URI. Writing it gives an equal URI, escapes as they came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Uri {
     /// The scheme.
     pub scheme: Scheme,
@@ -50,9 +58,38 @@ pub struct Uri {
 
 impl Uri {
     /// Reads one URI, the whole text.
-    pub fn parse(text: &str) -> Result<Uri, super::ParseError> {
-        let _ = text;
-        todo!()
+    pub fn parse(text: &str) -> Result<Uri, ParseError> {
+        if text
+            .bytes()
+            .any(|byte| byte <= b' ' || byte == 0x7f || b"<>\"".contains(&byte))
+        {
+            return Err(ParseError::bad("a URI holds a blank, a quote or an angle bracket"));
+        }
+        let (rest, scheme) = scheme(text).map_err(|_| ParseError::bad("a URI has no scheme"))?;
+        match scheme {
+            Scheme::Sip | Scheme::Sips => {
+                let (_, parts) = all_consuming(sip_parts)
+                    .parse(rest)
+                    .map_err(|_| ParseError::bad("a SIP URI is malformed"))?;
+                parts.into_uri(scheme)
+            }
+            Scheme::Tel => {
+                let (_, (number, params)) = all_consuming((take_till(|c| c == ';'), uri_params))
+                    .parse(rest)
+                    .map_err(|_| ParseError::bad("a tel URI is malformed"))?;
+                if !number
+                    .bytes()
+                    .any(|byte| byte.is_ascii_hexdigit() || b"*#".contains(&byte))
+                {
+                    return Err(ParseError::bad("a tel URI has no digits"));
+                }
+                Ok(Uri {
+                    params,
+                    ..Uri::opaque(scheme, number)
+                })
+            }
+            Scheme::Other(_) => Ok(Uri::opaque(scheme, rest)),
+        }
     }
 
     /// `sip:user@host:port` with nothing else.
@@ -68,14 +105,41 @@ impl Uri {
         }
     }
 
-    /// The user part with escapes resolved (RFC 3261 19.1.2), and a tel number or `user=phone` number without visual separators.
-    pub fn user_decoded(&self) -> Option<String> {
-        todo!()
+    /// A URI without a host.
+    fn opaque(scheme: Scheme, rest: &str) -> Uri {
+        Uri {
+            scheme,
+            user: Some(rest.into()),
+            password: None,
+            host: Host::Name("".into()),
+            port: None,
+            params: Params::default(),
+            headers: None,
+        }
     }
 
-    /// `transport=`, if it is one that we speak; an unknown one is `Some(Err(()))` seen through `params`.
+    /// The user part with escapes resolved (RFC 3261 19.1.2). Of a tel URI or one with `user=phone` it is the number without
+    /// visual separators (RFC 3966 5.1.1) and, for `user=phone`, without the parameters that follow it in the user part.
+    pub fn user_decoded(&self) -> Option<String> {
+        let user = self.user.as_deref()?;
+        let is_phone = self
+            .params
+            .value("user")
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("phone"));
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips if !is_phone => Some(unescape(user).into_owned()),
+            Scheme::Sip | Scheme::Sips => {
+                let number = user.split(';').next().unwrap_or_default();
+                Some(without_separators(&unescape(number)))
+            }
+            Scheme::Tel => Some(without_separators(&unescape(user))),
+            Scheme::Other(_) => Some(user.to_owned()),
+        }
+    }
+
+    /// `transport=`, if it is one that we speak; an unknown one is seen through `params`.
     pub fn transport(&self) -> Option<Transport> {
-        self.params.get("transport").and_then(|name| name.and_then(Transport::from_name))
+        self.params.value("transport").and_then(Transport::from_name)
     }
 
     /// `;lr` is there: the route is loose (RFC 3261 19.1.1).
@@ -83,14 +147,260 @@ impl Uri {
         self.params.get("lr").is_some()
     }
 
-    /// Equality by RFC 3261 19.1.4 (not transitive, so not `Eq`).
+    /// Equality by RFC 3261 19.1.4 (not transitive, so not `Eq`); of tel URIs by RFC 3966 5.
     pub fn same_as(&self, other: &Uri) -> bool {
-        let _ = other;
-        todo!()
+        if self.scheme != other.scheme {
+            return false;
+        }
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => {
+                let part = |text: &Option<Box<str>>| text.as_deref().map(normal_escapes);
+                part(&self.user) == part(&other.user)
+                    && part(&self.password) == part(&other.password)
+                    && self.host == other.host
+                    && self.port == other.port
+                    && same_params(&self.params, &other.params)
+                    && sorted_headers(self.headers.as_deref()) == sorted_headers(other.headers.as_deref())
+            }
+            Scheme::Tel => {
+                let number = |uri: &Uri| uri.user_decoded().map(|number| number.to_ascii_lowercase());
+                number(self) == number(other)
+                    && self.params.0.len() == other.params.0.len()
+                    && same_values(&self.params, &other.params, |_| true)
+            }
+            Scheme::Other(_) => self.user == other.user,
+        }
     }
 }
 
+/// The parts of a SIP URI as text.
+struct SipParts<'a> {
+    userinfo: Option<(&'a str, Option<&'a str>)>,
+    host: &'a str,
+    port: Option<&'a str>,
+    params: Params,
+    headers: Option<&'a str>,
+}
+
+impl SipParts<'_> {
+    fn into_uri(self, scheme: Scheme) -> Result<Uri, ParseError> {
+        let (user, password) = self
+            .userinfo
+            .map_or((None, None), |(user, password)| (Some(user), password));
+        if [user, password]
+            .into_iter()
+            .flatten()
+            .any(|part| !escapes_are_whole(part))
+        {
+            return Err(ParseError::bad(
+                "a percent sign in a URI's user part is not followed by two hex digits",
+            ));
+        }
+        Ok(Uri {
+            scheme,
+            user: user.map(Into::into),
+            password: password.map(Into::into),
+            host: Host::parse(self.host)?,
+            port: self.port.map(port).transpose()?,
+            params: self.params,
+            headers: self.headers.map(Into::into),
+        })
+    }
+}
+
+/// `sip:` and its like; the scheme ends at the first colon.
+fn scheme(input: &str) -> IResult<&str, Scheme> {
+    let name = recognize(pair(
+        satisfy(AsChar::is_alpha),
+        take_while(|c: char| c.is_alphanum() || "+-.".contains(c)),
+    ));
+    let (rest, name) = terminated(name, char(':')).parse(input)?;
+    let scheme = match name.to_ascii_lowercase().as_str() {
+        "sip" => Scheme::Sip,
+        "sips" => Scheme::Sips,
+        "tel" => Scheme::Tel,
+        other => Scheme::Other(other.into()),
+    };
+    Ok((rest, scheme))
+}
+
+/// What follows `sip:`. The first `@` ends the user part: neither parameters nor headers may hold one unescaped, while
+/// the user part may hold `;` and `?` (RFC 3261 25.1, `user-unreserved`).
+fn sip_parts(input: &str) -> IResult<&str, SipParts<'_>> {
+    let user = (
+        take_while1(|c| c != ':' && c != '@'),
+        opt(preceded(char(':'), take_till(|c| c == '@'))),
+    );
+    let (rest, userinfo) = opt(terminated(user, char('@'))).parse(input)?;
+    let (rest, host) = host_text(rest)?;
+    let (rest, port) = opt(preceded(char(':'), take_while1(AsChar::is_dec_digit))).parse(rest)?;
+    let (rest, params) = uri_params(rest)?;
+    let (rest, headers) = opt(preceded(char('?'), take_while(|_| true))).parse(rest)?;
+    Ok((
+        rest,
+        SipParts {
+            userinfo,
+            host,
+            port,
+            params,
+            headers,
+        },
+    ))
+}
+
+/// A host as it is written: an IPv6 address with its brackets, or what may stand in a name.
+pub(super) fn host_text(input: &str) -> IResult<&str, &str> {
+    if input.starts_with('[') {
+        recognize(delimited(tag("["), take_while1(|c| c != ']'), tag("]"))).parse(input)
+    } else {
+        take_while1(|c: char| c.is_alphanum() || "-._".contains(c)).parse(input)
+    }
+}
+
+/// `;name=value` of a URI: never quoted, kept as it came. An `=` in the value belongs to it.
+fn uri_params(input: &str) -> IResult<&str, Params> {
+    let name = || take_while1(|c: char| !";?=".contains(c));
+    let value = take_while(|c: char| !";?".contains(c));
+    let with_value =
+        separated_pair(name(), char('='), value).map(|(name, value): (&str, &str)| (name.into(), Some(value.into())));
+    let flag = name().map(|name: &str| (name.into(), None));
+    let (rest, list) = many0(preceded(char(';'), with_value.or(flag))).parse(input)?;
+    let (rest, _) = opt(char(';')).parse(rest)?;
+    Ok((rest, Params(list)))
+}
+
+/// A port as it is written.
+pub(super) fn port(text: &str) -> Result<u16, ParseError> {
+    text.parse()
+        .map_err(|_| ParseError::bad("a port is not between 0 and 65535"))
+}
+
+/// Resolves percent escapes once (RFC 3261 19.1.2); what is not an escape stays.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match escape_at(bytes, at) {
+            Some(byte) => {
+                plain.push(byte);
+                at += 3;
+            }
+            None => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+}
+
+/// The octet that `%hh` at this place stands for.
+fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
+    let [b'%', high, low] = *bytes.get(at..at + 3)? else {
+        return None;
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'%', bytes).all(|at| escape_at(bytes, at).is_some())
+}
+
+/// Escapes in one spelling: unreserved characters resolved, the others in upper case (RFC 3261 19.1.4: an escape of a
+/// reserved character is not equal to the character).
+fn normal_escapes(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut normal = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match escape_at(bytes, at) {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) => normal.push(byte),
+            Some(_) => normal.extend(bytes[at..at + 3].to_ascii_uppercase()),
+            None => {
+                normal.push(bytes[at]);
+                at += 1;
+                continue;
+            }
+        }
+        at += 3;
+    }
+    normal
+}
+
+/// RFC 3261 19.1.4: parameters in both must be equal; these may not stand in one alone. `transport` is among them by the
+/// examples of that section.
+fn same_params(a: &Params, b: &Params) -> bool {
+    let decisive = |name: &str| {
+        ["user", "ttl", "method", "maddr", "transport"]
+            .iter()
+            .any(|special| special.eq_ignore_ascii_case(name))
+    };
+    same_values(a, b, decisive) && same_values(b, a, decisive)
+}
+
+/// Each parameter of `a` has the same value in `b`, or is absent there and not `decisive`.
+fn same_values(a: &Params, b: &Params, decisive: impl Fn(&str) -> bool) -> bool {
+    a.0.iter().all(|(name, value)| match b.get(&unescape(name)) {
+        Some(other) => same_text(value.as_deref(), other),
+        None => !decisive(name),
+    })
+}
+
+fn same_text(a: Option<&str>, b: Option<&str>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => normal_escapes(a).eq_ignore_ascii_case(&normal_escapes(b)),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// The headers of a URI in an order of their own: theirs does not count.
+fn sorted_headers(text: Option<&str>) -> Vec<Vec<u8>> {
+    let mut list: Vec<Vec<u8>> = text
+        .unwrap_or_default()
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| normal_escapes(part).to_ascii_lowercase())
+        .collect();
+    list.sort();
+    list
+}
+
+fn without_separators(number: &str) -> String {
+    number.chars().filter(|c| !"-.()".contains(*c)).collect()
+}
+
 impl Host {
+    /// Reads a host as it stands in a URI or Via: IPv6 in brackets, IPv4, or a name.
+    pub fn parse(text: &str) -> Result<Host, ParseError> {
+        if let Some(inside) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            // RFC 5118 4.10: the ABNF of RFC 3261 lets `:::` through, so somebody sends it.
+            let address = inside.parse().or_else(|_| inside.replacen(":::", "::", 1).parse());
+            return address
+                .map(Host::V6)
+                .map_err(|_| ParseError::bad("an IPv6 address is malformed"));
+        }
+        if text.is_empty()
+            || !text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        {
+            return Err(ParseError::bad(
+                "a host name is empty or holds a character that no name has",
+            ));
+        }
+        match text.parse() {
+            Ok(v4) => Ok(Host::V4(v4)),
+            Err(_) => Ok(Host::Name(text.to_ascii_lowercase().into())),
+        }
+    }
+
     /// The address, where it is one.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
@@ -120,9 +430,52 @@ impl fmt::Display for Host {
     }
 }
 
+impl Uri {
+    fn write(&self, f: &mut fmt::Formatter<'_>, password: Option<&str>) -> fmt::Result {
+        match &self.scheme {
+            Scheme::Sip => f.write_str("sip:")?,
+            Scheme::Sips => f.write_str("sips:")?,
+            Scheme::Tel => f.write_str("tel:")?,
+            Scheme::Other(scheme) => write!(f, "{scheme}:")?,
+        }
+        if let Some(user) = &self.user {
+            f.write_str(user)?;
+        }
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => {
+                if let Some(password) = password {
+                    write!(f, ":{password}")?;
+                }
+                let at = if self.user.is_some() { "@" } else { "" };
+                write!(f, "{at}{}", self.host)?;
+                if let Some(port) = self.port {
+                    write!(f, ":{port}")?;
+                }
+            }
+            Scheme::Tel | Scheme::Other(_) => {}
+        }
+        for (name, value) in &self.params.0 {
+            write!(f, ";{name}")?;
+            if let Some(value) = value {
+                write!(f, "={value}")?;
+            }
+        }
+        match &self.headers {
+            Some(headers) => write!(f, "?{headers}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = f;
-        todo!()
+        self.write(f, self.password.as_deref())
+    }
+}
+
+/// As on the wire, but a password does not print.
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, self.password.as_ref().map(|_| "***"))
     }
 }

@@ -1,11 +1,13 @@
 //! What we are about to send.
 
+use super::grammar::is_token_byte;
 use super::header::{Method, Name};
 use super::uri::Uri;
 use super::{Message, ParseError};
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{self, Display, Write};
+use std::sync::LazyLock;
 
 /// The first line of a draft.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +20,7 @@ pub enum Start {
 
 /// A message under construction: header fields in order. Content-Length is written by `to_bytes`. No value can carry a line
 /// break out: CR, LF and NUL in a value become spaces.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Draft {
     /// The first line.
     pub start: Start,
@@ -31,14 +33,38 @@ pub struct Draft {
 impl Draft {
     /// A request with no fields yet.
     pub fn request(method: Method, uri: Uri) -> Draft {
-        Draft { start: Start::Request(method, uri), headers: Vec::new(), body: Bytes::new() }
+        Draft {
+            start: Start::Request(method, uri),
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     /// A response to `request` by RFC 3261 8.2.6.2: Via, From, To, Call-ID, CSeq copied (and Timestamp for 100), the
     /// standard reason phrase. `to_tag` is added where To has none and the status is not 100.
     pub fn response(request: &Message, status: u16, to_tag: Option<&str>) -> Draft {
-        let _ = (request, status, to_tag);
-        todo!()
+        let mut draft = Draft {
+            start: Start::Response(status, Cow::Borrowed(reason(status))),
+            headers: Vec::with_capacity(8),
+            body: Bytes::new(),
+        };
+        for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
+            for value in request.whole_lines(name) {
+                draft.push(name, value);
+            }
+        }
+        if status == 100 {
+            for value in request.all_named("Timestamp") {
+                draft.push_named("Timestamp", value);
+            }
+        } else if let Some(tag) = to_tag
+            && request.to().is_ok_and(|to| to.tag().is_none())
+            && let Some((_, to)) = draft.headers.iter_mut().find(|(name, _)| name == Name::To.as_str())
+        {
+            to.push_str(";tag=");
+            to.push_str(tag);
+        }
+        draft
     }
 
     /// Another reason phrase.
@@ -61,13 +87,25 @@ impl Draft {
 
     /// Adds a field in front of all others (Via).
     pub fn push_front(&mut self, name: Name, value: impl Display) {
-        self.headers.insert(0, (Cow::Borrowed(name.as_str()), value.to_string()));
+        self.headers
+            .insert(0, (Cow::Borrowed(name.as_str()), value.to_string()));
     }
 
     /// Replaces all fields of that name by one, in the place of the first.
     pub fn set(&mut self, name: Name, value: impl Display) {
-        let _ = (name, value.to_string());
-        todo!()
+        let value = value.to_string();
+        let is_meant = |field: &str| field.eq_ignore_ascii_case(name.as_str());
+        match self.headers.iter().position(|(field, _)| is_meant(field)) {
+            Some(place) => {
+                self.headers[place].1 = value;
+                let mut nth = 0;
+                self.headers.retain(|(field, _)| {
+                    nth += 1;
+                    nth <= place + 1 || !is_meant(field)
+                });
+            }
+            None => self.push(name, value),
+        }
     }
 
     /// Removes all fields of that name.
@@ -77,7 +115,10 @@ impl Draft {
 
     /// The first field of that name.
     pub fn get(&self, name: Name) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_str())).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_str()))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Sets Content-Type and the body.
@@ -96,7 +137,41 @@ impl Draft {
 
     /// The octets to send.
     pub fn to_bytes(&self) -> Bytes {
-        todo!()
+        let fields: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum();
+        let mut text = String::with_capacity(fields + self.body.len() + 256);
+        self.write_start(&mut text).expect("writing to a String does not fail");
+        for (name, value) in &self.headers {
+            if name.eq_ignore_ascii_case(Name::ContentLength.as_str()) {
+                continue;
+            }
+            text.extend(name.chars().map(|c| if is_token_char(c) { c } else { '-' }));
+            text.push_str(": ");
+            push_line(&mut text, value);
+        }
+        write!(text, "Content-Length: {}\r\n\r\n", self.body.len()).expect("writing to a String does not fail");
+        let mut bytes = text.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes.into()
+    }
+
+    fn write_start(&self, text: &mut String) -> fmt::Result {
+        match &self.start {
+            Start::Request(method, uri) => {
+                text.extend(method.as_str().chars().map(|c| if is_token_char(c) { c } else { '-' }));
+                text.push(' ');
+                push_without_blanks(text, &uri.to_string());
+                text.push_str(" SIP/2.0\r\n");
+            }
+            Start::Response(status, reason) => {
+                write!(text, "SIP/2.0 {status} ")?;
+                push_line(text, reason);
+            }
+        }
+        Ok(())
     }
 
     /// The same read back: for code that must treat what we send as what came (RFC 3261 17.1.1.3: the ACK of a failure).
@@ -105,8 +180,103 @@ impl Draft {
     }
 }
 
-/// The standard reason phrase of a status.
+/// What a log may show: no value of a field that carries credentials, and of the body only its length.
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        list.entry(&self.start);
+        for (name, value) in &self.headers {
+            let is_secret = [Name::Authorization, Name::ProxyAuthorization]
+                .iter()
+                .any(|n| name == n.as_str());
+            list.entry(&format_args!("{name}: {}", if is_secret { "***" } else { value }));
+        }
+        list.entry(&format_args!("{} octets of body", self.body.len())).finish()
+    }
+}
+
+fn is_token_char(c: char) -> bool {
+    u8::try_from(c).is_ok_and(is_token_byte)
+}
+
+/// A value and its line break; what could end the line earlier becomes a space.
+fn push_line(text: &mut String, value: &str) {
+    text.extend(
+        value
+            .chars()
+            .map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }),
+    );
+    text.push_str("\r\n");
+}
+
+/// A request URI; what would end it, or the line, is escaped.
+fn push_without_blanks(text: &mut String, uri: &str) {
+    for c in uri.chars() {
+        match c {
+            '\0'..=' ' | '\x7f' => text.push_str(&format!("%{:02X}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+}
+
+/// The standard reason phrase of a status; of a status without one, that of its class (RFC 3261 8.1.3.2).
 pub fn reason(status: u16) -> &'static str {
-    let _ = status;
-    todo!()
+    let known = usize::from(status)
+        .checked_sub(100)
+        .and_then(|at| PHRASES.get(at))
+        .map(String::as_str);
+    match known {
+        Some(phrase) if !phrase.is_empty() => phrase,
+        Some(_) | None => match status / 100 {
+            1 => "Session Progress",
+            2 => "OK",
+            3 => "Multiple Choices",
+            4 => "Bad Request",
+            5 => "Server Internal Error",
+            _ => "Busy Everywhere",
+        },
+    }
+}
+
+/// The phrases of 100 to 699. rsip holds the list of codes that the IANA registry names, as identifiers: `NotFound` is
+/// cut into `Not Found`. What the RFCs spell otherwise, or rsip lacks, stands here.
+static PHRASES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let spelled = |status| match status {
+        201 => Some(""), // rsip calls it Accepted, which is 202.
+        202 => Some("Accepted"),
+        414 => Some("Request-URI Too Long"),
+        416 => Some("Unsupported URI Scheme"),
+        417 => Some("Unknown Resource-Priority"),
+        425 => Some("Bad Alert Message"),
+        437 => Some("Unsupported Credential"),
+        481 => Some("Call/Transaction Does Not Exist"),
+        504 => Some("Server Time-out"),
+        555 => Some("Push Notification Service Not Supported"),
+        606 => Some("Not Acceptable"),
+        608 => Some("Rejected"),
+        _ => None,
+    };
+    (100..700)
+        .map(|status| spelled(status).map_or_else(|| phrase_of(status), str::to_owned))
+        .collect()
+});
+
+/// rsip's identifier of a status in words, empty for one that it does not know.
+fn phrase_of(status: u16) -> String {
+    let code = rsip::StatusCode::from(status);
+    if matches!(code, rsip::StatusCode::Other(..)) {
+        return String::new();
+    }
+    let printed = code.to_string();
+    let name = printed.split_once(' ').map_or("", |(_, name)| name);
+    let mut words = String::with_capacity(name.len() + 8);
+    let mut after_lower = false;
+    for c in name.chars() {
+        if after_lower && c.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        after_lower = c.is_ascii_lowercase();
+        words.push(c);
+    }
+    words
 }

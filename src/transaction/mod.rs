@@ -192,4 +192,20 @@ impl Layer {
     pub fn next_deadline(&self) -> Option<Instant> {
         todo!()
     }
+
+    /// A ticket's time is over: false when it is not one of the layer's.
+    pub fn on_late(&mut self, cx: &mut Cx<'_>, ticket: Ticket) -> bool {
+        let _ = (cx, ticket);
+        todo!()
+    }
+
+    /// Transactions that are alive.
+    pub fn len(&self) -> usize {
+        todo!()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

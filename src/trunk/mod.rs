@@ -1,14 +1,28 @@
 //! Carriers: who is one, which peer is next, whether there is room, and our registration with it.
+//!
+//! State is kept by the trunk's name, so that a call that began under an older configuration still finds its trunk.
 
-use crate::config::TrunkRegister;
+mod health;
+mod rate;
+mod register;
+
+use crate::config::{Network, Trunk, TrunkRegister};
 use crate::cx::Cx;
-use crate::id::{Flow, TrunkIx};
-use crate::sip::{Message, Uri};
+use crate::effect::{Fact, Output};
+use crate::id::{Flow, Owner, Transport, TrunkIx};
+use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri, auth};
+use crate::time::{Deadlines, Instant};
+use crate::transaction::{Event, Layer};
+use health::Peer;
+use rate::Bucket;
+use register::Registration;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Why a trunk takes no call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Busy {
-    /// `limits.calls` are up: 503 towards a carrier, 486-like towards a user is the caller's choice.
+    /// `limits.calls` are up.
     Calls,
     /// `limits.calls_per_second` is used up.
     Rate,
@@ -19,50 +33,354 @@ pub enum Busy {
 /// How an attempt at a peer ended, for its health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It gave any response below 500 or a 6xx: it is alive.
+    /// It gave a response other than 503: it is alive.
     Alive,
     /// Timeout, 503 or no connection: held down for a while.
     Dead,
 }
 
-/// All trunks.
+/// What a trunk waits for, by its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    Register(u16),
+    Options(u16, u16),
+}
+
+/// What a request of ours is about: the second half of `Owner::Trunk`.
+const REGISTER: u16 = u16::MAX;
+
+#[derive(Debug)]
+struct State {
+    name: String,
+    calls: u32,
+    draining: bool,
+    bucket: Bucket,
+    peers: Vec<Peer>,
+    registration: Option<Registration>,
+}
+
+/// All trunks, by a slot number that is never used again.
 #[derive(Debug, Default)]
-pub struct Trunks {}
+pub struct Trunks {
+    slots: BTreeMap<u16, State>,
+    last_slot: u16,
+    deadlines: Deadlines<Timer>,
+    stopping: bool,
+}
 
 impl Trunks {
-    /// The trunk that a request comes from: by the flow that we registered over, else by source address.
+    /// Takes the configuration over: new trunks begin, changed ones register anew, those that are gone drain.
+    pub fn configure(&mut self, cx: &mut Cx<'_>, layer: &mut Layer) {
+        let config = cx.config.clone();
+        let gone: Vec<u16> = self
+            .slots
+            .iter()
+            .filter(|(_, s)| !config.trunks.iter().any(|t| t.name == s.name))
+            .map(|(n, _)| *n)
+            .collect();
+        for slot in gone {
+            self.drain(cx, layer, slot);
+        }
+        for trunk in &config.trunks {
+            let slot = self.slot_of(&trunk.name).unwrap_or_else(|| self.new_slot(cx, trunk));
+            self.update(cx, slot, trunk);
+        }
+    }
+
+    /// The trunk that a request comes from: by the flow that we registered over, a peer's own address, or `accept_from`.
     pub fn identify(&self, cx: &Cx<'_>, flow: Flow) -> Option<TrunkIx> {
-        let _ = (cx, flow);
-        todo!()
+        let position = cx.config.trunks.iter().position(|trunk| {
+            let learned = self.state(&trunk.name).is_some_and(|state| state.knows(flow));
+            learned
+                || trunk
+                    .accept_from
+                    .iter()
+                    .any(|network| contains(network, flow.peer.ip()))
+        })?;
+        u16::try_from(position).ok().map(TrunkIx)
     }
 
     /// Takes one of the trunk's call places, in either direction; give it back by `release` exactly once.
     pub fn reserve(&mut self, cx: &mut Cx<'_>, trunk: TrunkIx) -> Result<(), Busy> {
-        let _ = (cx, trunk);
-        todo!()
+        let limits = trunk_of(cx, trunk);
+        let now = cx.now;
+        let Some(state) = self.state_mut(&limits.name) else {
+            return Err(Busy::Draining);
+        };
+        if state.draining {
+            return Err(Busy::Draining);
+        }
+        if state.calls >= limits.max_calls {
+            return Err(Busy::Calls);
+        }
+        if !state.bucket.take(now, limits.calls_per_second) {
+            return Err(Busy::Rate);
+        }
+        state.calls += 1;
+        Ok(())
     }
 
-    /// Gives a place back.
-    pub fn release(&mut self, trunk: TrunkIx) {
-        let _ = trunk;
-        todo!()
+    /// Gives a place back. A drained trunk is forgotten with its last call.
+    pub fn release(&mut self, cx: &Cx<'_>, trunk: TrunkIx) {
+        let name = &trunk_of(cx, trunk).name;
+        let Some(slot) = self.slot_of(name) else { return };
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        debug_assert!(state.calls > 0, "a place of a trunk was given back twice");
+        state.calls = state.calls.saturating_sub(1);
+        self.forget_if_drained(slot);
+    }
+
+    /// Calls that hold a place of this trunk.
+    pub fn calls(&self, name: &str) -> u32 {
+        self.state(name).map_or(0, |state| state.calls)
+    }
+
+    /// Places held on all trunks.
+    pub fn reserved(&self) -> u32 {
+        self.slots.values().map(|state| state.calls).sum()
     }
 
     /// The peers to try for one call, by place in the configuration: in order, those held down last.
     pub fn peers(&self, cx: &Cx<'_>, trunk: TrunkIx) -> Vec<(u16, Uri)> {
-        let _ = (cx, trunk);
-        todo!()
+        let config = trunk_of(cx, trunk);
+        let state = self.state(&config.name);
+        let down = |place: usize| {
+            state
+                .and_then(|s| s.peers.get(place))
+                .is_some_and(|peer| peer.is_down(cx.now))
+        };
+        let mut list: Vec<(u16, Uri)> = (0u16..).zip(config.peers.iter().cloned()).collect();
+        list.sort_by_key(|(place, _)| (down(usize::from(*place)), *place));
+        list
+    }
+
+    /// The flow of our registration, which is the way to a carrier that only takes calls from where we registered.
+    pub fn registered_flow(&self, cx: &Cx<'_>, trunk: TrunkIx) -> Option<Flow> {
+        let state = self.state(&trunk_of(cx, trunk).name)?;
+        state.registration.as_ref().and_then(Registration::flow)
     }
 
     /// What became of an attempt at a peer.
     pub fn report(&mut self, cx: &mut Cx<'_>, trunk: TrunkIx, peer: u16, outcome: Outcome) {
-        let _ = (cx, trunk, peer, outcome);
-        todo!()
+        let config = trunk_of(cx, trunk).clone();
+        let Some(slot) = self.slot_of(&config.name) else { return };
+        self.judge(cx, slot, peer, outcome, "a call");
     }
 
     /// The credentials for a challenge of this carrier, if its realm is the one that we expect.
     pub fn credentials<'a>(&self, cx: &'a Cx<'_>, trunk: TrunkIx, challenge: &Message) -> Option<&'a TrunkRegister> {
-        let _ = (cx, trunk, challenge);
-        todo!()
+        let register = cx.config.trunks.get(usize::from(trunk.0))?.register.as_ref()?;
+        let expected = |realm: &str| {
+            register
+                .realm
+                .as_ref()
+                .is_none_or(|own| own.eq_ignore_ascii_case(realm))
+        };
+        auth::challenges(challenge)
+            .iter()
+            .any(|(_, c)| expected(&c.realm))
+            .then_some(register)
+    }
+
+    /// An event of the transaction layer whose owner is `Owner::Trunk(slot, about)`.
+    pub fn event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkIx, about: u16, event: Event) {
+        if about == REGISTER {
+            self.registration_event(cx, layer, slot.0, event);
+        } else {
+            self.options_event(cx, layer, slot.0, about, event);
+        }
+    }
+
+    /// A flow broke: a registration over it is made again.
+    pub fn on_flow_closed(&mut self, cx: &mut Cx<'_>, flow: Flow) {
+        let slots: Vec<u16> = self
+            .slots
+            .iter()
+            .filter(|(_, s)| s.registration.as_ref().is_some_and(|r| r.flow() == Some(flow)))
+            .map(|(slot, _)| *slot)
+            .collect();
+        for slot in slots {
+            self.registration_lost(cx, slot);
+        }
+    }
+
+    /// Runs the timers that are due.
+    pub fn on_time(&mut self, cx: &mut Cx<'_>, layer: &mut Layer) {
+        while let Some(timer) = self.deadlines.pop_due(cx.now) {
+            match timer {
+                Timer::Register(slot) => self.begin_registration(cx, layer, slot),
+                Timer::Options(slot, peer) => self.ask_options(cx, layer, slot, peer),
+            }
+        }
+    }
+
+    /// When `on_time` is due next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// The node stops: no more questions, and our registrations end.
+    pub fn stop(&mut self, cx: &mut Cx<'_>, layer: &mut Layer) {
+        self.stopping = true;
+        self.deadlines = Deadlines::default();
+        let slots: Vec<u16> = self.slots.keys().copied().collect();
+        for slot in slots {
+            self.end_registration(cx, layer, slot);
+        }
+    }
+
+    fn new_slot(&mut self, cx: &Cx<'_>, trunk: &Trunk) -> u16 {
+        self.last_slot = self.last_slot.wrapping_add(1);
+        let state = State {
+            name: trunk.name.clone(),
+            calls: 0,
+            draining: false,
+            bucket: Bucket::full(cx.now, trunk.calls_per_second),
+            peers: Vec::new(),
+            registration: None,
+        };
+        self.slots.insert(self.last_slot, state);
+        self.last_slot
+    }
+
+    fn update(&mut self, cx: &mut Cx<'_>, slot: u16, trunk: &Trunk) {
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        state.draining = false;
+        let unchanged = state.peers.iter().map(Peer::uri).eq(trunk.peers.iter());
+        if !unchanged {
+            state.peers = trunk.peers.iter().cloned().map(Peer::new).collect();
+        }
+        let places = 0..u16::try_from(state.peers.len()).unwrap_or(u16::MAX);
+        for place in places {
+            let timer = Timer::Options(slot, place);
+            match trunk.options_interval {
+                Some(_) if self.deadlines.get(timer).is_none() => self.deadlines.set(timer, cx.now),
+                Some(_) => {}
+                None => {
+                    self.deadlines.cancel(timer);
+                }
+            }
+        }
+        self.configure_registration(cx, slot, trunk.register.as_ref(), !unchanged);
+    }
+
+    fn drain(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16) {
+        self.end_registration(cx, layer, slot);
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        if !state.draining {
+            state.draining = true;
+            let why = format!(
+                "removed from the configuration; {} calls go on until they end",
+                state.calls
+            );
+            cx.emit(Output::Record(Fact::TrunkState {
+                trunk: state.name.clone(),
+                peer: None,
+                up: false,
+                why,
+            }));
+        }
+        self.forget_if_drained(slot);
+    }
+
+    fn forget_if_drained(&mut self, slot: u16) {
+        let Some(state) = self.slots.get(&slot) else { return };
+        if state.draining && state.calls == 0 {
+            for place in 0..u16::try_from(state.peers.len()).unwrap_or(u16::MAX) {
+                self.deadlines.cancel(Timer::Options(slot, place));
+            }
+            self.deadlines.cancel(Timer::Register(slot));
+            self.slots.remove(&slot);
+        }
+    }
+
+    fn slot_of(&self, name: &str) -> Option<u16> {
+        self.slots
+            .iter()
+            .find(|(_, state)| state.name == name)
+            .map(|(slot, _)| *slot)
+    }
+
+    fn state(&self, name: &str) -> Option<&State> {
+        self.slots.values().find(|state| state.name == name)
+    }
+
+    fn state_mut(&mut self, name: &str) -> Option<&mut State> {
+        self.slots.values_mut().find(|state| state.name == name)
+    }
+}
+
+impl State {
+    /// The flow is that of our registration, or of a peer: a datagram from its very port, a connection from its host.
+    fn knows(&self, flow: Flow) -> bool {
+        let registered = self.registration.as_ref().and_then(Registration::flow);
+        if registered.is_some_and(|own| own.transport == flow.transport && own.peer == flow.peer) {
+            return true;
+        }
+        self.peers.iter().any(|peer| {
+            peer.addresses().any(|addr| match flow.transport {
+                Transport::Udp => addr == flow.peer,
+                Transport::Tcp => addr.ip() == flow.peer.ip(),
+            })
+        })
+    }
+}
+
+fn trunk_of<'a>(cx: &'a Cx<'_>, trunk: TrunkIx) -> &'a Trunk {
+    &cx.config.trunks[usize::from(trunk.0)]
+}
+
+fn contains(network: &Network, ip: IpAddr) -> bool {
+    let bits = |ip: IpAddr| match ip {
+        IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
+        IpAddr::V6(v6) => (v6.to_bits(), 128),
+    };
+    let ((own, width), (other, other_width)) = (bits(network.addr), bits(ip));
+    width == other_width && (network.prefix == 0 || (own ^ other) >> (128 - u32::from(network.prefix)) == 0)
+}
+
+/// A request outside of any dialog from us to a peer (RFC 3261 8.1.1).
+fn outside_dialog(
+    cx: &mut Cx<'_>,
+    method: Method,
+    target: Uri,
+    from: &Uri,
+    to: &Uri,
+    call_id: &str,
+    cseq: u32,
+) -> Draft {
+    let mut draft = Draft::request(method.clone(), target);
+    let mut from = NameAddr::new(from.clone());
+    from.params.set("tag", Some(&cx.token(8)));
+    draft.push(Name::MaxForwards, 70);
+    draft.push(Name::From, from);
+    draft.push(Name::To, NameAddr::new(to.clone()));
+    draft.push(Name::CallId, call_id);
+    draft.push(Name::CSeq, format!("{cseq} {method}"));
+    draft.push(Name::UserAgent, crate::USER_AGENT);
+    draft
+}
+
+fn owner(slot: u16, about: u16) -> Owner {
+    Owner::Trunk(TrunkIx(slot), about)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_their_addresses_and_no_others() {
+        let net = |text: &str, prefix| Network {
+            addr: text.parse().unwrap(),
+            prefix,
+        };
+        let ip = |text: &str| text.parse().unwrap();
+        assert!(contains(&net("198.51.100.0", 24), ip("198.51.100.255")));
+        assert!(!contains(&net("198.51.100.0", 24), ip("198.51.101.0")));
+        assert!(contains(&net("0.0.0.0", 0), ip("8.8.8.8")));
+        assert!(!contains(&net("0.0.0.0", 0), ip("::1")));
+        assert!(contains(&net("2001:db8::", 32), ip("2001:db8::1")));
+        assert!(contains(&net("10.0.0.1", 32), ip("10.0.0.1")) && !contains(&net("10.0.0.1", 32), ip("10.0.0.2")));
     }
 }

@@ -1,0 +1,94 @@
+//! How loud a block of samples is.
+//!
+//! dBov is relative to the power of a full-scale square wave (ITU-T G.100.1 Annex A, RFC 6464 1.1): a full-scale sine has -3.01 dBov.
+//! dBm0 is relative to G.711's reference level, 6.15 dB below: a full-scale sine has +3.14 dBm0 (mu-law says 3.17; the
+//! difference is below what anyone measures).
+
+/// How many dBov 0 dBm0 is (ITU-T G.100.1 Annex A, A-law).
+pub const DBM0_IN_DBOV: f32 = -6.15;
+/// The level of digital silence and of an empty block: the lowest that RFC 6464 can say.
+pub const FLOOR_DBOV: f32 = -127.0;
+
+/// Rms and peak of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    /// Root of the mean square, 0 to 32,768.
+    pub rms: f32,
+    /// Largest magnitude, 0 to 32,768.
+    pub peak: u16,
+}
+
+impl Level {
+    /// Measures a block.
+    pub fn of(pcm: &[i16]) -> Self {
+        if pcm.is_empty() {
+            return Self::default();
+        }
+        let energy: u64 = pcm.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+        let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+        Self {
+            rms: (energy as f64 / pcm.len() as f64).sqrt() as f32,
+            peak,
+        }
+    }
+
+    /// Rms in dBov.
+    pub fn rms_dbov(&self) -> f32 {
+        amplitude_dbov(self.rms)
+    }
+
+    /// Rms in dBm0.
+    pub fn rms_dbm0(&self) -> f32 {
+        self.rms_dbov() - DBM0_IN_DBOV
+    }
+
+    /// Peak in dBov.
+    pub fn peak_dbov(&self) -> f32 {
+        amplitude_dbov(f32::from(self.peak))
+    }
+
+    /// Peak in dBm0 as the level of the sine that has this peak: it reads +3.14 at full scale.
+    pub fn peak_dbm0(&self) -> f32 {
+        amplitude_dbov(f32::from(self.peak) * std::f32::consts::FRAC_1_SQRT_2) - DBM0_IN_DBOV
+    }
+}
+
+/// dBov of an rms amplitude (32,768 is 0 dBov).
+pub fn amplitude_dbov(rms: f32) -> f32 {
+    (20.0 * (rms / 32_768.0).log10()).max(FLOOR_DBOV)
+}
+
+/// Peak amplitude of a sine of this level.
+pub fn sine_amplitude(dbm0: f32) -> f32 {
+    32_768.0 * std::f32::consts::SQRT_2 * 10f32.powf((dbm0 + DBM0_IN_DBOV) / 20.0)
+}
+
+/// Tells silence from sound, block by block, with a hangover so that the ends of words are not silence.
+#[derive(Clone, Copy, Debug)]
+pub struct SilenceDetector {
+    threshold_dbm0: f32,
+    hangover: u32,
+    quiet: u32,
+}
+
+impl SilenceDetector {
+    /// Silence is below `threshold_dbm0` for at least `hangover` samples.
+    pub const fn new(threshold_dbm0: f32, hangover: u32) -> Self {
+        Self {
+            threshold_dbm0,
+            hangover,
+            quiet: 0,
+        }
+    }
+
+    /// Takes the next block; true while it is silent.
+    pub fn is_silent(&mut self, pcm: &[i16]) -> bool {
+        if Level::of(pcm).rms_dbm0() >= self.threshold_dbm0 {
+            self.quiet = 0;
+            return false;
+        }
+        let samples = u32::try_from(pcm.len()).unwrap_or(u32::MAX);
+        self.quiet = self.quiet.saturating_add(samples);
+        self.quiet >= self.hangover
+    }
+}

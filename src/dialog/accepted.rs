@@ -1,0 +1,84 @@
+//! From the 2xx of an INVITE to its ACK (RFC 3261 13.3.1.4, 13.2.2.4): the end of the handshake that no transaction keeps.
+//!
+//! ```text
+//!  UAS                                           UAC
+//!   |  2xx  ------------------------------------> |  Unacknowledged, T1
+//!   |  2xx again after T1, 2 T1, ... T2 ---------> |  Acknowledged::resend for each
+//!   |  <------------------------------------  ACK |
+//!   |  nothing for 64 T1: give up, BYE            |
+//! ```
+
+use crate::sip::{Draft, Message, Method};
+use crate::time::{Instant, T1, T1_64, T2};
+use std::time::Duration;
+
+/// UAS: a 2xx that we sent and whose ACK has not come. Kept over every transport: a hop behind the first may lose it.
+#[derive(Clone, Debug)]
+pub struct Unacknowledged {
+    response: Draft,
+    invite_cseq: u32,
+    interval: Duration,
+    next: Instant,
+    until: Instant,
+}
+
+/// What time brought to an [`Unacknowledged`] answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Due {
+    /// Send the 2xx again.
+    Resend(Draft),
+    /// 64*T1 are over: the dialog is confirmed but the session is to be ended with BYE (RFC 3261 13.3.1.4).
+    GiveUp,
+}
+
+impl Unacknowledged {
+    /// The 2xx was sent at `now`; `invite_cseq` is the CSeq number of its INVITE.
+    pub fn new(now: Instant, response: Draft, invite_cseq: u32) -> Unacknowledged {
+        Unacknowledged { response, invite_cseq, interval: T1, next: now + T1, until: now + T1_64 }
+    }
+
+    /// True when this ACK is for this answer: drop the `Unacknowledged` then.
+    pub fn is_acknowledged_by(&self, ack: &Message) -> bool {
+        ack.cseq().is_ok_and(|cseq| cseq.method == Method::Ack && cseq.number == self.invite_cseq)
+    }
+
+    /// When `poll` has something.
+    pub fn next_deadline(&self) -> Instant {
+        self.next.min(self.until)
+    }
+
+    /// What is due at `now`. After `GiveUp` it is to be dropped.
+    pub fn poll(&mut self, now: Instant) -> Option<Due> {
+        if now >= self.until {
+            return Some(Due::GiveUp);
+        }
+        if now < self.next {
+            return None;
+        }
+        self.interval = (self.interval * 2).min(T2);
+        self.next = now + self.interval;
+        Some(Due::Resend(self.response.clone()))
+    }
+}
+
+/// UAC: the ACK that we sent for a 2xx, to be sent again for each copy of that 2xx (RFC 3261 13.2.2.4). Keep one per dialog, at
+/// least as long as the INVITE's transaction lasts (timer M, RFC 6026 8.4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acknowledged {
+    invite_cseq: u32,
+    ack: Draft,
+}
+
+impl Acknowledged {
+    /// An ACK was sent; `invite_cseq` is its CSeq number.
+    pub fn new(invite_cseq: u32, ack: Draft) -> Acknowledged {
+        Acknowledged { invite_cseq, ack }
+    }
+
+    /// The ACK to send again for this 2xx, if it is a copy of the one that was acknowledged.
+    pub fn resend(&self, response: &Message) -> Option<&Draft> {
+        let cseq = response.cseq().ok()?;
+        let same = cseq.method == Method::Invite && cseq.number == self.invite_cseq;
+        ((200..300).contains(&response.status()) && same).then_some(&self.ack)
+    }
+}

@@ -1,0 +1,212 @@
+//! What becomes of a request that belongs to no transaction: who may ask for what, before any state is made.
+
+use super::authenticate::Verdict;
+use super::local;
+use super::machines::Machines;
+use crate::b2bua::{Net, Source};
+use crate::cx::Cx;
+use crate::effect::{Fact, Output};
+use crate::id::Flow;
+use crate::sip::uri::Scheme;
+use crate::sip::{Draft, Message, Method, Name};
+
+/// The methods that we answer with something else than a refusal (RFC 3261 20.5).
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, REFER, NOTIFY, INFO";
+/// The extensions that we support (RFC 3261 20.37).
+pub const SUPPORTED: [&str; 4] = ["100rel", "timer", "replaces", "norefersub"];
+
+impl Machines {
+    pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        if let Err((status, reason)) = self.valid(&request) {
+            let mut response = Draft::response(&request, status, Some(&cx.token(8))).with_reason(reason);
+            if status == 420 {
+                response.push(Name::Unsupported, unsupported(&request).join(", "));
+            }
+            return self.refuse(cx, flow, &request, response, reason);
+        }
+        if request.to().is_ok_and(|to| to.tag().is_some()) {
+            return self.in_dialog(cx, flow, request);
+        }
+        match request.method() {
+            Method::Invite => self.invite(cx, flow, request),
+            Method::Register => self.register(cx, flow, request),
+            Method::Options => self.options(cx, flow, &request),
+            Method::Bye | Method::Prack | Method::Update | Method::Notify | Method::Info => {
+                self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+            }
+            Method::Refer | Method::Subscribe | Method::Message | Method::Publish => {
+                self.refuse_with(cx, flow, &request, 405, "that method is not served outside of a dialog");
+            }
+            Method::Other(_) => self.refuse_with(cx, flow, &request, 501, "an unknown method"),
+            // The transaction layer keeps these two to itself.
+            Method::Ack | Method::Cancel => {}
+        }
+    }
+
+    /// RFC 3261 8.2.1 to 8.2.2: form, scheme, extensions.
+    fn valid(&self, request: &Message) -> Result<(), (u16, &'static str)> {
+        request.check().map_err(|error| (error.status, error.reason))?;
+        let uri = request.request_uri().map_err(|error| (error.status, error.reason))?;
+        match uri.scheme {
+            Scheme::Sip | Scheme::Tel => {}
+            // Without TLS we can't keep what `sips` promises (RFC 3261 26.2.2).
+            Scheme::Sips => return Err((416, "SIPS Needs TLS, Which Is Not Spoken Here")),
+            Scheme::Other(_) => return Err((416, "Unsupported URI Scheme")),
+        }
+        if request.method() != Method::Cancel && !unsupported(request).is_empty() {
+            return Err((420, "Bad Extension"));
+        }
+        Ok(())
+    }
+
+    fn invite(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        let Some(source) = self.source(cx, flow, &request) else {
+            return;
+        };
+        let Ok(target) = request.request_uri() else { return };
+        if !local::is_local(cx.config, flow, &target) {
+            return self.refuse_with(
+                cx,
+                flow,
+                &request,
+                404,
+                "the called host is not one of `domains` nor an address of ours",
+            );
+        }
+        let Some(tx) = self.layer.accept(cx, flow, &request) else {
+            return self.overloaded(cx, flow, &request);
+        };
+        let net = &mut Net {
+            layer: &mut self.layer,
+            trunks: &mut self.trunks,
+        };
+        self.calls.invite(cx, net, source, flow, tx, request);
+    }
+
+    /// Who sends this INVITE. Everyone else is challenged if it claims to be of ours, and not answered at all otherwise.
+    fn source(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<Source> {
+        let from = request.from().ok()?;
+        let has_credentials = request.get(Name::Authorization).is_some();
+        let trunk = self.trunks.identify(cx, flow);
+        if let (Some(trunk), false) = (trunk, has_credentials) {
+            return Some(Source::Trunk(trunk));
+        }
+        if !local::is_local(cx.config, flow, &from.uri) || cx.config.users.is_empty() {
+            let why = "an INVITE from an unknown address, from nobody of our domains: not answered";
+            cx.emit(Output::Record(Fact::Refused {
+                peer: flow.peer,
+                status: 0,
+                why,
+            }));
+            return None;
+        }
+        match self.authenticator.judge(cx, flow, request, &from) {
+            Verdict::User(name) => Some(Source::User(name)),
+            Verdict::Refused(response, why) => {
+                self.refuse(cx, flow, request, response, why);
+                None
+            }
+        }
+    }
+
+    fn register(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        let Ok(to) = request.to() else { return };
+        let Ok(domain) = request.request_uri() else { return };
+        if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to.uri) {
+            return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
+        }
+        let name = match self.authenticator.judge(cx, flow, &request, &to) {
+            Verdict::User(name) => name,
+            Verdict::Refused(response, why) => return self.refuse(cx, flow, &request, response, why),
+        };
+        let Some(aor) = cx.config.users.iter().find(|user| user.name == name).map(local::aor) else {
+            return;
+        };
+        match self.layer.accept(cx, flow, &request) {
+            Some(tx) => self.registrar.register(cx, &mut self.layer, flow, tx, request, aor),
+            None => self.overloaded(cx, flow, &request),
+        }
+    }
+
+    /// RFC 3261 11.2: what an INVITE would meet, without a body of our own.
+    fn options(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
+        let status = if self.stopping { 503 } else { 200 };
+        let mut response = Draft::response(request, status, Some(&cx.token(8)));
+        response.push(Name::Allow, ALLOW);
+        response.push(Name::Accept, "application/sdp");
+        response.push(Name::Supported, SUPPORTED.join(", "));
+        let us = cx.advertised(flow);
+        response.push(
+            Name::Contact,
+            format!("<sip:{us};transport={}>", flow.transport.param()),
+        );
+        self.reply(cx, flow, request, response);
+    }
+
+    fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        if !self.calls.owns(&request) {
+            return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+        }
+        match self.layer.accept(cx, flow, &request) {
+            Some(tx) => {
+                let net = &mut Net {
+                    layer: &mut self.layer,
+                    trunks: &mut self.trunks,
+                };
+                self.calls.request(cx, net, flow, tx, request);
+            }
+            None => self.overloaded(cx, flow, &request),
+        }
+    }
+
+    fn overloaded(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
+        let mut response = Draft::response(request, 503, Some(&cx.token(8)));
+        response.push(Name::RetryAfter, 10);
+        self.refuse(
+            cx,
+            flow,
+            request,
+            response,
+            "every transaction that the node may have is in use",
+        );
+    }
+
+    fn refuse_with(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, status: u16, why: &'static str) {
+        let mut response = Draft::response(request, status, Some(&cx.token(8)));
+        if matches!(status, 405 | 501) {
+            response.push(Name::Allow, ALLOW);
+        }
+        self.refuse(cx, flow, request, response, why);
+    }
+
+    fn refuse(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, response: Draft, why: &'static str) {
+        let status = match response.start {
+            crate::sip::write::Start::Response(status, _) => status,
+            crate::sip::write::Start::Request(..) => 0,
+        };
+        // A first challenge is the ordinary course of things, not a refusal.
+        if status != 401 || request.get(Name::Authorization).is_some() {
+            cx.emit(Output::Record(Fact::Refused {
+                peer: flow.peer,
+                status,
+                why,
+            }));
+        }
+        self.reply(cx, flow, request, response);
+    }
+
+    fn reply(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
+        response.push(Name::Server, crate::USER_AGENT);
+        self.layer.reply_stateless(cx, flow, request, response);
+    }
+}
+
+/// The option tags of Require that we do not support (RFC 3261 8.2.2.3).
+fn unsupported(request: &Message) -> Vec<String> {
+    request
+        .all(Name::Require)
+        .iter()
+        .map(|tag| tag.trim().to_owned())
+        .filter(|tag| !tag.is_empty() && !SUPPORTED.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+        .collect()
+}

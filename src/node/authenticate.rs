@@ -1,0 +1,226 @@
+//! Digest authentication of users (RFC 3261 22, 7616, 8760): a challenge keeps nothing; only a nonce that was used with the
+//! right password is remembered, so that its count can't be replayed.
+
+use super::local;
+use crate::config::{Algorithm, User};
+use crate::cx::Cx;
+use crate::id::Flow;
+use crate::limits;
+use crate::pii::Secret;
+use crate::sip::auth::{self, Credentials, NonceKey, NonceState};
+use crate::sip::{Draft, Message, Name, NameAddr};
+use crate::time::Wall;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How long a nonce may be used before the phone is given a new one (with `stale=true`, so nobody is asked again).
+const NONCE_AGE: Duration = Duration::from_secs(300);
+/// Counts below the highest that may still come: requests overtake each other on UDP.
+const WINDOW: u32 = 64;
+
+/// What became of a request's credentials.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// This user.
+    User(String),
+    /// Send this response and forget the request.
+    Refused(Draft, &'static str),
+}
+
+/// The highest count seen with a nonce, and which of the 64 below it.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    highest: u32,
+    seen: u64,
+}
+
+/// Challenges and judges.
+#[derive(Debug)]
+pub(super) struct Authenticator {
+    key: NonceKey,
+    counts: BTreeMap<String, Counted>,
+    order: VecDeque<(Wall, String)>,
+    /// Nonces whose first use was before this were forgotten for room, so they count as stale.
+    floor: Wall,
+}
+
+impl Authenticator {
+    pub(super) fn new(key: NonceKey) -> Authenticator {
+        Authenticator {
+            key,
+            counts: BTreeMap::new(),
+            order: VecDeque::new(),
+            floor: Wall(0),
+        }
+    }
+
+    /// Judges a request by its credentials for the realm of `claimed` (To of a REGISTER, From of everything else). A name
+    /// that does not exist gets the same answers at the same cost as one that does.
+    pub(super) fn judge(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, claimed: &NameAddr) -> Verdict {
+        let realm = local::realm(cx.config, &claimed.uri).to_owned();
+        let user = local::user_of(cx.config, flow, &claimed.uri).cloned();
+        let credentials = match auth::credentials(request, Name::Authorization, &realm) {
+            Ok(Some(credentials)) => credentials,
+            Ok(None) => return self.challenge(cx, request, &realm, user.as_ref(), false, "no credentials yet"),
+            Err(error) => {
+                let response = Draft::response(request, error.status, Some(&cx.token(8))).with_reason(error.reason);
+                return Verdict::Refused(response, "unreadable credentials");
+            }
+        };
+        match self.key.check(&credentials.nonce, &realm, cx.wall, NONCE_AGE.as_secs()) {
+            NonceState::Valid => {}
+            NonceState::Stale | NonceState::Foreign => {
+                return self.challenge(cx, request, &realm, user.as_ref(), true, "an old or foreign nonce");
+            }
+        }
+        let offered = user.as_ref().map_or(&[Algorithm::Md5][..], |user| &user.digest);
+        let nobody = Secret::new("no such user");
+        let password = user.as_ref().map_or(&nobody, |user| &user.password);
+        let right = auth::verify(&credentials, password, &request.method())
+            && offered.contains(&credentials.algorithm)
+            && is_target(request, &credentials);
+        let named = user.as_ref().filter(|user| is_named(user, &credentials));
+        match named {
+            Some(user) if right => {
+                if self.count(cx.wall, &credentials) {
+                    Verdict::User(user.name.clone())
+                } else {
+                    let user = user.clone();
+                    self.challenge(
+                        cx,
+                        request,
+                        &realm,
+                        Some(&user),
+                        true,
+                        "a nonce count that was used before",
+                    )
+                }
+            }
+            Some(_) | None => {
+                let response = Draft::response(request, 403, Some(&cx.token(8)));
+                Verdict::Refused(response, "wrong user name or password")
+            }
+        }
+    }
+
+    fn challenge(
+        &self,
+        cx: &mut Cx<'_>,
+        request: &Message,
+        realm: &str,
+        user: Option<&User>,
+        stale: bool,
+        why: &'static str,
+    ) -> Verdict {
+        // Without state (RFC 3261 26.3.2.4): the tag needs no memory, since nothing but a new request can follow.
+        let mut response = Draft::response(request, 401, Some(&cx.token(8)));
+        let by_domain = cx
+            .config
+            .domains
+            .iter()
+            .find(|domain| domain.name == realm)
+            .map(|domain| &domain.digest[..]);
+        let algorithms = user
+            .map(|user| &user.digest[..])
+            .or(by_domain)
+            .unwrap_or(&[Algorithm::Md5]);
+        for algorithm in algorithms {
+            let value = self.key.challenge(realm, *algorithm, cx.wall, stale);
+            response.push(Name::WwwAuthenticate, value);
+        }
+        Verdict::Refused(response, why)
+    }
+
+    /// True if this use of the nonce is new. Without qop there is no count: such a nonce serves once.
+    fn count(&mut self, now: Wall, credentials: &Credentials) -> bool {
+        let nc = credentials.nc.unwrap_or(1);
+        if let Some(counted) = self.counts.get_mut(&credentials.nonce) {
+            return credentials.qop_auth && counted.is_new(nc);
+        }
+        if self.key.check(
+            &credentials.nonce,
+            &credentials.realm,
+            now,
+            now.since(self.floor).as_secs(),
+        ) != NonceState::Valid
+        {
+            return false;
+        }
+        self.forget(now);
+        self.counts
+            .insert(credentials.nonce.clone(), Counted { highest: nc, seen: 0 });
+        self.order.push_back((now, credentials.nonce.clone()));
+        true
+    }
+
+    fn forget(&mut self, now: Wall) {
+        while let Some((used, _)) = self.order.front() {
+            let old = now.since(*used) > NONCE_AGE;
+            if !old && self.order.len() < limits::NONCES {
+                return;
+            }
+            if !old {
+                self.floor = *used;
+            }
+            if let Some((_, nonce)) = self.order.pop_front() {
+                self.counts.remove(&nonce);
+            }
+        }
+    }
+}
+
+impl Counted {
+    fn is_new(&mut self, nc: u32) -> bool {
+        if nc > self.highest {
+            let shift = nc - self.highest;
+            self.seen = self.seen.checked_shl(shift).unwrap_or(0) | 1u64.checked_shl(shift - 1).unwrap_or(0);
+            self.highest = nc;
+            return true;
+        }
+        let back = self.highest - nc;
+        if back == 0 || back > WINDOW {
+            return false;
+        }
+        let bit = 1u64 << (back - 1);
+        let new = self.seen & bit == 0;
+        self.seen |= bit;
+        new
+    }
+}
+
+/// RFC 7616 3.4.6: the credentials are for this request. Proxies may have rewritten it, so equality of the user and host is
+/// enough, and a bare host is taken for a REGISTER as phones write it.
+fn is_target(request: &Message, credentials: &Credentials) -> bool {
+    let Ok(target) = request.request_uri() else {
+        return false;
+    };
+    match crate::sip::Uri::parse(&credentials.uri) {
+        Ok(uri) => uri.user == target.user && uri.host == target.host,
+        Err(_) => false,
+    }
+}
+
+fn is_named(user: &User, credentials: &Credentials) -> bool {
+    let name = credentials.username.as_str();
+    name == user.name || name.strip_suffix(&user.domain).and_then(|rest| rest.strip_suffix('@')) == Some(&user.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_taken_once_in_any_order_within_the_window() {
+        let mut counted = Counted { highest: 1, seen: 0 };
+        assert!(!counted.is_new(1));
+        assert!(counted.is_new(5));
+        assert!(counted.is_new(3) && !counted.is_new(3));
+        assert!(
+            !counted.is_new(1),
+            "the first use is remembered after the window has moved"
+        );
+        assert!(counted.is_new(200));
+        assert!(!counted.is_new(5) && !counted.is_new(100), "below the window");
+        assert!(counted.is_new(199) && !counted.is_new(199));
+    }
+}

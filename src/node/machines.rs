@@ -1,0 +1,208 @@
+//! The machines of a node, and who gets what.
+
+use super::authenticate::Authenticator;
+use super::{Census, Input};
+use crate::b2bua::{Calls, Net};
+use crate::cx::Cx;
+use crate::effect::{Fact, Output, Reply};
+use crate::id::{Flow, Owner, Ticket};
+use crate::registrar::Registrar;
+use crate::sip::Message;
+use crate::sip::auth::NonceKey;
+use crate::time::Instant;
+use crate::transaction::{Event, Layer};
+use crate::trunk::Trunks;
+use bytes::Bytes;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::RngCore;
+use std::time::Duration;
+
+/// All machines of the signalling side.
+pub(super) struct Machines {
+    pub(super) layer: Layer,
+    pub(super) authenticator: Authenticator,
+    pub(super) registrar: Registrar,
+    pub(super) trunks: Trunks,
+    pub(super) calls: Calls,
+    pub(super) stopping: bool,
+}
+
+impl Machines {
+    pub(super) fn new(rng: &mut ChaCha12Rng) -> Machines {
+        let mut key = [0; 32];
+        rng.fill_bytes(&mut key);
+        Machines {
+            layer: Layer::default(),
+            authenticator: Authenticator::new(NonceKey(key)),
+            registrar: Registrar::default(),
+            trunks: Trunks::default(),
+            calls: Calls::default(),
+            stopping: false,
+        }
+    }
+
+    pub(super) fn configure(&mut self, cx: &mut Cx<'_>) {
+        self.trunks.configure(cx, &mut self.layer);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
+        let wishes = [
+            (self.layer.next_deadline(), "transactions"),
+            (self.calls.next_deadline(), "calls"),
+            (self.trunks.next_deadline(), "trunks"),
+        ];
+        wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopping && self.calls.is_empty() && self.registrar.pending() == 0
+    }
+
+    pub(super) fn census(&self) -> Census {
+        Census {
+            calls: self.calls.len(),
+            transactions: self.layer.len(),
+            tickets: 0,
+            registers: self.registrar.pending(),
+            trunk_places: self.trunks.reserved(),
+        }
+    }
+
+    /// Hands around what the transaction layer has to tell, until it is silent.
+    pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
+        while let Some(event) = self.layer.poll() {
+            self.event(cx, event);
+        }
+    }
+
+    pub(super) fn handle(&mut self, cx: &mut Cx<'_>, input: Input) {
+        match input {
+            Input::Sip(flow, bytes) => self.sip(cx, flow, bytes),
+            Input::FlowOpened(ticket, flow) => self.flow(cx, ticket, Some(flow)),
+            Input::FlowFailed(ticket) => self.flow(cx, ticket, None),
+            Input::FlowClosed(flow) => {
+                self.layer.on_flow_closed(cx, flow);
+                self.trunks.on_flow_closed(cx, flow);
+            }
+            Input::Resolved(ticket, targets) => {
+                if cx.tickets.take(ticket).is_some() {
+                    self.layer.on_resolved(cx, ticket, targets);
+                }
+            }
+            Input::Store(ticket, reply) => {
+                if let Some(owner) = cx.tickets.take(ticket) {
+                    self.store(cx, owner, reply);
+                }
+            }
+            Input::Media(event) => {
+                let net = &mut Net {
+                    layer: &mut self.layer,
+                    trunks: &mut self.trunks,
+                };
+                self.calls.media(cx, net, event);
+            }
+            Input::Ports(ports) => self.calls.add_ports(ports),
+            // The node itself switches the configuration.
+            Input::Config(_) => {}
+            Input::Stop(grace) => self.stop(cx, grace),
+            Input::Time => self.time(cx),
+        }
+    }
+
+    fn sip(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) {
+        match Message::parse(bytes) {
+            Ok(message) => self.layer.receive(cx, flow, message),
+            Err(error) => {
+                cx.emit(Output::Record(Fact::Refused {
+                    peer: flow.peer,
+                    status: 0,
+                    why: error.reason,
+                }));
+            }
+        }
+    }
+
+    fn flow(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {
+        if cx.tickets.take(ticket).is_some() {
+            self.layer.on_flow(cx, ticket, flow);
+        }
+    }
+
+    fn store(&mut self, cx: &mut Cx<'_>, owner: Owner, reply: Reply) {
+        match owner {
+            Owner::Registrar(number) => self.registrar.store(cx, &mut self.layer, number, reply),
+            Owner::Leg(call, leg) => {
+                let net = &mut Net {
+                    layer: &mut self.layer,
+                    trunks: &mut self.trunks,
+                };
+                self.calls.store(cx, net, call, leg, reply);
+            }
+            Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
+                unreachable!("trunks, phones and transactions ask the store nothing")
+            },
+        }
+    }
+
+    fn event(&mut self, cx: &mut Cx<'_>, event: Event) {
+        let owner = match event {
+            Event::Request { flow, request } => return self.admit(cx, flow, request),
+            Event::Ack { flow, request } => {
+                let net = &mut Net {
+                    layer: &mut self.layer,
+                    trunks: &mut self.trunks,
+                };
+                return self.calls.ack(cx, net, flow, request);
+            }
+            Event::Cancelled { .. } | Event::ServerGone { .. } => None,
+            Event::Reached { owner, .. }
+            | Event::Unreachable { owner, .. }
+            | Event::Response { owner, .. }
+            | Event::Failed { owner, .. } => Some(owner),
+        };
+        match owner {
+            Some(Owner::Trunk(slot, about)) => self.trunks.event(cx, &mut self.layer, slot, about, event),
+            Some(Owner::Leg(..)) | None => {
+                let net = &mut Net {
+                    layer: &mut self.layer,
+                    trunks: &mut self.trunks,
+                };
+                self.calls.event(cx, net, event);
+            }
+            Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_)) => {
+                unreachable!("the registrar and the layer itself send no requests")
+            },
+        }
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>, grace: Duration) {
+        self.stopping = true;
+        self.trunks.stop(cx, &mut self.layer);
+        let net = &mut Net {
+            layer: &mut self.layer,
+            trunks: &mut self.trunks,
+        };
+        self.calls.stop(cx, net, grace);
+    }
+
+    fn time(&mut self, cx: &mut Cx<'_>) {
+        while let Some((ticket, owner)) = cx.tickets.pop_due(cx.now) {
+            match owner {
+                Owner::Registrar(_) => self.store(cx, owner, Reply::Failed),
+                // A leg or trunk may have asked the store or for a flow; the layer knows its own tickets and ignores others.
+                Owner::Leg(..) | Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
+                    if !self.layer.on_late(cx, ticket) {
+                        self.store(cx, owner, Reply::Failed);
+                    }
+                }
+            }
+        }
+        self.layer.on_time(cx);
+        self.trunks.on_time(cx, &mut self.layer);
+        let net = &mut Net {
+            layer: &mut self.layer,
+            trunks: &mut self.trunks,
+        };
+        self.calls.on_time(cx, net);
+    }
+}

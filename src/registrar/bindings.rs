@@ -1,0 +1,257 @@
+//! The table of bindings in memory: what stands behind the store effect in the shell and in the simulated world.
+
+use crate::effect::{Aor, Binding, Op, Reply};
+use crate::limits;
+use crate::time::Wall;
+use std::collections::{BTreeSet, HashMap};
+
+/// One address of record.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    version: u64,
+    bindings: Vec<Binding>,
+}
+
+/// A change that must be made durable before it is confirmed; given back to [`Table::undo`] if that fails.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Whose.
+    pub aor: Aor,
+    /// The new version, which is also its place in the order of writes.
+    pub version: u64,
+    /// The new list.
+    pub bindings: Vec<Binding>,
+    previous: Vec<Binding>,
+}
+
+/// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
+#[derive(Debug)]
+pub struct Table {
+    by_aor: HashMap<Aor, Entry>,
+    by_expiry: BTreeSet<(Wall, Aor)>,
+    count: usize,
+    last_version: u64,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Table {
+            by_aor: HashMap::new(),
+            by_expiry: BTreeSet::new(),
+            count: 0,
+            last_version: 0,
+        }
+    }
+}
+
+impl Table {
+    /// Answers an operation. A `Replace` that was taken also gives the change to be made durable; its `Replaced` must be
+    /// held back until it is.
+    pub fn apply(&mut self, op: Op, now: Wall) -> (Reply, Option<Change>) {
+        match op {
+            Op::Bindings(aor) => (self.read(&aor, now), None),
+            Op::Replace { aor, version, bindings } => self.replace(aor, version, bindings),
+        }
+    }
+
+    fn read(&self, aor: &Aor, now: Wall) -> Reply {
+        let Some(entry) = self.by_aor.get(aor) else {
+            return Reply::Bindings {
+                version: 0,
+                bindings: Vec::new(),
+            };
+        };
+        let bindings = entry.bindings.iter().filter(|b| b.expires > now).cloned().collect();
+        Reply::Bindings {
+            version: entry.version,
+            bindings,
+        }
+    }
+
+    fn replace(&mut self, aor: Aor, version: u64, bindings: Vec<Binding>) -> (Reply, Option<Change>) {
+        let entry = self.by_aor.get(&aor);
+        if entry.map_or(0, |entry| entry.version) != version {
+            return (Reply::Conflict, None);
+        }
+        let old = entry.map_or(0, |entry| entry.bindings.len());
+        if self.count - old + bindings.len() > limits::BINDINGS {
+            return (Reply::Failed, None);
+        }
+        self.last_version += 1;
+        let version = self.last_version;
+        let previous = self.set(&aor, version, bindings.clone());
+        (
+            Reply::Replaced { version },
+            Some(Change {
+                aor,
+                version,
+                bindings,
+                previous,
+            }),
+        )
+    }
+
+    /// Takes a change back that could not be made durable, unless a later one has replaced it.
+    pub fn undo(&mut self, change: Change) {
+        if self
+            .by_aor
+            .get(&change.aor)
+            .is_none_or(|entry| entry.version == change.version)
+        {
+            self.last_version += 1;
+            self.set(&change.aor, self.last_version, change.previous);
+        }
+    }
+
+    /// Takes over what was read from disk at the start.
+    pub fn load(&mut self, aor: Aor, bindings: Vec<Binding>) {
+        self.last_version += 1;
+        self.set(&aor, self.last_version, bindings);
+    }
+
+    /// Removes what has expired, at most `most` addresses of record, and names those that changed: their rows go too.
+    pub fn sweep(&mut self, now: Wall, most: usize) -> Vec<Aor> {
+        let due: Vec<Aor> = self
+            .by_expiry
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .take(most)
+            .map(|(_, aor)| aor.clone())
+            .collect();
+        for aor in &due {
+            let left = self.by_aor.get(aor).map(|entry| {
+                entry
+                    .bindings
+                    .iter()
+                    .filter(|b| b.expires > now)
+                    .cloned()
+                    .collect::<Vec<_>>()
+            });
+            self.last_version += 1;
+            self.set(aor, self.last_version, left.unwrap_or_default());
+        }
+        due
+    }
+
+    /// Removes every binding of users that are gone, and names them.
+    pub fn retain(&mut self, keep: impl Fn(&Aor) -> bool) -> Vec<Aor> {
+        let gone: Vec<Aor> = self.by_aor.keys().filter(|aor| !keep(aor)).cloned().collect();
+        for aor in &gone {
+            self.last_version += 1;
+            self.set(aor, self.last_version, Vec::new());
+        }
+        gone
+    }
+
+    /// The current list of one address of record, expired ones included.
+    pub fn get(&self, aor: &Aor) -> &[Binding] {
+        self.by_aor.get(aor).map_or(&[], |entry| &entry.bindings)
+    }
+
+    /// When `sweep` has work next.
+    pub fn next_expiry(&self) -> Option<Wall> {
+        self.by_expiry.first().map(|(at, _)| *at)
+    }
+
+    /// All bindings.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn set(&mut self, aor: &Aor, version: u64, bindings: Vec<Binding>) -> Vec<Binding> {
+        let previous = self.by_aor.remove(aor).unwrap_or_default().bindings;
+        if let Some(first) = previous.iter().map(|b| b.expires).min() {
+            self.by_expiry.remove(&(first, aor.clone()));
+        }
+        self.count = self.count - previous.len() + bindings.len();
+        if let Some(first) = bindings.iter().map(|b| b.expires).min() {
+            self.by_expiry.insert((first, aor.clone()));
+            self.by_aor.insert(aor.clone(), Entry { version, bindings });
+        }
+        previous
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ConnectionId, Flow, ListenerId, Transport};
+
+    fn binding(contact: &str, expires: u64) -> Binding {
+        let addr = "127.0.0.1:5060".parse().unwrap();
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener: ListenerId(0),
+            connection: ConnectionId(0),
+            local: addr,
+            peer: addr,
+        };
+        Binding {
+            contact: contact.into(),
+            q: 1000,
+            call_id: "c".into(),
+            cseq: 1,
+            expires: Wall(expires),
+            flow,
+            instance: None,
+            user_agent: None,
+        }
+    }
+
+    #[test]
+    fn compare_and_set_lets_one_of_two_writers_win() {
+        let mut table = Table::default();
+        let aor = Aor("alice@example.com".into());
+        let write = |version| Op::Replace {
+            aor: aor.clone(),
+            version,
+            bindings: vec![binding("sip:a@h", 50)],
+        };
+        let (reply, change) = table.apply(write(0), Wall(0));
+        let Reply::Replaced { version } = reply else {
+            panic!("{reply:?}")
+        };
+        assert!(change.is_some());
+        assert_eq!(table.apply(write(0), Wall(0)), (Reply::Conflict, None));
+        assert!(matches!(table.apply(write(version), Wall(0)).0, Reply::Replaced { .. }));
+    }
+
+    #[test]
+    fn an_undone_change_leaves_what_was_before() {
+        let mut table = Table::default();
+        let aor = Aor("alice@example.com".into());
+        table.load(aor.clone(), vec![binding("sip:old@h", 50)]);
+        let Reply::Bindings { version, .. } = table.apply(Op::Bindings(aor.clone()), Wall(0)).0 else {
+            panic!()
+        };
+        let op = Op::Replace {
+            aor: aor.clone(),
+            version,
+            bindings: vec![binding("sip:new@h", 60)],
+        };
+        let change = table.apply(op, Wall(0)).1.expect("taken");
+        table.undo(change);
+        assert_eq!(&*table.get(&aor)[0].contact, "sip:old@h");
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn what_expired_is_not_read_and_is_swept() {
+        let mut table = Table::default();
+        let aor = Aor("alice@example.com".into());
+        table.load(aor.clone(), vec![binding("sip:a@h", 50), binding("sip:b@h", 90)]);
+        let Reply::Bindings { bindings, .. } = table.apply(Op::Bindings(aor.clone()), Wall(50)).0 else {
+            panic!()
+        };
+        assert_eq!(bindings.len(), 1);
+        assert_eq!(table.sweep(Wall(60), 10), std::slice::from_ref(&aor));
+        assert_eq!((table.len(), table.next_expiry()), (1, Some(Wall(90))));
+        assert_eq!(table.sweep(Wall(90), 10), [aor]);
+        assert!(table.is_empty() && table.by_aor.is_empty() && table.by_expiry.is_empty());
+    }
+}

@@ -1,0 +1,245 @@
+//! Values read out of the index when somebody asks (RFC 3261 7.3, 20).
+
+use super::grammar::{BLANK, split_list};
+use super::header::{CSeq, Method, Name, NameAddr, Via};
+use super::lex::{Line, Message, ParseError, Start};
+use super::uri::{Scheme, Uri};
+use bytes::Bytes;
+use std::borrow::Cow;
+
+impl Message {
+    /// The method: of a response that of its CSeq (`Other("")` when it is unreadable).
+    pub fn method(&self) -> Method {
+        match self.start {
+            Start::Request { method, .. } => Method::from(text(self.slice(method)).unwrap_or_default()),
+            Start::Response { .. } => self.cseq().map_or_else(|_| Method::from(""), |cseq| cseq.method),
+        }
+    }
+
+    /// The request URI; an error with 416 or 400 when it cannot be read, and for responses.
+    ///
+    /// 416 (RFC 3261 8.2.2.1) is for schemes that nothing here can route: all but sip, sips, tel and the service URNs of
+    /// emergency calls (RFC 5031), which the dial plan decides on.
+    pub fn request_uri(&self) -> Result<Uri, ParseError> {
+        let Start::Request { uri, .. } = self.start else {
+            return Err(ParseError::bad("a response has no request URI"));
+        };
+        let written = text(self.slice(uri)).ok_or(ParseError::bad("the request URI is not UTF-8"))?;
+        let uri = Uri::parse(written)?;
+        match &uri.scheme {
+            Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(uri),
+            Scheme::Other(scheme) if &**scheme == "urn" => Ok(uri),
+            Scheme::Other(_) => Err(ParseError {
+                status: 416,
+                reason: "the scheme of the request URI is unknown",
+            }),
+        }
+    }
+
+    /// The reason phrase of a response; empty where it is not UTF-8.
+    pub fn reason(&self) -> &str {
+        match self.start {
+            Start::Request { .. } => "",
+            Start::Response { reason, .. } => text(self.slice(reason)).unwrap_or_default(),
+        }
+    }
+
+    /// The first value line of a field as text, unfolded and trimmed; `None` when absent or not UTF-8.
+    pub fn get(&self, name: Name) -> Option<Cow<'_, str>> {
+        self.lines_of(name).next().and_then(|line| self.value(line))
+    }
+
+    /// All values of a field in order: of list fields the single values, split at commas outside quotes and brackets.
+    /// Octets that are not UTF-8 are replaced by U+FFFD.
+    pub fn all(&self, name: Name) -> Vec<Cow<'_, str>> {
+        let mut values = Vec::new();
+        for line in self.lines_of(name) {
+            match self.lossy(line) {
+                value if !name.is_list() => values.push(value),
+                Cow::Borrowed(value) => values.extend(split_list(value).into_iter().map(Cow::Borrowed)),
+                Cow::Owned(value) => values.extend(split_list(&value).into_iter().map(|part| part.to_owned().into())),
+            }
+        }
+        values
+    }
+
+    /// The values of a field that has no `Name`, one per line. Compact forms count (RFC 3261 7.3.3).
+    pub fn all_named(&self, name: &str) -> Vec<Cow<'_, str>> {
+        if let Some(known) = Name::from_bytes(name.as_bytes()) {
+            return self.all(known);
+        }
+        let compact = compact_of(name);
+        let is_meant = |line: &&Line| {
+            let written = self.slice(line.name);
+            written.eq_ignore_ascii_case(name.as_bytes()) || compact.is_some_and(|c| written.eq_ignore_ascii_case(&[c]))
+        };
+        self.lines()
+            .iter()
+            .filter(is_meant)
+            .map(|line| self.lossy(line))
+            .collect()
+    }
+
+    /// Every field as it came, in order: the name as written, the value unfolded, octets that are not UTF-8 replaced.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.lines()
+            .iter()
+            .map(|line| (text(self.slice(line.name)).unwrap_or_default(), self.lossy(line)))
+    }
+
+    /// The lines of a field as they came, lists uncut: what a response echoes.
+    pub(super) fn whole_lines(&self, name: Name) -> impl Iterator<Item = Cow<'_, str>> {
+        self.lines_of(name).map(|line| self.lossy(line))
+    }
+
+    /// True if the comma-separated tokens of a field contain this one, without case and without regard to parameters
+    /// (Supported, Require, Allow, Accept).
+    pub fn has_token(&self, name: Name, token: &str) -> bool {
+        self.lines_of(name).any(|line| {
+            let value = self.lossy(line);
+            split_list(&value)
+                .iter()
+                .any(|part| without_params(part).eq_ignore_ascii_case(token))
+        })
+    }
+
+    /// From.
+    pub fn from(&self) -> Result<NameAddr, ParseError> {
+        self.address(Name::From, "From is missing")
+    }
+
+    /// To.
+    pub fn to(&self) -> Result<NameAddr, ParseError> {
+        self.address(Name::To, "To is missing")
+    }
+
+    /// Call-ID, empty if absent.
+    pub fn call_id(&self) -> &str {
+        match self.lines_of(Name::CallId).next() {
+            Some(line) if !line.is_folded => text(self.slice(line.value)).unwrap_or_default(),
+            Some(_) | None => "",
+        }
+    }
+
+    /// CSeq.
+    pub fn cseq(&self) -> Result<CSeq, ParseError> {
+        CSeq::parse(&self.get(Name::CSeq).ok_or(ParseError::bad("CSeq is missing"))?)
+    }
+
+    /// The topmost Via.
+    pub fn top_via(&self) -> Result<Via, ParseError> {
+        let line = self.get(Name::Via).ok_or(ParseError::bad("Via is missing"))?;
+        Via::parse(split_list(&line).first().ok_or(ParseError::bad("Via is empty"))?)
+    }
+
+    /// All values of a field as name-addr (Contact without `*`, Route, Record-Route, ...).
+    pub fn addresses(&self, name: Name) -> Result<Vec<NameAddr>, ParseError> {
+        self.all(name)
+            .iter()
+            .filter(|value| *value != "*")
+            .map(|value| NameAddr::parse(value))
+            .collect()
+    }
+
+    /// A field that is a number (Expires, Max-Forwards, Min-Expires, RSeq, ...; parameters after `;` ignored, and the
+    /// comment of Retry-After). An error when it is none or above 2^32-1.
+    pub fn number(&self, name: Name) -> Option<Result<u32, ParseError>> {
+        self.lines_of(name).next().map(|line| {
+            let value = self.lossy(line);
+            let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+            let (digits, rest) = value.split_at(end);
+            match digits.parse() {
+                Ok(number) if rest.is_empty() || rest.starts_with([';', '(', ' ', '\t']) => Ok(number),
+                Ok(_) | Err(_) => Err(ParseError::bad("a header field that should be a number is none")),
+            }
+        })
+    }
+
+    /// The body: cut to Content-Length where that is shorter.
+    pub fn body(&self) -> Bytes {
+        let rest = self.rest();
+        match self.number(Name::ContentLength) {
+            Some(Ok(length)) => {
+                rest.slice(..usize::try_from(length).map_or(rest.len(), |length| length.min(rest.len())))
+            }
+            Some(Err(_)) | None => rest,
+        }
+    }
+
+    /// The media type of the body in lower case without parameters; `None` when there is no body or no Content-Type.
+    pub fn content_type(&self) -> Option<String> {
+        if self.body().is_empty() {
+            return None;
+        }
+        self.get(Name::ContentType)
+            .map(|value| without_params(&value).to_ascii_lowercase())
+    }
+
+    fn address(&self, name: Name, missing: &'static str) -> Result<NameAddr, ParseError> {
+        let line = self.lines_of(name).next().ok_or(ParseError::bad(missing))?;
+        NameAddr::parse(&self.lossy(line))
+    }
+
+    pub(super) fn lines_of(&self, name: Name) -> impl Iterator<Item = &Line> {
+        self.lines().iter().filter(move |line| line.known == Some(name))
+    }
+
+    fn value(&self, line: &Line) -> Option<Cow<'_, str>> {
+        let value = text(self.slice(line.value))?;
+        Some(if line.is_folded {
+            unfold(value).into()
+        } else {
+            value.into()
+        })
+    }
+
+    /// A display name in Latin-1 must not cost the call: octets that are not UTF-8 are replaced.
+    fn lossy(&self, line: &Line) -> Cow<'_, str> {
+        match String::from_utf8_lossy(self.slice(line.value)) {
+            value if line.is_folded => unfold(&value).into(),
+            value => value,
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// `a/b` of `a/b;q=1`.
+fn without_params(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim_matches(BLANK)
+}
+
+/// A line break and the blanks around it become one space (RFC 3261 7.3.1). A CR alone is no line break and stays.
+fn unfold(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    for (nth, line) in value.split('\n').enumerate() {
+        let line = if nth == 0 {
+            line
+        } else {
+            line.trim_start_matches([' ', '\t'])
+        };
+        let line = line.strip_suffix('\r').unwrap_or(line).trim_end_matches([' ', '\t']);
+        if nth > 0 && !line.is_empty() {
+            plain.push(' ');
+        }
+        plain.push_str(line);
+    }
+    plain
+}
+
+/// The compact forms of fields that have no `Name` (RFC 3261 20, RFC 3841, RFC 8224).
+fn compact_of(name: &str) -> Option<u8> {
+    const FORMS: [(&str, u8); 5] = [
+        ("Subject", b's'),
+        ("Identity", b'y'),
+        ("Accept-Contact", b'a'),
+        ("Reject-Contact", b'j'),
+        ("Request-Disposition", b'd'),
+    ];
+    FORMS
+        .iter()
+        .find(|(long, _)| long.eq_ignore_ascii_case(name))
+        .map(|(_, letter)| *letter)
+}

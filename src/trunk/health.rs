@@ -1,0 +1,187 @@
+//! Which peers of a trunk are alive: by what calls experience, and by OPTIONS (RFC 3261 11) where configured.
+
+use super::{Outcome, Timer, Trunks, outside_dialog, owner};
+use crate::cx::Cx;
+use crate::effect::{Fact, Output};
+use crate::id::Flow;
+use crate::sip::{Draft, Host, Method, Name, Uri};
+use crate::time::Instant;
+use crate::transaction::{Destination, Event, Layer};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The first hold-down; it doubles with each further failure.
+const HOLD_DOWN: Duration = Duration::from_secs(30);
+/// The longest hold-down.
+const HOLD_DOWN_MOST: Duration = Duration::from_secs(300);
+/// Addresses that are remembered of one peer's name.
+const ADDRESSES: usize = 8;
+
+/// One peer of a trunk.
+#[derive(Debug)]
+pub(super) struct Peer {
+    uri: Uri,
+    /// Where its name led, newest last.
+    learned: Vec<SocketAddr>,
+    failures: u32,
+    down_until: Option<Instant>,
+    asking: bool,
+    call_id: Option<String>,
+    cseq: u32,
+}
+
+impl Peer {
+    pub(super) fn new(uri: Uri) -> Peer {
+        Peer {
+            uri,
+            learned: Vec::new(),
+            failures: 0,
+            down_until: None,
+            asking: false,
+            call_id: None,
+            cseq: 0,
+        }
+    }
+
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(super) fn is_down(&self, now: Instant) -> bool {
+        self.down_until.is_some_and(|until| now < until)
+    }
+
+    /// The address in the configuration, or those that its name led to.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let own = self
+            .uri
+            .host
+            .ip()
+            .map(|ip| SocketAddr::new(ip, self.uri.port.unwrap_or(5060)));
+        own.into_iter().chain(self.learned.iter().copied())
+    }
+
+    fn learn(&mut self, addr: SocketAddr) {
+        if self.addresses().any(|known| known == addr) {
+            return;
+        }
+        if self.learned.len() == ADDRESSES {
+            self.learned.remove(0);
+        }
+        self.learned.push(addr);
+    }
+}
+
+impl Trunks {
+    /// A flow to a peer was opened: its address is the peer's from now on.
+    pub fn learn(&mut self, name: &str, place: u16, flow: Flow) {
+        if let Some(peer) = self
+            .state_mut(name)
+            .and_then(|state| state.peers.get_mut(usize::from(place)))
+        {
+            peer.learn(flow.peer);
+        }
+    }
+
+    pub(super) fn judge(&mut self, cx: &mut Cx<'_>, slot: u16, place: u16, outcome: Outcome, seen_by: &str) {
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        let Some(peer) = state.peers.get_mut(usize::from(place)) else {
+            return;
+        };
+        let was_up = peer.down_until.is_none();
+        match outcome {
+            Outcome::Alive => {
+                peer.failures = 0;
+                peer.down_until = None;
+            }
+            Outcome::Dead => {
+                peer.failures = (peer.failures + 1).min(16);
+                let hold = (HOLD_DOWN * 2u32.pow(peer.failures.min(8) - 1)).min(HOLD_DOWN_MOST);
+                peer.down_until = Some(cx.now + hold);
+            }
+        }
+        let up = peer.down_until.is_none();
+        if up != was_up {
+            let why = match outcome {
+                Outcome::Alive => format!("it answered {seen_by}"),
+                Outcome::Dead => format!("{seen_by} got no answer or 503; it is tried last until it answers"),
+            };
+            let fact = Fact::TrunkState {
+                trunk: state.name.clone(),
+                peer: Some(peer.uri.to_string()),
+                up,
+                why,
+            };
+            cx.emit(Output::Record(fact));
+        }
+    }
+
+    pub(super) fn ask_options(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, place: u16) {
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        let interval = cx
+            .config
+            .trunks
+            .iter()
+            .find(|t| t.name == state.name)
+            .and_then(|t| t.options_interval);
+        let Some(interval) = interval else { return };
+        let Some(peer) = state.peers.get_mut(usize::from(place)) else {
+            return;
+        };
+        // A tenth either way, so that the trunks of many nodes do not ask in step.
+        let spread = cx.random() % (u64::try_from(interval.as_millis()).unwrap_or(u64::MAX) / 5).max(1);
+        let next = cx.now + interval * 9 / 10 + Duration::from_millis(spread);
+        self.deadlines.set(Timer::Options(slot, place), next);
+        if !peer.asking {
+            peer.asking = true;
+            layer.reach(cx, owner(slot, place), Destination::Uri(peer.uri.clone()));
+        }
+    }
+
+    pub(super) fn options_event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, place: u16, event: Event) {
+        let Some(peer) = self
+            .slots
+            .get_mut(&slot)
+            .and_then(|s| s.peers.get_mut(usize::from(place)))
+        else {
+            return;
+        };
+        match event {
+            Event::Reached { flow, .. } => {
+                peer.learn(flow.peer);
+                let draft = options(cx, peer, flow);
+                layer.request(cx, owner(slot, place), flow, draft);
+            }
+            Event::Response { response, .. } if response.status() < 200 => {}
+            Event::Response { response, .. } => {
+                peer.asking = false;
+                let outcome = if matches!(response.status(), 408 | 503) {
+                    Outcome::Dead
+                } else {
+                    Outcome::Alive
+                };
+                self.judge(cx, slot, place, outcome, "OPTIONS");
+            }
+            Event::Unreachable { .. } | Event::Failed { .. } => {
+                peer.asking = false;
+                self.judge(cx, slot, place, Outcome::Dead, "OPTIONS");
+            }
+            Event::Request { .. } | Event::Cancelled { .. } | Event::Ack { .. } | Event::ServerGone { .. } => {}
+        }
+    }
+}
+
+fn options(cx: &mut Cx<'_>, peer: &mut Peer, flow: Flow) -> Draft {
+    let call_id = peer.call_id.get_or_insert_with(|| cx.token(16)).clone();
+    peer.cseq += 1;
+    let us = cx.advertised(flow);
+    let from = Uri::sip(None, Host::from(us.ip()), Some(us.port()));
+    let to = Uri {
+        params: Default::default(),
+        ..peer.uri.clone()
+    };
+    let mut draft = outside_dialog(cx, Method::Options, peer.uri.clone(), &from, &to, &call_id, peer.cseq);
+    draft.push(Name::Contact, format!("<{from};transport={}>", flow.transport.param()));
+    draft.push(Name::Accept, "application/sdp");
+    draft
+}
