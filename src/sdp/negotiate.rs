@@ -1,28 +1,23 @@
 //! Offer and answer (RFC 3264) for one audio stream, as a pure function of offer, policy and leg.
+//!
+//! The answerer's choice is free within the offer (RFC 3264 6.1). Ours: the first codec of `Capabilities` that is offered, alone
+//! with the telephone events of its clock, since many phones go wrong with several. The caller orders `Capabilities` so that a
+//! leg agrees on what the other leg speaks already.
 
+use super::codec::{self, Format, Payload};
 use super::parse::{SdpError, Session};
-use crate::media::command::{OpusParams, Remote, Stream};
+use super::peer::{NARROWBAND_HZ, PTIME_MS, check_profile, common_events, media_address, ptime, remote, unspecified};
+use super::session::{Attribute, Connection, Line, Media, Origin, Proto};
+use crate::media::command::{EventFormat, OpusParams, Remote, Stream};
 use codecs::Codec;
 use std::net::IpAddr;
 
-/// Direction of a stream, seen from the side that says it (RFC 3264 5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Direction {
-    /// Both ways.
-    #[default]
-    SendRecv,
-    /// We send only: the other side is on hold.
-    SendOnly,
-    /// We receive only.
-    RecvOnly,
-    /// Neither.
-    Inactive,
-}
+pub use super::direction::Direction;
 
 /// What we can do on a leg.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capabilities {
-    /// Codecs in order of preference.
+    /// Codecs in order of preference; at least one.
     pub codecs: Vec<Codec>,
     /// Telephone events (RFC 4733), one per clock rate.
     pub events: bool,
@@ -52,34 +47,102 @@ pub struct Local {
 pub struct Agreed {
     /// Where the peer wants its media (`signalling` is filled in by the caller's argument).
     pub remote: Remote,
-    /// What is spoken; `sends` and `receives` follow the directions.
+    /// What is spoken; `sends` and `receives` follow the directions, and nothing is sent to 0.0.0.0.
     pub stream: Stream,
     /// Our direction.
     pub direction: Direction,
-    /// The peer has put us on hold: its direction is sendonly or inactive, or its address is 0.0.0.0 (RFC 3264 8.4).
+    /// The peer has put us on hold: it does not take what we would send, since its direction is sendonly or inactive, or its
+    /// address is 0.0.0.0 (RFC 3264 8.4). Where our own offer did not send, the answer cannot tell, and this is false.
     pub held_by_peer: bool,
 }
 
-/// An offer. With `previous` (our last description of this leg) the m-lines keep their number, order and payload types
-/// (RFC 3264 8).
+/// An offer. With `previous` (our last description of this leg) the m-lines keep their number, order, profile and payload types
+/// (RFC 3264 8); a stream that was refused or ended stays in its place, and our audio takes up its own again.
+///
+/// Panics if `capabilities` name no codec.
 pub fn offer(local: &Local, capabilities: &Capabilities, previous: Option<&Session>) -> Session {
-    let _ = (local, capabilities, previous);
-    todo!()
+    assert!(!capabilities.codecs.is_empty(), "an offer needs at least one codec");
+    let mut lines: Vec<Media> = previous.map(|last| last.media.clone()).unwrap_or_default();
+    let slot = our_audio(&lines);
+    let kept = slot.map(|index| lines[index].clone());
+    let formats = kept
+        .as_ref()
+        .map(|media| codec::formats(media, None))
+        .unwrap_or_default();
+    let numbered = codec::number(&wanted(capabilities), &formats);
+    // rtcp-mux is answered, not offered: trunks know little of it. Once agreed it stays (RFC 5761 5.1.1).
+    let mux = kept.as_ref().is_some_and(|media| media.attribute("rtcp-mux").is_some());
+    let proto = kept.as_ref().map_or(Proto::RtpAvp, |media| media.proto.clone());
+    let audio = audio_line(local, capabilities, proto, &numbered, local.direction, mux);
+    for media in &mut lines {
+        *media = media.refused();
+    }
+    match slot {
+        Some(index) => lines[index] = audio,
+        None => lines.push(audio),
+    }
+    let timing = Line {
+        kind: 't',
+        value: "0 0".to_owned(),
+    };
+    description(local, timing, lines)
 }
 
 /// Our answer to an offer: the first acceptable audio stream is taken, every other m-line is refused in its place with port 0
-/// (RFC 3264 6). `signalling` is the address that the offer came from.
+/// (RFC 3264 6). `signalling` is the address that the offer came from. An offer that ends all its streams (port 0 everywhere)
+/// is answered in kind and agrees on `Inactive`, so that the stream can be taken up again (RFC 3264 8.2).
 pub fn answer(
     offer: &Session,
     local: &Local,
     capabilities: &Capabilities,
     signalling: IpAddr,
 ) -> Result<(Session, Agreed), SdpError> {
-    let _ = (offer, local, capabilities, signalling);
-    todo!()
+    let taken = choose(offer, local, capabilities)?;
+    let mut lines: Vec<Media> = offer.media.iter().map(Media::refused).collect();
+    let media = &offer.media[taken.index];
+    let offered = if taken.ended {
+        Direction::Inactive
+    } else {
+        offer.direction(media)
+    };
+    let direction = offered.mirrored().and(local.direction);
+    let mux = media.attribute("rtcp-mux").is_some();
+    if !taken.ended {
+        let mut numbered = vec![(taken.audio.payload_type, taken.audio.payload)];
+        numbered.extend(
+            taken
+                .events
+                .map(|events| (events.payload_type, Payload::Events(events.clock))),
+        );
+        lines[taken.index] = audio_line(local, capabilities, media.proto.clone(), &numbered, direction, mux);
+    }
+    // RFC 3264 6: the t= line of the answer equals that of the offer.
+    let timing = offer.lines.iter().find(|line| line.kind == 't').cloned();
+    let timing = timing.unwrap_or_else(|| Line {
+        kind: 't',
+        value: "0 0".to_owned(),
+    });
+    let agreed = Agreed {
+        remote: remote(taken.addr, media, mux, signalling),
+        stream: Stream {
+            codec: taken.codec,
+            payload_type_tx: taken.audio.payload_type,
+            payload_type_rx: taken.audio.payload_type,
+            ptime_ms: ptime(media, taken.codec),
+            events_tx: taken.events,
+            events_rx: taken.events,
+            opus: codec::opus_for(capabilities.opus, taken.audio.fmtp),
+            sends: direction.sends() && !taken.addr.is_unspecified(),
+            receives: direction.receives(),
+        },
+        direction,
+        held_by_peer: !offered.receives() || taken.addr.is_unspecified(),
+    };
+    Ok((description(local, timing, lines), agreed))
 }
 
-/// The peer's answer to our offer.
+/// The peer's answer to our offer. Of several codecs in it the first counts. The payload types that the peer wrote are those we send
+/// with, ours those we receive: they may differ (RFC 3264 6.1).
 pub fn complete(
     our_offer: &Session,
     answer: &Session,
@@ -87,6 +150,197 @@ pub fn complete(
     capabilities: &Capabilities,
     signalling: IpAddr,
 ) -> Result<Agreed, SdpError> {
-    let _ = (our_offer, answer, local, capabilities, signalling);
-    todo!()
+    let index = our_audio(&our_offer.media).ok_or(SdpError::NotAcceptable("Our own offer has no audio stream."))?;
+    let ours = &our_offer.media[index];
+    let media = answer
+        .media
+        .get(index)
+        .filter(|media| media.is_audio())
+        .ok_or(SdpError::Malformed(
+            "The answer's m= lines are not those of the offer in the same order (RFC 3264 6).",
+        ))?;
+    if media.port == 0 {
+        return Err(SdpError::NotAcceptable(
+            "The peer refused the audio stream: its answer says port 0.",
+        ));
+    }
+    check_profile(media)?;
+    let (our_formats, formats) = (codec::formats(ours, None), codec::formats(media, Some(ours)));
+    let (codec, audio, rx) = formats
+        .iter()
+        .find_map(|format| {
+            let Payload::Audio(codec) = format.payload else {
+                return None;
+            };
+            let ours = our_formats.iter().find(|ours| ours.payload == format.payload)?;
+            Some((codec, format, ours.payload_type))
+        })
+        .ok_or(SdpError::NotAcceptable("The answer names no codec that was offered."))?;
+    let events = common_events(codec, &our_formats, &formats).filter(|_| capabilities.events);
+    let addr = media_address(answer, media, local)?;
+    let offered = our_offer.direction(ours);
+    let answered = answer.direction(media);
+    let direction = offered.and(answered.mirrored());
+    let mux = ours.attribute("rtcp-mux").is_some() && media.attribute("rtcp-mux").is_some();
+    Ok(Agreed {
+        remote: remote(addr, media, mux, signalling),
+        stream: Stream {
+            codec,
+            payload_type_tx: audio.payload_type,
+            payload_type_rx: rx,
+            ptime_ms: ptime(media, codec),
+            events_tx: events.map(|(tx, _)| tx),
+            events_rx: events.map(|(_, rx)| rx),
+            opus: codec::opus_for(capabilities.opus, audio.fmtp),
+            sends: direction.sends() && !addr.is_unspecified(),
+            receives: direction.receives(),
+        },
+        direction,
+        held_by_peer: (offered.sends() && !answered.receives()) || addr.is_unspecified(),
+    })
+}
+
+/// Which of our m-lines is ours: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
+fn our_audio(lines: &[Media]) -> Option<usize> {
+    let plain = |media: &Media| media.is_audio() && media.proto.is_plain();
+    lines
+        .iter()
+        .position(|media| plain(media) && media.port != 0)
+        .or_else(|| lines.iter().position(plain))
+}
+
+/// What an offer of ours lists. Events at 8 kHz always, since there are peers with Opus that know no others.
+fn wanted(capabilities: &Capabilities) -> Vec<Payload> {
+    let mut payloads: Vec<Payload> = Vec::new();
+    for payload in capabilities.codecs.iter().map(|codec| Payload::Audio(*codec)) {
+        if !payloads.contains(&payload) {
+            payloads.push(payload);
+        }
+    }
+    if capabilities.events {
+        payloads.push(Payload::Events(NARROWBAND_HZ));
+        if capabilities.codecs.contains(&Codec::Opus) {
+            payloads.push(Payload::Events(Codec::Opus.clock()));
+        }
+    }
+    payloads
+}
+
+/// What of an offer is taken.
+struct Taken<'a> {
+    /// Its m-line.
+    index: usize,
+    /// Every stream of the offer has port 0.
+    ended: bool,
+    codec: Codec,
+    audio: Format<'a>,
+    events: Option<EventFormat>,
+    addr: IpAddr,
+}
+
+fn choose<'a>(offer: &'a Session, local: &Local, capabilities: &Capabilities) -> Result<Taken<'a>, SdpError> {
+    let ended = offer.media.iter().all(|media| media.port == 0);
+    let mut refusal = SdpError::NotAcceptable("The offer has no audio stream, and this node speaks nothing else.");
+    for (index, media) in offer.media.iter().enumerate() {
+        if !media.is_audio() || (media.port == 0 && !ended) {
+            continue;
+        }
+        match acceptable(offer, media, local, capabilities) {
+            Ok((codec, audio, events, addr)) => {
+                return Ok(Taken {
+                    index,
+                    ended,
+                    codec,
+                    audio,
+                    events,
+                    addr,
+                });
+            }
+            Err(why) => refusal = why,
+        }
+    }
+    Err(refusal)
+}
+
+type Acceptable<'a> = (Codec, Format<'a>, Option<EventFormat>, IpAddr);
+
+fn acceptable<'a>(
+    offer: &'a Session,
+    media: &'a Media,
+    local: &Local,
+    capabilities: &Capabilities,
+) -> Result<Acceptable<'a>, SdpError> {
+    check_profile(media)?;
+    let formats = codec::formats(media, None);
+    let (codec, audio) = capabilities
+        .codecs
+        .iter()
+        .find_map(|codec| {
+            Some((
+                *codec,
+                *formats.iter().find(|format| format.payload == Payload::Audio(*codec))?,
+            ))
+        })
+        .ok_or(SdpError::NotAcceptable(
+            "The offer names no codec that this side of the call may use.",
+        ))?;
+    let events = common_events(codec, &formats, &formats).filter(|_| capabilities.events);
+    let addr = if media.port == 0 {
+        unspecified(local)
+    } else {
+        media_address(offer, media, local)?
+    };
+    Ok((codec, audio, events.map(|(tx, _)| tx), addr))
+}
+
+fn audio_line(
+    local: &Local,
+    capabilities: &Capabilities,
+    proto: Proto,
+    numbered: &[(u8, Payload)],
+    direction: Direction,
+    rtcp_mux: bool,
+) -> Media {
+    let mut attributes = Vec::with_capacity(2 * numbered.len() + 4);
+    for (number, payload) in numbered {
+        attributes.push(Attribute::new("rtpmap", format_args!("{number} {}", payload.rtpmap())));
+        if let Some(fmtp) = payload.fmtp(capabilities.opus) {
+            attributes.push(Attribute::new("fmtp", format_args!("{number} {fmtp}")));
+        }
+    }
+    attributes.push(Attribute::new("ptime", capabilities.ptime_ms));
+    attributes.push(Attribute::new("maxptime", PTIME_MS.end()));
+    // No a=rtcp: our RTCP port is always the next one, which is what its absence says (RFC 3605 2.1).
+    if rtcp_mux {
+        attributes.push(Attribute::flag("rtcp-mux"));
+    }
+    // Written even where it is the default: some peers stay on hold until they read sendrecv.
+    attributes.push(Attribute::flag(direction.as_str()));
+    Media {
+        kind: "audio".to_owned(),
+        port: local.port,
+        port_count: None,
+        proto,
+        formats: numbered.iter().map(|(number, _)| number.to_string()).collect(),
+        connection: None,
+        lines: Vec::new(),
+        attributes,
+    }
+}
+
+fn description(local: &Local, timing: Line, media: Vec<Media>) -> Session {
+    let address = Connection::Ip(local.addr);
+    Session {
+        origin: Origin {
+            username: "-".to_owned(),
+            session_id: local.session_id.to_string(),
+            version: local.version.to_string(),
+            address: address.clone(),
+        },
+        name: "-".to_owned(),
+        connection: Some(address),
+        lines: vec![timing],
+        attributes: Vec::new(),
+        media,
+    }
 }

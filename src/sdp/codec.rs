@@ -1,0 +1,317 @@
+//! What the formats of an audio m-line stand for: `a=rtpmap` and `a=fmtp` (RFC 8866 6.6, 6.15), static payload types (RFC 3551 6),
+//! Opus parameters (RFC 7587 6.1).
+
+use super::session::Media;
+use crate::media::command::OpusParams;
+use codecs::Codec;
+
+/// What a payload type stands for, as far as this node knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A codec.
+    Audio(Codec),
+    /// Telephone events (RFC 4733) on a clock in Hz.
+    Events(u32),
+}
+
+/// One known format of an m-line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format<'a> {
+    /// The number in the RTP header.
+    pub payload_type: u8,
+    /// What it stands for.
+    pub payload: Payload,
+    /// Its `a=fmtp` parameters, empty without.
+    pub fmtp: &'a str,
+}
+
+/// The lowest payload type that has no meaning of its own (RFC 3551 6).
+const FIRST_DYNAMIC: u8 = 96;
+/// RFC 7587 6.1: the range of `maxaveragebitrate` in bits per second.
+const OPUS_BITRATE: std::ops::RangeInclusive<u32> = 6_000..=510_000;
+
+/// The formats of `media` that this node knows, in its order, each payload type once. Comfort noise (13), RED and foreign codecs
+/// are not among them. A dynamic type that is listed without `a=rtpmap` has the meaning that it has in `offered`, the m-line that
+/// `media` answers: some answerers leave the map out.
+pub fn formats<'a>(media: &'a Media, offered: Option<&'a Media>) -> Vec<Format<'a>> {
+    let maps = by_payload_type(media, "rtpmap");
+    let parameters = by_payload_type(media, "fmtp");
+    let offered = offered.map(|offered| by_payload_type(offered, "rtpmap"));
+    let mut seen = [false; 128];
+    let mut known = Vec::new();
+    for payload_type in media.formats.iter().filter_map(|format| payload_type(format)) {
+        let index = usize::from(payload_type);
+        let map = maps[index].or_else(|| offered.as_ref().and_then(|maps| maps[index]));
+        let payload = map.map_or_else(|| static_payload(payload_type), payload);
+        if let Some(payload) = payload
+            && !std::mem::replace(&mut seen[index], true)
+        {
+            known.push(Format {
+                payload_type,
+                payload,
+                fmtp: parameters[index].unwrap_or(""),
+            });
+        }
+    }
+    known
+}
+
+/// The values of an attribute that begins with a payload type, by payload type; the first one counts. One pass, so that a
+/// description of many formats and many attributes costs no more than its length.
+fn by_payload_type<'a>(media: &'a Media, name: &'static str) -> [Option<&'a str>; 128] {
+    let mut found = [None; 128];
+    for value in media.attributes(name) {
+        if let Some((number, rest)) = value.split_once([' ', '\t'])
+            && let Some(number) = payload_type(number)
+        {
+            found[usize::from(number)].get_or_insert(rest.trim());
+        }
+    }
+    found
+}
+
+fn payload_type(token: &str) -> Option<u8> {
+    token.parse().ok().filter(|number| *number < 128)
+}
+
+/// Payload types that need no `a=rtpmap` (RFC 3551 6).
+fn static_payload(payload_type: u8) -> Option<Payload> {
+    match payload_type {
+        0 => Some(Payload::Audio(Codec::Pcmu)),
+        8 => Some(Payload::Audio(Codec::Pcma)),
+        _ => None,
+    }
+}
+
+/// Reads `name/clock[/channels]`; names in any case (RFC 4855 3).
+fn payload(encoding: &str) -> Option<Payload> {
+    let mut parts = encoding.split_ascii_whitespace().next()?.split('/');
+    let (name, clock) = (parts.next()?, parts.next()?.parse::<u32>().ok()?);
+    let mono = matches!(parts.next(), None | Some("1"));
+    let is = |codec: Codec| name.eq_ignore_ascii_case(codec.name()) && clock == codec.clock();
+    if name.eq_ignore_ascii_case("telephone-event") && (1..=192_000).contains(&clock) {
+        return Some(Payload::Events(clock));
+    }
+    [Codec::Pcmu, Codec::Pcma, Codec::Opus]
+        .into_iter()
+        // RFC 7587 7: Opus is always written with two channels, yet some peers write one or none; the packets are the same.
+        .find(|codec| is(*codec) && (mono || *codec == Codec::Opus))
+        .map(Payload::Audio)
+}
+
+impl Payload {
+    /// The value of `a=rtpmap` after the payload type.
+    pub fn rtpmap(self) -> String {
+        match self {
+            Payload::Audio(codec @ (Codec::Pcmu | Codec::Pcma)) => format!("{}/{}", codec.name(), codec.clock()),
+            Payload::Audio(Codec::Opus) => "opus/48000/2".to_owned(),
+            Payload::Events(clock) => format!("telephone-event/{clock}"),
+        }
+    }
+
+    /// The value of our `a=fmtp` after the payload type. We decode FEC and 10 ms frames whoever sends them; DTX is a wish.
+    pub fn fmtp(self, opus: OpusParams) -> Option<&'static str> {
+        match self {
+            Payload::Audio(Codec::Pcmu | Codec::Pcma) => None,
+            Payload::Audio(Codec::Opus) if opus.dtx => Some("minptime=10;useinbandfec=1;usedtx=1"),
+            Payload::Audio(Codec::Opus) => Some("minptime=10;useinbandfec=1"),
+            // RFC 4733 3.2: digits, star, pound and A to D.
+            Payload::Events(_) => Some("0-15"),
+        }
+    }
+
+    /// The payload type that we write where nothing else was agreed before. 101 for events at 8 kHz is what phones expect that
+    /// do not read the map.
+    fn usual_type(self) -> u8 {
+        match self {
+            Payload::Audio(Codec::Pcmu) => 0,
+            Payload::Audio(Codec::Pcma) => 8,
+            Payload::Audio(Codec::Opus) => FIRST_DYNAMIC,
+            Payload::Events(8_000) => 101,
+            Payload::Events(_) => 102,
+        }
+    }
+}
+
+/// Gives each payload the type that it had in `kept`, else its usual one, else a free one: within a session a type does not
+/// change its meaning (RFC 3264 8.3.2).
+pub fn number(payloads: &[Payload], kept: &[Format<'_>]) -> Vec<(u8, Payload)> {
+    let mut used = [false; 128];
+    for format in kept {
+        used[usize::from(format.payload_type)] = true;
+    }
+    let mut numbered = Vec::with_capacity(payloads.len());
+    for &payload in payloads {
+        let known = kept
+            .iter()
+            .find(|format| format.payload == payload)
+            .map(|format| format.payload_type);
+        let free = || {
+            std::iter::once(payload.usual_type())
+                .chain(FIRST_DYNAMIC..=127)
+                .find(|number| !used[usize::from(*number)])
+        };
+        if let Some(number) = known.or_else(free) {
+            used[usize::from(number)] = true;
+            numbered.push((number, payload));
+        }
+    }
+    numbered
+}
+
+/// How we encode Opus for a peer with these `a=fmtp` parameters: its wishes within our policy. Its `maxplaybackrate` and `stereo`
+/// need nothing, as we encode telephone band in mono, the least that can be asked for; its `sprop-` parameters and `cbr` are
+/// hints that change no packet's meaning.
+pub fn opus_for(policy: OpusParams, fmtp: &str) -> OpusParams {
+    let mut wanted = OpusParams {
+        fec: false,
+        dtx: false,
+        ..policy
+    };
+    for (name, value) in fmtp.split(';').filter_map(|parameter| parameter.split_once('=')) {
+        let (name, value) = (name.trim(), value.trim());
+        if name.eq_ignore_ascii_case("useinbandfec") {
+            wanted.fec = policy.fec && value == "1";
+        } else if name.eq_ignore_ascii_case("usedtx") {
+            wanted.dtx = policy.dtx && value == "1";
+        } else if name.eq_ignore_ascii_case("maxaveragebitrate")
+            && let Ok(most) = value.parse::<u32>()
+        {
+            wanted.bitrate = policy
+                .bitrate
+                .min(most.clamp(*OPUS_BITRATE.start(), *OPUS_BITRATE.end()));
+        }
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sdp::Session;
+
+    fn media(text: &str) -> Media {
+        Session::parse(format!("v=0\n{text}").as_bytes())
+            .unwrap()
+            .media
+            .remove(0)
+    }
+
+    fn read(text: &str) -> Vec<(u8, Payload)> {
+        formats(&media(text), None)
+            .iter()
+            .map(|format| (format.payload_type, format.payload))
+            .collect()
+    }
+
+    #[test]
+    fn formats_are_known_by_map_or_by_number() {
+        use Codec::{Opus, Pcma, Pcmu};
+        use Payload::{Audio, Events};
+        for (text, expected) in [
+            (
+                "m=audio 1 RTP/AVP 8 0 13 18 3",
+                vec![(8, Audio(Pcma)), (0, Audio(Pcmu))],
+            ),
+            ("m=audio 1 RTP/AVP 0 0\na=rtpmap:0 PCMU/8000/1", vec![(0, Audio(Pcmu))]),
+            (
+                "m=audio 1 RTP/AVP 111\na=rtpmap:111 OPUS/48000/2",
+                vec![(111, Audio(Opus))],
+            ),
+            (
+                "m=audio 1 RTP/AVP 96 97\na=rtpmap:96 opus/48000\na=rtpmap:97 opus/16000",
+                vec![(96, Audio(Opus))],
+            ),
+            (
+                "m=audio 1 RTP/AVP 100\na=rtpmap:100 pcma/8000",
+                vec![(100, Audio(Pcma))],
+            ),
+            ("m=audio 1 RTP/AVP 0\na=rtpmap:0 G729/8000", vec![]),
+            (
+                "m=audio 1 RTP/AVP 0 96\na=rtpmap:0 PCMU/8000/2\na=rtpmap:96 PCMU/16000",
+                vec![],
+            ),
+            (
+                "m=audio 1 RTP/AVP 96 200 -1 x 101\na=rtpmap:101 TELEPHONE-EVENT/16000",
+                vec![(101, Events(16_000))],
+            ),
+            (
+                "m=audio 1 RTP/AVP 101\na=rtpmap:101 telephone-event/0\na=rtpmap:101",
+                vec![],
+            ),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_leave_the_map_out() {
+        let offered = media("m=audio 1 RTP/AVP 96\na=rtpmap:96 opus/48000/2");
+        let answer = media("m=audio 1 RTP/AVP 96\na=fmtp:96 usedtx=1");
+        let format = formats(&answer, Some(&offered))[0];
+        assert_eq!((format.payload, format.fmtp), (Payload::Audio(Codec::Opus), "usedtx=1"));
+    }
+
+    #[test]
+    fn payload_types_keep_their_meaning() {
+        let kept = media("m=audio 1 RTP/AVP 96 101\na=rtpmap:96 telephone-event/8000\na=rtpmap:101 PCMA/8000");
+        let wanted = [
+            Payload::Audio(Codec::Opus),
+            Payload::Audio(Codec::Pcma),
+            Payload::Events(8_000),
+            Payload::Events(48_000),
+        ];
+        let numbers = |kept: &[Format<'_>]| {
+            number(&wanted, kept)
+                .iter()
+                .map(|(number, _)| *number)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&formats(&kept, None)), [97, 101, 96, 102]);
+        assert_eq!(numbers(&[]), [96, 8, 101, 102]);
+    }
+
+    #[test]
+    fn the_peer_limits_our_opus_encoder() {
+        let policy = OpusParams {
+            fec: true,
+            dtx: true,
+            bitrate: 24_000,
+            complexity: 5,
+        };
+        for (fmtp, fec, dtx, bitrate) in [
+            ("", false, false, 24_000),
+            ("minptime=10;useinbandfec=1", true, false, 24_000),
+            (
+                "maxplaybackrate=16000; sprop-maxcapturerate=16000; maxaveragebitrate=20000; stereo=1; useinbandfec=1; usedtx=1",
+                true,
+                true,
+                20_000,
+            ),
+            ("maxaveragebitrate=510000;useinbandfec=0", false, false, 24_000),
+            ("maxaveragebitrate=1;USEDTX = 1", false, true, 6_000),
+            ("maxaveragebitrate=many;=;;useinbandfec", false, false, 24_000),
+        ] {
+            assert_eq!(
+                opus_for(policy, fmtp),
+                OpusParams {
+                    fec,
+                    dtx,
+                    bitrate,
+                    complexity: 5
+                },
+                "{fmtp}"
+            );
+        }
+        let plain = OpusParams {
+            fec: false,
+            dtx: false,
+            ..policy
+        };
+        assert_eq!(opus_for(plain, "useinbandfec=1;usedtx=1"), plain);
+        assert_eq!(
+            Payload::Audio(Codec::Opus).fmtp(policy),
+            Some("minptime=10;useinbandfec=1;usedtx=1")
+        );
+    }
+}

@@ -1,0 +1,419 @@
+//! A session description as a value: what negotiation reads is typed, everything else is kept as it came.
+
+use super::codec::{self, Payload};
+use super::negotiate::Direction;
+use codecs::Codec;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A session description. Within a section the lines stand in the order of RFC 8866 5, whatever order they came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// `o=`: who made it, and its version.
+    pub origin: Origin,
+    /// `s=`: `-` where there is none.
+    pub name: String,
+    /// `c=` for the streams that have none of their own.
+    pub connection: Option<Connection>,
+    /// All other lines before the first `m=` but attributes: `i u e p b t r z k` and unknown ones.
+    pub lines: Vec<Line>,
+    /// `a=` before the first `m=`.
+    pub attributes: Vec<Attribute>,
+    /// The streams. Their number and order never change in a session's life, they only grow (RFC 3264 8).
+    pub media: Vec<Media>,
+}
+
+/// `o=` (RFC 8866 5.2). The numbers stay text: peers write numbers of any length, and we only compare them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `-` where there is none.
+    pub username: String,
+    /// The same for the life of a session.
+    pub session_id: String,
+    /// One more whenever the description changes.
+    pub version: String,
+    /// Where it was made.
+    pub address: Connection,
+}
+
+/// The address of `c=` and `o=` (RFC 8866 5.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// `IN IP4` or `IN IP6` with an address; the address decides which of them is written.
+    Ip(IpAddr),
+    /// A host name: legal, but media needs an address, and no name is resolved in the middle of an offer.
+    Name {
+        /// `IP6`, not `IP4`.
+        v6: bool,
+        /// The name.
+        host: String,
+    },
+    /// Anything else, as it came: multicast with a TTL, other network types.
+    Other(String),
+}
+
+/// A line that negotiation does not read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its letter.
+    pub kind: char,
+    /// What follows the `=`.
+    pub value: String,
+}
+
+/// `a=name` or `a=name:value` (RFC 8866 5.13). Keys do not print in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Before the colon; names are case-sensitive (RFC 8866 5.13).
+    pub name: String,
+    /// After the colon.
+    pub value: Option<String>,
+}
+
+/// A stream: `m=` and what follows it (RFC 8866 5.14).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// `audio`, `video`, `image`, `application`, ...
+    pub kind: String,
+    /// Where it is received; 0: refused or ended (RFC 3264 6, 8.2).
+    pub port: u16,
+    /// The number after `/`: ports of a layered stream.
+    pub port_count: Option<u16>,
+    /// The transport.
+    pub proto: Proto,
+    /// Formats in order of preference: payload types for RTP.
+    pub formats: Vec<String>,
+    /// `c=` of this stream alone.
+    pub connection: Option<Connection>,
+    /// `i b k` and unknown lines.
+    pub lines: Vec<Line>,
+    /// `a=` lines in order.
+    pub attributes: Vec<Attribute>,
+}
+
+/// The transport of an m-line. Only the two plain profiles are negotiated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proto {
+    /// `RTP/AVP` (RFC 3551).
+    RtpAvp,
+    /// `RTP/AVPF` (RFC 4585).
+    RtpAvpf,
+    /// `RTP/SAVP` (RFC 3711).
+    RtpSavp,
+    /// `RTP/SAVPF` (RFC 5124).
+    RtpSavpf,
+    /// `UDP/TLS/RTP/SAVP` (RFC 5764).
+    UdpTlsRtpSavp,
+    /// `UDP/TLS/RTP/SAVPF` (RFC 5764).
+    UdpTlsRtpSavpf,
+    /// Anything else, as it came: `udptl`, `TCP/MSRP`, ...
+    Other(String),
+}
+
+/// What RTP in the clear and SRTP are called in an m-line.
+const PROTOCOLS: [(Proto, &str); 6] = [
+    (Proto::RtpAvp, "RTP/AVP"),
+    (Proto::RtpAvpf, "RTP/AVPF"),
+    (Proto::RtpSavp, "RTP/SAVP"),
+    (Proto::RtpSavpf, "RTP/SAVPF"),
+    (Proto::UdpTlsRtpSavp, "UDP/TLS/RTP/SAVP"),
+    (Proto::UdpTlsRtpSavpf, "UDP/TLS/RTP/SAVPF"),
+];
+
+impl Proto {
+    /// Reads the token; case does not matter, since peers write both.
+    pub fn parse(token: &str) -> Proto {
+        PROTOCOLS
+            .iter()
+            .find(|(_, name)| name.eq_ignore_ascii_case(token))
+            .map_or_else(|| Proto::Other(token.to_owned()), |(proto, _)| proto.clone())
+    }
+
+    /// The token.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Proto::Other(token) => token,
+            Proto::RtpAvp => "RTP/AVP",
+            Proto::RtpAvpf => "RTP/AVPF",
+            Proto::RtpSavp => "RTP/SAVP",
+            Proto::RtpSavpf => "RTP/SAVPF",
+            Proto::UdpTlsRtpSavp => "UDP/TLS/RTP/SAVP",
+            Proto::UdpTlsRtpSavpf => "UDP/TLS/RTP/SAVPF",
+        }
+    }
+
+    /// RTP in the clear.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Proto::RtpAvp | Proto::RtpAvpf => true,
+            Proto::RtpSavp | Proto::RtpSavpf | Proto::UdpTlsRtpSavp | Proto::UdpTlsRtpSavpf | Proto::Other(_) => false,
+        }
+    }
+
+    /// SRTP, keyed by whichever means.
+    pub fn is_secure(&self) -> bool {
+        match self {
+            Proto::RtpSavp | Proto::RtpSavpf | Proto::UdpTlsRtpSavp | Proto::UdpTlsRtpSavpf => true,
+            Proto::RtpAvp | Proto::RtpAvpf | Proto::Other(_) => false,
+        }
+    }
+}
+
+impl Connection {
+    /// Reads what follows `c=`, or the last three fields of `o=`.
+    pub fn parse(value: &str) -> Connection {
+        let mut fields = value.split_ascii_whitespace();
+        let (net, family, host) = (fields.next(), fields.next(), fields.next());
+        let (Some(net), Some(family), Some(host), None) = (net, family, host, fields.next()) else {
+            return Connection::Other(value.to_owned());
+        };
+        let v6 = family.eq_ignore_ascii_case("IP6");
+        if !net.eq_ignore_ascii_case("IN") || !(v6 || family.eq_ignore_ascii_case("IP4")) || host.contains('/') {
+            return Connection::Other(value.to_owned());
+        }
+        match host.parse::<IpAddr>() {
+            Ok(addr) => Connection::Ip(addr),
+            Err(_) => Connection::Name {
+                v6,
+                host: host.to_owned(),
+            },
+        }
+    }
+
+    /// "Do not send": 0.0.0.0 (RFC 3264 8.4), `::`, or a name below `.invalid`, which IPv6 peers write for it (RFC 6157 4.1).
+    pub fn is_unspecified(&self) -> bool {
+        match self {
+            Connection::Ip(addr) => addr.is_unspecified(),
+            Connection::Name { host, .. } => {
+                let host = host.strip_suffix('.').unwrap_or(host);
+                host.rsplit('.')
+                    .next()
+                    .is_some_and(|label| label.eq_ignore_ascii_case("invalid"))
+            }
+            Connection::Other(_) => false,
+        }
+    }
+}
+
+impl Attribute {
+    /// `a=name`.
+    pub fn flag(name: &str) -> Attribute {
+        Attribute {
+            name: name.to_owned(),
+            value: None,
+        }
+    }
+
+    /// `a=name:value`.
+    pub fn new(name: &str, value: impl fmt::Display) -> Attribute {
+        Attribute {
+            name: name.to_owned(),
+            value: Some(value.to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys of RFC 4568, RFC 4567 and the ICE password of RFC 8839 5.4.
+        let secret = ["crypto", "key-mgmt", "ice-pwd"]
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&self.name));
+        match &self.value {
+            None => write!(f, "a={}", self.name),
+            Some(_) if secret => write!(f, "a={}:***", self.name),
+            Some(value) => write!(f, "a={}:{value:?}", self.name),
+        }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // k= is a key in the clear (RFC 4566 5.12).
+        if self.kind == 'k' {
+            f.write_str("k=***")
+        } else {
+            write!(f, "{}={:?}", self.kind, self.value)
+        }
+    }
+}
+
+impl Media {
+    /// True for `m=audio`.
+    pub fn is_audio(&self) -> bool {
+        self.kind.eq_ignore_ascii_case("audio")
+    }
+
+    /// The values of all attributes of that name, in order; a flag's value is empty.
+    pub fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        values(&self.attributes, name)
+    }
+
+    /// The value of the first attribute of that name.
+    pub fn attribute<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.attributes(name).next()
+    }
+
+    /// The same line refused (RFC 3264 6): port 0, formats mirrored since at least one must stand there, no attributes.
+    pub fn refused(&self) -> Media {
+        let mut formats = self.formats.clone();
+        if formats.is_empty() {
+            formats.push("0".to_owned());
+        }
+        Media {
+            kind: self.kind.clone(),
+            port: 0,
+            port_count: None,
+            proto: self.proto.clone(),
+            formats,
+            connection: None,
+            lines: Vec::new(),
+            attributes: Vec::new(),
+        }
+    }
+}
+
+impl Session {
+    /// The values of all session-level attributes of that name, in order; a flag's value is empty.
+    pub fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        values(&self.attributes, name)
+    }
+
+    /// The direction of a stream, seen from who wrote the description: its own, else the session's, else sendrecv
+    /// (RFC 8866 6.7).
+    pub fn direction(&self, media: &Media) -> Direction {
+        let said = |attributes: &[Attribute]| attributes.iter().find_map(|a| Direction::parse(&a.name));
+        said(&media.attributes)
+            .or_else(|| said(&self.attributes))
+            .unwrap_or_default()
+    }
+
+    /// The address of a stream: its own `c=`, else the session's (RFC 8866 5.7).
+    pub fn connection<'a>(&'a self, media: &'a Media) -> Option<&'a Connection> {
+        media.connection.as_ref().or(self.connection.as_ref())
+    }
+
+    /// The first audio stream in the clear that is not refused.
+    pub fn audio(&self) -> Option<&Media> {
+        self.media
+            .iter()
+            .find(|media| media.is_audio() && media.proto.is_plain() && media.port != 0)
+    }
+
+    /// The codecs of that stream that this node can speak, in the writer's order.
+    pub fn audio_codecs(&self) -> Vec<Codec> {
+        let formats = self
+            .audio()
+            .map(|media| codec::formats(media, None))
+            .unwrap_or_default();
+        let mut codecs = Vec::new();
+        for format in formats {
+            if let Payload::Audio(codec) = format.payload
+                && !codecs.contains(&codec)
+            {
+                codecs.push(codec);
+            }
+        }
+        codecs
+    }
+
+    /// Where that stream is to be sent, if it is an IP address (0.0.0.0 and `::` included). Tells which family a leg needs.
+    pub fn audio_address(&self) -> Option<IpAddr> {
+        match self.connection(self.audio()?)? {
+            Connection::Ip(addr) => Some(*addr),
+            unspecified @ Connection::Name { v6, .. } if unspecified.is_unspecified() => Some(if *v6 {
+                Ipv6Addr::UNSPECIFIED.into()
+            } else {
+                Ipv4Addr::UNSPECIFIED.into()
+            }),
+            Connection::Name { .. } | Connection::Other(_) => None,
+        }
+    }
+
+    /// The same description but for its version: then the version must not change either (RFC 3264 8).
+    pub fn same_but_version(&self, other: &Session) -> bool {
+        let (a, b) = (&self.origin, &other.origin);
+        (&a.username, &a.session_id, &a.address) == (&b.username, &b.session_id, &b.address)
+            && (&self.name, &self.connection, &self.lines) == (&other.name, &other.connection, &other.lines)
+            && (&self.attributes, &self.media) == (&other.attributes, &other.media)
+    }
+
+    /// Writes another version into `o=`.
+    pub fn set_version(&mut self, version: u64) {
+        self.origin.version = version.to_string();
+    }
+}
+
+fn values<'a>(attributes: &'a [Attribute], name: &'a str) -> impl Iterator<Item = &'a str> {
+    attributes
+        .iter()
+        .filter(move |a| a.name == name)
+        .map(|a| a.value.as_deref().unwrap_or(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_for_what_they_are() {
+        let ip = |text: &str| Connection::Ip(text.parse().unwrap());
+        assert_eq!(Connection::parse("IN IP4 192.0.2.1"), ip("192.0.2.1"));
+        assert_eq!(Connection::parse("in ip6 2001:DB8::1"), ip("2001:db8::1"));
+        // The family is wrong, the address is clear.
+        assert_eq!(Connection::parse("IN IP4 fe80::1"), ip("fe80::1"));
+        let name = Connection::Name {
+            v6: false,
+            host: "host.example.com".to_owned(),
+        };
+        assert_eq!(Connection::parse("IN IP4 host.example.com"), name);
+        for odd in ["ATM - -", "IN IP4 233.252.0.1/127", "IN IP4", "IN IP9 x", ""] {
+            assert_eq!(Connection::parse(odd), Connection::Other(odd.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_unspecified_address_has_three_forms() {
+        for hold in [
+            "IN IP4 0.0.0.0",
+            "IN IP6 ::",
+            "IN IP6 anything.INVALID",
+            "IN IP4 invalid.",
+        ] {
+            assert!(Connection::parse(hold).is_unspecified(), "{hold}");
+        }
+        for not in [
+            "IN IP4 192.0.2.1",
+            "IN IP4 invalid.example.com",
+            "IN IP4 notinvalid",
+            "ATM - -",
+        ] {
+            assert!(!Connection::parse(not).is_unspecified(), "{not}");
+        }
+    }
+
+    #[test]
+    fn keys_do_not_print() {
+        let crypto = Attribute::new("crypto", "1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0");
+        let line = Line {
+            kind: 'k',
+            value: "clear:c2VjcmV0".to_owned(),
+        };
+        let password = Attribute::new("ice-pwd", "c2VjcmV0");
+        assert_eq!(
+            format!("{crypto:?} {line:?} {password:?}"),
+            "a=crypto:*** k=*** a=ice-pwd:***"
+        );
+        assert_eq!(format!("{:?}", Attribute::new("ptime", 20)), "a=ptime:\"20\"");
+    }
+
+    #[test]
+    fn transports_are_known_in_any_case() {
+        for (proto, name) in PROTOCOLS {
+            assert_eq!(Proto::parse(&name.to_lowercase()), proto);
+            assert_eq!(proto.as_str(), name);
+            assert_ne!(proto.is_plain(), proto.is_secure());
+        }
+        assert_eq!(Proto::parse("udptl").as_str(), "udptl");
+    }
+}

@@ -1,0 +1,67 @@
+//! What a CDR consists of, change by change.
+
+use crate::id::CallId;
+use crate::media::command::LegStats;
+use crate::time::Wall;
+
+/// One change of one CDR. Each may be written again without harm.
+#[derive(Clone, Debug)]
+pub enum CallRow {
+    /// The INVITE came.
+    Started {
+        /// Which.
+        call: CallId,
+        /// When.
+        at: Wall,
+        /// `user/alice`, `trunk/acme`.
+        source: String,
+        /// As presented.
+        caller: String,
+        /// As dialled.
+        called: String,
+        /// The caller's.
+        sip_call_id: String,
+    },
+    /// Where it goes.
+    Routed {
+        /// Which.
+        call: CallId,
+        /// `trunk/acme`, `user/alice`, `echo`.
+        destination: String,
+        /// The rule that decided.
+        rule: String,
+    },
+    /// It was answered.
+    Answered {
+        /// Which.
+        call: CallId,
+        /// When.
+        at: Wall,
+    },
+    /// It is over.
+    Ended {
+        /// Which.
+        call: CallId,
+        /// When.
+        at: Wall,
+        /// SIP status.
+        status: u16,
+        /// Q.850 cause.
+        q850: u8,
+        /// `caller`, `callee`, `node`, `network`.
+        by: &'static str,
+        /// In words.
+        cause: String,
+        /// What the media saw.
+        legs: Vec<LegRow>,
+    },
+}
+
+/// One side's media.
+#[derive(Clone, Debug)]
+pub struct LegRow {
+    /// `caller` or `callee`.
+    pub side: &'static str,
+    /// Its counters.
+    pub stats: LegStats,
+}

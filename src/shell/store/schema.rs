@@ -1,0 +1,294 @@
+//! The tables, and every statement on them.
+
+use super::rows::{CallRow, LegRow};
+use crate::effect::{Aor, Binding};
+use crate::id::{CallId, ConnectionId, Flow, ListenerId, Transport};
+use crate::time::Wall;
+use rusqlite::{Connection, OpenFlags, Row, params};
+use std::path::Path;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS calls (
+    id TEXT PRIMARY KEY,
+    started INTEGER NOT NULL,
+    answered INTEGER,
+    ended INTEGER,
+    source TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    called TEXT NOT NULL,
+    destination TEXT,
+    rule TEXT,
+    sip_call_id TEXT NOT NULL,
+    status INTEGER,
+    q850 INTEGER,
+    ended_by TEXT,
+    cause TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
+CREATE INDEX IF NOT EXISTS calls_open ON calls (id) WHERE ended IS NULL;
+CREATE TABLE IF NOT EXISTS legs (
+    call TEXT NOT NULL,
+    side TEXT NOT NULL,
+    codec TEXT,
+    received INTEGER NOT NULL,
+    sent INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    jitter_us INTEGER NOT NULL,
+    round_trip_us INTEGER,
+    mos REAL,
+    PRIMARY KEY (call, side)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bindings (
+    aor TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    contact TEXT NOT NULL,
+    q INTEGER NOT NULL,
+    call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    transport TEXT NOT NULL,
+    listener INTEGER NOT NULL,
+    connection INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    instance TEXT,
+    user_agent TEXT,
+    PRIMARY KEY (aor, place)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+";
+
+/// The file.
+pub struct Database {
+    connection: Connection,
+}
+
+/// A CDR as `tandem calls` lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecentCall {
+    /// Its key.
+    pub id: String,
+    /// Milliseconds since 1970.
+    pub started: u64,
+    /// Likewise.
+    pub answered: Option<u64>,
+    /// Likewise.
+    pub ended: Option<u64>,
+    /// As presented.
+    pub caller: String,
+    /// As dialled.
+    pub called: String,
+    /// `trunk/acme`, `user/alice`, ...
+    pub destination: Option<String>,
+    /// SIP status.
+    pub status: Option<u16>,
+    /// In words.
+    pub cause: Option<String>,
+    /// The lower of both sides' scores.
+    pub mos: Option<f64>,
+}
+
+impl Database {
+    /// Opens or makes the file and its folder.
+    pub fn open(path: &Path) -> Result<Database, String> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("the folder {} cannot be made: {error} (key `store.path`)", folder.display()))?;
+        }
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open(path)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            connection.busy_timeout(std::time::Duration::from_secs(2))?;
+            connection.execute_batch(TABLES)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| {
+            format!("the store {} cannot be opened: {error} (key `store.path`)", path.display())
+        })?;
+        Ok(Database { connection })
+    }
+
+    /// Opens the file for reading only, beside a running node.
+    pub fn read(path: &Path) -> Result<Database, String> {
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .map(|connection| Database { connection })
+            .map_err(|error| format!("the store {} cannot be read: {error} (key `store.path`)", path.display()))
+    }
+
+    /// Runs several writes as one commit.
+    pub fn transaction(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        work(&transaction)?;
+        transaction.commit()
+    }
+
+    /// Closes every CDR that a crash left open.
+    pub fn close_open_calls(&self, now: Wall) -> Result<usize, String> {
+        self.connection
+            .execute(
+                "UPDATE calls SET ended = ?1, status = 500, q850 = 41, ended_by = 'node',
+                     cause = 'the node was killed while the call was up; closed at its next start'
+                 WHERE ended IS NULL",
+                params![integer(now.0)],
+            )
+            .map_err(|error| format!("the store's open calls cannot be closed: {error}"))
+    }
+
+    /// All bindings that have not expired.
+    pub fn bindings(&self, now: Wall) -> Result<Vec<(Aor, Vec<Binding>)>, String> {
+        let read = || -> rusqlite::Result<Vec<(Aor, Vec<Binding>)>> {
+            let mut statement = self.connection.prepare(
+                "SELECT aor, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer, instance,
+                     user_agent FROM bindings WHERE expires > ?1 ORDER BY aor, place",
+            )?;
+            let mut rows = statement.query(params![integer(now.0)])?;
+            let mut all: Vec<(Aor, Vec<Binding>)> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let aor = Aor(row.get::<_, String>(0)?.into());
+                let Some(binding) = binding(row)? else { continue };
+                match all.last_mut() {
+                    Some((last, list)) if *last == aor => list.push(binding),
+                    Some(_) | None => all.push((aor, vec![binding])),
+                }
+            }
+            Ok(all)
+        };
+        read().map_err(|error| format!("the store's bindings cannot be read: {error}"))
+    }
+
+    /// The newest calls first.
+    pub fn recent_calls(&self, most: usize) -> Result<Vec<RecentCall>, String> {
+        let read = || -> rusqlite::Result<Vec<RecentCall>> {
+            let mut statement = self.connection.prepare(
+                "SELECT id, started, answered, ended, caller, called, destination, status, cause,
+                     (SELECT min(mos) FROM legs WHERE legs.call = calls.id)
+                 FROM calls ORDER BY started DESC, id DESC LIMIT ?1",
+            )?;
+            let rows = statement.query_map(params![integer(most as u64)], |row| {
+                Ok(RecentCall {
+                    id: row.get(0)?,
+                    started: row.get::<_, i64>(1)?.unsigned_abs(),
+                    answered: row.get::<_, Option<i64>>(2)?.map(i64::unsigned_abs),
+                    ended: row.get::<_, Option<i64>>(3)?.map(i64::unsigned_abs),
+                    caller: row.get(4)?,
+                    called: row.get(5)?,
+                    destination: row.get(6)?,
+                    status: row.get(7)?,
+                    cause: row.get(8)?,
+                    mos: row.get(9)?,
+                })
+            })?;
+            rows.collect()
+        };
+        read().map_err(|error| format!("the store's calls cannot be read: {error}"))
+    }
+}
+
+/// Writes one address of record's bindings, in place of all it had.
+pub(super) fn put_bindings(connection: &Connection, aor: &Aor, bindings: &[Binding]) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM bindings WHERE aor = ?1")?.execute(params![&*aor.0])?;
+    let mut insert = connection
+        .prepare_cached("INSERT INTO bindings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?;
+    for (place, b) in (0i64..).zip(bindings) {
+        insert.execute(params![
+            &*aor.0,
+            place,
+            &*b.contact,
+            b.q,
+            &*b.call_id,
+            b.cseq,
+            integer(b.expires.0),
+            b.flow.transport.param(),
+            b.flow.listener.0,
+            integer(b.flow.connection.0),
+            b.flow.local.to_string(),
+            b.flow.peer.to_string(),
+            b.instance.as_deref(),
+            b.user_agent.as_deref(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Writes one change of a CDR.
+pub(super) fn put_call(connection: &Connection, row: &CallRow) -> rusqlite::Result<()> {
+    match row {
+        CallRow::Started { call, at, source, caller, called, sip_call_id } => connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO calls (id, started, source, caller, called, sip_call_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![key(*call), integer(at.0), source, caller, called, sip_call_id])?,
+        CallRow::Routed { call, destination, rule } => connection
+            .prepare_cached("UPDATE calls SET destination = ?2, rule = ?3 WHERE id = ?1")?
+            .execute(params![key(*call), destination, rule])?,
+        CallRow::Answered { call, at } => connection
+            .prepare_cached("UPDATE calls SET answered = ?2 WHERE id = ?1 AND answered IS NULL")?
+            .execute(params![key(*call), integer(at.0)])?,
+        CallRow::Ended { call, at, status, q850, by, cause, legs } => {
+            for leg in legs {
+                put_leg(connection, *call, leg)?;
+            }
+            connection
+                .prepare_cached(
+                    "UPDATE calls SET ended = ?2, status = ?3, q850 = ?4, ended_by = ?5, cause = ?6
+                     WHERE id = ?1 AND ended IS NULL",
+                )?
+                .execute(params![key(*call), integer(at.0), status, q850, by, cause])?
+        }
+    };
+    Ok(())
+}
+
+fn put_leg(connection: &Connection, call: CallId, leg: &LegRow) -> rusqlite::Result<()> {
+    let stats = &leg.stats;
+    connection.prepare_cached("INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
+        params![
+            key(call),
+            leg.side,
+            stats.codec.map(|codec| codec.name()),
+            integer(stats.received),
+            integer(stats.sent),
+            integer(stats.lost),
+            stats.jitter_us,
+            stats.round_trip_us,
+            stats.mos.map(f64::from),
+        ],
+    )?;
+    Ok(())
+}
+
+fn binding(row: &Row<'_>) -> rusqlite::Result<Option<Binding>> {
+    let text = |at: usize| row.get::<_, String>(at);
+    let (transport, local, peer) = (text(6)?, text(9)?.parse(), text(10)?.parse());
+    let (Some(transport), Ok(local), Ok(peer)) = (Transport::from_name(&transport), local, peer) else {
+        return Ok(None);
+    };
+    let flow = Flow {
+        transport,
+        listener: ListenerId(row.get(7)?),
+        connection: ConnectionId(row.get::<_, i64>(8)?.unsigned_abs()),
+        local,
+        peer,
+    };
+    Ok(Some(Binding {
+        contact: text(1)?.into(),
+        q: row.get(2)?,
+        call_id: text(3)?.into(),
+        cseq: row.get(4)?,
+        expires: Wall(row.get::<_, i64>(5)?.unsigned_abs()),
+        flow,
+        instance: row.get::<_, Option<String>>(11)?.map(Into::into),
+        user_agent: row.get::<_, Option<String>>(12)?.map(Into::into),
+    }))
+}
+
+fn key(call: CallId) -> String {
+    call.to_string()
+}
+
+/// SQLite has signed integers only; ours stay below 2^63.
+fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
