@@ -17,6 +17,8 @@ pub mod sdp;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod sip;
+#[cfg(test)]
+mod tidy;
 pub mod time;
 pub mod transaction;
 pub mod trunk;

@@ -78,3 +78,9 @@ pub const SDP_LINE_BYTES: usize = 8_192;
 pub const SDP_MEDIA: usize = 64;
 /// Formats of one m-line: there are 128 RTP payload types.
 pub const SDP_FORMATS: usize = 128;
+/// Requests of one leg that wait while the way to the peer is found: an ACK, a re-INVITE and a BYE, with room.
+pub const LEG_REQUESTS_WAITING: usize = 8;
+/// How often one call may be sent on (`on_busy`, `on_no_answer`, `on_offline`, 302) before it fails: longer chains are loops.
+pub const FORWARDS: u8 = 5;
+/// Second answers of forks that one leg remembers, to acknowledge their copies; more are left to time out.
+pub const STRAY_ANSWERS: usize = 8;

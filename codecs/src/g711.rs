@@ -170,6 +170,26 @@ mod tests {
         }
     }
 
+    /// ITU-T G.712's mask for the whole path wants 33 dB from -30 to 0 dBm0; the law alone gives some more.
+    #[test]
+    fn a_tone_keeps_its_distance_to_the_noise() {
+        for dbm0 in [0.0, -10.0, -20.0, -30.0] {
+            let mut pcm = [0; 4_000];
+            crate::tone::Sine::new(1_013.0, dbm0, 8_000).fill(&mut pcm);
+            for (name, back) in [
+                ("mu-law", pcm.map(|s| decode_ulaw(encode_ulaw(s)))),
+                ("A-law", pcm.map(|s| decode_alaw(encode_alaw(s)))),
+            ] {
+                let found = crate::spectrum::dominant(&back, 8_000).expect("a tone");
+                assert!(found.is(1_013.0, 35.0), "{name} at {dbm0} dBm0: {found:?}");
+                assert!(
+                    (found.level_dbm0 - dbm0).abs() < 0.1,
+                    "{name} at {dbm0} dBm0: {found:?}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn slices_stop_at_the_shorter() {
         let pcm = [0, 1_000, -1_000, 32_000];

@@ -92,3 +92,58 @@ impl SilenceDetector {
         self.quiet >= self.hangover
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tone::Sine;
+
+    fn close(got: f32, expected: f32) {
+        assert!((got - expected).abs() < 0.01, "got {got}, expected {expected}");
+    }
+
+    /// A sine of full scale: 6.15 - 3.01.
+    const FULL_SCALE_DBM0: f32 = 3.1397;
+
+    #[test]
+    fn reference_levels() {
+        let square = [i16::MIN; 160];
+        close(Level::of(&square).rms_dbov(), 0.0);
+        let mut pcm = [0; 800];
+        Sine::new(1_000.0, FULL_SCALE_DBM0, 8_000).fill(&mut pcm);
+        let level = Level::of(&pcm);
+        assert!(level.peak >= 32_767);
+        close(level.rms_dbov(), -3.01);
+        close(level.rms_dbm0(), FULL_SCALE_DBM0);
+        close(level.peak_dbm0(), FULL_SCALE_DBM0);
+        close(level.peak_dbov(), 0.0);
+    }
+
+    #[test]
+    fn a_sine_of_a_level_has_that_level() {
+        for dbm0 in [-40.0, -18.0, -10.0, 0.0] {
+            let mut pcm = [0; 8_000];
+            Sine::new(437.0, dbm0, 8_000).fill(&mut pcm);
+            close(Level::of(&pcm).rms_dbm0(), dbm0);
+        }
+    }
+
+    #[test]
+    fn silence_has_the_floor() {
+        close(Level::of(&[]).rms_dbov(), FLOOR_DBOV);
+        close(Level::of(&[0; 160]).peak_dbov(), FLOOR_DBOV);
+        assert_eq!(Level::of(&[0, -5, 3]).peak, 5);
+    }
+
+    #[test]
+    fn silence_begins_after_the_hangover_and_ends_at_once() {
+        let mut loud = [0; 160];
+        Sine::new(1_000.0, -20.0, 8_000).fill(&mut loud);
+        let quiet = [2; 160];
+        let mut detector = SilenceDetector::new(-50.0, 480);
+        let heard: Vec<bool> = [&quiet, &quiet, &loud, &quiet, &quiet, &quiet, &quiet, &loud]
+            .map(|block| detector.is_silent(block))
+            .into();
+        assert_eq!(heard, [false, false, false, false, false, true, true, false]);
+    }
+}

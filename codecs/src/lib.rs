@@ -9,6 +9,7 @@
 //! | [`level`] | rms, peak, silence |
 //! | [`tone`] | sines and call progress tones |
 //! | [`goertzel`], [`spectrum`] | how much of a frequency, and which tone dominates |
+//! | [`speech`] | what behaves like speech, for tests and benches |
 //!
 //! A sample is 16-bit linear PCM, mono. Nothing here allocates once it is built, and nothing panics on what a peer sent.
 
@@ -19,6 +20,7 @@ pub mod opus;
 pub mod plc;
 pub mod resample;
 pub mod spectrum;
+pub mod speech;
 pub mod tone;
 
 /// The codecs that a leg can speak.

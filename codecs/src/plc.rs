@@ -199,3 +199,221 @@ fn pitch(source: &[f32; HISTORY]) -> usize {
     }
     best.1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+    use crate::spectrum::dominant;
+    use crate::speech;
+    use crate::tone::Sine;
+    use proptest::prelude::*;
+
+    fn sine(hz: f32, samples: usize) -> Vec<i16> {
+        let mut pcm = vec![0; samples];
+        Sine::new(hz, -10.0, 8_000).fill(&mut pcm);
+        pcm
+    }
+
+    /// Passes frames through a concealer; `lost` tells by the number of a frame whether it is lost.
+    fn through(pcm: &[i16], frame: usize, lost: impl Fn(usize) -> bool) -> Vec<i16> {
+        let mut concealer = Concealer::new();
+        let mut out = pcm.to_vec();
+        for (number, block) in out.chunks_mut(frame).enumerate() {
+            if lost(number) {
+                block.fill(-1);
+                concealer.lost(block);
+            } else {
+                concealer.good(block);
+            }
+        }
+        out
+    }
+
+    fn steepest(pcm: &[i16]) -> u32 {
+        pcm.windows(2)
+            .map(|pair| i32::from(pair[1]).abs_diff(i32::from(pair[0])))
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn without_loss_nothing_changes() {
+        let pcm = speech::synthesise(8_000, -20.0, 8_000);
+        assert_eq!(through(&pcm, 160, |_| false), pcm);
+    }
+
+    #[test]
+    fn before_anything_was_heard_a_loss_is_silence() {
+        let mut out = [5; 160];
+        Concealer::new().lost(&mut out);
+        assert_eq!(out, [0; 160]);
+    }
+
+    /// A single lost frame of a tone, of any length: no click, and the tone stays the tone.
+    #[test]
+    fn a_tone_goes_on_over_a_loss() {
+        for hz in [210.0, 437.0, 1_004.0] {
+            for frame in [80, 160, 240] {
+                let pcm = sine(hz, 9_600);
+                let out = through(&pcm, frame, |number| number == 12);
+                assert!(
+                    steepest(&out) < steepest(&pcm) * 14 / 10,
+                    "{hz} Hz, {frame}: a click of {}",
+                    steepest(&out)
+                );
+                let first = &out[12 * frame..12 * frame + 80];
+                let level = Level::of(first).rms_dbm0() - Level::of(&pcm[12 * frame..12 * frame + 80]).rms_dbm0();
+                assert!(level.abs() < 1.0, "{hz} Hz, {frame}: the level steps by {level} dB");
+                let around = &out[12 * frame - 400..13 * frame + 400];
+                let found = dominant(around, 8_000).expect("a tone");
+                assert!(found.is(hz, 15.0), "{hz} Hz, {frame}: {found:?}");
+            }
+        }
+    }
+
+    /// What repeats exactly goes on exactly, through all the changes of what is repeated, but for the fade.
+    #[test]
+    fn a_whole_period_is_continued_to_the_sample() {
+        let pcm = sine(8_000.0 / 65.0, 1_280);
+        let out = through(&pcm, 160, |number| number >= 5);
+        for n in 0..480 {
+            let gain = ((480 - n) as f32 / 400.0).min(1.0);
+            let expected = f32::from(pcm[800 + n]) * gain;
+            let got = f32::from(out[800 + n]);
+            assert!(
+                (got - expected).abs() < 40.0,
+                "sample {n}: got {got}, expected {expected}"
+            );
+        }
+    }
+
+    /// A tone on a ramp never repeats: each period is 2,600 above the one before. None of the seams may show that step.
+    #[test]
+    fn no_seam_clicks() {
+        let mut pcm: Vec<i16> = sine(8_000.0 / 65.0, 1_280).iter().map(|sample| sample / 2).collect();
+        pcm.iter_mut()
+            .zip(0i16..)
+            .for_each(|(sample, n)| *sample += 40 * (n % 800) - 16_000);
+        let natural = steepest(&pcm[400..800]);
+        let out = through(&pcm, 160, |number| number >= 5);
+        assert!(
+            steepest(&out[400..]) < natural + 250,
+            "{} after {natural}",
+            steepest(&out[400..])
+        );
+    }
+
+    /// The second loss begins on what the first one and its merge made: that is what was played.
+    #[test]
+    fn a_second_loss_continues_what_was_played() {
+        let pcm = sine(8_000.0 / 65.0, 1_600);
+        let out = through(&pcm, 80, |number| matches!(number, 10 | 11 | 13 | 14));
+        let snr = speech::snr_db(&pcm[1_040..1_120], &out[1_040..1_120]);
+        assert!(snr > 20.0, "{snr} dB");
+    }
+
+    #[test]
+    fn a_long_loss_fades_to_silence_in_60_ms() {
+        let pcm = sine(400.0, 1_600);
+        let out = through(&pcm, 80, |number| number >= 10);
+        let heard = Level::of(&pcm[720..800]).rms;
+        let levels: Vec<f32> = out[800..]
+            .chunks(80)
+            .map(|block| Level::of(block).rms / heard)
+            .collect();
+        for (ten_ms, expected) in [1.0, 0.9, 0.7, 0.5, 0.3, 0.12].into_iter().enumerate() {
+            assert!(
+                (levels[ten_ms] - expected).abs() < 0.1,
+                "10 ms number {ten_ms}: {levels:?}"
+            );
+        }
+        assert!(levels[6..].iter().all(|level| *level == 0.0), "{levels:?}");
+    }
+
+    #[test]
+    fn what_comes_after_is_merged_and_then_untouched() {
+        let pcm = sine(330.0, 4_800);
+        for frames in 1..=5 {
+            let out = through(&pcm, 160, |number| (10..10 + frames).contains(&number));
+            let back = (10 + frames) * 160;
+            assert_ne!(
+                out[back..back + 80],
+                pcm[back..back + 80],
+                "the merge changes the first samples"
+            );
+            assert_eq!(out[back + 80..], pcm[back + 80..], "10 ms later all is as it was");
+            assert!(
+                steepest(&out[back - 80..]) < 2 * steepest(&pcm),
+                "{frames} frames: a click"
+            );
+        }
+    }
+
+    #[test]
+    fn how_the_loss_is_cut_into_frames_does_not_matter() {
+        let pcm = speech::synthesise(4_800, -20.0, 8_000);
+        let mut one = Concealer::new();
+        one.good(&mut pcm.clone());
+        let mut other = one.clone();
+        let (mut whole, mut pieces) = ([0; 480], [0; 480]);
+        one.lost(&mut whole);
+        for block in pieces.chunks_mut(80) {
+            other.lost(block);
+        }
+        assert_eq!(whole, pieces);
+    }
+
+    /// Every tenth frame of speech: the energy stays, and what is heard is nearer to what was said than with gaps.
+    #[test]
+    fn speech_with_losses_keeps_its_energy() {
+        let pcm = speech::synthesise(40_000, -20.0, 8_000);
+        let lost = |number: usize| number % 10 == 7;
+        let concealed = through(&pcm, 160, lost);
+        let mut gaps = pcm.clone();
+        gaps.chunks_mut(160)
+            .enumerate()
+            .filter(|(number, _)| lost(*number))
+            .for_each(|(_, block)| block.fill(0));
+        let better = speech::snr_db(&pcm, &concealed) - speech::snr_db(&pcm, &gaps);
+        assert!(better > 1.5, "only {better} dB better than silence");
+        let step = Level::of(&concealed).rms_dbm0() - Level::of(&pcm).rms_dbm0();
+        assert!(step.abs() < 0.3, "the level changes by {step} dB");
+    }
+
+    #[test]
+    fn pitch_is_found() {
+        for (hz, multiple) in [(100.0, 80), (160.0, 50), (125.0, 64)] {
+            let mut source = [0.0; HISTORY];
+            let pcm = sine(hz, HISTORY);
+            source
+                .iter_mut()
+                .zip(&pcm)
+                .for_each(|(slot, sample)| *slot = f32::from(*sample));
+            assert_eq!(pitch(&source) % multiple, 0, "{hz} Hz");
+        }
+    }
+
+    proptest! {
+        /// Any samples, any losses, any frames: no panic, and no level that was not there before.
+        #[test]
+        fn any_order_of_frames(
+            frames in prop::collection::vec((any::<bool>(), 1usize..=480, any::<i16>()), 1..40),
+        ) {
+            let mut concealer = Concealer::new();
+            let mut loudest = 0;
+            for (lost, length, sample) in frames {
+                let mut block: Vec<i16> = (0..length).map(|n| if n % 50 < 25 { sample } else { 0 }).collect();
+                if lost {
+                    concealer.lost(&mut block);
+                    // The step that is taken back at the seam may add as much again.
+                    prop_assert!(i32::from(Level::of(&block).peak.min(32_767)) <= 3 * loudest);
+                } else {
+                    loudest = loudest.max(i32::from(Level::of(&block).peak));
+                    concealer.good(&mut block);
+                }
+                prop_assert_eq!(concealer.is_concealing(), lost);
+            }
+        }
+    }
+}

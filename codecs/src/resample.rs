@@ -225,3 +225,140 @@ fn dot(taps: &[f32], samples: &[f32]) -> f32 {
     }
     sums.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::goertzel::level_dbm0;
+    use crate::level::Level;
+    use crate::spectrum::dominant;
+    use crate::tone::Sine;
+
+    const PAIRS: [(u32, u32); 6] = [
+        (8_000, 16_000),
+        (16_000, 48_000),
+        (8_000, 48_000),
+        (16_000, 8_000),
+        (48_000, 16_000),
+        (48_000, 8_000),
+    ];
+
+    /// A quarter of a second of a tone through a resampler, without the first 20 ms, in which the filter fills.
+    fn through(hz: f32, from: u32, to: u32) -> Vec<i16> {
+        let mut pcm = vec![0; from as usize / 4];
+        Sine::new(hz, 0.0, from).fill(&mut pcm);
+        let mut out = vec![0; to as usize / 4];
+        let written = Resampler::new(from, to).expect("rates").process(&pcm, &mut out);
+        assert_eq!(written, out.len());
+        out.drain(..to as usize / 50);
+        out
+    }
+
+    #[test]
+    fn flat_in_the_pass_band() {
+        for (from, to) in PAIRS {
+            let edge = 0.425 * from.min(to) as f32;
+            for hz in [60.0, 0.1 * edge, 0.31 * edge, 0.5 * edge, 0.77 * edge, 0.9 * edge, edge] {
+                let level = level_dbm0(&through(hz, from, to), hz, to);
+                assert!(level.abs() < 0.1, "{from} to {to}: {hz} Hz comes out with {level} dBm0");
+            }
+        }
+    }
+
+    /// Everything that is not the tone, rounding included.
+    #[test]
+    fn no_images_in_the_pass_band() {
+        for (from, to) in PAIRS {
+            let edge = 0.425 * from.min(to) as f32;
+            for hz in [0.1 * edge, 0.62 * edge, edge] {
+                let found = dominant(&through(hz, from, to), to).expect("a tone");
+                assert!(found.is(hz, 62.0), "{from} to {to}, {hz} Hz: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_aliases_from_above_the_band() {
+        for (from, to) in PAIRS.into_iter().filter(|(from, to)| from > to) {
+            for part in [0.5, 0.51, 0.55, 0.71, 0.93, 0.99] {
+                let hz = part * to as f32 + if part > 0.9 { (from / 2 - to) as f32 } else { 0.0 };
+                let level = Level::of(&through(hz, from, to)).rms_dbm0();
+                assert!(level < -62.0, "{from} to {to}: {hz} Hz leaves {level} dBm0");
+            }
+        }
+    }
+
+    /// Blocks may have any length, also one that the factor does not divide.
+    #[test]
+    fn blocks_do_not_matter() {
+        for (from, to) in PAIRS {
+            let mut pcm = vec![0; 6_000];
+            Sine::new(1_234.0, -3.0, from).fill(&mut pcm);
+            let mut expected = vec![0; 6_000 * to as usize / from as usize];
+            assert_eq!(
+                Resampler::new(from, to).expect("rates").process(&pcm, &mut expected),
+                expected.len()
+            );
+            for size in [1, 7, 80, 160, 961] {
+                let mut resampler = Resampler::new(from, to).expect("rates");
+                let mut got = Vec::new();
+                let mut out = vec![0; 6 * 961];
+                for block in pcm.chunks(size) {
+                    let announced = resampler.output_len(block.len());
+                    let written = resampler.process(block, &mut out);
+                    assert_eq!(announced, written);
+                    got.extend_from_slice(&out[..written]);
+                }
+                assert_eq!(got, expected, "{from} to {to} in blocks of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_delay_is_as_documented_and_the_phase_linear() {
+        for (from, to) in PAIRS.into_iter().filter(|(from, to)| from < to) {
+            let factor = (to / from) as usize;
+            let mut pcm = [0; 200];
+            pcm[0] = 30_000;
+            let mut out = vec![0; 200 * factor];
+            Resampler::new(from, to).expect("rates").process(&pcm, &mut out);
+            let middle = 28 * factor - 1;
+            for distance in 0..middle {
+                assert_eq!(out[middle - distance], out[middle + distance], "{from} to {to}");
+            }
+            assert_eq!(out.iter().max(), Some(&out[middle]));
+        }
+    }
+
+    #[test]
+    fn what_is_too_loud_is_clipped() {
+        let pcm: Vec<i16> = (0..1_600)
+            .map(|n| if n / 40 % 2 == 0 { i16::MAX } else { i16::MIN })
+            .collect();
+        let mut out = vec![0; 9_600];
+        Resampler::new(8_000, 48_000).expect("rates").process(&pcm, &mut out);
+        // The middle of each half wave, where the ringing is over; wrapped samples would have the other sign.
+        for half in 4..36 {
+            let sample = out[half * 240 + 120 + 167];
+            assert_eq!(sample > 0, half % 2 == 0, "half wave {half} is {sample}");
+            assert!(sample.unsigned_abs() > 31_000);
+        }
+    }
+
+    #[test]
+    fn equal_rates_copy_and_others_are_refused() {
+        let mut out = [0; 3];
+        assert_eq!(
+            Resampler::new(16_000, 16_000)
+                .expect("rates")
+                .process(&[1, 2, 3], &mut out),
+            3
+        );
+        assert_eq!(out, [1, 2, 3]);
+        let refused = Resampler::new(44_100, 8_000).expect_err("44.1 kHz");
+        assert_eq!(
+            refused.to_string(),
+            "There is no resampler from 44100 to 8000 Hz; both must be 8000, 16000 or 48000."
+        );
+    }
+}

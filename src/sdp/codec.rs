@@ -83,7 +83,7 @@ fn static_payload(payload_type: u8) -> Option<Payload> {
     }
 }
 
-/// Reads `name/clock[/channels]`; names in any case (RFC 4855 3).
+/// Reads `name/clock[/channels]`; names in any case (RFC 8866 5.14).
 fn payload(encoding: &str) -> Option<Payload> {
     let mut parts = encoding.split_ascii_whitespace().next()?.split('/');
     let (name, clock) = (parts.next()?, parts.next()?.parse::<u32>().ok()?);

@@ -15,7 +15,7 @@ const DEFAULT_PTIME_MS: u32 = 20;
 /// The clock of telephone events that peers with one clock only have.
 pub(super) const NARROWBAND_HZ: u32 = 8_000;
 
-/// Only RTP in the clear is negotiated; an `a=crypto` beside RTP/AVP is an offer to do more, which we may leave (RFC 4568 5.1.2).
+/// Only RTP in the clear is negotiated; an `a=crypto` beside RTP/AVP is an offer to do more, which we may leave (RFC 8643 3.2).
 pub(super) fn check_profile(media: &Media) -> Result<(), SdpError> {
     if media.proto.is_plain() {
         Ok(())
@@ -30,8 +30,8 @@ pub(super) fn check_profile(media: &Media) -> Result<(), SdpError> {
     }
 }
 
-/// The telephone events that go with a codec, as `theirs` (we send) and `ours` (we receive) number them: those of its clock
-/// (RFC 4733 2.4.1), else those at 8 kHz, which is what many peers have beside Opus.
+/// The telephone events that go with a codec, as `theirs` (we send) and `ours` (we receive) number them: those of its clock, so that
+/// a stream has one timestamp clock, else those at 8 kHz, which is all that many peers have beside Opus.
 pub(super) fn common_events(
     codec: Codec,
     ours: &[Format<'_>],
@@ -129,10 +129,67 @@ pub(super) fn ptime(media: &Media, codec: Codec) -> u8 {
         .min(read("maxptime").unwrap_or(u32::MAX));
     let ms = asked.clamp(*PTIME_MS.start(), *PTIME_MS.end()) / 10 * 10;
     let ms = match (codec, ms) {
-        // RFC 6716 2.1.4: there are Opus frames of 10, 20, 40 and 60 ms.
+        // RFC 6716 2.1.4: of these, 10, 20, 40 and 60 ms are one Opus frame.
         (Codec::Opus, 30) => 20,
         (Codec::Opus, 50) => 40,
         (Codec::Opus | Codec::Pcmu | Codec::Pcma, ms) => ms,
     };
     u8::try_from(ms).expect("at most 60")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packet_time_is_the_peers() {
+        for (rest, g711, opus) in [
+            ("", 20, 20),
+            ("a=ptime:10", 10, 10),
+            ("a=ptime:30", 30, 20),
+            ("a=ptime:40", 40, 40),
+            ("a=ptime:50", 50, 40),
+            ("a=ptime:60 ", 60, 60),
+            ("a=ptime:25", 20, 20),
+            ("a=ptime:5", 10, 10),
+            ("a=ptime:120", 60, 60),
+            ("a=ptime:0", 20, 20),
+            ("a=ptime:20.5", 20, 20),
+            ("a=ptime:long", 20, 20),
+            ("a=ptime:99999999999", 20, 20),
+            ("a=maxptime:10", 10, 10),
+            ("a=ptime:60\na=maxptime:35", 30, 20),
+        ] {
+            let session = Session::parse(format!("v=0\nm=audio 1 RTP/AVP 0\n{rest}").as_bytes()).unwrap();
+            let of = |codec| ptime(&session.media[0], codec);
+            assert_eq!(
+                (of(Codec::Pcmu), of(Codec::Pcma), of(Codec::Opus)),
+                (g711, g711, opus),
+                "{rest}"
+            );
+        }
+    }
+
+    #[test]
+    fn rtcp_goes_where_the_peer_says() {
+        let addr: IpAddr = "192.0.2.20".parse().unwrap();
+        for (rest, mux, rtcp) in [
+            ("", false, "192.0.2.20:4001"),
+            ("a=rtcp:53020", false, "192.0.2.20:53020"),
+            ("a=rtcp:53020 IN IP4 192.0.2.99", false, "192.0.2.99:53020"),
+            ("a=rtcp:9 IN IP4 0.0.0.0", false, "192.0.2.20:9"),
+            ("a=rtcp:9 IN IP4 224.0.0.1", false, "192.0.2.20:9"),
+            ("a=rtcp:9 IN IP6 2001:db8::1", false, "192.0.2.20:9"),
+            ("a=rtcp:9 IN IP7 X", false, "192.0.2.20:9"),
+            ("a=rtcp:0", false, "192.0.2.20:4001"),
+            ("a=rtcp:many", false, "192.0.2.20:4001"),
+            ("a=rtcp:53020", true, "192.0.2.20:4000"),
+        ] {
+            let session = Session::parse(format!("v=0\nm=audio 4000 RTP/AVP 0\n{rest}").as_bytes()).unwrap();
+            let remote = remote(addr, &session.media[0], mux, addr);
+            assert_eq!((remote.rtcp, remote.rtcp_mux), (rtcp.parse().unwrap(), mux), "{rest}");
+        }
+        let last = Session::parse(b"v=0\nm=audio 65535 RTP/AVP 0").unwrap();
+        assert_eq!(remote(addr, &last.media[0], false, addr).rtcp.port(), 65_535);
+    }
 }

@@ -180,7 +180,8 @@ impl Connection {
         }
     }
 
-    /// "Do not send": 0.0.0.0 (RFC 3264 8.4), `::`, or a name below `.invalid`, which IPv6 peers write for it (RFC 6157 4.1).
+    /// "Do not send": 0.0.0.0 (RFC 3264 8.4), `::`, or a name below `.invalid`
+    /// (foreseen by RFC 3725 4.2).
     pub fn is_unspecified(&self) -> bool {
         match self {
             Connection::Ip(addr) => addr.is_unspecified(),

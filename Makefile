@@ -1,0 +1,42 @@
+# Every target does the set-up that it needs. On Debian and Ubuntu as root it installs what is missing; without root it
+# prints the command and stops.
+
+CARGO ?= cargo
+BUILD_PACKAGES := build-essential pkg-config libopus-dev
+PEER_PACKAGES := sip-tester baresip-core sox procps
+DEMO_SECONDS := 60
+
+.PHONY: run demo test bench deps peers soak check-toolchain
+
+run: deps
+	$(CARGO) build --release --bin tandem
+	./target/release/tandem run
+
+demo: deps
+	$(CARGO) build --release --bin tandem
+	./target/release/tandem demo
+
+test: deps peers
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) check --quiet --lib --no-default-features
+	$(CARGO) test --workspace --quiet
+	$(CARGO) build --bin tandem
+	sip-tests/interop/run
+
+bench: deps
+	$(CARGO) bench --workspace
+
+# The long forms of what `make test` runs reduced.
+soak: deps peers
+	CHAOS_SEEDS=20000 $(CARGO) test --release -p sip-tests --test chaos -- --nocapture
+
+deps: check-toolchain
+	@.ci/packages $(BUILD_PACKAGES)
+
+peers:
+	@.ci/packages $(PEER_PACKAGES)
+
+check-toolchain:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo "tandem: there is no Rust toolchain: install one from https://rustup.rs (1.88 or newer), then try again."; exit 1; }

@@ -1,0 +1,238 @@
+//! The tree -> the checked configuration. Each part reports what is wrong and goes on with a default, so that one run
+//! finds everything.
+
+mod listen;
+mod routes;
+mod secret;
+mod trunks;
+mod users;
+
+use super::checked::{Calls, Config, Listen, Log, Registrar, Store};
+use super::country::Country;
+use super::keys;
+use super::problem::{Problem, Problems};
+use super::raw;
+use super::read::{Field, Map, Wrong};
+use super::{Sources, values};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What every part is given.
+pub(super) struct Check<'a> {
+    pub(super) sources: &'a Sources<'a>,
+    pub(super) problems: Problems,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Checks a whole file.
+pub(super) fn check(file: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Vec<Problem>> {
+    let mut check = Check {
+        sources,
+        problems: Problems::new(file),
+    };
+    match raw::read(text) {
+        Ok(node) => {
+            let root = Map::open(&node, String::new(), &keys::ROOT, &mut check.problems);
+            let config = config(&root, &mut check);
+            check.problems.or(|| config)
+        }
+        Err(unreadable) => {
+            let raw::Mark { line, column } = unreadable.mark;
+            Err(vec![Problem {
+                file: file.to_owned(),
+                line,
+                column,
+                path: String::new(),
+                text: unreadable.text,
+            }])
+        }
+    }
+}
+
+fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
+    let node = root.section("node", &keys::NODE, &mut check.problems);
+    let node_name = node.value("name", "tandem".to_owned(), &mut check.problems, values::label);
+    let advertise = root
+        .get("advertise")
+        .and_then(|field| field.parse(&mut check.problems, values::unicast));
+    let listen = listen::listeners(root, check);
+    let media = listen::media(root, &listen, check);
+    let listen: Vec<Listen> = listen.into_iter().map(|(listen, _)| listen).collect();
+    let domains = users::domains(root, advertise, &listen, &node_name, check);
+
+    let numbers = root.section("numbers", &keys::NUMBERS, &mut check.problems);
+    let written: Option<Country> = numbers
+        .get("country")
+        .and_then(|field| field.parse(&mut check.problems, values::country));
+    let trunks = trunks::trunks(root, written, check);
+    let country = written.or_else(|| trunks::shared_country(&trunks));
+    let users::Users {
+        mut users,
+        index,
+        diversions,
+    } = users::users(root, &domains, country.as_ref(), check);
+    let names = routes::Names {
+        users: &users,
+        index: &index,
+        trunks: &trunks,
+        country: country.as_ref(),
+    };
+    let routes = routes::routes(root, &names, check);
+    let diversions = routes::diversions(&diversions, &names, &routes, check);
+    users::divert(&mut users, diversions);
+
+    let store = root.section("store", &keys::STORE, &mut check.problems);
+    let path = store.value("path", PathBuf::from("data/tandem.db"), &mut check.problems, |text| {
+        Ok(text.into())
+    });
+    let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
+    let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
+    let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
+    let store = Store { path };
+    Config {
+        node_name,
+        listen,
+        advertise,
+        media,
+        domains,
+        users,
+        trunks,
+        routes,
+        store,
+        registrar,
+        calls,
+        log,
+        country,
+        index,
+    }
+}
+
+fn registrar(map: &Map<'_>, check: &mut Check<'_>) -> Registrar {
+    let problems = &mut check.problems;
+    let in_day = |text: &str| values::duration_in(text, SECOND..=DAY);
+    let min_expires = map.value("min_expires", MINUTE, problems, in_day);
+    let max_expires = map.value("max_expires", HOUR.max(min_expires), problems, in_day);
+    let default_expires = map.value(
+        "default_expires",
+        HOUR.clamp(min_expires.min(max_expires), max_expires),
+        problems,
+        in_day,
+    );
+    if min_expires > max_expires {
+        let text = format!(
+            "max_expires ({}) is less than min_expires ({}), so no registration would be accepted.",
+            values::spell(max_expires),
+            values::spell(min_expires)
+        );
+        problems.add(map.mark, &map.path, text);
+    } else if !(min_expires..=max_expires).contains(&default_expires) {
+        let text = format!(
+            "default_expires ({}) must lie between min_expires ({}) and max_expires ({}).",
+            values::spell(default_expires),
+            values::spell(min_expires),
+            values::spell(max_expires)
+        );
+        problems.add(map.mark, &map.path, text);
+    }
+    Registrar {
+        min_expires,
+        max_expires,
+        default_expires,
+    }
+}
+
+fn calls(map: &Map<'_>, check: &mut Check<'_>) -> Calls {
+    let problems = &mut check.problems;
+    let session = |text: &str| values::duration_in(text, 90 * SECOND..=DAY);
+    let max_duration = map.value("max_duration", 4 * HOUR, problems, |text| {
+        values::duration_in(text, SECOND..=30 * DAY)
+    });
+    let min_session_expires = map.value("min_session_expires", 90 * SECOND, problems, session);
+    let session_expires = map.value(
+        "session_expires",
+        (30 * MINUTE).max(min_session_expires),
+        problems,
+        session,
+    );
+    let stop_grace = map.value("stop_grace", 30 * SECOND, problems, |text| {
+        values::duration_in(text, Duration::ZERO..=HOUR)
+    });
+    let transfer = map.value("transfer", true, problems, values::yes_or_no);
+    if session_expires < min_session_expires {
+        let text = format!(
+            "session_expires ({}) is less than min_session_expires ({}), so we would ask for what we refuse.",
+            values::spell(session_expires),
+            values::spell(min_session_expires)
+        );
+        problems.add(map.mark, &map.path, text);
+    }
+    Calls {
+        max_duration,
+        session_expires,
+        min_session_expires,
+        stop_grace,
+        transfer,
+    }
+}
+
+fn log(map: &Map<'_>, check: &mut Check<'_>) -> Log {
+    let format = map.value("format", "text".to_owned(), &mut check.problems, |text| {
+        values::one_of(text, &["text", "json"])
+    });
+    let level = map.value("level", "info".to_owned(), &mut check.problems, |text| {
+        values::one_of(text, &["error", "warn", "info", "debug", "trace"])
+    });
+    Log {
+        json: format == "json",
+        level,
+    }
+}
+
+/// The entries that `parse` takes; one that comes twice is a problem. `default` where none is left.
+fn list_of<T: PartialEq + Clone>(
+    map: &Map<'_>,
+    name: &str,
+    default: &[T],
+    check: &mut Check<'_>,
+    parse: impl Fn(&str) -> Result<T, Wrong>,
+) -> Vec<T> {
+    let entries = entries_of(map, name, check, parse);
+    if entries.is_empty() {
+        default.to_vec()
+    } else {
+        entries.into_iter().map(|(value, _)| value).collect()
+    }
+}
+
+/// The same with where each stands, for those who compare it to others.
+fn entries_of<'t, T: PartialEq>(
+    map: &Map<'t>,
+    name: &str,
+    check: &mut Check<'_>,
+    parse: impl Fn(&str) -> Result<T, Wrong>,
+) -> Vec<(T, Field<'t>)> {
+    let mut entries: Vec<(T, Field<'t>)> = Vec::new();
+    for field in map.list(name, &mut check.problems) {
+        if let Some(value) = field.parse(&mut check.problems, &parse) {
+            if entries.iter().any(|(other, _)| *other == value) {
+                twice(&field, check);
+            } else {
+                entries.push((value, field));
+            }
+        }
+    }
+    entries
+}
+
+/// Reports an entry that was there before.
+fn twice(field: &Field<'_>, check: &mut Check<'_>) {
+    let text = format!(
+        "{} is in the list twice. Remove one of them.",
+        field.text().unwrap_or("this")
+    );
+    field.wrong(&mut check.problems, text);
+}

@@ -1,0 +1,484 @@
+//! What the program uses: every value is complete and cannot be wrong, so nobody checks again.
+
+use super::country::Country;
+use crate::id::{Transport, TrunkIx};
+use crate::pii::Secret;
+use crate::sip::uri::{Host, Uri};
+use codecs::Codec;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Everything that the program takes from its file, checked: no reader of it validates again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `node.name`.
+    pub node_name: String,
+    /// `listen`, in order; `ListenerId` is the index.
+    pub listen: Vec<Listen>,
+    /// `advertise`: our address as others see it, in Via, Contact and SDP.
+    pub advertise: Option<IpAddr>,
+    /// `media`.
+    pub media: Media,
+    /// `domains`, in order; the first is the one that we use for users without their own.
+    pub domains: Vec<Domain>,
+    /// `users`, in order.
+    pub users: Vec<User>,
+    /// `trunks`, in order; `TrunkIx` is the index.
+    pub trunks: Vec<Trunk>,
+    /// `routes`, in order.
+    pub routes: Vec<Route>,
+    /// `store`.
+    pub store: Store,
+    /// `registrar`.
+    pub registrar: Registrar,
+    /// `calls`.
+    pub calls: Calls,
+    /// `log`.
+    pub log: Log,
+    /// `numbers.country`, or else the country of all trunks if they agree: how numbers that users dial are read.
+    pub country: Option<Country>,
+    /// Users by name and by number: places in `users`.
+    pub(super) index: Index,
+}
+
+/// What is looked up by a word at every call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) names: BTreeMap<String, usize>,
+    pub(super) numbers: BTreeMap<String, usize>,
+}
+
+impl Config {
+    /// The user of this name.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.index.names.get(name).and_then(|ix| self.users.get(*ix))
+    }
+
+    /// The user who has this number, in its normalised form.
+    pub fn user_by_number(&self, number: &str) -> Option<&User> {
+        self.index.numbers.get(number).and_then(|ix| self.users.get(*ix))
+    }
+
+    /// The trunk at this place; none if the place is of another configuration.
+    pub fn trunk(&self, ix: TrunkIx) -> Option<&Trunk> {
+        self.trunks.get(usize::from(ix.0))
+    }
+
+    /// The trunk of this name.
+    pub fn trunk_by_name(&self, name: &str) -> Option<(TrunkIx, &Trunk)> {
+        self.trunks_with_ix().find(|(_, trunk)| trunk.name == name)
+    }
+
+    /// `trunk/acme`.
+    pub fn trunk_words(&self, ix: TrunkIx) -> String {
+        self.trunk(ix)
+            .map_or_else(|| format!("trunk/{}", ix.0), |trunk| format!("trunk/{}", trunk.name))
+    }
+
+    /// The trunk that claims this source address by `accept_from` or by a peer that is an address; at most one does.
+    pub fn trunk_at(&self, source: IpAddr) -> Option<TrunkIx> {
+        self.trunks_with_ix()
+            .find(|(_, trunk)| trunk.claims(source))
+            .map(|(ix, _)| ix)
+    }
+
+    /// All trunks with their places.
+    pub fn trunks_with_ix(&self) -> impl Iterator<Item = (TrunkIx, &Trunk)> {
+        (0u16..).map(TrunkIx).zip(&self.trunks)
+    }
+
+    /// The domain that a host in a request stands for, if it is one of ours: by name, or by any address of ours
+    /// (`advertise`, a listener, the address `arrived_on`), which stands for the first domain.
+    pub fn local_domain(&self, host: &Host, arrived_on: IpAddr) -> Option<&Domain> {
+        let text = host.to_string();
+        if let Some(named) = self.domains.iter().find(|domain| domain.name == text) {
+            return Some(named);
+        }
+        let ip = host.ip()?;
+        let ours = ip == arrived_on
+            || self.advertise == Some(ip)
+            || self
+                .listen
+                .iter()
+                .any(|listen| listen.addr.ip() == ip && !ip.is_unspecified());
+        if ours { self.domains.first() } else { None }
+    }
+}
+
+/// One entry of `listen`: `udp://0.0.0.0:5060`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Listen {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// Address and port; port 0 asks the system for one (tests).
+    pub addr: SocketAddr,
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.transport.param(), self.addr)
+    }
+}
+
+impl Listen {
+    /// True if the system would refuse one of the two: same transport, same port, and one address takes in the other.
+    /// A wildcard takes in the addresses of its own family (the listeners for IPv6 are set to IPv6 only).
+    pub fn clashes(&self, other: &Listen) -> bool {
+        let (a, b) = (self.addr, other.addr);
+        self.transport == other.transport && a.port() == b.port() && a.port() != 0 && same_address(a.ip(), b.ip())
+    }
+}
+
+/// True if a socket on one address would collide with one on the other.
+pub(super) fn same_address(a: IpAddr, b: IpAddr) -> bool {
+    a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
+}
+
+/// `media`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Media {
+    /// The lowest RTP port (even).
+    pub first_port: u16,
+    /// The highest port, RTCP included.
+    pub last_port: u16,
+    /// `address`: where RTP sockets are bound; default: the listeners' address if all share one, else every address.
+    pub address: Option<IpAddr>,
+    /// `workers`: media threads, at least 1; default one per core.
+    pub workers: usize,
+    /// `silence`: a leg that receives nothing for this long ends its call; `None` never.
+    pub silence: Option<Duration>,
+    /// `opus_bitrate` in bits per second.
+    pub opus_bitrate: u32,
+    /// `opus_complexity`, 0 to 10.
+    pub opus_complexity: u8,
+}
+
+/// A digest algorithm (RFC 7616, RFC 8760).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// MD5.
+    Md5,
+    /// SHA-256.
+    Sha256,
+}
+
+/// One entry of `domains`: a name, or `{ name, digest }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// Lower case.
+    pub name: String,
+    /// Challenges, in order of preference; default `[md5]`.
+    pub digest: Vec<Algorithm>,
+}
+
+/// One entry of `users`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user part of the address of record and the digest user name.
+    pub name: String,
+    /// The digest password.
+    pub password: Secret,
+    /// `number` or `numbers`, in E.164 or as an extension, normalised; the first is presented as caller.
+    pub numbers: Vec<String>,
+    /// `domain`; default the first of `domains`.
+    pub domain: String,
+    /// `digest`; default that of the domain.
+    pub digest: Vec<Algorithm>,
+    /// `display_name` presented to others.
+    pub display_name: Option<String>,
+    /// `codecs`, in order of preference; default opus, pcma, pcmu.
+    pub codecs: Vec<Codec>,
+    /// `calls`: how many at once before the user is busy; default 2 (call waiting). 1 turns call waiting off.
+    pub calls: u32,
+    /// `ring`: how long the phones ring before there is no answer.
+    pub ring: Duration,
+    /// `on_busy`, `on_no_answer`, `on_offline`: where the call goes then (a number or name, routed anew); none refuses it.
+    pub on_busy: Option<String>,
+    /// See `on_busy`.
+    pub on_no_answer: Option<String>,
+    /// See `on_busy`.
+    pub on_offline: Option<String>,
+}
+
+/// One entry of `trunks`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trunk {
+    /// `name`.
+    pub name: String,
+    /// `peers` in order of failover.
+    pub peers: Vec<Uri>,
+    /// `accept_from`: source networks that are this carrier.
+    pub accept_from: Vec<Network>,
+    /// `register`; none: identified by address alone.
+    pub register: Option<TrunkRegister>,
+    /// `codecs` in order; default pcma, pcmu.
+    pub codecs: Vec<Codec>,
+    /// `limits.calls`.
+    pub max_calls: u32,
+    /// `limits.calls_per_second`.
+    pub calls_per_second: u32,
+    /// `numbers`.
+    pub numbers: Numbers,
+    /// `options`: how often each peer's health is asked; `None` never.
+    pub options_interval: Option<Duration>,
+    /// `ring`: how long a call may ring at the carrier.
+    pub ring: Duration,
+    /// `connect`: how long a peer may stay silent after INVITE before the next one is tried.
+    pub connect: Duration,
+    /// `pass_headers`: names that are carried to and from the other leg; all others stay.
+    pub pass_headers: Vec<String>,
+}
+
+impl Trunk {
+    /// True if a request from this address comes from this carrier.
+    pub fn claims(&self, source: IpAddr) -> bool {
+        self.accept_from.iter().any(|network| network.contains(source))
+            || self
+                .peers
+                .iter()
+                .any(|peer| peer.host.ip() == Some(source.to_canonical()))
+    }
+}
+
+/// `trunks[].register`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkRegister {
+    /// Digest user name and user part of the address of record.
+    pub username: String,
+    /// Digest password.
+    pub password: Secret,
+    /// The only realm that gets the password, and the domain of the address of record; none: any realm, the first peer's host.
+    pub realm: Option<String>,
+    /// `expires` asked for.
+    pub expires: Duration,
+}
+
+/// `trunks[].numbers`: how numbers look on this trunk; inside they are E.164 with plus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// `country`: ISO code whose national form incoming numbers may have.
+    pub country: Option<Country>,
+    /// `send`: what the carrier wants to see.
+    pub send: NumberFormat,
+}
+
+/// `numbers.send`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// `+14155550101`.
+    E164,
+    /// `14155550101`.
+    Plain,
+    /// As dialled within the country: `4155550101`, `0301234567`; others with the international prefix.
+    National,
+}
+
+impl NumberFormat {
+    /// As in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NumberFormat::E164 => "e164",
+            NumberFormat::Plain => "plain",
+            NumberFormat::National => "national",
+        }
+    }
+}
+
+/// An address range: `198.51.100.0/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address.
+    pub addr: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// True if the address lies within; an IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let (network, width) = bits(self.addr);
+        let (address, other) = bits(ip.to_canonical());
+        width == other
+            && (network ^ address)
+                .checked_shr(u32::from(width - self.prefix.min(width)))
+                .unwrap_or(0)
+                == 0
+    }
+
+    /// True if one of the two contains the other.
+    pub fn overlaps(&self, other: &Network) -> bool {
+        let (wide, narrow) = if self.prefix <= other.prefix {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        wide.contains(narrow.addr)
+    }
+
+    /// The range of one address.
+    pub fn single(ip: IpAddr) -> Network {
+        let ip = ip.to_canonical();
+        Network {
+            addr: ip,
+            prefix: bits(ip).1,
+        }
+    }
+}
+
+/// An address as a number, and how many bits it has.
+fn bits(ip: IpAddr) -> (u128, u8) {
+    match ip {
+        IpAddr::V4(v4) => (u128::from(u32::from(v4)), 32),
+        IpAddr::V6(v6) => (u128::from(v6), 128),
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.addr, self.prefix)
+    }
+}
+
+/// One entry of `routes`: the first that matches, decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its line in the file, to name it.
+    pub line: usize,
+    /// `to`.
+    pub to: Pattern,
+    /// `from`; `Any` when absent.
+    pub from: FromPattern,
+    /// `do`.
+    pub action: Action,
+}
+
+/// `routes[].to`: a whole number or name, a prefix (`+49*`, and `+` alone for every E.164 number), or `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// The whole.
+    Exact(String),
+    /// The beginning.
+    Prefix(String),
+    /// Everything.
+    Any,
+}
+
+impl Pattern {
+    /// True if a normalised number or a name falls under it. `+` is the beginning of every E.164 number.
+    pub fn matches(&self, number: &str) -> bool {
+        match self {
+            Pattern::Exact(whole) => whole == number,
+            Pattern::Prefix(start) => number.starts_with(start.as_str()),
+            Pattern::Any => true,
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pattern::Exact(whole) => f.write_str(whole),
+            Pattern::Prefix(start) if start == "+" => f.write_str("+"),
+            Pattern::Prefix(start) => write!(f, "{start}*"),
+            Pattern::Any => f.write_str("*"),
+        }
+    }
+}
+
+/// `routes[].from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromPattern {
+    /// Everyone who may call at all.
+    Any,
+    /// `user/*`.
+    AnyUser,
+    /// `user/alice`.
+    User(String),
+    /// `trunk/*`.
+    AnyTrunk,
+    /// `trunk/acme`.
+    Trunk(TrunkIx),
+}
+
+/// `routes[].do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `user/alice`: all her phones.
+    User(String),
+    /// `trunk/acme`.
+    Trunk(TrunkIx),
+    /// `echo`.
+    Echo,
+    /// `tone`: a 1,004 Hz milliwatt-like tone.
+    Tone,
+    /// `reject/403`: this status.
+    Reject(u16),
+}
+
+/// `store`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// `path` of the SQLite file, relative to the working directory.
+    pub path: std::path::PathBuf,
+}
+
+/// `registrar`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registrar {
+    /// `min_expires`: shorter wishes get 423.
+    pub min_expires: Duration,
+    /// `max_expires`: longer wishes are cut.
+    pub max_expires: Duration,
+    /// `default_expires`: for a REGISTER that says none.
+    pub default_expires: Duration,
+}
+
+/// `calls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// `max_duration`: a longer call is ended.
+    pub max_duration: Duration,
+    /// `session_expires` (RFC 4028).
+    pub session_expires: Duration,
+    /// `min_session_expires` (RFC 4028 Min-SE).
+    pub min_session_expires: Duration,
+    /// `stop_grace`: how long calls may go on after SIGTERM.
+    pub stop_grace: Duration,
+    /// `transfer`: whether phones may transfer (REFER).
+    pub transfer: bool,
+}
+
+/// `log`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `format: json` instead of text.
+    pub json: bool,
+    /// `level`: error, warn, info, debug, trace.
+    pub level: String,
+}
+
+impl Route {
+    /// `from` as in the file.
+    pub fn from_words(&self, config: &Config) -> String {
+        match &self.from {
+            FromPattern::Any => "*".to_owned(),
+            FromPattern::AnyUser => "user/*".to_owned(),
+            FromPattern::User(name) => format!("user/{name}"),
+            FromPattern::AnyTrunk => "trunk/*".to_owned(),
+            FromPattern::Trunk(ix) => config.trunk_words(*ix),
+        }
+    }
+
+    /// `do` as in the file.
+    pub fn action_words(&self, config: &Config) -> String {
+        match &self.action {
+            Action::User(name) => format!("user/{name}"),
+            Action::Trunk(ix) => config.trunk_words(*ix),
+            Action::Echo => "echo".to_owned(),
+            Action::Tone => "tone".to_owned(),
+            Action::Reject(status) => format!("reject/{status}"),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a reload changes: what the node acts on, and sentences for the log.
+
+use super::checked::{Config, Listen};
+use super::count;
+use crate::id::TrunkIx;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The difference between two configurations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Names of users who are new.
+    pub users_added: Vec<String>,
+    /// Names of users who are gone: their bindings go too.
+    pub users_removed: Vec<String>,
+    /// Names of users of whom anything is different.
+    pub users_changed: Vec<String>,
+    /// Names of users whose domain is different: their address of record is another one.
+    pub users_moved: Vec<String>,
+    /// Names of trunks that are new.
+    pub trunks_added: Vec<String>,
+    /// Names of trunks that are gone: they drain.
+    pub trunks_removed: Vec<String>,
+    /// Names of trunks of which anything is different.
+    pub trunks_changed: Vec<String>,
+    /// Where each trunk that stays is in the old and in the new configuration.
+    pub trunk_places: Vec<(TrunkIx, TrunkIx)>,
+    /// Listeners to open.
+    pub listeners_added: Vec<Listen>,
+    /// Listeners to close.
+    pub listeners_removed: Vec<Listen>,
+    /// The new range of RTP ports, or their address, is different.
+    pub ports: bool,
+    /// The dial plan is different: `routes` or `numbers`.
+    pub routes: bool,
+    /// Other keys that apply at once, by path.
+    pub others: Vec<&'static str>,
+    /// Keys that apply only after a restart, by path.
+    pub restart: Vec<&'static str>,
+    /// One sentence for each of the above.
+    pub sentences: Vec<String>,
+}
+
+impl Changes {
+    /// True if the two are the same.
+    pub fn is_empty(&self) -> bool {
+        self.sentences.is_empty()
+    }
+}
+
+impl Config {
+    /// What is different in `new`.
+    pub fn diff(old: &Config, new: &Config) -> Changes {
+        let mut changes = Changes::default();
+        users(old, new, &mut changes);
+        trunks(old, new, &mut changes);
+        listeners(old, new, &mut changes);
+        changes.ports = (old.media.first_port, old.media.last_port, old.media.address)
+            != (new.media.first_port, new.media.last_port, new.media.address);
+        changes.routes = !same_routes(old, new);
+        keys(old, new, &mut changes);
+        changes.sentences = sentences(old, new, &changes);
+        changes
+    }
+}
+
+fn users(old: &Config, new: &Config, changes: &mut Changes) {
+    for user in &new.users {
+        match old.user(&user.name) {
+            None => changes.users_added.push(user.name.clone()),
+            Some(before) if before == user => {}
+            Some(before) => {
+                changes.users_changed.push(user.name.clone());
+                if before.domain != user.domain {
+                    changes.users_moved.push(user.name.clone());
+                }
+            }
+        }
+    }
+    let gone = old.users.iter().filter(|user| new.user(&user.name).is_none());
+    changes.users_removed = gone.map(|user| user.name.clone()).collect();
+}
+
+fn trunks(old: &Config, new: &Config, changes: &mut Changes) {
+    let before: BTreeMap<_, _> = old
+        .trunks_with_ix()
+        .map(|(ix, trunk)| (&trunk.name, (ix, trunk)))
+        .collect();
+    for (ix, trunk) in new.trunks_with_ix() {
+        let Some((old_ix, old_trunk)) = before.get(&trunk.name) else {
+            changes.trunks_added.push(trunk.name.clone());
+            continue;
+        };
+        changes.trunk_places.push((*old_ix, ix));
+        if *old_trunk != trunk {
+            changes.trunks_changed.push(trunk.name.clone());
+        }
+    }
+    let after: BTreeSet<_> = new.trunks.iter().map(|trunk| &trunk.name).collect();
+    let gone = old.trunks.iter().filter(|trunk| !after.contains(&trunk.name));
+    changes.trunks_removed = gone.map(|trunk| trunk.name.clone()).collect();
+}
+
+fn listeners(old: &Config, new: &Config, changes: &mut Changes) {
+    changes.listeners_added = new
+        .listen
+        .iter()
+        .filter(|listen| !old.listen.contains(listen))
+        .copied()
+        .collect();
+    changes.listeners_removed = old
+        .listen
+        .iter()
+        .filter(|listen| !new.listen.contains(listen))
+        .copied()
+        .collect();
+}
+
+/// Lines and places of trunks may move without a change.
+fn same_routes(old: &Config, new: &Config) -> bool {
+    let plan = |config: &Config| -> Vec<[String; 3]> {
+        let show = |route: &super::Route| {
+            [
+                route.to.to_string(),
+                route.from_words(config),
+                route.action_words(config),
+            ]
+        };
+        config.routes.iter().map(show).collect()
+    };
+    old.country == new.country && plan(old) == plan(new)
+}
+
+fn keys(old: &Config, new: &Config, changes: &mut Changes) {
+    let (media, other) = (&old.media, &new.media);
+    let codec = (media.silence, media.opus_bitrate, media.opus_complexity);
+    let others = [
+        ("advertise", old.advertise != new.advertise),
+        ("domains", old.domains != new.domains),
+        (
+            "media",
+            codec != (other.silence, other.opus_bitrate, other.opus_complexity),
+        ),
+        ("registrar", old.registrar != new.registrar),
+        ("calls", old.calls != new.calls),
+        ("log", old.log != new.log),
+    ];
+    let restart = [
+        ("node.name", old.node_name != new.node_name),
+        ("store.path", old.store != new.store),
+        ("media.workers", media.workers != other.workers),
+    ];
+    changes.others = others
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(path, _)| path)
+        .collect();
+    changes.restart = restart
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(path, _)| path)
+        .collect();
+}
+
+fn sentences(old: &Config, new: &Config, changes: &Changes) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut name = |what: &str, names: &[String], how: &str| {
+        if !names.is_empty() {
+            out.push(format!("{} {how}: {}.", count(names.len(), what), listed(names)));
+        }
+    };
+    name("user", &changes.users_added, "added");
+    name("user", &changes.users_removed, "removed, with all registrations");
+    name("user", &changes.users_changed, "changed");
+    name("trunk", &changes.trunks_added, "added");
+    name("trunk", &changes.trunks_removed, "removed, and left to drain");
+    name("trunk", &changes.trunks_changed, "changed");
+    let added: Vec<_> = changes.listeners_added.iter().map(ToString::to_string).collect();
+    let removed: Vec<_> = changes.listeners_removed.iter().map(ToString::to_string).collect();
+    name("listener", &added, "to open");
+    name("listener", &removed, "to close");
+    if changes.ports {
+        let address = new
+            .media
+            .address
+            .map_or_else(|| "every address".to_owned(), |address| address.to_string());
+        let (first, last) = (new.media.first_port, new.media.last_port);
+        out.push(format!("New calls take media ports {first}-{last} on {address}."));
+    }
+    if changes.routes {
+        let (before, after) = (count(old.routes.len(), "route"), count(new.routes.len(), "route"));
+        out.push(format!("The dial plan is new: {after}, before {before}."));
+    }
+    out.extend(changes.others.iter().map(|path| format!("{path} changed.")));
+    out.extend(
+        changes
+            .restart
+            .iter()
+            .map(|path| format!("{path} changed, which takes effect at the next start.")),
+    );
+    out
+}
+
+/// Names that a sentence lists before it says "and N more".
+const LISTED: usize = 10;
+
+fn listed(names: &[String]) -> String {
+    if names.len() <= LISTED {
+        return names.join(", ");
+    }
+    format!("{} and {} more", names[..LISTED].join(", "), names.len() - LISTED)
+}

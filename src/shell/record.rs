@@ -1,0 +1,170 @@
+//! The folds over the facts: call records, log lines, counters.
+
+use super::store::{CallRow, LegRow};
+use crate::effect::{Blame, Fact, LegReport, Party};
+use crate::pii::Redacted;
+use std::collections::BTreeMap;
+use tracing::{debug, info, warn};
+
+/// Source addresses whose refusals are logged one by one within a minute; further ones are only counted.
+const REFUSALS_LOGGED: u32 = 20;
+
+/// Counters of what happened since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls begun.
+    pub calls: u64,
+    /// Calls answered.
+    pub answered: u64,
+    /// Calls ended, by SIP status.
+    pub ended: BTreeMap<u16, u64>,
+    /// Changes of bindings.
+    pub registrations: u64,
+    /// Requests refused, by status; 0 for those that were not answered.
+    pub refused: BTreeMap<u16, u64>,
+    /// Call records that found no room in memory.
+    pub lost_records: u64,
+}
+
+/// Folds facts.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    counters: Counters,
+    /// Refusals logged in the current minute.
+    refusals: (u64, u32),
+}
+
+impl Recorder {
+    /// The counters so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// A record could not be kept.
+    pub fn lost(&mut self) {
+        self.counters.lost_records += 1;
+        if self.counters.lost_records.is_power_of_two() {
+            warn!("{} call records lost: the store is too slow or down, and memory for them is used up", self.counters.lost_records);
+        }
+    }
+
+    /// Counts and logs one fact; gives the change of a call record that it means, if any.
+    pub fn fold(&mut self, fact: Fact, minute: u64) -> Option<CallRow> {
+        match fact {
+            Fact::CallStarted { call, at, from, caller, called, sip_call_id } => {
+                self.counters.calls += 1;
+                let source = party(&from);
+                info!(%call, "call from {} ({source}) to {}", Redacted(&caller), Redacted(&called));
+                Some(CallRow::Started { call, at, source, caller, called, sip_call_id })
+            }
+            Fact::CallRouted { call, to, rule } => {
+                info!(%call, "routed to {to} by {rule}");
+                Some(CallRow::Routed { call, destination: to, rule })
+            }
+            Fact::CallRinging { call, .. } => {
+                info!(%call, "ringing");
+                None
+            }
+            Fact::CallAnswered { call, at, by } => {
+                self.counters.answered += 1;
+                info!(%call, "answered by {}", party(&by));
+                Some(CallRow::Answered { call, at })
+            }
+            Fact::CallChanged { call, what } => {
+                info!(%call, "{what}");
+                None
+            }
+            Fact::CallEnded { call, at, cause, legs } => {
+                *self.counters.ended.entry(cause.status).or_default() += 1;
+                let media: Vec<String> = legs.iter().map(describe).collect();
+                info!(%call, status = cause.status, q850 = cause.q850, "ended by the {}: {}{}{}", blame(cause.by),
+                    cause.text, if media.is_empty() { "" } else { "; " }, media.join("; "));
+                let legs = legs
+                    .into_iter()
+                    .map(|leg| LegRow { side: if leg.caller { "caller" } else { "callee" }, stats: leg.stats })
+                    .collect();
+                let (status, q850, by) = (cause.status, cause.q850, blame(cause.by));
+                Some(CallRow::Ended { call, at, status, q850, by, cause: cause.text, legs })
+            }
+            other => {
+                self.fold_other(other, minute);
+                None
+            }
+        }
+    }
+
+    fn fold_other(&mut self, fact: Fact, minute: u64) {
+        match fact {
+            Fact::Registered { aor, contacts, peer, expires } => {
+                self.counters.registrations += 1;
+                if contacts == 0 {
+                    info!("{aor} is no longer registered (from {peer})");
+                } else {
+                    info!("{aor} is registered from {peer} for {} s, {contacts} contacts", expires.as_secs());
+                }
+            }
+            Fact::TrunkState { trunk, peer, up, why } => {
+                let what = peer.map_or_else(|| format!("trunk {trunk}"), |peer| format!("trunk {trunk}, peer {peer}"));
+                if up {
+                    info!("{what} is up: {why}");
+                } else {
+                    warn!("{what} is down: {why}");
+                }
+            }
+            Fact::Refused { peer, status, why } => self.refused(peer, status, why, minute),
+            Fact::Warning(text) => warn!("{text}"),
+            Fact::CallStarted { .. }
+            | Fact::CallRouted { .. }
+            | Fact::CallRinging { .. }
+            | Fact::CallAnswered { .. }
+            | Fact::CallChanged { .. }
+            | Fact::CallEnded { .. } => unreachable!("facts of calls are folded before"),
+        }
+    }
+
+    fn refused(&mut self, peer: std::net::SocketAddr, status: u16, why: &'static str, minute: u64) {
+        *self.counters.refused.entry(status).or_default() += 1;
+        if self.refusals.0 != minute {
+            self.refusals = (minute, 0);
+        }
+        self.refusals.1 += 1;
+        match self.refusals.1 {
+            n if n < REFUSALS_LOGGED => info!(status, "refused a request from {peer}: {why}"),
+            REFUSALS_LOGGED => {
+                info!(status, "refused a request from {peer}: {why}; further refusals of this minute are only counted");
+            }
+            _ => debug!(status, "refused a request from {peer}: {why}"),
+        }
+    }
+}
+
+fn party(party: &Party) -> String {
+    match party {
+        Party::User(name) => format!("user/{name}"),
+        Party::Trunk(_, name) => format!("trunk/{name}"),
+        Party::Service(name) => name.clone(),
+    }
+}
+
+fn blame(by: Blame) -> &'static str {
+    match by {
+        Blame::Caller => "caller",
+        Blame::Callee => "callee",
+        Blame::Node => "node",
+        Blame::Network => "network",
+    }
+}
+
+fn describe(leg: &LegReport) -> String {
+    let stats = &leg.stats;
+    let side = if leg.caller { "caller" } else { "callee" };
+    let codec = stats.codec.map_or("no codec", |codec| codec.name());
+    let mos = stats.mos.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.1}"));
+    format!(
+        "{side} {codec}, {} packets in, {} out, {} lost, jitter {:.1} ms, MOS {mos}",
+        stats.received,
+        stats.sent,
+        stats.lost,
+        f64::from(stats.jitter_us) / 1000.0
+    )
+}
