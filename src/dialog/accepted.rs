@@ -34,12 +34,19 @@ pub enum Due {
 impl Unacknowledged {
     /// The 2xx was sent at `now`; `invite_cseq` is the CSeq number of its INVITE.
     pub fn new(now: Instant, response: Draft, invite_cseq: u32) -> Unacknowledged {
-        Unacknowledged { response, invite_cseq, interval: T1, next: now + T1, until: now + T1_64 }
+        Unacknowledged {
+            response,
+            invite_cseq,
+            interval: T1,
+            next: now + T1,
+            until: now + T1_64,
+        }
     }
 
     /// True when this ACK is for this answer: drop the `Unacknowledged` then.
     pub fn is_acknowledged_by(&self, ack: &Message) -> bool {
-        ack.cseq().is_ok_and(|cseq| cseq.method == Method::Ack && cseq.number == self.invite_cseq)
+        ack.cseq()
+            .is_ok_and(|cseq| cseq.method == Method::Ack && cseq.number == self.invite_cseq)
     }
 
     /// When `poll` has something.

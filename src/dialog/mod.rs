@@ -78,7 +78,10 @@ pub struct Reject {
 
 impl From<ParseError> for Reject {
     fn from(error: ParseError) -> Reject {
-        Reject { status: error.status, reason: error.reason }
+        Reject {
+            status: error.status,
+            reason: error.reason,
+        }
     }
 }
 
@@ -122,7 +125,10 @@ impl Dialog {
         local.params.set("tag", Some(local_tag));
         let remote = request.from()?;
         let Some(contact) = request.addresses(Name::Contact)?.into_iter().next() else {
-            return Err(Reject { status: 400, reason: "Missing Contact" });
+            return Err(Reject {
+                status: 400,
+                reason: "Missing Contact",
+            });
         };
         Ok(Dialog {
             id: DialogId {
@@ -196,7 +202,9 @@ impl Dialog {
 
     /// Where a request of this dialog is sent (RFC 3261 12.2.1.1, 8.1.2): the first route, else the remote target.
     pub fn next_hop(&self) -> Uri {
-        self.route_set.first().map_or_else(|| self.remote_target.clone(), |route| route.uri.clone())
+        self.route_set
+            .first()
+            .map_or_else(|| self.remote_target.clone(), |route| route.uri.clone())
     }
 
     /// Judges a request of the peer in this dialog (RFC 3261 12.2.2), and follows its Contact where the method refreshes the
@@ -208,7 +216,10 @@ impl Dialog {
         }
         let number = request.cseq()?.number;
         if self.remote_cseq.is_some_and(|last| number <= last) {
-            return Err(Reject { status: 500, reason: "CSeq Out Of Order" });
+            return Err(Reject {
+                status: 500,
+                reason: "CSeq Out Of Order",
+            });
         }
         let contact = match refreshes_target(&method) {
             true => request.addresses(Name::Contact)?.into_iter().next(),
@@ -276,7 +287,10 @@ impl Dialog {
 
 /// True for requests that may move the remote target (RFC 3261 12.2, RFC 3311 5.1, RFC 6665 3.1 and 4.1.3).
 pub fn refreshes_target(method: &Method) -> bool {
-    matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify)
+    matches!(
+        method,
+        Method::Invite | Method::Update | Method::Subscribe | Method::Notify
+    )
 }
 
 /// True for a response to a request in a dialog that means the peer has lost it (RFC 3261 12.2.1.2): end the call. A client

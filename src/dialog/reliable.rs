@@ -34,12 +34,19 @@ pub struct RAck {
 impl RAck {
     /// Reads the RAck of a PRACK; 400 when there is none or it is not one.
     pub fn of(prack: &Message) -> Result<RAck, Reject> {
-        const BAD: Reject = Reject { status: 400, reason: "Bad RAck" };
+        const BAD: Reject = Reject {
+            status: 400,
+            reason: "Bad RAck",
+        };
         let text = prack.get(Name::RAck).ok_or(BAD)?;
         let mut words = text.split_ascii_whitespace();
         let (rseq, cseq, method) = (words.next(), words.next(), words.next());
         let number = |word: Option<&str>| word.and_then(|word| word.parse::<u32>().ok()).ok_or(BAD);
-        let rack = RAck { rseq: number(rseq)?, cseq: number(cseq)?, method: Method::from(method.ok_or(BAD)?) };
+        let rack = RAck {
+            rseq: number(rseq)?,
+            cseq: number(cseq)?,
+            method: Method::from(method.ok_or(BAD)?),
+        };
         if words.next().is_some() { Err(BAD) } else { Ok(rack) }
     }
 }
@@ -81,7 +88,12 @@ impl Sender {
     /// For an INVITE with this CSeq number. The first RSeq is drawn from `random` (RFC 3262 3: 1 to 2^31 - 1).
     pub fn new(invite_cseq: u32, random: u64) -> Sender {
         let next_rseq = 1 + u32::try_from(random % 0x7fff_fffe).expect("the remainder is below 2^31");
-        Sender { next_rseq, invite_cseq, pending: None, waiting: VecDeque::new() }
+        Sender {
+            next_rseq,
+            invite_cseq,
+            pending: None,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Makes a provisional response (101 to 199) reliable: adds `Require: 100rel` and RSeq. `Some` is to be sent now; `None`:
@@ -104,7 +116,10 @@ impl Sender {
             rack.rseq == pending.rseq && rack.cseq == self.invite_cseq && rack.method == Method::Invite
         };
         if !self.pending.as_ref().is_some_and(matches) {
-            return Err(Reject { status: 481, reason: "No Such Provisional Response" });
+            return Err(Reject {
+                status: 481,
+                reason: "No Such Provisional Response",
+            });
         }
         self.pending = None;
         Ok(self.waiting.pop_front().map(|response| self.start(now, response)))
@@ -112,7 +127,11 @@ impl Sender {
 
     /// True when the 2xx must wait: a response with SDP is unacknowledged (RFC 3262 3).
     pub fn holds_answer(&self) -> bool {
-        self.pending.iter().map(|pending| &pending.response).chain(&self.waiting).any(|response| !response.body.is_empty())
+        self.pending
+            .iter()
+            .map(|pending| &pending.response)
+            .chain(&self.waiting)
+            .any(|response| !response.body.is_empty())
     }
 
     /// A final response was sent: nothing is repeated any more; a late PRACK is still matched.
@@ -152,7 +171,13 @@ impl Sender {
         super::add_token(&mut response, Name::Require, "100rel");
         response.set(Name::RSeq, rseq);
         let draft = response.clone();
-        self.pending = Some(Pending { rseq, response, interval: T1, next: now + T1, until: now + T1_64 });
+        self.pending = Some(Pending {
+            rseq,
+            response,
+            interval: T1,
+            next: now + T1,
+            until: now + T1_64,
+        });
         draft
     }
 }
@@ -188,7 +213,11 @@ impl Receiver {
             Some(last) if rseq > last + 1 => Verdict::OutOfOrder,
             Some(_) | None => {
                 self.last = Some(rseq);
-                Verdict::New(RAck { rseq, cseq: cseq.number, method: cseq.method })
+                Verdict::New(RAck {
+                    rseq,
+                    cseq: cseq.number,
+                    method: cseq.method,
+                })
             }
         }
     }

@@ -117,7 +117,12 @@ impl SessionTimer {
     pub fn new(expires: Duration, minimum: Duration) -> SessionTimer {
         let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
         let minimum = seconds(minimum).max(SMALLEST);
-        SessionTimer { wanted: seconds(expires).max(minimum), minimum, min_se: None, running: None }
+        SessionTimer {
+            wanted: seconds(expires).max(minimum),
+            minimum,
+            min_se: None,
+            running: None,
+        }
     }
 
     /// True while a session timer is in force and it is ours to refresh.
@@ -128,12 +133,20 @@ impl SessionTimer {
     /// Client: the fields of an INVITE or UPDATE that we send (RFC 4028 7.1, 7.4).
     pub fn write_request(&self, request: &mut Draft) {
         add_token(request, Name::Supported, "timer");
-        let refresher = self.running.and_then(|running| match (running.we_refresh, running.peer_supports) {
-            (true, _) => Some(Refresher::Uac),
-            (false, true) => Some(Refresher::Uas),
-            (false, false) => None,
-        });
-        request.set(Name::SessionExpires, SessionExpires { interval: self.asked(), refresher });
+        let refresher = self
+            .running
+            .and_then(|running| match (running.we_refresh, running.peer_supports) {
+                (true, _) => Some(Refresher::Uac),
+                (false, true) => Some(Refresher::Uas),
+                (false, false) => None,
+            });
+        request.set(
+            Name::SessionExpires,
+            SessionExpires {
+                interval: self.asked(),
+                refresher,
+            },
+        );
         let min_se = self.min_se.map_or(self.minimum, |seen| seen.max(self.minimum));
         if self.min_se.is_some() || min_se > SMALLEST {
             request.set(Name::MinSe, min_se);
@@ -153,7 +166,9 @@ impl SessionTimer {
     /// Client: a 422 to our INVITE or UPDATE (RFC 4028 7.3). True: send the request again, with new fields; false: it would be
     /// refused again.
     pub fn on_too_small(&mut self, response: &Message) -> bool {
-        let Some(Ok(min_se)) = response.number(Name::MinSe) else { return false };
+        let Some(Ok(min_se)) = response.number(Name::MinSe) else {
+            return false;
+        };
         if min_se <= self.asked() {
             return false;
         }
@@ -186,7 +201,11 @@ impl SessionTimer {
     pub fn answer(&mut self, now: Instant, request: &Message, response: &mut Draft) {
         let supports = request.has_token(Name::Supported, "timer");
         let asked = SessionExpires::of(request);
-        let floor = request.number(Name::MinSe).and_then(Result::ok).unwrap_or(SMALLEST).max(SMALLEST);
+        let floor = request
+            .number(Name::MinSe)
+            .and_then(Result::ok)
+            .unwrap_or(SMALLEST)
+            .max(SMALLEST);
         let ours = self.wanted.max(floor);
         let interval = asked.map_or(ours, |asked| asked.interval.min(ours)).max(SMALLEST);
         let kept = match self.running {
@@ -202,14 +221,24 @@ impl SessionTimer {
         if supports {
             add_token(response, Name::Require, "timer");
         }
-        response.set(Name::SessionExpires, SessionExpires { interval, refresher: Some(refresher) });
+        response.set(
+            Name::SessionExpires,
+            SessionExpires {
+                interval,
+                refresher: Some(refresher),
+            },
+        );
         self.start(now, interval, refresher == Refresher::Uas, supports);
     }
 
     /// When `poll` has something.
     pub fn next_deadline(&self) -> Option<Instant> {
         let running = self.running?;
-        Some(running.refresh.map_or(running.expires, |refresh| refresh.min(running.expires)))
+        Some(
+            running
+                .refresh
+                .map_or(running.expires, |refresh| refresh.min(running.expires)),
+        )
     }
 
     /// What is due at `now`. `Refresh` comes once; then a 2xx or [`SessionTimer::on_refresh_failed`] is awaited.
@@ -224,7 +253,9 @@ impl SessionTimer {
 
     /// The interval that our next request asks for.
     fn asked(&self) -> u32 {
-        self.running.map_or(self.wanted, |running| running.interval).max(self.min_se.unwrap_or(SMALLEST))
+        self.running
+            .map_or(self.wanted, |running| running.interval)
+            .max(self.min_se.unwrap_or(SMALLEST))
     }
 
     fn start(&mut self, now: Instant, interval: u32, we_refresh: bool, peer_supports: bool) {

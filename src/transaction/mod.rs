@@ -1,13 +1,38 @@
 //! The transaction layer (RFC 3261 17, RFC 6026, RFC 4320) and the way to a next hop.
 //!
+//! | file | does |
+//! |---|---|
+//! | `client_invite`, `client`, `server_invite`, `server` | the four state machines, each an RFC diagram |
+//! | `timer` | their timers, and what they may ask for |
+//! | `table` | which transaction a message belongs to, and what each keeps |
+//! | `outgoing`, `incoming` | what the layer does for its client and server transactions |
+//! | `via` | our Via, and the way back of a response |
+//! | `reach` | from a URI to a flow |
+//!
 //! A user of the layer first reaches a peer ([`Layer::reach`]), which gives it a [`Flow`]; with the flow it knows its own
 //! address, writes the request, and starts a client transaction ([`Layer::request`]). What arrives is sorted by
 //! [`Layer::receive`].
 
+mod client;
+mod client_invite;
+mod incoming;
+mod outgoing;
+mod reach;
+mod server;
+mod server_invite;
+mod table;
+mod timer;
+mod via;
+
 use crate::cx::Cx;
+use crate::effect::{Fact, Output};
 use crate::id::{ClientTx, Flow, Owner, ServerTx, Target, Ticket};
 use crate::sip::{Draft, Message, Uri};
-use crate::time::Instant;
+use crate::time::{Deadlines, Instant};
+use incoming::ServerInput;
+use outgoing::ClientInput;
+use std::collections::{BTreeMap, VecDeque};
+use timer::{Due, Key, Timer};
 
 /// Where a request is to go.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,111 +126,149 @@ pub enum Event {
 
 /// All transactions of a node, and the flows being opened.
 #[derive(Debug, Default)]
-pub struct Layer {}
+pub struct Layer {
+    table: table::Table,
+    timers: Deadlines<(Key, Timer)>,
+    reaching: reach::Reaching,
+    /// Connections that are being opened for a response.
+    reopening: BTreeMap<Ticket, ServerTx>,
+    /// Drained by `poll` after each input, so it holds what one input brings.
+    events: VecDeque<Event>,
+}
 
 impl Layer {
     /// A message that came over `flow`: matched, answered where the RFC leaves no choice, or told to the user by `poll`.
+    ///
+    /// A request that fails `Message::check` gets its status, a merged one 482 (RFC 3261 8.2.2.2), a CANCEL 200 or 481;
+    /// a response that nobody waits for is dropped. Each of these leaves a fact.
     pub fn receive(&mut self, cx: &mut Cx<'_>, flow: Flow, message: Message) {
-        let _ = (cx, flow, message);
-        todo!()
+        match message.is_request() {
+            true => self.receive_request(cx, flow, message),
+            false => self.receive_response(cx, flow, message),
+        }
     }
 
     /// The next event for the user, in order.
     pub fn poll(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
 
-    /// Begins a server transaction for a request that `Event::Request` brought; `None` when the table is full (answer 503 without state).
+    /// Begins a server transaction for a request that `Event::Request` brought, and answers an INVITE with 100 at once. To be
+    /// called before anything else is received: until then a copy is not known for one. `None` when the table is full (answer
+    /// 503 without state), and for a request that has a transaction already.
     pub fn accept(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {
-        let _ = (cx, flow, request);
-        todo!()
+        self.begin_server(cx, flow, request)
     }
 
     /// Sends a response. The top Via gets `received` and `rport` (RFC 3261 18.2.1, RFC 3581 4). After a final response further
-    /// ones are ignored, except 2xx retransmissions, which are the dialog's (RFC 6026 7.1).
+    /// ones are ignored, except 2xx retransmissions, which are the dialog's (RFC 6026 7.1). To other methods than INVITE no
+    /// provisional response and no 408 is sent (RFC 4320), and nothing after 64*T1.
     pub fn respond(&mut self, cx: &mut Cx<'_>, tx: ServerTx, response: Draft) {
-        let _ = (cx, tx, response);
-        todo!()
+        self.send_response(cx, tx, response);
     }
 
     /// Answers a request without keeping anything (RFC 3261 8.2.7).
     pub fn reply_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, response: Draft) {
-        let _ = (cx, flow, request, response);
-        todo!()
+        self.answer_stateless(cx, flow, request, response);
     }
 
     /// Finds a flow; answered by `Reached` or `Unreachable`, possibly at once (still by `poll`).
     pub fn reach(&mut self, cx: &mut Cx<'_>, owner: Owner, destination: Destination) {
-        let _ = (cx, owner, destination);
-        todo!()
+        self.reaching.start(cx, &mut self.events, owner, destination);
     }
 
     /// Forgets all pending `reach` of an owner (CANCEL before anything was sent).
     pub fn forget(&mut self, owner: Owner) {
-        let _ = owner;
-        todo!()
+        self.reaching.forget(owner);
     }
 
-    /// Starts a client transaction over `flow`: puts Via in front (with branch and rport) and sends. Not for ACK.
+    /// Starts a client transaction over `flow`: puts Via in front (with branch and rport) and sends. Not for ACK. Above
+    /// `limits::CLIENT_TRANSACTIONS`, and for a request that is too large to be one, `Failed` with `Transport` follows.
     pub fn request(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, request: Draft) -> ClientTx {
-        let _ = (cx, owner, flow, request);
-        todo!()
+        self.begin_client(cx, owner, flow, request)
     }
 
-    /// Cancels an INVITE: at once if a provisional response came, else as soon as one comes (RFC 3261 9.1).
+    /// Cancels an INVITE: at once if a provisional response came, else as soon as one comes (RFC 3261 9.1). Its outcome is that
+    /// of the INVITE: 487, a 2xx that was faster, or `Failed` with `Timeout` after 64*T1.
     pub fn cancel(&mut self, cx: &mut Cx<'_>, tx: ClientTx, reason: Option<String>) {
-        let _ = (cx, tx, reason);
-        todo!()
+        self.want_cancel(cx, tx, reason);
     }
 
     /// Sends the ACK of a 2xx: outside of transactions, with a Via of its own (RFC 3261 13.2.2.4).
     pub fn send_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, ack: Draft) {
-        let _ = (cx, flow, ack);
-        todo!()
+        self.transmit_ack(cx, flow, ack);
     }
 
     /// `Input::Resolved`.
     pub fn on_resolved(&mut self, cx: &mut Cx<'_>, ticket: Ticket, targets: Vec<Target>) {
-        let _ = (cx, ticket, targets);
-        todo!()
+        self.reaching.on_resolved(cx, &mut self.events, ticket, targets);
     }
 
     /// `Input::FlowOpened` and `Input::FlowFailed` (`None`), and tickets whose time is over.
     pub fn on_flow(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {
-        let _ = (cx, ticket, flow);
-        todo!()
-    }
-
-    /// A flow broke: its client transactions fail with `Transport`.
-    pub fn on_flow_closed(&mut self, cx: &mut Cx<'_>, flow: Flow) {
-        let _ = (cx, flow);
-        todo!()
-    }
-
-    /// Runs the timers that are due.
-    pub fn on_time(&mut self, cx: &mut Cx<'_>) {
-        let _ = cx;
-        todo!()
-    }
-
-    /// When `on_time` is due next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        todo!()
+        match self.reopening.remove(&ticket) {
+            Some(tx) => self.reopened(cx, ticket, tx, flow),
+            None => self.reaching.on_flow(cx, &mut self.events, ticket, flow),
+        }
     }
 
     /// A ticket's time is over: false when it is not one of the layer's.
     pub fn on_late(&mut self, cx: &mut Cx<'_>, ticket: Ticket) -> bool {
-        let _ = (cx, ticket);
-        todo!()
+        let known = self.reopening.contains_key(&ticket) || self.reaching.knows(ticket);
+        if known {
+            self.on_flow(cx, ticket, None);
+        }
+        known
+    }
+
+    /// A flow broke: its client transactions fail with `Transport`; its server transactions open a new connection for the next
+    /// response (RFC 3261 18.2.2), and `ServerGone` follows if that fails.
+    pub fn on_flow_closed(&mut self, cx: &mut Cx<'_>, flow: Flow) {
+        for key in self.table.of_flow(flow) {
+            match key {
+                Key::Client(tx) => self.client_broken(cx, tx),
+                Key::Server(tx) => self.server_broken(tx),
+            }
+        }
+    }
+
+    /// Runs the timers that are due.
+    pub fn on_time(&mut self, cx: &mut Cx<'_>) {
+        while let Some((key, timer)) = self.timers.pop_due(cx.now) {
+            match (key, timer.due()) {
+                (Key::Client(tx), Due::ClientInvite(input)) => self.client_timer(cx, tx, ClientInput::Invite(input)),
+                (Key::Client(tx), Due::Client(input)) => self.client_timer(cx, tx, ClientInput::Other(input)),
+                (Key::Server(tx), Due::ServerInvite(input)) => self.server_timer(cx, tx, ServerInput::Invite(input)),
+                (Key::Server(tx), Due::Server(input)) => self.server_timer(cx, tx, ServerInput::Other(input)),
+                (Key::Client(_), Due::ServerInvite(_) | Due::Server(_))
+                | (Key::Server(_), Due::ClientInvite(_) | Due::Client(_)) => {
+                    unreachable!("a machine starts its own timers only")
+                }
+            }
+        }
+    }
+
+    /// When `on_time` is due next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next().map(|(at, _)| at)
     }
 
     /// Transactions that are alive.
     pub fn len(&self) -> usize {
-        todo!()
+        self.table.clients() + self.table.servers()
     }
 
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Leaves the fact that a message was answered with an error (`status`) or dropped (0).
+fn refuse(cx: &mut Cx<'_>, flow: Flow, status: u16, why: &'static str) {
+    cx.emit(Output::Record(Fact::Refused {
+        peer: flow.peer,
+        status,
+        why,
+    }));
 }

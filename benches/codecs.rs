@@ -1,0 +1,112 @@
+//! What a frame of 20 ms costs in each codec and helper.
+
+use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
+use codecs::plc::Concealer;
+use codecs::resample::Resampler;
+use codecs::{g711, level, speech};
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+
+fn g711(c: &mut Criterion) {
+    let mut group = c.benchmark_group("g711, 160 samples");
+    let pcm = speech::synthesise(8_000, -20.0, 8_000);
+    let pcm = &pcm[800..960];
+    let (mut codes, mut out) = ([0; 160], [0; 160]);
+    group.bench_function("encode mu-law", |b| {
+        b.iter(|| g711::encode_ulaw_slice(black_box(pcm), &mut codes))
+    });
+    group.bench_function("encode A-law", |b| {
+        b.iter(|| g711::encode_alaw_slice(black_box(pcm), &mut codes))
+    });
+    group.bench_function("decode mu-law", |b| {
+        b.iter(|| g711::decode_ulaw_slice(black_box(&codes), &mut out))
+    });
+    group.bench_function("decode A-law", |b| {
+        b.iter(|| g711::decode_alaw_slice(black_box(&codes), &mut out))
+    });
+    group.bench_function("level", |b| b.iter(|| level::Level::of(black_box(pcm))));
+    group.finish();
+}
+
+/// Mean over six seconds of speech, frame after frame.
+fn opus(c: &mut Criterion) {
+    let mut group = c.benchmark_group("opus, 20 ms of speech at 24 kbit/s");
+    for rate in [8_000, 16_000, 48_000] {
+        let frame = rate as usize / 50;
+        let pcm = speech::synthesise(6 * rate as usize, -20.0, rate);
+        let mut out = [0; 1_275];
+        for complexity in [0, 5, 10] {
+            let params = EncoderParams {
+                complexity,
+                ..EncoderParams::default()
+            };
+            let mut encoder = Encoder::new(rate, params).expect("an encoder");
+            let mut frames = pcm.chunks_exact(frame).cycle();
+            group.bench_function(format!("encode {rate} Hz, complexity {complexity}"), |b| {
+                b.iter(|| encoder.encode(frames.next().expect("a cycle"), &mut out))
+            });
+        }
+        let mut encoder = Encoder::new(rate, EncoderParams::default()).expect("an encoder");
+        let packets: Vec<Vec<u8>> = pcm
+            .chunks_exact(frame)
+            .map(|samples| {
+                encoder
+                    .encode(samples, &mut out)
+                    .map(|length| out[..length].to_vec())
+                    .expect("a packet")
+            })
+            .collect();
+        let mut decoder = Decoder::new(rate).expect("a decoder");
+        let mut samples = vec![0; frame];
+        let mut next = packets.iter().cycle();
+        group.bench_function(format!("decode {rate} Hz"), |b| {
+            b.iter(|| decoder.decode(next.next().expect("a cycle"), &mut samples))
+        });
+        group.bench_function(format!("packet_info {rate} Hz"), |b| {
+            b.iter(|| packet_info(black_box(&packets[10])))
+        });
+    }
+    group.finish();
+}
+
+fn resample(c: &mut Criterion) {
+    let mut group = c.benchmark_group("resample, 20 ms");
+    for (from, to) in [
+        (8_000, 16_000),
+        (8_000, 48_000),
+        (16_000, 48_000),
+        (16_000, 8_000),
+        (48_000, 8_000),
+        (48_000, 16_000),
+    ] {
+        let pcm = speech::synthesise(from as usize / 50, -20.0, from);
+        let mut out = [0; 960];
+        let mut resampler = Resampler::new(from, to).expect("rates");
+        group.bench_function(format!("{from} to {to} Hz"), |b| {
+            b.iter(|| resampler.process(black_box(&pcm), &mut out))
+        });
+    }
+    group.finish();
+}
+
+fn plc(c: &mut Criterion) {
+    let mut group = c.benchmark_group("concealment, 160 samples");
+    let pcm = speech::synthesise(8_000, -20.0, 8_000);
+    let mut heard = Concealer::new();
+    heard.good(&mut pcm[..1_600].to_vec());
+    let mut frame = [0; 160];
+    group.bench_function("good", |b| b.iter(|| heard.good(black_box(&mut frame))));
+    let mut heard = Concealer::new();
+    heard.good(&mut pcm[..1_600].to_vec());
+    group.bench_function("first lost", |b| {
+        b.iter_batched_ref(
+            || heard.clone(),
+            |concealer| concealer.lost(&mut frame),
+            criterion::BatchSize::SmallInput,
+        )
+    });
+    group.finish();
+}
+
+criterion_group!(benches, g711, opus, resample, plc);
+criterion_main!(benches);

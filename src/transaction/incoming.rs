@@ -1,0 +1,267 @@
+//! The server side of the layer: requests, CANCEL (RFC 3261 9.2), ACK, responses and the way back (18.2).
+
+use super::table::{Link, Server, ServerState};
+use super::timer::{Action, Actions, Key, Timer};
+use super::{Event, Layer, refuse, server, server_invite, via};
+use crate::cx::Cx;
+use crate::effect::Output;
+use crate::id::{Flow, Owner, ServerTx, Target, Ticket, Transport};
+use crate::limits;
+use crate::sip::write::Start;
+use crate::sip::{Draft, Message, Method, Via};
+use bytes::Bytes;
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+
+impl Layer {
+    pub(super) fn receive_request(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        let method = request.method();
+        if let Err(error) = request.check() {
+            // ACK is never answered, and without a readable Via there is no way back.
+            let answerable = method != Method::Ack && request.top_via().is_ok();
+            refuse(cx, flow, if answerable { error.status } else { 0 }, error.reason);
+            if answerable {
+                let response = Draft::response(&request, error.status, Some(&stateless_tag(&request)));
+                self.answer_stateless(cx, flow, &request, response.with_reason(error.reason));
+            }
+            return;
+        }
+        let Ok(via) = request.top_via() else { return };
+        if method == Method::Ack {
+            return self.receive_ack(cx, flow, request, &via);
+        }
+        if let Some(tx) = self.table.of_request(&request, &via) {
+            return self.receive_again(cx, tx, flow);
+        }
+        if method == Method::Cancel {
+            return self.receive_cancel(cx, flow, request, &via);
+        }
+        if self.table.is_merged(&request) {
+            refuse(cx, flow, 482, "the same request came by two ways");
+            let response = Draft::response(&request, 482, Some(&stateless_tag(&request)));
+            return self.answer_stateless(cx, flow, &request, response);
+        }
+        self.events.push_back(Event::Request { flow, request });
+    }
+
+    fn receive_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message, via: &Via) {
+        let Some(tx) = self.table.invite_of(&request, via) else {
+            self.events.push_back(Event::Ack { flow, request });
+            return;
+        };
+        let Some(server) = self.table.server(tx) else { return };
+        let actions = server.step_invite(server_invite::Input::Ack);
+        self.run_server(cx, tx, actions, Some((flow, &request)));
+    }
+
+    /// A retransmission. One that came by a new connection shows where the client is now.
+    fn receive_again(&mut self, cx: &mut Cx<'_>, tx: ServerTx, flow: Flow) {
+        let Some(server) = self.table.server(tx) else { return };
+        let actions = match server.state {
+            ServerState::Invite(_) => server.step_invite(server_invite::Input::Invite),
+            ServerState::Other(_) => server.step_other(server::Input::Request),
+        };
+        if server.link != Link::Up && flow.transport.is_reliable() {
+            self.table.move_server(tx, flow);
+        }
+        self.run_server(cx, tx, actions, None);
+    }
+
+    /// RFC 3261 9.2: 200 where there is an INVITE, whatever its state, 481 where there is none.
+    fn receive_cancel(&mut self, cx: &mut Cx<'_>, flow: Flow, cancel: Message, via: &Via) {
+        let Some(invite) = self.table.invite_of(&cancel, via) else {
+            let response = Draft::response(&cancel, 481, Some(&stateless_tag(&cancel)));
+            return self.answer_stateless(cx, flow, &cancel, response);
+        };
+        let tag = self.tag_given(invite).unwrap_or_else(|| stateless_tag(&cancel));
+        let response = Draft::response(&cancel, 200, Some(&tag));
+        match self.begin_server(cx, flow, &cancel) {
+            Some(tx) => self.send_response(cx, tx, response),
+            None => self.answer_stateless(cx, flow, &cancel, response),
+        }
+        if let Some(server) = self
+            .table
+            .server(invite)
+            .filter(|server| server.is_ringing() && !server.cancelled)
+        {
+            server.cancelled = true;
+            self.events.push_back(Event::Cancelled { tx: invite, cancel });
+        }
+    }
+
+    /// The To tag of our last response to an INVITE: CANCEL is answered with the same (RFC 3261 9.2).
+    fn tag_given(&mut self, tx: ServerTx) -> Option<String> {
+        let last = Message::parse(self.table.server(tx)?.last.clone()).ok()?;
+        last.to().ok()?.tag().map(str::to_owned)
+    }
+
+    pub(super) fn begin_server(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {
+        let via = request.top_via().ok()?;
+        if self.table.servers() >= limits::SERVER_TRANSACTIONS {
+            return None;
+        }
+        let back = via::response_flow(flow, &via);
+        let (state, actions, last) = if request.method() == Method::Invite {
+            let (state, actions) = server_invite::State::start();
+            (ServerState::Invite(state), actions, trying(request, flow.peer))
+        } else {
+            let (state, actions) = server::State::start();
+            (ServerState::Other(state), actions, request.bytes().clone())
+        };
+        let tx = self.table.add_server(request, &via, back, flow.peer, state, last)?;
+        self.run_server(cx, tx, actions, None);
+        Some(tx)
+    }
+
+    pub(super) fn send_response(&mut self, cx: &mut Cx<'_>, tx: ServerTx, mut response: Draft) {
+        let Start::Response(status, _) = response.start else {
+            unreachable!("a user gives a response, not a request")
+        };
+        let Some(server) = self.table.server(tx) else { return };
+        let actions = match (server.state, status) {
+            (ServerState::Invite(_), 100..200) => server.step_invite(server_invite::Input::Provisional),
+            (ServerState::Invite(_), 200..300) => server.step_invite(server_invite::Input::Success),
+            (ServerState::Invite(_), _) => server.step_invite(server_invite::Input::Failure),
+            // The machine sends its own 100, and nobody may send another (RFC 4320 4.1).
+            (ServerState::Other(_), 100..200) => return,
+            (ServerState::Other(_), 408) => server.step_other(server::Input::RequestTimeout),
+            (ServerState::Other(_), _) => server.step_other(server::Input::Final),
+        };
+        if actions.contains(&Action::Send) {
+            via::stamp(&mut response, server.source);
+            server.last = response.to_bytes();
+        }
+        self.run_server(cx, tx, actions, None);
+    }
+
+    pub(super) fn answer_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
+        if let Ok(via) = request.top_via() {
+            via::stamp(&mut response, flow.peer);
+            cx.emit(Output::Send(via::response_flow(flow, &via), response.to_bytes()));
+        }
+    }
+
+    /// Carries out what a server machine wants; `about` is the ACK at hand.
+    fn run_server(&mut self, cx: &mut Cx<'_>, tx: ServerTx, actions: Actions, about: Option<(Flow, &Message)>) {
+        for action in actions {
+            match action {
+                Action::Send => self.transmit(cx, tx),
+                Action::Tell => {
+                    if let Some((flow, request)) = about {
+                        let request = request.clone();
+                        self.events.push_back(Event::Ack { flow, request });
+                    }
+                }
+                Action::Gone => self.events.push_back(Event::ServerGone { tx }),
+                Action::Start(timer, wait) => self.timers.set((Key::Server(tx), timer), cx.now + wait),
+                Action::Stop(timer) => {
+                    self.timers.cancel((Key::Server(tx), timer));
+                }
+                Action::Ack | Action::Fail(_) => unreachable!("a server machine neither acknowledges nor waits"),
+            }
+        }
+        self.drop_server_if_over(tx);
+    }
+
+    fn drop_server_if_over(&mut self, tx: ServerTx) {
+        // One whose last response still waits for its connection stays until that is decided.
+        let over = |server: &mut Server| server.is_over() && !matches!(server.link, Link::Opening(_));
+        if self.table.server(tx).is_some_and(over) {
+            for timer in Timer::SERVER {
+                self.timers.cancel((Key::Server(tx), timer));
+            }
+            self.table.remove_server(tx);
+        }
+    }
+
+    /// Sends the last response over the flow of the request, or over a new connection if that one has closed (RFC 3261
+    /// 18.2.2).
+    fn transmit(&mut self, cx: &mut Cx<'_>, tx: ServerTx) {
+        let Some(server) = self.table.server(tx) else { return };
+        match server.link {
+            Link::Up => cx.emit(Output::Send(server.flow, server.last.clone())),
+            Link::Opening(_) => {}
+            Link::Down => {
+                let ticket = cx.ticket(Owner::Response(tx), limits::CONNECT);
+                server.link = Link::Opening(ticket);
+                let addr = SocketAddr::new(server.source.ip(), server.sent_by_port);
+                cx.emit(Output::Connect(
+                    ticket,
+                    Target {
+                        transport: Transport::Tcp,
+                        addr,
+                    },
+                ));
+                self.reopening.insert(ticket, tx);
+            }
+        }
+    }
+
+    /// The new connection for a response is there, or cannot be had.
+    pub(super) fn reopened(&mut self, cx: &mut Cx<'_>, ticket: Ticket, tx: ServerTx, flow: Option<Flow>) {
+        let Some(server) = self
+            .table
+            .server(tx)
+            .filter(|server| server.link == Link::Opening(ticket))
+        else {
+            return;
+        };
+        match flow {
+            Some(flow) => {
+                self.table.move_server(tx, flow);
+                self.transmit(cx, tx);
+            }
+            None => {
+                server.link = Link::Down;
+                self.events.push_back(Event::ServerGone { tx });
+            }
+        }
+        self.drop_server_if_over(tx);
+    }
+
+    /// The connection of a server transaction closed. The transaction goes on (RFC 6026 7.1): it must absorb copies.
+    pub(super) fn server_broken(&mut self, tx: ServerTx) {
+        if let Some(server) = self.table.server(tx) {
+            server.link = Link::Down;
+        }
+    }
+
+    pub(super) fn server_timer(&mut self, cx: &mut Cx<'_>, tx: ServerTx, input: ServerInput) {
+        let Some(server) = self.table.server(tx) else { return };
+        let actions = match input {
+            ServerInput::Invite(input) => server.step_invite(input),
+            ServerInput::Other(input) => {
+                // Until now the request itself was kept, since most are answered at once.
+                if input == server::Input::TimerSlow
+                    && let Ok(request) = Message::parse(server.last.clone())
+                {
+                    server.last = trying(&request, server.source);
+                }
+                server.step_other(input)
+            }
+        };
+        self.run_server(cx, tx, actions, None);
+    }
+}
+
+/// An input for one of the two server machines.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ServerInput {
+    /// Of an INVITE.
+    Invite(server_invite::Input),
+    /// Of any other method.
+    Other(server::Input),
+}
+
+fn trying(request: &Message, source: SocketAddr) -> Bytes {
+    let mut response = Draft::response(request, 100, None);
+    via::stamp(&mut response, source);
+    response.to_bytes()
+}
+
+/// A To tag that comes out the same for each copy of a request, without state (RFC 3261 8.2.7).
+fn stateless_tag(request: &Message) -> String {
+    let branch = request.top_via().ok().and_then(|via| via.branch().map(str::to_owned));
+    let hash = foldhash::quality::FixedState::default().hash_one((request.call_id(), branch));
+    format!("{hash:016x}")
+}

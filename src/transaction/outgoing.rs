@@ -1,0 +1,235 @@
+//! The client side of the layer: requests, their responses, CANCEL (RFC 3261 9.1, 17.1) and ACK (17.1.1.3, 13.2.2.4).
+
+use super::table::{Cancel, Client, ClientState};
+use super::timer::{Action, Actions, Key, Timer};
+use super::{Event, Failure, Layer, client, client_invite, refuse, via};
+use crate::cx::Cx;
+use crate::effect::Output;
+use crate::id::{ClientTx, Flow, Owner};
+use crate::limits;
+use crate::sip::{CSeq, Draft, Message, Method, Name};
+use crate::time::T1_64;
+use bytes::Bytes;
+
+impl Layer {
+    pub(super) fn begin_client(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, mut request: Draft) -> ClientTx {
+        let tx = self.table.next_client();
+        let method = request
+            .method()
+            .expect("a user gives a request, not a response")
+            .clone();
+        let branch = via::new_branch(cx);
+        request.push_front(Name::Via, via::ours(cx, flow, &branch));
+        let message = request.to_bytes();
+        // What its own parser refuses could be neither acknowledged nor cancelled, and no peer would take it.
+        if self.table.clients() >= limits::CLIENT_TRANSACTIONS || Message::parse(message.clone()).is_err() {
+            self.events.push_back(Event::Failed {
+                tx,
+                owner,
+                failure: Failure::Transport,
+            });
+            return tx;
+        }
+        self.start_client(cx, tx, (&branch, &method), Some(owner), flow, message);
+        tx
+    }
+
+    fn start_client(
+        &mut self,
+        cx: &mut Cx<'_>,
+        tx: ClientTx,
+        (branch, method): (&str, &Method),
+        owner: Option<Owner>,
+        flow: Flow,
+        message: Bytes,
+    ) {
+        let reliable = flow.transport.is_reliable();
+        let (state, actions) = match method {
+            Method::Invite => {
+                let (state, actions) = client_invite::State::start(reliable);
+                (ClientState::Invite(state), actions)
+            }
+            _other => {
+                let (state, actions) = client::State::start(reliable);
+                (ClientState::Other(state), actions)
+            }
+        };
+        self.table.add_client(tx, (branch, method), owner, flow, state, message);
+        self.run_client(cx, tx, actions, None);
+    }
+
+    pub(super) fn receive_response(&mut self, cx: &mut Cx<'_>, flow: Flow, response: Message) {
+        if let Err(error) = response.check() {
+            return refuse(cx, flow, 0, error.reason);
+        }
+        // RFC 3261 8.1.3.3 and 18.1.2; a late 2xx without transaction is dropped too (RFC 6026 8.2).
+        let found = self.table.of_response(&response).filter(|_| via::is_alone(&response));
+        let Some(tx) = found else {
+            return refuse(cx, flow, 0, "a response that belongs to no transaction");
+        };
+        let status = response.status();
+        let Some(client) = self.table.client(tx) else { return };
+        let actions = match client.state {
+            ClientState::Invite(_) => client.step_invite(match status {
+                100..200 => client_invite::Input::Provisional,
+                200..300 => client_invite::Input::Success,
+                _ => client_invite::Input::Failure,
+            }),
+            ClientState::Other(_) if status < 200 => client.step_other(client::Input::Provisional),
+            ClientState::Other(_) => client.step_other(client::Input::Final),
+        };
+        let cancels = matches!(client.cancel, Cancel::Wanted(_)) && status < 200;
+        self.run_client(cx, tx, actions, Some((flow, &response)));
+        if cancels {
+            self.send_cancel(cx, tx);
+        }
+    }
+
+    /// Carries out what a client machine wants; `about` is the response at hand.
+    fn run_client(&mut self, cx: &mut Cx<'_>, tx: ClientTx, actions: Actions, about: Option<(Flow, &Message)>) {
+        let Some(client) = self.table.client(tx) else { return };
+        for action in actions {
+            match action {
+                Action::Send => cx.emit(Output::Send(client.flow, client.message.clone())),
+                Action::Ack => acknowledge(cx, client, about),
+                Action::Tell => {
+                    if let (Some(owner), Some((flow, response))) = (client.owner, about) {
+                        let response = response.clone();
+                        self.events.push_back(Event::Response {
+                            tx,
+                            owner,
+                            flow,
+                            response,
+                        });
+                    }
+                }
+                Action::Fail(failure) => {
+                    if let Some(owner) = client.owner {
+                        self.events.push_back(Event::Failed { tx, owner, failure });
+                    }
+                }
+                Action::Start(timer, wait) => self.timers.set((Key::Client(tx), timer), cx.now + wait),
+                Action::Stop(timer) => {
+                    self.timers.cancel((Key::Client(tx), timer));
+                }
+                Action::Gone => unreachable!("a client machine sends no final response"),
+            }
+        }
+        if client.state == ClientState::Invite(client_invite::State::Accepted) {
+            client.message = Bytes::new();
+        }
+        if client.is_over() {
+            for timer in Timer::CLIENT {
+                self.timers.cancel((Key::Client(tx), timer));
+            }
+            self.table.remove_client(tx);
+        }
+    }
+
+    pub(super) fn want_cancel(&mut self, cx: &mut Cx<'_>, tx: ClientTx, reason: Option<String>) {
+        let Some(client) = self.table.client(tx) else { return };
+        let ClientState::Invite(state) = client.state else {
+            return;
+        };
+        if client.cancel == Cancel::Sent {
+            return;
+        }
+        match state {
+            client_invite::State::Calling { .. } => client.cancel = Cancel::Wanted(reason),
+            client_invite::State::Proceeding => {
+                client.cancel = Cancel::Wanted(reason);
+                self.send_cancel(cx, tx);
+            }
+            // There is a final response: CANCEL has no effect on it (RFC 3261 9.1).
+            client_invite::State::Completed | client_invite::State::Accepted | client_invite::State::Terminated => {}
+        }
+    }
+
+    /// CANCEL is a transaction of its own, with the branch of the INVITE (RFC 3261 9.1). An INVITE that is not answered within
+    /// 64*T1 after it is over.
+    fn send_cancel(&mut self, cx: &mut Cx<'_>, tx: ClientTx) {
+        let Some(client) = self.table.client(tx) else { return };
+        let Cancel::Wanted(reason) = std::mem::replace(&mut client.cancel, Cancel::Sent) else {
+            return;
+        };
+        let flow = client.flow;
+        self.timers.set((Key::Client(tx), Timer::Cancelled), cx.now + T1_64);
+        let Some((branch, mut cancel)) = same_hop(&client.message, Method::Cancel) else {
+            return;
+        };
+        if let Some(reason) = reason {
+            cancel.push(Name::Reason, reason);
+        }
+        let cancel_tx = self.table.next_client();
+        self.start_client(cx, cancel_tx, (&branch, &Method::Cancel), None, flow, cancel.to_bytes());
+    }
+
+    pub(super) fn transmit_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, mut ack: Draft) {
+        let branch = via::new_branch(cx);
+        ack.push_front(Name::Via, via::ours(cx, flow, &branch));
+        cx.emit(Output::Send(flow, ack.to_bytes()));
+    }
+
+    pub(super) fn client_timer(&mut self, cx: &mut Cx<'_>, tx: ClientTx, input: ClientInput) {
+        let Some(client) = self.table.client(tx) else { return };
+        let actions = match input {
+            ClientInput::Invite(input) => client.step_invite(input),
+            ClientInput::Other(input) => client.step_other(input),
+        };
+        self.run_client(cx, tx, actions, None);
+    }
+
+    pub(super) fn client_broken(&mut self, cx: &mut Cx<'_>, tx: ClientTx) {
+        let Some(client) = self.table.client(tx) else { return };
+        let actions = match client.state {
+            ClientState::Invite(_) => client.step_invite(client_invite::Input::Broken),
+            ClientState::Other(_) => client.step_other(client::Input::Broken),
+        };
+        self.run_client(cx, tx, actions, None);
+    }
+}
+
+/// An input for one of the two client machines.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ClientInput {
+    /// Of an INVITE.
+    Invite(client_invite::Input),
+    /// Of any other method.
+    Other(client::Input),
+}
+
+/// The ACK of a failure (RFC 3261 17.1.1.3) takes the place of the INVITE: copies of the failure are answered by it.
+fn acknowledge(cx: &mut Cx<'_>, client: &mut Client, about: Option<(Flow, &Message)>) {
+    let Some((_, mut ack)) = same_hop(&client.message, Method::Ack) else {
+        return;
+    };
+    if let Some(to) = about.and_then(|(_, response)| response.get(Name::To)) {
+        ack.set(Name::To, to);
+    }
+    client.message = ack.to_bytes();
+    cx.emit(Output::Send(client.flow, client.message.clone()));
+}
+
+/// The branch of an INVITE, and a request that takes the same way: Request-URI, topmost Via, Route, From, To, Call-ID and CSeq
+/// number are those of the INVITE (RFC 3261 9.1, 17.1.1.3).
+fn same_hop(invite: &Bytes, method: Method) -> Option<(String, Draft)> {
+    let invite = Message::parse(invite.clone()).ok()?;
+    let branch = invite.top_via().ok()?.branch()?.to_owned();
+    let mut draft = Draft::request(method.clone(), invite.request_uri().ok()?);
+    draft.push(Name::Via, invite.get(Name::Via)?);
+    draft.push(Name::MaxForwards, 70);
+    for route in invite.all(Name::Route) {
+        draft.push(Name::Route, route);
+    }
+    draft.push(Name::From, invite.get(Name::From)?);
+    draft.push(Name::To, invite.get(Name::To)?);
+    draft.push(Name::CallId, invite.call_id());
+    draft.push(
+        Name::CSeq,
+        CSeq {
+            number: invite.cseq().ok()?.number,
+            method,
+        },
+    );
+    Some((branch, draft))
+}

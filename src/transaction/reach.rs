@@ -1,0 +1,189 @@
+//! The way to a next hop (RFC 3263 4, RFC 3261 18.1.1): which name, port and transport, and the next one when that fails.
+//!
+//! ```text
+//!    Destination::Uri --- numeric host ---------------+
+//!          | name                                     v
+//!          v                 targets            +------------+  opened: Reached
+//!    +-----------+ ---------------------------> | Connecting | ------------------>
+//!    | Resolving |      Destination::Targets -> |            | ---+ failed, late:
+//!    +-----------+                              +------------+ <--+ the next target
+//!          | none, late: Unreachable                  | no more: Unreachable
+//! ```
+//!
+//! The transport is chosen before the request is written, so one that turns out larger than `limits::SIP_UDP_SAFE_BYTES` still
+//! goes by UDP: RFC 3261 18.1.1 would have it try TCP first. Whoever needs that asks for a URI with `transport=tcp`.
+
+use super::via::{DEFAULT_PORT, ip_of};
+use super::{Destination, Event, Failure};
+use crate::cx::Cx;
+use crate::effect::Output;
+use crate::id::{Flow, Owner, Target, Ticket, Transport};
+use crate::limits;
+use crate::sip::Uri;
+use crate::sip::uri::Scheme;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+/// What a ticket of the layer waits for.
+#[derive(Clone, Debug, PartialEq)]
+enum Attempt {
+    /// Targets of a name.
+    Resolving(Owner),
+    /// A flow; these are next.
+    Connecting(Owner, Vec<Target>),
+}
+
+/// All ways that are being found. Bounded by the users: each owner has one or a few.
+#[derive(Debug, Default)]
+pub struct Reaching {
+    attempts: BTreeMap<Ticket, Attempt>,
+}
+
+/// What a URI says of its target without asking anybody.
+enum Hop {
+    /// Address, port and transport are known.
+    Target(Target),
+    /// This has to be resolved.
+    Name(Uri),
+    /// Nothing here speaks it.
+    None,
+}
+
+impl Reaching {
+    /// Begins.
+    pub fn start(&mut self, cx: &mut Cx<'_>, events: &mut VecDeque<Event>, owner: Owner, destination: Destination) {
+        match destination {
+            Destination::Flow(flow) => events.push_back(Event::Reached {
+                owner,
+                flow,
+                rest: Vec::new(),
+            }),
+            Destination::Targets(targets) => self.connect(cx, events, owner, targets, Failure::Transport),
+            Destination::Uri(uri) => match hop(uri) {
+                Hop::Target(target) => self.connect(cx, events, owner, vec![target], Failure::Transport),
+                Hop::Name(uri) => {
+                    let ticket = cx.ticket(owner, limits::RESOLVE);
+                    self.attempts.insert(ticket, Attempt::Resolving(owner));
+                    cx.emit(Output::Resolve(ticket, uri));
+                }
+                Hop::None => events.push_back(Event::Unreachable {
+                    owner,
+                    failure: Failure::Unresolved,
+                }),
+            },
+        }
+    }
+
+    /// Drops what an owner waits for; the replies will find nobody.
+    pub fn forget(&mut self, owner: Owner) {
+        self.attempts.retain(|_, attempt| match attempt {
+            Attempt::Resolving(who) | Attempt::Connecting(who, _) => *who != owner,
+        });
+    }
+
+    /// True for a ticket that is waited for.
+    pub fn knows(&self, ticket: Ticket) -> bool {
+        self.attempts.contains_key(&ticket)
+    }
+
+    /// The targets of a name.
+    pub fn on_resolved(
+        &mut self,
+        cx: &mut Cx<'_>,
+        events: &mut VecDeque<Event>,
+        ticket: Ticket,
+        mut targets: Vec<Target>,
+    ) {
+        if let Some(Attempt::Resolving(owner)) = self.attempts.remove(&ticket) {
+            targets.truncate(limits::TARGETS);
+            self.connect(cx, events, owner, targets, Failure::Unresolved);
+        }
+    }
+
+    /// A flow, or none.
+    pub fn on_flow(&mut self, cx: &mut Cx<'_>, events: &mut VecDeque<Event>, ticket: Ticket, flow: Option<Flow>) {
+        match (self.attempts.remove(&ticket), flow) {
+            (Some(Attempt::Connecting(owner, rest)), Some(flow)) => {
+                events.push_back(Event::Reached { owner, flow, rest });
+            }
+            (Some(Attempt::Connecting(owner, rest)), None) => self.connect(cx, events, owner, rest, Failure::Transport),
+            (Some(Attempt::Resolving(owner)), _) => {
+                events.push_back(Event::Unreachable {
+                    owner,
+                    failure: Failure::Unresolved,
+                });
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Asks for the first target; with none left, `failure` is the answer.
+    fn connect(
+        &mut self,
+        cx: &mut Cx<'_>,
+        events: &mut VecDeque<Event>,
+        owner: Owner,
+        mut targets: Vec<Target>,
+        failure: Failure,
+    ) {
+        if targets.is_empty() {
+            events.push_back(Event::Unreachable { owner, failure });
+            return;
+        }
+        let first = targets.remove(0);
+        let ticket = cx.ticket(owner, limits::CONNECT);
+        self.attempts.insert(ticket, Attempt::Connecting(owner, targets));
+        cx.emit(Output::Connect(ticket, first));
+    }
+}
+
+/// RFC 3263 4.1 and 4.2 as far as they need no question: maddr before host, a numeric host with the port and transport
+/// that are written, 5060 and UDP where they are not. SIPS needs TLS, which nothing here speaks.
+fn hop(mut uri: Uri) -> Hop {
+    if uri.scheme != Scheme::Sip || (uri.params.get("transport").is_some() && uri.transport().is_none()) {
+        return Hop::None;
+    }
+    if let Some(maddr) = uri.params.value("maddr") {
+        let named = ip_of(maddr).map_or_else(|| crate::sip::Host::Name(maddr.to_ascii_lowercase().into()), Into::into);
+        uri.host = named;
+        uri.params.remove("maddr");
+    }
+    match uri.host.ip() {
+        Some(ip) => Hop::Target(Target {
+            transport: uri.transport().unwrap_or(Transport::Udp),
+            addr: SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT)),
+        }),
+        None if uri.host == crate::sip::Host::Name("".into()) => Hop::None,
+        None => Hop::Name(uri),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(uri: &str) -> String {
+        match hop(Uri::parse(uri).unwrap()) {
+            Hop::Target(target) => format!("{} {}", target.transport.param(), target.addr),
+            Hop::Name(uri) => uri.to_string(),
+            Hop::None => "none".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_numeric_host_needs_no_question() {
+        assert_eq!(seen("sip:alice@192.0.2.4"), "udp 192.0.2.4:5060");
+        assert_eq!(seen("sip:alice@192.0.2.4:5080;transport=TCP"), "tcp 192.0.2.4:5080");
+        assert_eq!(seen("sip:[2001:db8::1]:5070"), "udp [2001:db8::1]:5070");
+        assert_eq!(seen("sip:alice@example.com;maddr=192.0.2.9"), "udp 192.0.2.9:5060");
+    }
+
+    #[test]
+    fn a_name_is_asked_for_and_what_nobody_speaks_is_not() {
+        assert_eq!(seen("sip:alice@example.com"), "sip:alice@example.com");
+        assert_eq!(seen("sip:192.0.2.4;maddr=gw.example.com"), "sip:gw.example.com");
+        assert_eq!(seen("sips:alice@192.0.2.4"), "none");
+        assert_eq!(seen("sip:alice@192.0.2.4;transport=tls"), "none");
+        assert_eq!(seen("tel:+14155550101"), "none");
+    }
+}

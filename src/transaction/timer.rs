@@ -1,0 +1,134 @@
+//! The timers of the four state machines (RFC 3261 table 4), and what a machine asks of the layer.
+
+use super::{Failure, client, client_invite, server, server_invite};
+use crate::id::{ClientTx, ServerTx};
+use smallvec::SmallVec;
+use std::time::Duration;
+
+/// A timer of one transaction. A letter is that of RFC 3261 17 and RFC 6026.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// INVITE client: repeats the request.
+    A,
+    /// INVITE client: gives up.
+    B,
+    /// INVITE client: absorbs copies of a failure.
+    D,
+    /// Client: repeats the request.
+    E,
+    /// Client: gives up.
+    F,
+    /// INVITE server: repeats a failure.
+    G,
+    /// INVITE server: gives up on the ACK.
+    H,
+    /// INVITE server: absorbs copies of the ACK.
+    I,
+    /// Server: absorbs copies of the request.
+    J,
+    /// Client: absorbs copies of the response.
+    K,
+    /// INVITE server: absorbs copies of an INVITE that was accepted (RFC 6026).
+    L,
+    /// INVITE client: takes further 2xx (RFC 6026).
+    M,
+    /// INVITE client: CANCEL was sent and the INVITE has no answer (RFC 3261 9.1).
+    Cancelled,
+    /// INVITE server: says once a minute that the call is still alive (RFC 3261 13.3.1.1).
+    Minute,
+    /// Server: the user is slow and the client's repeats have become rare, so it is owed a 100 (RFC 4320 4.1).
+    Slow,
+    /// Server: the client has given up; no answer is of use any more (RFC 4320 4.2).
+    Late,
+}
+
+/// Whose timer it is: what the layer's deadlines are keyed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A client transaction.
+    Client(ClientTx),
+    /// A server transaction.
+    Server(ServerTx),
+}
+
+/// What a machine asks of the layer, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send the message that the transaction keeps: a client's request (or the ACK of a failure), a server's last response.
+    Send,
+    /// Build the ACK of the failure at hand, keep it in place of the INVITE, and send it (RFC 3261 17.1.1.3).
+    Ack,
+    /// Pass the message at hand to the user.
+    Tell,
+    /// Tell the user that there will be no response.
+    Fail(Failure),
+    /// Tell the user that the final response was lost.
+    Gone,
+    /// Run a timer from now.
+    Start(Timer, Duration),
+    /// Stop a timer.
+    Stop(Timer),
+}
+
+/// Few, so that a step allocates nothing.
+pub type Actions = SmallVec<[Action; 6]>;
+
+/// A timer that ran out, as the input of the machine that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Of the INVITE client.
+    ClientInvite(client_invite::Input),
+    /// Of the other client.
+    Client(client::Input),
+    /// Of the INVITE server.
+    ServerInvite(server_invite::Input),
+    /// Of the other server.
+    Server(server::Input),
+}
+
+impl Timer {
+    /// All of them, for the end of a transaction.
+    pub const CLIENT: [Timer; 8] = [
+        Timer::A,
+        Timer::B,
+        Timer::D,
+        Timer::E,
+        Timer::F,
+        Timer::K,
+        Timer::M,
+        Timer::Cancelled,
+    ];
+    /// The same for a server transaction.
+    pub const SERVER: [Timer; 8] = [
+        Timer::G,
+        Timer::H,
+        Timer::I,
+        Timer::J,
+        Timer::L,
+        Timer::Minute,
+        Timer::Slow,
+        Timer::Late,
+    ];
+
+    /// Whose it is.
+    pub const fn due(self) -> Due {
+        match self {
+            Timer::A => Due::ClientInvite(client_invite::Input::TimerA),
+            Timer::B => Due::ClientInvite(client_invite::Input::TimerB),
+            Timer::D => Due::ClientInvite(client_invite::Input::TimerD),
+            Timer::M => Due::ClientInvite(client_invite::Input::TimerM),
+            Timer::Cancelled => Due::ClientInvite(client_invite::Input::TimerCancelled),
+            Timer::E => Due::Client(client::Input::TimerE),
+            Timer::F => Due::Client(client::Input::TimerF),
+            Timer::K => Due::Client(client::Input::TimerK),
+            Timer::G => Due::ServerInvite(server_invite::Input::TimerG),
+            Timer::H => Due::ServerInvite(server_invite::Input::TimerH),
+            Timer::I => Due::ServerInvite(server_invite::Input::TimerI),
+            Timer::L => Due::ServerInvite(server_invite::Input::TimerL),
+            Timer::Minute => Due::ServerInvite(server_invite::Input::TimerMinute),
+            Timer::J => Due::Server(server::Input::TimerJ),
+            Timer::Slow => Due::Server(server::Input::TimerSlow),
+            Timer::Late => Due::Server(server::Input::TimerLate),
+        }
+    }
+}

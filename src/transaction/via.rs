@@ -1,0 +1,170 @@
+//! Via: ours on what we send, the peer's on what we answer (RFC 3261 18.1.1, 18.2.1, 18.2.2; RFC 3581).
+
+use crate::cx::Cx;
+use crate::id::Flow;
+use crate::sip::{Draft, Host, Message, Name, Via};
+use std::net::{IpAddr, SocketAddr};
+
+/// What every branch of RFC 3261 begins with (8.1.1.7).
+pub const COOKIE: &str = "z9hG4bK";
+/// The port where none is written (RFC 3261 18.2.2).
+pub const DEFAULT_PORT: u16 = 5060;
+
+/// A branch that nobody else has.
+pub fn new_branch(cx: &mut Cx<'_>) -> String {
+    format!("{COOKIE}{}", cx.token(12))
+}
+
+/// Our Via for a request over `flow`. sent-by is the address by which others see us; the port is always the listener's.
+pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
+    let local = flow.local.ip();
+    let seen = cx.config.advertise.filter(|ip| ip.is_ipv4() == local.is_ipv4());
+    let host = Host::from(seen.unwrap_or(local));
+    format!(
+        "SIP/2.0/{} {host}:{};rport;branch={branch}",
+        flow.transport.via(),
+        flow.local.port()
+    )
+}
+
+/// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it
+/// was asked for (RFC 3581 4, which then wants `received` too).
+pub fn stamp(response: &mut Draft, source: SocketAddr) {
+    let Some((_, line)) = response
+        .headers
+        .iter_mut()
+        .find(|(name, _)| name.eq_ignore_ascii_case(Name::Via.as_str()))
+    else {
+        return;
+    };
+    let (top, rest) = split_first(line);
+    let Ok(mut via) = Via::parse(top.trim()) else { return };
+    let asks_port = via.params.get("rport").is_some();
+    // A `received` that the sender wrote itself is not believed.
+    let differs = via.host.ip() != Some(source.ip()) || via.params.get("received").is_some();
+    if !asks_port && !differs {
+        return;
+    }
+    via.params.set("received", Some(&source.ip().to_string()));
+    if asks_port {
+        via.params.set("rport", Some(&source.port().to_string()));
+    }
+    *line = format!("{via}{rest}");
+}
+
+/// Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over a stream the same connection; over datagrams `maddr`, the
+/// source port if `rport` was asked for, else the sent-by port of the source address.
+pub fn response_flow(flow: Flow, via: &Via) -> Flow {
+    if flow.transport.is_reliable() {
+        return flow;
+    }
+    let port = via.port.unwrap_or(DEFAULT_PORT);
+    let maddr = via
+        .params
+        .value("maddr")
+        .and_then(ip_of)
+        .filter(|ip| ip.is_ipv4() == flow.peer.is_ipv4());
+    let peer = match maddr {
+        Some(ip) => SocketAddr::new(ip, port),
+        None if via.params.get("rport").is_some() => flow.peer,
+        None => SocketAddr::new(flow.peer.ip(), port),
+    };
+    Flow { peer, ..flow }
+}
+
+/// True for a response whose only Via is the one that we put: another below it means that it is somebody else's (RFC 3261
+/// 8.1.3.3).
+pub fn is_alone(response: &Message) -> bool {
+    response.all(Name::Via).len() == 1
+}
+
+/// An address as a parameter writes it, IPv6 with or without brackets.
+pub fn ip_of(text: &str) -> Option<IpAddr> {
+    text.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// The first value of a line that may hold several, and the rest with its comma.
+fn split_first(line: &str) -> (&str, &str) {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ',' if !quoted => return line.split_at(at),
+            _ => {}
+        }
+    }
+    (line, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ConnectionId, ListenerId, Transport};
+    use crate::sip::{Method, Uri};
+
+    fn flow(transport: Transport) -> Flow {
+        Flow {
+            transport,
+            listener: ListenerId(0),
+            connection: ConnectionId(0),
+            local: "192.0.2.1:5060".parse().unwrap(),
+            peer: "198.51.100.7:40000".parse().unwrap(),
+        }
+    }
+
+    fn stamped(via: &str) -> String {
+        let mut draft = Draft::request(Method::Options, Uri::parse("sip:a@b").unwrap());
+        draft.push(Name::Via, via);
+        stamp(&mut draft, flow(Transport::Udp).peer);
+        draft.get(Name::Via).unwrap().to_owned()
+    }
+
+    #[test]
+    fn received_is_added_where_sent_by_is_not_the_source() {
+        assert_eq!(
+            stamped("SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKa"),
+            "SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKa"
+        );
+        assert!(stamped("SIP/2.0/UDP phone.example;branch=z9hG4bKa").contains("received=198.51.100.7"));
+        assert!(stamped("SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKa").contains("received=198.51.100.7"));
+        let forged = stamped("SIP/2.0/UDP 198.51.100.7;received=203.0.113.66;branch=z9hG4bKa");
+        assert!(
+            forged.contains("received=198.51.100.7") && !forged.contains("203.0.113.66"),
+            "{forged}"
+        );
+    }
+
+    #[test]
+    fn rport_is_filled_in_and_brings_received() {
+        let via = stamped("SIP/2.0/UDP 198.51.100.7:5060;rport;branch=z9hG4bKa, SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKb");
+        assert!(
+            via.contains("rport=40000") && via.contains("received=198.51.100.7"),
+            "{via}"
+        );
+        assert!(via.ends_with(", SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKb"), "{via}");
+    }
+
+    #[test]
+    fn a_response_goes_where_the_via_says() {
+        let to = |via: &str| {
+            response_flow(flow(Transport::Udp), &Via::parse(via).unwrap())
+                .peer
+                .to_string()
+        };
+        assert_eq!(
+            to("SIP/2.0/UDP 10.0.0.9:5070;rport;branch=z9hG4bKa"),
+            "198.51.100.7:40000"
+        );
+        assert_eq!(to("SIP/2.0/UDP 10.0.0.9:5070;branch=z9hG4bKa"), "198.51.100.7:5070");
+        assert_eq!(to("SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKa"), "198.51.100.7:5060");
+        assert_eq!(
+            to("SIP/2.0/UDP 10.0.0.9:5070;maddr=239.1.1.1;branch=z9hG4bKa"),
+            "239.1.1.1:5070"
+        );
+        let via = Via::parse("SIP/2.0/TCP 10.0.0.9:5070;branch=z9hG4bKa").unwrap();
+        assert_eq!(response_flow(flow(Transport::Tcp), &via), flow(Transport::Tcp));
+    }
+}
