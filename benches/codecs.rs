@@ -1,5 +1,7 @@
 //! What a frame of 20 ms costs in each codec and helper.
 
+#![allow(missing_docs, reason = "criterion's macro makes a public function without a comment")]
+
 use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::Concealer;
 use codecs::resample::Resampler;

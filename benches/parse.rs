@@ -35,14 +35,19 @@ fn bench(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("INVITE of 900 octets");
     group.bench_function("index", |b| b.iter(|| Message::parse(black_box(bytes.clone()))));
-    group.bench_function("nom into pairs", |b| b.iter(|| pairs(black_box(text)).map(|(_, pairs)| pairs.len())));
+    group.bench_function("nom into pairs", |b| {
+        b.iter(|| pairs(black_box(text)).map(|(_, pairs)| pairs.len()))
+    });
     group.bench_function("rsip", |b| b.iter(|| rsip::SipMessage::try_from(black_box(INVITE))));
     group.bench_function("check", |b| b.iter(|| black_box(&message).check()));
     group.bench_function("From, To, CSeq, Via", |b| {
         b.iter(|| (message.from(), message.to(), message.cseq(), message.top_via()));
     });
     group.bench_function("frame on a stream", |b| {
-        b.iter_with_setup(|| INVITE.into(), |mut stream| matches!(frame::next(&mut stream), Ok(Some(Frame::Message(_)))));
+        b.iter_with_setup(
+            || INVITE.into(),
+            |mut stream| matches!(frame::next(&mut stream), Ok(Some(Frame::Message(_)))),
+        );
     });
     group.bench_function("100 Trying to bytes", |b| {
         b.iter(|| Draft::response(black_box(&message), 100, None).to_bytes());

@@ -84,3 +84,5 @@ pub const LEG_REQUESTS_WAITING: usize = 8;
 pub const FORWARDS: u8 = 5;
 /// Second answers of forks that one leg remembers, to acknowledge their copies; more are left to time out.
 pub const STRAY_ANSWERS: usize = 8;
+/// Bytes of an INFO body that are looked at for a DTMF digit: two short lines.
+pub const DTMF_INFO_BYTES: usize = 256;

@@ -90,13 +90,9 @@ pub fn decode_ulaw(code: u8) -> i16 {
 pub const fn encode_alaw(sample: i16) -> u8 {
     let positive = sample >= 0;
     let magnitude = (if positive { sample } else { !sample }) as u16 >> 4;
-    // Segments 0 and 1 have the same step: bit 4 is the lowest leading bit that counts.
-    let bits = if magnitude < 16 {
-        magnitude
-    } else {
-        let segment = 12 - magnitude.leading_zeros() as u16;
-        (segment << 4) | ((magnitude >> (segment - 1)) & 15)
-    };
+    // Bit 4 is the lowest leading bit that counts: segments 0 and 1 have the same step.
+    let segment = 12u16.saturating_sub(magnitude.leading_zeros() as u16);
+    let bits = (segment << 4) | ((magnitude >> segment.saturating_sub(1)) & 15);
     (bits as u8 | if positive { POSITIVE } else { 0 }) ^ ALAW_INVERSION
 }
 

@@ -462,7 +462,7 @@ mod tests {
     fn what_is_no_yaml_says_where() {
         assert_eq!(
             tree("a: [1, 2"),
-            "1:9: this cannot be read as YAML: did not find expected ',' or ']'"
+            "2:1: this cannot be read as YAML: did not find expected ',' or ']'"
         );
         assert_eq!(
             tree("a:\n\t- b"),

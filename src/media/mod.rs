@@ -1,2 +1,38 @@
-//! The media path.
+//! The media path: what a packet goes through between two sockets, and nothing of sockets, clocks or signalling.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`command`] | what signalling says and hears |
+//! | [`prepare`], [`input`] | commands with all that they need, made on the control side; what comes back |
+//! | [`worker`] | the slab of legs: packets, ticks and inputs come here |
+//! | [`packet`] | buffers in and out |
+//! | [`leg`] | one leg, in two halves |
+//! | `latch` | where the peer really is |
+//! | `source`, `sender` | the received and the sent stream of numbers |
+//! | `bridge`, `function` | from one half to another; what a leg makes itself |
+//! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
+//! | `dtmf`, `digits`, `tone`, [`phone`] | telephone events in and out, tones, PCM |
+//! | `rtp`, `rtcp`, `reports`, `quality` | the wire, reports, the E-model |
+
+mod bridge;
 pub mod command;
+mod decode;
+mod digits;
+mod dtmf;
+mod encode;
+mod function;
+pub mod input;
+mod jitter;
+mod latch;
+pub mod leg;
+pub mod packet;
+pub mod phone;
+pub mod prepare;
+mod quality;
+mod reports;
+mod rtcp;
+mod rtp;
+mod sender;
+mod source;
+mod tone;
+pub mod worker;

@@ -81,11 +81,7 @@ pub fn offer(local: &Local, capabilities: &Capabilities, previous: Option<&Sessi
         Some(index) => lines[index] = audio,
         None => lines.push(audio),
     }
-    let timing = Line {
-        kind: 't',
-        value: "0 0".to_owned(),
-    };
-    description(local, timing, lines)
+    description(local, unbounded(), lines)
 }
 
 /// Our answer to an offer: the first acceptable audio stream is taken, every other m-line is refused in its place with port 0
@@ -118,10 +114,7 @@ pub fn answer(
     }
     // RFC 3264 6: the t= line of the answer equals that of the offer.
     let timing = offer.lines.iter().find(|line| line.kind == 't').cloned();
-    let timing = timing.unwrap_or_else(|| Line {
-        kind: 't',
-        value: "0 0".to_owned(),
-    });
+    let timing = timing.unwrap_or_else(unbounded);
     let agreed = Agreed {
         remote: remote(taken.addr, media, mux, signalling),
         stream: Stream {
@@ -141,8 +134,9 @@ pub fn answer(
     Ok((description(local, timing, lines), agreed))
 }
 
-/// The peer's answer to our offer. Of several codecs in it the first counts. The payload types that the peer wrote are those we send
-/// with, ours those we receive: they may differ (RFC 3264 6.1).
+/// The peer's answer to our offer. Of several codecs in it the first counts. The payload types that the peer wrote are those we
+/// send with, ours those we receive: they may differ (RFC 3264 6.1). `NotAcceptable` says that nothing was agreed; what was agreed
+/// before then stays, or the call ends.
 pub fn complete(
     our_offer: &Session,
     answer: &Session,
@@ -200,7 +194,7 @@ pub fn complete(
     })
 }
 
-/// Which of our m-lines is ours: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
+/// Which m-line of a description of ours carries our audio: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
 fn our_audio(lines: &[Media]) -> Option<usize> {
     let plain = |media: &Media| media.is_audio() && media.proto.is_plain();
     lines
@@ -232,9 +226,13 @@ struct Taken<'a> {
     index: usize,
     /// Every stream of the offer has port 0.
     ended: bool,
+    /// Of ours.
     codec: Codec,
+    /// How the offer numbers it.
     audio: Format<'a>,
+    /// The telephone events beside it.
     events: Option<EventFormat>,
+    /// Where the peer wants its media.
     addr: IpAddr,
 }
 
@@ -325,6 +323,14 @@ fn audio_line(
         connection: None,
         lines: Vec::new(),
         attributes,
+    }
+}
+
+/// `t=` of a session without beginning or end (RFC 8866 5.9).
+fn unbounded() -> Line {
+    Line {
+        kind: 't',
+        value: "0 0".to_owned(),
     }
 }
 

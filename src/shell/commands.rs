@@ -1,9 +1,9 @@
 //! The commands of the program. Each prints sentences and gives the exit code.
 
 use super::server::{Control, Server};
-use super::{sources, store};
-use crate::config::{self, Config};
-use crate::effect::Party;
+use super::sources::{self, Generated};
+use super::store;
+use crate::config::{self, Config, Log};
 use crate::routing;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +19,8 @@ const DEFAULT_TEXT: &str = include_str!("../../config/tandem.yaml");
 /// `tandem run`.
 pub fn run(file: Option<PathBuf>) -> ExitCode {
     let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    let config = match load(&path, file.is_none()) {
+    let (loaded, generated) = load(&path, file.is_none());
+    let config = match loaded {
         Ok(config) => config,
         Err(problems) => {
             eprint!("{}", config::report(&path, &Err(problems)));
@@ -31,8 +32,8 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => return failed(&format!("the system gives no event loop: {why}")),
     };
-    let local = file.is_none();
-    match runtime.block_on(serve(config, path, local)) {
+    let banner = super::listing::banner(&config, &path, &generated);
+    match runtime.block_on(serve(config, path, file.is_none(), &banner)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
     }
@@ -81,9 +82,9 @@ pub fn route(file: &Path, from: &str, to: &str) -> ExitCode {
             eprint!("{}", config::report(file, &Err(problems)));
             ExitCode::FAILURE
         }
-        Ok(config) => match routing::explain(&config, from, to) {
-            Ok(text) => {
-                print!("{text}");
+        Ok(config) => match routing::Source::parse(&config, from) {
+            Ok(source) => {
+                print!("{}", routing::explain(&config, &source, to));
                 ExitCode::SUCCESS
             }
             Err(why) => failed(&why),
@@ -96,7 +97,7 @@ fn failed(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn load(path: &Path, is_default: bool) -> Result<Config, Vec<config::Problem>> {
+fn load(path: &Path, is_default: bool) -> (Result<Config, Vec<config::Problem>>, Vec<Generated>) {
     sources::running(|sources| load_with(path, is_default, sources))
 }
 
@@ -107,9 +108,8 @@ fn load_with(path: &Path, is_default: bool, sources: &config::Sources<'_>) -> Re
     config::load(path, sources)
 }
 
-async fn serve(config: Config, path: PathBuf, is_default: bool) -> Result<(), String> {
+async fn serve(config: Config, path: PathBuf, is_default: bool, banner: &str) -> Result<(), String> {
     let (control, controls) = mpsc::channel(8);
-    let banner = super::listing::banner(&config, &path);
     let server = Server::start(config, controls)?;
     println!("{banner}{}", super::listing::listening(&server.bound()));
     tokio::spawn(signals(control, path, is_default));
@@ -139,7 +139,7 @@ async fn signals(control: mpsc::Sender<Control>, path: PathBuf, is_default: bool
 }
 
 fn reload(path: &Path, is_default: bool) -> Option<Control> {
-    match load(path, is_default) {
+    match load(path, is_default).0 {
         Ok(config) => {
             info!("SIGHUP: {} is read again", path.display());
             Some(Control::Reload(Box::new(config)))
@@ -156,6 +156,10 @@ fn reload(path: &Path, is_default: bool) -> Option<Control> {
 
 /// `tandem demo`.
 pub fn demo(out: &Path) -> ExitCode {
-    let _ = (out, Party::Service(String::new()));
-    ExitCode::FAILURE
+    super::logging(&Log { json: false, level: "error".to_owned() });
+    match super::demo::run(out) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => failed(&why),
+    }
 }

@@ -1,22 +1,19 @@
 //! Tables and banners that people read in a terminal.
 
+use super::sources::Generated;
 use super::store::RecentCall;
 use crate::config::{Action, Config, Listen, Pattern};
 use std::fmt::Write;
 use std::path::Path;
 
 /// What a node prints before it listens: who can register, and what can be dialled.
-pub fn banner(config: &Config, path: &Path) -> String {
+pub fn banner(config: &Config, path: &Path, generated: &[Generated]) -> String {
     let mut text = format!("Tandem {} runs {} from {}\n", env!("CARGO_PKG_VERSION"), config.node_name, path.display());
-    let generated: Vec<_> = config.users.iter().filter(|user| user.generated_in.is_some()).collect();
-    if !generated.is_empty() {
-        text.push_str("\nUsers with a password made for this machine:\n");
-        for user in &generated {
+    if let Some(first) = generated.first() {
+        let _ = writeln!(text, "\nUsers whose passwords were made for this machine (kept in {}):", first.kept_in.display());
+        for user in config.users.iter().filter(|user| generated.iter().any(|made| made.user == user.name)) {
             let numbers = user.numbers.join(", ");
             let _ = writeln!(text, "  user {:<8} password {:<18} number {numbers}", user.name, user.password.expose());
-        }
-        if let Some(file) = generated.first().and_then(|user| user.generated_in.as_ref()) {
-            let _ = writeln!(text, "  (kept in {}; domain {})", file.display(), generated[0].domain);
         }
     }
     let services: Vec<String> = config.routes.iter().filter_map(service).collect();

@@ -1,8 +1,13 @@
 //! The shell: sockets, threads, disk and clock around the machines. It moves bytes and time and decides nothing.
 
 pub mod clock;
+pub mod commands;
+pub mod demo;
+mod listing;
+pub mod media;
 pub mod net;
 pub mod record;
+pub mod server;
 pub mod sources;
 pub mod store;
 

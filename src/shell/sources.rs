@@ -2,19 +2,36 @@
 
 use crate::config::Sources;
 use crate::pii::Secret;
+use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Letters and digits that are not taken for one another when they are read aloud.
 const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789x";
 /// 16 characters of 5 bits: 80 bits.
 const PASSWORD: usize = 16;
 
-/// For a node that runs: passwords that do not exist yet are made and kept.
-pub fn running<T>(work: impl FnOnce(&Sources<'_>) -> T) -> T {
-    with(&|path, user| generated(path, user, true), work)
+/// A user whose password was made here, for the banner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// The user's name.
+    pub user: String,
+    /// The file that keeps the password.
+    pub kept_in: PathBuf,
+}
+
+/// For a node that runs: passwords that do not exist yet are made and kept. Also tells which ones are of that kind.
+pub fn running<T>(work: impl FnOnce(&Sources<'_>) -> T) -> (T, Vec<Generated>) {
+    let list = RefCell::new(Vec::new());
+    let generate = |path: &Path, user: &str| {
+        let password = generated(path, user, true)?;
+        list.borrow_mut().push(Generated { user: user.to_owned(), kept_in: path.to_owned() });
+        Ok(password)
+    };
+    let result = with(&generate, work);
+    (result, list.into_inner())
 }
 
 /// For commands that only look: nothing is written.

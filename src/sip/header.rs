@@ -199,13 +199,16 @@ impl Name {
 
     /// From any case and the compact forms (RFC 3261 7.3.3).
     pub fn from_bytes(name: &[u8]) -> Option<Name> {
-        if let [letter] = name {
-            return Name::from_compact(letter.to_ascii_lowercase());
-        }
-        Name::of_length(name.len())
-            .iter()
-            .copied()
-            .find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name))
+        let first = match name {
+            [] => return None,
+            [letter] => return Name::from_compact(letter.to_ascii_lowercase()),
+            [first, ..] => first,
+        };
+        // Most names come in the RFCs' spelling: that comparison is the cheap one.
+        Name::of_length(name.len()).iter().copied().find(|known| {
+            let known = known.as_str().as_bytes();
+            known[0].eq_ignore_ascii_case(first) && (known == name || known.eq_ignore_ascii_case(name))
+        })
     }
 
     const fn from_compact(letter: u8) -> Option<Name> {

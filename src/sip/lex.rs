@@ -189,14 +189,12 @@ const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-fn trim(text: &[u8], mut from: usize, mut to: usize) -> Span {
-    while from < to && is_blank(text[from]) {
-        from += 1;
-    }
-    while from < to && is_blank(text[to - 1]) {
-        to -= 1;
-    }
-    Span::new(from, to)
+/// The piece without blanks at both ends.
+fn trim(text: &[u8], from: usize, to: usize) -> Span {
+    let piece = &text[from..to];
+    let lead = piece.iter().take_while(|byte| is_blank(**byte)).count();
+    let tail = piece[lead..].iter().rev().take_while(|byte| is_blank(**byte)).count();
+    Span::new(from + lead, to - tail)
 }
 
 /// Reads the start line, strictly where it can't be answered and leniently where it can.
@@ -276,7 +274,8 @@ fn index(
 
 /// Reads `Name : value`; `None` without a name.
 fn header_line(text: &[u8], from: usize, to: usize) -> Option<Line> {
-    let colon = from + memchr(b':', &text[from..to])?;
+    // A name is short: a plain loop finds its end sooner than memchr starts.
+    let colon = from + text[from..to].iter().position(|byte| *byte == b':')?;
     let name = trim(text, from, colon);
     let written = &text[usize::from(name.from)..usize::from(name.to)];
     let known = Name::from_bytes(written);

@@ -21,6 +21,8 @@ mod reach;
 mod server;
 mod server_invite;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod via;
 

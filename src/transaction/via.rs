@@ -15,16 +15,11 @@ pub fn new_branch(cx: &mut Cx<'_>) -> String {
     format!("{COOKIE}{}", cx.token(12))
 }
 
-/// Our Via for a request over `flow`. sent-by is the address by which others see us; the port is always the listener's.
+/// Our Via for a request over `flow`: sent-by is the address by which the peer sees us.
 pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
-    let local = flow.local.ip();
-    let seen = cx.config.advertise.filter(|ip| ip.is_ipv4() == local.is_ipv4());
-    let host = Host::from(seen.unwrap_or(local));
-    format!(
-        "SIP/2.0/{} {host}:{};rport;branch={branch}",
-        flow.transport.via(),
-        flow.local.port()
-    )
+    let seen = cx.advertised(flow);
+    let (transport, host) = (flow.transport.via(), Host::from(seen.ip()));
+    format!("SIP/2.0/{transport} {host}:{};rport;branch={branch}", seen.port())
 }
 
 /// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it

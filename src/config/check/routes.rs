@@ -79,6 +79,12 @@ fn pattern(text: &str, country: Option<&Country>) -> Result<Pattern, Wrong> {
             .filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '/'))
             .collect()
     };
+    if start
+        .strip_prefix('+')
+        .is_some_and(|digits| !digits.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return Err(Wrong::Form);
+    }
     if let Some(country) = country
         && let Some(better) = outside(&start, country)
     {

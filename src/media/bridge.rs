@@ -1,0 +1,221 @@
+//! From what one leg receives to what another sends. The way is chosen when the legs are set up; a packet only walks it.
+//!
+//! | codecs                       | packets      | events            | way                                                    |
+//! |------------------------------|--------------|-------------------|--------------------------------------------------------|
+//! | both Opus                    | any          | any               | `Relay`: an Opus packet says itself how long it is, and `ptime` is a wish (RFC 7587 6.1) |
+//! | the same law of G.711        | same length  | both or neither   | `Relay`                                                |
+//! | PCMU and PCMA                | same length  | both or neither   | `Translate`: each octet by table                       |
+//! | G.711, or G.711 and Opus     | any          | any               | `Transcode`                                            |
+//!
+//! A receiver of G.711 that takes no telephone events gets them as tones, so the way to it is `Transcode`. Between two Opus
+//! legs a tone would cost the wide band of the whole call: there such events are reported and dropped.
+
+use super::command::Stream;
+use super::decode::{Lead, RATE};
+use super::dtmf::{self, Progress};
+use super::leg::{Class, Rx, Tx};
+use super::packet::TxBatch;
+use super::rtp::View;
+use super::sender::Route;
+use super::source::Arrival;
+use crate::time::Instant;
+use codecs::tone::Cadence;
+use codecs::{Codec, g711};
+use std::sync::LazyLock;
+
+/// The way of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Nothing is agreed yet on one of the sides.
+    Nowhere,
+    /// The payload as it is, under our header.
+    Relay,
+    /// The payload by table.
+    Translate(&'static [u8; 256]),
+    /// Decoded and encoded.
+    Transcode,
+}
+
+/// The table at the top.
+pub fn path(from: &Stream, to: &Stream) -> Path {
+    let needs_tones = from.events_rx.is_some() && to.events_tx.is_none();
+    let is_plain = from.ptime_ms == to.ptime_ms && !needs_tones;
+    match (from.codec, to.codec) {
+        (Codec::Opus, Codec::Opus) => Path::Relay,
+        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) if is_plain => Path::Relay,
+        (Codec::Pcmu, Codec::Pcma) if is_plain => Path::Translate(&ULAW_TO_ALAW),
+        (Codec::Pcma, Codec::Pcmu) if is_plain => Path::Translate(&ALAW_TO_ULAW),
+        (Codec::Pcmu | Codec::Pcma | Codec::Opus, Codec::Pcmu | Codec::Pcma | Codec::Opus) => Path::Transcode,
+    }
+}
+
+/// Looked up when a path is chosen, so never made on the packet path.
+static ULAW_TO_ALAW: LazyLock<[u8; 256]> =
+    LazyLock::new(|| std::array::from_fn(|code| g711::encode_alaw(g711::decode_ulaw(code as u8))));
+static ALAW_TO_ULAW: LazyLock<[u8; 256]> =
+    LazyLock::new(|| std::array::from_fn(|code| g711::encode_ulaw(g711::decode_alaw(code as u8))));
+
+/// Of each of the two tones of a digit.
+const TONE_DBM0: f32 = -13.0;
+/// The most of a tone that one event packet brings, whatever duration it claims: 120 ms.
+const TONE_SAMPLES: usize = 960;
+
+/// Passes an admitted packet from one half to the other.
+pub(super) fn pass(
+    now: Instant,
+    (arrival, class): (Arrival, Class),
+    view: &View<'_>,
+    rx: &mut Rx,
+    tx: &mut Tx,
+    out: &mut TxBatch,
+) {
+    let Some(route) = tx.route().filter(|_| !tx.is_dialing && rx.path != Path::Nowhere) else {
+        rx.interrupted = true;
+        return;
+    };
+    if rx.interrupted || arrival == Arrival::Restart {
+        rx.interrupted = false;
+        tx.cut();
+        if let Some(decode) = rx.decode.as_mut() {
+            decode.restart();
+        }
+    }
+    match (rx.path, class) {
+        (Path::Nowhere, Class::Audio | Class::Event(_) | Class::Silent) => {}
+        (Path::Relay, Class::Audio) => relay(now, arrival, view, None, route, rx, tx, out),
+        (Path::Translate(table), Class::Audio) => relay(now, arrival, view, Some(table), route, rx, tx, out),
+        (Path::Transcode, Class::Audio) => {
+            // While a key sounds as a tone, the tone is what is heard.
+            let drowned = tx.stream.is_some_and(|stream| stream.events_tx.is_none()) && rx.events.is_running();
+            rx.offer(view, (!drowned).then_some(view.payload));
+            drain(now, rx, tx, out);
+        }
+        (Path::Relay | Path::Translate(_), Class::Event(Some(progress))) => {
+            relay_event(now, arrival, view, &progress, route, rx, tx, out);
+        }
+        (Path::Transcode, Class::Event(Some(progress))) => {
+            rx.offer(view, None);
+            drain(now, rx, tx, out);
+            transcode_event(now, &progress, route, rx, tx, out);
+        }
+        (Path::Relay | Path::Translate(_), Class::Event(None) | Class::Silent) => tx.sender.absorb(view.sequence),
+        (Path::Transcode, Class::Event(None) | Class::Silent) => {
+            rx.offer(view, None);
+            drain(now, rx, tx, out);
+        }
+    }
+}
+
+fn relay(
+    now: Instant,
+    arrival: Arrival,
+    view: &View<'_>,
+    table: Option<&[u8; 256]>,
+    route: Route,
+    rx: &mut Rx,
+    tx: &mut Tx,
+    out: &mut TxBatch,
+) {
+    let Some(stream) = tx.stream else { return };
+    let Some(spliced) = tx.sender.splice(now, arrival, view) else {
+        rx.counts.late += 1;
+        return;
+    };
+    tx.sender.send_spliced(now, route, spliced, stream.payload_type_tx, out, |space| {
+        let payload = space.get_mut(..view.payload.len())?;
+        payload.copy_from_slice(view.payload);
+        if let Some(table) = table {
+            for octet in payload.iter_mut() {
+                *octet = table[usize::from(*octet)];
+            }
+        }
+        Some(view.payload.len())
+    });
+}
+
+fn relay_event(
+    now: Instant,
+    arrival: Arrival,
+    view: &View<'_>,
+    progress: &Progress,
+    route: Route,
+    rx: &mut Rx,
+    tx: &mut Tx,
+    out: &mut TxBatch,
+) {
+    let formats = (rx.stream.and_then(|stream| stream.events_rx), tx.stream.and_then(|stream| stream.events_tx));
+    let (Some(from), Some(to)) = formats else {
+        tx.sender.absorb(view.sequence);
+        return;
+    };
+    let Some(mut spliced) = tx.sender.splice(now, arrival, view) else {
+        rx.counts.late += 1;
+        return;
+    };
+    let start = event_start(tx, progress, spliced.timestamp);
+    let (after_start, report) = dtmf::rescale(progress, from, to);
+    spliced.timestamp = start.wrapping_add(after_start);
+    spliced.marker = progress.first;
+    tx.sender.send_spliced(now, route, spliced, to.payload_type, out, |space| Some(report.write(space)));
+}
+
+/// The timestamp of an event in our stream: kept from its first packet on.
+fn event_start(tx: &mut Tx, progress: &Progress, fresh: u32) -> u32 {
+    match tx.event {
+        Some((start, ours)) if start == progress.start => ours,
+        Some(_) | None => {
+            tx.event = Some((progress.start, fresh));
+            fresh
+        }
+    }
+}
+
+fn transcode_event(now: Instant, progress: &Progress, route: Route, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
+    let (Some(from), Some(codec)) = (rx.stream.and_then(|s| s.events_rx), rx.stream.map(|s| s.codec)) else { return };
+    let Some(decode) = rx.decode.as_mut() else { return };
+    if let Some(to) = tx.stream.and_then(|stream| stream.events_tx) {
+        let fresh = match (tx.encode.as_ref().and_then(|encode| encode.position()), decode.ahead(progress.start)) {
+            (Some((position, ratio)), Some(ahead)) => position.wrapping_add(ahead.wrapping_mul(ratio)),
+            (Some(_), None) | (None, Some(_) | None) => tx.sender.run_timestamp(now),
+        };
+        let start = event_start(tx, progress, fresh);
+        let (after_start, report) = dtmf::rescale(progress, from, to);
+        let header = (start.wrapping_add(after_start), progress.first, to.payload_type);
+        tx.sender.send_own(now, route, header, out, |space| Some(report.write(space)));
+        return;
+    }
+    let (Some(encode), Some(_)) = (tx.encode.as_mut(), dtmf::digit(progress.code)) else { return };
+    if progress.first {
+        tx.tone = Some(Cadence::new(dtmf::frequencies(progress.code), TONE_DBM0, 1, 0, RATE));
+    }
+    let Some(player) = tx.tone.as_mut() else { return };
+    let pause = if progress.first { decode.ahead(progress.start).unwrap_or(0) } else { 0 };
+    let mut lead = if pause > 0 { Lead::After(pause) } else { Lead::Joined };
+    let mut left = in_clock(progress.grown, from.clock, RATE).min(TONE_SAMPLES as u32) as usize;
+    let mut pcm = [0; 160];
+    while left > 0 {
+        let part = &mut pcm[..left.min(160)];
+        player.fill(part);
+        encode.push(now, lead, part, &mut tx.sender, route, out);
+        lead = Lead::Joined;
+        left -= part.len();
+    }
+    decode.played_until(progress.start.wrapping_add(in_clock(progress.total, from.clock, codec.clock())));
+}
+
+/// A number of ticks in another clock.
+fn in_clock(ticks: u32, from: u32, to: u32) -> u32 {
+    u32::try_from(u64::from(ticks) * u64::from(to) / u64::from(from.max(1))).unwrap_or(u32::MAX)
+}
+
+/// Passes on what the jitter buffer has ready.
+pub(super) fn drain(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
+    let route = tx.route();
+    let Some(decode) = rx.decode.as_mut() else { return };
+    while let Some(piece) = decode.pull(now) {
+        rx.counts.concealed += u64::from(piece.concealed);
+        if let (Some(encode), Some(route)) = (tx.encode.as_mut(), route) {
+            encode.push(now, piece.lead, decode.pcm(piece), &mut tx.sender, route, out);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! From a peer's packets to PCM at 8 kHz: jitter buffer, decoder, concealment.
+
+use super::jitter::{Jitter, Offer, Pop};
+use crate::time::Instant;
+use codecs::plc::Concealer;
+use codecs::{Codec, g711, opus};
+
+/// PCM rate of everything that a worker decodes: G.711's own, and libopus gives it without a resampler.
+pub const RATE: u32 = 8_000;
+/// The most that one piece holds, and the most that concealment makes of one gap: 120 ms, the longest Opus packet.
+pub const PIECE_SAMPLES: usize = 960;
+/// A timestamp that goes ahead by more than this is a new start, not a pause: in 8 kHz samples, 10 s.
+const PAUSE_SAMPLES: u32 = 10 * RATE;
+
+/// How a piece joins what was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// Without a gap.
+    Joined,
+    /// After this many samples in which the peer sent nothing (DTX, an event, more loss than concealment fills).
+    After(u32),
+    /// The source began anew.
+    Anew,
+}
+
+/// PCM that is ready; the samples are in `Decode::pcm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// What lies before it.
+    pub lead: Lead,
+    /// How many samples.
+    pub samples: usize,
+    /// Frames in it that concealment made.
+    pub concealed: u16,
+}
+
+enum Voice {
+    Pcmu(Concealer),
+    Pcma(Concealer),
+    Opus(opus::Decoder),
+}
+
+/// The decoding half of a leg that is not just relayed.
+pub struct Decode {
+    voice: Voice,
+    jitter: Jitter,
+    pcm: [i16; PIECE_SAMPLES],
+    /// Samples of the last packet.
+    frame: usize,
+    /// The timestamp that continues what was decoded.
+    expected: Option<u32>,
+    /// RTP ticks per sample.
+    ratio: u32,
+}
+
+impl std::fmt::Debug for Decode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decode").field("frame", &self.frame).field("ratio", &self.ratio).finish_non_exhaustive()
+    }
+}
+
+impl Decode {
+    /// A decoder for a codec.
+    ///
+    /// # Errors
+    /// As `opus::Decoder::new`: libopus has no memory.
+    pub fn new(codec: Codec) -> Result<Self, opus::OpusError> {
+        let voice = match codec {
+            Codec::Pcmu => Voice::Pcmu(Concealer::new()),
+            Codec::Pcma => Voice::Pcma(Concealer::new()),
+            Codec::Opus => Voice::Opus(opus::Decoder::new(RATE)?),
+        };
+        Ok(Self {
+            voice,
+            jitter: Jitter::default(),
+            pcm: [0; PIECE_SAMPLES],
+            frame: 160,
+            expected: None,
+            ratio: codec.clock() / RATE,
+        })
+    }
+
+    /// A new source: nothing of the old one continues.
+    pub fn restart(&mut self) {
+        self.jitter.clear();
+        self.expected = None;
+        match &mut self.voice {
+            Voice::Pcmu(concealer) | Voice::Pcma(concealer) => *concealer = Concealer::new(),
+            // A decoder that cannot be reset goes on with the old state, which fades within a packet or two.
+            Voice::Opus(decoder) => drop(decoder.reset()),
+        }
+    }
+
+    /// Takes a packet; `payload` is `None` for one that only has a place in the sequence.
+    pub fn offer(&mut self, sequence: u16, timestamp: u32, payload: Option<&[u8]>) -> Offer {
+        self.jitter.offer(sequence, timestamp, payload)
+    }
+
+    /// When a waiting gap must be looked at again.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.jitter.deadline()
+    }
+
+    /// The samples of the last piece.
+    pub fn pcm(&self, piece: Piece) -> &[i16] {
+        &self.pcm[..piece.samples]
+    }
+
+    /// How far a timestamp lies ahead of what was decoded, in samples; `None` when it does not continue it.
+    pub fn ahead(&self, timestamp: u32) -> Option<u32> {
+        let ahead = timestamp.wrapping_sub(self.expected?) / self.ratio;
+        (ahead <= PAUSE_SAMPLES).then_some(ahead)
+    }
+
+    /// Something else was played up to this timestamp, in place of what the packets say.
+    pub fn played_until(&mut self, timestamp: u32) {
+        self.expected = Some(timestamp);
+    }
+
+    /// Decodes what is ready; `None` when nothing is.
+    pub fn pull(&mut self, now: Instant) -> Option<Piece> {
+        loop {
+            match self.jitter.pop(now)? {
+                Pop::Silent => {}
+                Pop::Audio(timestamp, payload) => {
+                    let lead = lead(self.expected, timestamp, self.ratio);
+                    let (samples, concealed) = match decode(&mut self.voice, payload, &mut self.pcm) {
+                        Some(0) => continue,
+                        Some(samples) => (samples, 0),
+                        // Garbage instead of audio: as if it were lost.
+                        None => (conceal(&mut self.voice, None, &mut self.pcm[..self.frame]), 1),
+                    };
+                    self.frame = samples;
+                    self.expected = Some(timestamp.wrapping_add(samples as u32 * self.ratio));
+                    return Some(Piece { lead, samples, concealed });
+                }
+                Pop::Lost(packets, timestamp, following) => {
+                    let Some(expected) = self.expected else { continue };
+                    let by_count = usize::from(packets) * self.frame;
+                    let by_time = timestamp.wrapping_sub(expected) / self.ratio;
+                    // The timestamp knows better, unless there is a pause in it as well, or it has jumped.
+                    let gap = if by_time > 0 { by_count.min(by_time as usize) } else { by_count };
+                    // Whole 2.5 ms, as libopus counts.
+                    let samples = gap.min(PIECE_SAMPLES) / 20 * 20;
+                    if samples == 0 {
+                        continue;
+                    }
+                    let copy = following.filter(|_| samples == gap);
+                    let samples = conceal(&mut self.voice, copy, &mut self.pcm[..samples]);
+                    self.expected = Some(expected.wrapping_add(samples as u32 * self.ratio));
+                    return Some(Piece { lead: Lead::Joined, samples, concealed: samples.div_ceil(self.frame) as u16 });
+                }
+            }
+        }
+    }
+}
+
+fn lead(expected: Option<u32>, timestamp: u32, ratio: u32) -> Lead {
+    match expected.map(|expected| timestamp.wrapping_sub(expected) / ratio) {
+        Some(0) => Lead::Joined,
+        Some(pause) if pause <= PAUSE_SAMPLES => Lead::After(pause),
+        Some(_) | None => Lead::Anew,
+    }
+}
+
+/// Samples of a packet at the start of `out`; `None` when it is not of this codec.
+fn decode(voice: &mut Voice, payload: &[u8], out: &mut [i16]) -> Option<usize> {
+    match voice {
+        Voice::Pcmu(concealer) => {
+            let samples = g711::decode_ulaw_slice(payload, out);
+            concealer.good(&mut out[..samples]);
+            Some(samples)
+        }
+        Voice::Pcma(concealer) => {
+            let samples = g711::decode_alaw_slice(payload, out);
+            concealer.good(&mut out[..samples]);
+            Some(samples)
+        }
+        Voice::Opus(decoder) => decoder.decode(payload, out).ok(),
+    }
+}
+
+/// Fills `out` with what may have been said; `following` may carry a copy of it (RFC 6716 2.1.7).
+fn conceal(voice: &mut Voice, following: Option<&[u8]>, out: &mut [i16]) -> usize {
+    match voice {
+        Voice::Pcmu(concealer) | Voice::Pcma(concealer) => concealer.lost(out),
+        Voice::Opus(decoder) => {
+            let made = match following {
+                Some(packet) => decoder.decode_fec(packet, out).is_ok(),
+                None => false,
+            };
+            if !made && decoder.conceal(out).is_err() {
+                out.fill(0);
+            }
+        }
+    }
+    out.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn pieces(decode: &mut Decode, ms: u64) -> Vec<Piece> {
+        let now = Instant::ZERO + Duration::from_millis(ms);
+        std::iter::from_fn(|| decode.pull(now)).collect()
+    }
+
+    fn heard(lead: Lead, samples: usize, concealed: u16) -> Piece {
+        Piece { lead, samples, concealed }
+    }
+
+    #[test]
+    fn loss_pause_and_restart_have_their_own_lead() {
+        let mut decode = Decode::new(Codec::Pcma).unwrap();
+        let frame = [g711::ALAW_SILENCE; 160];
+        decode.offer(1, 1_000, Some(&frame));
+        assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0)]);
+        // Two lost.
+        decode.offer(4, 1_480, Some(&frame));
+        assert_eq!(pieces(&mut decode, 60), []);
+        assert_eq!(pieces(&mut decode, 100), [heard(Lead::Joined, 320, 2), heard(Lead::Joined, 160, 0)]);
+        // A pause without loss.
+        decode.offer(5, 2_640, Some(&frame));
+        assert_eq!(pieces(&mut decode, 200), [heard(Lead::After(1_000), 160, 0)]);
+        // Ten lost: 120 ms are made, the rest is a pause.
+        decode.offer(16, 4_400, Some(&frame));
+        pieces(&mut decode, 400);
+        assert_eq!(pieces(&mut decode, 440), [heard(Lead::Joined, 960, 6), heard(Lead::After(640), 160, 0)]);
+        // The timestamp goes back.
+        decode.offer(17, 100, Some(&frame));
+        assert_eq!(pieces(&mut decode, 460), [heard(Lead::Anew, 160, 0)]);
+    }
+
+    #[test]
+    fn an_event_between_is_no_loss() {
+        let mut decode = Decode::new(Codec::Pcmu).unwrap();
+        let frame = [g711::ULAW_SILENCE; 160];
+        decode.offer(1, 0, Some(&frame));
+        decode.offer(2, 160, None);
+        decode.offer(3, 320, Some(&frame));
+        assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0), heard(Lead::After(160), 160, 0)]);
+    }
+
+    #[test]
+    fn garbage_in_opus_is_concealed() {
+        let mut decode = Decode::new(Codec::Opus).unwrap();
+        decode.offer(1, 0, Some(&[0xff; 3]));
+        assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 1)]);
+        decode.offer(2, 960, Some(&[]));
+        assert_eq!(pieces(&mut decode, 0), [heard(Lead::Joined, 160, 1)]);
+    }
+}

@@ -1,0 +1,88 @@
+//! What a leg sends of its own, on the tick: digits, a tone, PCM of the shell; and what a phone hears.
+
+use super::decode::{Lead, RATE};
+use super::digits::Step;
+use super::leg::{Class, Leg, Role, Tx};
+use super::packet::TxBatch;
+use super::rtp::View;
+use super::sender::{Route, ticks};
+use super::source::Arrival;
+use crate::time::Instant;
+use std::time::Duration;
+
+/// Samples of one tick.
+const TICK_SAMPLES: usize = RATE as usize / 50;
+
+/// Sends 20 ms of what the leg makes itself.
+pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch) {
+    let Some(route) = leg.tx.route() else { return };
+    if leg.tx.is_dialing {
+        dial(now, &mut leg.tx, route, out);
+        return;
+    }
+    let mut pcm = [0; TICK_SAMPLES];
+    match &mut leg.role {
+        Role::Idle | Role::Bridge(_) | Role::Echo => return,
+        Role::Tone(player) => player.fill(&mut pcm),
+        Role::Phone => match leg.phone.as_mut() {
+            Some(phone) => phone.outgoing(&mut pcm),
+            None => return,
+        },
+    }
+    if let Some(encode) = leg.tx.encode.as_mut() {
+        encode.push(now, Lead::Joined, &pcm, &mut leg.tx.sender, route, out);
+    }
+}
+
+/// One tick of the digits that wait.
+fn dial(now: Instant, tx: &mut Tx, route: Route, out: &mut TxBatch) {
+    let step = tx.digits.step();
+    if step == Step::Done {
+        tx.is_dialing = false;
+        tx.cut();
+        return;
+    }
+    let Some(format) = tx.stream.and_then(|stream| stream.events_tx) else {
+        let mut pcm = [0; TICK_SAMPLES];
+        tx.digits.tone(step, &mut pcm, RATE);
+        if let Some(encode) = tx.encode.as_mut() {
+            encode.push(now, Lead::Joined, &pcm, &mut tx.sender, route, out);
+        }
+        return;
+    };
+    let Step::Event { mut report, ms, first, packets } = step else { return };
+    if first {
+        tx.digit_start = tx.sender.run_timestamp(now);
+    }
+    report.duration = ticks(Duration::from_millis(ms.into()), format.clock) as u16;
+    for _ in 0..packets {
+        let header = (tx.digit_start, first, format.payload_type);
+        tx.sender.send_own(now, route, header, out, |space| Some(report.write(space)));
+    }
+}
+
+/// A phone takes a packet.
+pub(super) fn hear(now: Instant, arrival: Arrival, class: Class, view: &View<'_>, leg: &mut Leg) {
+    let Some(decode) = leg.rx.decode.as_mut() else { return };
+    if std::mem::take(&mut leg.rx.interrupted) || arrival == Arrival::Restart {
+        decode.restart();
+    }
+    let payload = match class {
+        Class::Audio => Some(view.payload),
+        Class::Event(_) | Class::Silent => None,
+    };
+    leg.rx.offer(view, payload);
+    heard(now, leg);
+}
+
+/// What a phone's jitter buffer has ready goes to its PCM; a pause is heard as silence.
+pub(super) fn heard(now: Instant, leg: &mut Leg) {
+    let (Some(decode), Some(phone)) = (leg.rx.decode.as_mut(), leg.phone.as_mut()) else { return };
+    while let Some(piece) = decode.pull(now) {
+        leg.rx.counts.concealed += u64::from(piece.concealed);
+        if let Lead::After(samples) = piece.lead {
+            phone.pause(samples);
+        }
+        phone.received(decode.pcm(piece));
+    }
+}

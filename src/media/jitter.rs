@@ -1,0 +1,215 @@
+//! The jitter buffer of a leg whose timing must be rebuilt (transcoding, repacketising): what is in order goes straight
+//! through, a gap waits for what is missing, and then the rest goes on without it.
+
+use crate::limits::{JITTER_PACKETS, JITTER_PAYLOAD_BYTES};
+use crate::time::Instant;
+use std::time::Duration;
+
+/// How long a gap waits: two packets of 20 ms, which is the reordering that load-balanced paths show.
+pub const TARGET: Duration = Duration::from_millis(40);
+/// Packets behind a gap that end the wait earlier: their number shows that time was lost in a burst, not in order.
+const HELD_MAX: usize = 12;
+
+/// One packet's place.
+#[derive(Clone, Debug)]
+struct Slot {
+    full: bool,
+    timestamp: u32,
+    /// `None` for a packet without audio (an event, comfort noise).
+    len: Option<u16>,
+    bytes: [u8; JITTER_PAYLOAD_BYTES],
+}
+
+/// What became of an offered packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It is in the buffer.
+    Taken,
+    /// Its time has gone by.
+    Late,
+    /// Its payload is larger than a slot.
+    TooLarge,
+}
+
+/// What comes out next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pop<'a> {
+    /// The next packet in sequence: timestamp and payload.
+    Audio(u32, &'a [u8]),
+    /// The next packet in sequence has no audio.
+    Silent,
+    /// This many packets did not come; timestamp and payload (if it has audio) of the packet that comes next, which is still to be popped.
+    Lost(u16, u32, Option<&'a [u8]>),
+}
+
+/// A buffer of fixed capacity, ordered by sequence number.
+#[derive(Clone, Debug)]
+pub struct Jitter {
+    slots: [Slot; JITTER_PACKETS],
+    /// The sequence number that comes out next; `None` before the first packet.
+    next: Option<u16>,
+    held: usize,
+    /// When the first packet behind the gap came.
+    waiting_since: Option<Instant>,
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        let slot = Slot { full: false, timestamp: 0, len: None, bytes: [0; JITTER_PAYLOAD_BYTES] };
+        Self { slots: std::array::from_fn(|_| slot.clone()), next: None, held: 0, waiting_since: None }
+    }
+}
+
+impl Jitter {
+    /// Puts a packet in its place; `payload` is `None` for one without audio.
+    pub fn offer(&mut self, sequence: u16, timestamp: u32, payload: Option<&[u8]>) -> Offer {
+        let next = *self.next.get_or_insert(sequence);
+        let ahead = sequence.wrapping_sub(next);
+        if ahead >= 0x8000 {
+            return Offer::Late;
+        }
+        if usize::from(ahead) >= JITTER_PACKETS {
+            // So much is missing that nothing of before is worth waiting for.
+            self.clear();
+            self.next = Some(sequence);
+        }
+        let slot = &mut self.slots[usize::from(sequence) % JITTER_PACKETS];
+        let bytes = payload.unwrap_or_default();
+        let Some(room) = slot.bytes.get_mut(..bytes.len()) else { return Offer::TooLarge };
+        room.copy_from_slice(bytes);
+        if !slot.full {
+            self.held += 1;
+        }
+        slot.full = true;
+        slot.timestamp = timestamp;
+        slot.len = payload.map(|bytes| bytes.len() as u16);
+        Offer::Taken
+    }
+
+    /// What comes out now, if anything: in a gap nothing does until `TARGET` has gone by.
+    pub fn pop(&mut self, now: Instant) -> Option<Pop<'_>> {
+        let next = self.next?;
+        if self.held == 0 {
+            self.waiting_since = None;
+            return None;
+        }
+        let index = usize::from(next) % JITTER_PACKETS;
+        if self.slots[index].full {
+            self.waiting_since = None;
+            self.held -= 1;
+            self.next = Some(next.wrapping_add(1));
+            let slot = &mut self.slots[index];
+            slot.full = false;
+            return Some(match slot.len {
+                Some(len) => Pop::Audio(slot.timestamp, &slot.bytes[..usize::from(len)]),
+                None => Pop::Silent,
+            });
+        }
+        let since = *self.waiting_since.get_or_insert(now);
+        if now.since(since) < TARGET && self.held < HELD_MAX {
+            return None;
+        }
+        let missing = (1..JITTER_PACKETS).find(|n| self.slots[(index + n) % JITTER_PACKETS].full)?;
+        let slot = &self.slots[(index + missing) % JITTER_PACKETS];
+        self.next = Some(next.wrapping_add(missing as u16));
+        Some(Pop::Lost(missing as u16, slot.timestamp, slot.len.map(|len| &slot.bytes[..usize::from(len)])))
+    }
+
+    /// When a gap will have waited long enough.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.waiting_since.map(|since| since + TARGET)
+    }
+
+    /// Forgets everything: a new source begins.
+    pub fn clear(&mut self) {
+        for slot in &mut self.slots {
+            slot.full = false;
+        }
+        self.held = 0;
+        self.next = None;
+        self.waiting_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    fn audio(sequence: u16) -> Pop<'static> {
+        Pop::Audio(u32::from(sequence) * 160, &[1, 2])
+    }
+
+    fn offer(jitter: &mut Jitter, sequence: u16) -> Offer {
+        jitter.offer(sequence, u32::from(sequence) * 160, Some(&[1, 2]))
+    }
+
+    #[test]
+    fn in_order_goes_straight_through_across_the_wrap() {
+        let mut jitter = Jitter::default();
+        for n in 65_530..65_545u32 {
+            let sequence = n as u16;
+            assert_eq!(offer(&mut jitter, sequence), Offer::Taken);
+            assert_eq!(jitter.pop(at(0)), Some(audio(sequence)));
+            assert_eq!((jitter.pop(at(0)), jitter.deadline()), (None, None));
+        }
+        assert_eq!(offer(&mut jitter, 65_544u32 as u16), Offer::Late);
+    }
+
+    #[test]
+    fn a_gap_waits_and_is_filled_in_time() {
+        let mut jitter = Jitter::default();
+        offer(&mut jitter, 1);
+        assert_eq!(jitter.pop(at(0)), Some(audio(1)));
+        offer(&mut jitter, 3);
+        assert_eq!(jitter.pop(at(40)), None);
+        assert_eq!(jitter.deadline(), Some(at(80)));
+        offer(&mut jitter, 2);
+        assert_eq!(jitter.pop(at(79)), Some(audio(2)));
+        assert_eq!(jitter.pop(at(79)), Some(audio(3)));
+        assert_eq!(jitter.pop(at(79)), None);
+    }
+
+    #[test]
+    fn a_gap_that_waited_is_lost_and_what_comes_then_is_late() {
+        let mut jitter = Jitter::default();
+        offer(&mut jitter, 1);
+        jitter.pop(at(0));
+        offer(&mut jitter, 4);
+        assert_eq!(jitter.pop(at(60)), None);
+        assert_eq!(jitter.pop(at(100)), Some(Pop::Lost(2, 640, Some(&[1, 2]))));
+        assert_eq!(jitter.pop(at(100)), Some(audio(4)));
+        assert_eq!(offer(&mut jitter, 2), Offer::Late);
+        jitter.offer(5, 800, None);
+        assert_eq!(jitter.pop(at(100)), Some(Pop::Silent));
+    }
+
+    #[test]
+    fn a_burst_behind_a_gap_does_not_wait() {
+        let mut jitter = Jitter::default();
+        offer(&mut jitter, 1);
+        jitter.pop(at(0));
+        for sequence in 3..3 + HELD_MAX as u16 - 1 {
+            offer(&mut jitter, sequence);
+            assert_eq!(jitter.pop(at(1)), None);
+        }
+        offer(&mut jitter, 2 + HELD_MAX as u16);
+        assert!(matches!(jitter.pop(at(1)), Some(Pop::Lost(1, 480, Some(_)))));
+        assert_eq!(std::iter::from_fn(|| jitter.pop(at(1)).map(|_| ())).count(), HELD_MAX);
+    }
+
+    #[test]
+    fn a_jump_beyond_the_buffer_begins_anew_and_large_payloads_are_refused() {
+        let mut jitter = Jitter::default();
+        offer(&mut jitter, 1);
+        jitter.pop(at(0));
+        offer(&mut jitter, 3);
+        offer(&mut jitter, 500);
+        assert_eq!(jitter.pop(at(1)), Some(audio(500)));
+        assert_eq!(jitter.pop(at(1)), None);
+        assert_eq!(jitter.offer(501, 0, Some(&[0; JITTER_PAYLOAD_BYTES + 1])), Offer::TooLarge);
+    }
+}

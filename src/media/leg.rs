@@ -1,0 +1,393 @@
+//! One leg: what it receives (`Rx`), what it sends (`Tx`), and what joins them.
+//!
+//! The halves are apart so that a bridge takes the `Rx` of one leg and the `Tx` of another, and echo both of the same.
+
+use super::bridge::Path;
+use super::command::{Event, LegSpec, LegStats, Port, Remote, Stream};
+use super::decode::Decode;
+use super::digits::DigitQueue;
+use super::dtmf::{self, Press, Progress};
+use super::encode::Encode;
+use super::input::{Change, Digits, Gear, Outputs};
+use super::jitter::Offer;
+use super::latch::{Latch, Sight, Verdict};
+use super::packet::{Channel, LegIx, TxBatch};
+use super::phone::Phone;
+use super::quality;
+use super::reports::Reporter;
+use super::rtcp;
+use super::rtp::View;
+use super::sender::{Route, Sender};
+use super::source::{Arrival, Source};
+use super::tone::Player;
+use crate::id::{MediaLegId, WorkerId};
+use crate::time::Instant;
+use codecs::tone::Cadence;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Comfort noise, static (RFC 3551 6, RFC 3389).
+const COMFORT_NOISE: u8 = 13;
+
+/// What a leg does, as `command::Function` with what it needs at hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    Idle,
+    Bridge(LegIx),
+    Echo,
+    Tone(Player),
+    Phone,
+}
+
+/// What kind of payload a packet has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Audio,
+    /// An event packet and how its event stands; `None` when it says nothing new.
+    Event(Option<Progress>),
+    /// Nothing to play: comfort noise, an unknown type.
+    Silent,
+}
+
+/// Counters of what is received.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub received: u64,
+    pub late: u64,
+    pub dropped: u64,
+    pub strangers: u64,
+    pub concealed: u64,
+    pub digits: u32,
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub(super) struct Rx {
+    pub latch: Latch,
+    pub source: Source,
+    pub stream: Option<Stream>,
+    pub path: Path,
+    pub events: dtmf::Receiver,
+    pub decode: Option<Box<Decode>>,
+    pub counts: Counts,
+    /// Packets came that were not passed on: what comes next does not continue what was.
+    pub interrupted: bool,
+    pub first_heard: Option<Instant>,
+    pub last_heard: Option<Instant>,
+}
+
+/// The sending half.
+#[derive(Debug)]
+pub(super) struct Tx {
+    pub place: LegIx,
+    pub sender: Sender,
+    pub stream: Option<Stream>,
+    pub to: Option<SocketAddr>,
+    pub encode: Option<Box<Encode>>,
+    pub digits: DigitQueue,
+    /// Digits are being sent: nothing else is.
+    pub is_dialing: bool,
+    /// The timestamp of the digit that is being sent.
+    pub digit_start: u32,
+    /// The event on its way out: where it began at its source, and where with us.
+    pub event: Option<(u32, u32)>,
+    /// An event that goes out as a tone.
+    pub tone: Option<Cadence>,
+}
+
+impl Rx {
+    /// Gives a packet to the jitter buffer; `payload` is `None` for one that only has a place in the sequence.
+    pub fn offer(&mut self, view: &View<'_>, payload: Option<&[u8]>) {
+        let Some(decode) = self.decode.as_mut() else {
+            self.counts.dropped += 1;
+            return;
+        };
+        match decode.offer(view.sequence, view.timestamp, payload) {
+            Offer::Taken => {}
+            Offer::Late => self.counts.late += 1,
+            Offer::TooLarge => self.counts.dropped += 1,
+        }
+    }
+}
+
+impl Tx {
+    /// By where and to where, if anything may be sent.
+    pub fn route(&self) -> Option<Route> {
+        let to = self.to?;
+        self.stream.filter(|stream| stream.sends).map(|_| Route { leg: self.place, to })
+    }
+
+    /// What feeds this half changes or pauses.
+    pub fn cut(&mut self) {
+        self.sender.cut();
+        self.event = None;
+        if let Some(encode) = self.encode.as_mut() {
+            encode.cut();
+        }
+    }
+}
+
+/// A leg with all its state: it moves between the control side and the workers in its box.
+#[derive(Debug)]
+pub struct Leg {
+    id: MediaLegId,
+    port: Port,
+    pub(super) role: Role,
+    pub(super) rx: Rx,
+    pub(super) tx: Tx,
+    pub(super) phone: Option<Box<Phone>>,
+    pub(super) reporter: Reporter,
+    watch: Option<(Duration, Instant)>,
+    is_silent: bool,
+    /// The worker that it is on its way to.
+    pub(super) moving_to: Option<WorkerId>,
+}
+
+impl Leg {
+    /// A leg as the command opens it; the seed spreads its RTCP over time.
+    pub(super) fn new(spec: LegSpec, seed: u64) -> Self {
+        let LegSpec { id, port, ssrc, first_sequence, first_timestamp, cname } = spec;
+        Self {
+            id,
+            port,
+            role: Role::Idle,
+            rx: Rx {
+                latch: Latch::default(),
+                source: Source::default(),
+                stream: None,
+                path: Path::Nowhere,
+                events: dtmf::Receiver::default(),
+                decode: None,
+                counts: Counts::default(),
+                interrupted: false,
+                first_heard: None,
+                last_heard: None,
+            },
+            tx: Tx {
+                place: LegIx(0),
+                sender: Sender::new(ssrc, first_sequence, first_timestamp),
+                stream: None,
+                to: None,
+                encode: None,
+                digits: DigitQueue::default(),
+                is_dialing: false,
+                digit_start: 0,
+                event: None,
+                tone: None,
+            },
+            phone: None,
+            reporter: Reporter::new(cname.into_boxed_str(), seed),
+            watch: None,
+            is_silent: false,
+            moving_to: None,
+        }
+    }
+
+    /// Whose packets these are.
+    pub fn id(&self) -> MediaLegId {
+        self.id
+    }
+
+    /// Its sockets.
+    pub fn port(&self) -> Port {
+        self.port
+    }
+
+    /// What was agreed.
+    pub(super) fn negotiate(&mut self, now: Instant, remote: Remote, stream: Stream) {
+        self.rx.latch.negotiated(now, remote);
+        self.tx.to = self.rx.latch.destination();
+        self.rx.source.set_clock(stream.codec.clock());
+        self.tx.sender.set_clock(now, stream.codec.clock());
+        if self.tx.stream.is_some_and(|old| old.codec != stream.codec || old.payload_type_tx != stream.payload_type_tx) {
+            self.tx.cut();
+        }
+        self.rx.stream = Some(stream);
+        self.tx.stream = Some(stream);
+        self.reporter.start(now);
+    }
+
+    /// Puts new parts in and returns the old ones.
+    pub(super) fn fit(&mut self, gear: Gear) -> Gear {
+        Gear {
+            decode: Change::Set(gear.decode.apply(&mut self.rx.decode)),
+            encode: Change::Set(gear.encode.apply(&mut self.tx.encode)),
+            phone: Change::Set(gear.phone.apply(&mut self.phone)),
+        }
+    }
+
+    /// Queues digits. What does not fit behind those that wait is not sent: 32 is what the command allows.
+    pub(super) fn dial(&mut self, digits: &Digits) {
+        self.tx.digits.add(digits);
+        if !self.tx.is_dialing {
+            self.tx.is_dialing = true;
+            self.tx.cut();
+        }
+    }
+
+    /// Starts or stops the watch.
+    pub(super) fn watch(&mut self, now: Instant, silence: Option<Duration>) {
+        self.watch = silence.map(|silence| (silence, now));
+        self.is_silent = false;
+    }
+
+    /// Everything that an RTP packet goes through whatever the leg does: latch, sequence, counters, digits. `None` when the
+    /// packet goes no further.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        view: &View<'_>,
+        outputs: &mut Outputs,
+    ) -> Option<(Arrival, Class)> {
+        let rx = &mut self.rx;
+        let Some(stream) = rx.stream else {
+            rx.counts.dropped += 1;
+            return None;
+        };
+        let pt = view.payload_type;
+        let events = stream.events_rx.filter(|format| format.payload_type == pt);
+        // Some peers send with the type that we asked to send with ourselves; no other meaning was agreed for it.
+        let is_audio = events.is_none() && (pt == stream.payload_type_rx || pt == stream.payload_type_tx);
+        let agreed = is_audio || events.is_some() || pt == COMFORT_NOISE;
+        let sight = Sight { from, ssrc: view.ssrc, sequence: view.sequence, agreed };
+        match rx.latch.rtp(now, sight) {
+            Verdict::Accept => {}
+            Verdict::Latched(is_first) => {
+                self.tx.to = rx.latch.destination();
+                if is_first {
+                    outputs.event(Event::Started(self.id, from));
+                }
+            }
+            Verdict::Stranger => {
+                rx.counts.strangers += 1;
+                rx.counts.dropped += 1;
+                return None;
+            }
+        }
+        let arrival = rx.source.packet(view.ssrc, view.sequence);
+        if matches!(arrival, Arrival::Duplicate | Arrival::Suspect) {
+            rx.counts.dropped += 1;
+            return None;
+        }
+        if is_audio {
+            rx.source.timing(now, view.timestamp);
+        }
+        rx.last_heard = Some(now);
+        rx.first_heard.get_or_insert(now);
+        self.is_silent = false;
+        if !stream.receives || !agreed {
+            rx.counts.dropped += 1;
+            rx.interrupted |= !stream.receives;
+            return stream.receives.then_some((arrival, Class::Silent));
+        }
+        rx.counts.received += 1;
+        let Some(format) = events else {
+            return Some((arrival, if is_audio { Class::Audio } else { Class::Silent }));
+        };
+        let (progress, press) = rx.events.packet(now, view.timestamp, view.payload, format.clock);
+        if let Some(press) = press {
+            self.tell(press, outputs);
+        }
+        Some((arrival, Class::Event(progress)))
+    }
+
+    fn tell(&mut self, press: Press, outputs: &mut Outputs) {
+        if let Some(digit) = dtmf::digit(press.code) {
+            self.rx.counts.digits += 1;
+            outputs.event(Event::Digit { leg: self.id, digit, ms: press.ms });
+        }
+    }
+
+    /// Takes an RTCP packet.
+    pub(super) fn rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        if !self.rx.latch.rtcp(from) {
+            self.rx.counts.strangers += 1;
+            self.rx.counts.dropped += 1;
+            return;
+        }
+        match rtcp::read(datagram, self.tx.sender.ssrc()) {
+            Ok(digest) => self.reporter.received(now, &digest),
+            Err(_) => self.rx.counts.dropped += 1,
+        }
+    }
+
+    /// What the clock brings, apart from what is played: the end of a digit, silence, a report.
+    pub(super) fn tick(&mut self, now: Instant, out: &mut TxBatch, outputs: &mut Outputs) {
+        if let Some(format) = self.rx.stream.and_then(|stream| stream.events_rx) {
+            if let Some(press) = self.rx.events.tick(now, format.clock) {
+                self.tell(press, outputs);
+            }
+        }
+        if self.silence_due().is_some_and(|due| due <= now) {
+            self.is_silent = true;
+            outputs.event(Event::Silent(self.id));
+        }
+        if self.reporter.due().is_some_and(|due| due <= now) {
+            self.report(now, false, out);
+        }
+    }
+
+    fn silence_due(&self) -> Option<Instant> {
+        let (silence, since) = self.watch.filter(|_| !self.is_silent)?;
+        Some(self.rx.last_heard.map_or(since, |heard| heard.max(since)) + silence)
+    }
+
+    /// Sends a report, or the farewell.
+    pub(super) fn report(&mut self, now: Instant, goodbye: bool, out: &mut TxBatch) {
+        let Leg { reporter, rx, tx, .. } = self;
+        let channel = if rx.latch.is_rtcp_mux() { Channel::Rtp } else { Channel::Rtcp };
+        let Some(to) = rx.latch.rtcp_destination() else {
+            reporter.postpone(now);
+            return;
+        };
+        let Some(packet) = out.next(tx.place, channel, to) else { return };
+        let len = reporter.write(now, &tx.sender, &mut rx.source, goodbye, packet.buffer());
+        packet.set_len(len);
+    }
+
+    /// When `Worker::on_tick` has something to do here; `None` when only a packet or an input can change that.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        if self.tx.is_dialing || matches!(self.role, Role::Tone(_) | Role::Phone) {
+            return Some(now);
+        }
+        [self.urgent(), self.silence_due(), self.reporter.due()].into_iter().flatten().min()
+    }
+
+    /// The deadlines that a packet can bring nearer.
+    pub(super) fn urgent(&self) -> Option<Instant> {
+        let gap = self.rx.decode.as_ref().and_then(|decode| decode.deadline());
+        [gap, self.rx.events.deadline()].into_iter().flatten().min()
+    }
+
+    /// Counters and quality from the opening to now.
+    pub fn stats(&self, now: Instant) -> LegStats {
+        let Counts { received, late, dropped, strangers, concealed, digits } = self.rx.counts;
+        let (expected, _) = self.rx.source.totals();
+        let lost = self.rx.source.lost();
+        let jitter_us = self.rx.source.jitter_us();
+        let round_trip_us = self.reporter.round_trip_us();
+        let codec = self.rx.stream.map(|stream| stream.codec);
+        let heard_for = self.rx.first_heard.map(|first| now.since(first));
+        // What comes too late is as good as lost.
+        let share = (lost + late) as f32 / expected.max(1) as f32;
+        let mos = codec
+            .filter(|_| heard_for.is_some_and(|time| time >= Duration::from_secs(1)))
+            .map(|codec| quality::mos(quality::rating(codec, share, jitter_us, round_trip_us)));
+        LegStats {
+            received,
+            sent: self.tx.sender.packets(),
+            lost,
+            late,
+            dropped,
+            strangers,
+            concealed,
+            jitter_us,
+            round_trip_us,
+            peer_fraction_lost: self.reporter.peer_fraction_lost(),
+            mos,
+            digits,
+            codec,
+        }
+    }
+}

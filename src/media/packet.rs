@@ -1,0 +1,194 @@
+//! What goes in and out of a worker: packets in fixed buffers, and the batch that it fills for the shell to send.
+
+use crate::limits;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Octets that stay free behind every packet: SRTP and SRTCP grow at the end (tag of 16, index of 4, RFC 3711 3.1 and
+/// 3.4), so sealing in place needs no copy.
+pub const TAIL_ROOM: usize = 32;
+/// Packets in one batch: a tick of 8,192 legs is sent in several batches, 128 keep the batch within 200 KiB of cache.
+pub const TX_BATCH: usize = 128;
+/// The most packets that one call of `Worker::on_packet` or `Worker::on_input` adds: a repaired gap of 120 ms with the
+/// packets that waited behind it, cut into packets of 10 ms, and a report.
+pub const TX_PER_CALL: usize = 64;
+
+/// A leg's place in its worker. The shell keeps the leg's sockets under the same index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegIx(pub u16);
+
+impl LegIx {
+    /// As an index of the shell's own table.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Which of a leg's two sockets a packet came by or goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// The even port: RTP, and RTCP when it is multiplexed (RFC 5761).
+    Rtp,
+    /// The odd port.
+    Rtcp,
+}
+
+/// One datagram in a buffer of fixed size.
+#[derive(Clone)]
+pub struct Packet {
+    len: usize,
+    bytes: [u8; limits::RTP_PACKET_BYTES + TAIL_ROOM],
+}
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self { len: 0, bytes: [0; limits::RTP_PACKET_BYTES + TAIL_ROOM] }
+    }
+}
+
+impl Packet {
+    /// A packet with these octets, or `None` if they are more than `limits::RTP_PACKET_BYTES`.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut packet = Packet::default();
+        packet.buffer().get_mut(..bytes.len())?.copy_from_slice(bytes);
+        packet.set_len(bytes.len());
+        Some(packet)
+    }
+
+    /// The space to receive into; `set_len` follows.
+    pub fn buffer(&mut self) -> &mut [u8] {
+        &mut self.bytes[..limits::RTP_PACKET_BYTES]
+    }
+
+    /// Says how much of the buffer is the datagram; what is beyond `limits::RTP_PACKET_BYTES` does not count.
+    pub fn set_len(&mut self, len: usize) {
+        self.len = len.min(limits::RTP_PACKET_BYTES);
+    }
+
+    /// The datagram.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The datagram, to be changed in place.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+}
+
+impl std::fmt::Debug for Packet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Media is private: the length is all that a log may show.
+        write!(f, "Packet({} octets)", self.len)
+    }
+}
+
+/// A packet on its way out.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// By whose socket.
+    pub leg: LegIx,
+    /// By which of the two.
+    pub channel: Channel,
+    /// To where.
+    pub to: SocketAddr,
+    /// What.
+    pub packet: Packet,
+}
+
+/// Packets for the shell to send: filled by the worker, emptied by the shell, never growing.
+pub struct TxBatch {
+    slots: Box<[Outgoing]>,
+    len: usize,
+    overflow: u64,
+}
+
+impl Default for TxBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TxBatch {
+    /// An empty batch of `TX_BATCH` slots; the only allocation of its life.
+    pub fn new() -> Self {
+        let slot = Outgoing {
+            leg: LegIx(0),
+            channel: Channel::Rtp,
+            to: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            packet: Packet::default(),
+        };
+        Self { slots: vec![slot; TX_BATCH].into_boxed_slice(), len: 0, overflow: 0 }
+    }
+
+    /// What is to be sent, in order.
+    pub fn packets(&self) -> &[Outgoing] {
+        &self.slots[..self.len]
+    }
+
+    /// Forgets what was sent.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// How many more packets it takes.
+    pub fn room(&self) -> usize {
+        self.slots.len() - self.len
+    }
+
+    /// True when the batch must be sent and cleared before the worker is called again.
+    pub fn must_flush(&self) -> bool {
+        self.room() < TX_PER_CALL
+    }
+
+    /// Packets that found no slot since the batch was made; more than 0 means that the shell did not heed `must_flush`.
+    pub fn overflow(&self) -> u64 {
+        self.overflow
+    }
+
+    /// The next slot; `None`, counted, when the batch is full.
+    pub(super) fn next(&mut self, leg: LegIx, channel: Channel, to: SocketAddr) -> Option<&mut Packet> {
+        let Some(slot) = self.slots.get_mut(self.len) else {
+            self.overflow += 1;
+            return None;
+        };
+        self.len += 1;
+        slot.leg = leg;
+        slot.channel = channel;
+        slot.to = to;
+        slot.packet.len = 0;
+        Some(&mut slot.packet)
+    }
+
+    /// Takes back the slot that `next` gave, when nothing came of it.
+    pub(super) fn undo(&mut self) {
+        self.len = self.len.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_batch_counts_what_it_cannot_take() {
+        let mut batch = TxBatch::new();
+        let to = SocketAddr::from(([127, 0, 0, 1], 4000));
+        for _ in 0..TX_BATCH {
+            assert!(batch.next(LegIx(1), Channel::Rtp, to).is_some());
+        }
+        assert!(batch.must_flush());
+        assert!(batch.next(LegIx(1), Channel::Rtp, to).is_none());
+        assert_eq!((batch.packets().len(), batch.overflow()), (TX_BATCH, 1));
+        batch.clear();
+        assert!(!batch.must_flush());
+    }
+
+    #[test]
+    fn a_packet_never_exceeds_its_buffer_and_does_not_print_its_content() {
+        assert!(Packet::from_slice(&[7; limits::RTP_PACKET_BYTES + 1]).is_none());
+        let mut packet = Packet::from_slice(&[7; 3]).unwrap();
+        assert_eq!(format!("{packet:?}"), "Packet(3 octets)");
+        packet.set_len(100_000);
+        assert_eq!(packet.as_slice().len(), limits::RTP_PACKET_BYTES);
+    }
+}

@@ -1,0 +1,124 @@
+//! RTP on the wire (RFC 3550 5.1): what a datagram is (RFC 7983), a bounds-checked view of its header, and ours to write.
+
+use super::packet::Packet;
+
+/// Octets of the fixed header.
+pub const HEADER_BYTES: usize = 12;
+
+/// What the first octets of a datagram on an RTP port say it is (RFC 7983 7, RFC 5761 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Media.
+    Rtp,
+    /// Reports.
+    Rtcp,
+    /// STUN (first octet 0 to 3).
+    Stun,
+    /// DTLS (first octet 20 to 63).
+    Dtls,
+    /// Nothing that belongs here.
+    Unknown,
+}
+
+/// Sorts a datagram by its first octet, and RTCP from RTP by the second: the packet types 192 to 223 (RFC 5761 4).
+pub fn kind(datagram: &[u8]) -> Kind {
+    match (datagram.first(), datagram.get(1)) {
+        (Some(0..=3), _) => Kind::Stun,
+        (Some(20..=63), _) => Kind::Dtls,
+        (Some(128..=191), Some(192..=223)) => Kind::Rtcp,
+        (Some(128..=191), Some(_)) => Kind::Rtp,
+        (Some(_) | None, _) => Kind::Unknown,
+    }
+}
+
+/// Why a datagram is not RTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Shorter than its header says.
+    Truncated,
+    /// Not version 2.
+    Version,
+    /// The padding count is 0 or more than there is.
+    Padding,
+}
+
+/// A packet whose lengths were all checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View<'a> {
+    /// Marker bit.
+    pub marker: bool,
+    /// Payload type, 0 to 127.
+    pub payload_type: u8,
+    /// Sequence number.
+    pub sequence: u16,
+    /// Timestamp.
+    pub timestamp: u32,
+    /// Synchronization source.
+    pub ssrc: u32,
+    /// Without CSRC list, header extension and padding.
+    pub payload: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// Reads the header and finds the payload.
+    ///
+    /// # Errors
+    /// `Malformed`, when any length in the header leads beyond the datagram.
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, Malformed> {
+        let header: &[u8; HEADER_BYTES] = datagram.first_chunk().ok_or(Malformed::Truncated)?;
+        if header[0] >> 6 != 2 {
+            return Err(Malformed::Version);
+        }
+        let mut start = HEADER_BYTES + 4 * usize::from(header[0] & 0x0f);
+        if header[0] & 0x10 != 0 {
+            // RFC 3550 5.3.1: two octets of profile, two of length in words.
+            let words: [u8; 2] =
+                datagram.get(start + 2..start + 4).and_then(|w| w.try_into().ok()).ok_or(Malformed::Truncated)?;
+            start += 4 + 4 * usize::from(u16::from_be_bytes(words));
+        }
+        let mut payload = datagram.get(start..).ok_or(Malformed::Truncated)?;
+        if header[0] & 0x20 != 0 {
+            let padding = usize::from(*payload.last().ok_or(Malformed::Padding)?);
+            if padding == 0 || padding > payload.len() {
+                return Err(Malformed::Padding);
+            }
+            payload = &payload[..payload.len() - padding];
+        }
+        Ok(View {
+            marker: header[1] & 0x80 != 0,
+            payload_type: header[1] & 0x7f,
+            sequence: u16::from_be_bytes([header[2], header[3]]),
+            timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
+            payload,
+        })
+    }
+}
+
+/// The header of a packet that we send: no CSRC, no extension, no padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Marker bit.
+    pub marker: bool,
+    /// Payload type.
+    pub payload_type: u8,
+    /// Sequence number.
+    pub sequence: u16,
+    /// Timestamp.
+    pub timestamp: u32,
+    /// Our SSRC.
+    pub ssrc: u32,
+}
+
+impl Header {
+    /// Writes the fixed header to the start of a packet's buffer and returns the space behind it.
+    pub fn write(self, packet: &mut Packet) -> &mut [u8] {
+        let buffer = packet.buffer();
+        buffer[0] = 0x80;
+        buffer[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
+        buffer[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        buffer[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        buffer[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+        &mut buffer[HEADER_BYTES..]
+    }
+}

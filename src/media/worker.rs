@@ -1,0 +1,363 @@
+//! The media worker: a slab of legs, walked by packets, ticks and inputs. It has no socket, no clock and no lock, and it neither
+//! allocates nor frees: what it needs comes boxed in an `Input`, what it is done with goes out in an `Output`.
+//!
+//! The shell calls it like this, in one thread:
+//!
+//! ```text
+//! packet on a leg's socket -> on_packet(now, leg, channel, from, packet)
+//! every 20 ms              -> on_tick(now), again while it answers `Tick::More`
+//! from the command ring    -> on_input(now, input)
+//! after each call          -> take all outputs; send and clear the batch when it `must_flush`,
+//!                             at the latest before it waits and before it closes a socket
+//! ```
+
+use super::bridge::{self, Path};
+use super::command::{Event, Function};
+use super::function;
+use super::input::{Gear, Input, Output, Outputs};
+use super::leg::{Leg, Role};
+use super::packet::{Channel, LegIx, Packet, TxBatch};
+use super::phone::Phone;
+use super::rtp::{self, Kind, View};
+use super::tone::Player;
+use crate::id::MediaLegId;
+use crate::time::Instant;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+/// "Not before anything happens here."
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
+/// Whether a tick is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a tick that is not finished must be called again"]
+pub enum Tick {
+    /// All legs had their turn.
+    Done,
+    /// The batch or the outputs are full: empty them and call again with the same time.
+    More,
+}
+
+/// Datagrams that belong to no leg's media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// For a place without a leg.
+    pub no_leg: u64,
+    /// STUN.
+    pub stun: u64,
+    /// DTLS.
+    pub dtls: u64,
+    /// Neither RTP nor RTCP.
+    pub unknown: u64,
+}
+
+/// One media worker.
+#[derive(Debug)]
+pub struct Worker {
+    legs: Box<[Option<Box<Leg>>]>,
+    /// When each leg has something to do on a tick: kept apart, so that a tick does not touch every leg.
+    due: Box<[Instant]>,
+    by_id: HashMap<MediaLegId, LegIx, foldhash::fast::FixedState>,
+    free: Vec<LegIx>,
+    /// Where an unfinished tick goes on.
+    cursor: usize,
+    strays: Strays,
+}
+
+impl Worker {
+    /// A worker for at most `capacity` legs (`limits::LEGS_PER_WORKER` in the shell).
+    pub fn new(capacity: usize) -> Self {
+        let capacity = capacity.min(usize::from(u16::MAX));
+        Self {
+            legs: (0..capacity).map(|_| None).collect(),
+            due: vec![NEVER; capacity].into_boxed_slice(),
+            // Twice the legs: a hash table that is half empty cleans itself in place and never grows.
+            by_id: HashMap::with_capacity_and_hasher(capacity * 2, foldhash::fast::FixedState::default()),
+            free: (0..capacity as u16).rev().map(LegIx).collect(),
+            cursor: 0,
+            strays: Strays::default(),
+        }
+    }
+
+    /// Legs that live here.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// True without legs.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Datagrams that belonged to no leg's media.
+    pub fn strays(&self) -> Strays {
+        self.strays
+    }
+
+    /// Where a leg lives.
+    pub fn place(&self, leg: MediaLegId) -> Option<LegIx> {
+        self.by_id.get(&leg).copied()
+    }
+
+    /// The PCM door of a leg with `Function::Phone`.
+    pub fn phone(&mut self, at: LegIx) -> Option<&mut Phone> {
+        self.legs.get_mut(at.index())?.as_mut()?.phone.as_deref_mut()
+    }
+
+    /// Takes a datagram that came to one of a leg's sockets.
+    pub fn on_packet(
+        &mut self,
+        now: Instant,
+        at: LegIx,
+        channel: Channel,
+        from: SocketAddr,
+        packet: &mut Packet,
+        out: &mut TxBatch,
+        outputs: &mut Outputs,
+    ) {
+        let Some(mut leg) = self.legs.get_mut(at.index()).and_then(Option::take) else {
+            self.strays.no_leg += 1;
+            return;
+        };
+        let datagram = packet.as_slice();
+        match (rtp::kind(datagram), channel) {
+            (Kind::Rtp, Channel::Rtp) => match View::parse(datagram) {
+                Ok(view) => self.on_rtp(now, from, &view, &mut leg, out, outputs),
+                Err(_) => leg.rx.counts.dropped += 1,
+            },
+            (Kind::Rtp, Channel::Rtcp) => leg.rx.counts.dropped += 1,
+            (Kind::Rtcp, Channel::Rtp | Channel::Rtcp) => leg.rtcp(now, from, datagram),
+            (Kind::Stun, Channel::Rtp | Channel::Rtcp) => self.strays.stun += 1,
+            (Kind::Dtls, Channel::Rtp | Channel::Rtcp) => self.strays.dtls += 1,
+            (Kind::Unknown, Channel::Rtp | Channel::Rtcp) => {
+                self.strays.unknown += 1;
+                leg.rx.counts.dropped += 1;
+            }
+        }
+        if let Some(urgent) = leg.urgent() {
+            self.due[at.index()] = self.due[at.index()].min(urgent);
+        }
+        self.legs[at.index()] = Some(leg);
+    }
+
+    fn on_rtp(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        view: &View<'_>,
+        leg: &mut Leg,
+        out: &mut TxBatch,
+        outputs: &mut Outputs,
+    ) {
+        let Some((arrival, class)) = leg.admit(now, from, view, outputs) else { return };
+        match leg.role {
+            Role::Idle | Role::Tone(_) => {}
+            Role::Phone => function::hear(now, arrival, class, view, leg),
+            Role::Echo => bridge::pass(now, (arrival, class), view, &mut leg.rx, &mut leg.tx, out),
+            Role::Bridge(other) => {
+                if let Some(other) = self.legs[other.index()].as_mut() {
+                    bridge::pass(now, (arrival, class), view, &mut leg.rx, &mut other.tx, out);
+                }
+            }
+        }
+    }
+
+    /// One step of the 20 ms grid: each call that answers `Tick::Done` stands for exactly 20 ms of tones and PCM, so a shell that
+    /// was late calls once for each step that it missed.
+    pub fn on_tick(&mut self, now: Instant, out: &mut TxBatch, outputs: &mut Outputs) -> Tick {
+        while self.cursor < self.legs.len() {
+            if self.due[self.cursor] <= now {
+                if out.must_flush() || outputs.must_drain() {
+                    return Tick::More;
+                }
+                self.tick_leg(now, LegIx(self.cursor as u16), out, outputs);
+            }
+            self.cursor += 1;
+        }
+        self.cursor = 0;
+        Tick::Done
+    }
+
+    fn tick_leg(&mut self, now: Instant, at: LegIx, out: &mut TxBatch, outputs: &mut Outputs) {
+        let Some(mut leg) = self.legs[at.index()].take() else { return };
+        match leg.role {
+            Role::Idle | Role::Tone(_) => {}
+            Role::Phone => function::heard(now, &mut leg),
+            Role::Echo => bridge::drain(now, &mut leg.rx, &mut leg.tx, out),
+            Role::Bridge(other) => {
+                if let Some(other) = self.legs[other.index()].as_mut() {
+                    bridge::drain(now, &mut leg.rx, &mut other.tx, out);
+                }
+            }
+        }
+        function::generate(now, &mut leg, out);
+        leg.tick(now, out, outputs);
+        self.due[at.index()] = leg.due(now).unwrap_or(NEVER);
+        self.legs[at.index()] = Some(leg);
+    }
+
+    /// Takes a prepared command.
+    pub fn on_input(&mut self, now: Instant, input: Input, out: &mut TxBatch, outputs: &mut Outputs) {
+        let at = match input {
+            Input::Open(leg) | Input::Give(leg) => return self.admit(now, leg, outputs),
+            Input::Take { .. }
+            | Input::Negotiated { .. }
+            | Input::Function { .. }
+            | Input::Fit { .. }
+            | Input::SendDigits { .. }
+            | Input::Watch { .. }
+            | Input::ReadStats(_)
+            | Input::Close(_) => match self.place(input.leg()) {
+                Some(at) => at,
+                None => return outputs.push(Output::Strayed(input)),
+            },
+        };
+        self.apply(now, at, input, out, outputs);
+        self.refresh(now, at);
+    }
+
+    fn apply(&mut self, now: Instant, at: LegIx, input: Input, out: &mut TxBatch, outputs: &mut Outputs) {
+        let Some(leg) = self.legs[at.index()].as_mut() else { return };
+        match input {
+            // Handled by the caller: they have no place yet.
+            Input::Open(_) | Input::Give(_) => {}
+            Input::Negotiated { remote, stream, gear, .. } => {
+                let retired = leg.fit(gear);
+                leg.negotiate(now, remote, stream);
+                self.rejoin(at);
+                retire(retired, outputs);
+            }
+            Input::Function { function, gear, .. } => {
+                let retired = leg.fit(gear);
+                self.set_function(now, at, function);
+                retire(retired, outputs);
+            }
+            Input::Fit { gear, .. } => retire(leg.fit(gear), outputs),
+            Input::SendDigits { digits, gear, .. } => {
+                let retired = leg.fit(gear);
+                leg.dial(&digits);
+                retire(retired, outputs);
+            }
+            Input::Watch { silence, .. } => leg.watch(now, silence),
+            Input::ReadStats(id) => outputs.event(Event::Stats(id, leg.stats(now))),
+            Input::Take { to, .. } => {
+                if let Some(mut leg) = self.remove(now, at) {
+                    leg.moving_to = Some(to);
+                    outputs.push(Output::Taken { at, leg, to });
+                }
+            }
+            Input::Close(_) => {
+                leg.report(now, true, out);
+                if let Some(leg) = self.remove(now, at) {
+                    let stats = leg.stats(now);
+                    outputs.push(Output::Closed { at: Some(at), leg, stats });
+                }
+            }
+        }
+    }
+
+    /// Finds a place for a leg.
+    fn admit(&mut self, now: Instant, mut leg: Box<Leg>, outputs: &mut Outputs) {
+        let id = leg.id();
+        let place = if self.by_id.contains_key(&id) { None } else { self.free.pop() };
+        let Some(at) = place else {
+            let stats = leg.stats(now);
+            outputs.push(Output::Closed { at: None, leg, stats });
+            return;
+        };
+        leg.tx.place = at;
+        outputs.push(Output::Opened { at, leg: id, port: leg.port() });
+        if let Some(here) = leg.moving_to.take() {
+            outputs.event(Event::Moved(id, here));
+        }
+        self.by_id.insert(id, at);
+        self.legs[at.index()] = Some(leg);
+        self.refresh(now, at);
+    }
+
+    /// Takes a leg out; its neighbour becomes idle.
+    fn remove(&mut self, now: Instant, at: LegIx) -> Option<Box<Leg>> {
+        self.set_function(now, at, Function::Idle);
+        let leg = self.legs[at.index()].take()?;
+        self.by_id.remove(&leg.id());
+        self.free.push(at);
+        self.due[at.index()] = NEVER;
+        Some(leg)
+    }
+
+    fn refresh(&mut self, now: Instant, at: LegIx) {
+        if let Some(leg) = &self.legs[at.index()] {
+            self.due[at.index()] = leg.due(now).unwrap_or(NEVER);
+        }
+    }
+
+    /// Gives a leg its function; the neighbour of a bridge that ends becomes idle, and one that is bridged anew joins.
+    fn set_function(&mut self, now: Instant, at: LegIx, function: Function) {
+        self.part(at);
+        let role = match function {
+            Function::Idle => Role::Idle,
+            Function::Echo => Role::Echo,
+            Function::Tone(tone) => Role::Tone(Player::new(tone, super::decode::RATE)),
+            Function::Phone => Role::Phone,
+            Function::Bridge(id) => match self.place(id).filter(|other| *other != at) {
+                Some(other) => {
+                    self.part(other);
+                    self.set_role(other, Role::Bridge(at));
+                    self.refresh(now, other);
+                    Role::Bridge(other)
+                }
+                // The control side sends both to one worker first; a leg that is gone leaves this one idle.
+                None => Role::Idle,
+            },
+        };
+        self.set_role(at, role);
+        self.rejoin(at);
+    }
+
+    fn set_role(&mut self, at: LegIx, role: Role) {
+        if let Some(leg) = self.legs[at.index()].as_mut() {
+            leg.role = role;
+            leg.rx.interrupted = true;
+            leg.rx.path = Path::Nowhere;
+            leg.tx.cut();
+        }
+    }
+
+    /// Ends a bridge from both sides.
+    fn part(&mut self, at: LegIx) {
+        let Some(Role::Bridge(other)) = self.legs[at.index()].as_ref().map(|leg| leg.role) else { return };
+        self.set_role(at, Role::Idle);
+        self.set_role(other, Role::Idle);
+    }
+
+    /// Chooses the paths of a leg and its neighbour anew.
+    fn rejoin(&mut self, at: LegIx) {
+        let Some(leg) = self.legs[at.index()].as_mut() else { return };
+        match leg.role {
+            Role::Idle | Role::Tone(_) | Role::Phone => leg.rx.path = Path::Nowhere,
+            // The same codec comes and goes; what it cannot take back is dropped.
+            Role::Echo => leg.rx.path = if leg.rx.stream.is_some() { Path::Relay } else { Path::Nowhere },
+            Role::Bridge(other) => {
+                let ours = leg.rx.stream;
+                let Some(theirs) = self.legs[other.index()].as_ref().map(|leg| leg.rx.stream) else { return };
+                let paths = match (ours, theirs) {
+                    (Some(ours), Some(theirs)) => (bridge::path(&ours, &theirs), bridge::path(&theirs, &ours)),
+                    (Some(_), None) | (None, Some(_) | None) => (Path::Nowhere, Path::Nowhere),
+                };
+                for (at, path) in [(at, paths.0), (other, paths.1)] {
+                    if let Some(leg) = self.legs[at.index()].as_mut().filter(|leg| leg.rx.path != path) {
+                        leg.rx.path = path;
+                        leg.rx.interrupted = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Hands back what was replaced, if anything was.
+fn retire(gear: Gear, outputs: &mut Outputs) {
+    if !gear.is_empty() {
+        outputs.push(Output::Retired(gear));
+    }
+}

@@ -1,0 +1,130 @@
+//! `tandem route`: what would happen to a call, and why, for somebody who reads the file at three in the morning.
+
+use super::{Decision, Pass, Plan, Source, decide, numbers, owner, pass, rule_words};
+use crate::config::number::{How, Normal};
+use crate::config::{Config, Pattern, Route, Trunk, User};
+use std::fmt::Write;
+
+/// What would happen to a call, which line decides, which lines were passed over and why. Ends in a newline.
+pub fn explain(config: &Config, source: &Source, dialled: &str) -> String {
+    let normal = numbers::inward(config, source, dialled);
+    let decision = decide(config, source, dialled);
+    let mut out = format!(
+        "{} calls {dialled}.\n{}\n",
+        source.words(config),
+        number_words(config, source, dialled, &normal)
+    );
+    let mut decided = false;
+    for (ix, route) in config.routes.iter().enumerate() {
+        let rule = rule_words(config, ix, route);
+        let verdict = match pass(config, route, source, &normal.number) {
+            None => "decides".to_owned(),
+            Some(reason) => format!(
+                "passed over: {}",
+                pass_words(config, route, source, &normal.number, reason)
+            ),
+        };
+        decided = verdict == "decides";
+        line(&mut out, format_args!("  {rule}: {verdict}"));
+        if decided {
+            break;
+        }
+    }
+    if !decided {
+        line(&mut out, format_args!("  {}: decides", decision.rule));
+    }
+    out.push_str(&outcome(config, &decision));
+    out
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(out, "{text}").expect("writing to a String cannot fail");
+}
+
+fn number_words(config: &Config, source: &Source, dialled: &str, normal: &Normal) -> String {
+    let country = match source {
+        Source::User(_) => config.country,
+        Source::Trunk(ix) => config.trunk(*ix).and_then(|trunk| trunk.numbers.country),
+    };
+    let Normal { number, how } = normal;
+    match how {
+        How::Name => format!("{dialled} is no number: it is compared as a name."),
+        How::Extension if country.is_none() && number.len() > 6 => {
+            let key = match source {
+                Source::User(_) => "numbers: { country: ... }",
+                Source::Trunk(_) => "the trunk's numbers: { country: ... }",
+            };
+            format!("{number} stays as it is: without {key} only numbers with a plus are read as E.164.")
+        }
+        How::Extension => format!("{number} stays as it is: {how}."),
+        How::International
+        | How::InternationalPrefix(_)
+        | How::NationalPrefix(_)
+        | How::National(_)
+        | How::CallingCode(_)
+        | How::Plain => format!("The number is {number}: {how}."),
+    }
+}
+
+fn pass_words(config: &Config, route: &Route, source: &Source, number: &str, pass: Pass) -> String {
+    match pass {
+        Pass::To => match &route.to {
+            Pattern::Exact(whole) => format!("{number} is not {whole}"),
+            Pattern::Prefix(start) => format!("{number} does not begin with {start}"),
+            Pattern::Any => format!("{number} does not match *"),
+        },
+        Pass::From => format!("{} is not {}", source.words(config), route.from_words(config)),
+        Pass::OurOwn => {
+            let user = owner(config, number).map_or("one of our users", |user| &user.name);
+            format!("{number} is {user}'s own, and only a route to exactly {number} sends it to a trunk")
+        }
+        Pass::TrunkToTrunk => {
+            "a call from a trunk goes to a trunk only if from names that trunk or says trunk/*".to_owned()
+        }
+    }
+}
+
+fn outcome(config: &Config, decision: &Decision) -> String {
+    match &decision.plan {
+        Plan::User(name) => match config.user(name) {
+            Some(user) => user_outcome(user),
+            None => format!("{name} is called.\n"),
+        },
+        Plan::Trunk { ix, number } => match config.trunk(*ix) {
+            Some(trunk) => trunk_outcome(trunk, number),
+            None => format!("A trunk is called with the number {number}.\n"),
+        },
+        Plan::Echo => "The caller hears himself (echo).\n".to_owned(),
+        Plan::Tone => "The caller hears a tone of 1,004 Hz.\n".to_owned(),
+        Plan::Reject { status, why } => format!("The call is refused with {status}: {why}.\n"),
+    }
+}
+
+fn user_outcome(user: &User) -> String {
+    let mut out = format!(
+        "All phones of {} ring for up to {} s.\n",
+        user.name,
+        user.ring.as_secs()
+    );
+    let diversions = [
+        ("busy", &user.on_busy),
+        ("no answer", &user.on_no_answer),
+        ("no phone registered", &user.on_offline),
+    ];
+    for (case, target) in diversions {
+        if let Some(target) = target {
+            line(&mut out, format_args!("  {case}: the call goes on to {target}"));
+        }
+    }
+    out
+}
+
+fn trunk_outcome(trunk: &Trunk, number: &str) -> String {
+    let peers: Vec<_> = trunk.peers.iter().map(ToString::to_string).collect();
+    format!(
+        "Trunk {} is called with the number {number} (send: {}), by {}.\n",
+        trunk.name,
+        trunk.numbers.send.name(),
+        peers.join(", then ")
+    )
+}

@@ -1,0 +1,215 @@
+//! The dial plan on one file: who calls what, where it goes, and in which words.
+
+use super::*;
+use crate::config::{Sources, parse};
+
+const FILE: &str = r#"
+listen: udp://127.0.0.1:5060
+users:
+  - { name: alice, password: x, number: "+14155550101", on_busy: bob, on_offline: "600" }
+  - { name: bob, password: x, numbers: [ "+14155550102", "102" ], ring: 20s }
+  - { name: carol, password: x }
+trunks:
+  - { name: acme, peers: [ sip:192.0.2.1, "sip:192.0.2.2:5080" ], numbers: { country: US, send: e164 } }
+  - { name: ten, peers: [ sip:192.0.2.3 ], numbers: { country: US, send: national } }
+routes:
+  - { to: "+14155550100", from: trunk/acme, do: user/alice }
+  - { to: "600", do: echo }
+  - { to: "601", do: tone }
+  - { to: "*", from: user/carol, do: reject/403 }
+  - { to: "911", from: user/*, do: trunk/ten }
+  - { to: "+49*", from: user/*, do: trunk/ten }
+  - { to: "+14155550102", from: trunk/ten, do: trunk/acme }
+  - { to: "+", do: trunk/acme }
+"#;
+
+fn config() -> Config {
+    parse("x.yaml", FILE, &Sources::NONE).unwrap()
+}
+
+fn source(config: &Config, text: &str) -> Source {
+    Source::parse(config, text).unwrap()
+}
+
+/// Plan and rule in one line.
+fn route(from: &str, to: &str) -> String {
+    let config = config();
+    let decision = decide(&config, &source(&config, from), to);
+    let plan = match decision.plan {
+        Plan::User(name) => format!("user {name}"),
+        Plan::Trunk { ix, number } => format!("{} {number}", config.trunk_words(ix)),
+        Plan::Echo => "echo".to_owned(),
+        Plan::Tone => "tone".to_owned(),
+        Plan::Reject { status, why } => format!("{status} {why}"),
+    };
+    let rule = decision.rule.split(':').next().unwrap_or_default().to_owned();
+    format!("{} | {plan} | {rule}", decision.number)
+}
+
+#[test]
+fn each_call_goes_where_the_plan_says() {
+    let table = [
+        ("user/alice", "600", "600 | echo | routes[1] at line 12"),
+        ("user/alice", "601", "601 | tone | routes[2] at line 13"),
+        ("trunk/acme", "600", "600 | echo | routes[1] at line 12"),
+        ("user/alice", "bob", "bob | user bob | users"),
+        ("user/alice", "102", "102 | user bob | users"),
+        ("user/alice", "+14155550102", "+14155550102 | user bob | users"),
+        ("user/alice", "(415) 555-0102", "+14155550102 | user bob | users"),
+        (
+            "user/alice",
+            "14155550199",
+            "+14155550199 | trunk/acme +14155550199 | routes[7] at line 18",
+        ),
+        (
+            "user/alice",
+            "011 49 30 123456",
+            "+4930123456 | trunk/ten 0114930123456 | routes[5] at line 16",
+        ),
+        ("user/alice", "911", "911 | trunk/ten 911 | routes[4] at line 15"),
+        (
+            "user/alice",
+            "+14155550100",
+            "+14155550100 | trunk/acme +14155550100 | routes[7] at line 18",
+        ),
+        (
+            "user/carol",
+            "bob",
+            "bob | 403 the dial plan refuses it | routes[3] at line 14",
+        ),
+        ("user/carol", "600", "600 | echo | routes[1] at line 12"),
+        (
+            "trunk/acme",
+            "4155550100",
+            "+14155550100 | user alice | routes[0] at line 11",
+        ),
+        (
+            "trunk/ten",
+            "4155550100",
+            "+14155550100 | 404 no route takes it, and no user has that name or number | no rule",
+        ),
+        ("trunk/acme", "4155550102", "+14155550102 | user bob | users"),
+        (
+            "trunk/ten",
+            "4155550102",
+            "+14155550102 | trunk/acme +14155550102 | routes[6] at line 17",
+        ),
+        ("trunk/acme", "alice", "alice | user alice | users"),
+        (
+            "trunk/acme",
+            "911",
+            "911 | 404 no route takes it, and no user has that name or number | no rule",
+        ),
+        (
+            "user/alice",
+            "nobody",
+            "nobody | 404 no route takes it, and no user has that name or number | no rule",
+        ),
+    ];
+    for (from, to, expected) in table {
+        assert_eq!(route(from, to), expected, "{from} calls {to}");
+    }
+}
+
+#[test]
+fn the_rule_is_written_as_in_the_file() {
+    let config = config();
+    let rule = |from: &str, to: &str| decide(&config, &source(&config, from), to).rule;
+    assert_eq!(
+        rule("user/alice", "14155550199"),
+        "routes[7] at line 18: to +, from * -> trunk/acme"
+    );
+    assert_eq!(
+        rule("user/carol", "bob"),
+        "routes[3] at line 14: to *, from user/carol -> reject/403"
+    );
+    assert_eq!(rule("user/alice", "102"), "users: bob, by number");
+    assert_eq!(rule("user/alice", "bob"), "users: bob, by name");
+}
+
+#[test]
+fn the_explanation_of_a_call_outside() {
+    let config = config();
+    assert_eq!(
+        explain(&config, &source(&config, "user/alice"), "14155550199"),
+        "user/alice calls 14155550199.\n\
+         The number is +14155550199: 1 is the national prefix of US.\n\
+         \x20 routes[0] at line 11: to +14155550100, from trunk/acme -> user/alice: passed over: +14155550199 is not +14155550100\n\
+         \x20 routes[1] at line 12: to 600, from * -> echo: passed over: +14155550199 is not 600\n\
+         \x20 routes[2] at line 13: to 601, from * -> tone: passed over: +14155550199 is not 601\n\
+         \x20 routes[3] at line 14: to *, from user/carol -> reject/403: passed over: user/alice is not user/carol\n\
+         \x20 routes[4] at line 15: to 911, from user/* -> trunk/ten: passed over: +14155550199 is not 911\n\
+         \x20 routes[5] at line 16: to +49*, from user/* -> trunk/ten: passed over: +14155550199 does not begin with +49\n\
+         \x20 routes[6] at line 17: to +14155550102, from trunk/ten -> trunk/acme: passed over: +14155550199 is not +14155550102\n\
+         \x20 routes[7] at line 18: to +, from * -> trunk/acme: decides\n\
+         Trunk acme is called with the number +14155550199 (send: e164), by sip:192.0.2.1, then sip:192.0.2.2:5080.\n"
+    );
+}
+
+#[test]
+fn the_explanation_of_the_guards() {
+    let config = config();
+    let told = |from: &str, to: &str| explain(&config, &source(&config, from), to);
+    let own = told("user/alice", "102 ");
+    assert!(
+        own.starts_with(
+            "user/alice calls 102 .\n102 stays as it is: an extension or service number, taken as it is.\n"
+        ),
+        "{own}"
+    );
+    assert!(
+        own.ends_with("  users: bob, by number: decides\nAll phones of bob ring for up to 20 s.\n"),
+        "{own}"
+    );
+    let own = told("user/alice", "4155550102");
+    let line = "routes[7] at line 18: to +, from * -> trunk/acme: passed over: +14155550102 is bob's own, and only a route to \
+                exactly +14155550102 sends it to a trunk\n";
+    assert!(own.contains(line), "{own}");
+    let transit = told("trunk/ten", "4155550199");
+    let line = "routes[7] at line 18: to +, from * -> trunk/acme: passed over: a call from a trunk goes to a trunk only if from \
+                names that trunk or says trunk/*\n  no rule: decides\nThe call is refused with 404: no route takes it, and no \
+                user has that name or number.\n";
+    assert!(transit.ends_with(line), "{transit}");
+    let user = told("trunk/acme", "+14155550100");
+    let end = "All phones of alice ring for up to 60 s.\n  busy: the call goes on to bob\n  no phone registered: the call goes on to 600\n";
+    assert!(user.ends_with(end), "{user}");
+    assert!(told("user/alice", "600").ends_with("The caller hears himself (echo).\n"));
+    assert!(told("user/alice", "601").ends_with("The caller hears a tone of 1,004 Hz.\n"));
+    assert!(told("user/carol", "1").ends_with("The call is refused with 403: the dial plan refuses it.\n"));
+    assert!(told("user/alice", "zoe").contains("\nzoe is no number: it is compared as a name.\n"));
+}
+
+#[test]
+fn without_a_country_the_explanation_says_what_is_missing() {
+    let config = parse(
+        "x",
+        "listen: udp://127.0.0.1\nusers: [ { name: al, password: x } ]",
+        &Sources::NONE,
+    )
+    .unwrap();
+    let told = explain(&config, &Source::User("al".into()), "14155550199");
+    let line =
+        "14155550199 stays as it is: without numbers: { country: ... } only numbers with a plus are read as E.164.";
+    assert!(told.contains(line), "{told}");
+}
+
+#[test]
+fn a_caller_who_does_not_exist_is_named_with_those_who_do() {
+    let config = config();
+    let wrong = |text: &str| Source::parse(&config, text).unwrap_err();
+    assert_eq!(
+        wrong("user/zoe"),
+        "there is no user \"zoe\"; the users are alice, bob, carol."
+    );
+    assert_eq!(
+        wrong("trunk/zoe"),
+        "there is no trunk \"zoe\"; the trunks are acme, ten."
+    );
+    assert_eq!(wrong("alice"), "\"alice\" is no caller. Write user/NAME or trunk/NAME.");
+    let empty = parse("x", "listen: udp://127.0.0.1", &Sources::NONE).unwrap();
+    assert_eq!(
+        Source::parse(&empty, "user/zoe").unwrap_err(),
+        "there is no user \"zoe\"; the file has no users."
+    );
+    assert_eq!(Source::parse(&config, "trunk/ten").unwrap().words(&config), "trunk/ten");
+}

@@ -1,0 +1,216 @@
+//! One phone of the demo with real sockets and real media: carries its effects out, speaks a tone and keeps what it hears.
+
+use crate::config::Config;
+use crate::effect::{Fact, Output};
+use crate::id::{MediaLegId, WorkerId};
+use crate::phone::{Command, Input, Phone, Report, Settings};
+use crate::shell::clock::{self, SystemClock};
+use crate::shell::media::{MediaEvent, MediaThreads, Tap};
+use crate::shell::net::{Net, NetEvent};
+use codecs::tone::Sine;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Samples in each ring between the runner and its media thread: half a second at 8 kHz.
+const RING: usize = 4000;
+/// How often the rings are served.
+const SERVE: Duration = Duration::from_millis(10);
+/// Samples that are kept ready for the media thread: 60 ms.
+const AHEAD: usize = 480;
+/// How long one call is recorded at most.
+const RECORDED: usize = 8000 * 60;
+const RATE: u32 = 8000;
+/// The level of the tone that a phone speaks.
+const LEVEL: f32 = -16.0;
+
+/// What the script hears of a phone.
+#[derive(Debug)]
+pub enum Heard {
+    /// As the phone reports it.
+    Report(Report),
+    /// What was received in the call that has ended, at 8 kHz.
+    Sound(Vec<i16>),
+}
+
+/// The script's end of a phone.
+pub struct Handle {
+    /// What to do.
+    pub commands: mpsc::Sender<Command>,
+    /// What happened.
+    pub heard: mpsc::Receiver<Heard>,
+}
+
+struct Sound {
+    heard: rtrb::Consumer<i16>,
+    spoken: rtrb::Producer<i16>,
+    recorded: Vec<i16>,
+}
+
+struct Runner {
+    clock: SystemClock,
+    phone: Phone,
+    net: Net,
+    media: MediaThreads,
+    inputs: VecDeque<Input>,
+    tone: Sine,
+    sound: Option<Sound>,
+    told: mpsc::Sender<Heard>,
+}
+
+/// Starts a phone as a task of the current runtime. It speaks a tone of `hz` in its calls.
+pub fn start(config: Config, settings: Settings, hz: f32) -> Result<Handle, String> {
+    let clock = SystemClock::start();
+    let (mut net, net_events) = Net::new(clock.now().wall.0);
+    for listen in &config.listen {
+        net.listen(*listen)?;
+    }
+    let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
+    let seed = clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
+    let (commands, orders) = mpsc::channel(16);
+    let (told, heard) = mpsc::channel(1024);
+    let runner = Runner {
+        clock,
+        phone: Phone::new(Arc::new(config), settings, seed),
+        net,
+        media,
+        inputs: VecDeque::new(),
+        tone: Sine::new(hz, LEVEL, RATE),
+        sound: None,
+        told,
+    };
+    tokio::task::spawn_local(runner.run(net_events, media_events, orders));
+    Ok(Handle { commands, heard })
+}
+
+impl Runner {
+    async fn run(
+        mut self,
+        mut net: mpsc::Receiver<NetEvent>,
+        mut media: mpsc::Receiver<MediaEvent>,
+        mut orders: mpsc::Receiver<Command>,
+    ) {
+        let mut serve = tokio::time::interval(SERVE);
+        loop {
+            self.turn();
+            let wake = self.phone.poll_timeout().map(|at| self.clock.tokio(at));
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.phone.command(self.clock.now(), order),
+                    None => break,
+                },
+                Some(event) = net.recv() => self.net_event(event),
+                Some(event) = media.recv() => {
+                    self.inputs.extend(self.media.event(event).map(Input::Media));
+                }
+                _ = serve.tick() => self.serve(),
+                () = until(wake) => self.inputs.push_back(Input::Time),
+            }
+        }
+        self.media.stop();
+    }
+
+    fn turn(&mut self) {
+        loop {
+            while let Some(output) = self.phone.poll_output() {
+                self.carry_out(output);
+            }
+            while let Some(report) = self.phone.poll_report() {
+                self.report(report);
+            }
+            let Some(input) = self.inputs.pop_front() else { return };
+            self.phone.handle(self.clock.now(), input);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send(flow, bytes) => {
+                if !self.net.send(flow, bytes) {
+                    self.inputs.push_back(Input::FlowClosed(flow));
+                }
+            }
+            Output::Connect(ticket, target) => {
+                if let Some(flow) = self.net.connect(ticket, target) {
+                    self.inputs.push_back(Input::Flow(ticket, flow.ok()));
+                }
+            }
+            Output::Resolve(ticket, uri) => self.net.resolve(ticket, &uri),
+            Output::Media(worker, command) => self.media.command(worker, command),
+            Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
+            Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
+            // A phone asks no store and leaves no records.
+            Output::Record(_) | Output::Store(..) => {}
+        }
+    }
+
+    fn net_event(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Message(flow, bytes) => self.inputs.push_back(Input::Sip(flow, bytes)),
+            NetEvent::Opened(ticket, flow, handle) => {
+                self.net.opened(flow, handle);
+                self.inputs.extend(ticket.map(|ticket| Input::Flow(ticket, Some(flow))));
+            }
+            NetEvent::Failed(ticket) => self.inputs.push_back(Input::Flow(ticket, None)),
+            NetEvent::Closed(flow) => {
+                self.net.closed(flow);
+                self.inputs.push_back(Input::FlowClosed(flow));
+            }
+            NetEvent::Resolved(ticket, targets) => self.inputs.push_back(Input::Resolved(ticket, targets)),
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        match &report {
+            Report::Up(leg, _) => self.listen(*leg),
+            Report::Ended { .. } => {
+                self.serve();
+                if let Some(sound) = self.sound.take() {
+                    let _ = self.told.try_send(Heard::Sound(sound.recorded));
+                }
+            }
+            Report::Registered
+            | Report::NotRegistered(_)
+            | Report::Incoming
+            | Report::Ringing
+            | Report::Held(_)
+            | Report::Changed
+            | Report::Digit(_)
+            | Report::Media(_) => {}
+        }
+        // The script takes them as they come; it is never a thousand behind.
+        let _ = self.told.try_send(Heard::Report(report));
+    }
+
+    fn listen(&mut self, leg: MediaLegId) {
+        let (heard_in, heard) = rtrb::RingBuffer::new(RING);
+        let (spoken, spoken_out) = rtrb::RingBuffer::new(RING);
+        self.media.tap(WorkerId(0), leg, Tap { heard: heard_in, spoken: spoken_out });
+        self.sound = Some(Sound { heard, spoken, recorded: Vec::new() });
+    }
+
+    fn serve(&mut self) {
+        let Some(sound) = &mut self.sound else { return };
+        while let Ok(sample) = sound.heard.pop() {
+            if sound.recorded.len() < RECORDED {
+                sound.recorded.push(sample);
+            }
+        }
+        while RING - sound.spoken.slots() < AHEAD {
+            let mut samples = [0; 80];
+            self.tone.fill(&mut samples);
+            for sample in samples {
+                // There is room: the loop looked.
+                let _ = sound.spoken.push(sample);
+            }
+        }
+    }
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

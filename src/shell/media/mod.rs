@@ -1,0 +1,154 @@
+//! Media threads: one per worker, with its sockets; commands go in by a ring, events come out by a queue.
+
+mod ports;
+mod thread;
+
+pub use thread::{MediaEvent, Tap};
+
+use super::clock::SystemClock;
+use crate::config;
+use crate::id::{MediaLegId, WorkerId};
+use crate::limits;
+use crate::media::command::{Command, Event, Port};
+use crate::media::input::{Input, Output};
+use crate::media::prepare::Preparer;
+use ports::PortRange;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use thread::{Message, Wake};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+struct Handle {
+    ring: rtrb::Producer<Message>,
+    /// What found no room in the ring; a few commands for each call that is being set up.
+    backlog: VecDeque<Message>,
+    wake: Wake,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// All media threads of a node, seen from signalling.
+pub struct MediaThreads {
+    workers: Vec<Handle>,
+    preparer: Preparer,
+    ports: PortRange,
+    seeds: u64,
+}
+
+impl MediaThreads {
+    /// Starts `media.workers` threads. `listeners` are where signalling listens.
+    pub fn start(
+        media: &config::Media,
+        listeners: impl Iterator<Item = SocketAddr>,
+        clock: SystemClock,
+    ) -> Result<(MediaThreads, mpsc::Receiver<MediaEvent>), String> {
+        let (events, receiver) = mpsc::channel(limits::MEDIA_EVENTS);
+        let mut workers = Vec::with_capacity(media.workers);
+        for number in 0..media.workers {
+            let id = WorkerId(u16::try_from(number).map_err(|_| "media.workers is too large".to_owned())?);
+            workers.push(start(id, clock, events.clone()).map_err(|error| format!("media thread {id}: {error}"))?);
+        }
+        let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
+        let seeds = seed.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let ports = PortRange::new(media, listeners);
+        Ok((MediaThreads { workers, preparer: Preparer::default(), ports, seeds }, receiver))
+    }
+
+    /// Carries a command to its worker.
+    pub fn command(&mut self, worker: WorkerId, command: Command) {
+        let sockets = match &command {
+            Command::Open(spec) => match self.ports.take(spec.port) {
+                Some(sockets) => Some(sockets),
+                None => return warn!("media leg {} was opened on a port that is not bound", spec.id),
+            },
+            _ => None,
+        };
+        // The prepared parts spread their timers by it: any sequence of different numbers will do.
+        self.seeds = self.seeds.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        match self.preparer.prepare(worker, command, self.seeds) {
+            Ok(inputs) => {
+                let mut sockets = sockets;
+                for input in inputs {
+                    let own = if matches!(input, Input::Open(_)) { sockets.take() } else { None };
+                    self.send(worker, Message::Input(input, own));
+                }
+            }
+            Err(error) => warn!("a media command was refused: {error}"),
+        }
+    }
+
+    /// Takes what a thread had to tell; gives what signalling is to hear of it.
+    pub fn event(&mut self, event: MediaEvent) -> Option<Event> {
+        let told = event.output.event();
+        match event.output {
+            Output::Closed { leg, .. } => self.preparer.closed(leg.id()),
+            Output::Taken { leg, to, .. } => self.send(to, Message::Input(Input::Give(leg), event.sockets)),
+            Output::Strayed(input) => {
+                if let Some(home) = self.preparer.home(input.leg()).filter(|home| *home != event.worker) {
+                    self.send(home, Message::Input(input, None));
+                }
+            }
+            // Dropped here, on the control side, is the point of these.
+            Output::Retired(_) | Output::Opened { .. } | Output::Event(_) => {}
+        }
+        told
+    }
+
+    /// Joins a leg's PCM door (`Function::Phone`) to rings of the caller.
+    pub fn tap(&mut self, worker: WorkerId, leg: MediaLegId, tap: Tap) {
+        self.send(worker, Message::Tap(leg, Box::new(tap)));
+    }
+
+    /// Binds spare ports.
+    pub fn bind_ports(&mut self, count: usize) -> Vec<Port> {
+        self.ports.bind(count)
+    }
+
+    /// Another range from now on.
+    pub fn set_ports(&mut self, media: &config::Media) {
+        self.ports.set_range(media);
+    }
+
+    /// Ends the threads.
+    pub fn stop(mut self) {
+        for handle in &mut self.workers {
+            handle.backlog.push_back(Message::Stop);
+            handle.flush();
+        }
+        for handle in &mut self.workers {
+            if let Some(thread) = handle.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    /// Hands on what found no room before.
+    pub fn flush(&mut self) {
+        self.workers.iter_mut().filter(|handle| !handle.backlog.is_empty()).for_each(Handle::flush);
+    }
+
+    fn send(&mut self, worker: WorkerId, message: Message) {
+        let Some(handle) = self.workers.get_mut(usize::from(worker.0)) else { return };
+        handle.backlog.push_back(message);
+        handle.flush();
+    }
+}
+
+impl Handle {
+    fn flush(&mut self) {
+        while let Some(message) = self.backlog.pop_front() {
+            if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
+                self.backlog.push_front(message);
+                break;
+            }
+        }
+        self.wake.wake();
+    }
+}
+
+fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>) -> std::io::Result<Handle> {
+    let (ring, commands) = rtrb::RingBuffer::new(limits::MEDIA_COMMANDS);
+    let (wake, thread) = thread::start(id, clock, commands, events)?;
+    Ok(Handle { ring, backlog: VecDeque::new(), wake, thread: Some(thread) })
+}
+

@@ -1,0 +1,308 @@
+//! One media thread: waits for packets, commands and the next tick, and walks the worker through them.
+
+use super::ports::Sockets;
+use crate::id::{MediaLegId, WorkerId};
+use crate::limits;
+use crate::media::input::{Input, Output, Outputs};
+use crate::media::packet::{Channel, LegIx, Packet, TxBatch};
+use crate::media::worker::{Tick, Worker};
+use crate::shell::clock::SystemClock;
+use crate::time::Instant;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::fd::OwnedFd;
+use std::collections::VecDeque;
+use std::io;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The grid of the tick.
+const TICK: Duration = Duration::from_millis(20);
+/// A thread that was held up for longer skips the rest: what it would make up for is history.
+const CATCH_UP: u32 = 25;
+/// Sockets looked at in one turn.
+const READY: usize = 256;
+/// Packets of one socket in one turn, so that a flood on one leg does not starve the others.
+const BURST: usize = 8;
+/// The epoll token of the command ring.
+const COMMANDS: u64 = u64::MAX;
+
+/// To a thread.
+pub(super) enum Message {
+    /// A prepared command; with the leg's sockets when it begins to live here.
+    Input(Input, Option<Sockets>),
+    /// Rings for a leg's PCM door.
+    Tap(MediaLegId, Box<Tap>),
+    /// The end.
+    Stop,
+}
+
+/// From a thread.
+pub struct MediaEvent {
+    /// Which.
+    pub(super) worker: WorkerId,
+    /// What.
+    pub(super) output: Output,
+    /// The sockets of a leg that left this worker: to be closed, or to go with it.
+    pub(super) sockets: Option<Sockets>,
+}
+
+/// PCM at 8 kHz between a leg with `Function::Phone` and somebody outside of the media threads. Full or empty rings lose
+/// samples or give silence; nobody waits.
+pub struct Tap {
+    /// What the peer says.
+    pub heard: rtrb::Producer<i16>,
+    /// What the peer is to hear.
+    pub spoken: rtrb::Consumer<i16>,
+}
+
+/// Wakes a thread that waits.
+pub(super) struct Wake(Arc<OwnedFd>);
+
+impl Wake {
+    pub(super) fn wake(&self) {
+        // It can only fail when the counter is full, and then the thread is awake.
+        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+    }
+}
+
+pub(super) fn start(
+    id: WorkerId,
+    clock: SystemClock,
+    commands: rtrb::Consumer<Message>,
+    events: mpsc::Sender<MediaEvent>,
+) -> io::Result<(Wake, std::thread::JoinHandle<()>)> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+    epoll::add(&epoll, &*wake, epoll::EventData::new_u64(COMMANDS), epoll::EventFlags::IN)?;
+    let waiter = Wake(wake.clone());
+    let thread = std::thread::Builder::new().name(format!("media-{}", id.0)).spawn(move || {
+        let sockets = std::iter::repeat_with(|| None).take(limits::LEGS_PER_WORKER).collect();
+        let mut thread = Thread {
+            id,
+            clock,
+            worker: Worker::new(limits::LEGS_PER_WORKER),
+            epoll,
+            wake,
+            sockets,
+            taps: Vec::new(),
+            coming: None,
+            batch: TxBatch::new(),
+            outputs: Outputs::default(),
+            commands,
+            events,
+            late: VecDeque::new(),
+            packet: Packet::default(),
+        };
+        thread.run();
+    })?;
+    Ok((waiter, thread))
+}
+
+struct Thread {
+    id: WorkerId,
+    clock: SystemClock,
+    worker: Worker,
+    epoll: OwnedFd,
+    wake: Arc<OwnedFd>,
+    /// By `LegIx`.
+    sockets: Box<[Option<Sockets>]>,
+    taps: Vec<(MediaLegId, Box<Tap>)>,
+    /// The sockets of the leg that the current input brings.
+    coming: Option<Sockets>,
+    batch: TxBatch,
+    outputs: Outputs,
+    commands: rtrb::Consumer<Message>,
+    events: mpsc::Sender<MediaEvent>,
+    /// Events that found no room in the queue.
+    late: VecDeque<MediaEvent>,
+    packet: Packet,
+}
+
+impl Thread {
+    fn run(&mut self) {
+        let mut ready = Vec::with_capacity(READY);
+        let mut next_tick = self.clock.instant() + TICK;
+        loop {
+            let now = self.clock.instant();
+            // Without legs there is nothing to do on a tick.
+            let wait = (!self.worker.is_empty()).then(|| next_tick.since(now));
+            ready.clear();
+            let timeout = wait.and_then(|wait| Timespec::try_from(wait).ok());
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("epoll on our own descriptors: {error}"),
+            }
+            for event in &ready {
+                match event.data.u64() {
+                    COMMANDS => {
+                        if !self.take_commands() {
+                            return;
+                        }
+                    }
+                    token => self.receive(token),
+                }
+            }
+            next_tick = self.ticks(next_tick);
+            self.send_batch();
+            self.hand_over();
+        }
+    }
+
+    /// Runs the ticks that are due and tells when the next one is.
+    fn ticks(&mut self, mut next: Instant) -> Instant {
+        let now = self.clock.instant();
+        if self.worker.is_empty() {
+            return now + TICK;
+        }
+        let mut behind = 0;
+        while next <= now {
+            if behind < CATCH_UP {
+                while self.worker.on_tick(now, &mut self.batch, &mut self.outputs) == Tick::More {
+                    self.send_batch();
+                    self.take_outputs();
+                }
+                self.take_outputs();
+                self.serve_taps();
+            }
+            behind += 1;
+            next += TICK;
+        }
+        next
+    }
+
+    /// Empties the command ring; false at the end.
+    fn take_commands(&mut self) -> bool {
+        let mut count = [0; 8];
+        // Only resets the counter; that it was zero already is no fault.
+        let _ = rustix::io::read(&*self.wake, &mut count);
+        while let Ok(message) = self.commands.pop() {
+            match message {
+                Message::Input(input, sockets) => {
+                    self.coming = sockets;
+                    let now = self.clock.instant();
+                    self.worker.on_input(now, input, &mut self.batch, &mut self.outputs);
+                    self.send_batch();
+                    self.take_outputs();
+                }
+                Message::Tap(leg, tap) => self.taps.push((leg, tap)),
+                Message::Stop => return false,
+            }
+        }
+        true
+    }
+
+    fn receive(&mut self, token: u64) {
+        let Ok(index) = u16::try_from(token >> 1) else { return };
+        let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
+        for _ in 0..BURST {
+            let Some(sockets) = &self.sockets[at.index()] else { return };
+            let Ok((length, from)) = socket(sockets, channel).recv_from(self.packet.buffer()) else { return };
+            self.packet.set_len(length);
+            let now = self.clock.instant();
+            self.worker.on_packet(now, at, channel, from, &mut self.packet, &mut self.batch, &mut self.outputs);
+            if self.batch.must_flush() {
+                self.send_batch();
+            }
+            self.take_outputs();
+        }
+    }
+
+    fn send_batch(&mut self) {
+        for outgoing in self.batch.packets() {
+            if let Some(sockets) = &self.sockets[outgoing.leg.index()] {
+                // What the system will not take now is late already: it counts as lost on the way.
+                let _ = socket(sockets, outgoing.channel).send_to(outgoing.packet.as_slice(), outgoing.to);
+            }
+        }
+        self.batch.clear();
+    }
+
+    fn take_outputs(&mut self) {
+        while let Some(output) = self.outputs.pop() {
+            let sockets = match &output {
+                Output::Opened { at, .. } => {
+                    self.settle(*at);
+                    None
+                }
+                Output::Closed { at: Some(at), leg, .. } => {
+                    let id = leg.id();
+                    self.taps.retain(|(tapped, _)| *tapped != id);
+                    self.unsettle(*at)
+                }
+                Output::Closed { at: None, .. } => self.coming.take(),
+                Output::Taken { at, .. } => self.unsettle(*at),
+                Output::Event(_) | Output::Strayed(_) | Output::Retired(_) => None,
+            };
+            let event = MediaEvent { worker: self.id, output, sockets };
+            if self.late.is_empty() {
+                if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+                    self.late.push_back(event);
+                }
+            } else {
+                self.late.push_back(event);
+            }
+        }
+    }
+
+    fn hand_over(&mut self) {
+        while let Some(event) = self.late.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+                self.late.push_front(event);
+                return;
+            }
+        }
+    }
+
+    /// The coming sockets belong to this place from now on.
+    fn settle(&mut self, at: LegIx) {
+        let Some(sockets) = self.coming.take() else { return };
+        for (socket, channel) in [(&sockets.rtp, 0), (&sockets.rtcp, 1)] {
+            let data = epoll::EventData::new_u64(u64::from(at.0) << 1 | channel);
+            // It fails only when memory for it has run out: the leg is then silent, and its call ends for that.
+            let _ = epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN);
+        }
+        self.sockets[at.index()] = Some(sockets);
+    }
+
+    fn unsettle(&mut self, at: LegIx) -> Option<Sockets> {
+        self.send_batch();
+        let sockets = self.sockets[at.index()].take()?;
+        for socket in [&sockets.rtp, &sockets.rtcp] {
+            let _ = epoll::delete(&self.epoll, socket);
+        }
+        Some(sockets)
+    }
+
+    fn serve_taps(&mut self) {
+        let mut samples = [0i16; 160];
+        for (leg, tap) in &mut self.taps {
+            let Some(phone) = self.worker.place(*leg).and_then(|at| self.worker.phone(at)) else { continue };
+            loop {
+                let heard = phone.hear(&mut samples);
+                for sample in &samples[..heard] {
+                    // A full ring loses them: nobody listens.
+                    let _ = tap.heard.push(*sample);
+                }
+                if heard < samples.len() {
+                    break;
+                }
+            }
+            let mut spoken = 0;
+            while spoken < samples.len().min(phone.room()) {
+                let Ok(sample) = tap.spoken.pop() else { break };
+                samples[spoken] = sample;
+                spoken += 1;
+            }
+            phone.speak(&samples[..spoken]);
+        }
+    }
+}
+
+fn socket(sockets: &Sockets, channel: Channel) -> &UdpSocket {
+    match channel {
+        Channel::Rtp => &sockets.rtp,
+        Channel::Rtcp => &sockets.rtcp,
+    }
+}
