@@ -1,4 +1,60 @@
-//! Tandem: a telephony edge node.
+//! Tandem: a telephony edge node. SIP registrar, back-to-back user agent and media processor in one program.
+//!
+//! # The idea
+//!
+//! The node is pure machines and a shell. [`node::Node`] (signalling) and [`media::worker::Worker`] (media) take `(now, input)` and
+//! give outputs. They own their state by `&mut`; they read no clock, no socket, no file and no random source, and they never
+//! wait. The [`shell`] moves bytes and time, and decides nothing. In tests the same machines run in a simulated world, with a
+//! virtual clock and a lossy network made from one seed.
+//!
+//! ```text
+//!   sockets --> Input::Sip ----+                      +--> Output::Send ------> sockets
+//!   store   --> Input::Store --+--> node::Node -------+--> Output::Store -----> store
+//!   media   --> Input::Media --+      one mutation,   +--> Output::Media -----> worker
+//!   clock   --> Input::Time ---+      then drain      +--> Output::Record ----> call records, log, counters
+//! ```
+//!
+//! # The map
+//!
+//! | place | what it is |
+//! |---|---|
+//! | `src/sip/` | bytes and values, no state: the wire index, URIs, header values, writing, framing, digest |
+//! | `src/sdp/` | session descriptions; offer and answer as pure functions |
+//! | `src/transaction/` | RFC 3261 17, one diagram a file; the way to a next hop |
+//! | `src/dialog/` | RFC 3261 12; session timers, reliable provisional responses, the 2xx and its ACK |
+//! | `src/registrar/` | REGISTER to a new list of bindings, through the store's compare-and-set |
+//! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
+//! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
+//! | `src/b2bua/` | a call: two legs and what joins them; hold, transfer |
+//! | `src/node/` | sorts inputs to the machines; who is admitted |
+//! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
+//! | `src/media/` | the packet path: no allocation, no lock, no log |
+//! | `src/config/` | from YAML to values that cannot be wrong |
+//! | `src/shell/` | tokio, sockets, threads, disk, clock, commands |
+//! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
+//! | `src/cx.rs` | the one context that every signalling machine receives |
+//! | `src/limits.rs` | every bound of the system, each with its reason |
+//! | `codecs/src/` | PCM in, PCM out; the only place that calls foreign code |
+//! | `sip-tests/src/` | the simulated world, and peers written apart from the code under test |
+//! | `config/reference.md` | every key of the configuration |
+//!
+//! # The three paths
+//!
+//! **An INVITE from a trunk to a softphone.** `src/shell/net/` reads a datagram; [`sip::frame`] cuts it, [`sip::lex`] indexes it;
+//! [`transaction`] absorbs retransmissions and sends 100; `src/node/admission.rs` asks [`trunk`] who it is; [`routing`] decides;
+//! [`b2bua`] asks the store for the phones, opens a leg for each and offers SDP; 180 and 200 go back by the caller's own dialog; the
+//! media is opened on one worker and joined; one call record is written.
+//!
+//! **One RTP packet.** The socket is the leg. `src/media/worker.rs` checks the header, latches the source, then walks what was
+//! decided at set-up: relayed, only the header is rewritten; transcoded, it goes through jitter buffer, decoder and encoder.
+//!
+//! **A record.** A machine emits [`effect::Fact`]s; `src/shell/record.rs` folds them into log lines, counters and rows;
+//! `src/shell/store/` commits rows in groups on a thread of its own.
+//!
+//! # Errors and bugs
+//!
+//! A peer's fault is a typed error that knows its SIP status. A bug is a panic; it costs the one call that met it.
+//! The house rules, and the table of who may use whom, are tests: `src/tidy.rs`.
 
 pub mod b2bua;
 pub mod config;

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const SIP_MESSAGE_BYTES: usize = 65_535;
 /// Header fields in one message: the largest of the torture messages has 60.
 pub const SIP_HEADERS: usize = 256;
+/// Parameters of one URI or header value: real ones have under ten, and to compare two lists costs their product.
+pub const SIP_PARAMS: usize = 64;
 /// Above this a request on UDP is at risk of fragmentation (RFC 3261 18.1.1).
 pub const SIP_UDP_SAFE_BYTES: usize = 1300;
 /// Client transactions at once: 10,000 calls ringing on several phones each.

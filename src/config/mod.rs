@@ -1,4 +1,4 @@
-//! The configuration: text -> [`raw`] (what the YAML says, with places) -> [`check`] -> [`Config`] (what the program
+//! The configuration: text -> `raw` (what the YAML says, with places) -> `check` -> [`Config`] (what the program
 //! uses). All problems of a file are found in one pass, and each names its place.
 //!
 //! Nothing here touches a disk or the environment: [`Sources`] is how the shell lends them.

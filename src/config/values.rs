@@ -150,7 +150,7 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), Wrong> {
         );
         return Err(Wrong::Because(text));
     }
-    let last = if last % 2 == 0 { last - 1 } else { last };
+    let last = if last.is_multiple_of(2) { last - 1 } else { last };
     if first + 3 > last {
         Err(Wrong::Form)
     } else {

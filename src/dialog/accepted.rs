@@ -89,3 +89,60 @@ impl Acknowledged {
         ((200..300).contains(&response.status()) && same).then_some(&self.ack)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialog::tests::{message, request};
+    use crate::sip::Name;
+
+    #[test]
+    fn a_2xx_is_repeated_up_to_t2_until_64_t1() {
+        let invite = request("INVITE", 7, "");
+        let mut answer = Unacknowledged::new(Instant::ZERO, Draft::response(&invite, 200, Some("l")), 7);
+        let mut at = Vec::new();
+        let end = loop {
+            let now = answer.next_deadline();
+            assert_eq!(answer.poll(Instant::from_nanos(now.as_nanos() - 1)), None);
+            match answer.poll(now) {
+                Some(Due::Resend(draft)) => {
+                    assert_eq!(draft.to_message().unwrap().status(), 200);
+                    at.push(now.as_millis());
+                }
+                Some(Due::GiveUp) => break now,
+                None => panic!("nothing is due at its own deadline"),
+            }
+        };
+        assert_eq!(at, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500]);
+        assert_eq!(end, Instant::ZERO + T1_64);
+    }
+
+    #[test]
+    fn the_ack_of_its_own_invite_ends_it() {
+        let answer = Unacknowledged::new(Instant::ZERO, Draft::response(&request("INVITE", 7, ""), 200, None), 7);
+        assert!(answer.is_acknowledged_by(&request("ACK", 7, ";tag=l")));
+        assert!(!answer.is_acknowledged_by(&request("ACK", 6, ";tag=l")));
+        assert!(!answer.is_acknowledged_by(&request("BYE", 7, ";tag=l")));
+    }
+
+    #[test]
+    fn each_copy_of_the_2xx_has_its_ack_again() {
+        let invite = request("INVITE", 7, "");
+        let mut ack = Draft::request(Method::Ack, invite.request_uri().unwrap());
+        ack.push(Name::CSeq, "7 ACK");
+        let kept = Acknowledged::new(7, ack.clone());
+        let copy = |status, of: &Message| {
+            message(&String::from_utf8_lossy(
+                &Draft::response(of, status, Some("l")).to_bytes(),
+            ))
+        };
+        assert_eq!(kept.resend(&copy(200, &invite)), Some(&ack));
+        assert_eq!(kept.resend(&copy(180, &invite)), None);
+        assert_eq!(
+            kept.resend(&copy(200, &request("INVITE", 8, ""))),
+            None,
+            "that of a re-INVITE has its own ACK"
+        );
+        assert_eq!(kept.resend(&copy(200, &request("BYE", 7, ""))), None);
+    }
+}

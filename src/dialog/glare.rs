@@ -14,3 +14,21 @@ pub fn wait_after_491(we_own_call_id: bool, rng: &mut impl RngCore) -> Duration 
 pub fn retry_after(rng: &mut impl RngCore) -> u32 {
     rng.next_u32() % 11
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha12Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    #[test]
+    fn the_two_sides_wait_in_ranges_that_do_not_meet() {
+        let mut rng = ChaCha12Rng::seed_from_u64(14);
+        for (ours, low, high) in [(true, 2100, 4000), (false, 0, 2000)] {
+            let waits: Vec<_> = (0..2000).map(|_| wait_after_491(ours, &mut rng).as_millis()).collect();
+            assert!(waits.iter().all(|ms| (low..=high).contains(ms) && ms % 10 == 0));
+            assert!(waits.contains(&low) && waits.contains(&high), "both ends are possible");
+        }
+        assert!((0..1000).all(|_| retry_after(&mut rng) <= 10));
+    }
+}

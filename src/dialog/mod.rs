@@ -320,3 +320,190 @@ pub fn add_token(draft: &mut Draft, name: Name, token: &str) {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    pub(crate) fn message(text: &str) -> Message {
+        Message::parse(Bytes::from(text.to_owned())).unwrap()
+    }
+
+    /// A request of the peer with this CSeq; `to_tag` with its semicolon, or nothing.
+    pub(crate) fn request(method: &str, number: u32, to_tag: &str) -> Message {
+        with_routes(method, number, to_tag, "")
+    }
+
+    fn with_routes(method: &str, number: u32, to_tag: &str, lines: &str) -> Message {
+        message(&format!(
+            "{method} sip:me@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n{lines}\
+             From: \"Al\" <sip:al@example.com>;tag=r\r\nTo: <sip:me@example.net>{to_tag}\r\nCall-ID: one\r\n\
+             CSeq: {number} {method}\r\nContact: <sip:al@192.0.2.9:5070>\r\nContent-Length: 0\r\n\r\n"
+        ))
+    }
+
+    const ROUTES: &str = "Record-Route: <sip:p2.example.net;lr>, <sip:p1.example.net;lr>\r\n";
+
+    fn invite_draft() -> Draft {
+        let mut draft = Draft::request(Method::Invite, Uri::parse("sip:al@example.com").unwrap());
+        draft.push(Name::From, "<sip:me@example.net>;tag=l");
+        draft.push(Name::To, "<sip:al@example.com>");
+        draft.push(Name::CallId, "one");
+        draft.push(Name::CSeq, "3 INVITE");
+        draft
+    }
+
+    fn response(status: u16, contact: &str, lines: &str) -> Message {
+        message(&format!(
+            "SIP/2.0 {status} x\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n{lines}From: <sip:me@example.net>;tag=l\r\n\
+             To: <sip:al@example.com>;tag=r\r\nCall-ID: one\r\nCSeq: 3 INVITE\r\n{contact}Content-Length: 0\r\n\r\n"
+        ))
+    }
+
+    fn routes(draft: &Draft) -> Vec<String> {
+        draft
+            .to_message()
+            .unwrap()
+            .all(Name::Route)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn the_server_s_dialog_routes_in_the_order_of_record_route() {
+        let invite = with_routes("INVITE", 7, "", ROUTES);
+        let mut dialog = Dialog::uas(&invite, "l").unwrap();
+        assert_eq!(
+            Some(dialog.id.clone()),
+            DialogId::of_request(&request("BYE", 8, ";tag=l"))
+        );
+        assert_eq!(
+            (dialog.role, dialog.phase, dialog.remote_cseq),
+            (Role::Uas, Phase::Early, Some(7))
+        );
+        dialog.confirm();
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(routes(&bye), ["<sip:p2.example.net;lr>", "<sip:p1.example.net;lr>"]);
+        let bye = bye.to_message().unwrap();
+        assert_eq!(bye.request_uri().unwrap().to_string(), "sip:al@192.0.2.9:5070");
+        assert_eq!(bye.get(Name::From).unwrap(), "<sip:me@example.net>;tag=l");
+        assert_eq!(bye.get(Name::To).unwrap(), "\"Al\" <sip:al@example.com>;tag=r");
+        assert_eq!((bye.call_id(), bye.get(Name::CSeq).unwrap().as_ref()), ("one", "1 BYE"));
+        assert_eq!(dialog.next_hop().to_string(), "sip:p2.example.net;lr");
+        assert_eq!(dialog.request(Method::Update).get(Name::CSeq), Some("2 UPDATE"));
+    }
+
+    #[test]
+    fn an_invite_without_contact_makes_no_dialog() {
+        let text = String::from_utf8_lossy(request("INVITE", 7, "").bytes())
+            .replace("Contact: <sip:al@192.0.2.9:5070>\r\n", "");
+        assert_eq!(Dialog::uas(&message(&text), "l").unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn the_client_s_dialog_is_set_anew_by_the_2xx() {
+        let early = response(180, "", "Record-Route: <sip:old.example.net;lr>\r\n");
+        let mut dialog = Dialog::uac(&invite_draft(), &early).unwrap();
+        assert_eq!((dialog.phase, dialog.local_cseq), (Phase::Early, 3));
+        assert_eq!(
+            dialog.remote_target.to_string(),
+            "sip:al@example.com",
+            "a 180 without Contact keeps the target"
+        );
+        let answer = response(200, "Contact: <sip:al@192.0.2.77>\r\n", ROUTES);
+        assert_eq!(DialogId::of_response(&answer), Some(dialog.id.clone()));
+        dialog.refresh(&answer).unwrap();
+        assert_eq!(dialog.phase, Phase::Confirmed);
+        let ack = dialog.ack(3);
+        assert_eq!(routes(&ack), ["<sip:p1.example.net;lr>", "<sip:p2.example.net;lr>"]);
+        assert_eq!((ack.get(Name::CSeq), dialog.local_cseq), (Some("3 ACK"), 3));
+        assert_eq!(
+            ack.to_message().unwrap().request_uri().unwrap().to_string(),
+            "sip:al@192.0.2.77"
+        );
+        assert_eq!(
+            Dialog::uac(&invite_draft(), &answer).unwrap(),
+            dialog,
+            "without early dialog it is the same"
+        );
+        dialog
+            .refresh(&response(
+                200,
+                "Contact: <sip:al@192.0.2.78>\r\n",
+                "Record-Route: <sip:evil;lr>\r\n",
+            ))
+            .unwrap();
+        assert_eq!(dialog.remote_target.to_string(), "sip:al@192.0.2.78");
+        assert_eq!(
+            dialog.route_set.len(),
+            2,
+            "the route set of a confirmed dialog never changes"
+        );
+        assert_eq!(DialogId::of_response(&response(100, "", "")), None);
+    }
+
+    #[test]
+    fn a_strict_router_gets_itself_in_the_request_line() {
+        let lines = "Record-Route: <sip:strict.example.net;method=INVITE>, <sip:p1.example.net;lr>\r\n";
+        let mut dialog = Dialog::uas(&with_routes("INVITE", 7, "", lines), "l").unwrap();
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(routes(&bye), ["<sip:p1.example.net;lr>", "<sip:al@192.0.2.9:5070>"]);
+        assert_eq!(
+            bye.to_message().unwrap().request_uri().unwrap().to_string(),
+            "sip:strict.example.net"
+        );
+    }
+
+    #[test]
+    fn requests_out_of_order_are_refused_and_change_nothing() {
+        let mut dialog = Dialog::uas(&request("INVITE", 7, ""), "l").unwrap();
+        let before = dialog.clone();
+        for number in [6, 7] {
+            let text = String::from_utf8_lossy(request("INVITE", number, ";tag=l").bytes())
+                .replace("192.0.2.9:5070", "192.0.2.66");
+            assert_eq!(dialog.receive(&message(&text)).unwrap_err().status, 500);
+        }
+        assert_eq!(dialog, before);
+        for method in ["ACK", "CANCEL"] {
+            assert_eq!(dialog.receive(&request(method, 7, ";tag=l")), Ok(()));
+        }
+        assert_eq!(
+            dialog.receive(&request("BYE", 20, ";tag=l")),
+            Ok(()),
+            "a gap is no fault (RFC 3261 12.2.2)"
+        );
+        assert_eq!(dialog.remote_cseq, Some(20));
+    }
+
+    #[test]
+    fn contact_moves_the_target_where_the_method_may() {
+        for (method, moves) in [
+            ("INVITE", true),
+            ("UPDATE", true),
+            ("NOTIFY", true),
+            ("INFO", false),
+            ("BYE", false),
+        ] {
+            let mut dialog = Dialog::uas(&request("INVITE", 7, ""), "l").unwrap();
+            let text =
+                String::from_utf8_lossy(request(method, 8, ";tag=l").bytes()).replace("192.0.2.9:5070", "192.0.2.66");
+            dialog.receive(&message(&text)).unwrap();
+            assert_eq!(
+                dialog.remote_target.to_string() == "sip:al@192.0.2.66",
+                moves,
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_peer_without_tag_has_an_empty_one() {
+        let text = String::from_utf8_lossy(request("INVITE", 7, "").bytes()).replace(";tag=r", "");
+        let dialog = Dialog::uas(&message(&text), "l").unwrap();
+        assert_eq!(&*dialog.id.remote_tag, "");
+        let text = String::from_utf8_lossy(request("BYE", 8, ";tag=l").bytes()).replace(";tag=r", "");
+        assert_eq!(DialogId::of_request(&message(&text)), Some(dialog.id));
+    }
+}

@@ -222,3 +222,120 @@ impl Receiver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialog::tests::{message, request};
+
+    fn provisional(body: &'static str) -> Draft {
+        let mut draft = Draft::response(&request("INVITE", 7, ""), 183, Some("l"));
+        if !body.is_empty() {
+            draft.set_body("application/sdp", body);
+        }
+        draft
+    }
+
+    fn prack(rack: &str) -> Message {
+        let text = String::from_utf8_lossy(request("PRACK", 8, ";tag=l").bytes())
+            .replace("\r\nCall-ID", &format!("\r\nRAck: {rack}\r\nCall-ID"));
+        message(&text)
+    }
+
+    fn rseq(draft: &Draft) -> u32 {
+        draft.get(Name::RSeq).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn one_at_a_time_in_order_until_each_is_acknowledged() {
+        let mut sender = Sender::new(7, 41);
+        let first = sender.send(Instant::ZERO, provisional("v=0\r\n")).unwrap();
+        assert_eq!((rseq(&first), first.get(Name::Require)), (42, Some("100rel")));
+        assert_eq!(sender.send(Instant::ZERO, provisional("")), None);
+        assert!(sender.holds_answer());
+        for wrong in ["41 7 INVITE", "42 6 INVITE", "42 7 UPDATE"] {
+            assert_eq!(
+                sender.prack(Instant::ZERO, &prack(wrong)).unwrap_err().status,
+                481,
+                "{wrong}"
+            );
+        }
+        for bad in ["42 7", "x 7 INVITE", "42 7 INVITE more"] {
+            assert_eq!(
+                sender.prack(Instant::ZERO, &prack(bad)).unwrap_err().status,
+                400,
+                "{bad}"
+            );
+        }
+        let second = sender.prack(Instant::ZERO, &prack("42 7 INVITE")).unwrap().unwrap();
+        assert_eq!(rseq(&second), 43);
+        assert!(!sender.holds_answer(), "without SDP the 2xx need not wait");
+        assert_eq!(
+            sender.prack(Instant::ZERO, &prack("42 7 INVITE")).unwrap_err().status,
+            481,
+            "a copy matches no more"
+        );
+        assert_eq!(sender.prack(Instant::ZERO, &prack("43 7 INVITE")).unwrap(), None);
+        assert_eq!(sender.next_deadline(), None);
+    }
+
+    #[test]
+    fn repeated_twice_as_late_each_time_until_64_t1() {
+        let mut sender = Sender::new(7, 0);
+        sender.send(Instant::ZERO, provisional("")).unwrap();
+        let mut at = Vec::new();
+        while let Some(now) = sender.next_deadline() {
+            at.push(now.as_millis());
+            match sender.poll(now) {
+                Some(Due::Resend(draft)) => assert_eq!(rseq(&draft), 1),
+                Some(Due::GiveUp) => assert_eq!(sender.next_deadline(), None),
+                None => panic!("nothing is due at its own deadline"),
+            }
+        }
+        assert_eq!(at, [500, 1500, 3500, 7500, 15500, 31500, 32000]);
+    }
+
+    #[test]
+    fn after_the_final_response_nothing_is_repeated_and_what_waits_is_bounded() {
+        let mut sender = Sender::new(7, 0);
+        sender.send(Instant::ZERO, provisional("")).unwrap();
+        for _ in 0..100 {
+            assert_eq!(sender.send(Instant::ZERO, provisional("")), None);
+        }
+        assert_eq!(sender.waiting.len(), limits::RELIABLE_RESPONSES_WAITING);
+        sender.stop();
+        assert_eq!(
+            (sender.next_deadline(), sender.poll(Instant::ZERO + T1_64)),
+            (None, None)
+        );
+        assert_eq!(
+            sender.prack(Instant::ZERO, &prack("1 7 INVITE")),
+            Ok(None),
+            "a late PRACK still matches"
+        );
+    }
+
+    #[test]
+    fn the_client_takes_them_in_order_and_once() {
+        let response = |rseq: u32| {
+            let mut draft = provisional("");
+            draft.push(Name::Require, "100rel");
+            draft.push(Name::RSeq, rseq);
+            draft.to_message().unwrap()
+        };
+        let mut receiver = Receiver::default();
+        assert_eq!(
+            receiver.receive(&provisional("").to_message().unwrap()),
+            Verdict::Unreliable
+        );
+        let Verdict::New(rack) = receiver.receive(&response(5)) else {
+            panic!("the first sets the number")
+        };
+        assert_eq!(rack.to_string(), "5 7 INVITE");
+        assert_eq!(receiver.receive(&response(5)), Verdict::Duplicate);
+        assert_eq!(receiver.receive(&response(7)), Verdict::OutOfOrder);
+        assert!(matches!(receiver.receive(&response(6)), Verdict::New(_)));
+        assert!(matches!(receiver.receive(&response(7)), Verdict::New(_)));
+        assert_eq!(receiver.receive(&response(6)), Verdict::Duplicate);
+    }
+}

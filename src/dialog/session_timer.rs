@@ -270,3 +270,179 @@ impl SessionTimer {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialog::tests::{message, request};
+    use crate::sip::Method;
+
+    fn timer() -> SessionTimer {
+        SessionTimer::new(Duration::from_secs(1800), Duration::from_secs(90))
+    }
+
+    fn seconds(at: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(at)
+    }
+
+    /// An INVITE with these lines more.
+    fn invite(lines: &str) -> Message {
+        let text = String::from_utf8_lossy(request("INVITE", 7, "").bytes())
+            .replace("\r\nCall-ID", &format!("\r\n{lines}Call-ID"));
+        message(&text)
+    }
+
+    fn response(status: u16, lines: &[(Name, &str)]) -> Message {
+        let mut draft = Draft::response(&request("INVITE", 7, ""), status, Some("l"));
+        for (name, value) in lines {
+            draft.push(*name, value);
+        }
+        draft.to_message().unwrap()
+    }
+
+    fn written(timer: &SessionTimer) -> (Option<String>, Option<String>) {
+        let mut draft = Draft::request(Method::Invite, request("INVITE", 7, "").request_uri().unwrap());
+        draft.push(Name::Supported, "100rel");
+        timer.write_request(&mut draft);
+        assert_eq!(draft.get(Name::Supported), Some("100rel, timer"));
+        (
+            draft.get(Name::SessionExpires).map(str::to_owned),
+            draft.get(Name::MinSe).map(str::to_owned),
+        )
+    }
+
+    /// What a timer that is off answers: Session-Expires, Require, and whether we refresh.
+    fn answered(lines: &str) -> (String, bool, bool) {
+        let (mut timer, request) = (timer(), invite(lines));
+        assert_eq!(timer.judge(&request), Ok(()));
+        let mut draft = Draft::response(&request, 200, Some("l"));
+        timer.answer(Instant::ZERO, &request, &mut draft);
+        let agreed = draft.get(Name::SessionExpires).unwrap().to_owned();
+        (agreed, draft.get(Name::Require) == Some("timer"), timer.we_refresh())
+    }
+
+    #[test]
+    fn the_server_side_follows_table_2() {
+        let uas = |interval: &str| (format!("{interval};refresher=uas"), false, true);
+        assert_eq!(answered(""), uas("1800"));
+        assert_eq!(answered("Session-Expires: 600\r\n"), uas("600"));
+        let agreed =
+            |interval: &str, refresher: &str| (format!("{interval};refresher={refresher}"), true, refresher == "uas");
+        assert_eq!(answered("Supported: timer\r\n"), agreed("1800", "uac"));
+        assert_eq!(answered("k: timer\r\nx: 3600;refresher=uas\r\n"), agreed("1800", "uas"));
+        assert_eq!(
+            answered("Supported: timer\r\nSession-Expires: 600 ; refresher=UAC\r\n"),
+            agreed("600", "uac")
+        );
+        assert_eq!(
+            answered("Supported: timer\r\nSession-Expires: 3600\r\nMin-SE: 2400\r\n"),
+            agreed("2400", "uac")
+        );
+    }
+
+    #[test]
+    fn too_small_an_interval_is_refused_with_ours_unless_the_peer_would_not_understand() {
+        let mut timer = timer();
+        let mut draft = Draft::response(&request("INVITE", 7, ""), 422, Some("l"));
+        timer
+            .judge(&invite("Supported: timer\r\nSession-Expires: 60\r\n"))
+            .unwrap_err()
+            .write(&mut draft);
+        assert_eq!(draft.get(Name::MinSe), Some("90"));
+        assert_eq!(timer.judge(&invite("Session-Expires: 60\r\n")), Ok(()));
+    }
+
+    #[test]
+    fn the_refresher_refreshes_at_half_and_both_give_up_before_the_end() {
+        let mut ours = timer();
+        ours.on_success(
+            Instant::ZERO,
+            &response(
+                200,
+                &[(Name::SessionExpires, "1800;refresher=uac"), (Name::Require, "timer")],
+            ),
+        );
+        assert_eq!(ours.next_deadline(), Some(seconds(900)));
+        assert_eq!(
+            (
+                ours.poll(seconds(899)),
+                ours.poll(seconds(900)),
+                ours.poll(seconds(900))
+            ),
+            (None, Some(Due::Refresh), None)
+        );
+        ours.on_refresh_failed(seconds(901));
+        assert_eq!(ours.poll(seconds(911)), Some(Due::Refresh));
+        assert_eq!(ours.next_deadline(), Some(seconds(1768)), "32 s before 1800 s");
+        assert_eq!(
+            (ours.poll(seconds(1768)), ours.next_deadline()),
+            (Some(Due::Expired), None)
+        );
+
+        let mut theirs = timer();
+        theirs.on_success(
+            Instant::ZERO,
+            &response(200, &[(Name::SessionExpires, "90;refresher=uas")]),
+        );
+        assert_eq!(theirs.next_deadline(), Some(seconds(60)), "a third before 90 s");
+        theirs.on_refresh_failed(seconds(1));
+        assert_eq!(theirs.next_deadline(), Some(seconds(60)), "we do not refresh");
+    }
+
+    #[test]
+    fn the_roles_stay_over_a_refresh_in_either_direction() {
+        let mut timer = timer();
+        timer.on_success(
+            Instant::ZERO,
+            &response(
+                200,
+                &[(Name::SessionExpires, "600;refresher=uac"), (Name::Supported, "timer")],
+            ),
+        );
+        assert_eq!(written(&timer).0.as_deref(), Some("600;refresher=uac"));
+        let request = invite("Supported: timer\r\nSession-Expires: 600\r\n");
+        let mut draft = Draft::response(&request, 200, Some("l"));
+        timer.answer(seconds(10), &request, &mut draft);
+        assert_eq!(draft.get(Name::SessionExpires), Some("600;refresher=uas"));
+        assert_eq!(timer.next_deadline(), Some(seconds(310)));
+        timer.on_success(
+            seconds(20),
+            &response(
+                200,
+                &[(Name::SessionExpires, "600;refresher=uas"), (Name::Supported, "timer")],
+            ),
+        );
+        assert_eq!(written(&timer).0.as_deref(), Some("600;refresher=uas"));
+    }
+
+    #[test]
+    fn a_peer_without_timer_is_refreshed_by_us() {
+        let mut timer = timer();
+        assert_eq!(written(&timer), (Some("1800".to_owned()), None));
+        timer.on_success(Instant::ZERO, &response(200, &[]));
+        assert!(timer.we_refresh());
+        assert_eq!(timer.next_deadline(), Some(seconds(900)));
+        assert_eq!(written(&timer).0.as_deref(), Some("1800;refresher=uac"));
+    }
+
+    #[test]
+    fn a_422_raises_what_is_asked_for_once() {
+        let mut timer = timer();
+        let refusal = response(422, &[(Name::MinSe, "3600")]);
+        assert!(timer.on_too_small(&refusal));
+        assert_eq!(written(&timer), (Some("3600".to_owned()), Some("3600".to_owned())));
+        assert!(!timer.on_too_small(&refusal), "the same again would be refused again");
+        assert!(!timer.on_too_small(&response(422, &[])));
+    }
+
+    #[test]
+    fn nobody_is_made_to_refresh_all_the_time() {
+        let mut timer = SessionTimer::new(Duration::ZERO, Duration::ZERO);
+        assert_eq!(written(&timer).0.as_deref(), Some("90"));
+        timer.on_success(
+            Instant::ZERO,
+            &response(200, &[(Name::SessionExpires, "1;refresher=uac")]),
+        );
+        assert_eq!(timer.next_deadline(), Some(seconds(45)));
+    }
+}

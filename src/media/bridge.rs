@@ -121,16 +121,17 @@ fn relay(
         rx.counts.late += 1;
         return;
     };
-    tx.sender.send_spliced(now, route, spliced, stream.payload_type_tx, out, |space| {
-        let payload = space.get_mut(..view.payload.len())?;
-        payload.copy_from_slice(view.payload);
-        if let Some(table) = table {
-            for octet in payload.iter_mut() {
-                *octet = table[usize::from(*octet)];
+    tx.sender
+        .send_spliced(now, route, spliced, stream.payload_type_tx, out, |space| {
+            let payload = space.get_mut(..view.payload.len())?;
+            payload.copy_from_slice(view.payload);
+            if let Some(table) = table {
+                for octet in payload.iter_mut() {
+                    *octet = table[usize::from(*octet)];
+                }
             }
-        }
-        Some(view.payload.len())
-    });
+            Some(view.payload.len())
+        });
 }
 
 fn relay_event(
@@ -143,7 +144,10 @@ fn relay_event(
     tx: &mut Tx,
     out: &mut TxBatch,
 ) {
-    let formats = (rx.stream.and_then(|stream| stream.events_rx), tx.stream.and_then(|stream| stream.events_tx));
+    let formats = (
+        rx.stream.and_then(|stream| stream.events_rx),
+        tx.stream.and_then(|stream| stream.events_tx),
+    );
     let (Some(from), Some(to)) = formats else {
         tx.sender.absorb(view.sequence);
         return;
@@ -156,7 +160,10 @@ fn relay_event(
     let (after_start, report) = dtmf::rescale(progress, from, to);
     spliced.timestamp = start.wrapping_add(after_start);
     spliced.marker = progress.first;
-    tx.sender.send_spliced(now, route, spliced, to.payload_type, out, |space| Some(report.write(space)));
+    tx.sender
+        .send_spliced(now, route, spliced, to.payload_type, out, |space| {
+            Some(report.write(space))
+        });
 }
 
 /// The timestamp of an event in our stream: kept from its first packet on.
@@ -171,25 +178,37 @@ fn event_start(tx: &mut Tx, progress: &Progress, fresh: u32) -> u32 {
 }
 
 fn transcode_event(now: Instant, progress: &Progress, route: Route, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
-    let (Some(from), Some(codec)) = (rx.stream.and_then(|s| s.events_rx), rx.stream.map(|s| s.codec)) else { return };
+    let (Some(from), Some(codec)) = (rx.stream.and_then(|s| s.events_rx), rx.stream.map(|s| s.codec)) else {
+        return;
+    };
     let Some(decode) = rx.decode.as_mut() else { return };
     if let Some(to) = tx.stream.and_then(|stream| stream.events_tx) {
-        let fresh = match (tx.encode.as_ref().and_then(|encode| encode.position()), decode.ahead(progress.start)) {
+        let fresh = match (
+            tx.encode.as_ref().and_then(|encode| encode.position()),
+            decode.ahead(progress.start),
+        ) {
             (Some((position, ratio)), Some(ahead)) => position.wrapping_add(ahead.wrapping_mul(ratio)),
             (Some(_), None) | (None, Some(_) | None) => tx.sender.run_timestamp(now),
         };
         let start = event_start(tx, progress, fresh);
         let (after_start, report) = dtmf::rescale(progress, from, to);
         let header = (start.wrapping_add(after_start), progress.first, to.payload_type);
-        tx.sender.send_own(now, route, header, out, |space| Some(report.write(space)));
+        tx.sender
+            .send_own(now, route, header, out, |space| Some(report.write(space)));
         return;
     }
-    let (Some(encode), Some(_)) = (tx.encode.as_mut(), dtmf::digit(progress.code)) else { return };
+    let (Some(encode), Some(_)) = (tx.encode.as_mut(), dtmf::digit(progress.code)) else {
+        return;
+    };
     if progress.first {
         tx.tone = Some(Cadence::new(dtmf::frequencies(progress.code), TONE_DBM0, 1, 0, RATE));
     }
     let Some(player) = tx.tone.as_mut() else { return };
-    let pause = if progress.first { decode.ahead(progress.start).unwrap_or(0) } else { 0 };
+    let pause = if progress.first {
+        decode.ahead(progress.start).unwrap_or(0)
+    } else {
+        0
+    };
     let mut lead = if pause > 0 { Lead::After(pause) } else { Lead::Joined };
     let mut left = in_clock(progress.grown, from.clock, RATE).min(TONE_SAMPLES as u32) as usize;
     let mut pcm = [0; 160];
@@ -200,7 +219,11 @@ fn transcode_event(now: Instant, progress: &Progress, route: Route, rx: &mut Rx,
         lead = Lead::Joined;
         left -= part.len();
     }
-    decode.played_until(progress.start.wrapping_add(in_clock(progress.total, from.clock, codec.clock())));
+    decode.played_until(
+        progress
+            .start
+            .wrapping_add(in_clock(progress.total, from.clock, codec.clock())),
+    );
 }
 
 /// A number of ticks in another clock.

@@ -55,7 +55,10 @@ pub struct Decode {
 
 impl std::fmt::Debug for Decode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decode").field("frame", &self.frame).field("ratio", &self.ratio).finish_non_exhaustive()
+        f.debug_struct("Decode")
+            .field("frame", &self.frame)
+            .field("ratio", &self.ratio)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,14 +135,22 @@ impl Decode {
                     };
                     self.frame = samples;
                     self.expected = Some(timestamp.wrapping_add(samples as u32 * self.ratio));
-                    return Some(Piece { lead, samples, concealed });
+                    return Some(Piece {
+                        lead,
+                        samples,
+                        concealed,
+                    });
                 }
                 Pop::Lost(packets, timestamp, following) => {
                     let Some(expected) = self.expected else { continue };
                     let by_count = usize::from(packets) * self.frame;
                     let by_time = timestamp.wrapping_sub(expected) / self.ratio;
                     // The timestamp knows better, unless there is a pause in it as well, or it has jumped.
-                    let gap = if by_time > 0 { by_count.min(by_time as usize) } else { by_count };
+                    let gap = if by_time > 0 {
+                        by_count.min(by_time as usize)
+                    } else {
+                        by_count
+                    };
                     // Whole 2.5 ms, as libopus counts.
                     let samples = gap.min(PIECE_SAMPLES) / 20 * 20;
                     if samples == 0 {
@@ -148,7 +159,11 @@ impl Decode {
                     let copy = following.filter(|_| samples == gap);
                     let samples = conceal(&mut self.voice, copy, &mut self.pcm[..samples]);
                     self.expected = Some(expected.wrapping_add(samples as u32 * self.ratio));
-                    return Some(Piece { lead: Lead::Joined, samples, concealed: samples.div_ceil(self.frame) as u16 });
+                    return Some(Piece {
+                        lead: Lead::Joined,
+                        samples,
+                        concealed: samples.div_ceil(self.frame) as u16,
+                    });
                 }
             }
         }
@@ -208,7 +223,11 @@ mod tests {
     }
 
     fn heard(lead: Lead, samples: usize, concealed: u16) -> Piece {
-        Piece { lead, samples, concealed }
+        Piece {
+            lead,
+            samples,
+            concealed,
+        }
     }
 
     #[test]
@@ -220,14 +239,20 @@ mod tests {
         // Two lost.
         decode.offer(4, 1_480, Some(&frame));
         assert_eq!(pieces(&mut decode, 60), []);
-        assert_eq!(pieces(&mut decode, 100), [heard(Lead::Joined, 320, 2), heard(Lead::Joined, 160, 0)]);
+        assert_eq!(
+            pieces(&mut decode, 100),
+            [heard(Lead::Joined, 320, 2), heard(Lead::Joined, 160, 0)]
+        );
         // A pause without loss.
         decode.offer(5, 2_640, Some(&frame));
         assert_eq!(pieces(&mut decode, 200), [heard(Lead::After(1_000), 160, 0)]);
         // Ten lost: 120 ms are made, the rest is a pause.
         decode.offer(16, 4_400, Some(&frame));
         pieces(&mut decode, 400);
-        assert_eq!(pieces(&mut decode, 440), [heard(Lead::Joined, 960, 6), heard(Lead::After(640), 160, 0)]);
+        assert_eq!(
+            pieces(&mut decode, 440),
+            [heard(Lead::Joined, 960, 6), heard(Lead::After(640), 160, 0)]
+        );
         // The timestamp goes back.
         decode.offer(17, 100, Some(&frame));
         assert_eq!(pieces(&mut decode, 460), [heard(Lead::Anew, 160, 0)]);
@@ -240,7 +265,10 @@ mod tests {
         decode.offer(1, 0, Some(&frame));
         decode.offer(2, 160, None);
         decode.offer(3, 320, Some(&frame));
-        assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0), heard(Lead::After(160), 160, 0)]);
+        assert_eq!(
+            pieces(&mut decode, 0),
+            [heard(Lead::Anew, 160, 0), heard(Lead::After(160), 160, 0)]
+        );
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl DigitQueue {
 
     /// What the next tick sends.
     pub fn step(&mut self) -> Step {
-        let Some(code) = self.digits.codes().get(self.position).copied() else { return Step::Done };
+        let Some(code) = self.digits.codes().get(self.position).copied() else {
+            return Step::Done;
+        };
         let tick = self.tick;
         self.tick += 1;
         if self.tick == ON_TICKS + OFF_TICKS {
@@ -70,9 +72,19 @@ impl DigitQueue {
             return Step::Pause;
         }
         let end = tick + 1 == ON_TICKS;
-        let report = Report { code, end, volume: VOLUME, duration: 0 };
+        let report = Report {
+            code,
+            end,
+            volume: VOLUME,
+            duration: 0,
+        };
         let packets = if end { END_PACKETS } else { 1 };
-        Step::Event { report, ms: u32::from(tick + 1) * TICK_MS, first: tick == 0, packets }
+        Step::Event {
+            report,
+            ms: u32::from(tick + 1) * TICK_MS,
+            first: tick == 0,
+            packets,
+        }
     }
 
     /// The tone of a step, for 20 ms of PCM.
@@ -104,9 +116,17 @@ mod tests {
             for tick in 1..=5u32 {
                 let want_end = tick == 5;
                 match queue.step() {
-                    Step::Event { report, ms, first, packets } => {
+                    Step::Event {
+                        report,
+                        ms,
+                        first,
+                        packets,
+                    } => {
                         assert_eq!((report.code, report.end), (code, want_end));
-                        assert_eq!((ms, first, packets), (tick * 20, tick == 1, if want_end { 3 } else { 1 }));
+                        assert_eq!(
+                            (ms, first, packets),
+                            (tick * 20, tick == 1, if want_end { 3 } else { 1 })
+                        );
                     }
                     other => panic!("{other:?}"),
                 }
@@ -126,6 +146,11 @@ mod tests {
         assert!(queue.add(&digits) && queue.add(&digits));
         assert!(!queue.add(&digits));
         let events = std::iter::from_fn(|| Some(queue.step()).filter(|step| *step != Step::Done));
-        assert_eq!(events.filter(|step| matches!(step, Step::Event { first: true, .. })).count(), 32);
+        assert_eq!(
+            events
+                .filter(|step| matches!(step, Step::Event { first: true, .. }))
+                .count(),
+            32
+        );
     }
 }

@@ -29,8 +29,22 @@ pub fn frequencies(code: u8) -> [f32; 2] {
     const HIGH: [f32; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
     // Rows and columns of 0-9, *, #, A-D on the keypad.
     const PLACE: [(usize, usize); 16] = [
-        (3, 1), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0),
-        (2, 1), (2, 2), (3, 0), (3, 2), (0, 3), (1, 3), (2, 3), (3, 3),
+        (3, 1),
+        (0, 0),
+        (0, 1),
+        (0, 2),
+        (1, 0),
+        (1, 1),
+        (1, 2),
+        (2, 0),
+        (2, 1),
+        (2, 2),
+        (3, 0),
+        (3, 2),
+        (0, 3),
+        (1, 3),
+        (2, 3),
+        (3, 3),
     ];
     let (row, column) = PLACE[usize::from(code & 15)];
     [LOW[row], HIGH[column]]
@@ -54,7 +68,12 @@ impl Report {
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let [code, flags, high, low]: [u8; EVENT_BYTES] = *payload.first_chunk()?;
         let duration = u16::from_be_bytes([high, low]);
-        Some(Report { code, end: flags & 0x80 != 0, volume: flags & 0x3f, duration })
+        Some(Report {
+            code,
+            end: flags & 0x80 != 0,
+            volume: flags & 0x3f,
+            duration,
+        })
     }
 
     /// Writes a payload and returns its length.
@@ -113,7 +132,10 @@ impl Running {
 
     fn press(&self, clock: u32) -> Press {
         let ms = u64::from(self.total()) * 1_000 / u64::from(clock.max(1));
-        Press { code: self.code, ms: u16::try_from(ms).unwrap_or(u16::MAX) }
+        Press {
+            code: self.code,
+            ms: u16::try_from(ms).unwrap_or(u16::MAX),
+        }
     }
 }
 
@@ -126,8 +148,16 @@ pub struct Receiver {
 impl Receiver {
     /// Takes a packet. Returns how its event stands, if the packet says anything new or repeats an end, and the key press that it completes:
     /// its own, or the one before whose end was lost.
-    pub fn packet(&mut self, now: Instant, timestamp: u32, payload: &[u8], clock: u32) -> (Option<Progress>, Option<Press>) {
-        let Some(report) = Report::parse(payload) else { return (None, None) };
+    pub fn packet(
+        &mut self,
+        now: Instant,
+        timestamp: u32,
+        payload: &[u8],
+        clock: u32,
+    ) -> (Option<Progress>, Option<Press>) {
+        let Some(report) = Report::parse(payload) else {
+            return (None, None);
+        };
         let Some(running) = self.running.as_mut() else {
             return self.begin(now, timestamp, report, clock, None);
         };
@@ -138,7 +168,10 @@ impl Receiver {
             }
             let grown = u32::from(report.duration - running.duration);
             running.duration = report.duration;
-            return (Some(progress(running, report, grown, false)), end(running, report, clock));
+            return (
+                Some(progress(running, report, grown, false)),
+                end(running, report, clock),
+            );
         }
         if (timestamp.wrapping_sub(running.segment) as i32) < 0 {
             // A packet of an event before this one, reordered.
@@ -154,7 +187,10 @@ impl Receiver {
             running.duration = report.duration;
             running.heard = now;
             let grown = running.total().saturating_sub(old);
-            return (Some(progress(running, report, grown, false)), end(running, report, clock));
+            return (
+                Some(progress(running, report, grown, false)),
+                end(running, report, clock),
+            );
         }
         let missed = (!running.told).then(|| running.press(clock));
         self.begin(now, timestamp, report, clock, missed)
@@ -178,7 +214,11 @@ impl Receiver {
             heard: now,
         };
         // Of two presses in one packet (the end of the old and the whole of the new were lost) the new one is told by its next packet.
-        let own = if missed.is_none() { end(&mut running, report, clock) } else { None };
+        let own = if missed.is_none() {
+            end(&mut running, report, clock)
+        } else {
+            None
+        };
         let progress = progress(&running, report, u32::from(report.duration), true);
         self.running = Some(running);
         (Some(progress), missed.or(own))
@@ -201,7 +241,9 @@ impl Receiver {
 
     /// When `tick` may have something to tell.
     pub fn deadline(&self) -> Option<Instant> {
-        self.running.filter(|running| !running.told).map(|running| running.heard + LOST_END)
+        self.running
+            .filter(|running| !running.told)
+            .map(|running| running.heard + LOST_END)
     }
 }
 
@@ -232,7 +274,15 @@ pub fn rescale(progress: &Progress, from: EventFormat, to: EventFormat) -> (u32,
     let total = u32::try_from(total).unwrap_or(u32::MAX);
     let before = total.saturating_sub(1) / SEGMENT * SEGMENT;
     let duration = (total - before) as u16;
-    (before, Report { code: progress.code, end: progress.end, volume: progress.volume, duration })
+    (
+        before,
+        Report {
+            code: progress.code,
+            end: progress.end,
+            volume: progress.volume,
+            duration,
+        },
+    )
 }
 
 #[cfg(test)]

@@ -35,7 +35,10 @@ pub struct Encode {
 
 impl std::fmt::Debug for Encode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encode").field("frame", &self.frame).field("ratio", &self.ratio).finish_non_exhaustive()
+        f.debug_struct("Encode")
+            .field("frame", &self.frame)
+            .field("ratio", &self.ratio)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,11 +95,20 @@ impl Encode {
 
     /// The timestamp of what comes next, and RTP ticks per sample; `None` before a run.
     pub fn position(&self) -> Option<(u32, u32)> {
-        self.timestamp.map(|timestamp| (timestamp.wrapping_add(self.filled as u32 * self.ratio), self.ratio))
+        self.timestamp
+            .map(|timestamp| (timestamp.wrapping_add(self.filled as u32 * self.ratio), self.ratio))
     }
 
     /// Takes samples and sends every packet that they fill.
-    pub fn push(&mut self, now: Instant, lead: Lead, pcm: &[i16], sender: &mut Sender, route: Route, out: &mut TxBatch) {
+    pub fn push(
+        &mut self,
+        now: Instant,
+        lead: Lead,
+        pcm: &[i16],
+        sender: &mut Sender,
+        route: Route,
+        out: &mut TxBatch,
+    ) {
         match lead {
             Lead::Joined => {}
             Lead::After(samples) => self.pause(now, samples, sender, route, out),
@@ -199,12 +211,22 @@ mod tests {
         let mut encode = Encode::new(&stream(Codec::Pcma, 30)).unwrap();
         let mut sender = Sender::new(1, 0, 0);
         let mut out = TxBatch::new();
-        let route = Route { leg: LegIx(0), to: SocketAddr::from(([127, 0, 0, 1], 9)) };
+        let route = Route {
+            leg: LegIx(0),
+            to: SocketAddr::from(([127, 0, 0, 1], 9)),
+        };
         for _ in 0..6 {
             encode.push(Instant::ZERO, Lead::Joined, &[100; 160], &mut sender, route, &mut out);
         }
         encode.push(Instant::ZERO, Lead::Joined, &[100; 40], &mut sender, route, &mut out);
-        encode.push(Instant::ZERO, Lead::After(1_000), &[100; 240], &mut sender, route, &mut out);
+        encode.push(
+            Instant::ZERO,
+            Lead::After(1_000),
+            &[100; 240],
+            &mut sender,
+            route,
+            &mut out,
+        );
         let seen: Vec<_> = out
             .packets()
             .iter()

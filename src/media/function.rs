@@ -50,14 +50,23 @@ fn dial(now: Instant, tx: &mut Tx, route: Route, out: &mut TxBatch) {
         }
         return;
     };
-    let Step::Event { mut report, ms, first, packets } = step else { return };
+    let Step::Event {
+        mut report,
+        ms,
+        first,
+        packets,
+    } = step
+    else {
+        return;
+    };
     if first {
         tx.digit_start = tx.sender.run_timestamp(now);
     }
     report.duration = ticks(Duration::from_millis(ms.into()), format.clock) as u16;
     for _ in 0..packets {
         let header = (tx.digit_start, first, format.payload_type);
-        tx.sender.send_own(now, route, header, out, |space| Some(report.write(space)));
+        tx.sender
+            .send_own(now, route, header, out, |space| Some(report.write(space)));
     }
 }
 
@@ -77,7 +86,9 @@ pub(super) fn hear(now: Instant, arrival: Arrival, class: Class, view: &View<'_>
 
 /// What a phone's jitter buffer has ready goes to its PCM; a pause is heard as silence.
 pub(super) fn heard(now: Instant, leg: &mut Leg) {
-    let (Some(decode), Some(phone)) = (leg.rx.decode.as_mut(), leg.phone.as_mut()) else { return };
+    let (Some(decode), Some(phone)) = (leg.rx.decode.as_mut(), leg.phone.as_mut()) else {
+        return;
+    };
     while let Some(piece) = decode.pull(now) {
         leg.rx.counts.concealed += u64::from(piece.concealed);
         if let Lead::After(samples) = piece.lead {

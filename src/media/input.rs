@@ -229,7 +229,10 @@ pub const OUTPUTS_PER_CALL: usize = 8;
 
 impl Default for Outputs {
     fn default() -> Self {
-        Self { queue: VecDeque::with_capacity(OUTPUTS), overflow: 0 }
+        Self {
+            queue: VecDeque::with_capacity(OUTPUTS),
+            overflow: 0,
+        }
     }
 }
 

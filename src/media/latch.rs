@@ -75,7 +75,10 @@ enum State {
     /// No SDP yet: nobody is believed.
     Closed,
     /// Waiting for the first packet that is believed.
-    Learning { until: Instant, candidate: Option<Candidate> },
+    Learning {
+        until: Instant,
+        candidate: Option<Candidate>,
+    },
     /// The peer is there.
     Latched(Latched),
 }
@@ -115,7 +118,11 @@ pub struct Latch {
 
 impl Default for Latch {
     fn default() -> Self {
-        Self { remote: None, state: State::Closed, rtcp: None }
+        Self {
+            remote: None,
+            state: State::Closed,
+            rtcp: None,
+        }
     }
 }
 
@@ -124,7 +131,10 @@ impl Latch {
     pub fn negotiated(&mut self, now: Instant, remote: Remote) -> bool {
         let renewed = self.remote.is_none_or(|old| old.rtp != remote.rtp);
         self.remote = Some(remote);
-        let learning = State::Learning { until: now + WINDOW, candidate: None };
+        let learning = State::Learning {
+            until: now + WINDOW,
+            candidate: None,
+        };
         self.state = match self.state {
             State::Latched(latched) if !renewed => State::Latched(latched),
             State::Closed | State::Learning { .. } | State::Latched(_) => learning,
@@ -137,7 +147,9 @@ impl Latch {
 
     /// Judges an RTP packet by the table above.
     pub fn rtp(&mut self, now: Instant, sight: Sight) -> Verdict {
-        let Some(remote) = self.remote else { return Verdict::Stranger };
+        let Some(remote) = self.remote else {
+            return Verdict::Stranger;
+        };
         match self.state {
             State::Closed => Verdict::Stranger,
             State::Latched(latched) => self.rtp_latched(now, sight, latched, &remote),
@@ -154,7 +166,10 @@ impl Latch {
                     self.latch(now, sight, Reason::Learned);
                     return Verdict::Latched(true);
                 }
-                self.state = State::Learning { until, candidate: Some(candidate) };
+                self.state = State::Learning {
+                    until,
+                    candidate: Some(candidate),
+                };
                 Verdict::Stranger
             }
             State::Learning { .. } => Verdict::Stranger,
@@ -188,8 +203,19 @@ impl Latch {
     }
 
     fn latch(&mut self, now: Instant, sight: Sight, reason: Reason) {
-        let Sight { from, ssrc, sequence, agreed: _ } = sight;
-        self.state = State::Latched(Latched { from, reason, ssrc, sequence, heard: now });
+        let Sight {
+            from,
+            ssrc,
+            sequence,
+            agreed: _,
+        } = sight;
+        self.state = State::Latched(Latched {
+            from,
+            reason,
+            ssrc,
+            sequence,
+            heard: now,
+        });
     }
 
     /// Where RTP goes: the latched address, else the SDP's; `None` before the SDP and for 0.0.0.0 (an old form of hold).
@@ -272,14 +298,22 @@ fn next_candidate(now: Instant, sight: Sight, candidate: Option<Candidate>) -> C
         Some(old) if old.from == sight.from && old.ssrc == sight.ssrc => {
             let ahead = sight.sequence.wrapping_sub(old.sequence);
             if (1..=CONTINUES).contains(&ahead) {
-                Candidate { sequence: sight.sequence, packets: old.packets.saturating_add(1), ..old }
+                Candidate {
+                    sequence: sight.sequence,
+                    packets: old.packets.saturating_add(1),
+                    ..old
+                }
             } else {
                 old
             }
         }
-        Some(_) | None => {
-            Candidate { from: sight.from, ssrc: sight.ssrc, sequence: sight.sequence, packets: 1, since: now }
-        }
+        Some(_) | None => Candidate {
+            from: sight.from,
+            ssrc: sight.ssrc,
+            sequence: sight.sequence,
+            packets: 1,
+            since: now,
+        },
     }
 }
 

@@ -114,7 +114,9 @@ impl Tx {
     /// By where and to where, if anything may be sent.
     pub fn route(&self) -> Option<Route> {
         let to = self.to?;
-        self.stream.filter(|stream| stream.sends).map(|_| Route { leg: self.place, to })
+        self.stream
+            .filter(|stream| stream.sends)
+            .map(|_| Route { leg: self.place, to })
     }
 
     /// What feeds this half changes or pauses.
@@ -146,7 +148,14 @@ pub struct Leg {
 impl Leg {
     /// A leg as the command opens it; the seed spreads its RTCP over time.
     pub(super) fn new(spec: LegSpec, seed: u64) -> Self {
-        let LegSpec { id, port, ssrc, first_sequence, first_timestamp, cname } = spec;
+        let LegSpec {
+            id,
+            port,
+            ssrc,
+            first_sequence,
+            first_timestamp,
+            cname,
+        } = spec;
         Self {
             id,
             port,
@@ -199,7 +208,11 @@ impl Leg {
         self.tx.to = self.rx.latch.destination();
         self.rx.source.set_clock(stream.codec.clock());
         self.tx.sender.set_clock(now, stream.codec.clock());
-        if self.tx.stream.is_some_and(|old| old.codec != stream.codec || old.payload_type_tx != stream.payload_type_tx) {
+        if self
+            .tx
+            .stream
+            .is_some_and(|old| old.codec != stream.codec || old.payload_type_tx != stream.payload_type_tx)
+        {
             self.tx.cut();
         }
         self.rx.stream = Some(stream);
@@ -250,7 +263,12 @@ impl Leg {
         // Some peers send with the type that we asked to send with ourselves; no other meaning was agreed for it.
         let is_audio = events.is_none() && (pt == stream.payload_type_rx || pt == stream.payload_type_tx);
         let agreed = is_audio || events.is_some() || pt == COMFORT_NOISE;
-        let sight = Sight { from, ssrc: view.ssrc, sequence: view.sequence, agreed };
+        let sight = Sight {
+            from,
+            ssrc: view.ssrc,
+            sequence: view.sequence,
+            agreed,
+        };
         match rx.latch.rtp(now, sight) {
             Verdict::Accept => {}
             Verdict::Latched(is_first) => {
@@ -295,7 +313,11 @@ impl Leg {
     fn tell(&mut self, press: Press, outputs: &mut Outputs) {
         if let Some(digit) = dtmf::digit(press.code) {
             self.rx.counts.digits += 1;
-            outputs.event(Event::Digit { leg: self.id, digit, ms: press.ms });
+            outputs.event(Event::Digit {
+                leg: self.id,
+                digit,
+                ms: press.ms,
+            });
         }
     }
 
@@ -336,12 +358,18 @@ impl Leg {
     /// Sends a report, or the farewell.
     pub(super) fn report(&mut self, now: Instant, goodbye: bool, out: &mut TxBatch) {
         let Leg { reporter, rx, tx, .. } = self;
-        let channel = if rx.latch.is_rtcp_mux() { Channel::Rtp } else { Channel::Rtcp };
+        let channel = if rx.latch.is_rtcp_mux() {
+            Channel::Rtp
+        } else {
+            Channel::Rtcp
+        };
         let Some(to) = rx.latch.rtcp_destination() else {
             reporter.postpone(now);
             return;
         };
-        let Some(packet) = out.next(tx.place, channel, to) else { return };
+        let Some(packet) = out.next(tx.place, channel, to) else {
+            return;
+        };
         let len = reporter.write(now, &tx.sender, &mut rx.source, goodbye, packet.buffer());
         packet.set_len(len);
     }
@@ -351,7 +379,10 @@ impl Leg {
         if self.tx.is_dialing || matches!(self.role, Role::Tone(_) | Role::Phone) {
             return Some(now);
         }
-        [self.urgent(), self.silence_due(), self.reporter.due()].into_iter().flatten().min()
+        [self.urgent(), self.silence_due(), self.reporter.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The deadlines that a packet can bring nearer.
@@ -362,7 +393,14 @@ impl Leg {
 
     /// Counters and quality from the opening to now.
     pub fn stats(&self, now: Instant) -> LegStats {
-        let Counts { received, late, dropped, strangers, concealed, digits } = self.rx.counts;
+        let Counts {
+            received,
+            late,
+            dropped,
+            strangers,
+            concealed,
+            digits,
+        } = self.rx.counts;
         let (expected, _) = self.rx.source.totals();
         let lost = self.rx.source.lost();
         let jitter_us = self.rx.source.jitter_us();

@@ -41,7 +41,10 @@ pub struct Packet {
 
 impl Default for Packet {
     fn default() -> Self {
-        Self { len: 0, bytes: [0; limits::RTP_PACKET_BYTES + TAIL_ROOM] }
+        Self {
+            len: 0,
+            bytes: [0; limits::RTP_PACKET_BYTES + TAIL_ROOM],
+        }
     }
 }
 
@@ -117,7 +120,11 @@ impl TxBatch {
             to: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             packet: Packet::default(),
         };
-        Self { slots: vec![slot; TX_BATCH].into_boxed_slice(), len: 0, overflow: 0 }
+        Self {
+            slots: vec![slot; TX_BATCH].into_boxed_slice(),
+            len: 0,
+            overflow: 0,
+        }
     }
 
     /// What is to be sent, in order.

@@ -12,7 +12,11 @@ struct Ring {
 
 impl Ring {
     fn new() -> Self {
-        Ring { samples: [0; PHONE_SAMPLES], start: 0, len: 0 }
+        Ring {
+            samples: [0; PHONE_SAMPLES],
+            start: 0,
+            len: 0,
+        }
     }
 
     fn push(&mut self, sample: i16) {
@@ -47,7 +51,10 @@ pub struct Phone {
 
 impl Default for Phone {
     fn default() -> Self {
-        Phone { heard: Ring::new(), spoken: Ring::new() }
+        Phone {
+            heard: Ring::new(),
+            spoken: Ring::new(),
+        }
     }
 }
 

@@ -29,10 +29,16 @@ pub enum PrepareError {
 impl fmt::Display for PrepareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PrepareError::UnknownLeg(leg) => write!(f, "there is no media leg {leg}: it was never opened, or it is closed"),
+            PrepareError::UnknownLeg(leg) => {
+                write!(f, "there is no media leg {leg}: it was never opened, or it is closed")
+            }
             PrepareError::LegExists(leg) => write!(f, "media leg {leg} is open already: a leg's id is used once"),
             PrepareError::Digits => {
-                write!(f, "DTMF digits must be 1 to {} of 0-9, *, #, A-D", crate::limits::DIGITS)
+                write!(
+                    f,
+                    "DTMF digits must be 1 to {} of 0-9, *, #, A-D",
+                    crate::limits::DIGITS
+                )
             }
             PrepareError::Opus(error) => write!(f, "libopus cannot code this stream: {error}"),
         }
@@ -53,7 +59,12 @@ struct EncodeFor {
 impl EncodeFor {
     fn new(stream: &Stream) -> Self {
         let samples = encode::frame_samples(stream);
-        Self { codec: stream.codec, payload_type: stream.payload_type_tx, samples, opus: stream.opus }
+        Self {
+            codec: stream.codec,
+            payload_type: stream.payload_type_tx,
+            samples,
+            opus: stream.opus,
+        }
     }
 }
 
@@ -93,7 +104,12 @@ impl Preparer {
             if self.legs.contains_key(&leg) {
                 return Err(PrepareError::LegExists(leg));
             }
-            let known = Known { home: worker, stream: None, function: Function::Idle, has: Parts::default() };
+            let known = Known {
+                home: worker,
+                stream: None,
+                function: Function::Idle,
+                has: Parts::default(),
+            };
             self.legs.insert(leg, known);
             return Ok(vec![Input::Open(Box::new(Leg::new(*spec, seed)))]);
         }
@@ -103,7 +119,12 @@ impl Preparer {
             Command::Negotiated { remote, stream, .. } => {
                 known.stream = Some(stream);
                 let (gear, neighbour) = self.refit(leg, known)?;
-                let mut inputs = vec![Input::Negotiated { leg, remote, stream, gear }];
+                let mut inputs = vec![Input::Negotiated {
+                    leg,
+                    remote,
+                    stream,
+                    gear,
+                }];
                 inputs.extend(neighbour);
                 Ok(inputs)
             }
@@ -160,9 +181,16 @@ impl Preparer {
             Some(Function::Idle | Function::Echo | Function::Tone(_) | Function::Phone) | None => None,
         };
         let old = partner_of(&self.legs, leg);
-        let new = if let Function::Bridge(other) = function { Some(other) } else { None };
+        let new = if let Function::Bridge(other) = function {
+            Some(other)
+        } else {
+            None
+        };
         ended.extend(old.filter(|old| Some(*old) != new));
-        ended.extend(new.and_then(|new| partner_of(&self.legs, new)).filter(|third| *third != leg));
+        ended.extend(
+            new.and_then(|new| partner_of(&self.legs, new))
+                .filter(|third| *third != leg),
+        );
         for idle in &ended {
             if let Some(known) = self.legs.get_mut(idle) {
                 known.function = Function::Idle;
@@ -202,14 +230,20 @@ impl Preparer {
     /// The parts that a leg needs for what it does.
     fn wanted(&self, known: &Known) -> Parts {
         let Some(stream) = known.stream else {
-            return Parts { phone: known.function == Function::Phone, ..Parts::default() };
+            return Parts {
+                phone: known.function == Function::Phone,
+                ..Parts::default()
+            };
         };
         let (decode, encode) = match known.function {
             Function::Idle | Function::Echo => (false, false),
             Function::Tone(_) => (false, true),
             Function::Phone => (true, true),
             Function::Bridge(other) => match self.legs.get(&other).and_then(|other| other.stream) {
-                Some(other) => (path(&stream, &other) == Path::Transcode, path(&other, &stream) == Path::Transcode),
+                Some(other) => (
+                    path(&stream, &other) == Path::Transcode,
+                    path(&other, &stream) == Path::Transcode,
+                ),
                 None => (false, false),
             },
         };
@@ -222,10 +256,16 @@ impl Preparer {
 
     /// An encoder for digits that go out as tones, where the leg has none.
     fn tone_gear(&mut self, leg: MediaLegId, known: Known) -> Result<Gear, PrepareError> {
-        let Some(stream) = known.stream.filter(|stream| stream.events_tx.is_none() && known.has.encode.is_none()) else {
+        let Some(stream) = known
+            .stream
+            .filter(|stream| stream.events_tx.is_none() && known.has.encode.is_none())
+        else {
             return Ok(Gear::default());
         };
-        let parts = Parts { encode: Some(EncodeFor::new(&stream)), ..known.has };
+        let parts = Parts {
+            encode: Some(EncodeFor::new(&stream)),
+            ..known.has
+        };
         let gear = gear(&known, parts)?;
         self.legs.insert(leg, Known { has: parts, ..known });
         Ok(gear)
@@ -261,5 +301,9 @@ fn parse_digits(text: &str) -> Result<Digits, PrepareError> {
             return Err(PrepareError::Digits);
         }
     }
-    if digits.codes().is_empty() { Err(PrepareError::Digits) } else { Ok(digits) }
+    if digits.codes().is_empty() {
+        Err(PrepareError::Digits)
+    } else {
+        Ok(digits)
+    }
 }

@@ -89,27 +89,46 @@ impl Reporter {
             return;
         }
         // RFC 3550 6.4.1: A - LSR - DLSR in 1/65536 s. What is negative or above 10 s is a peer's mistake.
-        let away = rtcp::ntp_middle(now).wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
+        let away = rtcp::ntp_middle(now)
+            .wrapping_sub(block.last_sr)
+            .wrapping_sub(block.delay_since_last_sr);
         if away < 10 << 16 {
             self.round_trip_us = Some((u64::from(away) * 1_000_000 >> 16) as u32);
         }
     }
 
     /// Writes the report that is due, or the farewell, and sets the next time. Returns its length.
-    pub fn write(&mut self, now: Instant, sender: &Sender, source: &mut Source, goodbye: bool, buffer: &mut [u8]) -> usize {
+    pub fn write(
+        &mut self,
+        now: Instant,
+        sender: &Sender,
+        source: &mut Source,
+        goodbye: bool,
+        buffer: &mut [u8],
+    ) -> usize {
         let sending = sender.packets() > self.packets_reported[1];
         self.packets_reported = [sender.packets(), self.packets_reported[0]];
         let block = source.report().map(|block| match self.last_sr {
             Some((ntp, at)) => {
                 let delay = (now.since(at).as_micros() as u64).wrapping_mul(65_536) / 1_000_000;
-                super::source::Block { last_sr: ntp, delay_since_last_sr: delay as u32, ..block }
+                super::source::Block {
+                    last_sr: ntp,
+                    delay_since_last_sr: delay as u32,
+                    ..block
+                }
             }
             None => block,
         });
         let wait = self.interval();
         self.due = Some(now + wait);
         let sent = sending.then(|| (now, sender.sent(now)));
-        let compound = Compound { ssrc: sender.ssrc(), sent, block, cname: &self.cname, goodbye };
+        let compound = Compound {
+            ssrc: sender.ssrc(),
+            sent,
+            block,
+            cname: &self.cname,
+            goodbye,
+        };
         rtcp::write(buffer, &compound)
     }
 }

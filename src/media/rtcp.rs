@@ -64,7 +64,10 @@ pub fn read(datagram: &[u8], ours: u32) -> Result<Digest, Malformed> {
 
 /// A big-endian word; the caller has checked the length.
 fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes)
+    bytes
+        .get(at..at + 4)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u32::from_be_bytes)
 }
 
 fn blocks(bytes: &[u8], count: usize, ours: u32) -> Result<Option<Block>, Malformed> {
@@ -100,7 +103,10 @@ pub struct Compound<'a> {
 /// Seconds and fraction since the start of our clock: RFC 3550 6.4.1 allows elapsed time where no wall clock is at hand.
 pub fn ntp(now: Instant) -> (u32, u32) {
     let nanos = now.as_nanos();
-    ((nanos / 1_000_000_000) as u32, ((nanos % 1_000_000_000) << 32).div_euclid(1_000_000_000) as u32)
+    (
+        (nanos / 1_000_000_000) as u32,
+        ((nanos % 1_000_000_000) << 32).div_euclid(1_000_000_000) as u32,
+    )
 }
 
 /// The middle 32 bits of `ntp`.
@@ -113,7 +119,14 @@ pub fn ntp_middle(now: Instant) -> u32 {
 pub fn write(buffer: &mut [u8], compound: &Compound<'_>) -> usize {
     let mut pen = Pen { buffer, len: 0 };
     let count = u8::from(compound.block.is_some());
-    let report = pen.begin(if compound.sent.is_some() { SENDER_REPORT } else { RECEIVER_REPORT }, count);
+    let report = pen.begin(
+        if compound.sent.is_some() {
+            SENDER_REPORT
+        } else {
+            RECEIVER_REPORT
+        },
+        count,
+    );
     pen.word(compound.ssrc);
     if let Some((now, sent)) = compound.sent {
         let (seconds, fraction) = ntp(now);

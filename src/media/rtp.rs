@@ -72,8 +72,10 @@ impl<'a> View<'a> {
         let mut start = HEADER_BYTES + 4 * usize::from(header[0] & 0x0f);
         if header[0] & 0x10 != 0 {
             // RFC 3550 5.3.1: two octets of profile, two of length in words.
-            let words: [u8; 2] =
-                datagram.get(start + 2..start + 4).and_then(|w| w.try_into().ok()).ok_or(Malformed::Truncated)?;
+            let words: [u8; 2] = datagram
+                .get(start + 2..start + 4)
+                .and_then(|w| w.try_into().ok())
+                .ok_or(Malformed::Truncated)?;
             start += 4 + 4 * usize::from(u16::from_be_bytes(words));
         }
         let mut payload = datagram.get(start..).ok_or(Malformed::Truncated)?;

@@ -80,7 +80,15 @@ pub struct Sent {
 impl Sender {
     /// A stream that begins with these numbers.
     pub fn new(ssrc: u32, first_sequence: u16, first_timestamp: u32) -> Self {
-        Self { ssrc, sequence: first_sequence, clock: 8_000, newest: (first_timestamp, None), feed: None, packets: 0, octets: 0 }
+        Self {
+            ssrc,
+            sequence: first_sequence,
+            clock: 8_000,
+            newest: (first_timestamp, None),
+            feed: None,
+            packets: 0,
+            octets: 0,
+        }
     }
 
     /// Sets the RTP clock; the timestamp goes on from where it is.
@@ -113,13 +121,20 @@ impl Sender {
     /// The timestamp of a run that begins now.
     pub fn run_timestamp(&self, now: Instant) -> u32 {
         let (newest, at) = self.newest;
-        at.map_or(newest, |at| newest.wrapping_add(ticks(now.since(at).max(RUN_STEP), self.clock)))
+        at.map_or(newest, |at| {
+            newest.wrapping_add(ticks(now.since(at).max(RUN_STEP), self.clock))
+        })
     }
 
     /// For a sender report.
     pub fn sent(&self, now: Instant) -> Sent {
         // RFC 3550 6.4.1: both counts wrap.
-        Sent { ssrc: self.ssrc, timestamp: self.timestamp(now), packets: self.packets as u32, octets: self.octets }
+        Sent {
+            ssrc: self.ssrc,
+            timestamp: self.timestamp(now),
+            packets: self.packets as u32,
+            octets: self.octets,
+        }
     }
 
     /// What feeds the stream changes or pauses: the next relayed packet begins a new run.
@@ -132,7 +147,11 @@ impl Sender {
         let run_timestamp = self.run_timestamp(now);
         let Some(feed) = self.feed.as_mut() else {
             // An old packet does not begin a run: what follows it may have been played already.
-            return if matches!(arrival, Arrival::Older(_)) { None } else { Some(self.begin(now, view)) };
+            return if matches!(arrival, Arrival::Older(_)) {
+                None
+            } else {
+                Some(self.begin(now, view))
+            };
         };
         let ahead = view.sequence.wrapping_sub(feed.newest);
         let behind = feed.newest.wrapping_sub(view.sequence);
@@ -141,13 +160,20 @@ impl Sender {
             Arrival::Older(_) if behind <= feed.depth => {
                 let sequence = self.sequence.wrapping_sub(1).wrapping_sub(behind);
                 let timestamp = view.timestamp.wrapping_add(feed.timestamp_offset);
-                Some(Spliced { sequence, timestamp, marker: view.marker })
+                Some(Spliced {
+                    sequence,
+                    timestamp,
+                    marker: view.marker,
+                })
             }
             // After so many packets that were not passed on, nothing is continued.
             Arrival::Newest(_) if ahead >= MAX_DROPOUT => Some(self.begin(now, view)),
             Arrival::Newest(_) if ahead != 0 => {
                 let (last, at) = feed.last;
-                let departure = view.timestamp.wrapping_sub(last).wrapping_sub(ticks(now.since(at), self.clock)) as i32;
+                let departure = view
+                    .timestamp
+                    .wrapping_sub(last)
+                    .wrapping_sub(ticks(now.since(at), self.clock)) as i32;
                 let jumped = departure.unsigned_abs() > ticks(TIMESTAMP_JUMP, self.clock);
                 if jumped {
                     feed.timestamp_offset = run_timestamp.wrapping_sub(view.timestamp);
@@ -158,7 +184,11 @@ impl Sender {
                 let sequence = self.sequence.wrapping_add(ahead - 1);
                 self.sequence = sequence.wrapping_add(1);
                 let timestamp = view.timestamp.wrapping_add(feed.timestamp_offset);
-                Some(Spliced { sequence, timestamp, marker: view.marker || jumped })
+                Some(Spliced {
+                    sequence,
+                    timestamp,
+                    marker: view.marker || jumped,
+                })
             }
             Arrival::Older(_) | Arrival::Newest(_) | Arrival::Duplicate | Arrival::Suspect => None,
         }
@@ -174,7 +204,11 @@ impl Sender {
         });
         let sequence = self.sequence;
         self.own_sequence_used();
-        Spliced { sequence, timestamp, marker: true }
+        Spliced {
+            sequence,
+            timestamp,
+            marker: true,
+        }
     }
 
     /// A packet of the feed is not passed on on purpose: our numbers close over it, so that the receiver sees no loss.
@@ -206,7 +240,13 @@ impl Sender {
         out: &mut TxBatch,
         fill: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> bool {
-        let header = Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc };
+        let header = Header {
+            marker,
+            payload_type,
+            sequence: self.sequence,
+            timestamp,
+            ssrc: self.ssrc,
+        };
         let sent = self.send(now, route, header, out, fill);
         if sent {
             self.own_sequence_used();
@@ -224,8 +264,18 @@ impl Sender {
         out: &mut TxBatch,
         fill: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) {
-        let Spliced { sequence, timestamp, marker } = spliced;
-        let header = Header { marker, payload_type, sequence, timestamp, ssrc: self.ssrc };
+        let Spliced {
+            sequence,
+            timestamp,
+            marker,
+        } = spliced;
+        let header = Header {
+            marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc: self.ssrc,
+        };
         self.send(now, route, header, out, fill);
     }
 
@@ -237,7 +287,9 @@ impl Sender {
         out: &mut TxBatch,
         fill: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> bool {
-        let Some(packet) = out.next(route.leg, Channel::Rtp, route.to) else { return false };
+        let Some(packet) = out.next(route.leg, Channel::Rtp, route.to) else {
+            return false;
+        };
         let Some(len) = fill(header.write(packet)) else {
             out.undo();
             return false;
@@ -256,7 +308,9 @@ impl Sender {
 
 /// A time in ticks of a clock, modulo 2^32.
 pub fn ticks(time: Duration, clock: u32) -> u32 {
-    (time.as_micros() as u64).wrapping_mul(u64::from(clock)).wrapping_div(1_000_000) as u32
+    (time.as_micros() as u64)
+        .wrapping_mul(u64::from(clock))
+        .wrapping_div(1_000_000) as u32
 }
 
 #[cfg(test)]
@@ -268,12 +322,28 @@ mod tests {
     }
 
     fn view(sequence: u16, timestamp: u32) -> View<'static> {
-        View { marker: false, payload_type: 0, sequence, timestamp, ssrc: 7, payload: &[1; 160] }
+        View {
+            marker: false,
+            payload_type: 0,
+            sequence,
+            timestamp,
+            ssrc: 7,
+            payload: &[1; 160],
+        }
     }
 
-    fn relay(sender: &mut Sender, ms: u64, arrival: Arrival, sequence: u16, timestamp: u32) -> Option<(u16, u32, bool)> {
+    fn relay(
+        sender: &mut Sender,
+        ms: u64,
+        arrival: Arrival,
+        sequence: u16,
+        timestamp: u32,
+    ) -> Option<(u16, u32, bool)> {
         let spliced = sender.splice(at(ms), arrival, &view(sequence, timestamp))?;
-        let route = Route { leg: LegIx(0), to: SocketAddr::from(([127, 0, 0, 1], 9)) };
+        let route = Route {
+            leg: LegIx(0),
+            to: SocketAddr::from(([127, 0, 0, 1], 9)),
+        };
         sender.send_spliced(at(ms), route, spliced, 0, &mut TxBatch::new(), |_| Some(160));
         Some((spliced.sequence, spliced.timestamp, spliced.marker))
     }
@@ -291,7 +361,11 @@ mod tests {
             (80, Arrival::Newest(1), 14, 1_140, Some((2, 1_640, false))),
         ];
         for (ms, arrival, sequence, timestamp, want) in steps {
-            assert_eq!(relay(&mut sender, ms, arrival, sequence, timestamp), want, "at {ms} ms, sequence {sequence}");
+            assert_eq!(
+                relay(&mut sender, ms, arrival, sequence, timestamp),
+                want,
+                "at {ms} ms, sequence {sequence}"
+            );
         }
         assert_eq!(sender.packets(), 5);
     }
@@ -300,13 +374,25 @@ mod tests {
     fn a_new_feed_goes_on_where_the_old_one_ended() {
         let mut sender = Sender::new(1, 100, 0);
         relay(&mut sender, 0, Arrival::Restart, 10, 500);
-        assert_eq!(relay(&mut sender, 1_000, Arrival::Restart, 40_000, 77), Some((101, 8_000, true)));
+        assert_eq!(
+            relay(&mut sender, 1_000, Arrival::Restart, 40_000, 77),
+            Some((101, 8_000, true))
+        );
         sender.cut();
         assert_eq!(relay(&mut sender, 1_010, Arrival::Older(1), 39_999, 0), None);
-        assert_eq!(relay(&mut sender, 2_000, Arrival::Newest(9), 40_009, 90_000), Some((102, 16_000, true)));
+        assert_eq!(
+            relay(&mut sender, 2_000, Arrival::Newest(9), 40_009, 90_000),
+            Some((102, 16_000, true))
+        );
         // A source that stopped its timestamp while it was held.
-        assert_eq!(relay(&mut sender, 60_000, Arrival::Newest(1), 40_010, 90_160), Some((103, 480_000, true)));
-        assert_eq!(relay(&mut sender, 60_020, Arrival::Newest(1), 40_011, 90_320), Some((104, 480_160, false)));
+        assert_eq!(
+            relay(&mut sender, 60_000, Arrival::Newest(1), 40_010, 90_160),
+            Some((103, 480_000, true))
+        );
+        assert_eq!(
+            relay(&mut sender, 60_020, Arrival::Newest(1), 40_011, 90_320),
+            Some((104, 480_160, false))
+        );
     }
 
     #[test]
@@ -315,14 +401,26 @@ mod tests {
         relay(&mut sender, 0, Arrival::Restart, 10, 0);
         relay(&mut sender, 20, Arrival::Newest(1), 11, 160);
         sender.absorb(12);
-        assert_eq!(relay(&mut sender, 60, Arrival::Newest(1), 13, 480).map(|n| n.0), Some(2));
-        let route = Route { leg: LegIx(0), to: SocketAddr::from(([127, 0, 0, 1], 9)) };
+        assert_eq!(
+            relay(&mut sender, 60, Arrival::Newest(1), 13, 480).map(|n| n.0),
+            Some(2)
+        );
+        let route = Route {
+            leg: LegIx(0),
+            to: SocketAddr::from(([127, 0, 0, 1], 9)),
+        };
         assert!(sender.send_own(at(70), route, (700, true, 101), &mut TxBatch::new(), |_| Some(4)));
         assert!(!sender.send_own(at(70), route, (700, true, 101), &mut TxBatch::new(), |_| None));
         assert_eq!(relay(&mut sender, 80, Arrival::Older(1), 12, 320), None);
-        assert_eq!(relay(&mut sender, 80, Arrival::Newest(1), 14, 640).map(|n| n.0), Some(4));
+        assert_eq!(
+            relay(&mut sender, 80, Arrival::Newest(1), 14, 640).map(|n| n.0),
+            Some(4)
+        );
         // One lost before an absorbed one stays visible.
         sender.absorb(16);
-        assert_eq!(relay(&mut sender, 140, Arrival::Newest(1), 17, 1_120).map(|n| n.0), Some(6));
+        assert_eq!(
+            relay(&mut sender, 140, Arrival::Newest(1), 17, 1_120).map(|n| n.0),
+            Some(6)
+        );
     }
 }

@@ -38,7 +38,15 @@ struct Sequence {
 
 impl Sequence {
     fn start(ssrc: u32, sequence: u16) -> Self {
-        Sequence { ssrc, base: u32::from(sequence), max: sequence, cycles: 0, bad_next: None, seen: 1, received: 1 }
+        Sequence {
+            ssrc,
+            base: u32::from(sequence),
+            max: sequence,
+            cycles: 0,
+            bad_next: None,
+            seen: 1,
+            received: 1,
+        }
     }
 
     fn extended_max(&self) -> u32 {
@@ -187,7 +195,11 @@ impl Source {
         let received = current.received - self.reported.1;
         self.reported = (current.expected(), current.received);
         let lost = expected.saturating_sub(received);
-        let fraction = if expected == 0 { 0 } else { (lost * 256 / expected).min(255) };
+        let fraction = if expected == 0 {
+            0
+        } else {
+            (lost * 256 / expected).min(255)
+        };
         let cumulative = (current.expected() as i64 - current.received as i64).clamp(-0x80_0000, 0x7f_ffff);
         Some(Block {
             ssrc: current.ssrc,
@@ -242,7 +254,10 @@ mod tests {
         source.packet(9, 3);
         assert_eq!(source.lost(), 7_001);
         let block = source.report().unwrap();
-        assert_eq!((block.ssrc, block.cumulative_lost, block.fraction_lost, block.highest), (9, 1, 85, 3));
+        assert_eq!(
+            (block.ssrc, block.cumulative_lost, block.fraction_lost, block.highest),
+            (9, 1, 85, 3)
+        );
         assert_eq!(source.report().unwrap().fraction_lost, 0);
     }
 

@@ -22,10 +22,20 @@ impl Player {
     pub fn new(tone: Tone, rate: u32) -> Self {
         let hz = |hz: u16| f32::from(hz.min(HZ_MAX));
         match tone {
-            Tone::Sine { hz: frequency, level } => Player::Sine(Sine::new(hz(frequency), f32::from(level.min(0)), rate)),
-            Tone::Cadence { hz: frequencies, on_ms, off_ms } => {
-                Player::Cadence(Cadence::new(frequencies.map(hz), CADENCE_DBM0, on_ms.into(), off_ms.into(), rate))
+            Tone::Sine { hz: frequency, level } => {
+                Player::Sine(Sine::new(hz(frequency), f32::from(level.min(0)), rate))
             }
+            Tone::Cadence {
+                hz: frequencies,
+                on_ms,
+                off_ms,
+            } => Player::Cadence(Cadence::new(
+                frequencies.map(hz),
+                CADENCE_DBM0,
+                on_ms.into(),
+                off_ms.into(),
+                rate,
+            )),
         }
     }
 

@@ -149,7 +149,9 @@ impl Worker {
         out: &mut TxBatch,
         outputs: &mut Outputs,
     ) {
-        let Some((arrival, class)) = leg.admit(now, from, view, outputs) else { return };
+        let Some((arrival, class)) = leg.admit(now, from, view, outputs) else {
+            return;
+        };
         match leg.role {
             Role::Idle | Role::Tone(_) => {}
             Role::Phone => function::hear(now, arrival, class, view, leg),
@@ -179,7 +181,9 @@ impl Worker {
     }
 
     fn tick_leg(&mut self, now: Instant, at: LegIx, out: &mut TxBatch, outputs: &mut Outputs) {
-        let Some(mut leg) = self.legs[at.index()].take() else { return };
+        let Some(mut leg) = self.legs[at.index()].take() else {
+            return;
+        };
         match leg.role {
             Role::Idle | Role::Tone(_) => {}
             Role::Phone => function::heard(now, &mut leg),
@@ -217,11 +221,15 @@ impl Worker {
     }
 
     fn apply(&mut self, now: Instant, at: LegIx, input: Input, out: &mut TxBatch, outputs: &mut Outputs) {
-        let Some(leg) = self.legs[at.index()].as_mut() else { return };
+        let Some(leg) = self.legs[at.index()].as_mut() else {
+            return;
+        };
         match input {
             // Handled by the caller: they have no place yet.
             Input::Open(_) | Input::Give(_) => {}
-            Input::Negotiated { remote, stream, gear, .. } => {
+            Input::Negotiated {
+                remote, stream, gear, ..
+            } => {
                 let retired = leg.fit(gear);
                 leg.negotiate(now, remote, stream);
                 self.rejoin(at);
@@ -250,7 +258,11 @@ impl Worker {
                 leg.report(now, true, out);
                 if let Some(leg) = self.remove(now, at) {
                     let stats = leg.stats(now);
-                    outputs.push(Output::Closed { at: Some(at), leg, stats });
+                    outputs.push(Output::Closed {
+                        at: Some(at),
+                        leg,
+                        stats,
+                    });
                 }
             }
         }
@@ -259,14 +271,22 @@ impl Worker {
     /// Finds a place for a leg.
     fn admit(&mut self, now: Instant, mut leg: Box<Leg>, outputs: &mut Outputs) {
         let id = leg.id();
-        let place = if self.by_id.contains_key(&id) { None } else { self.free.pop() };
+        let place = if self.by_id.contains_key(&id) {
+            None
+        } else {
+            self.free.pop()
+        };
         let Some(at) = place else {
             let stats = leg.stats(now);
             outputs.push(Output::Closed { at: None, leg, stats });
             return;
         };
         leg.tx.place = at;
-        outputs.push(Output::Opened { at, leg: id, port: leg.port() });
+        outputs.push(Output::Opened {
+            at,
+            leg: id,
+            port: leg.port(),
+        });
         if let Some(here) = leg.moving_to.take() {
             outputs.event(Event::Moved(id, here));
         }
@@ -325,21 +345,33 @@ impl Worker {
 
     /// Ends a bridge from both sides.
     fn part(&mut self, at: LegIx) {
-        let Some(Role::Bridge(other)) = self.legs[at.index()].as_ref().map(|leg| leg.role) else { return };
+        let Some(Role::Bridge(other)) = self.legs[at.index()].as_ref().map(|leg| leg.role) else {
+            return;
+        };
         self.set_role(at, Role::Idle);
         self.set_role(other, Role::Idle);
     }
 
     /// Chooses the paths of a leg and its neighbour anew.
     fn rejoin(&mut self, at: LegIx) {
-        let Some(leg) = self.legs[at.index()].as_mut() else { return };
+        let Some(leg) = self.legs[at.index()].as_mut() else {
+            return;
+        };
         match leg.role {
             Role::Idle | Role::Tone(_) | Role::Phone => leg.rx.path = Path::Nowhere,
             // The same codec comes and goes; what it cannot take back is dropped.
-            Role::Echo => leg.rx.path = if leg.rx.stream.is_some() { Path::Relay } else { Path::Nowhere },
+            Role::Echo => {
+                leg.rx.path = if leg.rx.stream.is_some() {
+                    Path::Relay
+                } else {
+                    Path::Nowhere
+                }
+            }
             Role::Bridge(other) => {
                 let ours = leg.rx.stream;
-                let Some(theirs) = self.legs[other.index()].as_ref().map(|leg| leg.rx.stream) else { return };
+                let Some(theirs) = self.legs[other.index()].as_ref().map(|leg| leg.rx.stream) else {
+                    return;
+                };
                 let paths = match (ours, theirs) {
                     (Some(ours), Some(theirs)) => (bridge::path(&ours, &theirs), bridge::path(&theirs, &ours)),
                     (Some(_), None) | (None, Some(_) | None) => (Path::Nowhere, Path::Nowhere),

@@ -13,7 +13,13 @@ fn packet(
     (code, duration, end): (u8, u16, bool),
 ) -> (Option<Progress>, Option<Press>) {
     let mut payload = [0; EVENT_BYTES];
-    Report { code, end, volume: 10, duration }.write(&mut payload);
+    Report {
+        code,
+        end,
+        volume: 10,
+        duration,
+    }
+    .write(&mut payload);
     receiver.packet(at(ms), timestamp, &payload, CLOCK)
 }
 
@@ -23,10 +29,10 @@ fn press(code: u8, ms: u16) -> Option<Press> {
 
 #[test]
 fn codes_and_digits_are_one_to_one() {
-    for code in 0..16 {
-        assert_eq!(super::code(digit(code).unwrap()), Some(code));
+    for n in 0..16 {
+        assert_eq!(code(digit(n).unwrap()), Some(n));
     }
-    assert_eq!((super::code('a'), super::code('E'), digit(16)), (Some(12), None, None));
+    assert_eq!((code('a'), code('E'), digit(16)), (Some(12), None, None));
     assert_eq!(frequencies(5), [770.0, 1_336.0]);
     assert_eq!(frequencies(11), [941.0, 1_477.0]);
     assert_eq!(frequencies(12), [697.0, 1_633.0]);
@@ -37,12 +43,18 @@ fn one_press_is_told_once_with_its_retransmitted_ends() {
     let mut receiver = Receiver::default();
     for n in 1..=5u16 {
         let (progress, told) = packet(&mut receiver, u64::from(n) * 20, 1_000, (7, n * 160, false));
-        assert_eq!((progress.unwrap().first, progress.unwrap().grown, told), (n == 1, 160, None));
+        assert_eq!(
+            (progress.unwrap().first, progress.unwrap().grown, told),
+            (n == 1, 160, None)
+        );
     }
     assert_eq!(packet(&mut receiver, 120, 1_000, (7, 960, true)).1, press(7, 120));
     for _ in 0..2 {
         let (progress, told) = packet(&mut receiver, 121, 1_000, (7, 960, true));
-        assert!(progress.is_some_and(|progress| progress.end && progress.grown == 0), "ends are passed on");
+        assert!(
+            progress.is_some_and(|progress| progress.end && progress.grown == 0),
+            "ends are passed on"
+        );
         assert_eq!(told, None);
     }
     assert_eq!(receiver.tick(at(9_000), CLOCK), None);
@@ -82,15 +94,35 @@ fn a_long_press_in_segments_is_one_press() {
     let mut receiver = Receiver::default();
     packet(&mut receiver, 0, 1_000, (9, 0xff00, false));
     let (progress, told) = packet(&mut receiver, 150, 1_000 + SEGMENT, (9, 465, false));
-    assert_eq!((progress.unwrap().total, progress.unwrap().start, told), (66_000, 1_000, None));
-    assert_eq!(packet(&mut receiver, 200, 1_000 + SEGMENT, (9, 865, true)).1, press(9, 8_300));
+    assert_eq!(
+        (progress.unwrap().total, progress.unwrap().start, told),
+        (66_000, 1_000, None)
+    );
+    assert_eq!(
+        packet(&mut receiver, 200, 1_000 + SEGMENT, (9, 865, true)).1,
+        press(9, 8_300)
+    );
 }
 
 #[test]
 fn a_duration_moves_between_clocks_and_is_split_where_it_does_not_fit() {
-    let narrow = EventFormat { payload_type: 101, clock: 8_000 };
-    let wide = EventFormat { payload_type: 110, clock: 48_000 };
-    let progress = |total| Progress { code: 1, volume: 10, start: 0, total, grown: 0, end: false, first: false };
+    let narrow = EventFormat {
+        payload_type: 101,
+        clock: 8_000,
+    };
+    let wide = EventFormat {
+        payload_type: 110,
+        clock: 48_000,
+    };
+    let progress = |total| Progress {
+        code: 1,
+        volume: 10,
+        start: 0,
+        total,
+        grown: 0,
+        end: false,
+        first: false,
+    };
     let cases = [
         (narrow, wide, 800, 0, 4_800),
         (narrow, wide, 10_922, 0, 65_532),
@@ -103,6 +135,12 @@ fn a_duration_moves_between_clocks_and_is_split_where_it_does_not_fit() {
     ];
     for (from, to, total, after, duration) in cases {
         let (after_start, report) = rescale(&progress(total), from, to);
-        assert_eq!((after_start, report.duration), (after, duration), "{total} from {} to {}", from.clock, to.clock);
+        assert_eq!(
+            (after_start, report.duration),
+            (after, duration),
+            "{total} from {} to {}",
+            from.clock,
+            to.clock
+        );
     }
 }

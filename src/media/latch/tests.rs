@@ -19,7 +19,12 @@ fn addr(text: &str) -> SocketAddr {
 fn remote(rtp: &str) -> Remote {
     let rtp = addr(rtp);
     let rtcp = SocketAddr::new(rtp.ip(), rtp.port() + 1);
-    Remote { rtp, rtcp, rtcp_mux: false, signalling: addr(SIGNALLING).ip() }
+    Remote {
+        rtp,
+        rtcp,
+        rtcp_mux: false,
+        signalling: addr(SIGNALLING).ip(),
+    }
 }
 
 fn latch(rtp: &str) -> Latch {
@@ -29,7 +34,12 @@ fn latch(rtp: &str) -> Latch {
 }
 
 fn sight(from: &str, ssrc: u32, sequence: u16) -> Sight {
-    Sight { from: addr(from), ssrc, sequence, agreed: true }
+    Sight {
+        from: addr(from),
+        ssrc,
+        sequence,
+        agreed: true,
+    }
 }
 
 /// The latch after `by` has sent one packet with SSRC 1 and sequence number 100 at 1 s.
@@ -55,9 +65,25 @@ fn every_source_in_every_state() {
     let rows = [
         (SDP, 1, 101, Latched(true), Accept, Accept, Latched(false)),
         (SDP, 9, 7, Latched(true), Accept, Accept, Latched(false)),
-        (SDP_OTHER_PORT, 1, 101, Latched(true), Latched(false), Latched(false), Stranger),
+        (
+            SDP_OTHER_PORT,
+            1,
+            101,
+            Latched(true),
+            Latched(false),
+            Latched(false),
+            Stranger,
+        ),
         (SDP_OTHER_PORT, 1, 99, Latched(true), Stranger, Latched(false), Stranger),
-        (SDP_OTHER_PORT, 9, 101, Latched(true), Stranger, Latched(false), Stranger),
+        (
+            SDP_OTHER_PORT,
+            9,
+            101,
+            Latched(true),
+            Stranger,
+            Latched(false),
+            Stranger,
+        ),
         (SIGNALLING, 9, 101, Latched(true), Stranger, Latched(false), Accept),
         (ATTACKER, 1, 101, Stranger, Stranger, Stranger, Stranger),
         (ATTACKER, 9, 101, Stranger, Stranger, Stranger, Stranger),
@@ -65,9 +91,21 @@ fn every_source_in_every_state() {
     for (from, ssrc, sequence, fresh, exact, stale, named) in rows {
         let packet = sight(from, ssrc, sequence);
         assert_eq!(latch(SDP).rtp(at(1_000), packet), fresh, "{from} first");
-        assert_eq!(latched(SDP, SDP).rtp(at(1_500), packet), exact, "{from} against the exact peer");
-        assert_eq!(latched(SDP, SDP).rtp(at(3_100), packet), stale, "{from} after the peer fell silent");
-        assert_eq!(latched(SDP, SIGNALLING).rtp(at(1_500), packet), named, "{from} against the signalling host");
+        assert_eq!(
+            latched(SDP, SDP).rtp(at(1_500), packet),
+            exact,
+            "{from} against the exact peer"
+        );
+        assert_eq!(
+            latched(SDP, SDP).rtp(at(3_100), packet),
+            stale,
+            "{from} after the peer fell silent"
+        );
+        assert_eq!(
+            latched(SDP, SIGNALLING).rtp(at(1_500), packet),
+            named,
+            "{from} against the signalling host"
+        );
     }
 }
 
@@ -82,7 +120,16 @@ fn before_the_sdp_nobody_is_believed() {
 #[test]
 fn a_named_host_latches_at_any_time_but_not_with_a_type_that_was_not_agreed() {
     let mut latch = latch(SDP);
-    assert_eq!(latch.rtp(at(1), Sight { agreed: false, ..sight(SDP, 1, 1) }), Verdict::Stranger);
+    assert_eq!(
+        latch.rtp(
+            at(1),
+            Sight {
+                agreed: false,
+                ..sight(SDP, 1, 1)
+            }
+        ),
+        Verdict::Stranger
+    );
     assert_eq!(latch.destination(), Some(addr(SDP)));
     assert_eq!(latch.rtp(at(600_000), sight(SIGNALLING, 1, 1)), Verdict::Latched(true));
     assert_eq!(latch.destination(), Some(addr(SIGNALLING)));
@@ -98,7 +145,10 @@ fn a_rebinding_nat_is_followed_port_by_port_and_back() {
         assert_eq!(latch.destination(), Some(addr(&from)));
     }
     // Out of reach of what can have been lost meanwhile.
-    assert_eq!(latch.rtp(at(1_030), sight("198.51.100.7:5009", 1, 9_000)), Verdict::Stranger);
+    assert_eq!(
+        latch.rtp(at(1_030), sight("198.51.100.7:5009", 1, 9_000)),
+        Verdict::Stranger
+    );
 }
 
 #[test]
@@ -114,23 +164,38 @@ fn who_sends_first_gets_nothing_from_a_peer_that_is_not_behind_nat() {
 #[test]
 fn a_peer_behind_nat_is_learned_from_an_unnamed_address_in_the_window_only() {
     let mut inside = latch(PRIVATE);
-    assert!(matches!(stream(&mut inside, NAT_POOL, 1, 500), Verdict::Latched(true) | Verdict::Accept));
+    assert!(matches!(
+        stream(&mut inside, NAT_POOL, 1, 500),
+        Verdict::Latched(true) | Verdict::Accept
+    ));
     assert_eq!(inside.destination(), Some(addr(NAT_POOL)));
 
     let mut outside = latch(PRIVATE);
-    assert_eq!(stream(&mut outside, NAT_POOL, 1, WINDOW.as_millis() as u64 + 1), Verdict::Stranger);
+    assert_eq!(
+        stream(&mut outside, NAT_POOL, 1, WINDOW.as_millis() as u64 + 1),
+        Verdict::Stranger
+    );
     assert_eq!(outside.destination(), Some(addr(PRIVATE)));
     // The same address negotiated again opens the window again, since nothing was latched.
     assert!(!outside.negotiated(at(20_000), remote(PRIVATE)));
-    assert!(matches!(stream(&mut outside, NAT_POOL, 1, 20_500), Verdict::Latched(true) | Verdict::Accept));
+    assert!(matches!(
+        stream(&mut outside, NAT_POOL, 1, 20_500),
+        Verdict::Latched(true) | Verdict::Accept
+    ));
 }
 
 #[test]
 fn of_two_candidates_that_race_neither_wins() {
     let mut latch = latch(PRIVATE);
     for n in 0..400u16 {
-        assert_eq!(latch.rtp(at(u64::from(n) * 20), sight(NAT_POOL, 1, n)), Verdict::Stranger);
-        assert_eq!(latch.rtp(at(u64::from(n) * 20 + 5), sight(ATTACKER, 6, n)), Verdict::Stranger);
+        assert_eq!(
+            latch.rtp(at(u64::from(n) * 20), sight(NAT_POOL, 1, n)),
+            Verdict::Stranger
+        );
+        assert_eq!(
+            latch.rtp(at(u64::from(n) * 20 + 5), sight(ATTACKER, 6, n)),
+            Verdict::Stranger
+        );
     }
     assert_eq!(latch.destination(), Some(addr(PRIVATE)));
 }
@@ -162,7 +227,10 @@ fn a_new_address_in_the_sdp_begins_a_new_latch_and_the_same_one_keeps_it() {
     assert!(latch.negotiated(at(3_000), remote(SDP_OTHER_PORT)));
     assert_eq!(latch.destination(), Some(addr(SDP_OTHER_PORT)));
     assert_eq!(latch.rtp(at(3_001), sight(ATTACKER, 6, 1)), Verdict::Stranger);
-    assert_eq!(latch.rtp(at(3_002), sight(SDP_OTHER_PORT, 1, 101)), Verdict::Latched(true));
+    assert_eq!(
+        latch.rtp(at(3_002), sight(SDP_OTHER_PORT, 1, 101)),
+        Verdict::Latched(true)
+    );
 }
 
 #[test]
@@ -177,7 +245,13 @@ fn where_rtcp_comes_from_and_goes() {
     assert_eq!(behind_nat.rtcp_destination(), Some(addr("198.51.100.7:5001")));
 
     let mut mux = Latch::default();
-    mux.negotiated(at(0), Remote { rtcp_mux: true, ..remote(SDP) });
+    mux.negotiated(
+        at(0),
+        Remote {
+            rtcp_mux: true,
+            ..remote(SDP)
+        },
+    );
     assert_eq!(mux.rtcp_destination(), Some(addr(SDP)));
 }
 

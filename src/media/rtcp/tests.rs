@@ -8,7 +8,12 @@ use std::time::Duration;
 
 fn compound(sends: bool, cname: &str) -> Vec<u8> {
     let now = Instant::ZERO + Duration::from_millis(2_500);
-    let sent = Sent { ssrc: 7, timestamp: 20_000, packets: 125, octets: 20_000 };
+    let sent = Sent {
+        ssrc: 7,
+        timestamp: 20_000,
+        packets: 125,
+        octets: 20_000,
+    };
     let block = Block {
         ssrc: 9,
         fraction_lost: 64,
@@ -18,7 +23,13 @@ fn compound(sends: bool, cname: &str) -> Vec<u8> {
         last_sr: 0x1234_5678,
         delay_since_last_sr: 65_536,
     };
-    let compound = Compound { ssrc: 7, sent: sends.then_some((now, sent)), block: Some(block), cname, goodbye: true };
+    let compound = Compound {
+        ssrc: 7,
+        sent: sends.then_some((now, sent)),
+        block: Some(block),
+        cname,
+        goodbye: true,
+    };
     let mut buffer = [0; 256];
     let len = write(&mut buffer, &compound);
     buffer[..len].to_vec()
@@ -39,11 +50,17 @@ fn another_implementation_reads_what_we_write() {
             } else {
                 packets[0].as_any().downcast_ref::<ReceiverReport>().unwrap().reports[0].clone()
             };
-            assert_eq!((report.ssrc, report.fraction_lost, report.total_lost), (9, 64, 0xff_fffd));
+            assert_eq!(
+                (report.ssrc, report.fraction_lost, report.total_lost),
+                (9, 64, 0xff_fffd)
+            );
             assert_eq!((report.last_sequence_number, report.jitter), (70_001, 12));
             assert_eq!((report.last_sender_report, report.delay), (0x1234_5678, 65_536));
             let sdes = packets[1].as_any().downcast_ref::<SourceDescription>().unwrap();
-            assert_eq!(sdes.chunks[0].items[0].text, &cname.as_bytes()[..cname.len().min(CNAME_BYTES)]);
+            assert_eq!(
+                sdes.chunks[0].items[0].text,
+                &cname.as_bytes()[..cname.len().min(CNAME_BYTES)]
+            );
             assert_eq!(packets[2].as_any().downcast_ref::<Goodbye>().unwrap().sources, [7]);
         }
     }
@@ -55,14 +72,19 @@ fn we_read_what_we_write() {
     assert_eq!(digest.sender_report, Some(2 << 16 | 1 << 15));
     assert!(digest.goodbye);
     let block = digest.block.unwrap();
-    assert_eq!((block.fraction_lost, block.cumulative_lost, block.delay_since_last_sr), (64, -3, 65_536));
+    assert_eq!(
+        (block.fraction_lost, block.cumulative_lost, block.delay_since_last_sr),
+        (64, -3, 65_536)
+    );
     assert_eq!(read(&compound(true, "name"), 8).unwrap().block, None);
 }
 
 #[test]
 fn a_length_that_leads_beyond_the_datagram_spoils_all_of_it() {
     let bytes = compound(true, "name");
-    let ends: Vec<usize> = (0..=bytes.len()).filter(|len| read(&bytes[..*len], 9).is_ok()).collect();
+    let ends: Vec<usize> = (0..=bytes.len())
+        .filter(|len| read(&bytes[..*len], 9).is_ok())
+        .collect();
     // After the report, after the description, after the farewell.
     assert_eq!((ends.len(), ends.last()), (3, Some(&bytes.len())));
     let mut many = bytes.clone();

@@ -1,0 +1,326 @@
+//! The sections on who calls and where calls go.
+
+use super::{CODECS, DIGEST, DURATION, DURATION_OR_NEVER, PASSWORD, Section, key};
+
+/// `users[]`.
+pub static USER: Section = Section {
+    path: "users[]",
+    about: "A user: one address of record, any number of phones.",
+    keys: &[
+        key(
+            "name",
+            "a name of letters, digits and -_.!~'&=+$ (at most 64)",
+            "alice",
+            "required",
+            "The user part of the address of record and the digest user name, unique over all domains.",
+        ),
+        key(
+            "password",
+            "a password in quotes, or { env: NAME }, { file: PATH } or { generate: PATH }",
+            "{ env: ALICE_PASSWORD }",
+            "required",
+            "The digest password.",
+        ),
+        key(
+            "number",
+            "a telephone number or an extension",
+            "\"+14155550101\"",
+            "none",
+            "The number that reaches this user and that others see when the user calls.",
+        ),
+        key(
+            "numbers",
+            "a telephone number or an extension",
+            "[ \"+14155550101\", \"101\" ]",
+            "none",
+            "In place of number: several of them, the first being the one that others see.",
+        ),
+        key(
+            "domain",
+            "one of domains",
+            "example.com",
+            "the first of domains",
+            "The domain of this user.",
+        ),
+        key(
+            "digest",
+            DIGEST,
+            "[ sha-256, md5 ]",
+            "that of the domain",
+            "The challenges that this user's phones get.",
+        ),
+        key(
+            "display_name",
+            "a name of at most 64 characters, without control characters",
+            "\"Alice Smith\"",
+            "none",
+            "The name that others see beside the number.",
+        ),
+        key(
+            "codecs",
+            CODECS,
+            "[ opus, pcma ]",
+            "[ opus, pcma, pcmu ]",
+            "What this user's phones may speak, the preferred first.",
+        ),
+        key(
+            "calls",
+            "a whole number from 1 to 100",
+            "1",
+            "2",
+            "Calls at once before the user is busy: 1 turns call waiting off.",
+        ),
+        key(
+            "ring",
+            DURATION,
+            "45s",
+            "60s",
+            "How long the phones ring before there is no answer; at most 1h.",
+        ),
+        key(
+            "on_busy",
+            "a number or a user",
+            "bob",
+            "none",
+            "Where a call goes when the user is busy, routed anew; without it the call is refused.",
+        ),
+        key(
+            "on_no_answer",
+            "a number or a user",
+            "bob",
+            "none",
+            "Likewise when nobody answers.",
+        ),
+        key(
+            "on_offline",
+            "a number or a user",
+            "bob",
+            "none",
+            "Likewise when no phone is registered.",
+        ),
+    ],
+};
+
+/// `password` when it is a map.
+pub static PASSWORD_FROM: Section = Section {
+    path: "password",
+    about: "A password that is kept elsewhere: exactly one of these keys.",
+    keys: &[
+        key(
+            "env",
+            "the name of an environment variable",
+            "ALICE_PASSWORD",
+            "none",
+            "It is in this variable.",
+        ),
+        key(
+            "file",
+            "the path of a file",
+            "/run/secrets/alice",
+            "none",
+            "It is the only line of this file; a relative path begins at the working directory.",
+        ),
+        key(
+            "generate",
+            "the path of a file",
+            "data/passwords",
+            "none",
+            "Users only: made at random at the first start, kept in this file, and printed at every start.",
+        ),
+    ],
+};
+
+/// `trunks[]`.
+pub static TRUNK: Section = Section {
+    path: "trunks[]",
+    about: "A carrier.",
+    keys: &[
+        key(
+            "name",
+            "a name of letters, digits, dots and dashes",
+            "acme",
+            "required",
+            "How routes and logs call it.",
+        ),
+        key(
+            "peers",
+            "a SIP URI as sip:HOST:PORT, with ;transport=tcp for TCP",
+            "[ \"sip:sbc1.acme.example:5060\" ]",
+            "required",
+            "Where calls are sent: the first that works. A peer given by address is also accepted as a source.",
+        ),
+        key(
+            "accept_from",
+            "a network as ADDRESS/LENGTH or one address",
+            "[ 198.51.100.0/24 ]",
+            "the peers that are addresses",
+            "The sources that are this carrier. A source is claimed by one trunk only.",
+        ),
+        key(
+            "register",
+            "a section",
+            "{ username: tandem, password: \"...\" }",
+            "none",
+            "How we register with the carrier; without it the carrier knows us by our address.",
+        ),
+        key(
+            "codecs",
+            CODECS,
+            "[ pcma, pcmu ]",
+            "[ pcma, pcmu ]",
+            "What the carrier may speak, the preferred first.",
+        ),
+        key(
+            "limits",
+            "a section",
+            "{ calls: 100, calls_per_second: 10 }",
+            "see below",
+            "How much goes over this trunk.",
+        ),
+        key(
+            "numbers",
+            "a section",
+            "{ country: US, send: e164 }",
+            "see below",
+            "How numbers look on this trunk.",
+        ),
+        key(
+            "options",
+            DURATION_OR_NEVER,
+            "30s",
+            "30s",
+            "How often each peer is asked by OPTIONS whether it is alive.",
+        ),
+        key(
+            "ring",
+            DURATION,
+            "2m",
+            "2m",
+            "How long a call may ring at the carrier; at most 1h.",
+        ),
+        key(
+            "connect",
+            DURATION,
+            "4s",
+            "4s",
+            "How long a peer may stay silent after INVITE before the next one is tried; at most 32s.",
+        ),
+        key(
+            "pass_headers",
+            "the name of a header field that this node does not write itself",
+            "[ X-Account ]",
+            "none",
+            "Header fields that are carried between the trunk and the other leg. All others stay.",
+        ),
+    ],
+};
+
+/// `trunks[].register`.
+pub static REGISTER: Section = Section {
+    path: "trunks[].register",
+    about: "Our registration with the carrier.",
+    keys: &[
+        key(
+            "username",
+            "a name of letters, digits and -_.!~'&=+$ (at most 64)",
+            "tandem",
+            "required",
+            "The digest user name and the user part of our address there.",
+        ),
+        key(
+            "password",
+            PASSWORD,
+            "{ env: ACME_PASSWORD }",
+            "required",
+            "The digest password.",
+        ),
+        key(
+            "realm",
+            "a realm of visible characters",
+            "acme.example",
+            "any realm, and the host of the first peer",
+            "The only realm that we give the password to, and the domain of our address there.",
+        ),
+        key(
+            "expires",
+            DURATION,
+            "10m",
+            "10m",
+            "The expiry that we ask for: 30s to 24h.",
+        ),
+    ],
+};
+
+/// `trunks[].limits`.
+pub static LIMITS: Section = Section {
+    path: "trunks[].limits",
+    about: "Calls beyond these are refused, in both directions.",
+    keys: &[
+        key(
+            "calls",
+            "a whole number from 1 to 20000",
+            "100",
+            "100",
+            "Calls at once.",
+        ),
+        key(
+            "calls_per_second",
+            "a whole number from 1 to 10000",
+            "10",
+            "10",
+            "New calls per second.",
+        ),
+    ],
+};
+
+/// `trunks[].numbers`.
+pub static TRUNK_NUMBERS: Section = Section {
+    path: "trunks[].numbers",
+    about: "How numbers look on this trunk. Inside they are E.164 with a plus.",
+    keys: &[
+        key(
+            "country",
+            "a country that the number table knows, by two letters",
+            "US",
+            "numbers.country",
+            "Whose national form incoming numbers may have.",
+        ),
+        key(
+            "send",
+            "a number format: e164 (+14155550101), plain (14155550101) or national (4155550101, 0301234567)",
+            "e164",
+            "e164",
+            "How the carrier wants to see numbers.",
+        ),
+    ],
+};
+
+/// `routes[]`.
+pub static ROUTE: Section = Section {
+    path: "routes[]",
+    about: "One rule of the dial plan.",
+    keys: &[
+        key(
+            "to",
+            "a number, a name, + for every E.164 number, a beginning such as +49*, or *",
+            "\"+14155550101\"",
+            "required",
+            "What is dialled, compared after it was brought to E.164.",
+        ),
+        key(
+            "from",
+            "user/NAME, user/*, trunk/NAME, trunk/* or *",
+            "user/*",
+            "*",
+            "Who calls. A call from one trunk to another needs a route whose from names the trunk, or trunk/*.",
+        ),
+        key(
+            "do",
+            "user/NAME, trunk/NAME, echo, tone, or reject/STATUS with a status from 400 to 699",
+            "user/alice",
+            "required",
+            "What happens: all phones of a user ring, a trunk is called, the caller hears himself or a 1,004 Hz tone, \
+             or the call is refused.",
+        ),
+    ],
+};

@@ -1,0 +1,94 @@
+//! Every key of the file, once: what it takes, its default, what it means. The reader knows no other keys, the error
+//! messages quote this table, and `config/reference.md` is written from it.
+
+mod callers;
+mod node;
+
+pub use callers::*;
+pub use node::*;
+
+/// One key of a section.
+#[derive(Debug)]
+pub struct Key {
+    /// As in the file.
+    pub name: &'static str,
+    /// What it takes, so that "is not ..." can stand before it.
+    pub form: &'static str,
+    /// A value that is right.
+    pub example: &'static str,
+    /// What holds when the key is absent; `required` when there is no default.
+    pub default: &'static str,
+    /// What it does, in one sentence.
+    pub meaning: &'static str,
+}
+
+/// A map in the file.
+#[derive(Debug)]
+pub struct Section {
+    /// Its path, `[]` standing for each entry of a list; empty for the whole file.
+    pub path: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+}
+
+const fn key(
+    name: &'static str,
+    form: &'static str,
+    example: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        name,
+        form,
+        example,
+        default,
+        meaning,
+    }
+}
+
+impl Section {
+    /// The key of this name, which the caller took from this table.
+    pub fn key(&self, name: &str) -> &'static Key {
+        let found = self.keys.iter().find(|key| key.name == name);
+        found.expect("each key that is read is in the table of its section: the tests load every section")
+    }
+
+    /// The key of this name, which somebody wrote.
+    pub fn find(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// What a duration may look like.
+pub(super) const DURATION: &str = "a duration: seconds, or a number with s, m or h";
+/// The same where it can be switched off.
+pub(super) const DURATION_OR_NEVER: &str = "a duration (seconds, or a number with s, m or h) or never";
+/// What a codec list may hold.
+pub(super) const CODECS: &str = "a codec: pcmu, pcma or opus";
+/// What a digest list may hold.
+pub(super) const DIGEST: &str = "a digest algorithm: md5 or sha-256";
+/// What a password may look like.
+pub(super) const PASSWORD: &str = "a password in quotes, or { env: NAME }, or { file: PATH }";
+
+/// All sections, in the order of the reference.
+pub static SECTIONS: &[&Section] = &[
+    &ROOT,
+    &NODE,
+    &MEDIA,
+    &DOMAIN,
+    &USER,
+    &PASSWORD_FROM,
+    &TRUNK,
+    &REGISTER,
+    &LIMITS,
+    &TRUNK_NUMBERS,
+    &NUMBERS,
+    &ROUTE,
+    &STORE,
+    &REGISTRAR,
+    &CALLS,
+    &LOG,
+];

@@ -1,0 +1,296 @@
+//! The sections on the node itself.
+
+use super::{DIGEST, DURATION, DURATION_OR_NEVER, Section, key};
+
+/// The whole file.
+pub static ROOT: Section = Section {
+    path: "",
+    about: "The whole file.",
+    keys: &[
+        key("node", "a section", "{ name: edge-1 }", "see below", "This node."),
+        key(
+            "listen",
+            "an address as udp://IP:PORT or tcp://IP:PORT",
+            "[ \"udp://0.0.0.0:5060\", \"tcp://0.0.0.0:5060\" ]",
+            "required",
+            "Where SIP is taken. 0.0.0.0 and [::] stand for every address; the port is 5060 if none is written.",
+        ),
+        key(
+            "advertise",
+            "an IP address that others can reach",
+            "203.0.113.10",
+            "the address of the socket",
+            "Our address as others see it, in Via, Contact and SDP. Omit it when there is no NAT before this node.",
+        ),
+        key(
+            "media",
+            "a section",
+            "{ ports: 20000-29999 }",
+            "see below",
+            "RTP and codecs.",
+        ),
+        key(
+            "domains",
+            "a domain name or an address, or { name: ..., digest: ... }",
+            "[ example.com ]",
+            "advertise, else the first listener's own address, else node.name",
+            "The domains whose users are ours. Every IP address of this node stands for the first one.",
+        ),
+        key(
+            "users",
+            "a list of users",
+            "[ { name: alice, password: \"...\" } ]",
+            "none",
+            "Who may register.",
+        ),
+        key(
+            "trunks",
+            "a list of trunks",
+            "[ { name: acme, peers: [ \"sip:192.0.2.1\" ] } ]",
+            "none",
+            "Carriers.",
+        ),
+        key(
+            "routes",
+            "a list of routes",
+            "[ { to: \"600\", do: echo } ]",
+            "none",
+            "The dial plan: the first route that matches, decides. A call to a user's own name or number goes to that \
+             user without a route, and leaves by a trunk only where a route names exactly it.",
+        ),
+        key(
+            "numbers",
+            "a section",
+            "{ country: US }",
+            "see below",
+            "How numbers that users dial are read.",
+        ),
+        key(
+            "store",
+            "a section",
+            "{ path: data/tandem.db }",
+            "see below",
+            "The database of registrations and calls.",
+        ),
+        key(
+            "registrar",
+            "a section",
+            "{ max_expires: 1h }",
+            "see below",
+            "How long registrations hold.",
+        ),
+        key(
+            "calls",
+            "a section",
+            "{ max_duration: 4h }",
+            "see below",
+            "What holds for every call.",
+        ),
+        key(
+            "log",
+            "a section",
+            "{ level: info }",
+            "see below",
+            "What the log shows.",
+        ),
+    ],
+};
+
+/// `node`.
+pub static NODE: Section = Section {
+    path: "node",
+    about: "This node. A new name needs a restart.",
+    keys: &[key(
+        "name",
+        "a name of letters, digits, dots and dashes",
+        "edge-1",
+        "tandem",
+        "The name of this node in logs and records.",
+    )],
+};
+
+/// `media`.
+pub static MEDIA: Section = Section {
+    path: "media",
+    about: "RTP and codecs.",
+    keys: &[
+        key(
+            "ports",
+            "a range of ports as FIRST-LAST, with an even first port from 1024 on and at least two pairs",
+            "20000-29999",
+            "20000-29999",
+            "UDP ports for RTP and RTCP, two per leg, so a call takes four.",
+        ),
+        key(
+            "address",
+            "an IP address of this machine",
+            "192.0.2.10",
+            "the listeners' address if all have the same, else every address",
+            "Where RTP is received.",
+        ),
+        key(
+            "workers",
+            "a whole number from 1 to 256",
+            "4",
+            "one per core",
+            "Media threads.",
+        ),
+        key(
+            "silence",
+            DURATION_OR_NEVER,
+            "5m",
+            "5m",
+            "A leg from which no RTP has come for this long ends its call.",
+        ),
+        key(
+            "opus_bitrate",
+            "a whole number from 6000 to 128000",
+            "24000",
+            "24000",
+            "Bits per second of the Opus that we encode.",
+        ),
+        key(
+            "opus_complexity",
+            "a whole number from 0 to 10",
+            "5",
+            "5",
+            "How hard the Opus encoder works: 0 takes a quarter of the CPU time of 10.",
+        ),
+    ],
+};
+
+/// `domains[]`.
+pub static DOMAIN: Section = Section {
+    path: "domains[]",
+    about: "A domain with its own settings; a bare name has the defaults.",
+    keys: &[
+        key(
+            "name",
+            "a domain name or an address",
+            "example.com",
+            "required",
+            "The domain.",
+        ),
+        key(
+            "digest",
+            DIGEST,
+            "[ sha-256, md5 ]",
+            "[ md5 ]",
+            "The challenges that phones get, the preferred first. Many phones give up when they see SHA-256.",
+        ),
+    ],
+};
+
+/// `numbers`.
+pub static NUMBERS: Section = Section {
+    path: "numbers",
+    about: "How numbers that users dial are read.",
+    keys: &[key(
+        "country",
+        "a country that the number table knows, by two letters",
+        "US",
+        "that of the trunks, if they all have the same",
+        "Whose national form users may dial and this file may write.",
+    )],
+};
+
+/// `store`.
+pub static STORE: Section = Section {
+    path: "store",
+    about: "The database. A new path needs a restart.",
+    keys: &[key(
+        "path",
+        "the path of a file",
+        "data/tandem.db",
+        "data/tandem.db",
+        "The SQLite file; a relative path begins at the working directory.",
+    )],
+};
+
+/// `registrar`.
+pub static REGISTRAR: Section = Section {
+    path: "registrar",
+    about: "How long registrations hold (RFC 3261 10.3).",
+    keys: &[
+        key(
+            "min_expires",
+            DURATION,
+            "60s",
+            "60s",
+            "A phone that wishes less is answered 423 with this.",
+        ),
+        key(
+            "max_expires",
+            DURATION,
+            "1h",
+            "1h",
+            "A phone that wishes more is given this; at most 24h.",
+        ),
+        key(
+            "default_expires",
+            DURATION,
+            "1h",
+            "1h, or max_expires if that is less",
+            "For a phone that wishes nothing.",
+        ),
+    ],
+};
+
+/// `calls`.
+pub static CALLS: Section = Section {
+    path: "calls",
+    about: "What holds for every call.",
+    keys: &[
+        key("max_duration", DURATION, "4h", "4h", "A longer call is ended."),
+        key(
+            "session_expires",
+            DURATION,
+            "30m",
+            "30m",
+            "The session interval that we ask for (RFC 4028).",
+        ),
+        key(
+            "min_session_expires",
+            DURATION,
+            "90s",
+            "90s",
+            "The shortest that we accept; at least 90s (RFC 4028 5).",
+        ),
+        key(
+            "stop_grace",
+            DURATION,
+            "30s",
+            "30s",
+            "How long calls may go on after the node is told to stop; 0 is allowed.",
+        ),
+        key(
+            "transfer",
+            "yes or no",
+            "yes",
+            "yes",
+            "Whether phones may transfer calls (REFER).",
+        ),
+    ],
+};
+
+/// `log`.
+pub static LOG: Section = Section {
+    path: "log",
+    about: "What the log shows. Passwords and DTMF digits are never in it.",
+    keys: &[
+        key(
+            "format",
+            "a log format: text or json",
+            "json",
+            "text",
+            "For people or for programs.",
+        ),
+        key(
+            "level",
+            "a level: error, warn, info, debug or trace",
+            "debug",
+            "info",
+            "The least that is written.",
+        ),
+    ],
+};
