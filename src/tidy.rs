@@ -12,15 +12,51 @@ const FUNCTION_LINES: usize = 70;
 /// Module -> the modules of this crate that it may name. The base (`id time limits pii`) is open to all; a module may
 /// always use itself. Tests at the bottom of a file are free.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("node", &["b2bua", "registrar", "trunk", "transaction", "sip", "config", "cx", "effect", "media::command"]),
+    (
+        "node",
+        &[
+            "b2bua",
+            "registrar",
+            "trunk",
+            "transaction",
+            "sip",
+            "config",
+            "cx",
+            "effect",
+            "media::command",
+        ],
+    ),
     (
         "b2bua",
-        &["dialog", "transaction", "routing", "trunk", "sdp", "sip", "config", "cx", "effect", "media::command"],
+        &[
+            "dialog",
+            "transaction",
+            "routing",
+            "trunk",
+            "sdp",
+            "sip",
+            "config",
+            "cx",
+            "effect",
+            "media::command",
+        ],
     ),
     ("registrar", &["transaction", "sip", "config", "cx", "effect"]),
     ("trunk", &["transaction", "sip", "config", "cx", "effect"]),
     ("routing", &["sip", "config"]),
-    ("phone", &["dialog", "transaction", "sdp", "sip", "config", "cx", "effect", "media::command"]),
+    (
+        "phone",
+        &[
+            "dialog",
+            "transaction",
+            "sdp",
+            "sip",
+            "config",
+            "cx",
+            "effect",
+            "media::command",
+        ],
+    ),
     ("dialog", &["transaction", "sip", "cx", "effect", "config"]),
     ("transaction", &["sip", "cx", "effect", "config"]),
     ("media", &[]),
@@ -68,7 +104,10 @@ fn root() -> PathBuf {
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).expect("a folder of ours").map(|e| e.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("a folder of ours")
+        .map(|e| e.unwrap().path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() && !path.ends_with("target") {
@@ -85,8 +124,16 @@ fn files() -> Vec<(String, String)> {
     for folder in ["src", "codecs", "sip-tests", "benches"] {
         sources(&root().join(folder), &mut found);
     }
-    let name = |path: &Path| path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
-    found.iter().map(|path| (name(path), fs::read_to_string(path).expect("UTF-8"))).collect()
+    let name = |path: &Path| {
+        path.strip_prefix(root())
+            .expect("below the root")
+            .to_string_lossy()
+            .into_owned()
+    };
+    found
+        .iter()
+        .map(|path| (name(path), fs::read_to_string(path).expect("UTF-8")))
+        .collect()
 }
 
 /// The code of a file without comments and without the tests at its bottom.
@@ -101,10 +148,15 @@ fn code(text: &str) -> Vec<&str> {
 fn used(line: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for rest in line.split("crate::").skip(1) {
-        let inner = rest.strip_prefix('{').map_or(vec![rest], |list| list.split(',').collect());
+        let inner = rest
+            .strip_prefix('{')
+            .map_or(vec![rest], |list| list.split(',').collect());
         for path in inner {
-            let path: String =
-                path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect();
+            let path: String = path
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':')
+                .collect();
             paths.push(path);
         }
     }
@@ -122,13 +174,18 @@ fn modules_use_only_whom_they_may() {
     let table: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
     let mut wrong = Vec::new();
     for (name, text) in files() {
-        let Some(module) = name.strip_prefix("src/").map(|rest| rest.split(['/', '.']).next().unwrap_or_default()) else {
+        let Some(module) = name
+            .strip_prefix("src/")
+            .map(|rest| rest.split(['/', '.']).next().unwrap_or_default())
+        else {
             continue;
         };
         if ["shell", "main", "lib", "tidy"].contains(&module) {
             continue;
         }
-        let may = table.get(module).unwrap_or_else(|| panic!("{name}: module {module} is not in the table of tidy.rs"));
+        let may = table
+            .get(module)
+            .unwrap_or_else(|| panic!("{name}: module {module} is not in the table of tidy.rs"));
         for line in code(&text) {
             for path in used(line) {
                 if !allowed(&path, module, may) {
@@ -142,23 +199,37 @@ fn modules_use_only_whom_they_may() {
 
 #[test]
 fn nobody_but_main_uses_the_shell() {
-    for (name, text) in files().iter().filter(|(name, _)| name.starts_with("src/") && !name.starts_with("src/shell/")) {
+    for (name, text) in files()
+        .iter()
+        .filter(|(name, _)| name.starts_with("src/") && !name.starts_with("src/shell/"))
+    {
         if name == "src/main.rs" || name == "src/lib.rs" || name == "src/tidy.rs" {
             continue;
         }
-        assert!(!code(text).iter().any(|line| line.contains("shell::")), "{name} uses the shell");
+        assert!(
+            !code(text).iter().any(|line| line.contains("shell::")),
+            "{name} uses the shell"
+        );
     }
 }
 
 #[test]
 fn outside_crates_have_one_door() {
     let mut wrong = Vec::new();
-    for (name, text) in files().iter().filter(|(name, _)| name.starts_with("src/") && name != "src/tidy.rs") {
+    for (name, text) in files()
+        .iter()
+        .filter(|(name, _)| name.starts_with("src/") && name != "src/tidy.rs")
+    {
         for (krate, doors) in DOORS {
             let names_it = |line: &&str| {
-                [format!("use {krate}::"), format!(" {krate}::"), format!("({krate}::"), format!("<{krate}::")]
-                    .iter()
-                    .any(|form| line.contains(form.as_str()))
+                [
+                    format!("use {krate}::"),
+                    format!(" {krate}::"),
+                    format!("({krate}::"),
+                    format!("<{krate}::"),
+                ]
+                .iter()
+                .any(|form| line.contains(form.as_str()))
             };
             if code(text).iter().any(names_it) && !doors.iter().any(|door| name.starts_with(door)) {
                 wrong.push(format!("{name} names {krate}, whose door is {}", doors.join(", ")));
@@ -183,7 +254,10 @@ fn files_and_functions_are_one_thing() {
                 continue;
             }
             let end = format!("{}}}", " ".repeat(indent));
-            let length = lines[at..].iter().position(|line| *line == end).map_or(0, |end| end + 1);
+            let length = lines[at..]
+                .iter()
+                .position(|line| *line == end)
+                .map_or(0, |end| end + 1);
             if length > FUNCTION_LINES {
                 wrong.push(format!("{name}:{}: a function of {length} lines", at + 1));
             }
@@ -194,7 +268,13 @@ fn files_and_functions_are_one_thing() {
 
 #[test]
 fn nothing_is_left_to_do_and_no_test_is_switched_off() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimple", "mented!("), concat!("#[ig", "nore")];
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("#[ig", "nore"),
+    ];
     let mut wrong = Vec::new();
     for (name, text) in files() {
         for mark in marks {
@@ -210,7 +290,10 @@ fn nothing_is_left_to_do_and_no_test_is_switched_off() {
 fn the_packet_path_does_not_log() {
     for (name, text) in files().iter().filter(|(name, _)| name.starts_with("src/media/")) {
         for word in ["tracing::", "println!", "Mutex", "RwLock", "std::net::UdpSocket"] {
-            assert!(!code(text).iter().any(|line| line.contains(word)), "{name} contains {word}");
+            assert!(
+                !code(text).iter().any(|line| line.contains(word)),
+                "{name} contains {word}"
+            );
         }
     }
 }
@@ -223,7 +306,10 @@ fn every_path_that_the_map_names_exists() {
         for word in line.split('`').skip(1).step_by(2) {
             if word.contains('/') && !word.contains(' ') && !word.contains("://") {
                 named += 1;
-                assert!(root().join(word).exists(), "src/lib.rs names {word}, which does not exist");
+                assert!(
+                    root().join(word).exists(),
+                    "src/lib.rs names {word}, which does not exist"
+                );
             }
         }
     }

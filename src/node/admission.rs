@@ -119,7 +119,7 @@ impl Machines {
             Verdict::User(name) => name,
             Verdict::Refused(response, why) => return self.refuse(cx, flow, &request, response, why),
         };
-        let Some(aor) = cx.config.users.iter().find(|user| user.name == name).map(local::aor) else {
+        let Some(aor) = cx.config.user(&name).map(local::aor) else {
             return;
         };
         match self.layer.accept(cx, flow, &request) {

@@ -57,7 +57,7 @@ impl Authenticator {
     /// Judges a request by its credentials for the realm of `claimed` (To of a REGISTER, From of everything else). A name
     /// that does not exist gets the same answers at the same cost as one that does.
     pub(super) fn judge(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, claimed: &NameAddr) -> Verdict {
-        let realm = local::realm(cx.config, &claimed.uri).to_owned();
+        let realm = local::realm(cx.config, flow, &claimed.uri).to_owned();
         let user = local::user_of(cx.config, flow, &claimed.uri).cloned();
         let credentials = match auth::credentials(request, Name::Authorization, &realm) {
             Ok(Some(credentials)) => credentials,

@@ -140,7 +140,7 @@ impl Machines {
             }
             Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
                 unreachable!("trunks, phones and transactions ask the store nothing")
-            },
+            }
         }
     }
 
@@ -171,7 +171,7 @@ impl Machines {
             }
             Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_)) => {
                 unreachable!("the registrar and the layer itself send no requests")
-            },
+            }
         }
     }
 

@@ -10,7 +10,7 @@
 //!                       +------> (none)
 //! ```
 
-use super::{Phone, Report};
+use super::{Line, Report};
 use crate::cx::Cx;
 use crate::dialog::accepted::{Acknowledged, Due, Unacknowledged};
 use crate::dialog::{Dialog, DialogId};
@@ -27,9 +27,20 @@ use std::net::IpAddr;
 const WORKER: WorkerId = WorkerId(0);
 
 enum State {
-    Reaching { to: Uri },
-    Calling { tx: ClientTx, request: Draft, challenged: bool, given_up: bool },
-    Ringing { tx: ServerTx, request: Message, answer_at: Instant },
+    Reaching {
+        to: Uri,
+    },
+    Calling {
+        tx: ClientTx,
+        request: Draft,
+        challenged: bool,
+        given_up: bool,
+    },
+    Ringing {
+        tx: ServerTx,
+        request: Message,
+        answer_at: Instant,
+    },
     Up,
 }
 
@@ -56,11 +67,17 @@ impl Call {
             State::Ringing { answer_at, .. } => Some(*answer_at),
             State::Reaching { .. } | State::Calling { .. } | State::Up => None,
         };
-        [answer, self.unacknowledged.as_ref().map(|(_, waiting)| waiting.next_deadline())].into_iter().flatten().min()
+        [
+            answer,
+            self.unacknowledged.as_ref().map(|(_, waiting)| waiting.next_deadline()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 
-impl Phone {
+impl Line {
     pub(super) fn begin_call(&mut self, cx: &mut Cx<'_>, to: Uri) {
         if self.call.is_some() {
             return;
@@ -68,7 +85,8 @@ impl Phone {
         let call = self.new_call(State::Reaching { to });
         let owner = Owner::Phone(call.number);
         self.call = Some(call);
-        self.layer.reach(cx, owner, Destination::Uri(self.settings.proxy.clone()));
+        self.layer
+            .reach(cx, owner, Destination::Uri(self.settings.proxy.clone()));
     }
 
     fn new_call(&mut self, state: State) -> Call {
@@ -94,7 +112,10 @@ impl Phone {
             Event::Unreachable { .. } => self.end(cx, 503, false),
             Event::Response { tx, response, .. } => self.response(cx, tx, &response),
             Event::Failed { tx, .. } => {
-                let ours = self.call.as_ref().is_some_and(|call| matches!(call.state, State::Calling { tx: t, .. } if t == tx));
+                let ours = self
+                    .call
+                    .as_ref()
+                    .is_some_and(|call| matches!(call.state, State::Calling { tx: t, .. } if t == tx));
                 if ours {
                     self.end(cx, 408, false);
                 }
@@ -102,7 +123,10 @@ impl Phone {
             Event::Request { flow, request } => self.request(cx, flow, request),
             Event::Ack { request, .. } => {
                 if let Some(call) = &mut self.call
-                    && call.unacknowledged.as_ref().is_some_and(|(_, waiting)| waiting.is_acknowledged_by(&request))
+                    && call
+                        .unacknowledged
+                        .as_ref()
+                        .is_some_and(|(_, waiting)| waiting.is_acknowledged_by(&request))
                 {
                     call.unacknowledged = None;
                 }
@@ -131,14 +155,24 @@ impl Phone {
         draft.set_body("application/sdp", offer.to_string());
         call.ours = Some(offer);
         let tx = self.layer.request(cx, owner, flow, draft.clone());
-        call.state = State::Calling { tx, request: draft, challenged: false, given_up: false };
+        call.state = State::Calling {
+            tx,
+            request: draft,
+            challenged: false,
+            given_up: false,
+        };
         self.call = Some(call);
     }
 
     fn response(&mut self, cx: &mut Cx<'_>, tx: ClientTx, response: &Message) {
         let Some(mut call) = self.call.take() else { return };
         let status = response.status();
-        if let Some(ack) = call.acknowledged.as_ref().and_then(|known| known.resend(response)).cloned() {
+        if let Some(ack) = call
+            .acknowledged
+            .as_ref()
+            .and_then(|known| known.resend(response))
+            .cloned()
+        {
             if let Some(flow) = call.flow {
                 self.layer.send_ack(cx, flow, ack);
             }
@@ -170,17 +204,36 @@ impl Phone {
     }
 
     fn call_again(&mut self, cx: &mut Cx<'_>, call: &mut Call, response: &Message) -> bool {
-        let State::Calling { request, challenged: false, given_up: false, .. } = &call.state else { return false };
-        let (Some(again), Some(flow)) = (self.authorised(cx, &request.clone(), response), call.flow) else { return false };
+        let State::Calling {
+            request,
+            challenged: false,
+            given_up: false,
+            ..
+        } = &call.state
+        else {
+            return false;
+        };
+        let (Some(again), Some(flow)) = (self.authorised(cx, &request.clone(), response), call.flow) else {
+            return false;
+        };
         let tx = self.layer.request(cx, Owner::Phone(call.number), flow, again.clone());
-        call.state = State::Calling { tx, request: again, challenged: true, given_up: false };
+        call.state = State::Calling {
+            tx,
+            request: again,
+            challenged: true,
+            given_up: false,
+        };
         true
     }
 
     /// The answer to our INVITE.
     fn established(&mut self, cx: &mut Cx<'_>, call: &mut Call, response: &Message) {
-        let State::Calling { request, given_up, .. } = &call.state else { return };
-        let (Ok(dialog), Some(flow), given_up) = (Dialog::uac(request, response), call.flow, *given_up) else { return };
+        let State::Calling { request, given_up, .. } = &call.state else {
+            return;
+        };
+        let (Ok(dialog), Some(flow), given_up) = (Dialog::uac(request, response), call.flow, *given_up) else {
+            return;
+        };
         call.dialog = Some(dialog);
         call.state = State::Up;
         self.acknowledge(cx, call, response);
@@ -192,7 +245,9 @@ impl Phone {
     }
 
     fn acknowledge(&mut self, cx: &mut Cx<'_>, call: &mut Call, response: &Message) {
-        let (Some(dialog), Some(flow), Ok(cseq)) = (&call.dialog, call.flow, response.cseq()) else { return };
+        let (Some(dialog), Some(flow), Ok(cseq)) = (&call.dialog, call.flow, response.cseq()) else {
+            return;
+        };
         let ack = dialog.ack(cseq.number);
         self.layer.send_ack(cx, flow, ack.clone());
         call.acknowledged = Some(Acknowledged::new(cseq.number, ack));
@@ -206,14 +261,26 @@ impl Phone {
 
     fn up(&mut self, cx: &mut Cx<'_>, call: &Call, agreed: &Agreed) {
         negotiated(cx, call.leg, agreed);
-        cx.emit(Output::Media(WORKER, Media::Function { leg: call.leg, function: Function::Phone }));
+        cx.emit(Output::Media(
+            WORKER,
+            Media::Function {
+                leg: call.leg,
+                function: Function::Phone,
+            },
+        ));
         self.reports.push_back(Report::Up(call.leg, agreed.stream.codec.name()));
     }
 
     fn request(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let Some(tx) = self.layer.accept(cx, flow, &request) else { return };
-        let in_dialog = DialogId::of_request(&request)
-            .is_some_and(|id| self.call.as_ref().and_then(|c| c.dialog.as_ref()).is_some_and(|d| d.id == id));
+        let Some(tx) = self.layer.accept(cx, flow, &request) else {
+            return;
+        };
+        let in_dialog = DialogId::of_request(&request).is_some_and(|id| {
+            self.call
+                .as_ref()
+                .and_then(|c| c.dialog.as_ref())
+                .is_some_and(|d| d.id == id)
+        });
         let status = match (request.method(), in_dialog) {
             (Method::Invite, true) => return self.re_invited(cx, flow, tx, &request),
             (Method::Invite, false) if self.call.is_none() => return self.invited(cx, flow, tx, request),
@@ -249,7 +316,11 @@ impl Phone {
 
     pub(super) fn call_time(&mut self, cx: &mut Cx<'_>) {
         let Some(call) = &mut self.call else { return };
-        match call.unacknowledged.as_mut().and_then(|(tx, waiting)| waiting.poll(cx.now).map(|due| (*tx, due))) {
+        match call
+            .unacknowledged
+            .as_mut()
+            .and_then(|(tx, waiting)| waiting.poll(cx.now).map(|due| (*tx, due)))
+        {
             Some((tx, Due::Resend(response))) => self.layer.respond(cx, tx, response),
             Some((_, Due::GiveUp)) => return self.hang_up(cx),
             None => {}
@@ -264,7 +335,9 @@ impl Phone {
 
     fn answer(&mut self, cx: &mut Cx<'_>) {
         let Some(mut call) = self.call.take() else { return };
-        let (State::Ringing { tx, request, .. }, Some(flow)) = (&call.state, call.flow) else { return };
+        let (State::Ringing { tx, request, .. }, Some(flow)) = (&call.state, call.flow) else {
+            return;
+        };
         let (tx, request) = (*tx, request.clone());
         let opened = self.open_media(cx, &mut call, flow);
         let offer = Session::parse(&request.body());
@@ -288,7 +361,9 @@ impl Phone {
 
     /// Sends 200 with our answer and waits for the ACK.
     fn accept(&mut self, cx: &mut Cx<'_>, call: &mut Call, tx: ServerTx, request: &Message, ours: Session) {
-        let (Some(dialog), Some(flow), Ok(cseq)) = (&mut call.dialog, call.flow, request.cseq()) else { return };
+        let (Some(dialog), Some(flow), Ok(cseq)) = (&mut call.dialog, call.flow, request.cseq()) else {
+            return;
+        };
         dialog.confirm();
         let tag = dialog.id.local_tag.clone();
         let mut response = Draft::response(request, 200, Some(&tag));
@@ -305,7 +380,11 @@ impl Phone {
     /// The other side changes the session: hold and resume among others.
     fn re_invited(&mut self, cx: &mut Cx<'_>, flow: Flow, tx: ServerTx, request: &Message) {
         let Some(mut call) = self.call.take() else { return };
-        let refused = call.dialog.as_mut().and_then(|dialog| dialog.receive(request).err()).map(|reject| reject.status);
+        let refused = call
+            .dialog
+            .as_mut()
+            .and_then(|dialog| dialog.receive(request).err())
+            .map(|reject| reject.status);
         let refused = refused.or(call.changing.then_some(491));
         let offer = Session::parse(&request.body());
         let answered = match (refused, offer, call.local.as_mut()) {
@@ -423,12 +502,20 @@ impl Phone {
     /// Opens our media leg on a spare port; false when there is none.
     fn open_media(&mut self, cx: &mut Cx<'_>, call: &mut Call, flow: Flow) -> bool {
         let v6 = flow.local.is_ipv6();
-        let Some(at) = self.ports.iter().position(|port| port.v6 == v6) else { return false };
+        let Some(at) = self.ports.iter().position(|port| port.v6 == v6) else {
+            return false;
+        };
         let port = self.ports.swap_remove(at);
         cx.emit(Output::Ports(1));
         let addr: IpAddr = cx.config.media.address.unwrap_or(flow.local.ip());
         let session_id = cx.random() >> 2;
-        call.local = Some(Local { addr, port: port.rtp, session_id, version: 1, direction: Direction::SendRecv });
+        call.local = Some(Local {
+            addr,
+            port: port.rtp,
+            session_id,
+            version: 1,
+            direction: Direction::SendRecv,
+        });
         let spec = Box::new(spec(cx, call.leg, port));
         cx.emit(Output::Media(WORKER, Media::Open(spec)));
         true
@@ -447,6 +534,12 @@ fn spec(cx: &mut Cx<'_>, id: MediaLegId, port: Port) -> LegSpec {
 }
 
 fn negotiated(cx: &mut Cx<'_>, leg: MediaLegId, agreed: &Agreed) {
-    cx.emit(Output::Media(WORKER, Media::Negotiated { leg, remote: agreed.remote, stream: agreed.stream }));
+    cx.emit(Output::Media(
+        WORKER,
+        Media::Negotiated {
+            leg,
+            remote: agreed.remote,
+            stream: agreed.stream,
+        },
+    ));
 }
-

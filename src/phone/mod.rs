@@ -91,54 +91,60 @@ pub enum Report {
 /// A phone.
 pub struct Phone {
     config: Arc<Config>,
-    settings: Settings,
     rng: ChaCha12Rng,
     tickets: Tickets,
     out: VecDeque<Output>,
+    line: Line,
+}
+
+/// What a phone consists of beside its context.
+struct Line {
+    settings: Settings,
     layer: Layer,
     reports: VecDeque<Report>,
     registration: Registration,
     call: Option<Call>,
     calls: u64,
     ports: Vec<Port>,
-    nonce_count: u32,
 }
 
 impl Phone {
     /// A phone that does nothing yet. Of the configuration it uses where to listen and the media ports.
     pub fn new(config: Arc<Config>, settings: Settings, seed: [u8; 32]) -> Phone {
-        let out = VecDeque::from([Output::Ports(limits::SPARE_PORTS)]);
-        Phone {
-            config,
+        let line = Line {
             settings,
-            rng: ChaCha12Rng::from_seed(seed),
-            tickets: Tickets::default(),
-            out,
             layer: Layer::default(),
             reports: VecDeque::new(),
             registration: Registration::default(),
             call: None,
             calls: 0,
             ports: Vec::new(),
-            nonce_count: 0,
+        };
+        let out = VecDeque::from([Output::Ports(limits::SPARE_PORTS)]);
+        Phone {
+            config,
+            rng: ChaCha12Rng::from_seed(seed),
+            tickets: Tickets::default(),
+            out,
+            line,
         }
     }
 
     /// Does what it is told; a command that makes no sense now is ignored.
     pub fn command(&mut self, at: Clock, command: Command) {
-        self.step(at, |phone, cx| match command {
-            Command::Register => phone.register(cx),
-            Command::Call(to) => phone.begin_call(cx, to),
-            Command::Hold => phone.change(cx, true),
-            Command::Resume => phone.change(cx, false),
-            Command::Digits(digits) => phone.digits(cx, digits),
-            Command::HangUp => phone.hang_up(cx),
+        self.step(at, |line, cx| match command {
+            Command::Register => line.register(cx),
+            Command::Call(to) => line.begin_call(cx, to),
+            Command::Hold => line.change(cx, true),
+            Command::Resume => line.change(cx, false),
+            Command::Digits(digits) => line.digits(cx, digits),
+            Command::HangUp => line.hang_up(cx),
         });
     }
 
     /// One mutation; then drain `poll_output` and `poll_report`.
     pub fn handle(&mut self, at: Clock, input: Input) {
-        self.step(at, |phone, cx| phone.input(cx, input));
+        self.step(at, |line, cx| line.input(cx, input));
     }
 
     /// The next effect, in order.
@@ -148,38 +154,42 @@ impl Phone {
 
     /// The next thing to tell, in order.
     pub fn poll_report(&mut self) -> Option<Report> {
-        self.reports.pop_front()
+        self.line.reports.pop_front()
     }
 
     /// When `Input::Time` is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let call = self.call.as_ref().and_then(Call::next_deadline);
-        [self.layer.next_deadline(), self.tickets.next_deadline(), call].into_iter().flatten().min()
+        let call = self.line.call.as_ref().and_then(Call::next_deadline);
+        [self.line.layer.next_deadline(), self.tickets.next_deadline(), call]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    fn step(&mut self, at: Clock, work: impl FnOnce(&mut Phone, &mut Cx<'_>)) {
-        // Taken out for the step, so that the phone's own state can be borrowed beside them.
-        let config = self.config.clone();
-        let mut rng = self.rng.clone();
-        let mut out = std::mem::take(&mut self.out);
-        let mut tickets = std::mem::take(&mut self.tickets);
+    fn step(&mut self, at: Clock, work: impl FnOnce(&mut Line, &mut Cx<'_>)) {
+        let Phone {
+            config,
+            rng,
+            tickets,
+            out,
+            line,
+        } = self;
         let mut cx = Cx {
             now: at.now,
             wall: at.wall,
-            rng: &mut rng,
-            config: &config,
-            out: &mut out,
-            tickets: &mut tickets,
+            rng,
+            config,
+            out,
+            tickets,
         };
-        work(self, &mut cx);
-        while let Some(event) = self.layer.poll() {
-            self.event(&mut cx, event);
+        work(line, &mut cx);
+        while let Some(event) = line.layer.poll() {
+            line.event(&mut cx, event);
         }
-        self.rng = rng;
-        self.out = out;
-        self.tickets = tickets;
     }
+}
 
+impl Line {
     fn input(&mut self, cx: &mut Cx<'_>, input: Input) {
         match input {
             Input::Sip(flow, bytes) => {
@@ -237,18 +247,20 @@ impl Phone {
     fn authorised(&mut self, cx: &mut Cx<'_>, request: &Draft, challenge: &Message) -> Option<Draft> {
         let password = self.settings.password.as_ref()?;
         let (name, challenge) = auth::challenges(challenge).into_iter().next()?;
-        let crate::sip::write::Start::Request(method, uri) = &request.start else { return None };
+        let crate::sip::write::Start::Request(method, uri) = &request.start else {
+            return None;
+        };
         let mut again = request.clone();
         again.remove(Name::Via);
         let number: u32 = request.get(Name::CSeq)?.split(' ').next()?.parse().ok()?;
         again.set(Name::CSeq, format!("{} {method}", number + 1));
-        self.nonce_count += 1;
         let user = self.settings.identity.user.as_deref().unwrap_or_default();
-        let value =
-            auth::answer(&challenge, user, password, method, &uri.to_string(), &cx.token(8), self.nonce_count);
-        self.nonce_count = 0;
-        let field =
-            if name == Name::ProxyAuthenticate { Name::ProxyAuthorization } else { Name::Authorization };
+        let value = auth::answer(&challenge, user, password, method, &uri.to_string(), &cx.token(8), 1);
+        let field = if name == Name::ProxyAuthenticate {
+            Name::ProxyAuthorization
+        } else {
+            Name::Authorization
+        };
         again.set(field, value);
         Some(again)
     }

@@ -1,6 +1,6 @@
 //! The phone's registration: one REGISTER, one challenge. Long enough for a demo; it is not refreshed.
 
-use super::{Phone, REGISTRATION, Report};
+use super::{Line, REGISTRATION, Report};
 use crate::cx::Cx;
 use crate::id::{Flow, Owner};
 use crate::sip::{Draft, Method, Name, Uri};
@@ -14,10 +14,11 @@ pub(super) struct Registration {
     challenged: bool,
 }
 
-impl Phone {
+impl Line {
     pub(super) fn register(&mut self, cx: &mut Cx<'_>) {
         self.registration = Registration::default();
-        self.layer.reach(cx, OWNER, Destination::Uri(self.settings.proxy.clone()));
+        self.layer
+            .reach(cx, OWNER, Destination::Uri(self.settings.proxy.clone()));
     }
 
     pub(super) fn registration_event(&mut self, cx: &mut Cx<'_>, event: Event) {
@@ -48,7 +49,10 @@ impl Phone {
     }
 
     fn register_request(&self, cx: &mut Cx<'_>, flow: Flow) -> Draft {
-        let domain = Uri { user: None, ..self.settings.identity.clone() };
+        let domain = Uri {
+            user: None,
+            ..self.settings.identity.clone()
+        };
         let mut draft = self.first_request(cx, Method::Register, domain, &self.settings.identity);
         draft.push(Name::Contact, self.contact(cx, flow));
         draft.push(Name::Expires, 3600);

@@ -25,23 +25,12 @@ pub struct Change {
 }
 
 /// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Table {
     by_aor: HashMap<Aor, Entry>,
     by_expiry: BTreeSet<(Wall, Aor)>,
     count: usize,
     last_version: u64,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Table {
-            by_aor: HashMap::new(),
-            by_expiry: BTreeSet::new(),
-            count: 0,
-            last_version: 0,
-        }
-    }
 }
 
 impl Table {
@@ -135,7 +124,8 @@ impl Table {
 
     /// Removes every binding of users that are gone, and names them.
     pub fn retain(&mut self, keep: impl Fn(&Aor) -> bool) -> Vec<Aor> {
-        let gone: Vec<Aor> = self.by_aor.keys().filter(|aor| !keep(aor)).cloned().collect();
+        let mut gone: Vec<Aor> = self.by_aor.keys().filter(|aor| !keep(aor)).cloned().collect();
+        gone.sort();
         for aor in &gone {
             self.last_version += 1;
             self.set(aor, self.last_version, Vec::new());

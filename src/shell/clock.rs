@@ -1,21 +1,26 @@
 //! The only place that reads a clock.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the door to the system's clock"
+)]
+
 use crate::time::{Clock, Instant, Wall};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The process's clock: monotonic time counts from its making.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::disallowed_types, reason = "this is the door to the system's clock")]
 pub struct SystemClock {
     start: std::time::Instant,
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the door to the system's clock")]
-#[expect(clippy::disallowed_types, reason = "this is the door to the system's clock")]
 impl SystemClock {
     /// Starts counting.
     pub fn start() -> SystemClock {
-        SystemClock { start: std::time::Instant::now() }
+        SystemClock {
+            start: std::time::Instant::now(),
+        }
     }
 
     /// The monotonic clock.
@@ -25,7 +30,10 @@ impl SystemClock {
 
     /// Both clocks.
     pub fn now(&self) -> Clock {
-        Clock { now: self.instant(), wall: wall() }
+        Clock {
+            now: self.instant(),
+            wall: wall(),
+        }
     }
 
     /// A moment of the machines' clock as tokio wants it.
@@ -35,7 +43,6 @@ impl SystemClock {
 }
 
 /// The wall clock.
-#[expect(clippy::disallowed_methods, reason = "this is the door to the system's clock")]
 pub fn wall() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Wall(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

@@ -63,7 +63,10 @@ pub fn calls(file: Option<PathBuf>, number: usize) -> ExitCode {
         }
     };
     if !config.store.path.exists() {
-        println!("No calls yet: the store {} does not exist.", config.store.path.display());
+        println!(
+            "No calls yet: the store {} does not exist.",
+            config.store.path.display()
+        );
         return ExitCode::SUCCESS;
     }
     match store::Database::read(&config.store.path).and_then(|database| database.recent_calls(number)) {
@@ -119,7 +122,11 @@ async fn serve(config: Config, path: PathBuf, is_default: bool, banner: &str) ->
 
 /// SIGHUP reads the file again; SIGTERM and SIGINT stop, asked twice at once.
 async fn signals(control: mpsc::Sender<Control>, path: PathBuf, is_default: bool) {
-    let streams = (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let streams = (
+        signal(SignalKind::hangup()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
     let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = streams else {
         error!("the system does not let us hear signals: stop the node by SIGKILL");
         return;
@@ -156,7 +163,10 @@ fn reload(path: &Path, is_default: bool) -> Option<Control> {
 
 /// `tandem demo`.
 pub fn demo(out: &Path) -> ExitCode {
-    super::logging(&Log { json: false, level: "error".to_owned() });
+    super::logging(&Log {
+        json: false,
+        level: "error".to_owned(),
+    });
     match super::demo::run(out) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -8,12 +8,30 @@ use std::path::Path;
 
 /// What a node prints before it listens: who can register, and what can be dialled.
 pub fn banner(config: &Config, path: &Path, generated: &[Generated]) -> String {
-    let mut text = format!("Tandem {} runs {} from {}\n", env!("CARGO_PKG_VERSION"), config.node_name, path.display());
+    let mut text = format!(
+        "Tandem {} runs {} from {}\n",
+        env!("CARGO_PKG_VERSION"),
+        config.node_name,
+        path.display()
+    );
     if let Some(first) = generated.first() {
-        let _ = writeln!(text, "\nUsers whose passwords were made for this machine (kept in {}):", first.kept_in.display());
-        for user in config.users.iter().filter(|user| generated.iter().any(|made| made.user == user.name)) {
+        let _ = writeln!(
+            text,
+            "\nUsers whose passwords were made for this machine (kept in {}):",
+            first.kept_in.display()
+        );
+        for user in config
+            .users
+            .iter()
+            .filter(|user| generated.iter().any(|made| made.user == user.name))
+        {
             let numbers = user.numbers.join(", ");
-            let _ = writeln!(text, "  user {:<8} password {:<18} number {numbers}", user.name, user.password.expose());
+            let _ = writeln!(
+                text,
+                "  user {:<8} password {:<18} number {numbers}",
+                user.name,
+                user.password.expose()
+            );
         }
     }
     let services: Vec<String> = config.routes.iter().filter_map(service).collect();
@@ -75,7 +93,11 @@ pub fn calls(calls: &[RecentCall]) -> String {
 }
 
 fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
+    if text.chars().count() <= most {
+        text.to_owned()
+    } else {
+        text.chars().take(most - 1).chain(['…']).collect()
+    }
 }
 
 fn duration(seconds: u64) -> String {
@@ -94,10 +116,18 @@ fn utc(millis: u64) -> String {
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let of_year = day - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
-    let (month, date) = (if shifted < 10 { shifted + 3 } else { shifted - 9 }, of_year - (153 * shifted + 2) / 5 + 1);
+    let (month, date) = (
+        if shifted < 10 { shifted + 3 } else { shifted - 9 },
+        of_year - (153 * shifted + 2) / 5 + 1,
+    );
     let year = era * 400 + year + u64::from(month <= 2);
     let clock = seconds % 86_400;
-    format!("{year:04}-{month:02}-{date:02} {:02}:{:02}:{:02}", clock / 3600, clock / 60 % 60, clock % 60)
+    format!(
+        "{year:04}-{month:02}-{date:02} {:02}:{:02}:{:02}",
+        clock / 3600,
+        clock / 60 % 60,
+        clock % 60
+    )
 }
 
 #[cfg(test)]

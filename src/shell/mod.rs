@@ -17,7 +17,14 @@ use tracing_subscriber::EnvFilter;
 /// Log lines go to standard error. `RUST_LOG` overrides `log.level`.
 pub fn logging(log: &Log) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     // A second call (the demo starts several nodes in one process) changes nothing.
-    let _ = if log.json { lines.json().try_init() } else { lines.try_init() };
+    let _ = if log.json {
+        lines.json().try_init()
+    } else {
+        lines.try_init()
+    };
 }

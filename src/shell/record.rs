@@ -44,22 +44,43 @@ impl Recorder {
     pub fn lost(&mut self) {
         self.counters.lost_records += 1;
         if self.counters.lost_records.is_power_of_two() {
-            warn!("{} call records lost: the store is too slow or down, and memory for them is used up", self.counters.lost_records);
+            warn!(
+                "{} call records lost: the store is too slow or down, and memory for them is used up",
+                self.counters.lost_records
+            );
         }
     }
 
     /// Counts and logs one fact; gives the change of a call record that it means, if any.
     pub fn fold(&mut self, fact: Fact, minute: u64) -> Option<CallRow> {
         match fact {
-            Fact::CallStarted { call, at, from, caller, called, sip_call_id } => {
+            Fact::CallStarted {
+                call,
+                at,
+                from,
+                caller,
+                called,
+                sip_call_id,
+            } => {
                 self.counters.calls += 1;
                 let source = party(&from);
                 info!(%call, "call from {} ({source}) to {}", Redacted(&caller), Redacted(&called));
-                Some(CallRow::Started { call, at, source, caller, called, sip_call_id })
+                Some(CallRow::Started {
+                    call,
+                    at,
+                    source,
+                    caller,
+                    called,
+                    sip_call_id,
+                })
             }
             Fact::CallRouted { call, to, rule } => {
                 info!(%call, "routed to {to} by {rule}");
-                Some(CallRow::Routed { call, destination: to, rule })
+                Some(CallRow::Routed {
+                    call,
+                    destination: to,
+                    rule,
+                })
             }
             Fact::CallRinging { call, .. } => {
                 info!(%call, "ringing");
@@ -81,10 +102,21 @@ impl Recorder {
                     cause.text, if media.is_empty() { "" } else { "; " }, media.join("; "));
                 let legs = legs
                     .into_iter()
-                    .map(|leg| LegRow { side: if leg.caller { "caller" } else { "callee" }, stats: leg.stats })
+                    .map(|leg| LegRow {
+                        side: if leg.caller { "caller" } else { "callee" },
+                        stats: leg.stats,
+                    })
                     .collect();
                 let (status, q850, by) = (cause.status, cause.q850, blame(cause.by));
-                Some(CallRow::Ended { call, at, status, q850, by, cause: cause.text, legs })
+                Some(CallRow::Ended {
+                    call,
+                    at,
+                    status,
+                    q850,
+                    by,
+                    cause: cause.text,
+                    legs,
+                })
             }
             other => {
                 self.fold_other(other, minute);
@@ -95,16 +127,27 @@ impl Recorder {
 
     fn fold_other(&mut self, fact: Fact, minute: u64) {
         match fact {
-            Fact::Registered { aor, contacts, peer, expires } => {
+            Fact::Registered {
+                aor,
+                contacts,
+                peer,
+                expires,
+            } => {
                 self.counters.registrations += 1;
                 if contacts == 0 {
                     info!("{aor} is no longer registered (from {peer})");
                 } else {
-                    info!("{aor} is registered from {peer} for {} s, {contacts} contacts", expires.as_secs());
+                    info!(
+                        "{aor} is registered from {peer} for {} s, {contacts} contacts",
+                        expires.as_secs()
+                    );
                 }
             }
             Fact::TrunkState { trunk, peer, up, why } => {
-                let what = peer.map_or_else(|| format!("trunk {trunk}"), |peer| format!("trunk {trunk}, peer {peer}"));
+                let what = peer.map_or_else(
+                    || format!("trunk {trunk}"),
+                    |peer| format!("trunk {trunk}, peer {peer}"),
+                );
                 if up {
                     info!("{what} is up: {why}");
                 } else {
@@ -131,7 +174,10 @@ impl Recorder {
         match self.refusals.1 {
             n if n < REFUSALS_LOGGED => info!(status, "refused a request from {peer}: {why}"),
             REFUSALS_LOGGED => {
-                info!(status, "refused a request from {peer}: {why}; further refusals of this minute are only counted");
+                info!(
+                    status,
+                    "refused a request from {peer}: {why}; further refusals of this minute are only counted"
+                );
             }
             _ => debug!(status, "refused a request from {peer}: {why}"),
         }

@@ -68,9 +68,24 @@ impl Server {
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let config = Arc::new(config);
         let node = Node::new(config.clone(), seed, now);
-        let queues = Queues { net: net_events, written, media: media_events, control };
+        let queues = Queues {
+            net: net_events,
+            written,
+            media: media_events,
+            control,
+        };
         let recorder = Recorder::default();
-        Ok(Server { config, clock, node, net, store, media, recorder, inputs: VecDeque::new(), queues })
+        Ok(Server {
+            config,
+            clock,
+            node,
+            net,
+            store,
+            media,
+            recorder,
+            inputs: VecDeque::new(),
+            queues,
+        })
     }
 
     /// Where it listens.
@@ -188,12 +203,17 @@ impl Server {
     fn reload(&mut self, config: Config) {
         let changes = Config::diff(&self.config, &config);
         if !changes.restart.is_empty() {
-            warn!("reload refused, nothing was changed: {} can only change by a restart", changes.restart.join(", "));
+            warn!(
+                "reload refused, nothing was changed: {} can only change by a restart",
+                changes.restart.join(", ")
+            );
             return;
         }
         for (opened, listen) in changes.listeners_added.iter().enumerate() {
             if let Err(why) = self.net.listen(*listen) {
-                changes.listeners_added[..opened].iter().for_each(|listen| self.net.unlisten(*listen));
+                changes.listeners_added[..opened]
+                    .iter()
+                    .for_each(|listen| self.net.unlisten(*listen));
                 warn!("reload refused, nothing was changed: {why}");
                 return;
             }
@@ -216,7 +236,10 @@ impl Server {
     fn stop(&mut self) -> tokio::time::Instant {
         let grace = self.config.calls.stop_grace;
         let calls = self.node.census().calls;
-        info!("stopping: no new calls; {calls} calls that are up have {} s", grace.as_secs());
+        info!(
+            "stopping: no new calls; {calls} calls that are up have {} s",
+            grace.as_secs()
+        );
         self.inputs.push_back(Input::Stop(grace));
         tokio::time::Instant::now() + grace + LAST_ANSWERS
     }

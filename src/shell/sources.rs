@@ -27,7 +27,10 @@ pub fn running<T>(work: impl FnOnce(&Sources<'_>) -> T) -> (T, Vec<Generated>) {
     let list = RefCell::new(Vec::new());
     let generate = |path: &Path, user: &str| {
         let password = generated(path, user, true)?;
-        list.borrow_mut().push(Generated { user: user.to_owned(), kept_in: path.to_owned() });
+        list.borrow_mut().push(Generated {
+            user: user.to_owned(),
+            kept_in: path.to_owned(),
+        });
         Ok(password)
     };
     let result = with(&generate, work);
@@ -56,7 +59,9 @@ fn generated(path: &Path, user: &str, keep: bool) -> Result<Secret, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(format!("{} cannot be read: {}", path.display(), plain(&error))),
     };
-    let known = text.lines().find_map(|line| line.split_once(' ').filter(|(name, _)| *name == user));
+    let known = text
+        .lines()
+        .find_map(|line| line.split_once(' ').filter(|(name, _)| *name == user));
     if let Some((_, password)) = known {
         return Ok(Secret::new(password.trim()));
     }
@@ -70,14 +75,22 @@ fn generated(path: &Path, user: &str, keep: bool) -> Result<Secret, String> {
 
 fn password() -> Result<String, String> {
     let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
-    Ok(seed.iter().take(PASSWORD).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+    Ok(seed
+        .iter()
+        .take(PASSWORD)
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect())
 }
 
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(line.as_bytes())?;
     file.sync_all()
 }

@@ -68,7 +68,9 @@ async fn play(out: &Path, folder: &Path) -> Result<bool, String> {
 
 fn password() -> Result<Secret, String> {
     let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
-    Ok(Secret::new(seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Ok(Secret::new(
+        seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+    ))
 }
 
 fn parsed(text: &str) -> Result<Config, String> {
@@ -114,12 +116,19 @@ domains: [ {ip} ]
         identity: uri(format!("sip:{user}@{NODE}"))?,
         proxy: uri(format!("sip:{NODE}:5060"))?,
         password: password.cloned(),
-        capabilities: Capabilities { codecs: codecs.to_vec(), events: true, ptime_ms: 20, opus: OpusParams::default() },
+        capabilities: Capabilities {
+            codecs: codecs.to_vec(),
+            events: true,
+            ptime_ms: 20,
+            opus: OpusParams::default(),
+        },
         answer_after: Duration::from_millis(700),
     };
     runner::start(config, settings, hz)
 }
 
 fn call(number: &str) -> Result<Command, String> {
-    Uri::parse(&format!("sip:{number}@{NODE}")).map(Command::Call).map_err(|error| error.reason.to_owned())
+    Uri::parse(&format!("sip:{number}@{NODE}"))
+        .map(Command::Call)
+        .map_err(|error| error.reason.to_owned())
 }

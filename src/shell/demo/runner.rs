@@ -186,8 +186,19 @@ impl Runner {
     fn listen(&mut self, leg: MediaLegId) {
         let (heard_in, heard) = rtrb::RingBuffer::new(RING);
         let (spoken, spoken_out) = rtrb::RingBuffer::new(RING);
-        self.media.tap(WorkerId(0), leg, Tap { heard: heard_in, spoken: spoken_out });
-        self.sound = Some(Sound { heard, spoken, recorded: Vec::new() });
+        self.media.tap(
+            WorkerId(0),
+            leg,
+            Tap {
+                heard: heard_in,
+                spoken: spoken_out,
+            },
+        );
+        self.sound = Some(Sound {
+            heard,
+            spoken,
+            recorded: Vec::new(),
+        });
     }
 
     fn serve(&mut self) {

@@ -93,7 +93,10 @@ impl Script {
 
     async fn carrier_calls_alice(&mut self) -> Result<(), String> {
         let name = "carrier -> alice";
-        say(self.start, "the carrier calls +14155550101, which is alice: G.711 A-law <-> Opus");
+        say(
+            self.start,
+            "the carrier calls +14155550101, which is alice: G.711 A-law <-> Opus",
+        );
         self.carrier.order(call("+14155550101")?).await;
         connect(self.start, &mut self.carrier, &mut self.alice).await?;
         tokio::time::sleep(TALK).await;
@@ -107,7 +110,10 @@ impl Script {
     }
 
     async fn alice_calls_carrier(&mut self) -> Result<(), String> {
-        say(self.start, "alice calls +14155550199 at the carrier: Opus <-> G.711 A-law");
+        say(
+            self.start,
+            "alice calls +14155550199 at the carrier: Opus <-> G.711 A-law",
+        );
         self.alice.order(call("+14155550199")?).await;
         connect(self.start, &mut self.alice, &mut self.carrier).await?;
         tokio::time::sleep(TALK).await;
@@ -121,7 +127,10 @@ impl Script {
     }
 
     async fn alice_calls_bob(&mut self) -> Result<(), String> {
-        say(self.start, "alice calls bob: Opus on both sides, relayed without decoding");
+        say(
+            self.start,
+            "alice calls bob: Opus on both sides, relayed without decoding",
+        );
         self.alice.order(call("bob")?).await;
         connect(self.start, &mut self.alice, &mut self.bob).await?;
         tokio::time::sleep(TALK).await;
@@ -138,7 +147,8 @@ impl Script {
         hang_up(self.start, &mut self.alice, &mut self.bob).await?;
         let heard = Judgement::of(&self.alice.sound, BOB_HZ).seconds();
         if heard < TALKED + 1.0 {
-            self.failures.push(format!("after hold and resume alice heard bob for {heard:.1} s only"));
+            self.failures
+                .push(format!("after hold and resume alice heard bob for {heard:.1} s only"));
         }
         self.judge("alice -> bob", false);
         Ok(())
@@ -146,12 +156,19 @@ impl Script {
 
     /// Closes a call: one line and one sound file per leg.
     fn judge(&mut self, name: &'static str, with_carrier: bool) {
-        let (first, second) =
-            if with_carrier { (&mut self.carrier, &mut self.alice) } else { (&mut self.alice, &mut self.bob) };
+        let (first, second) = if with_carrier {
+            (&mut self.carrier, &mut self.alice)
+        } else {
+            (&mut self.alice, &mut self.bob)
+        };
         for (listener, speaker) in [(&*first, second.hz), (&*second, first.hz)] {
             let judgement = Judgement::of(&listener.sound, speaker);
             let clean = judgement.is_clean(TALKED);
-            let tone = format!("{speaker} Hz for {:.1} s at {:.0} dBm0", judgement.seconds(), judgement.level);
+            let tone = format!(
+                "{speaker} Hz for {:.1} s at {:.0} dBm0",
+                judgement.seconds(),
+                judgement.level
+            );
             let held = clean && listener.stats.received > 0;
             self.lines.push(Line {
                 call: name,
@@ -161,7 +178,11 @@ impl Script {
                 tone,
                 held,
             });
-            let file = self.out.join(format!("{}-heard-by-{}.wav", name.replace(" -> ", "-calls-"), listener.name));
+            let file = self.out.join(format!(
+                "{}-heard-by-{}.wav",
+                name.replace(" -> ", "-calls-"),
+                listener.name
+            ));
             if let Err(why) = write_wav(&file, &listener.sound) {
                 self.failures.push(why);
             }
@@ -224,7 +245,12 @@ impl Party {
             match timeout_at(deadline, self.handle.heard.recv()).await {
                 Ok(Some(heard)) => self.take(heard)?,
                 Ok(None) | Err(_) => {
-                    return Err(format!("{} waited {} s in vain; last it told {:?}", self.name, PATIENCE.as_secs(), self.said.last()));
+                    return Err(format!(
+                        "{} waited {} s in vain; last it told {:?}",
+                        self.name,
+                        PATIENCE.as_secs(),
+                        self.said.last()
+                    ));
                 }
             }
         }
@@ -261,7 +287,16 @@ impl Party {
                 Ok(None) | Err(_) => break,
             }
         }
-        if self.digits == wanted { Ok(()) } else { Err(format!("{} got {} of {} digits right", self.name, self.digits.len(), wanted.len())) }
+        if self.digits == wanted {
+            Ok(())
+        } else {
+            Err(format!(
+                "{} got {} of {} digits right",
+                self.name,
+                self.digits.len(),
+                wanted.len()
+            ))
+        }
     }
 
     fn forget(&mut self) {
@@ -278,7 +313,13 @@ async fn connect(start: Instant, caller: &mut Party, callee: &mut Party) -> Resu
     say(start, &format!("it rings at {}", callee.name));
     caller.wait(|report| matches!(report, Report::Up(..))).await?;
     callee.wait(|report| matches!(report, Report::Up(..))).await?;
-    say(start, &format!("{} answered: {} {}, {} {}", callee.name, caller.name, caller.codec, callee.name, callee.codec));
+    say(
+        start,
+        &format!(
+            "{} answered: {} {}, {} {}",
+            callee.name, caller.name, caller.codec, callee.name, callee.codec
+        ),
+    );
     Ok(())
 }
 

@@ -23,9 +23,15 @@ pub struct Judgement {
 impl Judgement {
     /// Looks for a tone of `hz`.
     pub fn of(pcm: &[i16], hz: f32) -> Judgement {
-        let mut judgement = Judgement { tone: 0, audible: 0, level: f32::NEG_INFINITY };
+        let mut judgement = Judgement {
+            tone: 0,
+            audible: 0,
+            level: f32::NEG_INFINITY,
+        };
         for window in pcm.chunks_exact(WINDOW) {
-            let Some(dominant) = spectrum::dominant(window, RATE) else { continue };
+            let Some(dominant) = spectrum::dominant(window, RATE) else {
+                continue;
+            };
             if dominant.level_dbm0 < -45.0 {
                 continue;
             }
@@ -51,7 +57,12 @@ impl Judgement {
 
 /// Writes 16-bit mono.
 pub fn write_wav(path: &Path, pcm: &[i16]) -> Result<(), String> {
-    let spec = hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     let write = || -> hound::Result<()> {
         let mut writer = hound::WavWriter::create(path, spec)?;
         pcm.iter().try_for_each(|sample| writer.write_sample(*sample))?;

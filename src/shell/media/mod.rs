@@ -51,7 +51,15 @@ impl MediaThreads {
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let seeds = seed.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         let ports = PortRange::new(media, listeners);
-        Ok((MediaThreads { workers, preparer: Preparer::default(), ports, seeds }, receiver))
+        Ok((
+            MediaThreads {
+                workers,
+                preparer: Preparer::default(),
+                ports,
+                seeds,
+            },
+            receiver,
+        ))
     }
 
     /// Carries a command to its worker.
@@ -64,12 +72,19 @@ impl MediaThreads {
             _ => None,
         };
         // The prepared parts spread their timers by it: any sequence of different numbers will do.
-        self.seeds = self.seeds.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.seeds = self
+            .seeds
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         match self.preparer.prepare(worker, command, self.seeds) {
             Ok(inputs) => {
                 let mut sockets = sockets;
                 for input in inputs {
-                    let own = if matches!(input, Input::Open(_)) { sockets.take() } else { None };
+                    let own = if matches!(input, Input::Open(_)) {
+                        sockets.take()
+                    } else {
+                        None
+                    };
                     self.send(worker, Message::Input(input, own));
                 }
             }
@@ -124,11 +139,16 @@ impl MediaThreads {
 
     /// Hands on what found no room before.
     pub fn flush(&mut self) {
-        self.workers.iter_mut().filter(|handle| !handle.backlog.is_empty()).for_each(Handle::flush);
+        self.workers
+            .iter_mut()
+            .filter(|handle| !handle.backlog.is_empty())
+            .for_each(Handle::flush);
     }
 
     fn send(&mut self, worker: WorkerId, message: Message) {
-        let Some(handle) = self.workers.get_mut(usize::from(worker.0)) else { return };
+        let Some(handle) = self.workers.get_mut(usize::from(worker.0)) else {
+            return;
+        };
         handle.backlog.push_back(message);
         handle.flush();
     }
@@ -149,6 +169,10 @@ impl Handle {
 fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>) -> std::io::Result<Handle> {
     let (ring, commands) = rtrb::RingBuffer::new(limits::MEDIA_COMMANDS);
     let (wake, thread) = thread::start(id, clock, commands, events)?;
-    Ok(Handle { ring, backlog: VecDeque::new(), wake, thread: Some(thread) })
+    Ok(Handle {
+        ring,
+        backlog: VecDeque::new(),
+        wake,
+        thread: Some(thread),
+    })
 }
-

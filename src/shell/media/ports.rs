@@ -42,11 +42,22 @@ impl PortRange {
         let of = |v4: bool| {
             let mut own = addrs.iter().filter(|ip| ip.is_ipv4() == v4);
             let first = own.next().copied()?;
-            let wildcard = if v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+            let wildcard = if v4 {
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+            } else {
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+            };
             Some(if own.all(|ip| *ip == first) { first } else { wildcard })
         };
         let first = media.first_port.next_multiple_of(2);
-        PortRange { first, last: media.last_port, next: first, v4: of(true), v6: of(false), spare: HashMap::new() }
+        PortRange {
+            first,
+            last: media.last_port,
+            next: first,
+            v4: of(true),
+            v6: of(false),
+            spare: HashMap::new(),
+        }
     }
 
     /// Another range from now on; what is bound stays until it is used.
@@ -68,14 +79,24 @@ impl PortRange {
                 break;
             }
             let rtp = self.next;
-            self.next = if self.next + 3 > self.last { self.first } else { self.next + 2 };
+            self.next = if self.next + 3 > self.last {
+                self.first
+            } else {
+                self.next + 2
+            };
             for ip in &families {
                 let port = Port { rtp, v6: ip.is_ipv6() };
                 if self.spare.contains_key(&port) {
                     continue;
                 }
                 if let (Ok(rtp_socket), Ok(rtcp_socket)) = (open(*ip, rtp), open(*ip, rtp + 1)) {
-                    self.spare.insert(port, Sockets { rtp: rtp_socket, rtcp: rtcp_socket });
+                    self.spare.insert(
+                        port,
+                        Sockets {
+                            rtp: rtp_socket,
+                            rtcp: rtcp_socket,
+                        },
+                    );
                     bound.push(port);
                 }
             }
@@ -128,7 +149,10 @@ mod tests {
     fn pairs_are_even_within_the_range_and_come_back() {
         let mut ports = range(21_000, 21_007);
         let bound = ports.bind(10);
-        assert_eq!(bound.iter().map(|p| p.rtp).collect::<Vec<_>>(), [21_000, 21_002, 21_004, 21_006]);
+        assert_eq!(
+            bound.iter().map(|p| p.rtp).collect::<Vec<_>>(),
+            [21_000, 21_002, 21_004, 21_006]
+        );
         assert!(ports.bind(1).is_empty(), "all are taken");
         drop(ports.take(bound[1]).expect("bound"));
         assert_eq!(ports.bind(5).iter().map(|p| p.rtp).collect::<Vec<_>>(), [21_002]);

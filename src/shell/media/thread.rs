@@ -75,28 +75,35 @@ pub(super) fn start(
 ) -> io::Result<(Wake, std::thread::JoinHandle<()>)> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-    epoll::add(&epoll, &*wake, epoll::EventData::new_u64(COMMANDS), epoll::EventFlags::IN)?;
+    epoll::add(
+        &epoll,
+        &*wake,
+        epoll::EventData::new_u64(COMMANDS),
+        epoll::EventFlags::IN,
+    )?;
     let waiter = Wake(wake.clone());
-    let thread = std::thread::Builder::new().name(format!("media-{}", id.0)).spawn(move || {
-        let sockets = std::iter::repeat_with(|| None).take(limits::LEGS_PER_WORKER).collect();
-        let mut thread = Thread {
-            id,
-            clock,
-            worker: Worker::new(limits::LEGS_PER_WORKER),
-            epoll,
-            wake,
-            sockets,
-            taps: Vec::new(),
-            coming: None,
-            batch: TxBatch::new(),
-            outputs: Outputs::default(),
-            commands,
-            events,
-            late: VecDeque::new(),
-            packet: Packet::default(),
-        };
-        thread.run();
-    })?;
+    let thread = std::thread::Builder::new()
+        .name(format!("media-{}", id.0))
+        .spawn(move || {
+            let sockets = std::iter::repeat_with(|| None).take(limits::LEGS_PER_WORKER).collect();
+            let mut thread = Thread {
+                id,
+                clock,
+                worker: Worker::new(limits::LEGS_PER_WORKER),
+                epoll,
+                wake,
+                sockets,
+                taps: Vec::new(),
+                coming: None,
+                batch: TxBatch::new(),
+                outputs: Outputs::default(),
+                commands,
+                events,
+                late: VecDeque::new(),
+                packet: Packet::default(),
+            };
+            thread.run();
+        })?;
     Ok((waiter, thread))
 }
 
@@ -130,7 +137,11 @@ impl Thread {
             let wait = (!self.worker.is_empty()).then(|| next_tick.since(now));
             ready.clear();
             let timeout = wait.and_then(|wait| Timespec::try_from(wait).ok());
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), timeout.as_ref()) {
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut ready),
+                timeout.as_ref(),
+            ) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => panic!("epoll on our own descriptors: {error}"),
             }
@@ -197,11 +208,23 @@ impl Thread {
         let Ok(index) = u16::try_from(token >> 1) else { return };
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
         for _ in 0..BURST {
-            let Some(sockets) = &self.sockets[at.index()] else { return };
-            let Ok((length, from)) = socket(sockets, channel).recv_from(self.packet.buffer()) else { return };
+            let Some(sockets) = &self.sockets[at.index()] else {
+                return;
+            };
+            let Ok((length, from)) = socket(sockets, channel).recv_from(self.packet.buffer()) else {
+                return;
+            };
             self.packet.set_len(length);
             let now = self.clock.instant();
-            self.worker.on_packet(now, at, channel, from, &mut self.packet, &mut self.batch, &mut self.outputs);
+            self.worker.on_packet(
+                now,
+                at,
+                channel,
+                from,
+                &mut self.packet,
+                &mut self.batch,
+                &mut self.outputs,
+            );
             if self.batch.must_flush() {
                 self.send_batch();
             }
@@ -235,7 +258,11 @@ impl Thread {
                 Output::Taken { at, .. } => self.unsettle(*at),
                 Output::Event(_) | Output::Strayed(_) | Output::Retired(_) => None,
             };
-            let event = MediaEvent { worker: self.id, output, sockets };
+            let event = MediaEvent {
+                worker: self.id,
+                output,
+                sockets,
+            };
             if self.late.is_empty() {
                 if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
                     self.late.push_back(event);
@@ -278,7 +305,9 @@ impl Thread {
     fn serve_taps(&mut self) {
         let mut samples = [0i16; 160];
         for (leg, tap) in &mut self.taps {
-            let Some(phone) = self.worker.place(*leg).and_then(|at| self.worker.phone(at)) else { continue };
+            let Some(phone) = self.worker.place(*leg).and_then(|at| self.worker.phone(at)) else {
+                continue;
+            };
             loop {
                 let heard = phone.hear(&mut samples);
                 for sample in &samples[..heard] {

@@ -1,7 +1,7 @@
 //! Sockets: datagrams and connections in, messages out, names to addresses.
 
-mod tcp;
 mod taken;
+mod tcp;
 mod udp;
 
 use crate::config::Listen;
@@ -138,7 +138,15 @@ impl Net {
         let mut bound: Vec<(ListenerId, Listen)> = self
             .listeners
             .iter()
-            .map(|(id, l)| (*id, Listen { transport: l.listen.transport, addr: l.bound }))
+            .map(|(id, l)| {
+                (
+                    *id,
+                    Listen {
+                        transport: l.listen.transport,
+                        addr: l.bound,
+                    },
+                )
+            })
             .collect();
         bound.sort_by_key(|(id, _)| *id);
         bound.into_iter().map(|(_, listen)| listen).collect()
@@ -153,14 +161,19 @@ impl Net {
     pub fn send(&mut self, flow: Flow, bytes: Bytes) -> bool {
         match flow.transport {
             Transport::Udp => {
-                let Some(socket) = self.udp_socket(flow) else { return false };
+                let Some(socket) = self.udp_socket(flow) else {
+                    return false;
+                };
                 if socket.try_send_to(&bytes, flow.peer).is_err() {
                     // As if it was lost on the way: the transaction layer repeats it.
                     self.context.counters.send_failed.fetch_add(1, Ordering::Relaxed);
                 }
                 true
             }
-            Transport::Tcp => self.connections.get(&flow.connection).is_some_and(|(_, handle)| handle.send(bytes)),
+            Transport::Tcp => self
+                .connections
+                .get(&flow.connection)
+                .is_some_and(|(_, handle)| handle.send(bytes)),
         }
     }
 
@@ -200,7 +213,9 @@ impl Net {
         let (events, slots, uri) = (self.events.clone(), self.resolving.clone(), uri.clone());
         tokio::spawn(async move {
             let _slot = slots.acquire().await;
-            let targets = tokio::time::timeout(limits::RESOLVE, lookup(&uri)).await.unwrap_or_default();
+            let targets = tokio::time::timeout(limits::RESOLVE, lookup(&uri))
+                .await
+                .unwrap_or_default();
             let _ = events.send(NetEvent::Resolved(ticket, targets)).await;
         });
     }
@@ -225,7 +240,10 @@ impl Net {
             matches!(listener.socket, Socket::Udp(..)) && listener.bound.is_ipv4() == flow.peer.is_ipv4()
         };
         let own = self.listeners.get(&flow.listener).filter(fits);
-        match own.or_else(|| self.listeners.values().find(fits)).map(|listener| &listener.socket) {
+        match own
+            .or_else(|| self.listeners.values().find(fits))
+            .map(|listener| &listener.socket)
+        {
             Some(Socket::Udp(socket, _)) => Some(socket),
             Some(Socket::Tcp(_)) | None => None,
         }
@@ -247,10 +265,15 @@ impl Net {
 
 /// A and AAAA of a host (RFC 3263 4.2), with the transport and port of the URI or their defaults.
 async fn lookup(uri: &Uri) -> Vec<Target> {
-    let (Host::Name(name), Scheme::Sip | Scheme::Sips) = (&uri.host, &uri.scheme) else { return Vec::new() };
+    let (Host::Name(name), Scheme::Sip | Scheme::Sips) = (&uri.host, &uri.scheme) else {
+        return Vec::new();
+    };
     let transport = uri.transport().unwrap_or(Transport::Udp);
     match tokio::net::lookup_host((&**name, uri.port.unwrap_or(5060))).await {
-        Ok(addrs) => addrs.take(limits::TARGETS).map(|addr| Target { transport, addr }).collect(),
+        Ok(addrs) => addrs
+            .take(limits::TARGETS)
+            .map(|addr| Target { transport, addr })
+            .collect(),
         Err(_) => Vec::new(),
     }
 }
@@ -260,15 +283,18 @@ fn explain(error: &io::Error, listen: Listen) -> String {
     let url = format!("{}://{}", listen.transport.param(), listen.addr);
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let holder = taken::holder(listen.transport, listen.addr)
-                .map_or_else(|| "another program".to_owned(), |holder| format!("{holder}"));
+            let holder = taken::holder(listen.transport, listen.addr).unwrap_or_else(|| "another program".to_owned());
             format!("{url} is taken by {holder}: stop it, or choose another port with the key `listen`")
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("{url}: this machine has no such address; correct the key `listen` (0.0.0.0 means every IPv4 address)")
+            format!(
+                "{url}: this machine has no such address; correct the key `listen` (0.0.0.0 means every IPv4 address)"
+            )
         }
         io::ErrorKind::PermissionDenied => {
-            format!("{url}: ports below 1024 need root or CAP_NET_BIND_SERVICE; or choose another port with the key `listen`")
+            format!(
+                "{url}: ports below 1024 need root or CAP_NET_BIND_SERVICE; or choose another port with the key `listen`"
+            )
         }
         _ => format!("{url}: {error} (key `listen`)"),
     }
@@ -276,5 +302,9 @@ fn explain(error: &io::Error, listen: Listen) -> String {
 
 /// The address that a socket must be bound to before it connects: the listener's own, unless that is a wildcard.
 pub(super) fn source(bound: IpAddr) -> IpAddr {
-    if bound.is_unspecified() && bound.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { bound }
+    if bound.is_unspecified() && bound.is_ipv4() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else {
+        bound
+    }
 }

@@ -9,9 +9,13 @@ pub(super) fn holder(transport: Transport, addr: SocketAddr) -> Option<String> {
     let inodes = inodes(transport, addr.port());
     for process in fs::read_dir("/proc").ok()?.flatten() {
         let pid = process.file_name().to_string_lossy().parse::<u32>().ok();
-        let (Some(pid), Ok(files)) = (pid, fs::read_dir(process.path().join("fd"))) else { continue };
+        let (Some(pid), Ok(files)) = (pid, fs::read_dir(process.path().join("fd"))) else {
+            continue;
+        };
         for file in files.flatten() {
-            let Ok(target) = fs::read_link(file.path()) else { continue };
+            let Ok(target) = fs::read_link(file.path()) else {
+                continue;
+            };
             let target = target.to_string_lossy().into_owned();
             let inode = target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
             if inode.is_some_and(|inode| inodes.iter().any(|known| known == inode)) {

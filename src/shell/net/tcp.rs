@@ -74,9 +74,17 @@ async fn accept(
             context.counters.refused_connections.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        let local = SocketAddr::new(stream.local_addr().map_or(udp::local_ip(bound.ip(), peer), |l| l.ip()), bound.port());
-        let flow =
-            Flow { transport: Transport::Tcp, listener: id, connection: context.connection_id(), local, peer };
+        let local = SocketAddr::new(
+            stream.local_addr().map_or(udp::local_ip(bound.ip(), peer), |l| l.ip()),
+            bound.port(),
+        );
+        let flow = Flow {
+            transport: Transport::Tcp,
+            listener: id,
+            connection: context.connection_id(),
+            local,
+            peer,
+        };
         start(None, flow, stream, events.clone(), context.clone()).await;
     }
 }
@@ -100,7 +108,11 @@ pub(super) fn connect(
 }
 
 async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if peer.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if peer.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     socket.bind(SocketAddr::new(source(bound), 0))?;
     socket.connect(peer).await
 }
@@ -114,7 +126,10 @@ async fn start(
 ) {
     let (queue, outgoing) = mpsc::channel(MESSAGES);
     let waiting = Arc::new(AtomicUsize::new(0));
-    let handle = Handle { queue, waiting: waiting.clone() };
+    let handle = Handle {
+        queue,
+        waiting: waiting.clone(),
+    };
     if events.send(NetEvent::Opened(ticket, flow, handle)).await.is_err() {
         return;
     }

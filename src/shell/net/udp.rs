@@ -51,13 +51,21 @@ async fn receive(
     let mut buffer = vec![0u8; limits::SIP_MESSAGE_BYTES];
     loop {
         // An error here is an ICMP answer to something that we sent: the next datagram is as good as ever.
-        let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
+        let Ok((length, peer)) = socket.recv_from(&mut buffer).await else {
+            continue;
+        };
         let Some(bytes) = frame::datagram(Bytes::copy_from_slice(&buffer[..length])) else {
             context.counters.not_sip.fetch_add(1, Ordering::Relaxed);
             continue;
         };
         let local = SocketAddr::new(local_ip(bound.ip(), peer), bound.port());
-        let flow = Flow { transport: Transport::Udp, listener: id, connection: ConnectionId(0), local, peer };
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener: id,
+            connection: ConnectionId(0),
+            local,
+            peer,
+        };
         match events.try_send(NetEvent::Message(flow, bytes)) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {

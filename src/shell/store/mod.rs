@@ -61,7 +61,16 @@ impl Store {
                 move || writer::run(database, &queue, &done, &waiting)
             })
             .map_err(|error| format!("the store's thread could not be started: {error}"))?;
-        Ok((Store { table, writer, waiting, thread: Some(thread) }, written, closed))
+        Ok((
+            Store {
+                table,
+                writer,
+                waiting,
+                thread: Some(thread),
+            },
+            written,
+            closed,
+        ))
     }
 
     /// Answers at once, or `None` when the reply follows as `Written`.

@@ -92,8 +92,12 @@ impl Database {
     /// Opens or makes the file and its folder.
     pub fn open(path: &Path) -> Result<Database, String> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| format!("the folder {} cannot be made: {error} (key `store.path`)", folder.display()))?;
+            std::fs::create_dir_all(folder).map_err(|error| {
+                format!(
+                    "the folder {} cannot be made: {error} (key `store.path`)",
+                    folder.display()
+                )
+            })?;
         }
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(path)?;
@@ -104,7 +108,10 @@ impl Database {
             Ok(connection)
         };
         let connection = open().map_err(|error| {
-            format!("the store {} cannot be opened: {error} (key `store.path`)", path.display())
+            format!(
+                "the store {} cannot be opened: {error} (key `store.path`)",
+                path.display()
+            )
         })?;
         Ok(Database { connection })
     }
@@ -113,7 +120,12 @@ impl Database {
     pub fn read(path: &Path) -> Result<Database, String> {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map(|connection| Database { connection })
-            .map_err(|error| format!("the store {} cannot be read: {error} (key `store.path`)", path.display()))
+            .map_err(|error| {
+                format!(
+                    "the store {} cannot be read: {error} (key `store.path`)",
+                    path.display()
+                )
+            })
     }
 
     /// Runs several writes as one commit.
@@ -187,7 +199,9 @@ impl Database {
 
 /// Writes one address of record's bindings, in place of all it had.
 pub(super) fn put_bindings(connection: &Connection, aor: &Aor, bindings: &[Binding]) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM bindings WHERE aor = ?1")?.execute(params![&*aor.0])?;
+    connection
+        .prepare_cached("DELETE FROM bindings WHERE aor = ?1")?
+        .execute(params![&*aor.0])?;
     let mut insert = connection
         .prepare_cached("INSERT INTO bindings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?;
     for (place, b) in (0i64..).zip(bindings) {
@@ -214,19 +228,38 @@ pub(super) fn put_bindings(connection: &Connection, aor: &Aor, bindings: &[Bindi
 /// Writes one change of a CDR.
 pub(super) fn put_call(connection: &Connection, row: &CallRow) -> rusqlite::Result<()> {
     match row {
-        CallRow::Started { call, at, source, caller, called, sip_call_id } => connection
+        CallRow::Started {
+            call,
+            at,
+            source,
+            caller,
+            called,
+            sip_call_id,
+        } => connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO calls (id, started, source, caller, called, sip_call_id)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![key(*call), integer(at.0), source, caller, called, sip_call_id])?,
-        CallRow::Routed { call, destination, rule } => connection
+        CallRow::Routed {
+            call,
+            destination,
+            rule,
+        } => connection
             .prepare_cached("UPDATE calls SET destination = ?2, rule = ?3 WHERE id = ?1")?
             .execute(params![key(*call), destination, rule])?,
         CallRow::Answered { call, at } => connection
             .prepare_cached("UPDATE calls SET answered = ?2 WHERE id = ?1 AND answered IS NULL")?
             .execute(params![key(*call), integer(at.0)])?,
-        CallRow::Ended { call, at, status, q850, by, cause, legs } => {
+        CallRow::Ended {
+            call,
+            at,
+            status,
+            q850,
+            by,
+            cause,
+            legs,
+        } => {
             for leg in legs {
                 put_leg(connection, *call, leg)?;
             }
@@ -243,8 +276,9 @@ pub(super) fn put_call(connection: &Connection, row: &CallRow) -> rusqlite::Resu
 
 fn put_leg(connection: &Connection, call: CallId, leg: &LegRow) -> rusqlite::Result<()> {
     let stats = &leg.stats;
-    connection.prepare_cached("INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
-        params![
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+        .execute(params![
             key(call),
             leg.side,
             stats.codec.map(|codec| codec.name()),
@@ -254,8 +288,7 @@ fn put_leg(connection: &Connection, call: CallId, leg: &LegRow) -> rusqlite::Res
             stats.jitter_us,
             stats.round_trip_us,
             stats.mos.map(f64::from),
-        ],
-    )?;
+        ])?;
     Ok(())
 }
 

@@ -51,13 +51,19 @@ pub(super) fn run(
                 }
             }
             Err(error) => {
-                tracing::warn!("the store cannot write ({error}); {} records wait in memory", pending.len());
+                tracing::warn!(
+                    "the store cannot write ({error}); {} records wait in memory",
+                    pending.len()
+                );
                 let before = pending.len();
                 pending = keep_calls(std::mem::take(&mut pending), done);
                 waiting.fetch_sub(before - pending.len(), Ordering::Relaxed);
                 tries += 1;
                 if !open && tries >= LAST_TRIES {
-                    tracing::error!("{} call records are lost: the store cannot write and the node stops", pending.len());
+                    tracing::error!(
+                        "{} call records are lost: the store cannot write and the node stops",
+                        pending.len()
+                    );
                     return;
                 }
                 std::thread::park_timeout(RETRY);
@@ -95,7 +101,11 @@ fn put(connection: &rusqlite::Connection, write: &Write) -> rusqlite::Result<()>
 fn answer(write: Write, durable: bool, done: &mpsc::Sender<Written>) {
     match write {
         Write::Bindings(ticket, change) => {
-            let _ = done.blocking_send(Written { ticket, change, durable });
+            let _ = done.blocking_send(Written {
+                ticket,
+                change,
+                durable,
+            });
         }
         Write::Swept(..) | Write::Call(_) => {}
     }
