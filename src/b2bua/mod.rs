@@ -1,13 +1,61 @@
 //! Calls: two independent dialogs and what joins them.
+//!
+//! [`Calls`] finds the call that an event is about and lets it act; the calls know nothing of each other. One event, one call,
+//! one [`desk::Turn`]; then the call settles ([`call::Call::settle`]). What must involve two calls (attended transfer) is
+//! wished for in a turn and done after it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `call` | stages of a call; who hears whom |
+//! | `leg`, `send` | a peer: states, its dialog, how we speak in it |
+//! | `setup`, `answer` | the caller's leg until it is answered |
+//! | `hunt`, `branch` | the search for somebody who answers, and each INVITE of it |
+//! | `offer`, `change` | session descriptions; hold, re-INVITE, UPDATE, refresh |
+//! | `request`, `response` | what comes in dialogs |
+//! | `transfer` | REFER, Replaces |
+//! | `end`, `cause` | how it ends, and why |
+//! | `identity` | who is shown to whom |
+//! | `media`, `ports`, `desk` | media legs; spare ports; the shared tables |
 
+mod answer;
+mod branch;
+mod call;
+mod cause;
+mod change;
+mod desk;
+mod end;
+mod hunt;
+mod identity;
+mod leg;
+mod media;
+mod offer;
+mod ports;
+mod request;
+mod response;
+mod send;
+mod setup;
+mod transfer;
+
+pub use crate::routing::Source;
+
+use crate::config::Config;
 use crate::cx::Cx;
-use crate::effect::Reply;
-use crate::id::{CallId, Flow, LegNo, ServerTx, TrunkIx};
+use crate::dialog::DialogId;
+use crate::effect::{Blame, Reply};
+use crate::id::{CallId, Flow, LegNo, Owner, ServerTx};
+use crate::limits;
 use crate::media::command::{Event as MediaEvent, Port};
 use crate::sip::Message;
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
 use crate::trunk::Trunks;
+use call::Call;
+use desk::{CallTimer, Desk, LegTimer, Timer, Turn, Wish};
+use leg::LegId;
+use setup::{Entry, Refusal};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The machines that a call works with.
@@ -18,18 +66,14 @@ pub struct Net<'a> {
     pub trunks: &'a mut Trunks,
 }
 
-/// Who sent a request, as admission found out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// An authenticated user, by name.
-    User(String),
-    /// A carrier.
-    Trunk(TrunkIx),
-}
-
 /// All calls of a node.
 #[derive(Debug, Default)]
-pub struct Calls {}
+pub struct Calls {
+    calls: BTreeMap<CallId, Box<Call>>,
+    desk: Desk,
+    last: u64,
+    stopping: bool,
+}
 
 impl Calls {
     /// A new INVITE (no To tag) from an admitted source; `tx` is its transaction. Routing is decided here.
@@ -42,76 +86,294 @@ impl Calls {
         tx: ServerTx,
         request: Message,
     ) {
-        let _ = (cx, net, source, flow, tx, request);
-        todo!()
+        let tag = cx.token(8);
+        let copy = request.clone();
+        let entered = self.enter(cx, net, Entry::read(source, flow, tx, request, &tag));
+        if let Err(refusal) = entered {
+            let t = &mut Turn {
+                cx,
+                net,
+                desk: &mut self.desk,
+            };
+            setup::refuse(t, flow, tx, &copy, &tag, &refusal);
+        }
+        self.desk.ports.top_up(cx);
     }
 
-    /// True if a request with a To tag (or an INVITE with Replaces, or a CANCEL'd transaction) belongs to a dialog of ours.
+    fn enter(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, entry: Result<Entry, Refusal>) -> Result<(), Refusal> {
+        let entry = entry?;
+        if self.stopping {
+            return Err(Refusal::overload("the node is being stopped"));
+        }
+        if self.calls.len() >= limits::CALLS {
+            return Err(Refusal::overload("as many calls as the node may have are up"));
+        }
+        if self.desk.is_merged(&entry.request) {
+            return Err(Refusal::new(482, "the same request came by two ways"));
+        }
+        if let Some((id, early_only)) = entry.replaces()? {
+            let Some(replaced) = self.desk.by_dialog(&id) else {
+                return Err(Refusal::new(481, "the dialog that Replaces names is not known"));
+            };
+            let home = self.desk.home(replaced);
+            return self
+                .turn(cx, net, home, |call, t| {
+                    setup::pick_up(call, t, entry, replaced, early_only)
+                })
+                .unwrap_or(Err(Refusal::new(481, "the call to be replaced is gone")));
+        }
+        let id = self.new_call_id(cx);
+        let worker = self.desk.next_worker(cx.config);
+        self.calls
+            .insert(id, Box::new(Call::new(id, cx.config.clone(), worker)));
+        let begun = self.turn(cx, net, id, |call, t| {
+            let begun = setup::begin(call, t, entry);
+            if begun.is_err() {
+                call.forget(t);
+            }
+            begun
+        });
+        begun.unwrap_or(Ok(()))
+    }
+
+    /// True if a request with a To tag belongs to a dialog of ours. (An INVITE with Replaces and no To tag is a new one.)
     pub fn owns(&self, request: &Message) -> bool {
-        let _ = request;
-        todo!()
+        DialogId::of_request(request).is_some_and(|id| self.desk.by_dialog(&id).is_some())
     }
 
     /// A request in a dialog that `owns` said is ours.
     pub fn request(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, flow: Flow, tx: ServerTx, request: Message) {
-        let _ = (cx, net, flow, tx, request);
-        todo!()
+        let Some(leg) = DialogId::of_request(&request).and_then(|id| self.desk.by_dialog(&id)) else {
+            return;
+        };
+        self.leg_turn(cx, net, leg, |call, t| call.on_request(t, leg, flow, tx, &request));
+        self.grant_wishes(cx, net);
     }
 
     /// The ACK of a 2xx that we sent.
     pub fn ack(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, flow: Flow, ack: Message) {
-        let _ = (cx, net, flow, ack);
-        todo!()
+        // The way back is that of requests; an ACK changes nothing in it.
+        let _ = flow;
+        let Some(leg) = DialogId::of_request(&ack).and_then(|id| self.desk.by_dialog(&id)) else {
+            return;
+        };
+        self.leg_turn(cx, net, leg, |call, t| call.on_ack(t, leg, &ack));
     }
 
     /// An event of the transaction layer whose owner is `leg`, or whose server transaction is a call's.
     pub fn event(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, event: Event) {
-        let _ = (cx, net, event);
-        todo!()
+        match event {
+            Event::Reached { owner, flow, rest } => {
+                self.owner_turn(cx, net, owner, |call, t, leg| call.on_reached(t, leg, flow, rest));
+            }
+            Event::Unreachable { owner, .. } => {
+                self.owner_turn(cx, net, owner, |call, t, leg| call.on_unreachable(t, leg));
+            }
+            Event::Response {
+                tx, owner, response, ..
+            } => {
+                self.owner_turn(cx, net, owner, |call, t, leg| call.on_response(t, leg, tx, &response));
+            }
+            Event::Failed { tx, owner, failure } => {
+                self.owner_turn(cx, net, owner, |call, t, leg| call.on_no_response(t, leg, tx, failure));
+            }
+            Event::Cancelled { tx, cancel } => {
+                if let Some(leg) = self.desk.by_server(tx) {
+                    self.leg_turn(cx, net, leg, |call, t| call.on_cancelled(t, leg, &cancel));
+                }
+            }
+            Event::ServerGone { tx } => {
+                if let Some(leg) = self.desk.by_server(tx) {
+                    self.leg_turn(cx, net, leg, |call, t| call.on_server_gone(t, leg));
+                }
+            }
+            // Admission's, and `ack`'s.
+            Event::Request { .. } | Event::Ack { .. } => {}
+        }
     }
 
     /// The store's answer to a leg's question.
     pub fn store(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, call: CallId, leg: LegNo, reply: Reply) {
-        let _ = (cx, net, call, leg, reply);
-        todo!()
+        let leg = LegId { call, no: leg };
+        self.leg_turn(cx, net, leg, |call, t| call.on_store(t, leg, reply));
     }
 
     /// An event of a media worker.
     pub fn media(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, event: MediaEvent) {
-        let _ = (cx, net, event);
-        todo!()
+        let id = match &event {
+            MediaEvent::Started(id, _)
+            | MediaEvent::Silent(id)
+            | MediaEvent::Digit { leg: id, .. }
+            | MediaEvent::Stats(id, _)
+            | MediaEvent::Moved(id, _)
+            | MediaEvent::Closed(id, _) => *id,
+        };
+        if let Some(leg) = self.desk.by_media(id) {
+            self.leg_turn(cx, net, leg, |call, t| call.on_media(t, leg, event));
+        }
+        self.desk.ports.top_up(cx);
     }
 
     /// Spare ports.
     pub fn add_ports(&mut self, ports: Vec<Port>) {
-        let _ = ports;
-        todo!()
+        self.desk.ports.add(ports);
+    }
+
+    /// Asks for spare ports where they are few: to be called once at the start; later the calls themselves see to it.
+    pub fn top_up_ports(&mut self, cx: &mut Cx<'_>) {
+        self.desk.ports.top_up(cx);
     }
 
     /// Runs the timers that are due.
     pub fn on_time(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>) {
-        let _ = (cx, net);
-        todo!()
+        while let Some(timer) = self.desk.timers.pop_due(cx.now) {
+            match timer {
+                Timer::Leg(leg, LegTimer::Dialog) => {
+                    self.leg_turn(cx, net, leg, |call, t| call.on_dialog_time(t, leg));
+                }
+                Timer::Leg(leg, LegTimer::Connect) => {
+                    self.leg_turn(cx, net, leg, |call, t| call.on_silent_peer(t, leg));
+                }
+                Timer::Leg(leg, LegTimer::Repeat) => {
+                    self.leg_turn(cx, net, leg, |call, t| call.repeat_provisional(t, leg));
+                }
+                Timer::Leg(leg, LegTimer::Change) => {
+                    self.leg_turn(cx, net, leg, |call, _| call.change_again(leg));
+                }
+                Timer::Call(id, CallTimer::Ring) => {
+                    self.turn(cx, net, id, |call, t| call.ring_timeout(t));
+                }
+                Timer::Call(id, CallTimer::Length) => {
+                    let cause = cause::cause(200, Blame::Node, "the call reached its longest duration");
+                    self.turn(cx, net, id, |call, t| call.end(t, cause));
+                }
+                Timer::Call(id, CallTimer::Reports) => {
+                    self.turn(cx, net, id, |call, t| call.give_up_reports(t));
+                }
+                Timer::Stop => self.end_all(cx, net),
+            }
+        }
+        self.desk.ports.top_up(cx);
     }
 
     /// When `on_time` is due next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        todo!()
+        self.desk.timers.next().map(|(at, _)| at)
     }
 
     /// No new calls; those that are up get a BYE after `grace`.
     pub fn stop(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, grace: Duration) {
-        let _ = (cx, net, grace);
-        todo!()
+        self.stopping = true;
+        if grace.is_zero() {
+            self.end_all(cx, net);
+        } else {
+            self.desk.timers.set(Timer::Stop, cx.now + grace);
+        }
     }
 
-    /// Calls that are up or being set up.
+    /// Calls that are up, being set up, or ending.
     pub fn len(&self) -> usize {
-        todo!()
+        self.calls.len()
     }
 
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.calls.is_empty()
+    }
+
+    fn end_all(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>) {
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            let cause = cause::cause(503, Blame::Node, "the node is stopped");
+            self.turn(cx, net, id, |call, t| call.end(t, cause));
+        }
+    }
+
+    /// A name that no call of this node had, before a restart either: the wall clock in its upper bits.
+    fn new_call_id(&mut self, cx: &Cx<'_>) -> CallId {
+        self.last = (self.last + 1).max(cx.wall.0 << 20);
+        CallId(self.last)
+    }
+
+    fn owner_turn(
+        &mut self,
+        cx: &mut Cx<'_>,
+        net: &mut Net<'_>,
+        owner: Owner,
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>, LegId),
+    ) {
+        if let Owner::Leg(call, no) = owner {
+            let leg = LegId { call, no };
+            self.leg_turn(cx, net, leg, |call, t| step(call, t, leg));
+        }
+    }
+
+    fn leg_turn(
+        &mut self,
+        cx: &mut Cx<'_>,
+        net: &mut Net<'_>,
+        leg: LegId,
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>),
+    ) {
+        let home = self.desk.home(leg);
+        self.turn(cx, net, home, step);
+    }
+
+    /// One step of one call: out of the table, the step, settled, back. A panic in it costs this call and no other.
+    fn turn<R>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        net: &mut Net<'_>,
+        id: CallId,
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>) -> R,
+    ) -> Option<R> {
+        let mut call = self.calls.remove(&id)?;
+        let config: Arc<Config> = call.config.clone();
+        let mut own = Cx {
+            now: cx.now,
+            wall: cx.wall,
+            rng: cx.rng,
+            config: &config,
+            out: cx.out,
+            tickets: cx.tickets,
+        };
+        let mut t = Turn {
+            cx: &mut own,
+            net,
+            desk: &mut self.desk,
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let result = step(&mut call, &mut t);
+            call.settle(&mut t);
+            result
+        }));
+        match done {
+            Ok(result) => {
+                if !call.is_done() {
+                    self.calls.insert(id, call);
+                }
+                Some(result)
+            }
+            Err(_) => {
+                call.abandon(&mut t);
+                None
+            }
+        }
+    }
+
+    /// What a call wished to do together with another one.
+    fn grant_wishes(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>) {
+        while let Some(wish) = self.desk.wishes.pop() {
+            let Wish::Attended { transferor, replaced } = wish;
+            let (here, there) = (self.desk.home(transferor), self.desk.home(replaced));
+            let theirs = self.calls.remove(&there).filter(|_| here != there);
+            let Some(mut theirs) = theirs else {
+                self.turn(cx, net, here, |call, t| call.replaced_unknown(t));
+                continue;
+            };
+            self.turn(cx, net, here, |call, t| call.attend(t, &mut theirs, replaced));
+            self.calls.insert(there, theirs);
+            self.turn(cx, net, there, |_, _| ());
+        }
     }
 }

@@ -336,10 +336,9 @@ impl Leg {
 
     /// What the clock brings, apart from what is played: the end of a digit, silence, a report.
     pub(super) fn tick(&mut self, now: Instant, out: &mut TxBatch, outputs: &mut Outputs) {
-        if let Some(format) = self.rx.stream.and_then(|stream| stream.events_rx) {
-            if let Some(press) = self.rx.events.tick(now, format.clock) {
-                self.tell(press, outputs);
-            }
+        let events = self.rx.stream.and_then(|stream| stream.events_rx);
+        if let Some(press) = events.and_then(|format| self.rx.events.tick(now, format.clock)) {
+            self.tell(press, outputs);
         }
         if self.silence_due().is_some_and(|due| due <= now) {
             self.is_silent = true;

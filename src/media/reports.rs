@@ -93,7 +93,7 @@ impl Reporter {
             .wrapping_sub(block.last_sr)
             .wrapping_sub(block.delay_since_last_sr);
         if away < 10 << 16 {
-            self.round_trip_us = Some((u64::from(away) * 1_000_000 >> 16) as u32);
+            self.round_trip_us = Some(((u64::from(away) * 1_000_000) >> 16) as u32);
         }
     }
 

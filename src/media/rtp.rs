@@ -124,3 +124,77 @@ impl Header {
         &mut buffer[HEADER_BYTES..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::rtp::packet::Packet as Oracle;
+    use proptest::prelude::*;
+    use webrtc_util::marshal::Unmarshal;
+
+    #[test]
+    fn the_first_octets_tell_what_it_is() {
+        let cases: [(&[u8], Kind); 12] = [
+            (&[0, 1], Kind::Stun),
+            (&[3], Kind::Stun),
+            (&[4, 0], Kind::Unknown),
+            (&[20, 254], Kind::Dtls),
+            (&[63], Kind::Dtls),
+            (&[64, 0], Kind::Unknown),
+            (&[0x80, 0], Kind::Rtp),
+            (&[0xbf, 0x80 | 111], Kind::Rtp),
+            (&[0x80, 200], Kind::Rtcp),
+            (&[0x80, 0x80 | 0x60], Kind::Rtp),
+            (&[0xc0, 0], Kind::Unknown),
+            (&[], Kind::Unknown),
+        ];
+        for (bytes, want) in cases {
+            assert_eq!(kind(bytes), want, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_that_lie_are_found() {
+        let header = |first: u8, more: &[u8]| [&[first, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3][..], more].concat();
+        assert_eq!(View::parse(&header(0x80, &[])).map(|view| view.payload.len()), Ok(0));
+        assert_eq!(View::parse(&header(0x80, &[])[..11]), Err(Malformed::Truncated));
+        assert_eq!(View::parse(&header(0x40, &[])), Err(Malformed::Version));
+        assert_eq!(View::parse(&header(0x82, &[0; 7])), Err(Malformed::Truncated));
+        assert_eq!(View::parse(&header(0x90, &[0xbe, 0xde, 0])), Err(Malformed::Truncated));
+        assert_eq!(View::parse(&header(0x90, &[0xbe, 0xde, 0, 2, 0, 0, 0, 0])), Err(Malformed::Truncated));
+        assert_eq!(View::parse(&header(0xa0, &[])), Err(Malformed::Padding));
+        assert_eq!(View::parse(&header(0xa0, &[1, 0])), Err(Malformed::Padding));
+        assert_eq!(View::parse(&header(0xa0, &[1, 3])), Err(Malformed::Padding));
+        assert_eq!(View::parse(&header(0xa0, &[9, 0, 2])).map(|view| view.payload.len()), Ok(1));
+    }
+
+    proptest! {
+        /// What we take, the `rtp` crate reads the same way. Header extensions of the profiles that it looks into are left
+        /// out: there it panics on what a peer may send.
+        #[test]
+        fn another_implementation_reads_the_same(mut bytes in proptest::collection::vec(any::<u8>(), 12..80)) {
+            bytes[0] = 0x80 | bytes[0] & 0x33;
+            let Ok(view) = View::parse(&bytes) else { return Ok(()) };
+            let csrc = usize::from(bytes[0] & 15);
+            let profile = bytes.get(12 + 4 * csrc..14 + 4 * csrc);
+            prop_assume!(bytes[0] & 0x10 == 0 || profile.is_some_and(|p| p != [0xbe, 0xde] && p != [0x10, 0]));
+            let oracle = Oracle::unmarshal(&mut &bytes[..]).unwrap();
+            prop_assert_eq!(oracle.header.marker, view.marker);
+            prop_assert_eq!(oracle.header.payload_type, view.payload_type);
+            prop_assert_eq!(oracle.header.sequence_number, view.sequence);
+            prop_assert_eq!(oracle.header.timestamp, view.timestamp);
+            prop_assert_eq!(oracle.header.ssrc, view.ssrc);
+            prop_assert_eq!(&oracle.payload[..], view.payload);
+        }
+
+        #[test]
+        fn what_we_write_is_read_back(marker: bool, payload_type in 0u8..128, sequence: u16, timestamp: u32, ssrc: u32) {
+            let mut packet = Packet::default();
+            Header { marker, payload_type, sequence, timestamp, ssrc }.write(&mut packet)[..2].copy_from_slice(&[5, 6]);
+            packet.set_len(HEADER_BYTES + 2);
+            let payload = &[5u8, 6][..];
+            let want = View { marker, payload_type, sequence, timestamp, ssrc, payload };
+            prop_assert_eq!(View::parse(packet.as_slice()), Ok(want));
+        }
+    }
+}

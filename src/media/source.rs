@@ -195,11 +195,7 @@ impl Source {
         let received = current.received - self.reported.1;
         self.reported = (current.expected(), current.received);
         let lost = expected.saturating_sub(received);
-        let fraction = if expected == 0 {
-            0
-        } else {
-            (lost * 256 / expected).min(255)
-        };
+        let fraction = (lost * 256).checked_div(expected).unwrap_or(0).min(255);
         let cumulative = (current.expected() as i64 - current.received as i64).clamp(-0x80_0000, 0x7f_ffff);
         Some(Block {
             ssrc: current.ssrc,

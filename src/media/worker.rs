@@ -393,3 +393,15 @@ fn retire(gear: Gear, outputs: &mut Outputs) {
         outputs.push(Output::Retired(gear));
     }
 }
+
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+#[path = "worker/tests_bridge.rs"]
+mod tests_bridge;
+#[cfg(test)]
+#[path = "worker/tests_events.rs"]
+mod tests_events;
+#[cfg(test)]
+#[path = "worker/tests_legs.rs"]
+mod tests_legs;

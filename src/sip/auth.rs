@@ -10,7 +10,7 @@ use nom::branch::alt;
 use nom::bytes::complete::{take_till, take_while1};
 use nom::character::complete::{char, space1};
 use nom::combinator::{map, opt};
-use nom::sequence::{preceded, separated_pair, terminated};
+use nom::sequence::{separated_pair, terminated};
 use nom::{IResult, Parser};
 use sha2::Sha256;
 use std::borrow::Cow;
@@ -87,37 +87,37 @@ fn auth_param(input: &str) -> IResult<&str, (&str, Cow<'_, str>)> {
     separated_pair(token, (lws, char('='), lws), alt((quoted, map(plain, Cow::Borrowed)))).parse(input)
 }
 
-/// Reads one header line that may hold several challenges (RFC 7235 4.1: a token and a space before a parameter begin the
-/// next one). Stops at what it can't read; what stands before that counts.
+/// The next thing in a line: a scheme begins, a parameter, or both.
+type Item<'a> = (Option<&'a str>, Option<(&'a str, Cow<'a, str>)>);
+
+/// RFC 7235 4.1: a token and a space before a parameter begin the next challenge.
+fn item(input: &str) -> IResult<&str, Item<'_>> {
+    let with_param = map((terminated(token, space1), auth_param), |(name, param)| {
+        (Some(name), Some(param))
+    });
+    let param = map(auth_param, |param| (None, Some(param)));
+    // `Negotiate`, or `Basic YWJj`: nothing in it is for us.
+    let other = map((token, opt((space1, take_till(|c| c == ',')))), |(name, _)| {
+        (Some(name), None)
+    });
+    alt((with_param, param, other)).parse(input)
+}
+
+/// Reads one header line that may hold several challenges. Stops at what it can't read; what stands before that counts.
 fn schemes(line: &str) -> Vec<Scheme<'_>> {
     let mut list: Vec<Scheme<'_>> = Vec::new();
     let mut rest = line;
-    loop {
-        let begins = terminated(token, space1);
-        let step = preceded(
-            |input| nom::bytes::complete::take_while(|c: char| c == ',' || c.is_ascii_whitespace()).parse(input),
-            alt((
-                map((begins, auth_param), |(name, param)| (Some(name), Some(param))),
-                map(auth_param, |param| (None, Some(param))),
-                // A scheme with a token68 or with nothing: `Negotiate`, `Basic YWJj`.
-                map((token, opt((space1, take_till(|c| c == ',')))), |(name, _)| {
-                    (Some(name), None)
-                }),
-            )),
-        )
-        .parse(rest);
-        let Ok((after, (name, param))) = step else { return list };
-        if let Some(name) = name {
-            list.push(Scheme {
-                name,
-                params: Vec::new(),
-            });
-        }
-        if let (Some(scheme), Some(param)) = (list.last_mut(), param) {
-            scheme.params.push(param);
+    while let Ok((after, (name, param))) = item(rest.trim_start_matches([',', ' ', '\t'])) {
+        list.extend(name.map(|name| Scheme {
+            name,
+            params: Vec::new(),
+        }));
+        if let Some(scheme) = list.last_mut() {
+            scheme.params.extend(param);
         }
         rest = after;
     }
+    list
 }
 
 /// The challenges of a 401 or 407 that we can answer, in the order of the message. Left out are those with an algorithm
@@ -143,10 +143,8 @@ fn challenge(scheme: &Scheme<'_>) -> Option<Challenge> {
     }
     let qop_auth = match scheme.get("qop") {
         None => false,
-        Some(offered) => offered
-            .split(',')
-            .any(|qop| qop.trim().eq_ignore_ascii_case("auth"))
-            .then_some(true)?,
+        Some(offered) if offered.split(',').any(|qop| qop.trim().eq_ignore_ascii_case("auth")) => true,
+        Some(_) => return None,
     };
     Some(Challenge {
         realm: scheme.get("realm")?.to_owned(),
@@ -413,4 +411,179 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
         .chain_update(inner.finalize())
         .finalize()
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::time::Duration;
+
+    fn message(start: &str, lines: &[&str]) -> Message {
+        let text = format!("{start}\r\n{}\r\n\r\n", lines.join("\r\n"));
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn offered(lines: &[&str]) -> Vec<Challenge> {
+        challenges(&message("SIP/2.0 401 Unauthorized", lines))
+            .into_iter()
+            .map(|(_, challenge)| challenge)
+            .collect()
+    }
+
+    fn given(line: &str) -> Result<Option<Credentials>, ParseError> {
+        let request = message("REGISTER sip:a SIP/2.0", &[line]);
+        credentials(&request, Name::Authorization, "example.com")
+    }
+
+    #[test]
+    fn challenges_in_one_line_and_in_many() {
+        let one = r#"WWW-Authenticate: Digest realm="a, b", nonce="n1", algorithm=SHA-256, qop="auth,auth-int", Basic realm="x", Negotiate, NTLM abc==, DIGEST nonce = "n2" ,realm= "c\"d", stale=TRUE, opaque="o""#;
+        let list = offered(&[one, "Proxy-Authenticate: Digest realm=e,nonce=n3"]);
+        let found: Vec<_> = list
+            .iter()
+            .map(|c| (c.realm.as_str(), c.nonce.as_str(), c.qop_auth, c.stale))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a, b", "n1", true, false),
+                ("c\"d", "n2", false, true),
+                ("e", "n3", false, false)
+            ]
+        );
+        assert_eq!(list[0].algorithm, Algorithm::Sha256);
+        assert_eq!(
+            (list[1].algorithm, list[1].opaque.as_deref()),
+            (Algorithm::Md5, Some("o"))
+        );
+    }
+
+    #[test]
+    fn what_we_cannot_answer_is_no_challenge() {
+        for line in [
+            r#"Digest realm="a", nonce="n", algorithm=MD5-sess"#,
+            r#"Digest realm="a", nonce="n", algorithm=SHA-512-256"#,
+            r#"Digest realm="a", nonce="n", qop="auth-int""#,
+            r#"Digest realm="a""#,
+            r#"Digest nonce="never ends"#,
+            "",
+            ",,, ,",
+            "\u{fffd}=",
+        ] {
+            assert_eq!(offered(&[&format!("WWW-Authenticate: {line}")]), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_and_verified_with_and_without_qop() {
+        let password = Secret::new("swor\"dfish");
+        let key = NonceKey([7; 32]);
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+            let line = format!(
+                "WWW-Authenticate: {}",
+                key.challenge("example.com", algorithm, Wall(5), true)
+            );
+            let mut challenge = offered(&[&line]).remove(0);
+            assert!(challenge.stale && challenge.qop_auth);
+            for qop in [true, false] {
+                challenge.qop_auth = qop;
+                let value = answer(&challenge, "al\\ice", &password, &Method::Register, "sip:a", "c\"n", 10);
+                let read = given(&format!("Authorization: {value}")).unwrap().unwrap();
+                assert_eq!((read.username.as_str(), read.nc), ("al\\ice", qop.then_some(10)));
+                assert!(verify(&read, &password, &Method::Register));
+                assert!(!verify(&read, &password, &Method::Invite));
+                assert!(!verify(&read, &Secret::new("guess"), &Method::Register));
+                let shouted = Credentials {
+                    response: read.response.to_uppercase(),
+                    ..read.clone()
+                };
+                assert!(verify(&shouted, &password, &Method::Register));
+                let empty = Credentials {
+                    response: String::new(),
+                    ..read
+                };
+                assert!(!verify(&empty, &password, &Method::Register));
+            }
+        }
+    }
+
+    #[test]
+    fn credentials_of_others_count_as_none_and_broken_ones_are_refused() {
+        let rest = r#"nonce="n", uri="sip:a", response="00""#;
+        let none = [
+            r#"NoOneKnowsThisScheme opaque-data=here"#.to_owned(),
+            format!(r#"Digest username="a", realm="elsewhere", {rest}"#),
+            format!(r#"Digest username="a", realm="example.com", algorithm=AKAv1-MD5, {rest}"#),
+        ];
+        for line in none {
+            assert_eq!(given(&format!("Authorization: {line}")), Ok(None), "{line}");
+        }
+        for line in [
+            r#"realm="example.com", nonce="n", uri="sip:a", response="00""#.to_owned(),
+            format!(r#"username="a", realm="example.com", qop=auth-int, nc=00000001, cnonce="c", {rest}"#),
+            format!(r#"username="a", realm="example.com", qop=auth, nc=1, cnonce="c", {rest}"#),
+            format!(r#"username="a", realm="example.com", qop=auth, nc=+0000001, cnonce="c", {rest}"#),
+            format!(r#"username="a", realm="example.com", qop=auth, nc=00000001, {rest}"#),
+        ] {
+            assert_eq!(
+                given(&format!("Authorization: Digest {line}")).unwrap_err().status,
+                400,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_nonce_is_ours_for_its_realm_key_and_time() {
+        let key = NonceKey([1; 32]);
+        let made = Wall(1_700_000_000_000);
+        let nonce = key.make("example.com", made);
+        let check = |nonce: &str, realm: &str, now| key.check(nonce, realm, now, 300);
+        assert_eq!(check(&nonce, "example.com", made), NonceState::Valid);
+        assert_eq!(
+            check(&nonce, "example.com", made + Duration::from_millis(299_999)),
+            NonceState::Valid
+        );
+        assert_eq!(
+            check(&nonce, "example.com", made + Duration::from_secs(300)),
+            NonceState::Stale
+        );
+        assert_eq!(check(&nonce, "example.com", Wall(made.0 - 1)), NonceState::Stale);
+        assert_eq!(check(&nonce, "example.org", made), NonceState::Foreign);
+        assert_eq!(
+            NonceKey([2; 32]).check(&nonce, "example.com", made, 300),
+            NonceState::Foreign
+        );
+        for at in 0..nonce.len() {
+            let mut other = nonce.clone().into_bytes();
+            other[at] = if other[at] == b'0' { b'1' } else { b'0' };
+            assert_eq!(
+                check(std::str::from_utf8(&other).unwrap(), "example.com", made),
+                NonceState::Foreign,
+                "{at}"
+            );
+        }
+        for nonce in ["", "0", "ü23456789012345", "+000000000000001", &nonce[..47]] {
+            assert_eq!(check(nonce, "example.com", made), NonceState::Foreign, "{nonce}");
+        }
+    }
+
+    /// RFC 4231 4.2 and 4.4 have keys of other lengths; this one was computed with two other implementations.
+    #[test]
+    fn hmac_is_that_of_rfc_2104() {
+        let key: [u8; 32] = std::array::from_fn(|n| u8::try_from(n).unwrap());
+        let seal = hex(&hmac(&key, &[b"what do ya want ", b"for nothing?"]));
+        assert_eq!(seal, "099805f4ac310786968565c098db515cc50862b420ae31e20238312344bed36a");
+    }
+
+    #[test]
+    fn neither_user_nor_response_nor_key_prints() {
+        let line = r#"Authorization: Digest username="+14155550101", realm="example.com", nonce="n", uri="sip:+14155550101@a", response="c0ffee""#;
+        let printed = format!("{:?} {:?}", given(line).unwrap().unwrap(), NonceKey([42; 32]));
+        assert!(
+            !printed.contains("0101") && !printed.contains("c0ffee") && !printed.contains("42"),
+            "{printed}"
+        );
+    }
 }

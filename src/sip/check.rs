@@ -94,3 +94,135 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Draft;
+    use crate::sip::uri::Uri;
+
+    /// A request without fault, to be spoiled.
+    fn good() -> Draft {
+        let mut draft = Draft::request(Method::Invite, Uri::parse("sip:bob@example.com").unwrap());
+        draft.push(Name::Via, "SIP/2.0/UDP a;branch=z9hG4bKx");
+        draft.push(Name::From, "<sip:alice@a>;tag=1");
+        draft.push(Name::To, "<sip:bob@example.com>");
+        draft.push(Name::CallId, "c@a");
+        draft.push(Name::CSeq, "1 INVITE");
+        draft.push(Name::MaxForwards, 70);
+        draft.push(Name::Contact, "<sip:alice@a>");
+        draft
+    }
+
+    fn status(draft: &Draft) -> Option<u16> {
+        draft.to_message().unwrap().check().err().map(|error| error.status)
+    }
+
+    #[test]
+    fn what_is_missing_is_400_and_what_rfc_2543_left_out_is_not() {
+        assert_eq!(status(&good()), None);
+        for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
+            let mut draft = good();
+            draft.remove(name);
+            assert_eq!(status(&draft), Some(400), "{name:?}");
+        }
+        let mut draft = good();
+        draft.remove(Name::MaxForwards);
+        draft.remove(Name::Contact);
+        draft.set(Name::From, "<sip:alice@a>");
+        draft.set(Name::Via, "SIP/2.0/UDP a");
+        assert_eq!(status(&draft), None);
+    }
+
+    #[test]
+    fn values_that_cannot_be_read_are_400() {
+        for (name, value) in [
+            (Name::Via, "SIP/2.0/UDP a;branch=z9hG4bK"),
+            (Name::Via, "SIP/2.0/UDP"),
+            (Name::From, "\"x <sip:a>"),
+            (Name::To, "< sip:a >"),
+            (Name::CallId, " "),
+            (Name::CSeq, "1 BYE"),
+            (Name::CSeq, "2147483648 INVITE"),
+            (Name::MaxForwards, "many"),
+            (Name::Contact, "sip:a?b=c"),
+            (Name::Contact, "<sip:a>, <b>"),
+        ] {
+            let mut draft = good();
+            draft.set(name, value);
+            assert_eq!(status(&draft), Some(400), "{name:?}: {value}");
+        }
+    }
+
+    #[test]
+    fn single_fields_twice_are_400_and_lists_are_not() {
+        for name in [
+            Name::From,
+            Name::To,
+            Name::CallId,
+            Name::CSeq,
+            Name::MaxForwards,
+            Name::Expires,
+            Name::Event,
+        ] {
+            let mut draft = good();
+            let value = draft.get(name).unwrap_or("1").to_owned();
+            draft.set(name, &value);
+            draft.push(name, &value);
+            assert_eq!(status(&draft), Some(400), "{name:?}");
+        }
+        let mut draft = good();
+        draft.push(Name::Via, "what nobody reads");
+        draft.push(Name::Contact, "*");
+        assert_eq!(status(&draft), None);
+    }
+
+    #[test]
+    fn request_uris_and_methods() {
+        for (uri, expected) in [
+            ("sip:bob@example.com?Subject=x", Some(400)),
+            ("http://example.com", Some(416)),
+            ("tel:+14155550101", None),
+        ] {
+            let draft = Draft {
+                start: Draft::request(Method::Invite, Uri::parse(uri).unwrap()).start,
+                ..good()
+            };
+            assert_eq!(status(&draft), expected, "{uri}");
+        }
+        let uri = Uri::parse("sip:a").unwrap();
+        let draft = Draft {
+            start: Draft::request(Method::from("NEW"), uri).start,
+            ..good()
+        };
+        assert_eq!(status(&draft), Some(501));
+    }
+
+    /// RFC 3261 18.3: the datagram was cut off. `to_bytes` writes its own Content-Length, so the text is spoiled.
+    #[test]
+    fn content_length_beyond_the_datagram_is_400() {
+        let text = |length: &str| {
+            let text = String::from_utf8(good().to_bytes().to_vec()).unwrap();
+            let text = text.replace("Content-Length: 0", &format!("Content-Length: {length}"));
+            Message::parse(text.into())
+                .unwrap()
+                .check()
+                .err()
+                .map(|error| error.status)
+        };
+        assert_eq!(text("0"), None);
+        for length in ["1", "-1", "x", "99999999999999999999", "0\r\nl: 0"] {
+            assert_eq!(text(length), Some(400), "{length}");
+        }
+    }
+
+    #[test]
+    fn responses_are_held_to_the_same_without_uri_and_contact() {
+        let request = good().to_message().unwrap();
+        let mut draft = Draft::response(&request, 200, Some("t"));
+        draft.push(Name::Contact, "nonsense");
+        assert_eq!(status(&draft), None);
+        draft.set(Name::CSeq, "x");
+        assert_eq!(status(&draft), Some(400));
+    }
+}

@@ -243,3 +243,156 @@ fn compact_of(name: &str) -> Option<u8> {
         .find(|(long, _)| long.eq_ignore_ascii_case(name))
         .map(|(_, letter)| *letter)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(start: &str, lines: &[u8]) -> Message {
+        let text = [start.as_bytes(), b"\r\n", lines, b"\r\n"].concat();
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn request(lines: &str) -> Message {
+        message("OPTIONS sip:a SIP/2.0", lines.as_bytes())
+    }
+
+    #[test]
+    fn lists_over_several_lines_are_one_list() {
+        let read =
+            request("Contact: <sip:a,b@x>, \"x, y\" <sip:c>\r\nVia: z\r\nm:\r\n <sip:d>,\r\n <sip:e>\r\nm: ,\r\n");
+        assert_eq!(
+            read.all(Name::Contact),
+            ["<sip:a,b@x>", "\"x, y\" <sip:c>", "<sip:d>", "<sip:e>"]
+        );
+        assert_eq!(read.addresses(Name::Contact).unwrap().len(), 4);
+        assert_eq!(
+            read.get(Name::Contact).as_deref(),
+            Some("<sip:a,b@x>, \"x, y\" <sip:c>")
+        );
+        assert_eq!(read.all(Name::Route), [""; 0]);
+        assert_eq!(read.get(Name::Route), None);
+    }
+
+    #[test]
+    fn commas_do_not_cut_fields_that_are_no_lists() {
+        let read = request("Date: Mon, 02 Nov 2026 10:00:00 GMT\r\nUser-Agent: a, b\r\n");
+        assert_eq!(read.all(Name::Date), ["Mon, 02 Nov 2026 10:00:00 GMT"]);
+        assert_eq!(read.all(Name::UserAgent), ["a, b"]);
+    }
+
+    #[test]
+    fn tokens_are_found_without_case_and_parameters() {
+        let read = request(
+            "Supported: timer, 100REL\r\nk: path\r\nAccept: application/sdp;level=1, text/plain\r\nRequire:\r\n",
+        );
+        for (name, token, is_there) in [
+            (Name::Supported, "100rel", true),
+            (Name::Supported, "PATH", true),
+            (Name::Supported, "100", false),
+            (Name::Supported, "", false),
+            (Name::Accept, "application/sdp", true),
+            (Name::Require, "", false),
+            (Name::Allow, "INVITE", false),
+        ] {
+            assert_eq!(read.has_token(name, token), is_there, "{token}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_what_is_none() {
+        for (value, expected) in [
+            ("70", Some(70)),
+            ("0068", Some(68)),
+            ("1800;refresher=uac", Some(1800)),
+            ("18000 (in a meeting);duration=3600", Some(18000)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("-1", None),
+            ("+1", None),
+            ("", None),
+            ("7x", None),
+            ("7,8", None),
+        ] {
+            let read = request(&format!("Expires: {value}\r\n"));
+            assert_eq!(read.number(Name::Expires).unwrap().ok(), expected, "{value}");
+        }
+        assert_eq!(request("").number(Name::Expires), None);
+    }
+
+    #[test]
+    fn octets_that_are_not_utf_8_cost_a_character_and_no_call() {
+        let read = message(
+            "OPTIONS sip:a SIP/2.0",
+            b"From: \"M\xfcller\" <sip:m@a>;tag=1\r\nCall-ID: \xff\r\nX: \xe4\r\n",
+        );
+        assert_eq!(read.from().unwrap().display.as_deref(), Some("M\u{fffd}ller"));
+        assert_eq!(read.get(Name::From), None);
+        assert_eq!(read.call_id(), "");
+        assert_eq!(read.all_named("x"), ["\u{fffd}"]);
+    }
+
+    #[test]
+    fn fields_without_a_name_of_ours_are_found_in_their_compact_form() {
+        let read = request("s: hello\r\nSubject: again, and again\r\nX-A: 1\r\nx-a: 2\r\n");
+        assert_eq!(read.all_named("SUBJECT"), ["hello", "again, and again"]);
+        assert_eq!(read.all_named("X-A"), ["1", "2"]);
+        assert_eq!(request("v: a, b\r\n").all_named("Via"), ["a", "b"]);
+    }
+
+    #[test]
+    fn bodies_end_where_content_length_says() {
+        let body = |lines: &str| request(&format!("{lines}\r\n12345")).body();
+        // The blank line is written by `lines`; what `request` adds behind it belongs to the body.
+        assert_eq!(body("Content-Length: 3\r\n"), "123");
+        assert_eq!(body("l: 0\r\n"), "");
+        assert_eq!(body(""), "12345\r\n");
+        assert_eq!(body("l: 99\r\n"), "12345\r\n");
+        assert_eq!(body("l: x\r\n"), "12345\r\n");
+        let typed = |lines: &str| request(&format!("{lines}\r\nx")).content_type();
+        assert_eq!(
+            typed("c: Application/SDP ; charset=x\r\n").as_deref(),
+            Some("application/sdp")
+        );
+        assert_eq!(typed("c: application/sdp\r\nl: 0\r\n"), None);
+        assert_eq!(typed(""), None);
+    }
+
+    #[test]
+    fn a_response_has_the_method_of_its_cseq_and_no_uri() {
+        let read = message("SIP/2.0 180 Ringing ", b"CSeq: 1 INVITE\r\n");
+        assert_eq!(
+            (read.status(), read.reason(), read.method()),
+            (180, "Ringing", Method::Invite)
+        );
+        assert!(read.request_uri().is_err());
+        assert_eq!(message("SIP/2.0 180", b"").method(), Method::Other("".into()));
+    }
+
+    #[test]
+    fn schemes_that_nothing_routes_are_416() {
+        for (uri, status) in [
+            ("sip:a", None),
+            ("sips:a", None),
+            ("tel:112", None),
+            ("urn:service:sos", None),
+            ("mailto:a@b", Some(416)),
+            ("soap.beep://a", Some(416)),
+            ("<sip:a>", Some(400)),
+            ("nothing", Some(400)),
+        ] {
+            let read = message(&format!("OPTIONS {uri} SIP/2.0"), b"");
+            assert_eq!(read.request_uri().err().map(|error| error.status), status, "{uri}");
+        }
+    }
+
+    #[test]
+    fn missing_fields_say_so() {
+        let read = request("");
+        let reasons = [read.from().unwrap_err(), read.to().unwrap_err()].map(|error| error.reason);
+        assert_eq!(reasons, ["From is missing", "To is missing"]);
+        assert_eq!(read.cseq().unwrap_err().reason, "CSeq is missing");
+        assert_eq!(read.top_via().unwrap_err().reason, "Via is missing");
+        assert_eq!(request("Via: ,\r\n").top_via().unwrap_err().reason, "Via is empty");
+    }
+}

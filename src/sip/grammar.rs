@@ -3,12 +3,13 @@
 //! Each of these reads its input once, left to right, and none calls itself: time is linear in the octets of a value.
 
 use super::header::Params;
+use crate::limits::SIP_PARAMS;
 use nom::branch::alt;
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::{anychar, char};
 use nom::combinator::{map, opt, recognize};
-use nom::multi::many0_count;
-use nom::sequence::{delimited, pair, preceded};
+use nom::multi::{many_m_n, many0_count};
+use nom::sequence::{delimited, pair, preceded, terminated};
 use nom::{IResult, Parser};
 use std::borrow::Cow;
 use std::fmt;
@@ -81,21 +82,14 @@ fn param_value(input: &str) -> Read<'_, Cow<'_, str>> {
     alt((quoted, map(plain, Cow::Borrowed))).parse(input)
 }
 
-/// `;name=value;flag` of a header value. One semicolon too many at the end is overlooked, in the middle it is not.
+/// `;name=value;flag` of a header value, at most `SIP_PARAMS`. One semicolon too many at the end is overlooked, in the middle it is not.
 pub(super) fn params(input: &str) -> Read<'_, Params> {
-    let mut list = Vec::new();
-    let mut rest = input;
-    while let Some((after, (name, value))) = opt(preceded(
-        around(';'),
-        pair(token, opt(preceded(around('='), param_value))),
-    ))
-    .parse(rest)
-    .map(|(after, found)| found.map(|found| (after, found)))?
-    {
-        list.push((name.into(), value.map(|value| value.into_owned().into_boxed_str())));
-        rest = after;
-    }
-    let (rest, _) = pair(opt(pair(lws, char(';'))), lws).parse(rest)?;
+    let value = opt(preceded(around('='), param_value));
+    let param = map(preceded(around(';'), pair(token, value)), |(name, value)| {
+        (name.into(), value.map(|value| value.into_owned().into()))
+    });
+    let end = pair(opt(pair(lws, char(';'))), lws);
+    let (rest, list) = terminated(many_m_n(0, SIP_PARAMS, param), end).parse(input)?;
     Ok((rest, Params(list)))
 }
 

@@ -1,7 +1,8 @@
-//! Names of header fields and the typed values of those that we read.
+//! The typed values of the header fields that we read.
 
 use super::ParseError;
 use super::grammar::{BLANK, around, is_token, lws, params, quoted, token, write_quoted};
+pub use super::name::{Method, Name};
 use super::uri::{self, Host, Uri, unescape};
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till, take_while, take_while1};
@@ -12,317 +13,6 @@ use nom::{IResult, Parser};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-
-/// A request method (RFC 3261 7.1). Methods are case-sensitive.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Method {
-    Invite,
-    Ack,
-    Bye,
-    Cancel,
-    Options,
-    Register,
-    Prack,
-    Update,
-    Refer,
-    Notify,
-    Subscribe,
-    Info,
-    Message,
-    Publish,
-    /// A method that we do not know, as written.
-    Other(Box<str>),
-}
-
-impl Method {
-    /// As on the wire.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Method::Invite => "INVITE",
-            Method::Ack => "ACK",
-            Method::Bye => "BYE",
-            Method::Cancel => "CANCEL",
-            Method::Options => "OPTIONS",
-            Method::Register => "REGISTER",
-            Method::Prack => "PRACK",
-            Method::Update => "UPDATE",
-            Method::Refer => "REFER",
-            Method::Notify => "NOTIFY",
-            Method::Subscribe => "SUBSCRIBE",
-            Method::Info => "INFO",
-            Method::Message => "MESSAGE",
-            Method::Publish => "PUBLISH",
-            Method::Other(name) => name,
-        }
-    }
-}
-
-impl From<&str> for Method {
-    fn from(text: &str) -> Method {
-        match text {
-            "INVITE" => Method::Invite,
-            "ACK" => Method::Ack,
-            "BYE" => Method::Bye,
-            "CANCEL" => Method::Cancel,
-            "OPTIONS" => Method::Options,
-            "REGISTER" => Method::Register,
-            "PRACK" => Method::Prack,
-            "UPDATE" => Method::Update,
-            "REFER" => Method::Refer,
-            "NOTIFY" => Method::Notify,
-            "SUBSCRIBE" => Method::Subscribe,
-            "INFO" => Method::Info,
-            "MESSAGE" => Method::Message,
-            "PUBLISH" => Method::Publish,
-            other => Method::Other(other.into()),
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A header field that we know by name. Others are asked for by text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum Name {
-    Accept,
-    AlertInfo,
-    Allow,
-    AllowEvents,
-    Authorization,
-    CallId,
-    CallInfo,
-    Contact,
-    ContentEncoding,
-    ContentLength,
-    ContentType,
-    CSeq,
-    Date,
-    Diversion,
-    Event,
-    Expires,
-    From,
-    MaxForwards,
-    MinExpires,
-    MinSe,
-    PAssertedIdentity,
-    Path,
-    Privacy,
-    ProxyAuthenticate,
-    ProxyAuthorization,
-    ProxyRequire,
-    RAck,
-    Reason,
-    RecordRoute,
-    ReferSub,
-    ReferTo,
-    ReferredBy,
-    RemotePartyId,
-    Replaces,
-    Require,
-    RetryAfter,
-    Route,
-    RSeq,
-    Server,
-    ServiceRoute,
-    SessionExpires,
-    SubscriptionState,
-    Supported,
-    To,
-    Unsupported,
-    UserAgent,
-    Via,
-    Warning,
-    WwwAuthenticate,
-}
-
-impl Name {
-    /// The long form as RFC texts write it: `P-Asserted-Identity`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Name::Accept => "Accept",
-            Name::AlertInfo => "Alert-Info",
-            Name::Allow => "Allow",
-            Name::AllowEvents => "Allow-Events",
-            Name::Authorization => "Authorization",
-            Name::CallId => "Call-ID",
-            Name::CallInfo => "Call-Info",
-            Name::Contact => "Contact",
-            Name::ContentEncoding => "Content-Encoding",
-            Name::ContentLength => "Content-Length",
-            Name::ContentType => "Content-Type",
-            Name::CSeq => "CSeq",
-            Name::Date => "Date",
-            Name::Diversion => "Diversion",
-            Name::Event => "Event",
-            Name::Expires => "Expires",
-            Name::From => "From",
-            Name::MaxForwards => "Max-Forwards",
-            Name::MinExpires => "Min-Expires",
-            Name::MinSe => "Min-SE",
-            Name::PAssertedIdentity => "P-Asserted-Identity",
-            Name::Path => "Path",
-            Name::Privacy => "Privacy",
-            Name::ProxyAuthenticate => "Proxy-Authenticate",
-            Name::ProxyAuthorization => "Proxy-Authorization",
-            Name::ProxyRequire => "Proxy-Require",
-            Name::RAck => "RAck",
-            Name::Reason => "Reason",
-            Name::RecordRoute => "Record-Route",
-            Name::ReferSub => "Refer-Sub",
-            Name::ReferTo => "Refer-To",
-            Name::ReferredBy => "Referred-By",
-            Name::RemotePartyId => "Remote-Party-ID",
-            Name::Replaces => "Replaces",
-            Name::Require => "Require",
-            Name::RetryAfter => "Retry-After",
-            Name::Route => "Route",
-            Name::RSeq => "RSeq",
-            Name::Server => "Server",
-            Name::ServiceRoute => "Service-Route",
-            Name::SessionExpires => "Session-Expires",
-            Name::SubscriptionState => "Subscription-State",
-            Name::Supported => "Supported",
-            Name::To => "To",
-            Name::Unsupported => "Unsupported",
-            Name::UserAgent => "User-Agent",
-            Name::Via => "Via",
-            Name::Warning => "Warning",
-            Name::WwwAuthenticate => "WWW-Authenticate",
-        }
-    }
-
-    /// From any case and the compact forms (RFC 3261 7.3.3).
-    pub fn from_bytes(name: &[u8]) -> Option<Name> {
-        let first = match name {
-            [] => return None,
-            [letter] => return Name::from_compact(letter.to_ascii_lowercase()),
-            [first, ..] => first,
-        };
-        // Most names come in the RFCs' spelling: that comparison is the cheap one.
-        Name::of_length(name.len()).iter().copied().find(|known| {
-            let known = known.as_str().as_bytes();
-            known[0].eq_ignore_ascii_case(first) && (known == name || known.eq_ignore_ascii_case(name))
-        })
-    }
-
-    const fn from_compact(letter: u8) -> Option<Name> {
-        match letter {
-            b'b' => Some(Name::ReferredBy),
-            b'c' => Some(Name::ContentType),
-            b'e' => Some(Name::ContentEncoding),
-            b'f' => Some(Name::From),
-            b'i' => Some(Name::CallId),
-            b'k' => Some(Name::Supported),
-            b'l' => Some(Name::ContentLength),
-            b'm' => Some(Name::Contact),
-            b'o' => Some(Name::Event),
-            b'r' => Some(Name::ReferTo),
-            b't' => Some(Name::To),
-            b'u' => Some(Name::AllowEvents),
-            b'v' => Some(Name::Via),
-            b'x' => Some(Name::SessionExpires),
-            _ => None,
-        }
-    }
-
-    /// The names that are so many octets long, so that few need comparing.
-    const fn of_length(length: usize) -> &'static [Name] {
-        match length {
-            2 => &[Name::To],
-            3 => &[Name::Via],
-            4 => &[Name::CSeq, Name::Date, Name::From, Name::Path, Name::RAck, Name::RSeq],
-            5 => &[Name::Allow, Name::Event, Name::Route],
-            6 => &[Name::Accept, Name::MinSe, Name::Reason, Name::Server],
-            7 => &[
-                Name::CallId,
-                Name::Contact,
-                Name::Expires,
-                Name::Privacy,
-                Name::Require,
-                Name::Warning,
-            ],
-            8 => &[Name::ReferTo, Name::Replaces],
-            9 => &[Name::CallInfo, Name::Diversion, Name::ReferSub, Name::Supported],
-            10 => &[Name::AlertInfo, Name::UserAgent],
-            11 => &[Name::MinExpires, Name::ReferredBy, Name::RetryAfter, Name::Unsupported],
-            12 => &[
-                Name::AllowEvents,
-                Name::ContentType,
-                Name::MaxForwards,
-                Name::RecordRoute,
-            ],
-            13 => &[Name::Authorization, Name::ProxyRequire, Name::ServiceRoute],
-            14 => &[Name::ContentLength],
-            15 => &[Name::RemotePartyId, Name::SessionExpires],
-            16 => &[Name::ContentEncoding, Name::WwwAuthenticate],
-            18 => &[Name::ProxyAuthenticate, Name::SubscriptionState],
-            19 => &[Name::PAssertedIdentity, Name::ProxyAuthorization],
-            _ => &[],
-        }
-    }
-
-    /// True where commas separate values (RFC 3261 7.3.1).
-    pub const fn is_list(self) -> bool {
-        matches!(
-            self,
-            Name::Accept
-                | Name::AlertInfo
-                | Name::Allow
-                | Name::AllowEvents
-                | Name::CallInfo
-                | Name::Contact
-                | Name::ContentEncoding
-                | Name::Diversion
-                | Name::PAssertedIdentity
-                | Name::Path
-                | Name::ProxyRequire
-                | Name::Reason
-                | Name::RecordRoute
-                | Name::RemotePartyId
-                | Name::Require
-                | Name::Route
-                | Name::ServiceRoute
-                | Name::Supported
-                | Name::Unsupported
-                | Name::Via
-                | Name::Warning
-        )
-    }
-
-    /// True where a second field of the name makes the message malformed (RFC 3261 7.3.1, RFC 4475 3.3.8).
-    pub const fn is_single(self) -> bool {
-        matches!(
-            self,
-            Name::CallId
-                | Name::ContentLength
-                | Name::ContentType
-                | Name::CSeq
-                | Name::Date
-                | Name::Event
-                | Name::Expires
-                | Name::From
-                | Name::MaxForwards
-                | Name::MinExpires
-                | Name::MinSe
-                | Name::RAck
-                | Name::ReferSub
-                | Name::ReferTo
-                | Name::ReferredBy
-                | Name::Replaces
-                | Name::RetryAfter
-                | Name::RSeq
-                | Name::SessionExpires
-                | Name::SubscriptionState
-                | Name::To
-        )
-    }
-}
 
 /// `;name=value;flag`: names compare without case and with escapes resolved (RFC 4475 3.1.1.3: `;%6C%72` is `;lr`), order
 /// and spelling are kept. Quoted values are held without quotes.
@@ -582,5 +272,167 @@ impl CSeq {
 impl fmt::Display for CSeq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.number, self.method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> NameAddr {
+        NameAddr::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn name_addr_in_its_forms() {
+        for (text, display, uri, tag) in [
+            ("<sip:a@b>", None, "sip:a@b", None),
+            ("sip:a@b;tag=1", None, "sip:a@b", Some("1")),
+            ("<sip:a@b;tag=no>;tag=1", None, "sip:a@b;tag=no", Some("1")),
+            (
+                r#""A \"B\" <x>, y" <sip:a@b> ; tag = 1"#,
+                Some(r#"A "B" <x>, y"#),
+                "sip:a@b",
+                Some("1"),
+            ),
+            ("Alice  W. <sip:a@b>", Some("Alice  W."), "sip:a@b", None),
+            ("Иван <sip:a@b>", Some("Иван"), "sip:a@b", None),
+            (r#""" <sip:a@b>;TAG=x"#, Some(""), "sip:a@b", Some("x")),
+            ("a<tel:+1415;isub=1>;tag=q;", Some("a"), "tel:+1415;isub=1", Some("q")),
+            ("tel:+1415;isub=1;tag=q", None, "tel:+1415", Some("q")),
+            (
+                "<sip:a@b?Replaces=x%3Bto-tag%3Dy>",
+                None,
+                "sip:a@b?Replaces=x%3Bto-tag%3Dy",
+                None,
+            ),
+        ] {
+            let read = address(text);
+            assert_eq!(
+                (read.display.as_deref(), read.uri.to_string().as_str(), read.tag()),
+                (display, uri, tag),
+                "{text}"
+            );
+            assert_eq!(address(&read.to_string()), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn name_addr_refused() {
+        for text in [
+            "",
+            "*",
+            "<>",
+            "<sip:a@b",
+            "sip:a@b>",
+            "Bell, A <sip:a@b>",
+            "\"A <sip:a@b>",
+            "sip:a@b?x=y",
+            "sip:a@b,sip:c@d",
+            "<sip:a@b> x",
+            "<sip:a@b>;;tag=1",
+            "<sip:a@b>;=1",
+            "<sip:a@b>;tag=\"x",
+            "< sip:a@b >",
+            "<<sip:a@b>>",
+            "a@b",
+        ] {
+            assert_eq!(NameAddr::parse(text).unwrap_err().status, 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn quotes_come_back_where_the_grammar_wants_them() {
+        let text = r#"<sip:a@b>;+sip.instance="<urn:uuid:1>";audio="TRUE";q=0.5;received=2001:db8::1;x="a;b""#;
+        assert_eq!(address(text).to_string(), text);
+        assert_eq!(
+            address("<sip:a>;tag=\"x\";y=[::1]").to_string(),
+            "<sip:a>;tag=x;y=[::1]"
+        );
+    }
+
+    #[test]
+    fn via_in_its_forms() {
+        for (text, transport, host, port, written) in [
+            (
+                "SIP/2.0/UDP a;branch=z9hG4bKx;rport",
+                "UDP",
+                "a",
+                None,
+                "SIP/2.0/UDP a;branch=z9hG4bKx;rport",
+            ),
+            (
+                "SIP / 2.0 / tcp  A.example : 5060 ;ttl=1",
+                "TCP",
+                "a.example",
+                Some(5060),
+                "SIP/2.0/TCP a.example:5060;ttl=1",
+            ),
+            (
+                "SIP/7.0/TLS-SCTP [2001:DB8::1]:0",
+                "TLS-SCTP",
+                "[2001:db8::1]",
+                Some(0),
+                "SIP/2.0/TLS-SCTP [2001:db8::1]:0",
+            ),
+        ] {
+            let via = Via::parse(text).unwrap();
+            assert_eq!(
+                (&*via.transport, via.host.to_string().as_str(), via.port),
+                (transport, host, port)
+            );
+            assert_eq!(via.to_string(), written);
+        }
+        for text in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0 a",
+            "SIP/2.0/UDP a:b",
+            "SIP/2.0/UDP a:70000",
+            "SIP/2.0/UDP 2001:db8::1",
+            "SIP/2.0/UDP a;;branch=x",
+            "SIP/2.0/UDP a b",
+            "SIP/2.0/UDP [::1",
+        ] {
+            assert_eq!(Via::parse(text).unwrap_err().status, 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn cseq_is_below_2_to_31() {
+        assert_eq!(
+            CSeq::parse(" 0009 \t INVITE").unwrap(),
+            CSeq {
+                number: 9,
+                method: Method::Invite
+            }
+        );
+        assert_eq!(CSeq::parse("2147483647 x").unwrap().number, (1 << 31) - 1);
+        for text in [
+            "",
+            "1",
+            "INVITE",
+            "1INVITE",
+            "-1 INVITE",
+            "2147483648 INVITE",
+            "99999999999 INVITE",
+            "1 IN VITE",
+            "1 A/B",
+        ] {
+            assert_eq!(CSeq::parse(text).unwrap_err().status, 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_found_replaced_and_removed_without_case() {
+        let mut params = address("<sip:a>;Tag=1;x").params;
+        params.set("TAG", Some("2"));
+        params.set("rport", None);
+        assert_eq!(params.to_string(), ";Tag=2;x;rport");
+        assert!(params.remove("X") && !params.remove("y"));
+        assert_eq!(
+            (params.get("rport"), params.value("rport"), params.get("x")),
+            (Some(None), None, None)
+        );
     }
 }

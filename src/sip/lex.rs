@@ -307,3 +307,148 @@ fn fold(text: &[u8], from: usize, to: usize, line: Option<&mut Line>, fault: &mu
         line.is_folded = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: impl Into<Vec<u8>>) -> Result<Message, ParseError> {
+        Message::parse(Bytes::from(text.into()))
+    }
+
+    fn fault(text: &str) -> Option<u16> {
+        parse(text).unwrap().fault.map(|fault| fault.status)
+    }
+
+    #[test]
+    fn start_lines_that_can_be_answered_and_such_that_cannot() {
+        for (line, expected) in [
+            ("OPTIONS sip:a SIP/2.0", Ok(None)),
+            ("\r\n\r\nOPTIONS sip:a SIP/2.0", Ok(None)),
+            ("OPTIONS sip:a sip/2.0", Ok(None)),
+            ("OPTIONS sip:a SIP/3.0", Ok(Some(505))),
+            ("OPTIONS  sip:a SIP/2.0", Ok(Some(400))),
+            ("OPTIONS sip:a  SIP/2.0", Ok(Some(400))),
+            ("OPTIONS sip:a SIP/2.0 ", Ok(Some(400))),
+            ("OPTIONS sip:a b SIP/2.0", Ok(None)),
+            ("OPTIONS  SIP/2.0", Ok(Some(400))),
+            ("SIP/2.0 200 OK", Ok(None)),
+            ("SIP/2.0 200", Ok(None)),
+            ("SIP/2.0 100 ", Ok(None)),
+            ("SIP/7.0 200 OK", Ok(Some(505))),
+            ("SIP/2.0 099 Low", Err(400)),
+            ("SIP/2.0 700 High", Err(400)),
+            ("SIP/2.0 4294967301 Better not break the receiver", Err(400)),
+            ("SIP/2.0 2x0 OK", Err(400)),
+            ("SIP/2.0  200 OK", Err(400)),
+            ("OPTIONS SIP/2.0", Err(400)),
+            ("OPTIONS sip:a", Err(400)),
+            ("OPT(IONS sip:a SIP/2.0", Err(400)),
+            (" OPTIONS sip:a SIP/2.0", Err(400)),
+            ("GET / HTTP/1.1", Err(400)),
+            ("", Err(400)),
+        ] {
+            let found = parse(format!("{line}\r\n\r\n")).map(|message| message.fault.map(|fault| fault.status));
+            assert_eq!(found.map_err(|error| error.status), expected, "{line:?}");
+        }
+    }
+
+    /// A URI with a blank inside is no fault of spacing: the URI itself can't be read (RFC 4475 3.1.2.8).
+    #[test]
+    fn a_blank_in_the_request_uri_makes_it_unreadable() {
+        let message = parse("INVITE sip:a; lr SIP/2.0\r\n\r\n").unwrap();
+        assert_eq!(message.request_uri().unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn header_lines_in_all_their_shapes() {
+        let message = parse(
+            "INVITE sip:a SIP/2.0\r\nVia : one\r\nX-Thing:\r\n  folded\r\n\tand  on \r\nv:two\nF:  \r\nto:\r\n \r\n x\r\n\r\nbody: no",
+        )
+        .unwrap();
+        let fields: Vec<(String, String)> = message
+            .fields()
+            .map(|(name, value)| (name.to_owned(), value.into_owned()))
+            .collect();
+        let expected = [
+            ("Via", "one"),
+            ("X-Thing", "folded and  on"),
+            ("v", "two"),
+            ("F", ""),
+            ("to", "x"),
+        ];
+        assert_eq!(
+            fields,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(message.fault, None);
+        assert_eq!(message.rest(), "body: no");
+    }
+
+    #[test]
+    fn faults_that_can_be_stepped_across() {
+        assert_eq!(fault("OPTIONS sip:a SIP/2.0\r\nno colon\r\nVia: x\r\n\r\n"), Some(400));
+        assert_eq!(fault("OPTIONS sip:a SIP/2.0\r\n: no name\r\n\r\n"), Some(400));
+        assert_eq!(fault("OPTIONS sip:a SIP/2.0\r\nbad name: x\r\n\r\n"), Some(400));
+        assert_eq!(
+            fault("OPTIONS sip:a SIP/2.0\r\n folded onto nothing\r\n\r\n"),
+            Some(400)
+        );
+        assert_eq!(fault("OPTIONS sip:a SIP/2.0\r\nVia: x\r\n"), Some(400));
+        assert_eq!(fault("OPTIONS sip:a SIP/2.0"), Some(400));
+        assert_eq!(fault("OPTIONS sip:a SIP/9.0\r\nno colon\r\n\r\n"), Some(505));
+        assert_eq!(fault("OPTIONS sip:a SIP/2.0\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let lines = |count: usize| format!("OPTIONS sip:a SIP/2.0\r\n{}\r\n", "X: y\r\n".repeat(count));
+        assert_eq!(parse(lines(SIP_HEADERS)).unwrap().lines().len(), SIP_HEADERS);
+        assert_eq!(parse(lines(SIP_HEADERS + 1)).unwrap_err().status, 513);
+        let mut text = lines(0).into_bytes();
+        text.resize(SIP_MESSAGE_BYTES, b'x');
+        assert_eq!(
+            parse(text.clone()).unwrap().rest().len(),
+            SIP_MESSAGE_BYTES - lines(0).len()
+        );
+        text.push(b'x');
+        assert_eq!(parse(text).unwrap_err().status, 513);
+    }
+
+    /// Whatever is longest or most of its kind within the bounds is still read.
+    #[test]
+    fn the_worst_shapes_are_read() {
+        for piece in [
+            ":", "\r", "\n", " \r\n", "a:\r\n ", ",", "\"", "<", ";", "\\", "%", "X:", "v:,\r\n", "\u{e4}",
+        ] {
+            for before in [
+                "",
+                "Contact: ",
+                "Via: SIP/2.0/UDP a",
+                "From: \"",
+                "WWW-Authenticate: Digest ",
+            ] {
+                let text = format!(
+                    "OPTIONS sip:a SIP/2.0\r\n{before}{}",
+                    piece.repeat(60_000 / piece.len())
+                );
+                if let Ok(message) = parse(text) {
+                    let _ = (
+                        message.check(),
+                        message.from(),
+                        message.top_via(),
+                        message.addresses(Name::Contact),
+                    );
+                    let _ = (message.fields().count(), crate::sip::auth::challenges(&message));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_shows_neither_address_nor_credentials() {
+        let message =
+            parse("REGISTER sip:alice@a SIP/2.0\r\nAuthorization: Digest username=\"alice\"\r\n\r\n").unwrap();
+        assert_eq!(format!("{message:?}"), "Message(REGISTER request, 1 fields, 72 octets)");
+    }
+}

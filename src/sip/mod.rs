@@ -8,7 +8,7 @@
 //! | `lex` | one pass over a message: where its lines are and which fields we know |
 //! | `field` | reads values out of the index when somebody asks |
 //! | `check` | what every message must satisfy before a machine sees it |
-//! | `header`, `uri`, `grammar` | typed values and the grammars they share |
+//! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
 //! | `auth` | digest |
 //!
@@ -20,11 +20,15 @@
 
 pub mod auth;
 mod check;
+mod equal;
 mod field;
 pub mod frame;
 mod grammar;
 pub mod header;
 pub mod lex;
+mod name;
+#[cfg(test)]
+mod properties;
 pub mod uri;
 pub mod write;
 

@@ -3,10 +3,11 @@
 use super::ParseError;
 use super::header::Params;
 use crate::id::Transport;
+use crate::limits::SIP_PARAMS;
 use nom::bytes::complete::{tag, take_till, take_while, take_while1};
 use nom::character::complete::{char, satisfy};
 use nom::combinator::{all_consuming, opt, recognize};
-use nom::multi::many0;
+use nom::multi::many_m_n;
 use nom::sequence::{delimited, pair, preceded, separated_pair, terminated};
 use nom::{AsChar, IResult, Parser};
 use std::borrow::Cow;
@@ -146,31 +147,6 @@ impl Uri {
     pub fn is_loose(&self) -> bool {
         self.params.get("lr").is_some()
     }
-
-    /// Equality by RFC 3261 19.1.4 (not transitive, so not `Eq`); of tel URIs by RFC 3966 5.
-    pub fn same_as(&self, other: &Uri) -> bool {
-        if self.scheme != other.scheme {
-            return false;
-        }
-        match self.scheme {
-            Scheme::Sip | Scheme::Sips => {
-                let part = |text: &Option<Box<str>>| text.as_deref().map(normal_escapes);
-                part(&self.user) == part(&other.user)
-                    && part(&self.password) == part(&other.password)
-                    && self.host == other.host
-                    && self.port == other.port
-                    && same_params(&self.params, &other.params)
-                    && sorted_headers(self.headers.as_deref()) == sorted_headers(other.headers.as_deref())
-            }
-            Scheme::Tel => {
-                let number = |uri: &Uri| uri.user_decoded().map(|number| number.to_ascii_lowercase());
-                number(self) == number(other)
-                    && self.params.0.len() == other.params.0.len()
-                    && same_values(&self.params, &other.params, |_| true)
-            }
-            Scheme::Other(_) => self.user == other.user,
-        }
-    }
 }
 
 /// The parts of a SIP URI as text.
@@ -264,7 +240,7 @@ fn uri_params(input: &str) -> IResult<&str, Params> {
     let with_value =
         separated_pair(name(), char('='), value).map(|(name, value): (&str, &str)| (name.into(), Some(value.into())));
     let flag = name().map(|name: &str| (name.into(), None));
-    let (rest, list) = many0(preceded(char(';'), with_value.or(flag))).parse(input)?;
+    let (rest, list) = many_m_n(0, SIP_PARAMS, preceded(char(';'), with_value.or(flag))).parse(input)?;
     let (rest, _) = opt(char(';')).parse(rest)?;
     Ok((rest, Params(list)))
 }
@@ -299,7 +275,7 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
 }
 
 /// The octet that `%hh` at this place stands for.
-fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
+pub(super) fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
     let [b'%', high, low] = *bytes.get(at..at + 3)? else {
         return None;
     };
@@ -310,66 +286,6 @@ fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
 fn escapes_are_whole(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr::memchr_iter(b'%', bytes).all(|at| escape_at(bytes, at).is_some())
-}
-
-/// Escapes in one spelling: unreserved characters resolved, the others in upper case (RFC 3261 19.1.4: an escape of a
-/// reserved character is not equal to the character).
-fn normal_escapes(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut normal = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        match escape_at(bytes, at) {
-            Some(byte) if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) => normal.push(byte),
-            Some(_) => normal.extend(bytes[at..at + 3].to_ascii_uppercase()),
-            None => {
-                normal.push(bytes[at]);
-                at += 1;
-                continue;
-            }
-        }
-        at += 3;
-    }
-    normal
-}
-
-/// RFC 3261 19.1.4: parameters in both must be equal; these may not stand in one alone. `transport` is among them by the
-/// examples of that section.
-fn same_params(a: &Params, b: &Params) -> bool {
-    let decisive = |name: &str| {
-        ["user", "ttl", "method", "maddr", "transport"]
-            .iter()
-            .any(|special| special.eq_ignore_ascii_case(name))
-    };
-    same_values(a, b, decisive) && same_values(b, a, decisive)
-}
-
-/// Each parameter of `a` has the same value in `b`, or is absent there and not `decisive`.
-fn same_values(a: &Params, b: &Params, decisive: impl Fn(&str) -> bool) -> bool {
-    a.0.iter().all(|(name, value)| match b.get(&unescape(name)) {
-        Some(other) => same_text(value.as_deref(), other),
-        None => !decisive(name),
-    })
-}
-
-fn same_text(a: Option<&str>, b: Option<&str>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => normal_escapes(a).eq_ignore_ascii_case(&normal_escapes(b)),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    }
-}
-
-/// The headers of a URI in an order of their own: theirs does not count.
-fn sorted_headers(text: Option<&str>) -> Vec<Vec<u8>> {
-    let mut list: Vec<Vec<u8>> = text
-        .unwrap_or_default()
-        .split('&')
-        .filter(|part| !part.is_empty())
-        .map(|part| normal_escapes(part).to_ascii_lowercase())
-        .collect();
-    list.sort();
-    list
 }
 
 fn without_separators(number: &str) -> String {
@@ -477,5 +393,133 @@ impl fmt::Display for Uri {
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, self.password.as_ref().map(|_| "***"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn the_parts_of_a_sip_uri() {
+        let read = uri("SIPS:al%69ce;x=1?y:pw@Example.COM:5061;transport=tcp;lr;a=b=c?Subject=x&y=z@w");
+        assert_eq!(read.scheme, Scheme::Sips);
+        assert_eq!(read.user.as_deref(), Some("al%69ce;x=1?y"));
+        assert_eq!(read.user_decoded().as_deref(), Some("alice;x=1?y"));
+        assert_eq!(read.password.as_deref(), Some("pw"));
+        assert_eq!((read.host.to_string().as_str(), read.port), ("example.com", Some(5061)));
+        assert_eq!(read.transport(), Some(Transport::Tcp));
+        assert!(read.is_loose());
+        assert_eq!(read.params.value("A"), Some("b=c"));
+        assert_eq!(read.headers.as_deref(), Some("Subject=x&y=z@w"));
+    }
+
+    #[test]
+    fn what_is_read_is_written() {
+        for text in [
+            "sip:example.com",
+            "sip:alice@192.0.2.1:5060",
+            "sip:a:@b",
+            "sip:+14155550101;npdi;rn=+14155550100@gw.example;user=phone",
+            "sip:*67#%23@[2001:db8::1]:5070;transport=ws;ob;x=",
+            "tel:+1-(415)-555.0101;phone-context=example.com;isub=12",
+            "tel:*21#",
+            "urn:service:sos.fire",
+            "mailto:a;b?c",
+        ] {
+            assert_eq!(uri(text).to_string(), text);
+            assert_eq!(uri(&uri(text).to_string()), uri(text));
+        }
+    }
+
+    #[test]
+    fn numbers_lose_separators_and_parameters_where_the_uri_says_phone() {
+        for (text, user) in [
+            ("tel:+1-(415)-555.0101", "+14155550101"),
+            ("sip:+1-415-555-0101;npdi;rn=+1@gw;user=PHONE", "+14155550101"),
+            ("sip:+1-415;npdi@gw", "+1-415;npdi"),
+            ("sip:%2B1415@gw;user=phone", "+1415"),
+            ("sip:%C3%A4%ff%zz@gw", ""),
+        ] {
+            match Uri::parse(text) {
+                Ok(read) => assert_eq!(read.user_decoded().as_deref(), Some(user), "{text}"),
+                Err(error) => assert_eq!((error.status, user), (400, ""), "{text}"),
+            }
+        }
+        assert_eq!(uri("sip:gw").user_decoded(), None);
+    }
+
+    #[test]
+    fn malformed_uris_are_refused() {
+        for text in [
+            "",
+            "sip:",
+            "sip",
+            ":x",
+            "1sip:a",
+            "sip:@host",
+            "sip:a b@c",
+            "<sip:a>",
+            "sip:a@",
+            "sip:a@:5060",
+            "sip:a@b:",
+            "sip:a@b:x",
+            "sip:a@b:65536",
+            "sip:a@[2001:db8::1",
+            "sip:a@[2001::db8::1]",
+            "sip:a@[192.0.2.1]",
+            "sip:a@2001:db8::1",
+            "sip:a@b c",
+            "sip:a@b;;c",
+            "sip:a@b;=c",
+            "sip:a@b/c",
+            "sip:a%4@b",
+            "sip:a:%@b",
+            "sip:a@b@c",
+            "sip:a\r\n@b",
+            "sip:a@b\0",
+            "tel:",
+            "tel:-",
+            "tel:;x",
+            "sip:ä@ö",
+        ] {
+            assert_eq!(Uri::parse(text).unwrap_err().status, 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_more_parameters_than_the_bound() {
+        let most = format!("sip:a{}", ";x".repeat(SIP_PARAMS));
+        assert_eq!(uri(&most).params.0.len(), SIP_PARAMS);
+        assert!(Uri::parse(&format!("{most};x")).is_err());
+    }
+
+    #[test]
+    fn a_semicolon_too_many_at_the_end_is_overlooked() {
+        assert_eq!(uri("sip:a@b;lr;"), uri("sip:a@b;lr"));
+    }
+
+    #[test]
+    fn escapes_are_resolved_once() {
+        for (text, plain) in [
+            ("%2541", "%41"),
+            ("a%", "a%"),
+            ("%4", "%4"),
+            ("%zz%41", "%zzA"),
+            ("%00", "\0"),
+        ] {
+            assert_eq!(unescape(text), plain);
+        }
+    }
+
+    #[test]
+    fn a_password_does_not_print_in_a_log() {
+        let read = uri("sip:alice:swordfish@example.com");
+        assert_eq!(format!("{read:?}"), "sip:alice:***@example.com");
+        assert!(read.to_string().contains("swordfish"));
     }
 }

@@ -94,14 +94,13 @@ impl Draft {
     /// Replaces all fields of that name by one, in the place of the first.
     pub fn set(&mut self, name: Name, value: impl Display) {
         let value = value.to_string();
-        let is_meant = |field: &str| field.eq_ignore_ascii_case(name.as_str());
-        match self.headers.iter().position(|(field, _)| is_meant(field)) {
+        match self.headers.iter().position(|(field, _)| is(field, name)) {
             Some(place) => {
                 self.headers[place].1 = value;
                 let mut nth = 0;
                 self.headers.retain(|(field, _)| {
                     nth += 1;
-                    nth <= place + 1 || !is_meant(field)
+                    nth <= place + 1 || !is(field, name)
                 });
             }
             None => self.push(name, value),
@@ -110,15 +109,13 @@ impl Draft {
 
     /// Removes all fields of that name.
     pub fn remove(&mut self, name: Name) {
-        self.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name.as_str()));
+        self.headers.retain(|(field, _)| !is(field, name));
     }
 
     /// The first field of that name.
     pub fn get(&self, name: Name) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_str()))
-            .map(|(_, value)| value.as_str())
+        let field = self.headers.iter().find(|(field, _)| is(field, name));
+        field.map(|(_, value)| value.as_str())
     }
 
     /// Sets Content-Type and the body.
@@ -145,7 +142,7 @@ impl Draft {
         let mut text = String::with_capacity(fields + self.body.len() + 256);
         self.write_start(&mut text).expect("writing to a String does not fail");
         for (name, value) in &self.headers {
-            if name.eq_ignore_ascii_case(Name::ContentLength.as_str()) {
+            if is(name, Name::ContentLength) {
                 continue;
             }
             text.extend(name.chars().map(|c| if is_token_char(c) { c } else { '-' }));
@@ -186,13 +183,16 @@ impl fmt::Debug for Draft {
         let mut list = f.debug_list();
         list.entry(&self.start);
         for (name, value) in &self.headers {
-            let is_secret = [Name::Authorization, Name::ProxyAuthorization]
-                .iter()
-                .any(|n| name == n.as_str());
+            let is_secret = is(name, Name::Authorization) || is(name, Name::ProxyAuthorization);
             list.entry(&format_args!("{name}: {}", if is_secret { "***" } else { value }));
         }
         list.entry(&format_args!("{} octets of body", self.body.len())).finish()
     }
+}
+
+/// True if a field is written with this name, in any case or compact.
+fn is(field: &str, name: Name) -> bool {
+    Name::from_bytes(field.as_bytes()) == Some(name)
 }
 
 fn is_token_char(c: char) -> bool {
@@ -279,4 +279,111 @@ fn phrase_of(status: u16) -> String {
         words.push(c);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Message {
+        let text = "INVITE sip:bob@b SIP/2.0\r\nv: SIP/2.0/UDP a;branch=1, SIP/2.0/UDP c\r\nVia: SIP/2.0/UDP d\r\n\
+                    Record-Route: <sip:p;lr>\r\nf: A\r\n <sip:a>;tag=1\r\nt: <sip:b>\r\ni: x\r\nCSeq: 2 INVITE\r\n\
+                    Timestamp: 54\r\n\r\n";
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn text(draft: &Draft) -> String {
+        String::from_utf8(draft.to_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_response_echoes_what_8_2_6_2_names() {
+        let trying = Draft::response(&request(), 100, Some("ignored"));
+        assert_eq!(
+            text(&trying),
+            "SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP a;branch=1, SIP/2.0/UDP c\r\nVia: SIP/2.0/UDP d\r\nFrom: A <sip:a>;tag=1\r\n\
+             To: <sip:b>\r\nCall-ID: x\r\nCSeq: 2 INVITE\r\nTimestamp: 54\r\nContent-Length: 0\r\n\r\n"
+        );
+        let busy = Draft::response(&request(), 486, Some("z"));
+        assert_eq!(busy.get(Name::To), Some("<sip:b>;tag=z"));
+        assert!(!text(&busy).contains("Timestamp"));
+        assert_eq!(Draft::response(&request(), 486, None).get(Name::To), Some("<sip:b>"));
+        let again = Draft::response(&busy.to_message().unwrap(), 487, Some("other"));
+        assert_eq!(again.get(Name::To), Some("<sip:b>;tag=z"));
+    }
+
+    #[test]
+    fn nothing_that_is_written_can_break_a_line() {
+        let uri = Uri::sip(Some("a\r\nX: y \0"), crate::sip::Host::Name("b".into()), None);
+        let mut draft = Draft::request(Method::from("IN VITE\r\n"), uri);
+        draft.push(Name::UserAgent, "a\r\nEvil: yes\0\n\r\n");
+        draft.push_named("X\r\nEvil: x", "ä");
+        draft.push_named("l", "7");
+        draft.set_body("text/plain", "hi");
+        assert_eq!(
+            text(&draft),
+            "IN-VITE-- sip:a%0D%0AX:%20y%20%00@b SIP/2.0\r\nUser-Agent: a  Evil: yes    \r\nX--Evil--x: ä\r\n\
+             Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi"
+        );
+        let draft = Draft::response(&request(), 400, None).with_reason("No\r\nEvil: x");
+        assert!(text(&draft).starts_with("SIP/2.0 400 No  Evil: x\r\nVia"));
+    }
+
+    #[test]
+    fn fields_are_replaced_in_place_and_removed_in_any_spelling() {
+        let mut draft = Draft::response(&request(), 200, None);
+        draft.push_named("m", "<sip:1>");
+        draft.push(Name::Contact, "<sip:2>");
+        draft.push(Name::Server, "x");
+        draft.set(Name::Contact, "<sip:3>");
+        draft.set(Name::Allow, "INVITE");
+        draft.push_front(Name::Via, "first");
+        let tail: Vec<_> = draft
+            .headers
+            .iter()
+            .skip(7)
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        assert_eq!(tail, ["m: <sip:3>", "Server: x", "Allow: INVITE"]);
+        assert_eq!(draft.get(Name::Via), Some("first"));
+        draft.remove(Name::Contact);
+        assert_eq!((draft.get(Name::Contact), draft.method()), (None, None));
+    }
+
+    #[test]
+    fn every_status_has_a_phrase() {
+        for (status, phrase) in [
+            (100, "Trying"),
+            (181, "Call Is Being Forwarded"),
+            (199, "Early Dialog Terminated"),
+            (200, "OK"),
+            (202, "Accepted"),
+            (404, "Not Found"),
+            (407, "Proxy Authentication Required"),
+            (414, "Request-URI Too Long"),
+            (481, "Call/Transaction Does Not Exist"),
+            (488, "Not Acceptable Here"),
+            (491, "Request Pending"),
+            (504, "Server Time-out"),
+            (603, "Decline"),
+            (608, "Rejected"),
+            (201, "OK"),
+            (499, "Bad Request"),
+            (599, "Server Internal Error"),
+            (0, "Busy Everywhere"),
+            (u16::MAX, "Busy Everywhere"),
+        ] {
+            assert_eq!(reason(status), phrase, "{status}");
+        }
+        assert!((100..700).all(|status| !reason(status).is_empty()));
+    }
+
+    #[test]
+    fn a_log_shows_no_credentials() {
+        let mut draft = Draft::request(Method::Register, Uri::parse("sip:a:secret@b").unwrap());
+        draft.push(Name::Authorization, "Digest secret");
+        draft.push_named("proxy-authorization", "Digest secret");
+        draft.set_body("text/plain", "secret");
+        assert!(!format!("{draft:?}").contains("secret"), "{draft:?}");
+    }
 }

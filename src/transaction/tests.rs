@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{Config, Sources};
 use crate::cx::{ChaCha12Rng, SeedableRng, Tickets};
 use crate::id::{CallId, ConnectionId, LegNo, ListenerId, Transport};
+use crate::limits;
 use crate::sip::{Method, Name};
 use crate::time::{T1, T1_64, Wall};
 use bytes::Bytes;
@@ -370,7 +371,11 @@ fn a_slow_user_has_100_sent_for_him_and_a_late_answer_is_not_sent() {
     let (tx, options) = bench.accept(flow(Transport::Udp), &request("OPTIONS", ";branch=z9hG4bK1", ""));
     bench.respond(tx, &options, 180);
     bench.advance(T1 * 7 - Duration::from_millis(1));
-    assert_eq!(bench.statuses(), [], "RFC 4320 4.1: neither 180 nor an early 100");
+    assert_eq!(
+        bench.statuses(),
+        Vec::<u16>::new(),
+        "RFC 4320 4.1: neither 180 nor an early 100"
+    );
     bench.advance(Duration::from_millis(1));
     assert_eq!(bench.statuses(), [100]);
     bench.receive(flow(Transport::Udp), &request("OPTIONS", ";branch=z9hG4bK1", ""));
@@ -428,7 +433,7 @@ fn a_way_that_is_late_or_forgotten_or_nowhere() {
     let mut bench = Bench::new();
     let uri = Uri::parse("sip:bob@example.net").unwrap();
     bench.with(|layer, cx| layer.reach(cx, OWNER, Destination::Uri(uri.clone())));
-    bench.advance(crate::limits::RESOLVE);
+    bench.advance(limits::RESOLVE);
     let unresolved = |events: Vec<Event>| {
         matches!(
             events.as_slice(),
@@ -443,10 +448,27 @@ fn a_way_that_is_late_or_forgotten_or_nowhere() {
     assert!(unresolved(bench.events()));
     bench.with(|layer, cx| layer.reach(cx, OWNER, Destination::Uri(uri)));
     bench.layer.forget(OWNER);
-    bench.advance(crate::limits::RESOLVE);
+    bench.advance(limits::RESOLVE);
     assert_eq!(bench.events().len(), 0);
     bench.with(|layer, cx| layer.reach(cx, OWNER, Destination::Flow(flow(Transport::Udp))));
     assert!(matches!(bench.events().as_slice(), [Event::Reached { .. }]));
+}
+
+#[test]
+fn a_full_table_refuses() {
+    let mut bench = Bench::new();
+    let udp = flow(Transport::Udp);
+    for _ in 0..limits::CLIENT_TRANSACTIONS {
+        bench.with(|layer, cx| layer.request(cx, OWNER, udp, draft(Method::Options)));
+    }
+    assert_eq!(
+        (bench.layer.len(), bench.events().len()),
+        (limits::CLIENT_TRANSACTIONS, 0)
+    );
+    let tx = bench.with(|layer, cx| layer.request(cx, OWNER, udp, draft(Method::Options)));
+    let events = bench.events();
+    assert!(matches!(events.as_slice(), [Event::Failed { tx: failed, .. }] if *failed == tx));
+    assert_eq!(bench.layer.len(), limits::CLIENT_TRANSACTIONS);
 }
 
 /// One step of a random run. Numbers choose among what is there.

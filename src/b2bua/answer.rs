@@ -1,0 +1,221 @@
+//! The caller's leg until it is answered: provisional responses, reliable where the caller wants (RFC 3262), then one final.
+
+use super::cause;
+use super::desk::{LegTimer, Turn};
+use super::leg::{Incoming, Leg, State};
+use crate::dialog::accepted::Unacknowledged;
+use crate::dialog::reliable::Sender;
+use crate::effect::Cause;
+use crate::sdp::{Direction, SdpError, Session};
+use crate::sip::{Draft, Message, Name};
+use codecs::Codec;
+use std::time::Duration;
+
+/// How often a provisional response is repeated, so that no proxy on the way gives up (RFC 3261 13.3.1.1).
+const REPEAT: Duration = Duration::from_secs(60);
+
+impl Leg {
+    /// The INVITE that waits for our final response.
+    pub fn incoming(&self) -> Option<&Incoming> {
+        match &self.state {
+            State::Incoming(incoming) => Some(incoming),
+            State::Outgoing(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
+        }
+    }
+
+    fn incoming_mut(&mut self) -> Option<&mut Incoming> {
+        match &mut self.state {
+            State::Incoming(incoming) => Some(incoming),
+            State::Outgoing(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
+        }
+    }
+
+    /// The caller hears media before the answer.
+    pub fn has_early_media(&self) -> bool {
+        self.incoming().is_some_and(|incoming| incoming.answer.is_some())
+    }
+
+    /// Tells the caller how its call goes. `codec` is what the other side speaks where its media is to be heard already; then
+    /// the response carries our answer.
+    pub fn progress(&mut self, t: &mut Turn<'_, '_, '_>, status: u16, codec: Option<Codec>, want: Direction) {
+        let Some(incoming) = self.incoming() else { return };
+        let described = incoming.answer.is_some();
+        let fresh = codec.is_some() && !described;
+        if incoming.last == status && !fresh {
+            return;
+        }
+        let required = incoming.invite.has_token(Name::Require, "100rel");
+        let able = required || incoming.invite.has_token(Name::Supported, "100rel");
+        // Without an offer the first reliable response must have ours (RFC 3262 5); an unreliable one can't have any.
+        let ours_first = incoming.offer.is_none() && required && !described;
+        let early = fresh && incoming.offer.is_some();
+        if (early || ours_first) && self.describe(t, codec, want).is_err() {
+            return;
+        }
+        let reliable = required || (able && (early || ours_first));
+        let with_body = early || ours_first || (described && !reliable);
+        self.provisional(t, status, reliable, with_body);
+    }
+
+    /// Makes our description, once: the answer to the caller's offer, or an offer where it made none.
+    fn describe(&mut self, t: &mut Turn<'_, '_, '_>, codec: Option<Codec>, want: Direction) -> Result<(), SdpError> {
+        let signalling = self.signalling();
+        let (State::Incoming(incoming), Some(oa)) = (&mut self.state, &mut self.oa) else {
+            return Err(SdpError::NotAcceptable("The leg has no media"));
+        };
+        if incoming.answer.is_none() {
+            oa.prefer(codec.as_slice());
+            let session = match &incoming.offer {
+                Some(offer) => oa.answer(offer, want, signalling)?,
+                None => oa.offer(want),
+            };
+            incoming.answer = Some(session.to_string());
+        }
+        self.negotiated(t);
+        Ok(())
+    }
+
+    fn provisional(&mut self, t: &mut Turn<'_, '_, '_>, status: u16, reliable: bool, with_body: bool) {
+        let now = t.now();
+        let Some(incoming) = self.incoming() else { return };
+        let (tx, local_tag) = (incoming.tx, self.local_tag());
+        let mut response = Draft::response(&incoming.invite, status, Some(&local_tag));
+        copy_record_route(&incoming.invite, &mut response);
+        if let Some(body) = incoming.answer.as_ref().filter(|_| with_body) {
+            response.set_body(super::send::SDP, body.clone());
+        }
+        let cseq = incoming.invite.cseq().map_or(0, |cseq| cseq.number);
+        self.describe_us(t, &mut response);
+        if let Some(incoming) = self.incoming_mut() {
+            incoming.last = status;
+        }
+        t.wake_leg(self.id, LegTimer::Repeat, REPEAT);
+        let send = if reliable {
+            let random = t.cx.random();
+            self.reliable
+                .get_or_insert_with(|| Sender::new(cseq, random))
+                .send(now, response)
+        } else {
+            Some(response)
+        };
+        if let Some(response) = send {
+            t.net.layer.respond(t.cx, tx, response);
+        }
+    }
+
+    /// Says the last provisional response again.
+    pub fn repeat_provisional(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let Some(incoming) = self.incoming().filter(|incoming| incoming.last > 100) else {
+            return;
+        };
+        let reliable = incoming.invite.has_token(Name::Require, "100rel");
+        let (status, body) = (incoming.last, incoming.answer.is_some() && !reliable);
+        self.provisional(t, status, reliable, body);
+    }
+
+    /// Answers the call with 200. `codec` is what the other side speaks. It waits where a reliable response with SDP is not
+    /// acknowledged yet. The error is that the caller's offer cannot be answered after all.
+    pub fn accept(&mut self, t: &mut Turn<'_, '_, '_>, codec: Option<Codec>, want: Direction) -> Result<(), SdpError> {
+        let waits = self.reliable.as_ref().is_some_and(Sender::holds_answer);
+        let Some(incoming) = self.incoming_mut() else {
+            return Ok(());
+        };
+        incoming.accept_after_prack = waits;
+        if waits {
+            return Ok(());
+        }
+        // A description that a reliable response carried was answered or acknowledged: it is not said again (RFC 3262 5).
+        let said = self.reliable.is_some() && self.has_early_media();
+        self.describe(t, codec, want)?;
+        let State::Incoming(incoming) = std::mem::replace(&mut self.state, State::Up) else {
+            return Ok(());
+        };
+        let mut response = Draft::response(&incoming.invite, 200, Some(&self.local_tag()));
+        copy_record_route(&incoming.invite, &mut response);
+        self.describe_us(t, &mut response);
+        self.timer.answer(t.now(), &incoming.invite, &mut response);
+        if let Some(body) = incoming.answer.filter(|_| !said) {
+            response.set_body(super::send::SDP, body);
+        }
+        let cseq = incoming.invite.cseq().map_or(0, |cseq| cseq.number);
+        self.unacked = Some(Unacknowledged::new(t.now(), response.clone(), cseq));
+        t.net.layer.respond(t.cx, incoming.tx, response);
+        t.desk.remove_server(incoming.tx);
+        t.desk.remove_merge(&incoming.invite);
+        self.invite_tx = Some(incoming.tx);
+        if let Some(dialog) = &mut self.dialog {
+            dialog.confirm();
+        }
+        if let Some(reliable) = &mut self.reliable {
+            reliable.stop();
+        }
+        self.negotiated(t);
+        self.find_own_way(t);
+        Ok(())
+    }
+
+    /// Refuses the call.
+    pub fn refuse(&mut self, t: &mut Turn<'_, '_, '_>, cause: &Cause) {
+        let Some(incoming) = self.incoming() else { return };
+        let status = if cause.status >= 300 { cause.status } else { 480 };
+        let mut response = Draft::response(&incoming.invite, status, Some(&self.local_tag()));
+        let tx = incoming.tx;
+        response.push(Name::Server, crate::USER_AGENT);
+        response.push(Name::Reason, cause::reason(cause));
+        if status == 405 || status == 501 {
+            response.push(Name::Allow, self.allow(t.cx.config));
+        }
+        if status == 503 && self.who.trunk().is_some() {
+            response.push(Name::RetryAfter, RETRY_AFTER_SECS);
+        }
+        t.net.layer.respond(t.cx, tx, response);
+        self.gone(t);
+    }
+
+    /// A description that the peer sent in PRACK or ACK: the answer to our offer.
+    pub fn late_answer(&mut self, t: &mut Turn<'_, '_, '_>, body: &Message) -> Result<(), SdpError> {
+        let signalling = self.signalling();
+        let Some(oa) = self.oa.as_mut().filter(|oa| oa.is_offering()) else {
+            return Ok(());
+        };
+        let done = match read_body(body)? {
+            Some(answer) => oa.complete(&answer, signalling).map(|_| ()),
+            None => Err(SdpError::NotAcceptable("An offer of ours was left without an answer")),
+        };
+        match done {
+            Ok(()) => self.negotiated(t),
+            Err(_) => oa.withdraw(),
+        }
+        done
+    }
+
+    /// Our tag.
+    pub fn local_tag(&self) -> String {
+        self.dialog
+            .as_ref()
+            .map(|dialog| dialog.id.local_tag.to_string())
+            .unwrap_or_default()
+    }
+}
+
+/// How long a carrier should spare us when a limit is reached.
+pub const RETRY_AFTER_SECS: u32 = 5;
+
+/// The description in a message; an error for a body that is none.
+pub fn read_body(message: &Message) -> Result<Option<Session>, SdpError> {
+    let body = message.body();
+    if body.is_empty() {
+        return Ok(None);
+    }
+    match message.content_type().as_deref() {
+        Some(super::send::SDP) => Session::parse(&body).map(Some),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// A response that makes a dialog repeats the Record-Route of its request (RFC 3261 12.1.1).
+pub fn copy_record_route(request: &Message, response: &mut Draft) {
+    for route in request.all(Name::RecordRoute) {
+        response.push(Name::RecordRoute, route);
+    }
+}

@@ -1,0 +1,489 @@
+//! One call: its legs, what joins them, and how it settles after each event.
+//!
+//! ```text
+//!                 INVITE                 an answer                       the last word
+//!   caller's leg ------> Setup (hunt) ------------> Talk (one, other) ----------------> Over
+//!                          |                         |  ^                                 ^
+//!                          |                         |  | REFER: the other is exchanged   |
+//!                          |                         +--+ (hunt again, or another's leg)  |
+//!                          +---- nobody answers, CANCEL, a limit -------------------------+
+//! ```
+//!
+//! Events change the state of legs and of the call; nothing else. What follows from a state (who hears whom, which direction a
+//! leg is to have, which BYE may be sent at last, which record is due) is brought about by [`Call::settle`], after each event:
+//! so a change that had to wait, or was refused by glare, is made as soon as it can be.
+
+use super::cause;
+use super::desk::{CallTimer, Turn};
+use super::hunt::Hunt;
+use super::leg::{Leg, LegId, State};
+use super::transfer::Transfer;
+use crate::config::Config;
+use crate::effect::{Cause, Fact, LegReport, Output};
+use crate::id::{CallId, LegNo, WorkerId};
+use crate::limits;
+use crate::media::command::{Event as MediaEvent, Function, LegStats, Tone};
+use crate::sdp::Direction;
+use crate::time::Wall;
+use codecs::Codec;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the node itself does with a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The caller hears himself.
+    Echo,
+    /// The caller hears a tone.
+    Tone,
+}
+
+impl Service {
+    /// As in the dial plan.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Service::Echo => "echo",
+            Service::Tone => "tone",
+        }
+    }
+}
+
+/// Who a leg talks with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// Another leg.
+    Leg(LegId),
+    /// The node.
+    Service(Service),
+    /// Nobody yet: a transfer goes on without the one who asked for it.
+    Nobody,
+}
+
+/// How far a call is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// The caller waits for an answer.
+    Setup {
+        /// The caller's leg.
+        caller: LegId,
+    },
+    /// Answered.
+    Talk {
+        /// A leg.
+        one: LegId,
+        /// Whom it talks with.
+        other: Other,
+    },
+    /// It ends, or has.
+    Over {
+        /// Why.
+        cause: Cause,
+        /// Since when.
+        at: Wall,
+    },
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    /// Its name.
+    pub id: CallId,
+    /// The configuration that it began with.
+    pub config: Arc<Config>,
+    /// Its legs: those that talk, those that ring, those that are still saying goodbye.
+    pub legs: Vec<Leg>,
+    /// How far it is.
+    pub stage: Stage,
+    /// The search for somebody who answers.
+    pub hunt: Option<Box<Hunt>>,
+    /// A transfer under way.
+    pub transfer: Option<Box<Transfer>>,
+    /// Where its media is.
+    pub worker: WorkerId,
+    /// `CallRinging` was told.
+    pub rang: bool,
+    last_leg: u16,
+    reports: Vec<LegReport>,
+    recorded: bool,
+}
+
+/// How long the workers may take to close a call's media before its record is written without them.
+const REPORTS: Duration = Duration::from_secs(2);
+/// What a caller hears who can't make a ringback tone itself: 425 Hz, 1 s on, 4 s off (ITU-T E.180).
+const RINGBACK: Tone = Tone::Cadence {
+    hz: [425, 0],
+    on_ms: 1000,
+    off_ms: 4000,
+};
+/// The test tone, 1,004 Hz as carriers use it (ITU-T O.6 in North America), at a level that no codec clips.
+const TEST_TONE: Tone = Tone::Sine { hz: 1004, level: -10 };
+
+impl Call {
+    /// A call with no legs yet.
+    pub fn new(id: CallId, config: Arc<Config>, worker: WorkerId) -> Call {
+        let stage = Stage::Setup {
+            caller: LegId { call: id, no: LegNo(0) },
+        };
+        Call {
+            id,
+            config,
+            legs: Vec::with_capacity(2),
+            stage,
+            hunt: None,
+            transfer: None,
+            worker,
+            rang: false,
+            last_leg: 0,
+            reports: Vec::new(),
+            recorded: false,
+        }
+    }
+
+    /// A name for a new leg, or for a question to the store; the first leg of all has number 0.
+    pub fn new_leg_id(&mut self) -> LegId {
+        self.last_leg = self.last_leg.wrapping_add(1);
+        LegId {
+            call: self.id,
+            no: LegNo(self.last_leg),
+        }
+    }
+
+    /// A leg.
+    pub fn leg(&self, id: LegId) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.id == id)
+    }
+
+    /// A leg.
+    pub fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| leg.id == id)
+    }
+
+    /// The leg that a leg talks with.
+    pub fn partner(&self, id: LegId) -> Option<LegId> {
+        match self.stage {
+            Stage::Talk {
+                one,
+                other: Other::Leg(other),
+            } if one == id => Some(other),
+            Stage::Talk {
+                one,
+                other: Other::Leg(other),
+            } if other == id => Some(one),
+            Stage::Talk { .. } | Stage::Setup { .. } | Stage::Over { .. } => None,
+        }
+    }
+
+    /// One of those who talk.
+    pub fn talks(&self, id: LegId) -> bool {
+        match self.stage {
+            Stage::Talk { one, other } => one == id || other == Other::Leg(id),
+            Stage::Setup { .. } | Stage::Over { .. } => false,
+        }
+    }
+
+    /// It is ending.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over { .. })
+    }
+
+    /// Nothing of it is left to do.
+    pub fn is_done(&self) -> bool {
+        self.is_over() && self.recorded && self.legs.is_empty()
+    }
+
+    /// The direction that a leg is to have: what its partner's peer wishes.
+    pub fn wanted(&self, id: LegId) -> Direction {
+        let partner = self.partner(id).and_then(|partner| self.leg(partner));
+        partner
+            .and_then(|leg| leg.oa.as_ref())
+            .map_or(Direction::SendRecv, super::offer::OfferAnswer::wish)
+    }
+
+    /// What a leg's partner speaks.
+    pub fn partner_codec(&self, id: LegId) -> Option<Codec> {
+        let partner = self.leg(self.partner(id)?)?;
+        partner.oa.as_ref()?.agreed().map(|agreed| agreed.stream.codec)
+    }
+
+    /// Tells the record what happened, in words.
+    pub fn tell(&self, t: &mut Turn<'_, '_, '_>, what: impl Into<String>) {
+        t.cx.emit(Output::Record(Fact::CallChanged {
+            call: self.id,
+            what: what.into(),
+        }));
+    }
+
+    /// Brings everything to what the state says. Called after each event.
+    pub fn settle(&mut self, t: &mut Turn<'_, '_, '_>) {
+        self.wire(t);
+        self.reconcile(t);
+        self.say_goodbyes(t);
+        for leg in &self.legs {
+            leg.arm(t);
+        }
+        self.sweep(t);
+    }
+
+    /// Who hears what.
+    fn wire(&mut self, t: &mut Turn<'_, '_, '_>) {
+        match self.stage {
+            Stage::Setup { caller } => self.wire_early(t, caller),
+            Stage::Talk {
+                one,
+                other: Other::Leg(other),
+            } => self.bridge(t, one, other),
+            Stage::Talk {
+                one,
+                other: Other::Service(Service::Echo),
+            } => self.hear(t, one, Function::Echo),
+            Stage::Talk {
+                one,
+                other: Other::Service(Service::Tone),
+            } => self.hear(t, one, Function::Tone(TEST_TONE)),
+            Stage::Talk {
+                one,
+                other: Other::Nobody,
+            } => self.hear(t, one, Function::Tone(RINGBACK)),
+            Stage::Over { .. } => {}
+        }
+    }
+
+    /// Before the answer a caller who was given a description hears the branch that gave one first. Where that branch then
+    /// rings by a bare 180 and no packet of it has come, the caller hears our ringback (RFC 3960 3.2), as it does when that
+    /// branch is gone while others ring.
+    fn wire_early(&mut self, t: &mut Turn<'_, '_, '_>, caller: LegId) {
+        if !self.leg(caller).is_some_and(Leg::has_early_media) {
+            return;
+        }
+        let source = self.early_source().filter(|source| !source.1);
+        let ringing = self.hunt.as_ref().is_some_and(|hunt| hunt.rang);
+        match source {
+            Some((source, _)) => self.bridge(t, caller, source),
+            None if ringing => self.hear(t, caller, Function::Tone(RINGBACK)),
+            None => self.hear(t, caller, Function::Idle),
+        }
+    }
+
+    /// The branch whose early media is heard, and whether it is silent and rings.
+    fn early_source(&self) -> Option<(LegId, bool)> {
+        self.legs.iter().find_map(|leg| {
+            let State::Outgoing(outgoing) = &leg.state else {
+                return None;
+            };
+            outgoing.early.iter().any(|early| early.answer.is_some()).then(|| {
+                let started = leg.media.as_ref().is_some_and(|media| media.started);
+                (leg.id, outgoing.bare_ring && !started)
+            })
+        })
+    }
+
+    fn hear(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, function: Function) {
+        let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) else {
+            return;
+        };
+        if !media.is_settled() || media.current() == function {
+            return;
+        }
+        let own = media.id;
+        media.function(t, function);
+        self.unbridge(own, None);
+    }
+
+    /// Joins two legs, on one worker: where they are not, the second moves first.
+    fn bridge(&mut self, t: &mut Turn<'_, '_, '_>, one: LegId, other: LegId) {
+        let media = |call: &Call, id: LegId| {
+            let media = call.leg(id)?.media.as_ref().filter(|media| media.is_settled())?;
+            Some((media.id, media.worker()?, media.current()))
+        };
+        let (Some((a, here, does_a)), Some((b, there, does_b))) = (media(self, one), media(self, other)) else {
+            return;
+        };
+        if here != there {
+            if let Some(media) = self.leg_mut(other).and_then(|leg| leg.media.as_mut()) {
+                media.move_to(t, here);
+            }
+            self.unbridge(b, None);
+            return;
+        }
+        if does_a == Function::Bridge(b) && does_b == Function::Bridge(a) {
+            return;
+        }
+        if let Some(media) = self.leg_mut(one).and_then(|leg| leg.media.as_mut()) {
+            media.note_function(Function::Idle);
+            media.function(t, Function::Bridge(b));
+        }
+        if let Some(media) = self.leg_mut(other).and_then(|leg| leg.media.as_mut()) {
+            media.note_function(Function::Bridge(a));
+        }
+        self.unbridge(a, Some(other));
+        self.unbridge(b, Some(one));
+    }
+
+    /// Whoever was bridged with this media leg is idle now: the worker does so by itself.
+    fn unbridge(&mut self, with: crate::id::MediaLegId, except: Option<LegId>) {
+        for leg in self.legs.iter_mut().filter(|leg| Some(leg.id) != except) {
+            if let Some(media) = &mut leg.media
+                && media.current() == Function::Bridge(with)
+            {
+                media.note_function(Function::Idle);
+            }
+        }
+    }
+
+    /// A worker has something to tell.
+    pub fn on_media(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, event: MediaEvent) {
+        let caller_side = self.leg(id).is_some_and(|leg| leg.caller_side);
+        match event {
+            MediaEvent::Started(..) => {
+                if let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) {
+                    media.started = true;
+                }
+            }
+            MediaEvent::Silent(_) if self.talks(id) => {
+                let text = if caller_side {
+                    "the caller's media fell silent"
+                } else {
+                    "the callee's media fell silent"
+                };
+                let mut cause = cause::cause(480, crate::effect::Blame::Network, text);
+                cause.q850 = NETWORK_OUT_OF_ORDER;
+                self.end(t, cause);
+            }
+            MediaEvent::Moved(_, worker) => {
+                if let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) {
+                    media.moved(t, worker);
+                }
+            }
+            MediaEvent::Closed(media, stats) => self.media_closed(t, id, media, stats),
+            // RFC 4733 digits are relayed by the bridge; statistics are asked for by nobody here.
+            MediaEvent::Silent(_) | MediaEvent::Digit { .. } | MediaEvent::Stats(..) => {}
+        }
+    }
+
+    fn media_closed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, media: crate::id::MediaLegId, stats: LegStats) {
+        t.desk.remove_media(media);
+        let Some(leg) = self.leg_mut(id) else { return };
+        leg.media = None;
+        // A fork that never answered has nothing to report.
+        let (caller, answered) = (leg.caller_side, leg.dialog.is_some());
+        if answered && self.reports.len() < limits::LEGS_PER_CALL {
+            self.reports.push(LegReport { caller, stats });
+        }
+    }
+
+    /// The workers had their time.
+    pub fn give_up_reports(&mut self, t: &mut Turn<'_, '_, '_>) {
+        for leg in self
+            .legs
+            .iter_mut()
+            .filter(|leg| leg.media.as_ref().is_some_and(super::media::MediaLeg::is_closing))
+        {
+            if let Some(media) = leg.media.take() {
+                t.desk.remove_media(media.id);
+            }
+        }
+    }
+
+    /// Forgets legs of which nothing is left, and writes the record when the last media is closed.
+    fn sweep(&mut self, t: &mut Turn<'_, '_, '_>) {
+        self.legs.retain(|leg| {
+            let over = leg.is_over();
+            if over {
+                t.desk.remove_leg(leg.id);
+            }
+            !over
+        });
+        if let Stage::Over { cause, at } = &self.stage
+            && !self.recorded
+            && self.legs.iter().all(|leg| leg.media.is_none())
+        {
+            self.recorded = true;
+            let legs = std::mem::take(&mut self.reports);
+            let ended = Fact::CallEnded {
+                call: self.id,
+                at: *at,
+                cause: cause.clone(),
+                legs,
+            };
+            t.cx.emit(Output::Record(ended));
+        }
+        if self.is_done() {
+            t.desk.remove_call(self.id);
+        }
+    }
+
+    /// Ends the call: each leg gets what it is owed (a final response, CANCEL, BYE).
+    pub fn end(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause) {
+        if self.is_over() {
+            return;
+        }
+        self.drop_hunt(t);
+        self.transfer = None;
+        for timer in [CallTimer::Ring, CallTimer::Length] {
+            t.desk.timers.cancel(super::desk::Timer::Call(self.id, timer));
+        }
+        for leg in &mut self.legs {
+            leg.hang_up(t, &cause);
+        }
+        self.stage = Stage::Over { cause, at: t.cx.wall };
+        t.wake_call(self.id, CallTimer::Reports, REPORTS);
+    }
+
+    /// The INVITE turned out to be none that makes a call, and was refused: nothing is recorded.
+    pub fn forget(&mut self, t: &mut Turn<'_, '_, '_>) {
+        for leg in &mut self.legs {
+            leg.gone(t);
+        }
+        let cause = cause::cause(400, crate::effect::Blame::Caller, "refused");
+        self.stage = Stage::Over { cause, at: t.cx.wall };
+        self.recorded = true;
+    }
+
+    /// A minute has passed since the last provisional response.
+    pub fn repeat_provisional(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+        if let Some(leg) = self.leg_mut(id) {
+            leg.repeat_provisional(t);
+        }
+    }
+
+    /// A leg's change waited long enough; `settle` makes it if it is still wanted.
+    pub fn change_again(&mut self, id: LegId) {
+        if let Some(leg) = self.leg_mut(id) {
+            leg.change_again();
+        }
+    }
+
+    /// The call broke by a fault of ours: its media is closed, its places are given back, its record is written.
+    pub fn abandon(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let legs: Vec<LegId> = self.legs.iter().map(|leg| leg.id).collect();
+        t.desk.purge(self.id, &legs);
+        let claims = self.legs.iter_mut().filter_map(|leg| leg.claim.take());
+        let claims: Vec<_> = claims
+            .chain(self.hunt.as_mut().and_then(|hunt| hunt.claim.take()))
+            .collect();
+        for claim in claims {
+            t.release(claim);
+        }
+        for media in self.legs.iter_mut().filter_map(|leg| leg.media.as_mut()) {
+            media.close(t);
+        }
+        if !self.recorded {
+            self.recorded = true;
+            let cause = cause::cause(500, crate::effect::Blame::Node, "an error in this node ended the call");
+            let ended = Fact::CallEnded {
+                call: self.id,
+                at: t.cx.wall,
+                cause,
+                legs: Vec::new(),
+            };
+            t.cx.emit(Output::Record(ended));
+        }
+        t.cx.emit(Output::Record(Fact::Warning(format!(
+            "Call {} met an error in this node and was dropped. Its peers were not told; please report the log above.",
+            self.id
+        ))));
+    }
+}
+
+/// Q.850: network out of order.
+pub const NETWORK_OUT_OF_ORDER: u8 = 38;

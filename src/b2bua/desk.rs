@@ -1,0 +1,272 @@
+//! What all calls share: the tables that find a call's leg, the timers, the spare ports, and who is on the telephone.
+
+use super::Net;
+use super::leg::LegId;
+use super::ports::Ports;
+use crate::config::Config;
+use crate::cx::Cx;
+use crate::dialog::DialogId;
+use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
+use crate::sip::Message;
+use crate::time::{Deadlines, Instant};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+type Table<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+/// Why a leg wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LegTimer {
+    /// What its dialog repeats or lets expire: an unacknowledged 2xx, a reliable provisional response, the session.
+    Dialog,
+    /// A carrier's peer said nothing to our INVITE.
+    Connect,
+    /// A provisional response is repeated each minute (RFC 3261 13.3.1.1).
+    Repeat,
+    /// A change that was refused for now is tried again (491, Retry-After).
+    Change,
+}
+
+/// Why a call wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallTimer {
+    /// Nobody answered.
+    Ring,
+    /// `calls.max_duration`.
+    Length,
+    /// The workers had their time to close the media; the record is written without them.
+    Reports,
+}
+
+/// All reasons to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// A leg's.
+    Leg(LegId, LegTimer),
+    /// A call's.
+    Call(CallId, CallTimer),
+    /// The grace of `stop` is over.
+    Stop,
+}
+
+/// A place that is taken and must be given back once.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// One of a user's calls.
+    User(String),
+    /// One of a trunk's calls.
+    Trunk(TrunkIx),
+}
+
+/// What one call wants done together with another one, after its own turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// REFER with Replaces: the far leg of `transferor`'s call meets the far leg of `replaced`'s.
+    Attended {
+        /// Who sent REFER.
+        transferor: LegId,
+        /// The same phone's other leg.
+        replaced: LegId,
+    },
+}
+
+/// The shared tables.
+#[derive(Debug, Default)]
+pub struct Desk {
+    /// Spare ports.
+    pub ports: Ports,
+    /// Timers.
+    pub timers: Deadlines<Timer>,
+    /// What is to be done between calls.
+    pub wishes: Vec<Wish>,
+    dialogs: Table<DialogId, LegId>,
+    servers: Table<ServerTx, LegId>,
+    media: Table<MediaLegId, LegId>,
+    homes: Table<LegId, CallId>,
+    merge: HashSet<(Box<str>, Box<str>, u32), foldhash::fast::FixedState>,
+    users: BTreeMap<String, u32>,
+    last_media: u64,
+    next_worker: u16,
+}
+
+impl Desk {
+    /// A media leg's name.
+    pub fn new_media_id(&mut self) -> MediaLegId {
+        self.last_media += 1;
+        MediaLegId(self.last_media)
+    }
+
+    /// The worker for a new call's legs: each in turn.
+    pub fn next_worker(&mut self, config: &Config) -> WorkerId {
+        let workers = u16::try_from(config.media.workers).unwrap_or(u16::MAX).max(1);
+        self.next_worker = (self.next_worker + 1) % workers;
+        WorkerId(self.next_worker)
+    }
+
+    /// A dialog belongs to a leg.
+    pub fn add_dialog(&mut self, id: &DialogId, leg: LegId) {
+        self.dialogs.insert(id.clone(), leg);
+    }
+
+    /// The leg of a dialog.
+    pub fn by_dialog(&self, id: &DialogId) -> Option<LegId> {
+        self.dialogs.get(id).copied()
+    }
+
+    /// A dialog is over.
+    pub fn remove_dialog(&mut self, id: &DialogId) {
+        self.dialogs.remove(id);
+    }
+
+    /// An INVITE that came already by another way and is not answered: same From tag, Call-ID and CSeq (RFC 3261 8.2.2.2).
+    pub fn is_merged(&self, request: &Message) -> bool {
+        merge_key(request).is_some_and(|key| self.merge.contains(&key))
+    }
+
+    /// An INVITE begins a leg; until it is answered its copies are merged.
+    pub fn add_merge(&mut self, request: &Message) {
+        self.merge.extend(merge_key(request));
+    }
+
+    /// It is answered.
+    pub fn remove_merge(&mut self, request: &Message) {
+        if let Some(key) = merge_key(request) {
+            self.merge.remove(&key);
+        }
+    }
+
+    /// An INVITE's server transaction belongs to a leg.
+    pub fn add_server(&mut self, tx: ServerTx, leg: LegId) {
+        self.servers.insert(tx, leg);
+    }
+
+    /// The leg of a server transaction.
+    pub fn by_server(&self, tx: ServerTx) -> Option<LegId> {
+        self.servers.get(&tx).copied()
+    }
+
+    /// It has its final response.
+    pub fn remove_server(&mut self, tx: ServerTx) {
+        self.servers.remove(&tx);
+    }
+
+    /// A media leg belongs to a leg.
+    pub fn add_media(&mut self, id: MediaLegId, leg: LegId) {
+        self.media.insert(id, leg);
+    }
+
+    /// The leg of a media leg.
+    pub fn by_media(&self, id: MediaLegId) -> Option<LegId> {
+        self.media.get(&id).copied()
+    }
+
+    /// It is closed.
+    pub fn remove_media(&mut self, id: MediaLegId) {
+        self.media.remove(&id);
+    }
+
+    /// The call that a leg is in: the one that it was born in, unless a transfer moved it.
+    pub fn home(&self, leg: LegId) -> CallId {
+        self.homes.get(&leg).copied().unwrap_or(leg.call)
+    }
+
+    /// A leg is in another call from now on.
+    pub fn set_home(&mut self, leg: LegId, call: CallId) {
+        if leg.call == call {
+            self.homes.remove(&leg);
+        } else {
+            self.homes.insert(leg, call);
+        }
+    }
+
+    /// A leg is no more: its timers and its home are forgotten.
+    pub fn remove_leg(&mut self, leg: LegId) {
+        self.homes.remove(&leg);
+        for timer in [LegTimer::Dialog, LegTimer::Connect, LegTimer::Repeat, LegTimer::Change] {
+            self.timers.cancel(Timer::Leg(leg, timer));
+        }
+    }
+
+    /// A call is no more.
+    pub fn remove_call(&mut self, call: CallId) {
+        for timer in [CallTimer::Ring, CallTimer::Length, CallTimer::Reports] {
+            self.timers.cancel(Timer::Call(call, timer));
+        }
+    }
+
+    /// Forgets everything of a call that broke, whatever state its legs were in.
+    pub fn purge(&mut self, call: CallId, legs: &[LegId]) {
+        self.dialogs.retain(|_, leg| !legs.contains(leg));
+        self.servers.retain(|_, leg| !legs.contains(leg));
+        self.media.retain(|_, leg| !legs.contains(leg));
+        for leg in legs {
+            self.remove_leg(*leg);
+        }
+        self.remove_call(call);
+    }
+
+    /// How many calls a user is in.
+    pub fn calls_of(&self, user: &str) -> u32 {
+        self.users.get(user).copied().unwrap_or(0)
+    }
+
+    /// One more call of a user.
+    pub fn claim_user(&mut self, user: &str) -> Claim {
+        *self.users.entry(user.to_owned()).or_default() += 1;
+        Claim::User(user.to_owned())
+    }
+
+    fn release_user(&mut self, user: &str) {
+        if let Some(calls) = self.users.get_mut(user) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.users.remove(user);
+            }
+        }
+    }
+}
+
+fn merge_key(request: &Message) -> Option<(Box<str>, Box<str>, u32)> {
+    let from = request.from().ok()?;
+    Some((
+        request.call_id().into(),
+        from.tag().unwrap_or_default().into(),
+        request.cseq().ok()?.number,
+    ))
+}
+
+/// What a call is given for one step: the node's context with the call's own configuration, the machines that it works with,
+/// and the shared tables.
+pub struct Turn<'t, 'c, 'n> {
+    /// The context.
+    pub cx: &'t mut Cx<'c>,
+    /// Transactions and trunks.
+    pub net: &'t mut Net<'n>,
+    /// Shared tables.
+    pub desk: &'t mut Desk,
+}
+
+impl Turn<'_, '_, '_> {
+    /// Now.
+    pub fn now(&self) -> Instant {
+        self.cx.now
+    }
+
+    /// Wakes a leg after some time.
+    pub fn wake_leg(&mut self, leg: LegId, timer: LegTimer, after: Duration) {
+        self.desk.timers.set(Timer::Leg(leg, timer), self.cx.now + after);
+    }
+
+    /// Wakes a call after some time.
+    pub fn wake_call(&mut self, call: CallId, timer: CallTimer, after: Duration) {
+        self.desk.timers.set(Timer::Call(call, timer), self.cx.now + after);
+    }
+
+    /// Gives a place back.
+    pub fn release(&mut self, claim: Claim) {
+        match claim {
+            Claim::User(name) => self.desk.release_user(&name),
+            Claim::Trunk(trunk) => self.net.trunks.release(self.cx, trunk),
+        }
+    }
+}

@@ -1,0 +1,541 @@
+//! The search for somebody who answers: the dial plan's decision, then all phones of a user at once, or a carrier's peers one
+//! after another; then where the user wants the call to go when nobody did.
+//!
+//! ```text
+//!             decide                 bindings              an answer
+//!   Deciding ---------> Asking user ----------> Phones ------------------> won
+//!      ^  |                  | none                | busy, no answer
+//!      |  |                  v                     v
+//!      |  |             on_offline         on_busy, on_no_answer
+//!      |  |                  |                     |
+//!      +--|------------------+---------------------+   (at most `limits::FORWARDS` times, else failed)
+//!         |            an answer
+//!         +--> Trunk ------------> won
+//!                | the next peer (timeout, 503, no connection), then failed
+//! ```
+
+use super::call::{Call, Other, Service, Stage};
+use super::cause;
+use super::desk::{CallTimer, Claim, Timer, Turn};
+use super::identity::{Identity, escaped, host_of};
+use super::leg::{Leg, LegId, Outgoing, Progress, State, Who};
+use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply};
+use crate::id::{Flow, TrunkIx};
+use crate::limits;
+use crate::routing::{self, Decision, Plan, Source};
+use crate::sdp::Direction;
+use crate::sip::Uri;
+use crate::transaction::Destination;
+use crate::trunk::Busy;
+use codecs::Codec;
+use std::collections::VecDeque;
+
+/// Where the search is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// The dial plan decides.
+    Deciding,
+    /// The store is asked for a user's bindings.
+    Asking(String),
+    /// A user's phones ring.
+    Phones(String),
+    /// A carrier is called.
+    Trunk {
+        /// Which.
+        trunk: TrunkIx,
+        /// The number as it wants to see it.
+        number: String,
+        /// The peers that were not tried.
+        peers: VecDeque<(u16, Uri)>,
+    },
+}
+
+/// Why nobody of a user answered, for its `on_...` keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missed {
+    Busy,
+    NoAnswer,
+    Offline,
+}
+
+/// A search.
+#[derive(Debug)]
+pub struct Hunt {
+    /// The number under which the store is asked: a late reply to an older question finds another.
+    pub no: LegId,
+    /// By whose rights.
+    pub source: Source,
+    /// What is called, normalised.
+    pub number: String,
+    /// Who is shown to the callee.
+    pub identity: Identity,
+    /// How often it was sent on.
+    pub hops: u8,
+    /// Where it is.
+    pub step: Step,
+    /// The best failure so far (RFC 3261 16.7 step 6).
+    pub best: Option<Cause>,
+    /// What it holds of a limit, for the one who answers.
+    pub claim: Option<Claim>,
+    /// What the other side speaks, in its order.
+    pub codecs: Vec<Codec>,
+    /// What the other side wishes.
+    pub want: Direction,
+    /// How many hops are left.
+    pub max_forwards: u32,
+    /// Header fields that the trunks' configuration lets pass.
+    pub passed: Vec<(String, String)>,
+    /// The caller's own phone, which does not ring.
+    pub not: Option<Flow>,
+    /// Somebody rings.
+    pub rang: bool,
+}
+
+impl Call {
+    /// Does what the dial plan decided.
+    pub fn follow(&mut self, t: &mut Turn<'_, '_, '_>, decision: Decision) {
+        let Some(hunt) = &mut self.hunt else { return };
+        hunt.number = decision.number;
+        hunt.step = Step::Deciding;
+        let to = match &decision.plan {
+            Plan::User(name) => format!("user/{name}"),
+            Plan::Trunk { ix, .. } => format!("trunk/{}", self.config.trunks[usize::from(ix.0)].name),
+            Plan::Echo => Service::Echo.name().to_owned(),
+            Plan::Tone => Service::Tone.name().to_owned(),
+            Plan::Reject { status, .. } => format!("reject/{status}"),
+        };
+        t.cx.emit(Output::Record(Fact::CallRouted {
+            call: self.id,
+            to,
+            rule: decision.rule,
+        }));
+        match decision.plan {
+            Plan::Reject { status, why } => self.hunt_failed(t, cause::cause(status, Blame::Node, why)),
+            _ if !self.caller_has_media(t) => {
+                self.hunt_failed(t, cause::cause(503, Blame::Node, "no media port is free"));
+            }
+            Plan::User(name) => self.try_user(t, name),
+            Plan::Trunk { ix, number } => self.try_trunk(t, ix, number),
+            Plan::Echo => self.serve(t, Service::Echo),
+            Plan::Tone => self.serve(t, Service::Tone),
+        }
+    }
+
+    fn caller_has_media(&mut self, t: &mut Turn<'_, '_, '_>) -> bool {
+        let Stage::Setup { caller } = self.stage else {
+            return true;
+        };
+        let worker = self.worker;
+        self.leg_mut(caller).is_some_and(|leg| leg.open_media(t, worker))
+    }
+
+    fn try_user(&mut self, t: &mut Turn<'_, '_, '_>, name: String) {
+        let config = self.config.clone();
+        let Some(user) = config.users.iter().find(|user| user.name == name) else {
+            return self.hunt_failed(t, cause::cause(404, Blame::Node, "the user is not configured"));
+        };
+        if t.desk.calls_of(&name) >= user.calls {
+            let cause = cause::cause(
+                486,
+                Blame::Callee,
+                format!("{name} is in as many calls as `calls` allows"),
+            );
+            return self.missed(t, &name, Missed::Busy, cause);
+        }
+        let no = self.new_leg_id();
+        let Some(hunt) = &mut self.hunt else { return };
+        hunt.claim = Some(t.desk.claim_user(&name));
+        hunt.no = no;
+        hunt.step = Step::Asking(name);
+        let aor = Aor(format!("{}@{}", user.name, user.domain).into());
+        let ticket = t.cx.ticket(no.owner(), limits::STORE_REPLY);
+        t.cx.emit(Output::Store(ticket, Op::Bindings(aor)));
+    }
+
+    /// The store's answer.
+    pub fn on_store(&mut self, t: &mut Turn<'_, '_, '_>, no: LegId, reply: Reply) {
+        let Some(hunt) = self.hunt.as_mut().filter(|hunt| hunt.no == no) else {
+            return;
+        };
+        let Step::Asking(name) = &hunt.step else { return };
+        let name = name.clone();
+        match reply {
+            Reply::Bindings { bindings, .. } => self.ring(t, name, bindings),
+            Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
+                self.release_hunt(t);
+                self.hunt_failed(
+                    t,
+                    cause::cause(500, Blame::Node, "the store did not say where the user is"),
+                );
+            }
+        }
+    }
+
+    /// All phones ring at once.
+    fn ring(&mut self, t: &mut Turn<'_, '_, '_>, name: String, bindings: Vec<Binding>) {
+        let config = self.config.clone();
+        let Some(user) = config.users.iter().find(|user| user.name == name) else {
+            return;
+        };
+        let Some(hunt) = &mut self.hunt else { return };
+        hunt.step = Step::Phones(name.clone());
+        let to = Uri::sip(Some(&escaped(&hunt.number)), host_of(&user.domain), None);
+        let not = hunt.not;
+        t.wake_call(self.id, CallTimer::Ring, user.ring);
+        for binding in bindings
+            .into_iter()
+            .filter(|binding| Some(binding.flow) != not)
+            .take(limits::CONTACTS_PER_AOR)
+        {
+            if let Ok(target) = Uri::parse(&binding.contact) {
+                let identity = Identity::of_user(&config, &name);
+                let who = Who::User(name.clone());
+                self.branch(
+                    t,
+                    who,
+                    identity,
+                    binding.flow,
+                    target,
+                    to.clone(),
+                    Destination::Flow(binding.flow),
+                );
+            }
+        }
+        if !self.has_branches() {
+            let cause = cause::cause(480, Blame::Callee, format!("{name} has no phone that is registered"));
+            self.missed(t, &name, Missed::Offline, cause);
+        }
+    }
+
+    fn try_trunk(&mut self, t: &mut Turn<'_, '_, '_>, trunk: TrunkIx, number: String) {
+        let config = self.config.clone();
+        let settings = &config.trunks[usize::from(trunk.0)];
+        if let Err(busy) = t.net.trunks.reserve(t.cx, trunk) {
+            return self.hunt_failed(t, no_room(self.caller_is_trunk(), busy, &settings.name));
+        }
+        let peers = t.net.trunks.peers(t.cx, trunk).into();
+        let Some(hunt) = &mut self.hunt else { return };
+        hunt.claim = Some(Claim::Trunk(trunk));
+        hunt.step = Step::Trunk { trunk, number, peers };
+        t.wake_call(self.id, CallTimer::Ring, settings.ring);
+        self.next_peer(t);
+    }
+
+    fn caller_is_trunk(&self) -> bool {
+        matches!(self.hunt.as_ref().map(|hunt| &hunt.source), Some(Source::Trunk(_)))
+    }
+
+    /// The next of the carrier's peers.
+    pub fn next_peer(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let Some(hunt) = &mut self.hunt else { return };
+        let Step::Trunk { trunk, number, peers } = &mut hunt.step else {
+            return;
+        };
+        let (trunk, number, inside) = (*trunk, number.clone(), hunt.number.clone());
+        let Some((place, peer)) = peers.pop_front() else {
+            return self.step_failed(t);
+        };
+        let mut target = peer.clone();
+        target.user = Some(escaped(&number).into());
+        let to = Uri::sip(target.user.as_deref(), peer.host.clone(), None);
+        let nowhere = super::leg::NOWHERE;
+        let who = Who::Trunk(trunk, Some(place));
+        if !self.branch(
+            t,
+            who,
+            Identity::of_number(&inside),
+            nowhere,
+            target,
+            to,
+            Destination::Uri(peer),
+        ) {
+            self.step_failed(t);
+        }
+    }
+
+    /// One more leg that is called. False when the call has as many legs as it may.
+    pub fn branch(
+        &mut self,
+        t: &mut Turn<'_, '_, '_>,
+        who: Who,
+        identity: Identity,
+        flow: Flow,
+        target: Uri,
+        to: Uri,
+        destination: Destination,
+    ) -> bool {
+        if self.legs.len() >= limits::LEGS_PER_CALL {
+            return false;
+        }
+        let id = self.new_leg_id();
+        let outgoing = Outgoing {
+            progress: Progress::Reaching,
+            invite: None,
+            tx: None,
+            target,
+            to,
+            rest: Vec::new(),
+            early: Vec::new(),
+            rang: false,
+            bare_ring: false,
+        };
+        let mut leg = Leg::new(
+            id,
+            who,
+            identity,
+            flow,
+            State::Outgoing(Box::new(outgoing)),
+            &self.config,
+        );
+        leg.caller_side = self.hunts_for_callee_side();
+        self.legs.push(leg);
+        t.net.layer.reach(t.cx, id.owner(), destination);
+        true
+    }
+
+    /// A transfer's target stands where the one stood who sent the call there.
+    fn hunts_for_callee_side(&self) -> bool {
+        let kept = self.transfer.as_ref().and_then(|transfer| self.leg(transfer.kept));
+        kept.is_some_and(|kept| !kept.caller_side)
+    }
+
+    /// Somebody is called and has not failed yet.
+    pub fn has_branches(&self) -> bool {
+        self.legs.iter().any(|leg| matches!(leg.state, State::Outgoing(_)))
+    }
+
+    /// All branches of this step failed: the next peer, where the user wants the call to go, or the end.
+    pub fn step_failed(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let Some(hunt) = &self.hunt else { return };
+        let worst = || cause::cause(480, Blame::Callee, "nobody could be reached");
+        let best = hunt.best.clone().unwrap_or_else(worst);
+        match &hunt.step {
+            Step::Phones(name) => {
+                let (name, missed) = (name.clone(), missed_by(&best));
+                self.missed(t, &name, missed, best);
+            }
+            Step::Trunk { .. } | Step::Asking(_) | Step::Deciding => {
+                self.release_hunt(t);
+                self.hunt_failed(t, best);
+            }
+        }
+    }
+
+    /// Nobody answered in time.
+    pub fn ring_timeout(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let Some(hunt) = &self.hunt else { return };
+        let mut cause = cause::cause(480, Blame::Callee, "nobody answered in time");
+        cause.q850 = NO_ANSWER;
+        let step = hunt.step.clone();
+        self.cancel_branches(t, &cause::reason(&cause));
+        match step {
+            Step::Phones(name) => self.missed(t, &name, Missed::NoAnswer, cause),
+            Step::Trunk { .. } | Step::Asking(_) | Step::Deciding => {
+                self.release_hunt(t);
+                self.hunt_failed(t, cause);
+            }
+        }
+    }
+
+    /// Nobody of this user took the call: it goes where the user wants, or fails.
+    fn missed(&mut self, t: &mut Turn<'_, '_, '_>, name: &str, missed: Missed, cause: Cause) {
+        self.release_hunt(t);
+        let config = self.config.clone();
+        let user = config.users.iter().find(|user| user.name == name);
+        let (to, why) = match missed {
+            Missed::Busy => (user.and_then(|user| user.on_busy.clone()), "is busy"),
+            Missed::NoAnswer => (user.and_then(|user| user.on_no_answer.clone()), "does not answer"),
+            Missed::Offline => (user.and_then(|user| user.on_offline.clone()), "is not registered"),
+        };
+        match to {
+            Some(to) => self.forward(t, name, &to, why),
+            None => self.hunt_failed(t, cause),
+        }
+    }
+
+    /// Sends the call on, by the rights of the one who wants it so.
+    pub fn forward(&mut self, t: &mut Turn<'_, '_, '_>, user: &str, to: &str, why: &str) {
+        self.release_hunt(t);
+        let Some(hunt) = &mut self.hunt else { return };
+        hunt.hops += 1;
+        if hunt.hops > limits::FORWARDS {
+            let mut cause = cause::cause(480, Blame::Node, "the call was sent on too often");
+            cause.q850 = ROUTING_ERROR;
+            return self.hunt_failed(t, cause);
+        }
+        hunt.source = Source::User(user.to_owned());
+        hunt.best = None;
+        let decision = routing::decide(&self.config, &hunt.source, to);
+        self.tell(t, format!("{user} {why}: the call goes on"));
+        self.follow(t, decision);
+    }
+
+    /// Cancels everybody who is called.
+    pub fn cancel_branches(&mut self, t: &mut Turn<'_, '_, '_>, reason: &str) {
+        for leg in &mut self.legs {
+            leg.give_up(t, Some(reason.to_owned()));
+        }
+    }
+
+    /// Gives back what the search holds.
+    fn release_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+        t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Ring));
+        if let Some(claim) = self.hunt.as_mut().and_then(|hunt| hunt.claim.take()) {
+            t.release(claim);
+        }
+    }
+
+    /// Ends the search without a result.
+    pub fn drop_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+        self.release_hunt(t);
+        self.hunt = None;
+    }
+
+    /// Nobody will answer.
+    pub fn hunt_failed(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause) {
+        self.drop_hunt(t);
+        match self.stage {
+            Stage::Setup { .. } => self.end(t, cause),
+            Stage::Talk { .. } => self.transfer_failed(t, &cause),
+            Stage::Over { .. } => {}
+        }
+    }
+
+    /// A leg answered: it has the call, all others are cancelled.
+    pub fn hunt_won(&mut self, t: &mut Turn<'_, '_, '_>, winner: LegId) {
+        let claim = self.hunt.as_mut().and_then(|hunt| hunt.claim.take());
+        match self.leg_mut(winner) {
+            Some(leg) => leg.claim = claim,
+            None => claim.into_iter().for_each(|claim| t.release(claim)),
+        }
+        self.cancel_branches(t, cause::ELSEWHERE);
+        self.drop_hunt(t);
+        self.join(t, Other::Leg(winner));
+    }
+
+    /// The node itself answers.
+    fn serve(&mut self, t: &mut Turn<'_, '_, '_>, service: Service) {
+        self.drop_hunt(t);
+        self.join(t, Other::Service(service));
+    }
+
+    /// Whoever waits is joined with the one who was found.
+    fn join(&mut self, t: &mut Turn<'_, '_, '_>, other: Other) {
+        match self.stage {
+            Stage::Setup { caller } => {
+                self.stage = Stage::Talk { one: caller, other };
+                self.answer_caller(t, caller);
+            }
+            Stage::Talk { .. } => self.transfer_done(t, other),
+            Stage::Over { .. } => {}
+        }
+    }
+
+    /// Answers the caller; again after its PRACK, where that had to come first.
+    pub fn answer_caller(&mut self, t: &mut Turn<'_, '_, '_>, caller: LegId) {
+        let (codec, want) = (self.partner_codec(caller), self.wanted(caller));
+        let Some(leg) = self.leg_mut(caller) else { return };
+        if let Err(error) = leg.accept(t, codec, want) {
+            return self.end(t, cause::cause(error.status(), Blame::Caller, error.reason()));
+        }
+        if !leg.is_up() {
+            return;
+        }
+        let by = match self.stage {
+            Stage::Talk {
+                other: Other::Leg(other),
+                ..
+            } => self.leg(other).map(|leg| leg.who.party(&self.config)),
+            Stage::Talk {
+                other: Other::Service(service),
+                ..
+            } => Some(crate::effect::Party::Service(service.name().to_owned())),
+            Stage::Talk {
+                other: Other::Nobody, ..
+            }
+            | Stage::Setup { .. }
+            | Stage::Over { .. } => None,
+        };
+        if let Some(by) = by {
+            t.cx.emit(Output::Record(Fact::CallAnswered {
+                call: self.id,
+                at: t.cx.wall,
+                by,
+            }));
+        }
+        t.wake_call(self.id, CallTimer::Length, self.config.calls.max_duration);
+    }
+}
+
+/// Q.850: no answer from user.
+const NO_ANSWER: u8 = 19;
+/// Q.850: exchange routing error.
+const ROUTING_ERROR: u8 = 25;
+/// Q.850: no circuit available.
+const NO_CIRCUIT: u8 = 34;
+/// Q.850: subscriber absent, which a leg says that could not be reached at all.
+pub const ABSENT: u8 = 20;
+
+/// A trunk takes no call: a carrier is told 503 so that it tries elsewhere, a phone 480, since it has nowhere else to go.
+pub fn no_room(towards_trunk: bool, busy: Busy, trunk: &str) -> Cause {
+    let text = match busy {
+        Busy::Calls => format!("all calls that trunk {trunk} may have are up"),
+        Busy::Rate => format!("trunk {trunk} takes no more calls in this second"),
+        Busy::Draining => format!("trunk {trunk} is removed from the configuration"),
+    };
+    let status = if towards_trunk { 503 } else { 480 };
+    Cause {
+        status,
+        q850: NO_CIRCUIT,
+        by: Blame::Node,
+        text,
+    }
+}
+
+/// What a user's phones said at best.
+fn missed_by(best: &Cause) -> Missed {
+    match (best.status, best.q850) {
+        (486 | 600 | 603, _) => Missed::Busy,
+        (_, ABSENT) => Missed::Offline,
+        _ => Missed::NoAnswer,
+    }
+}
+
+/// The host of a URI is not needed where only its user part is looked at.
+pub fn dialled(uri: &Uri) -> Option<String> {
+    uri.user_decoded().filter(|user| !user.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Host;
+
+    #[test]
+    fn what_the_phones_said_decides_where_the_call_goes() {
+        let said = |status| missed_by(&cause::cause(status, Blame::Callee, ""));
+        assert_eq!(said(486), Missed::Busy);
+        assert_eq!(said(603), Missed::Busy);
+        assert_eq!(said(480), Missed::NoAnswer);
+        let absent = Cause {
+            q850: ABSENT,
+            ..cause::cause(480, Blame::Network, "")
+        };
+        assert_eq!(missed_by(&absent), Missed::Offline);
+    }
+
+    #[test]
+    fn a_full_trunk_is_503_for_a_carrier_and_480_for_a_phone() {
+        assert_eq!(no_room(true, Busy::Calls, "acme").status, 503);
+        let phone = no_room(false, Busy::Rate, "acme");
+        assert_eq!((phone.status, phone.q850), (480, NO_CIRCUIT));
+        assert!(phone.text.contains("acme"));
+    }
+
+    #[test]
+    fn the_called_number_is_the_user_part() {
+        let uri = Uri::sip(Some("600"), Host::Name("example.com".into()), None);
+        assert_eq!(dialled(&uri).as_deref(), Some("600"));
+        assert_eq!(dialled(&Uri::sip(None, Host::Name("example.com".into()), None)), None);
+    }
+}

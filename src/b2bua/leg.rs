@@ -1,0 +1,431 @@
+//! One leg of a call: a peer, the dialog with it, its session description and its media.
+//!
+//! ```text
+//!   INVITE from the peer                     INVITE to the peer
+//!          |                                        |
+//!          v                                        v
+//!    +----------+   failure, CANCEL          +----------+  failure   +------+
+//!    | Incoming | -----------------+         | Outgoing | ---------> | Gone |
+//!    +----------+                  |         +----------+            +------+
+//!          | our 2xx               v            |    | CANCEL sent:    ^  ^
+//!          |                    +------+        |    +-> Cancelled ----+  |
+//!          v                    | Gone |        | 2xx, ACK               |
+//!        +----+                 +------+        v                        |
+//!        | Up | <------------------------------ +                        |
+//!        +----+ --- BYE from the peer ---------------------------------> |
+//!          | we end it                                                   |
+//!          v                                                             |
+//!     +---------+  BYE answered (sent after the ACK, RFC 3261 15)        |
+//!     | Leaving | ------------------------------------------------------ +
+//!     +---------+
+//! ```
+
+use super::desk::{Claim, LegTimer, Timer, Turn};
+use super::identity::Identity;
+use super::media::MediaLeg;
+use super::offer::OfferAnswer;
+use super::transfer::Subscription;
+use crate::config::Config;
+use crate::dialog::accepted::{Acknowledged, Unacknowledged};
+use crate::dialog::reliable::{Receiver, Sender};
+use crate::dialog::session_timer::SessionTimer;
+use crate::dialog::{Dialog, DialogId};
+use crate::effect::Party;
+use crate::id::{
+    CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
+};
+use crate::sdp::{Agreed, Capabilities, Direction, Session};
+use crate::sip::{Draft, Message, Uri};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// A leg's name for its whole life: the call that it was born in and its number there. A transfer may move it to another call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId {
+    /// The call of its birth.
+    pub call: CallId,
+    /// Its number there.
+    pub no: LegNo,
+}
+
+impl LegId {
+    /// As the transaction layer and the store know it.
+    pub const fn owner(self) -> Owner {
+        Owner::Leg(self.call, self.no)
+    }
+}
+
+/// The peer of a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A phone of a user.
+    User(String),
+    /// A carrier; the place of its peer, where we chose one.
+    Trunk(TrunkIx, Option<u16>),
+}
+
+impl Who {
+    /// For records.
+    pub fn party(&self, config: &Config) -> Party {
+        match self {
+            Who::User(name) => Party::User(name.clone()),
+            Who::Trunk(trunk, _) => Party::Trunk(*trunk, config.trunks[usize::from(trunk.0)].name.clone()),
+        }
+    }
+
+    /// The trunk, if it is one.
+    pub const fn trunk(&self) -> Option<TrunkIx> {
+        match self {
+            Who::User(_) => None,
+            Who::Trunk(trunk, _) => Some(*trunk),
+        }
+    }
+}
+
+/// An INVITE that came and has no final response.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its transaction.
+    pub tx: ServerTx,
+    /// The request.
+    pub invite: Message,
+    /// Its offer, if it has one.
+    pub offer: Option<Session>,
+    /// Our description in provisional responses, which the 2xx repeats (RFC 3261 13.3.1.1).
+    pub answer: Option<String>,
+    /// The last provisional status that we sent; 100 when none.
+    pub last: u16,
+    /// Answered, but a reliable response with SDP must be acknowledged first (RFC 3262 3).
+    pub accept_after_prack: bool,
+}
+
+/// How far an INVITE of ours is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A way to the peer is looked for.
+    Reaching,
+    /// Sent; nothing came.
+    Calling,
+    /// A provisional response came.
+    Proceeding,
+}
+
+/// A dialog that a provisional response made. A proxy behind the peer may fork, so there can be several.
+#[derive(Clone, Debug)]
+pub struct Early {
+    /// The dialog.
+    pub dialog: Dialog,
+    /// Its reliable responses.
+    pub receiver: Receiver,
+    /// Its description came reliably: offer and answer are complete (RFC 3262 5).
+    pub complete: bool,
+    /// What its description agreed on, and that description.
+    pub answer: Option<(Agreed, Session)>,
+}
+
+/// An INVITE that we send.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// How far it is.
+    pub progress: Progress,
+    /// The request as it was sent; empty before.
+    pub invite: Option<Draft>,
+    /// Its transaction.
+    pub tx: Option<ClientTx>,
+    /// The request URI.
+    pub target: Uri,
+    /// To.
+    pub to: Uri,
+    /// What else the name of the next hop resolved to.
+    pub rest: Vec<Target>,
+    /// Its early dialogs.
+    pub early: Vec<Early>,
+    /// It rang.
+    pub rang: bool,
+    /// A bare 180 came after a description: its own tone may be missing (RFC 3960 3.2).
+    pub bare_ring: bool,
+}
+
+/// Where a leg is.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Their INVITE has no final response.
+    Incoming(Box<Incoming>),
+    /// Our INVITE has no final response.
+    Outgoing(Box<Outgoing>),
+    /// We gave our INVITE up; its final response is still to come.
+    Cancelled(Box<Outgoing>),
+    /// The dialog is confirmed.
+    Up,
+    /// We end it: BYE is sent, or waits for the ACK of our 2xx.
+    Leaving,
+    /// Nothing more is said.
+    Gone,
+}
+
+/// Whose change of the session is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// None.
+    None,
+    /// Our INVITE or UPDATE has no final response.
+    Ours,
+    /// Refused for now: the timer tries again.
+    Waiting,
+}
+
+/// What a request of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The first INVITE.
+    Invite,
+    /// A later one.
+    Reinvite,
+    /// Session refresh.
+    Update,
+    /// Acknowledges a reliable provisional response.
+    Prack,
+    /// The end.
+    Bye,
+    /// How a transfer goes.
+    Notify,
+    /// The end of a dialog that we do not want: a second answer of a fork.
+    StrayBye,
+    /// The ACK of a 2xx: no transaction.
+    Ack,
+}
+
+/// A client transaction of a leg.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// It.
+    pub tx: ClientTx,
+    /// What for.
+    pub what: What,
+    /// The request, where it may have to be sent again with credentials.
+    pub again: Option<Box<Draft>>,
+}
+
+/// The way of requests in the dialog.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// The leg's flow.
+    Open,
+    /// The dialog's next hop is being found; what is to be said waits.
+    Finding(Vec<(What, Draft)>),
+}
+
+/// One leg.
+#[derive(Debug)]
+pub struct Leg {
+    /// Its name.
+    pub id: LegId,
+    /// Its peer.
+    pub who: Who,
+    /// Who is heard and seen on it, for the other side.
+    pub identity: Identity,
+    /// It stands on the caller's side of the record.
+    pub caller_side: bool,
+    /// The way that messages come and go.
+    pub flow: Flow,
+    /// How to send in the dialog.
+    pub way: Way,
+    /// Where it is.
+    pub state: State,
+    /// The dialog; of an outgoing leg from its 2xx on.
+    pub dialog: Option<Dialog>,
+    /// Offer and answer; from the moment that it has a port.
+    pub oa: Option<OfferAnswer>,
+    /// Media.
+    pub media: Option<MediaLeg>,
+    /// Session timer.
+    pub timer: SessionTimer,
+    /// The transaction of the peer's last INVITE that we answered with 2xx.
+    pub invite_tx: Option<ServerTx>,
+    /// Our 2xx that has no ACK.
+    pub unacked: Option<Unacknowledged>,
+    /// Our ACK of their 2xx.
+    pub acked: Option<Acknowledged>,
+    /// Our reliable provisional responses.
+    pub reliable: Option<Sender>,
+    /// Our requests under way.
+    pub sent: Vec<Sent>,
+    /// Whose change is under way.
+    pub change: Change,
+    /// A direction that the peer refused to take: it is not offered again until another one was.
+    pub refused: Option<Direction>,
+    /// The peer's Allow lists UPDATE.
+    pub allows_update: bool,
+    /// What it holds of a limit.
+    pub claim: Option<Claim>,
+    /// Second answers of forks that were ended: their 2xx may come again.
+    pub strays: Vec<(DialogId, Acknowledged)>,
+    /// BYE follows when the last NOTIFY is answered, with this Reason.
+    pub leave_after_notify: Option<String>,
+    /// BYE follows when the ACK came, with this Reason.
+    pub leave_after_ack: Option<String>,
+    /// Its REFER that is being carried out wants to hear how.
+    pub subscription: Option<Subscription>,
+    /// REFERs that it sent.
+    pub refers: u16,
+    /// The nonce that we answered last, and how often (RFC 7616 3.4: nc).
+    pub nonce: Option<(Box<str>, u32)>,
+}
+
+impl Leg {
+    /// A leg with nothing agreed yet.
+    pub fn new(id: LegId, who: Who, identity: Identity, flow: Flow, state: State, config: &Config) -> Leg {
+        Leg {
+            id,
+            who,
+            identity,
+            caller_side: false,
+            flow,
+            way: Way::Open,
+            state,
+            dialog: None,
+            oa: None,
+            media: None,
+            timer: SessionTimer::new(config.calls.session_expires, config.calls.min_session_expires),
+            invite_tx: None,
+            unacked: None,
+            acked: None,
+            reliable: None,
+            sent: Vec::new(),
+            change: Change::None,
+            refused: None,
+            allows_update: false,
+            claim: None,
+            strays: Vec::new(),
+            leave_after_notify: None,
+            leave_after_ack: None,
+            subscription: None,
+            refers: 0,
+            nonce: None,
+        }
+    }
+
+    /// Gives the leg a port, opens its media and makes it ready to offer and answer. False when no port is spare.
+    pub fn open_media(&mut self, t: &mut Turn<'_, '_, '_>, worker: WorkerId) -> bool {
+        if self.media.is_some() {
+            return true;
+        }
+        let addr = media_address(t.cx.config, &self.flow);
+        let Some(port) = t.desk.ports.take(addr.is_ipv6()) else {
+            return false;
+        };
+        let media = MediaLeg::open(t, port, worker);
+        t.desk.add_media(media.id, self.id);
+        self.media = Some(media);
+        let can = capabilities(t.cx.config, &self.who);
+        self.oa = Some(OfferAnswer::new(addr, port.rtp, t.cx.random(), can));
+        true
+    }
+
+    /// The address that the peer's signalling comes from, which latching of media trusts.
+    pub fn signalling(&self) -> IpAddr {
+        self.flow.peer.ip()
+    }
+
+    /// The confirmed dialog is in use.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, State::Up)
+    }
+
+    /// Nobody changes the session now, so that we may (RFC 3261 14.1, RFC 3311 5.1).
+    pub fn is_stable(&self) -> bool {
+        self.is_up()
+            && self.unacked.is_none()
+            && self.change == Change::None
+            && self.oa.as_ref().is_some_and(|oa| !oa.is_offering())
+    }
+
+    /// Nothing of it is left: no transaction, no media.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Gone) && self.media.is_none() && self.sent.is_empty()
+    }
+
+    /// Tells the worker what was agreed last.
+    pub fn negotiated(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let silence = t.cx.config.media.silence.filter(|_| self.is_up());
+        if let (Some(media), Some(agreed)) = (&mut self.media, self.oa.as_ref().and_then(OfferAnswer::agreed)) {
+            media.negotiated(t, agreed, silence);
+        }
+    }
+
+    /// Arms the timer of everything in the dialog that time moves.
+    pub fn arm(&self, t: &mut Turn<'_, '_, '_>) {
+        let waits = [
+            self.unacked.as_ref().map(Unacknowledged::next_deadline),
+            self.reliable.as_ref().and_then(Sender::next_deadline),
+            self.timer.next_deadline().filter(|_| self.is_up()),
+        ];
+        let timer = Timer::Leg(self.id, LegTimer::Dialog);
+        match waits.into_iter().flatten().min() {
+            Some(at) => t.desk.timers.set(timer, at),
+            None => {
+                t.desk.timers.cancel(timer);
+            }
+        }
+    }
+
+    /// Nothing more is said on it: what it holds is given back and its dialog forgotten. Transactions may still end.
+    pub fn gone(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let state = std::mem::replace(&mut self.state, State::Gone);
+        match state {
+            State::Incoming(incoming) => {
+                t.desk.remove_server(incoming.tx);
+                t.desk.remove_merge(&incoming.invite);
+            }
+            State::Outgoing(outgoing) | State::Cancelled(outgoing) => {
+                for early in &outgoing.early {
+                    t.desk.remove_dialog(&early.dialog.id);
+                }
+            }
+            State::Up | State::Leaving | State::Gone => {}
+        }
+        if let Some(dialog) = &self.dialog {
+            t.desk.remove_dialog(&dialog.id);
+        }
+        (self.unacked, self.reliable) = (None, None);
+        if let Some(claim) = self.claim.take() {
+            t.release(claim);
+        }
+        if let Some(media) = &mut self.media {
+            media.close(t);
+        }
+    }
+}
+
+/// The flow of a leg before a way to its peer is found: nothing is sent over it.
+pub const NOWHERE: Flow = Flow {
+    transport: Transport::Udp,
+    listener: ListenerId(0),
+    connection: ConnectionId(0),
+    local: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+    peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+};
+
+/// What may be spoken with a peer.
+pub fn capabilities(config: &Config, who: &Who) -> Capabilities {
+    let codecs = match who {
+        Who::User(name) => config
+            .users
+            .iter()
+            .find(|user| user.name == *name)
+            .map(|user| &user.codecs),
+        Who::Trunk(trunk, _) => Some(&config.trunks[usize::from(trunk.0)].codecs),
+    };
+    let codecs = codecs.map(Vec::as_slice).unwrap_or_default();
+    super::offer::capabilities(codecs, config.media.opus_bitrate, config.media.opus_complexity)
+}
+
+/// The address of ours that this peer can send media to.
+pub fn media_address(config: &Config, flow: &Flow) -> IpAddr {
+    let local = flow.local.ip();
+    let fits = |addr: &IpAddr| addr.is_ipv6() == local.is_ipv6() && !addr.is_unspecified();
+    config
+        .advertise
+        .filter(fits)
+        .or(config.media.address.filter(fits))
+        .unwrap_or(local)
+}

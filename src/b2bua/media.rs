@@ -1,0 +1,171 @@
+//! One leg's media as signalling sees it: which port and worker it has, and what it was told last.
+
+use super::desk::Turn;
+use crate::effect::Output;
+use crate::id::{MediaLegId, WorkerId};
+use crate::media::command::{Command, Function, LegSpec, Port};
+use crate::sdp::Agreed;
+use std::time::Duration;
+
+/// Where the leg lives.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    At(WorkerId),
+    /// On its way; what it is told meanwhile waits, the last of each kind.
+    Moving(WorkerId, Vec<Command>),
+    /// Close was sent.
+    Closing,
+}
+
+/// A media leg that is open, or closing.
+#[derive(Clone, Debug)]
+pub struct MediaLeg {
+    /// Its name.
+    pub id: MediaLegId,
+    /// The peer's first packet came.
+    pub started: bool,
+    place: Place,
+    function: Function,
+    watch: Option<Duration>,
+}
+
+impl MediaLeg {
+    /// Opens a leg on a worker.
+    pub fn open(t: &mut Turn<'_, '_, '_>, port: Port, worker: WorkerId) -> MediaLeg {
+        let id = t.desk.new_media_id();
+        let spec = LegSpec {
+            id,
+            port,
+            ssrc: t.cx.random() as u32,
+            first_sequence: t.cx.random() as u16,
+            first_timestamp: t.cx.random() as u32,
+            cname: t.cx.token(8),
+        };
+        t.cx.emit(Output::Media(worker, Command::Open(Box::new(spec))));
+        MediaLeg {
+            id,
+            started: false,
+            place: Place::At(worker),
+            function: Function::Idle,
+            watch: None,
+        }
+    }
+
+    /// The worker that it lives on, or will; `None` when it is closing.
+    pub fn worker(&self) -> Option<WorkerId> {
+        match &self.place {
+            Place::At(worker) | Place::Moving(worker, _) => Some(*worker),
+            Place::Closing => None,
+        }
+    }
+
+    /// It lives on a worker and is not on its way.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.place, Place::At(_))
+    }
+
+    /// Close was sent and `Event::Closed` is awaited.
+    pub fn is_closing(&self) -> bool {
+        self.place == Place::Closing
+    }
+
+    /// Tells the worker what was agreed. While the peer sends, its silence is watched.
+    pub fn negotiated(&mut self, t: &mut Turn<'_, '_, '_>, agreed: &Agreed, silence: Option<Duration>) {
+        self.tell(
+            t,
+            Command::Negotiated {
+                leg: self.id,
+                remote: agreed.remote,
+                stream: agreed.stream,
+            },
+        );
+        let watch = silence.filter(|_| agreed.stream.receives);
+        if watch != self.watch {
+            self.watch = watch;
+            self.tell(
+                t,
+                Command::Watch {
+                    leg: self.id,
+                    silence: watch,
+                },
+            );
+        }
+    }
+
+    /// What it does from now on; nothing is sent when that is what it does already.
+    pub fn function(&mut self, t: &mut Turn<'_, '_, '_>, function: Function) {
+        if self.function != function {
+            self.function = function;
+            self.tell(t, Command::Function { leg: self.id, function });
+        }
+    }
+
+    /// The other leg of a bridge was told, which holds for this one too.
+    pub fn note_function(&mut self, function: Function) {
+        self.function = function;
+    }
+
+    /// What it was told to do last.
+    pub fn current(&self) -> Function {
+        self.function
+    }
+
+    /// Sends digits to the peer.
+    pub fn digits(&mut self, t: &mut Turn<'_, '_, '_>, digits: String) {
+        self.tell(t, Command::SendDigits { leg: self.id, digits });
+    }
+
+    /// Moves it to another worker.
+    pub fn move_to(&mut self, t: &mut Turn<'_, '_, '_>, to: WorkerId) {
+        if let Place::At(worker) = self.place
+            && worker != to
+        {
+            t.cx.emit(Output::Media(worker, Command::Move { leg: self.id, to }));
+            self.function = Function::Idle;
+            self.place = Place::Moving(to, Vec::new());
+        }
+    }
+
+    /// `Event::Moved`: what waited is said now.
+    pub fn moved(&mut self, t: &mut Turn<'_, '_, '_>, worker: WorkerId) {
+        if let Place::Moving(_, waiting) = &mut self.place {
+            let waiting = std::mem::take(waiting);
+            self.place = Place::At(worker);
+            for command in waiting {
+                let closes = matches!(command, Command::Close(_));
+                t.cx.emit(Output::Media(worker, command));
+                if closes {
+                    self.place = Place::Closing;
+                }
+            }
+        }
+    }
+
+    /// Ends it; once.
+    pub fn close(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let command = Command::Close(self.id);
+        match &mut self.place {
+            Place::At(worker) => {
+                t.cx.emit(Output::Media(*worker, command));
+                self.place = Place::Closing;
+            }
+            Place::Moving(_, waiting) => {
+                waiting.clear();
+                waiting.push(command);
+            }
+            Place::Closing => {}
+        }
+    }
+
+    fn tell(&mut self, t: &mut Turn<'_, '_, '_>, command: Command) {
+        match &mut self.place {
+            Place::At(worker) => t.cx.emit(Output::Media(*worker, command)),
+            Place::Moving(_, waiting) => {
+                let kind = std::mem::discriminant(&command);
+                waiting.retain(|old| std::mem::discriminant(old) != kind);
+                waiting.push(command);
+            }
+            Place::Closing => {}
+        }
+    }
+}

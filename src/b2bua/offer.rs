@@ -1,0 +1,240 @@
+//! Offer and answer on one leg (RFC 3264): what we described, what was agreed, and what the peer wants.
+//!
+//! The two legs of a call never see each other's descriptions. What crosses is the peer's wish: whether it sends and
+//! receives. What a peer sends here we send there, so a peer's wish is also the direction that its partner's leg is to have;
+//! `change.rs` brings it there.
+
+use crate::media::command::OpusParams;
+use crate::sdp::{self, Agreed, Capabilities, Direction, Local, SdpError, Session};
+use codecs::Codec;
+use std::net::IpAddr;
+
+/// What a description says of its author: whether it sends and receives. `c=0.0.0.0` means "send me nothing" (RFC 3264 8.4).
+pub fn wish_of(session: &Session) -> Direction {
+    let Some(audio) = session.audio() else {
+        return Direction::Inactive;
+    };
+    let said = session.direction(audio);
+    let nowhere = session.connection(audio).is_some_and(sdp::Connection::is_unspecified);
+    Direction::new(said.sends(), said.receives() && !nowhere)
+}
+
+/// The wish after an answer, which tells only what our offer left open: to `sendonly` a peer can but answer that it does not
+/// send.
+fn learned(before: Direction, offered: Direction, answer: Direction) -> Direction {
+    let sends = if offered.receives() {
+        answer.sends()
+    } else {
+        before.sends()
+    };
+    let receives = if offered.sends() {
+        answer.receives()
+    } else {
+        before.receives()
+    };
+    Direction::new(sends, receives)
+}
+
+/// Our side's offer that waits for its answer.
+#[derive(Clone, Debug)]
+struct Pending {
+    session: Session,
+    said_before: Direction,
+}
+
+/// The session description of one leg.
+#[derive(Clone, Debug)]
+pub struct OfferAnswer {
+    local: Local,
+    capabilities: Capabilities,
+    ours: Option<Session>,
+    pending: Option<Box<Pending>>,
+    agreed: Option<Agreed>,
+    said: Direction,
+    wish: Direction,
+}
+
+impl OfferAnswer {
+    /// A leg that nothing was described for yet. `session_id` stays for its life (RFC 4566 5.2).
+    pub fn new(addr: IpAddr, port: u16, session_id: u64, capabilities: Capabilities) -> OfferAnswer {
+        // Readers of `o=` hold its numbers in 63 bits at best.
+        let session_id = session_id >> 1;
+        let local = Local {
+            addr,
+            port,
+            session_id,
+            version: 1,
+            direction: Direction::SendRecv,
+        };
+        OfferAnswer {
+            local,
+            capabilities,
+            ours: None,
+            pending: None,
+            agreed: None,
+            said: Direction::SendRecv,
+            wish: Direction::SendRecv,
+        }
+    }
+
+    /// An offer of ours waits for its answer.
+    pub fn is_offering(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// What was agreed last.
+    pub fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_ref()
+    }
+
+    /// The direction of our last description.
+    pub fn said(&self) -> Direction {
+        self.said
+    }
+
+    /// What the peer does and wants: the direction that its partner's leg is to have.
+    pub fn wish(&self) -> Direction {
+        self.wish
+    }
+
+    /// Puts these codecs first, so that the other leg's can be relayed.
+    pub fn prefer(&mut self, first: &[Codec]) {
+        self.capabilities.codecs = ordered(&self.capabilities.codecs, first);
+    }
+
+    /// Our offer, pending from now on.
+    pub fn offer(&mut self, want: Direction) -> Session {
+        self.local.direction = want;
+        let mut session = sdp::offer(&self.local, &self.capabilities, self.ours.as_ref());
+        self.number(&mut session);
+        self.pending = Some(Box::new(Pending {
+            session: session.clone(),
+            said_before: self.said,
+        }));
+        self.said = want;
+        session
+    }
+
+    /// What an answer to the pending offer would agree on: an early dialog's, which another may still replace.
+    pub fn preview(&self, answer: &Session, signalling: IpAddr) -> Result<Agreed, SdpError> {
+        let offered = self
+            .pending
+            .as_ref()
+            .map(|pending| &pending.session)
+            .or(self.ours.as_ref());
+        let Some(offered) = offered else {
+            return Err(SdpError::NotAcceptable("There was no offer to answer"));
+        };
+        sdp::complete(offered, answer, &self.local, &self.capabilities, signalling)
+    }
+
+    /// The answer to the pending offer.
+    pub fn complete(&mut self, answer: &Session, signalling: IpAddr) -> Result<Agreed, SdpError> {
+        let agreed = self.preview(answer, signalling)?;
+        self.settle(agreed.clone(), wish_of(answer));
+        Ok(agreed)
+    }
+
+    /// The pending offer was answered before, by what `preview` agreed on.
+    pub fn settle(&mut self, agreed: Agreed, answer: Direction) {
+        if let Some(pending) = self.pending.take() {
+            self.wish = learned(self.wish, self.said, answer);
+            self.ours = Some(pending.session);
+        }
+        self.agreed = Some(agreed);
+    }
+
+    /// The pending offer was refused: what was agreed before stays (RFC 3261 14.1).
+    pub fn withdraw(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.said = pending.said_before;
+        }
+    }
+
+    /// Our answer to the peer's offer; on an error nothing changes.
+    pub fn answer(&mut self, offer: &Session, want: Direction, signalling: IpAddr) -> Result<Session, SdpError> {
+        let mut local = self.local;
+        local.direction = want;
+        let (mut session, agreed) = sdp::answer(offer, &local, &self.capabilities, signalling)?;
+        self.number(&mut session);
+        self.local.direction = want;
+        self.ours = Some(session.clone());
+        self.agreed = Some(agreed);
+        self.said = want;
+        self.wish = wish_of(offer);
+        Ok(session)
+    }
+
+    /// The version goes up when the description changes, and only then (RFC 3264 8).
+    fn number(&mut self, session: &mut Session) {
+        let unchanged = self.ours.as_ref().is_none_or(|ours| ours.same_but_version(session));
+        if !unchanged {
+            self.local.version += 1;
+        }
+        session.set_version(self.local.version);
+    }
+}
+
+/// Whether a leg with these capabilities could answer an offer, before it has a port.
+pub fn acceptable(offer: &Session, can: &Capabilities, addr: IpAddr, signalling: IpAddr) -> Result<(), SdpError> {
+    let local = Local {
+        addr,
+        port: 9,
+        session_id: 0,
+        version: 0,
+        direction: Direction::SendRecv,
+    };
+    sdp::answer(offer, &local, can, signalling).map(|_| ())
+}
+
+/// `base` with those of `first` in front, in their order.
+pub fn ordered(base: &[Codec], first: &[Codec]) -> Vec<Codec> {
+    let mut list: Vec<Codec> = Vec::with_capacity(base.len());
+    for codec in first.iter().filter(|codec| base.contains(codec)).chain(base) {
+        if !list.contains(codec) {
+            list.push(*codec);
+        }
+    }
+    list
+}
+
+/// What we can do on a leg with these codecs.
+pub fn capabilities(codecs: &[Codec], opus_bitrate: u32, opus_complexity: u8) -> Capabilities {
+    let opus = OpusParams {
+        bitrate: opus_bitrate,
+        complexity: opus_complexity,
+        ..OpusParams::default()
+    };
+    Capabilities {
+        codecs: codecs.to_vec(),
+        events: true,
+        ptime_ms: 20,
+        opus,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_codecs_come_first_and_none_is_lost_or_added() {
+        let base = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
+        assert_eq!(
+            ordered(&base, &[Codec::Pcmu, Codec::Pcma]),
+            [Codec::Pcmu, Codec::Pcma, Codec::Opus]
+        );
+        assert_eq!(ordered(&[Codec::Pcma], &[Codec::Opus, Codec::Pcma]), [Codec::Pcma]);
+        assert_eq!(ordered(&base, &[]), base);
+    }
+
+    #[test]
+    fn an_answer_tells_only_what_the_offer_left_open() {
+        use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+        assert_eq!(learned(SendRecv, Inactive, Inactive), SendRecv);
+        assert_eq!(learned(SendRecv, SendOnly, RecvOnly), SendRecv);
+        assert_eq!(learned(SendRecv, SendOnly, Inactive), SendOnly);
+        assert_eq!(learned(Inactive, SendRecv, SendRecv), SendRecv);
+        assert_eq!(learned(SendRecv, SendRecv, SendOnly), SendOnly);
+    }
+}

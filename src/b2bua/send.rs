@@ -1,0 +1,243 @@
+//! How a leg speaks in its dialog: the way to the peer, our own fields, credentials.
+
+use super::desk::Turn;
+use super::leg::{Leg, Sent, State, Way, What, Who};
+use crate::config::Config;
+use crate::cx::Cx;
+use crate::dialog::Dialog;
+use crate::id::{Flow, Transport};
+use crate::limits;
+use crate::sip::uri::Scheme;
+use crate::sip::write::Start;
+use crate::sip::{CSeq, Draft, Host, Message, Method, Name, Uri, auth};
+use crate::transaction::Destination;
+use std::net::{IpAddr, SocketAddr};
+
+/// Methods that we take from anybody in a call; REFER is added where transfers are allowed.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY";
+/// Option tags that we understand in a call.
+pub const SUPPORTED: &str = "100rel, replaces, timer, norefersub";
+/// The one body that we read in a call.
+pub const SDP: &str = "application/sdp";
+
+/// Our Contact on a flow.
+pub fn contact(cx: &Cx<'_>, flow: Flow) -> String {
+    let transport = match flow.transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+    };
+    format!("<sip:tandem@{}{transport}>", cx.advertised(flow))
+}
+
+/// The host by which we are known on a flow.
+pub fn own_host(cx: &Cx<'_>, flow: Flow) -> Host {
+    cx.advertised(flow).ip().into()
+}
+
+impl Leg {
+    /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
+    pub fn describe_us(&self, t: &Turn<'_, '_, '_>, draft: &mut Draft) {
+        draft.set(Name::Contact, contact(t.cx, self.flow));
+        draft.set(Name::Allow, self.allow(t.cx.config));
+        draft.set(Name::Supported, SUPPORTED);
+        let agent = if draft.method().is_some() {
+            Name::UserAgent
+        } else {
+            Name::Server
+        };
+        draft.set(agent, crate::USER_AGENT);
+    }
+
+    /// What this peer may ask of us.
+    pub fn allow(&self, config: &Config) -> String {
+        match &self.who {
+            Who::User(_) if config.calls.transfer => format!("{ALLOW}, REFER"),
+            Who::User(_) | Who::Trunk(..) => ALLOW.to_owned(),
+        }
+    }
+
+    /// A request in the confirmed dialog.
+    pub fn request(&mut self, method: Method) -> Option<Draft> {
+        self.dialog.as_mut().map(|dialog| dialog.request(method))
+    }
+
+    /// Sends a request or ACK, as soon as the way is known.
+    pub fn send(&mut self, t: &mut Turn<'_, '_, '_>, what: What, draft: Draft) {
+        match &mut self.way {
+            Way::Open => self.send_now(t, what, draft),
+            Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => waiting.push((what, draft)),
+            Way::Finding(_) => {}
+        }
+    }
+
+    fn send_now(&mut self, t: &mut Turn<'_, '_, '_>, what: What, draft: Draft) {
+        if what == What::Ack {
+            t.net.layer.send_ack(t.cx, self.flow, draft);
+            return;
+        }
+        // Only a carrier may challenge us, and only one that we have credentials for.
+        let may_challenge = self
+            .who
+            .trunk()
+            .is_some_and(|trunk| t.cx.config.trunks[usize::from(trunk.0)].register.is_some());
+        let again = may_challenge.then(|| Box::new(draft.clone()));
+        let tx = t.net.layer.request(t.cx, self.id.owner(), self.flow, draft);
+        self.sent.push(Sent { tx, what, again });
+        if let (What::Invite, State::Outgoing(outgoing)) = (what, &mut self.state) {
+            outgoing.tx = Some(tx);
+        }
+    }
+
+    /// Finds the way of requests in the dialog (RFC 3261 12.2.1.1). A phone is reached by the flow that it came by, which leads
+    /// through its NAT; a carrier by its route set or Contact.
+    pub fn find_way(&mut self, t: &mut Turn<'_, '_, '_>, next_hop: &Uri) {
+        if self.who.trunk().is_none() || is_on_flow(next_hop, &self.flow) {
+            return;
+        }
+        let waiting = match std::mem::replace(&mut self.way, Way::Open) {
+            Way::Open => Vec::new(),
+            Way::Finding(waiting) => waiting,
+        };
+        self.way = Way::Finding(waiting);
+        t.net.layer.forget(self.id.owner());
+        t.net
+            .layer
+            .reach(t.cx, self.id.owner(), Destination::Uri(next_hop.clone()));
+    }
+
+    /// Finds the way that the leg's own dialog says.
+    pub fn find_own_way(&mut self, t: &mut Turn<'_, '_, '_>) {
+        if let Some(next_hop) = self.dialog.as_ref().map(Dialog::next_hop) {
+            self.find_way(t, &next_hop);
+        }
+    }
+
+    /// The way is found: what waited is said.
+    pub fn way_found(&mut self, t: &mut Turn<'_, '_, '_>, flow: Flow) {
+        self.flow = flow;
+        self.say_waiting(t);
+    }
+
+    /// There is no way by the dialog's own words: the flow that the peer used is the best that is left.
+    pub fn say_waiting(&mut self, t: &mut Turn<'_, '_, '_>) {
+        if let Way::Finding(waiting) = std::mem::replace(&mut self.way, Way::Open) {
+            for (what, draft) in waiting {
+                self.send_now(t, what, draft);
+            }
+        }
+    }
+
+    /// Sends a challenged request again with credentials, once (twice where the nonce was only stale). False when there are
+    /// none, or they were refused.
+    pub fn authenticate(&mut self, t: &mut Turn<'_, '_, '_>, sent: &Sent, challenge: &Message) -> bool {
+        let (Some(trunk), Some(request)) = (self.who.trunk(), &sent.again) else {
+            return false;
+        };
+        let challenges = auth::challenges(challenge);
+        let Some(login) = t.net.trunks.credentials(t.cx, trunk, challenge) else {
+            return false;
+        };
+        let ours = |realm: &str| login.realm.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(realm));
+        let Some((asked, found)) = challenges.into_iter().find(|(_, found)| ours(&found.realm)) else {
+            return false;
+        };
+        let answered = match asked {
+            Name::ProxyAuthenticate => Name::ProxyAuthorization,
+            _ => Name::Authorization,
+        };
+        if request.get(answered).is_some() && !found.stale {
+            return false;
+        }
+        let count = match &self.nonce {
+            Some((nonce, count)) if **nonce == *found.nonce => count + 1,
+            Some(_) | None => 1,
+        };
+        let mut again = request.as_ref().clone();
+        let (Start::Request(method, uri), Some(number)) = (again.start.clone(), self.next_cseq(&again)) else {
+            return false;
+        };
+        let (username, password) = (login.username.clone(), login.password.clone());
+        let cnonce = t.cx.token(8);
+        let value = auth::answer(&found, &username, &password, &method, &uri.to_string(), &cnonce, count);
+        self.nonce = Some((found.nonce.as_str().into(), count));
+        again.set(answered, value);
+        again.set(Name::CSeq, CSeq { number, method });
+        self.resend(t, sent.what, again);
+        // A second refusal of the same request is final unless the nonce was stale, and that only once.
+        if found.stale
+            && let Some(last) = self.sent.last_mut()
+        {
+            last.again = None;
+        }
+        true
+    }
+
+    /// Sends a request again under a new CSeq.
+    pub fn resend(&mut self, t: &mut Turn<'_, '_, '_>, what: What, again: Draft) {
+        if let (What::Invite, State::Outgoing(outgoing)) = (what, &mut self.state) {
+            outgoing.invite = Some(again.clone());
+        }
+        self.send(t, what, again);
+    }
+
+    /// The CSeq number after that of this request, in its dialog.
+    pub fn next_cseq(&mut self, request: &Draft) -> Option<u32> {
+        let old: u32 = request.get(Name::CSeq)?.split(' ').next()?.parse().ok()?;
+        Some(match &mut self.dialog {
+            Some(dialog) => {
+                dialog.local_cseq = dialog.local_cseq.max(old) + 1;
+                dialog.local_cseq
+            }
+            None => old + 1,
+        })
+    }
+}
+
+/// The next hop is the peer of this flow, or can only be meant so: a private address behind a public one is its NAT's inside.
+fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
+    if !matches!(next_hop.scheme, Scheme::Sip | Scheme::Sips) {
+        return true;
+    }
+    let Some(ip) = next_hop.host.ip() else { return false };
+    let transport = next_hop.transport().unwrap_or(Transport::Udp);
+    let same = SocketAddr::new(ip, next_hop.port.unwrap_or(5060)) == flow.peer && transport == flow.transport;
+    same || (is_private(ip) && !is_private(flow.peer.ip()))
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ConnectionId, ListenerId};
+
+    fn flow(transport: Transport, peer: &str) -> Flow {
+        Flow {
+            transport,
+            listener: ListenerId(0),
+            connection: ConnectionId(0),
+            local: "192.0.2.1:5060".parse().unwrap(),
+            peer: peer.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_private_contact_behind_a_public_address_is_reached_by_the_flow() {
+        let hop = |text: &str| Uri::parse(text).unwrap();
+        let public = flow(Transport::Udp, "198.51.100.7:5060");
+        assert!(is_on_flow(&hop("sip:x@198.51.100.7"), &public));
+        assert!(is_on_flow(&hop("sip:x@10.0.0.4:5070"), &public));
+        assert!(!is_on_flow(&hop("sip:x@198.51.100.8"), &public));
+        assert!(!is_on_flow(&hop("sip:x@198.51.100.7;transport=tcp"), &public));
+        assert!(!is_on_flow(&hop("sip:x@sbc.example"), &public));
+        assert!(!is_on_flow(
+            &hop("sip:x@10.0.0.4:5070"),
+            &flow(Transport::Udp, "10.0.0.5:5060")
+        ));
+    }
+}

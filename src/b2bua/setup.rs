@@ -1,0 +1,419 @@
+//! A new INVITE: what is refused before it becomes a call, and how a call begins.
+
+use super::answer::{RETRY_AFTER_SECS, read_body};
+use super::branch::allows_update;
+use super::call::{Call, Other, Stage};
+use super::cause;
+use super::desk::{Claim, Turn};
+use super::hunt::{Hunt, Step, dialled, no_room};
+use super::identity::Identity;
+use super::leg::{Incoming, Leg, LegId, State, Who};
+use super::offer::wish_of;
+use super::send::SDP;
+use super::transfer::replaces_id;
+use crate::config::Config;
+use crate::dialog::{Dialog, DialogId};
+use crate::effect::{Blame, Cause, Fact, Output, Party};
+use crate::id::{Flow, ServerTx};
+use crate::routing::{self, Source};
+use crate::sdp::Session;
+use crate::sip::{Draft, Message, Name};
+
+/// How many hops a request of ours may take when its cause has none left to inherit (RFC 3261 8.1.1.6).
+pub const MAX_FORWARDS: u32 = 70;
+
+/// Fields that belong to one leg whatever a configuration says: they make its dialog, its session or its transaction.
+const NEVER_PASSED: [&str; 29] = [
+    "accept",
+    "allow",
+    "allow-events",
+    "authorization",
+    "call-id",
+    "contact",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cseq",
+    "event",
+    "from",
+    "max-forwards",
+    "min-se",
+    "p-asserted-identity",
+    "privacy",
+    "proxy-authorization",
+    "proxy-require",
+    "rack",
+    "record-route",
+    "replaces",
+    "require",
+    "route",
+    "rseq",
+    "session-expires",
+    "supported",
+    "to",
+    "user-agent",
+    "via",
+];
+
+/// An INVITE that has the form of a call.
+pub struct Entry {
+    /// Who sent it.
+    pub source: Source,
+    /// By which way.
+    pub flow: Flow,
+    /// Its transaction.
+    pub tx: ServerTx,
+    /// It.
+    pub request: Message,
+    /// The dialog that it makes.
+    pub dialog: Dialog,
+    /// Its offer.
+    pub offer: Option<Session>,
+    /// What was called.
+    pub dialled: String,
+    /// Hops that are left for what we send.
+    pub max_forwards: u32,
+}
+
+/// Why an INVITE is refused before it is a call.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The status that its sender is owed.
+    pub status: u16,
+    /// Why, in words.
+    pub why: &'static str,
+    /// Further fields of the response.
+    pub fields: Vec<(Name, String)>,
+}
+
+impl Refusal {
+    /// Without further fields.
+    pub fn new(status: u16, why: &'static str) -> Refusal {
+        Refusal {
+            status,
+            why,
+            fields: Vec::new(),
+        }
+    }
+
+    fn with(mut self, name: Name, value: impl ToString) -> Refusal {
+        self.fields.push((name, value.to_string()));
+        self
+    }
+
+    /// A limit of this node.
+    pub fn overload(why: &'static str) -> Refusal {
+        Refusal::new(503, why).with(Name::RetryAfter, RETRY_AFTER_SECS)
+    }
+}
+
+impl Entry {
+    /// Reads an INVITE outside of dialogs (RFC 3261 8.2).
+    pub fn read(source: Source, flow: Flow, tx: ServerTx, request: Message, tag: &str) -> Result<Entry, Refusal> {
+        let hops = match request.number(Name::MaxForwards) {
+            None => MAX_FORWARDS,
+            Some(Ok(hops)) => hops.min(255),
+            Some(Err(error)) => return Err(Refusal::new(error.status, error.reason)),
+        };
+        if hops == 0 {
+            return Err(Refusal::new(483, "Max-Forwards is used up: the call runs in a circle"));
+        }
+        let dialog = Dialog::uas(&request, tag).map_err(|reject| Refusal::new(reject.status, reject.reason))?;
+        if !request.body().is_empty() && request.content_type().as_deref() != Some(SDP) {
+            return Err(Refusal::new(415, "the body is no session description").with(Name::Accept, SDP));
+        }
+        if request
+            .get(Name::ContentEncoding)
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+        {
+            let refusal = Refusal::new(415, "the body is encoded");
+            return Err(refusal.with(Name::Accept, SDP));
+        }
+        let offer = read_body(&request).map_err(|error| Refusal::new(error.status(), error.reason()))?;
+        let uri = request
+            .request_uri()
+            .map_err(|error| Refusal::new(error.status, error.reason))?;
+        let dialled = dialled(&uri).ok_or(Refusal::new(484, "the request names nobody to call"))?;
+        Ok(Entry {
+            source,
+            flow,
+            tx,
+            request,
+            dialog,
+            offer,
+            dialled,
+            max_forwards: hops - 1,
+        })
+    }
+
+    /// The dialog that the INVITE is to replace (RFC 3891 3); an error where the field can't be read.
+    pub fn replaces(&self) -> Result<Option<(DialogId, bool)>, Refusal> {
+        let values = self.request.all(Name::Replaces);
+        match values.as_slice() {
+            [] => Ok(None),
+            [one] => replaces_id(one)
+                .map(Some)
+                .ok_or(Refusal::new(400, "Replaces can't be read")),
+            _ => Err(Refusal::new(400, "there is more than one Replaces")),
+        }
+    }
+
+    /// The leg that this INVITE makes.
+    fn leg(self, t: &mut Turn<'_, '_, '_>, id: LegId) -> Leg {
+        let config = t.cx.config.clone();
+        let identity = Identity::of(&config, &self.source, &self.request);
+        let who = match &self.source {
+            Source::User(name) => Who::User(name.clone()),
+            Source::Trunk(trunk) => Who::Trunk(*trunk, None),
+        };
+        t.desk.add_server(self.tx, id);
+        t.desk.add_merge(&self.request);
+        t.desk.add_dialog(&self.dialog.id, id);
+        let updates = allows_update(&self.request);
+        let incoming = Incoming {
+            tx: self.tx,
+            invite: self.request,
+            offer: self.offer,
+            answer: None,
+            last: 100,
+            accept_after_prack: false,
+        };
+        let mut leg = Leg::new(
+            id,
+            who,
+            identity,
+            self.flow,
+            State::Incoming(Box::new(incoming)),
+            &config,
+        );
+        leg.dialog = Some(self.dialog);
+        leg.allows_update = updates;
+        leg
+    }
+}
+
+impl Leg {
+    /// Whether this leg can be answered at all: its interval, and its offer against what its peer may speak.
+    fn judge_invite(&mut self, config: &Config) -> Result<(), Refusal> {
+        let signalling = self.signalling();
+        let State::Incoming(incoming) = &self.state else {
+            return Ok(());
+        };
+        if let Err(small) = self.timer.judge(&incoming.invite) {
+            return Err(Refusal::new(422, "the session interval is too small").with(Name::MinSe, small.min_se));
+        }
+        let Some(offer) = &incoming.offer else { return Ok(()) };
+        let can = super::leg::capabilities(config, &self.who);
+        super::offer::acceptable(offer, &can, super::leg::media_address(config, &self.flow), signalling)
+            .map_err(|error| Refusal::new(error.status(), error.reason()))
+    }
+}
+
+/// Begins a call for an INVITE. The error refuses it; then it was none.
+pub fn begin(call: &mut Call, t: &mut Turn<'_, '_, '_>, entry: Entry) -> Result<(), Refusal> {
+    let config = call.config.clone();
+    let (source, offer) = (entry.source.clone(), entry.offer.clone());
+    let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
+    let passed = passed(&config, &source, &entry.request);
+    let sip_call_id = entry.request.call_id().to_owned();
+    let id = LegId {
+        call: call.id,
+        no: crate::id::LegNo(0),
+    };
+    let mut leg = entry.leg(t, id);
+    leg.caller_side = true;
+    let judged = leg.judge_invite(&config);
+    let identity = leg.identity.clone();
+    let from = leg.who.party(&config);
+    call.legs.push(leg);
+    judged?;
+    let decision = routing::decide(&config, &source, &dialled);
+    record_start(call, t, from, &identity, &decision.number, sip_call_id);
+    if let Err(cause) = claim(call, t, id, &source) {
+        call.end(t, cause);
+        return Ok(());
+    }
+    let want = offer.as_ref().map(wish_of).unwrap_or_default();
+    call.hunt = Some(Box::new(Hunt {
+        no: id,
+        not: matches!(source, Source::User(_)).then_some(flow),
+        source,
+        number: decision.number.clone(),
+        identity,
+        hops: 0,
+        step: Step::Deciding,
+        best: None,
+        claim: None,
+        codecs: offer.as_ref().map(Session::audio_codecs).unwrap_or_default(),
+        want,
+        max_forwards,
+        passed,
+        rang: false,
+    }));
+    call.follow(t, decision);
+    Ok(())
+}
+
+fn record_start(
+    call: &Call,
+    t: &mut Turn<'_, '_, '_>,
+    from: Party,
+    identity: &Identity,
+    called: &str,
+    sip_call_id: String,
+) {
+    let (caller, called) = (identity.shown(), called.to_owned());
+    t.cx.emit(Output::Record(Fact::CallStarted {
+        call: call.id,
+        at: t.cx.wall,
+        from,
+        caller,
+        called,
+        sip_call_id,
+    }));
+}
+
+/// The caller's place: a carrier's calls are limited, a user's own are only counted.
+fn claim(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, source: &Source) -> Result<(), Cause> {
+    let claim = match source {
+        Source::User(name) => t.desk.claim_user(name),
+        Source::Trunk(trunk) => {
+            let name = &call.config.trunks[usize::from(trunk.0)].name;
+            t.net
+                .trunks
+                .reserve(t.cx, *trunk)
+                .map_err(|busy| no_room(true, busy, name))?;
+            Claim::Trunk(*trunk)
+        }
+    };
+    if let Some(leg) = call.leg_mut(id) {
+        leg.claim = Some(claim);
+    }
+    Ok(())
+}
+
+/// Fields that the caller's trunk lets pass. (What the callee's trunk lets pass is added there from the same request.)
+fn passed(config: &Config, source: &Source, request: &Message) -> Vec<(String, String)> {
+    let names: Vec<&String> = match source {
+        Source::Trunk(trunk) => config.trunks[usize::from(trunk.0)].pass_headers.iter().collect(),
+        Source::User(_) => config.trunks.iter().flat_map(|trunk| &trunk.pass_headers).collect(),
+    };
+    let mut list: Vec<(String, String)> = Vec::new();
+    for name in names {
+        let known = list.iter().any(|(old, _)| old.eq_ignore_ascii_case(name));
+        if known || NEVER_PASSED.iter().any(|never| never.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        list.extend(
+            request
+                .all_named(name)
+                .into_iter()
+                .map(|value| (name.clone(), value.into_owned())),
+        );
+    }
+    list
+}
+
+/// An INVITE with Replaces that found a leg of this call (RFC 3891 3): it is answered in the place of that leg.
+pub fn pick_up(
+    call: &mut Call,
+    t: &mut Turn<'_, '_, '_>,
+    entry: Entry,
+    replaced: LegId,
+    early_only: bool,
+) -> Result<(), Refusal> {
+    if !matches!(entry.source, Source::User(_)) {
+        return Err(Refusal::new(403, "Replaces is for our own users"));
+    }
+    let Some(old) = call.leg(replaced) else {
+        return Err(Refusal::new(481, "the call to be replaced is gone"));
+    };
+    let early = match &old.state {
+        State::Up if early_only => return Err(Refusal::new(486, "the call to be replaced is answered already")),
+        State::Up if call.talks(replaced) => false,
+        State::Outgoing(_) => true,
+        // RFC 3891 3: an early dialog is replaced only where we began it.
+        State::Incoming(_) => return Err(Refusal::new(481, "the call to be replaced has not been answered by us")),
+        State::Up | State::Cancelled(_) | State::Leaving | State::Gone => {
+            return Err(Refusal::new(603, "the call to be replaced is over"));
+        }
+    };
+    let side = old.caller_side;
+    let config = call.config.clone();
+    let (source, id) = (entry.source.clone(), call.new_leg_id());
+    let mut leg = entry.leg(t, id);
+    leg.caller_side = side;
+    let worker = call.worker;
+    let usable = leg
+        .judge_invite(&config)
+        .and_then(|()| match leg.open_media(t, worker) {
+            true => Ok(()),
+            false => Err(Refusal::overload("no media port is free")),
+        });
+    if let Err(refusal) = usable {
+        leg.gone(t);
+        t.desk.remove_leg(id);
+        return Err(refusal);
+    }
+    if let Source::User(name) = &source {
+        leg.claim = Some(t.desk.claim_user(name));
+    }
+    call.legs.push(leg);
+    call.tell(t, format!("{} takes the call over", source.words(&config)));
+    answer_in_place(call, t, id, replaced, early);
+    Ok(())
+}
+
+fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, replaced: LegId, early: bool) {
+    let other_side = if early {
+        call.waiting_side()
+    } else {
+        call.partner(replaced)
+    };
+    let other = other_side.and_then(|id| call.leg(id)).and_then(|leg| leg.oa.as_ref());
+    let codec = other.and_then(|oa| oa.agreed()).map(|agreed| agreed.stream.codec);
+    let want = other.map(super::offer::OfferAnswer::wish).unwrap_or_default();
+    let Some(leg) = call.leg_mut(id) else { return };
+    if let Err(error) = leg.accept(t, codec, want) {
+        let cause = cause::cause(error.status(), Blame::Callee, error.reason());
+        return leg.refuse(t, &cause);
+    }
+    if early {
+        call.hunt_won(t, id);
+    } else {
+        call.replace(t, replaced, id);
+    }
+}
+
+impl Call {
+    /// The leg for which somebody is searched.
+    fn waiting_side(&self) -> Option<LegId> {
+        match self.stage {
+            Stage::Setup { caller } => Some(caller),
+            Stage::Talk {
+                one,
+                other: Other::Nobody,
+            } => Some(one),
+            Stage::Talk { .. } => self.transfer.as_ref().map(|transfer| transfer.kept),
+            Stage::Over { .. } => None,
+        }
+    }
+}
+
+/// Answers an INVITE that did not become a call.
+pub fn refuse(t: &mut Turn<'_, '_, '_>, flow: Flow, tx: ServerTx, request: &Message, tag: &str, refusal: &Refusal) {
+    let mut response = Draft::response(request, refusal.status, Some(tag));
+    for (name, value) in &refusal.fields {
+        response.push(*name, value);
+    }
+    response.push(Name::Server, crate::USER_AGENT);
+    if matches!(refusal.status, 400 | 488) {
+        response.push(Name::Warning, format!("399 tandem \"{}\"", refusal.why));
+    }
+    t.net.layer.respond(t.cx, tx, response);
+    t.cx.emit(Output::Record(Fact::Refused {
+        peer: flow.peer,
+        status: refusal.status,
+        why: refusal.why,
+    }));
+}
