@@ -3,6 +3,8 @@
 //! The caller's user is the least one that the RFC allows: it acknowledges each 2xx (13.2.2.4). The callee's answers after a
 //! script, repeats its 2xx until ACK (13.3.1.4), and answers a cancelled INVITE with 487.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -105,7 +105,7 @@ calls: {{ stop_grace: 1s }}
 
 fn phone(ip: &str, user: &str, password: Option<&Secret>, codecs: &[Codec], hz: f32) -> Result<Handle, String> {
     let config = parsed(&format!(
-        "node: {{ name: \"{user}\" }}
+        "node: {{ name: phone }}
 listen: [ \"udp://{ip}:5060\" ]
 media: {{ ports: 22000-22099, workers: 1 }}
 domains: [ {ip} ]
