@@ -27,7 +27,10 @@ fn stream(codec: Codec) -> Stream {
         Codec::Pcma => 8,
         Codec::Opus => 111,
     };
-    let events = Some(EventFormat { payload_type: 101, clock: codec.clock() });
+    let events = Some(EventFormat {
+        payload_type: 101,
+        clock: codec.clock(),
+    });
     Stream {
         codec,
         payload_type_tx: payload_type,
@@ -59,21 +62,61 @@ impl Call {
         for (n, codec) in (0u8..).zip(codecs) {
             let (id, rtp) = (MediaLegId(n.into()), address(n));
             let port = Port { rtp: 20_000, v6: false };
-            let spec = LegSpec { id, port, ssrc: 7, first_sequence: 1, first_timestamp: 1, cname: "bench".into() };
+            let spec = LegSpec {
+                id,
+                port,
+                ssrc: 7,
+                first_sequence: 1,
+                first_timestamp: 1,
+                cname: "bench".into(),
+            };
             commands.push(Command::Open(Box::new(spec)));
-            let remote = Remote { rtp, rtcp: rtp, rtcp_mux: true, signalling: rtp.ip() };
-            commands.push(Command::Negotiated { leg: id, remote, stream: stream(codec) });
-            packets[usize::from(n)].buffer()[..12]
-                .copy_from_slice(&[0x80, stream(codec).payload_type_tx, 0, 0, 0, 0, 0, 0, 0, 0, 0, n]);
+            let remote = Remote {
+                rtp,
+                rtcp: rtp,
+                rtcp_mux: true,
+                signalling: rtp.ip(),
+            };
+            commands.push(Command::Negotiated {
+                leg: id,
+                remote,
+                stream: stream(codec),
+            });
+            packets[usize::from(n)].buffer()[..12].copy_from_slice(&[
+                0x80,
+                stream(codec).payload_type_tx,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                n,
+            ]);
         }
-        commands.push(Command::Function { leg: MediaLegId(0), function: Function::Bridge(MediaLegId(1)) });
+        commands.push(Command::Function {
+            leg: MediaLegId(0),
+            function: Function::Bridge(MediaLegId(1)),
+        });
         for command in commands {
-            for input in preparer.prepare(WorkerId(0), command, 1).expect("the streams are valid") {
+            for input in preparer
+                .prepare(WorkerId(0), command, 1)
+                .expect("the streams are valid")
+            {
                 worker.on_input(Instant::ZERO, input, &mut out, &mut outputs);
             }
             while outputs.pop().is_some() {}
         }
-        Call { worker, out, outputs, now: Instant::ZERO, packets }
+        Call {
+            worker,
+            out,
+            outputs,
+            now: Instant::ZERO,
+            packets,
+        }
     }
 
     /// Delivers one packet of a peer; true when the other side's packet was made.
@@ -85,7 +128,15 @@ impl Call {
         buffer[12..12 + payload.len()].copy_from_slice(payload);
         packet.set_len(12 + payload.len());
         let at = LegIx(from.into());
-        self.worker.on_packet(self.now, at, Channel::Rtp, address(from), packet, &mut self.out, &mut self.outputs);
+        self.worker.on_packet(
+            self.now,
+            at,
+            Channel::Rtp,
+            address(from),
+            packet,
+            &mut self.out,
+            &mut self.outputs,
+        );
         while self.outputs.pop().is_some() {}
         let sent = self.out.packets().len();
         self.out.clear();
@@ -105,7 +156,9 @@ fn speech() -> Vec<[i16; FRAME]> {
             std::array::from_fn(|n| {
                 let time = (frame * FRAME + n) as f32 / 8_000.0;
                 phase += (120.0 + 40.0 * (time * 3.0).sin()) / 8_000.0;
-                let voice: f32 = (1..9).map(|k| (phase * k as f32 * std::f32::consts::TAU).sin() / k as f32).sum();
+                let voice: f32 = (1..9)
+                    .map(|k| (phase * k as f32 * std::f32::consts::TAU).sin() / k as f32)
+                    .sum();
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let noise = (random >> 16) as f32 / 65_536.0 - 0.5;
                 let syllable = (time * 12.0).sin().max(0.05);
@@ -123,8 +176,19 @@ struct Library {
 
 impl Library {
     fn new() -> Self {
-        let OpusParams { fec, dtx, bitrate, complexity } = OpusParams::default();
-        let params = opus::EncoderParams { bitrate, complexity, fec, expected_loss_percent: 5, dtx };
+        let OpusParams {
+            fec,
+            dtx,
+            bitrate,
+            complexity,
+        } = OpusParams::default();
+        let params = opus::EncoderParams {
+            bitrate,
+            complexity,
+            fec,
+            expected_loss_percent: 5,
+            dtx,
+        };
         Library {
             encoder: opus::Encoder::new(8_000, params).expect("valid parameters"),
             decoder: opus::Decoder::new(8_000).expect("a valid rate"),
@@ -227,7 +291,10 @@ fn budgets(_: &mut Criterion) {
         black_box(relayed.pass(0, n, 160, &payload));
     }
     let each = start.elapsed().as_secs_f64() * 1e9 / f64::from(packets);
-    println!("media/a relayed packet takes {each:.0} ns, {:.2} of its budget ({BUDGET_NS} ns)", each / BUDGET_NS);
+    println!(
+        "media/a relayed packet takes {each:.0} ns, {:.2} of its budget ({BUDGET_NS} ns)",
+        each / BUDGET_NS
+    );
 }
 
 criterion_group!(benches, relay, transcode, budgets);

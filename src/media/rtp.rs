@@ -161,11 +161,17 @@ mod tests {
         assert_eq!(View::parse(&header(0x40, &[])), Err(Malformed::Version));
         assert_eq!(View::parse(&header(0x82, &[0; 7])), Err(Malformed::Truncated));
         assert_eq!(View::parse(&header(0x90, &[0xbe, 0xde, 0])), Err(Malformed::Truncated));
-        assert_eq!(View::parse(&header(0x90, &[0xbe, 0xde, 0, 2, 0, 0, 0, 0])), Err(Malformed::Truncated));
+        assert_eq!(
+            View::parse(&header(0x90, &[0xbe, 0xde, 0, 2, 0, 0, 0, 0])),
+            Err(Malformed::Truncated)
+        );
         assert_eq!(View::parse(&header(0xa0, &[])), Err(Malformed::Padding));
         assert_eq!(View::parse(&header(0xa0, &[1, 0])), Err(Malformed::Padding));
         assert_eq!(View::parse(&header(0xa0, &[1, 3])), Err(Malformed::Padding));
-        assert_eq!(View::parse(&header(0xa0, &[9, 0, 2])).map(|view| view.payload.len()), Ok(1));
+        assert_eq!(
+            View::parse(&header(0xa0, &[9, 0, 2])).map(|view| view.payload.len()),
+            Ok(1)
+        );
     }
 
     proptest! {

@@ -12,6 +12,7 @@ pub mod sources;
 pub mod store;
 
 use crate::config::Log;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Log lines go to standard error. `RUST_LOG` overrides `log.level`.
@@ -20,7 +21,8 @@ pub fn logging(log: &Log) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_target(false);
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
     // A second call (the demo starts several nodes in one process) changes nothing.
     let _ = if log.json {
         lines.json().try_init()

@@ -1,8 +1,10 @@
 //! The folds over the facts: call records, log lines, counters.
 
 use super::store::{CallRow, LegRow};
-use crate::effect::{Blame, Fact, LegReport, Party};
+use crate::effect::{Blame, Cause, Fact, LegReport, Party};
+use crate::id::CallId;
 use crate::pii::Redacted;
+use crate::time::Wall;
 use std::collections::BTreeMap;
 use tracing::{debug, info, warn};
 
@@ -95,33 +97,35 @@ impl Recorder {
                 info!(%call, "{what}");
                 None
             }
-            Fact::CallEnded { call, at, cause, legs } => {
-                *self.counters.ended.entry(cause.status).or_default() += 1;
-                let media: Vec<String> = legs.iter().map(describe).collect();
-                info!(%call, status = cause.status, q850 = cause.q850, "ended by the {}: {}{}{}", blame(cause.by),
-                    cause.text, if media.is_empty() { "" } else { "; " }, media.join("; "));
-                let legs = legs
-                    .into_iter()
-                    .map(|leg| LegRow {
-                        side: if leg.caller { "caller" } else { "callee" },
-                        stats: leg.stats,
-                    })
-                    .collect();
-                let (status, q850, by) = (cause.status, cause.q850, blame(cause.by));
-                Some(CallRow::Ended {
-                    call,
-                    at,
-                    status,
-                    q850,
-                    by,
-                    cause: cause.text,
-                    legs,
-                })
-            }
+            Fact::CallEnded { call, at, cause, legs } => Some(self.ended(call, at, cause, legs)),
             other => {
                 self.fold_other(other, minute);
                 None
             }
+        }
+    }
+
+    fn ended(&mut self, call: CallId, at: Wall, cause: Cause, legs: Vec<LegReport>) -> CallRow {
+        *self.counters.ended.entry(cause.status).or_default() += 1;
+        let by = blame(cause.by);
+        let media: String = legs.iter().map(|leg| format!("; {}", describe(leg))).collect();
+        info!(%call, status = cause.status, q850 = cause.q850, "ended by the {by}: {}{media}", cause.text);
+        let side = |leg: &LegReport| if leg.caller { "caller" } else { "callee" };
+        let legs = legs
+            .into_iter()
+            .map(|leg| LegRow {
+                side: side(&leg),
+                stats: leg.stats,
+            })
+            .collect();
+        CallRow::Ended {
+            call,
+            at,
+            status: cause.status,
+            q850: cause.q850,
+            by,
+            cause: cause.text,
+            legs,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::sip::uri::{Host, Scheme};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Semaphore, mpsc};
@@ -51,7 +51,7 @@ pub struct NetCounters {
 }
 
 enum Socket {
-    Udp(Arc<tokio::net::UdpSocket>, tokio::task::JoinHandle<()>),
+    Udp(UdpSocket, tokio::task::JoinHandle<()>),
     Tcp(tokio::task::JoinHandle<()>),
 }
 
@@ -164,7 +164,7 @@ impl Net {
                 let Some(socket) = self.udp_socket(flow) else {
                     return false;
                 };
-                if socket.try_send_to(&bytes, flow.peer).is_err() {
+                if socket.send_to(&bytes, flow.peer).is_err() {
                     // As if it was lost on the way: the transaction layer repeats it.
                     self.context.counters.send_failed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -235,7 +235,7 @@ impl Net {
     }
 
     /// The socket of a UDP flow; a flow from before a restart or reload goes by a listener of its family.
-    fn udp_socket(&self, flow: Flow) -> Option<&Arc<tokio::net::UdpSocket>> {
+    fn udp_socket(&self, flow: Flow) -> Option<&UdpSocket> {
         let fits = |listener: &&Listener| {
             matches!(listener.socket, Socket::Udp(..)) && listener.bound.is_ipv4() == flow.peer.is_ipv4()
         };

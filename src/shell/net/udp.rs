@@ -35,16 +35,18 @@ pub(super) fn listen(
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
-    let socket = Arc::new(UdpSocket::from_std(socket.into())?);
+    let socket = std::net::UdpSocket::from(socket);
+    // Sending goes past the event loop: it never waits, and a new socket can send before the loop has first seen it.
+    let sender = socket.try_clone()?;
     let bound = socket.local_addr()?;
-    let task = tokio::spawn(receive(id, bound, socket.clone(), events, context));
-    Ok((bound, Socket::Udp(socket, task)))
+    let task = tokio::spawn(receive(id, bound, UdpSocket::from_std(socket)?, events, context));
+    Ok((bound, Socket::Udp(sender, task)))
 }
 
 async fn receive(
     id: ListenerId,
     bound: SocketAddr,
-    socket: Arc<UdpSocket>,
+    socket: UdpSocket,
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
 ) {
