@@ -141,7 +141,6 @@ impl Leg {
         self.unacked = Some(Unacknowledged::new(t.now(), response.clone(), cseq));
         t.net.layer.respond(t.cx, incoming.tx, response);
         t.desk.remove_server(incoming.tx);
-        t.desk.remove_merge(&incoming.invite);
         self.invite_tx = Some(incoming.tx);
         if let Some(dialog) = &mut self.dialog {
             dialog.confirm();

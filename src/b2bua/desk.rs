@@ -7,9 +7,8 @@ use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::DialogId;
 use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
-use crate::sip::Message;
 use crate::time::{Deadlines, Instant};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 type Table<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -83,7 +82,6 @@ pub struct Desk {
     servers: Table<ServerTx, LegId>,
     media: Table<MediaLegId, LegId>,
     homes: Table<LegId, CallId>,
-    merge: HashSet<(Box<str>, Box<str>, u32), foldhash::fast::FixedState>,
     users: BTreeMap<String, u32>,
     last_media: u64,
     next_worker: u16,
@@ -116,23 +114,6 @@ impl Desk {
     /// A dialog is over.
     pub fn remove_dialog(&mut self, id: &DialogId) {
         self.dialogs.remove(id);
-    }
-
-    /// An INVITE that came already by another way and is not answered: same From tag, Call-ID and CSeq (RFC 3261 8.2.2.2).
-    pub fn is_merged(&self, request: &Message) -> bool {
-        merge_key(request).is_some_and(|key| self.merge.contains(&key))
-    }
-
-    /// An INVITE begins a leg; until it is answered its copies are merged.
-    pub fn add_merge(&mut self, request: &Message) {
-        self.merge.extend(merge_key(request));
-    }
-
-    /// It is answered.
-    pub fn remove_merge(&mut self, request: &Message) {
-        if let Some(key) = merge_key(request) {
-            self.merge.remove(&key);
-        }
     }
 
     /// An INVITE's server transaction belongs to a leg.
@@ -224,15 +205,6 @@ impl Desk {
             }
         }
     }
-}
-
-fn merge_key(request: &Message) -> Option<(Box<str>, Box<str>, u32)> {
-    let from = request.from().ok()?;
-    Some((
-        request.call_id().into(),
-        from.tag().unwrap_or_default().into(),
-        request.cseq().ok()?.number,
-    ))
 }
 
 /// What a call is given for one step: the node's context with the call's own configuration, the machines that it works with,

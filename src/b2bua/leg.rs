@@ -374,7 +374,6 @@ impl Leg {
         match state {
             State::Incoming(incoming) => {
                 t.desk.remove_server(incoming.tx);
-                t.desk.remove_merge(&incoming.invite);
             }
             State::Outgoing(outgoing) | State::Cancelled(outgoing) => {
                 for early in &outgoing.early {

@@ -34,6 +34,8 @@ mod request;
 mod response;
 mod send;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use crate::routing::Source;
@@ -97,7 +99,6 @@ impl Calls {
             };
             setup::refuse(t, flow, tx, &copy, &tag, &refusal);
         }
-        self.desk.ports.top_up(cx);
     }
 
     fn enter(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, entry: Result<Entry, Refusal>) -> Result<(), Refusal> {
@@ -107,9 +108,6 @@ impl Calls {
         }
         if self.calls.len() >= limits::CALLS {
             return Err(Refusal::overload("as many calls as the node may have are up"));
-        }
-        if self.desk.is_merged(&entry.request) {
-            return Err(Refusal::new(482, "the same request came by two ways"));
         }
         if let Some((id, early_only)) = entry.replaces()? {
             let Some(replaced) = self.desk.by_dialog(&id) else {
@@ -211,17 +209,11 @@ impl Calls {
         if let Some(leg) = self.desk.by_media(id) {
             self.leg_turn(cx, net, leg, |call, t| call.on_media(t, leg, event));
         }
-        self.desk.ports.top_up(cx);
     }
 
     /// Spare ports.
     pub fn add_ports(&mut self, ports: Vec<Port>) {
         self.desk.ports.add(ports);
-    }
-
-    /// Asks for spare ports where they are few: to be called once at the start; later the calls themselves see to it.
-    pub fn top_up_ports(&mut self, cx: &mut Cx<'_>) {
-        self.desk.ports.top_up(cx);
     }
 
     /// Runs the timers that are due.
@@ -253,7 +245,6 @@ impl Calls {
                 Timer::Stop => self.end_all(cx, net),
             }
         }
-        self.desk.ports.top_up(cx);
     }
 
     /// When `on_time` is due next.
@@ -349,6 +340,7 @@ impl Calls {
         }));
         match done {
             Ok(result) => {
+                t.desk.ports.top_up(t.cx);
                 if !call.is_done() {
                     self.calls.insert(id, call);
                 }

@@ -10,7 +10,8 @@ use crate::media::command::Port;
 pub struct Ports {
     v4: Vec<Port>,
     v6: Vec<Port>,
-    asked: bool,
+    /// The last question was answered; the first one is the node's own, at its start.
+    may_ask: bool,
 }
 
 impl Ports {
@@ -21,7 +22,7 @@ impl Ports {
 
     /// Those that the shell brought.
     pub fn add(&mut self, ports: Vec<Port>) {
-        self.asked = false;
+        self.may_ask = true;
         for port in ports {
             if port.v6 {
                 self.v6.push(port)
@@ -34,8 +35,8 @@ impl Ports {
     /// Asks for more when fewer than three quarters are left: one question at a time.
     pub fn top_up(&mut self, cx: &mut Cx<'_>) {
         let spare = self.v4.len() + self.v6.len();
-        if !self.asked && spare < limits::SPARE_PORTS - limits::SPARE_PORTS / 4 {
-            self.asked = true;
+        if self.may_ask && spare < limits::SPARE_PORTS - limits::SPARE_PORTS / 4 {
+            self.may_ask = false;
             cx.emit(Output::Ports(limits::SPARE_PORTS - spare));
         }
     }

@@ -167,7 +167,6 @@ impl Entry {
             Source::Trunk(trunk) => Who::Trunk(*trunk, None),
         };
         t.desk.add_server(self.tx, id);
-        t.desk.add_merge(&self.request);
         t.desk.add_dialog(&self.dialog.id, id);
         let updates = allows_update(&self.request);
         let incoming = Incoming {

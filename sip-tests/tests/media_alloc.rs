@@ -1,0 +1,283 @@
+//! The packet thread neither allocates nor frees: relayed, translated and transcoded packets, loss, digits, ticks, reports,
+//! and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
+
+use codecs::{Codec, g711, opus};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tandem::id::{MediaLegId, WorkerId};
+use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Tone};
+use tandem::media::input::{Input, Output, Outputs};
+use tandem::media::packet::{Channel, Packet, TxBatch};
+use tandem::media::prepare::Preparer;
+use tandem::media::worker::{Tick, Worker};
+use tandem::time::Instant;
+
+/// The system's allocator, counting. libopus has its own malloc, which it calls only when a coder is made.
+struct Counting;
+
+thread_local! {
+    /// Of this thread only: the test harness has its own.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn calls() -> u64 {
+    CALLS.with(Cell::get)
+}
+
+fn count() {
+    CALLS.with(|calls| calls.set(calls.get() + 1));
+}
+
+// SAFETY: every method hands its arguments unchanged to `System`, which fulfils the contract; the counter is a constant
+// thread-local without a destructor, so counting never allocates.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise about `layout` is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: `pointer` came from `alloc` above, thus from `System`, with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct World {
+    worker: Worker,
+    preparer: Preparer,
+    out: TxBatch,
+    outputs: Outputs,
+    now: Instant,
+    sent: usize,
+    /// Where outputs go on the control side; room for all of the test.
+    control: Vec<Output>,
+    packet: Packet,
+    /// Calls of the allocator inside the worker.
+    counted: u64,
+}
+
+impl World {
+    fn command(&mut self, command: Command) {
+        let inputs = self.preparer.prepare(WorkerId(0), command, 9).expect("a valid command");
+        for input in inputs {
+            self.input(input);
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let before = calls();
+        self.worker.on_input(self.now, input, &mut self.out, &mut self.outputs);
+        self.drain();
+        self.counted += calls() - before;
+    }
+
+    fn deliver(&mut self, leg: u64, bytes: &[u8]) {
+        let at = self.worker.place(MediaLegId(leg)).expect("an open leg");
+        self.packet.buffer()[..bytes.len()].copy_from_slice(bytes);
+        self.packet.set_len(bytes.len());
+        let before = calls();
+        let World {
+            worker,
+            out,
+            outputs,
+            packet,
+            now,
+            ..
+        } = self;
+        worker.on_packet(*now, at, Channel::Rtp, address(leg), packet, out, outputs);
+        self.drain();
+        self.counted += calls() - before;
+    }
+
+    fn tick(&mut self) {
+        self.now += Duration::from_millis(20);
+        let before = calls();
+        while self.worker.on_tick(self.now, &mut self.out, &mut self.outputs) == Tick::More {
+            self.drain();
+        }
+        self.drain();
+        self.counted += calls() - before;
+    }
+
+    /// As the shell does after each call: boxes go to the control side.
+    fn drain(&mut self) {
+        while let Some(output) = self.outputs.pop() {
+            self.control.push(output);
+        }
+        self.sent += self.out.packets().len();
+        self.out.clear();
+    }
+}
+
+fn address(leg: u64) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, leg as u8], 4_000))
+}
+
+fn stream(codec: Codec) -> Stream {
+    let payload_type = match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::Opus => 111,
+    };
+    let events = Some(EventFormat {
+        payload_type: 101,
+        clock: codec.clock(),
+    });
+    Stream {
+        codec,
+        payload_type_tx: payload_type,
+        payload_type_rx: payload_type,
+        ptime_ms: 20,
+        events_tx: events,
+        events_rx: events,
+        opus: OpusParams {
+            complexity: 0,
+            ..OpusParams::default()
+        },
+        sends: true,
+        receives: true,
+    }
+}
+
+/// What a peer sends in a second and a half: audio with a loss and a swap, then a key press.
+fn material(codec: Codec, ssrc: u8) -> Vec<Vec<u8>> {
+    let params = opus::EncoderParams {
+        bitrate: 24_000,
+        complexity: 0,
+        fec: true,
+        expected_loss_percent: 5,
+        dtx: false,
+    };
+    let mut encoder = opus::Encoder::new(8_000, params).expect("valid parameters");
+    let mut tone = codecs::tone::Sine::new(440.0, -10.0, 8_000);
+    let ticks = codec.clock() / 50;
+    let header = |payload_type: u8, n: u16, timestamp: u32| {
+        let mut packet = vec![0x80, payload_type];
+        packet.extend(n.to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend([0, 0, 0, ssrc]);
+        packet
+    };
+    let mut packets = Vec::new();
+    for n in 0..60u16 {
+        let mut pcm = [0; 160];
+        tone.fill(&mut pcm);
+        let mut payload = [0; 1_275];
+        let len = match codec {
+            Codec::Pcmu => g711::encode_ulaw_slice(&pcm, &mut payload),
+            Codec::Pcma => g711::encode_alaw_slice(&pcm, &mut payload),
+            Codec::Opus => encoder.encode(&pcm, &mut payload).expect("a valid frame"),
+        };
+        let mut packet = header(stream(codec).payload_type_tx, n, u32::from(n) * ticks);
+        packet.extend(&payload[..len]);
+        packets.push(packet);
+    }
+    packets.swap(20, 21);
+    packets.remove(40);
+    for n in 0..5u16 {
+        let mut packet = header(101, 60 + n, 60 * ticks);
+        packet.extend([5, if n == 4 { 0x8a } else { 0x0a }]);
+        packet.extend((((u32::from(n) + 1) * ticks) as u16).to_be_bytes());
+        packets.push(packet);
+    }
+    packets
+}
+
+#[test]
+fn the_packet_thread_neither_allocates_nor_frees() {
+    let pairs = [
+        (Codec::Pcma, Codec::Pcma, "relayed"),
+        (Codec::Opus, Codec::Opus, "relayed"),
+        (Codec::Pcma, Codec::Pcmu, "translated"),
+        (Codec::Pcma, Codec::Opus, "transcoded"),
+    ];
+    for (first, second, what) in pairs {
+        let streams = [(1, material(first, 1)), (2, material(second, 2))];
+        let mut world = World {
+            worker: Worker::new(16),
+            preparer: Preparer::default(),
+            out: TxBatch::new(),
+            outputs: Outputs::default(),
+            now: Instant::ZERO,
+            sent: 0,
+            control: Vec::with_capacity(256),
+            packet: Packet::default(),
+            counted: 0,
+        };
+        for (leg, codec) in [(1, first), (2, second)] {
+            let id = MediaLegId(leg);
+            let port = Port { rtp: 20_000, v6: false };
+            let spec = LegSpec {
+                id,
+                port,
+                ssrc: 7,
+                first_sequence: 1,
+                first_timestamp: 1,
+                cname: "a".into(),
+            };
+            world.command(Command::Open(Box::new(spec)));
+            let rtp = address(leg);
+            let remote = Remote {
+                rtp,
+                rtcp: rtp,
+                rtcp_mux: true,
+                signalling: rtp.ip(),
+            };
+            world.command(Command::Negotiated {
+                leg: id,
+                remote,
+                stream: stream(codec),
+            });
+            world.command(Command::Watch {
+                leg: id,
+                silence: Some(Duration::from_secs(1)),
+            });
+        }
+        world.command(Command::Function {
+            leg: MediaLegId(1),
+            function: Function::Bridge(MediaLegId(2)),
+        });
+        for n in 0..streams[0].1.len() {
+            for (leg, packets) in &streams {
+                world.deliver(*leg, &packets[n]);
+            }
+            world.tick();
+        }
+        world.command(Command::SendDigits {
+            leg: MediaLegId(2),
+            digits: "12".into(),
+        });
+        for _ in 0..600 {
+            world.tick();
+        }
+        let tone = Function::Tone(Tone::Cadence {
+            hz: [440, 480],
+            on_ms: 2_000,
+            off_ms: 4_000,
+        });
+        for function in [tone, Function::Phone, Function::Echo] {
+            world.command(Command::Function {
+                leg: MediaLegId(1),
+                function,
+            });
+            for packet in &streams[0].1 {
+                world.deliver(1, packet);
+                world.tick();
+            }
+        }
+        world.command(Command::ReadStats(MediaLegId(1)));
+        world.command(Command::Close(MediaLegId(1)));
+        world.command(Command::Close(MediaLegId(2)));
+        assert!(world.sent > 250, "{what}: only {} packets were made", world.sent);
+        assert!(world.control.len() < 256 && world.worker.is_empty());
+        assert!(calls() > 0, "the allocator counts");
+        assert_eq!(world.counted, 0, "{what}: the worker called the allocator");
+    }
+}

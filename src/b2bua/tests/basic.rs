@@ -1,0 +1,293 @@
+//! Set-up, failure and end of calls.
+
+use super::bench::*;
+use crate::effect::Fact;
+use crate::media::command::Function;
+use crate::sip::{Method, Name};
+use std::time::Duration;
+
+const S1: Duration = Duration::from_secs(1);
+
+#[test]
+fn echo_answers_at_once_and_ends_with_bye() {
+    let mut b = Bench::new();
+    let invite = b.invite(ALICE, "alice", "600", Some(sdp(4000, "")));
+    let ok = b.one(ALICE);
+    assert_eq!(ok.status(), 200);
+    assert_eq!(b.function(), Some(Function::Echo));
+    let mut alice = b.ack(ALICE, &invite, &ok);
+    b.ask(ALICE, &mut alice, Method::Bye, None);
+    assert_eq!(b.heads(ALICE), ["200 BYE"]);
+    b.rest();
+    assert_eq!((b.ended()[0].status, b.ended()[0].q850), (200, 16));
+}
+
+#[test]
+fn the_dial_plan_refuses() {
+    let mut b = Bench::new();
+    b.invite(ALICE, "alice", "699", Some(sdp(4000, "")));
+    assert_eq!(b.one(ALICE).status(), 403);
+    b.invite(ALICE, "alice", "nobody", Some(sdp(4000, "")));
+    assert_eq!(b.one(ALICE).status(), 404);
+    b.rest();
+}
+
+#[test]
+fn user_to_user() {
+    let mut b = Bench::new();
+    let invite = b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    assert_eq!(
+        theirs.from().unwrap().to_string().split(";tag").next(),
+        Some("\"Alice\" <sip:alice@example.com>")
+    );
+    assert_ne!(theirs.call_id(), invite.get(Name::CallId).unwrap());
+    b.answer(BOB, &theirs, 180, None);
+    let ringing = b.one(ALICE);
+    assert_eq!((ringing.status(), ringing.body().len()), (180, 0));
+    let mut bob = b.answer(BOB, &theirs, 200, Some(sdp(5000, ""))).unwrap();
+    assert_eq!(b.heads(BOB), ["ACK"]);
+    let ok = b.one(ALICE);
+    assert_eq!(ok.status(), 200);
+    b.ack(ALICE, &invite, &ok);
+    assert!(matches!(b.function(), Some(Function::Bridge(_))));
+    b.ask(BOB, &mut bob, Method::Bye, None);
+    assert_eq!(b.heads(BOB), ["200 BYE"]);
+    let bye = b.one(ALICE);
+    assert_eq!(
+        (bye.method(), bye.get(Name::Reason).unwrap().into_owned()),
+        (Method::Bye, "Q.850;cause=16".to_owned())
+    );
+    b.answer(ALICE, &bye, 200, None);
+    b.rest();
+    let kinds: Vec<&str> = b
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::CallStarted { .. } => Some("started"),
+            Fact::CallRouted { .. } => Some("routed"),
+            Fact::CallRinging { .. } => Some("ringing"),
+            Fact::CallAnswered { .. } => Some("answered"),
+            Fact::CallEnded { .. } => Some("ended"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kinds, ["started", "routed", "ringing", "answered", "ended"]);
+}
+
+#[test]
+fn cancel_before_and_while_it_rings() {
+    for ringing in [false, true] {
+        let mut b = Bench::new();
+        let invite = b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+        let theirs = b.one(BOB);
+        if ringing {
+            b.answer(BOB, &theirs, 180, None);
+            b.heard(ALICE);
+        }
+        b.cancel(ALICE, &invite);
+        assert_eq!(b.heads(ALICE), ["200 CANCEL", "487 INVITE"]);
+        if !ringing {
+            assert_eq!(b.heads(BOB), [""; 0], "no CANCEL before a provisional response");
+            b.answer(BOB, &theirs, 180, None);
+        }
+        let cancel = b.one(BOB);
+        assert_eq!(cancel.method(), Method::Cancel);
+        b.answer(BOB, &cancel, 200, None);
+        b.answer(BOB, &theirs, 487, None);
+        b.rest();
+        assert_eq!(b.ended()[0].status, 487);
+    }
+}
+
+#[test]
+fn an_answer_that_crosses_our_cancel_is_acknowledged_and_ended() {
+    let mut b = Bench::new();
+    let invite = b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    b.answer(BOB, &theirs, 180, None);
+    b.cancel(ALICE, &invite);
+    b.heard(BOB);
+    b.answer(BOB, &theirs, 200, Some(sdp(5000, "")));
+    let heard = b.heard(BOB);
+    assert_eq!(heard.iter().map(head).collect::<Vec<_>>(), ["ACK", "BYE"]);
+    b.answer(BOB, &theirs, 200, Some(sdp(5000, "")));
+    assert_eq!(b.heads(BOB), ["ACK"], "a copy is acknowledged again");
+    b.answer(BOB, &heard[1], 200, None);
+    b.rest();
+}
+
+#[test]
+fn all_phones_ring_and_the_first_answer_wins() {
+    let mut b = Bench::new();
+    b.register("bob", BOB2);
+    let invite = b.invite(ALICE, "alice", "+14155550102", Some(sdp(4000, "")));
+    let (first, second) = (b.one(BOB), b.one(BOB2));
+    b.answer(BOB, &first, 180, None);
+    b.answer(BOB2, &second, 180, None);
+    assert_eq!(b.heads(ALICE), ["180 INVITE"], "one 180 is enough");
+    b.answer(BOB2, &second, 200, Some(sdp(5000, "")));
+    let ok = b.one(ALICE);
+    let mut alice = b.ack(ALICE, &invite, &ok);
+    let cancel = b.one(BOB);
+    assert!(cancel.get(Name::Reason).unwrap().contains("cause=200"));
+    b.answer(BOB, &cancel, 200, None);
+    b.answer(BOB, &first, 487, None);
+    b.heard(BOB2);
+    b.ask(ALICE, &mut alice, Method::Bye, None);
+    let bye = b.one(BOB2);
+    b.answer(BOB2, &bye, 200, None);
+    b.rest();
+}
+
+#[test]
+fn busy_everywhere_is_486_and_a_decline_speaks_for_all() {
+    let mut b = Bench::new();
+    b.register("bob", BOB2);
+    b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let (first, second) = (b.one(BOB), b.one(BOB2));
+    b.answer(BOB, &first, 480, None);
+    b.answer(BOB2, &second, 486, None);
+    let busy = b.one(ALICE);
+    assert_eq!(
+        (busy.status(), busy.get(Name::Reason).unwrap().into_owned()),
+        (486, "Q.850;cause=17".to_owned())
+    );
+    b.heard(BOB);
+    b.heard(BOB2);
+    b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let (first, second) = (b.one(BOB), b.one(BOB2));
+    b.answer(BOB, &first, 180, None);
+    b.heard(ALICE);
+    b.answer(BOB2, &second, 603, None);
+    assert_eq!(b.one(ALICE).status(), 603);
+    let cancel = b.one(BOB);
+    b.answer(BOB, &cancel, 200, None);
+    b.answer(BOB, &first, 487, None);
+    b.rest();
+}
+
+#[test]
+fn nobody_answers_in_time() {
+    let mut b = Bench::new();
+    b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    b.answer(BOB, &theirs, 180, None);
+    b.heard(ALICE);
+    b.wait(29 * S1);
+    assert_eq!(b.heads(ALICE), [""; 0]);
+    b.wait(2 * S1);
+    assert!(b.heads(ALICE).contains(&"480 INVITE".to_owned()));
+    let cancel = b.one(BOB);
+    b.answer(BOB, &cancel, 200, None);
+    b.answer(BOB, &theirs, 487, None);
+    b.rest();
+    assert_eq!(b.ended()[0].q850, 19);
+}
+
+#[test]
+fn a_user_who_is_offline_busy_or_silent_sends_the_call_on() {
+    let mut b = Bench::new();
+    b.invite(ALICE, "alice", "carol", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    assert_eq!(theirs.method(), Method::Invite, "carol has no phone: on_offline");
+    b.answer(BOB, &theirs, 486, None);
+    assert_eq!(b.one(ALICE).status(), 486);
+    b.heard(BOB);
+    b.register("carol", CAROL);
+    b.invite(ALICE, "alice", "carol", Some(sdp(4000, "")));
+    let theirs = b.one(CAROL);
+    b.answer(CAROL, &theirs, 486, None);
+    let on = b.one(BOB);
+    b.answer(BOB, &on, 486, None);
+    b.rest();
+}
+
+#[test]
+fn the_number_of_calls_a_user_may_have() {
+    let mut b = Bench::new();
+    let mut invites = Vec::new();
+    for _ in 0..2 {
+        invites.push(b.invite(CAROL, "carol", "bob", Some(sdp(4000, ""))));
+    }
+    b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    assert_eq!(b.one(ALICE).status(), 486);
+    for invite in invites {
+        b.cancel(CAROL, &invite);
+    }
+    b.heard(BOB);
+    b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    assert_eq!(b.heads(BOB), ["INVITE"], "call waiting has room again");
+    b.wait(90 * S1);
+    b.rest();
+}
+
+#[test]
+fn an_unacknowledged_answer_is_repeated_and_then_ended() {
+    let mut b = Bench::new();
+    b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    b.answer(BOB, &theirs, 200, Some(sdp(5000, "")));
+    b.wait(33 * S1);
+    let heads = b.heads(ALICE);
+    assert!(
+        heads.iter().filter(|head| *head == "200 INVITE").count() >= 10,
+        "{heads:?}"
+    );
+    assert!(heads.contains(&"BYE".to_owned()), "{heads:?}");
+    assert!(b.heads(BOB).contains(&"BYE".to_owned()));
+    b.rest();
+    assert_eq!(b.ended()[0].status, 408);
+}
+
+#[test]
+fn both_hang_up_at_once() {
+    let mut b = Bench::new();
+    let (mut alice, mut bob) = b.talk();
+    b.ask(ALICE, &mut alice, Method::Bye, None);
+    assert_eq!(b.heads(ALICE), ["200 BYE"]);
+    let bye = b.one(BOB);
+    b.ask(BOB, &mut bob, Method::Bye, None);
+    assert_eq!(b.heads(BOB), ["200 BYE"]);
+    b.answer(BOB, &bye, 481, None);
+    b.rest();
+}
+
+#[test]
+fn the_callee_hangs_up_before_the_callers_ack() {
+    let mut b = Bench::new();
+    let invite = b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    let mut bob = b.answer(BOB, &theirs, 200, Some(sdp(5000, ""))).unwrap();
+    let ok = b.one(ALICE);
+    b.ask(BOB, &mut bob, Method::Bye, None);
+    assert_eq!(b.heads(ALICE), [""; 0], "no BYE before the ACK (RFC 3261 15)");
+    b.ack(ALICE, &invite, &ok);
+    let bye = b.one(ALICE);
+    assert_eq!(bye.method(), Method::Bye);
+    b.answer(ALICE, &bye, 200, None);
+    b.rest();
+}
+
+#[test]
+fn what_is_no_call_leaves_no_record() {
+    let mut b = Bench::new();
+    b.invite(
+        ALICE,
+        "alice",
+        "600",
+        Some("v=0\r\nm=audio 4000 RTP/AVP 18\r\nc=IN IP4 192.0.2.9\r\n".to_owned()),
+    );
+    assert_eq!(b.one(ALICE).status(), 488);
+    b.invite_with(
+        ALICE,
+        "alice",
+        "600",
+        Some(sdp(4000, "")),
+        &[("Session-Expires", "30"), ("Supported", "timer")],
+    );
+    let small = b.one(ALICE);
+    assert_eq!((small.status(), small.get(Name::MinSe).is_some()), (422, true));
+    assert!(b.facts.iter().all(|fact| !matches!(fact, Fact::CallStarted { .. })));
+    b.rest();
+}

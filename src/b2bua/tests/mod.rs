@@ -1,0 +1,5 @@
+//! Calls against peers that write by hand. (What two sides hear, over a network that loses and reorders, is tested in the
+//! simulated world.)
+
+mod basic;
+mod bench;
