@@ -1,5 +1,6 @@
 //! The packet path without the kernel: a relayed packet (at most 200 ns), and G.711 <-> Opus against libopus alone (at most 1.1 times).
 
+#![allow(missing_docs, reason = "criterion_group! makes a public function")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use codecs::{Codec, g711, opus};

@@ -3,7 +3,7 @@
 //! The goal for the index is 0.5 us; `sip-tests/tests/alloc_sip_parse.rs` holds that it does not allocate.
 
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use nom::bytes::complete::{tag, take_till, take_until, take_while1};
 use nom::multi::many0;
 use nom::sequence::{separated_pair, terminated};
@@ -55,5 +55,8 @@ fn bench(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    bench(&mut criterion);
+    criterion.final_summary();
+}

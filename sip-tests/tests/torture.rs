@@ -66,7 +66,7 @@ fn judge(entry: &Value, bytes: Bytes) -> Result<(), String> {
         ("accept", None) => !preferred.is_some_and(|first| [400, 416].iter().any(|status| *first == *status)),
         ("reject", Some(_)) if is_response => true,
         ("accept" | "reject" | "either", Some(status)) => {
-            codes.contains(&status) && preferred.is_none_or(|first| *first == Value::from(status))
+            codes.contains(&status) && preferred.is_none_or(|first| *first == status)
         }
         ("either", None) => preferred.is_none_or(|first| first == "normal"),
         ("reject", None) => false,

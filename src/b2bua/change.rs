@@ -294,6 +294,7 @@ impl Leg {
         if !self.is_stable() {
             return self.timer.on_refresh_failed(t.now());
         }
+        self.refreshing = true;
         if !self.allows_update {
             let want = self
                 .oa
@@ -328,6 +329,7 @@ impl Leg {
             return;
         }
         self.change = Change::None;
+        self.refreshing = false;
         self.timer.on_success(t.now(), response);
         self.allows_update |= allows_update(response);
         if what == What::Reinvite {
@@ -381,7 +383,9 @@ impl Leg {
             oa.withdraw();
         }
         let back = self.oa.as_ref().map(super::offer::OfferAnswer::said);
-        self.timer.on_refresh_failed(t.now());
+        if std::mem::take(&mut self.refreshing) {
+            self.timer.on_refresh_failed(t.now());
+        }
         match again {
             Some(after) => {
                 self.change = Change::Waiting;

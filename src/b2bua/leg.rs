@@ -251,6 +251,8 @@ pub struct Leg {
     pub sent: Vec<Sent>,
     /// Whose change is under way.
     pub change: Change,
+    /// Our change under way is, or is also, the refresh of the session.
+    pub refreshing: bool,
     /// A direction that the peer refused to take: it is not offered again until another one was.
     pub refused: Option<Direction>,
     /// The peer's Allow lists UPDATE.
@@ -292,6 +294,7 @@ impl Leg {
             reliable: None,
             sent: Vec::new(),
             change: Change::None,
+            refreshing: false,
             refused: None,
             allows_update: false,
             claim: None,

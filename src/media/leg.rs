@@ -208,11 +208,11 @@ impl Leg {
         self.tx.to = self.rx.latch.destination();
         self.rx.source.set_clock(stream.codec.clock());
         self.tx.sender.set_clock(now, stream.codec.clock());
-        if self
-            .tx
-            .stream
-            .is_some_and(|old| old.codec != stream.codec || old.payload_type_tx != stream.payload_type_tx)
-        {
+        // After a pause the timestamp follows the clock, not the samples.
+        let same = |old: Stream| {
+            old.codec == stream.codec && old.payload_type_tx == stream.payload_type_tx && old.sends == stream.sends
+        };
+        if !self.tx.stream.is_some_and(same) {
             self.tx.cut();
         }
         self.rx.stream = Some(stream);

@@ -118,22 +118,17 @@ impl Preparer {
             Command::Open(_) => Ok(Vec::new()),
             Command::Negotiated { remote, stream, .. } => {
                 known.stream = Some(stream);
-                let (gear, neighbour) = self.refit(leg, known)?;
-                let mut inputs = vec![Input::Negotiated {
-                    leg,
-                    remote,
-                    stream,
-                    gear,
-                }];
-                inputs.extend(neighbour);
+                let gear = self.plan(&mut known)?;
+                let mut inputs = vec![Input::Negotiated { leg, remote, stream, gear }];
+                self.settle(leg, known, &mut inputs);
                 Ok(inputs)
             }
             Command::Function { function, .. } => {
-                let released = self.release(leg, function);
                 known.function = function;
-                let (gear, neighbour) = self.refit(leg, known)?;
+                let gear = self.plan(&mut known)?;
                 let mut inputs = vec![Input::Function { leg, function, gear }];
-                inputs.extend(neighbour);
+                let released = self.release(leg, function);
+                self.settle(leg, known, &mut inputs);
                 inputs.extend(released.into_iter().filter_map(|leg| self.fit(leg)));
                 Ok(inputs)
             }
@@ -202,16 +197,21 @@ impl Preparer {
         ended
     }
 
-    /// Takes over what is now known of a leg: the parts it needs, and those that its neighbour needs because of it.
-    fn refit(&mut self, leg: MediaLegId, known: Known) -> Result<(Gear, Option<Input>), PrepareError> {
-        let parts = self.wanted(&known);
-        let gear = gear(&known, parts)?;
-        self.legs.insert(leg, Known { has: parts, ..known });
-        let neighbour = match known.function {
-            Function::Bridge(other) => self.fit(other),
-            Function::Idle | Function::Echo | Function::Tone(_) | Function::Phone => None,
-        };
-        Ok((gear, neighbour))
+    /// Makes the parts that a leg will need, as known.
+    fn plan(&self, known: &mut Known) -> Result<Gear, PrepareError> {
+        let parts = self.wanted(known);
+        let gear = gear(known, parts)?;
+        known.has = parts;
+        Ok(gear)
+    }
+
+    /// Takes over what is now known of a leg, and fits its neighbour, which may need other parts because of it.
+    fn settle(&mut self, leg: MediaLegId, known: Known, inputs: &mut Vec<Input>) {
+        self.legs.insert(leg, known);
+        match known.function {
+            Function::Bridge(other) => inputs.extend(self.fit(other)),
+            Function::Idle | Function::Echo | Function::Tone(_) | Function::Phone => {}
+        }
     }
 
     /// New parts for a leg whose own command this is not; `None` when it has what it needs.
@@ -305,5 +305,109 @@ fn parse_digits(text: &str) -> Result<Digits, PrepareError> {
         Err(PrepareError::Digits)
     } else {
         Ok(digits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::command::{EventFormat, LegSpec, Port, Remote};
+    use std::net::SocketAddr;
+
+    fn stream(codec: Codec, ptime_ms: u8, events: bool) -> Stream {
+        let events = events.then_some(EventFormat { payload_type: 101, clock: 8_000 });
+        Stream {
+            codec,
+            payload_type_tx: 96,
+            payload_type_rx: 96,
+            ptime_ms,
+            events_tx: events,
+            events_rx: events,
+            opus: OpusParams::default(),
+            sends: true,
+            receives: true,
+        }
+    }
+
+    fn legs(streams: &[Stream]) -> Preparer {
+        let mut preparer = Preparer::default();
+        for (n, stream) in (0u64..).zip(streams) {
+            let (id, port) = (MediaLegId(n), Port { rtp: 4_000, v6: false });
+            let spec = LegSpec { id, port, ssrc: 1, first_sequence: 1, first_timestamp: 1, cname: String::new() };
+            preparer.prepare(WorkerId(0), Command::Open(Box::new(spec)), n).unwrap();
+            let rtp = SocketAddr::from(([127, 0, 0, 1], 4_000));
+            let remote = Remote { rtp, rtcp: rtp, rtcp_mux: true, signalling: rtp.ip() };
+            let command = Command::Negotiated { leg: id, remote, stream: *stream };
+            preparer.prepare(WorkerId(0), command, n).unwrap();
+        }
+        preparer
+    }
+
+    fn function(preparer: &mut Preparer, leg: u64, function: Function) -> usize {
+        let leg = MediaLegId(leg);
+        preparer.prepare(WorkerId(0), Command::Function { leg, function }, 1).unwrap().len()
+    }
+
+    /// Whether each of the two legs has a decoder and an encoder.
+    fn parts(preparer: &Preparer) -> [(bool, bool); 2] {
+        [0, 1].map(|n| preparer.legs[&MediaLegId(n)].has).map(|has| (has.decode.is_some(), has.encode.is_some()))
+    }
+
+    #[test]
+    fn a_bridge_has_coders_only_where_audio_is_rebuilt() {
+        let all = (true, true);
+        let none = (false, false);
+        let cases = [
+            (stream(Codec::Pcma, 20, true), stream(Codec::Pcma, 20, true), [none, none]),
+            (stream(Codec::Pcma, 20, true), stream(Codec::Pcmu, 20, true), [none, none]),
+            (stream(Codec::Opus, 20, true), stream(Codec::Opus, 60, false), [none, none]),
+            (stream(Codec::Pcma, 20, true), stream(Codec::Pcma, 30, true), [all, all]),
+            (stream(Codec::Pcma, 20, true), stream(Codec::Opus, 20, true), [all, all]),
+            // One way only: what comes with events goes out with tones.
+            (stream(Codec::Pcma, 20, true), stream(Codec::Pcma, 20, false), [(true, false), (false, true)]),
+            (stream(Codec::Pcma, 20, false), stream(Codec::Pcmu, 20, false), [none, none]),
+        ];
+        for (a, b, want) in cases {
+            let mut preparer = legs(&[a, b]);
+            function(&mut preparer, 0, Function::Bridge(MediaLegId(1)));
+            assert_eq!(parts(&preparer), want, "{a:?} {b:?}");
+            function(&mut preparer, 1, Function::Idle);
+            assert_eq!(parts(&preparer), [none, none]);
+        }
+    }
+
+    #[test]
+    fn whoever_is_left_behind_gives_its_coders_back() {
+        let mut preparer = legs(&[
+            stream(Codec::Pcma, 20, true),
+            stream(Codec::Opus, 20, true),
+            stream(Codec::Opus, 20, true),
+        ]);
+        let bridge = |n| Function::Bridge(MediaLegId(n));
+        assert_eq!(function(&mut preparer, 0, bridge(1)), 2, "the neighbour gets parts too");
+        assert_eq!(function(&mut preparer, 0, bridge(1)), 1, "nothing new, nothing made");
+        assert_eq!(function(&mut preparer, 2, bridge(1)), 3, "1 gives its parts back, and so does 0, which is alone");
+        assert_eq!(parts(&preparer), [(false, false); 2]);
+        assert_eq!(preparer.legs[&MediaLegId(0)].function, Function::Idle);
+        preparer.closed(MediaLegId(1));
+        assert_eq!(preparer.legs[&MediaLegId(2)].function, Function::Idle);
+        assert_eq!(preparer.home(MediaLegId(1)), None);
+    }
+
+    #[test]
+    fn an_unknown_or_reused_leg_is_refused() {
+        let mut preparer = legs(&[stream(Codec::Pcma, 20, true)]);
+        let spec = LegSpec {
+            id: MediaLegId(0),
+            port: Port { rtp: 4_000, v6: false },
+            ssrc: 1,
+            first_sequence: 1,
+            first_timestamp: 1,
+            cname: String::new(),
+        };
+        let again = preparer.prepare(WorkerId(0), Command::Open(Box::new(spec)), 1).unwrap_err();
+        assert_eq!(again, PrepareError::LegExists(MediaLegId(0)));
+        let unknown = preparer.prepare(WorkerId(0), Command::Close(MediaLegId(7)), 1).unwrap_err();
+        assert_eq!(unknown, PrepareError::UnknownLeg(MediaLegId(7)));
     }
 }

@@ -178,7 +178,7 @@ fn nobody_answers_in_time() {
     assert_eq!(b.heads(ALICE), [""; 0]);
     b.wait(2 * S1);
     assert!(b.heads(ALICE).contains(&"480 INVITE".to_owned()));
-    let cancel = b.one(BOB);
+    let cancel = b.heard(BOB).remove(0);
     b.answer(BOB, &cancel, 200, None);
     b.answer(BOB, &theirs, 487, None);
     b.rest();

@@ -3,3 +3,6 @@
 
 mod basic;
 mod bench;
+mod session;
+mod transfer;
+mod trunk;

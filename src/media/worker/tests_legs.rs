@@ -58,6 +58,21 @@ fn a_tone_is_sent_without_anything_received() {
 }
 
 #[test]
+fn a_tone_that_was_held_goes_on_where_the_clock_is() {
+    let mut world = World::new();
+    let a = world.peer(1, stream(Codec::Pcma), 440.0);
+    world.function(a.leg, Function::Tone(Tone::Sine { hz: 620, level: -16 }));
+    world.ticks(10);
+    world.negotiate(&a, Stream { sends: false, ..stream(Codec::Pcma) });
+    world.ticks(500);
+    world.negotiate(&a, stream(Codec::Pcma));
+    world.ticks(10);
+    let heard = world.take(&a);
+    assert_run(&heard, ours(1), 8, 160, &[0, 10]);
+    assert_eq!(heard[10].timestamp.wrapping_sub(heard[9].timestamp), 501 * 160);
+}
+
+#[test]
 fn ringback_is_two_frequencies_on_and_off() {
     let mut world = World::new();
     let a = world.peer(1, stream(Codec::Pcma), 440.0);
