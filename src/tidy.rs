@@ -91,7 +91,6 @@ const DOORS: &[(&str, &[&str])] = &[
     ("socket2", &["src/shell/net/", "src/shell/media/"]),
     ("rustix", &["src/shell/"]),
     ("rtrb", &["src/shell/", "src/media/phone.rs"]),
-    ("core_affinity", &["src/shell/"]),
     ("hound", &["src/shell/"]),
     ("mimalloc", &["src/main.rs"]),
     ("clap", &["src/main.rs"]),

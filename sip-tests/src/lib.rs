@@ -1,1 +1,31 @@
-//! x
+//! The simulated world: everything is tested in it.
+//!
+//! One seed decides a whole run. [`world::World`] has a virtual clock, a lossy [`net`] with NATs, [`dns`], a [`store`] that can be
+//! slow, fail and crash, and the machines under test: `tandem::node::Node` and its media workers, with nothing of the shell.
+//! Around it stand [`agent`]s, which are written from the RFCs and share no code with it. [`invariants`] are checked
+//! after every step; a test that fails prints the seed and the ladder of messages.
+
+pub mod agent;
+pub mod carrier;
+pub mod cdr;
+pub mod description;
+pub mod digest;
+pub mod dns;
+pub mod errors;
+pub mod invariants;
+pub mod ladder;
+pub mod media;
+pub mod message;
+pub mod net;
+pub mod phone;
+pub mod rng;
+pub mod script;
+pub mod store;
+pub mod streams;
+pub mod tone;
+pub mod world;
+
+pub use agent::{Agent, Answer, Change, Policy, State};
+pub use message::Msg;
+pub use script::{CallRef, Peer, ms, s};
+pub use world::{Builder, World};

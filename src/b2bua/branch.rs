@@ -70,8 +70,14 @@ impl Leg {
         );
         self.describe_us(t, &mut invite);
         self.timer.write_request(&mut invite);
-        for (name, value) in &hunt.passed {
-            invite.push_named(name.clone(), value);
+        let theirs: &[String] = match &self.who {
+            Who::User(_) => &[],
+            Who::Trunk(trunk, _) => &t.cx.config.trunks[usize::from(trunk.0)].pass_headers,
+        };
+        for field in &hunt.passed {
+            if field.anywhere || theirs.iter().any(|name| name.eq_ignore_ascii_case(&field.name)) {
+                invite.push_named(field.name.clone(), &field.value);
+            }
         }
         if let Some(oa) = &mut self.oa {
             oa.prefer(&hunt.codecs);

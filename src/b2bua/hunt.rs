@@ -58,6 +58,17 @@ enum Missed {
     Offline,
 }
 
+/// A header field of the caller that may reach the callee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Its name, as the configuration writes it.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The caller's own trunk lets it pass, to wherever; else the callee's trunk must.
+    pub anywhere: bool,
+}
+
 /// A search.
 #[derive(Debug)]
 pub struct Hunt {
@@ -83,8 +94,8 @@ pub struct Hunt {
     pub want: Direction,
     /// How many hops are left.
     pub max_forwards: u32,
-    /// Header fields that the trunks' configuration lets pass.
-    pub passed: Vec<(String, String)>,
+    /// Header fields of the caller that a trunk's configuration lets pass.
+    pub passed: Vec<Passed>,
     /// The caller's own phone, which does not ring.
     pub not: Option<Flow>,
     /// Somebody rings.

@@ -199,8 +199,16 @@ fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
         return true;
     }
     let Some(ip) = next_hop.host.ip() else { return false };
-    let transport = next_hop.transport().unwrap_or(Transport::Udp);
-    let same = SocketAddr::new(ip, next_hop.port.unwrap_or(5060)) == flow.peer && transport == flow.transport;
+    let same = match flow.transport {
+        Transport::Udp => {
+            next_hop.transport().is_none_or(|transport| transport == Transport::Udp)
+                && SocketAddr::new(ip, next_hop.port.unwrap_or(5060)) == flow.peer
+        }
+        // A connection that the peer opened has a port of its own; it is used again (RFC 5923 says how that is asked for).
+        Transport::Tcp => {
+            next_hop.transport().is_none_or(|transport| transport == Transport::Tcp) && ip == flow.peer.ip()
+        }
+    };
     same || (is_private(ip) && !is_private(flow.peer.ip()))
 }
 
@@ -235,6 +243,9 @@ mod tests {
         assert!(!is_on_flow(&hop("sip:x@198.51.100.8"), &public));
         assert!(!is_on_flow(&hop("sip:x@198.51.100.7;transport=tcp"), &public));
         assert!(!is_on_flow(&hop("sip:x@sbc.example"), &public));
+        let stream = flow(Transport::Tcp, "198.51.100.7:41234");
+        assert!(is_on_flow(&hop("sip:x@198.51.100.7;transport=tcp"), &stream));
+        assert!(!is_on_flow(&hop("sip:x@198.51.100.7;transport=udp"), &stream));
         assert!(!is_on_flow(
             &hop("sip:x@10.0.0.4:5070"),
             &flow(Transport::Udp, "10.0.0.5:5060")

@@ -5,7 +5,7 @@ use super::branch::allows_update;
 use super::call::{Call, Other, Stage};
 use super::cause;
 use super::desk::{Claim, Turn};
-use super::hunt::{Hunt, Step, dialled, no_room};
+use super::hunt::{Hunt, Passed, Step, dialled, no_room};
 use super::identity::Identity;
 use super::leg::{Incoming, Leg, LegId, State, Who};
 use super::offer::wish_of;
@@ -291,24 +291,28 @@ fn claim(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, source: &Source) 
     Ok(())
 }
 
-/// Fields that the caller's trunk lets pass. (What the callee's trunk lets pass is added there from the same request.)
-fn passed(config: &Config, source: &Source, request: &Message) -> Vec<(String, String)> {
-    let names: Vec<&String> = match source {
-        Source::Trunk(trunk) => config.trunks[usize::from(trunk.0)].pass_headers.iter().collect(),
-        Source::User(_) => config.trunks.iter().flat_map(|trunk| &trunk.pass_headers).collect(),
+/// Fields that any trunk's configuration lets pass; where they may go is decided with the callee.
+fn passed(config: &Config, source: &Source, request: &Message) -> Vec<Passed> {
+    let own: &[String] = match source {
+        Source::Trunk(trunk) => &config.trunks[usize::from(trunk.0)].pass_headers,
+        Source::User(_) => &[],
     };
-    let mut list: Vec<(String, String)> = Vec::new();
-    for name in names {
-        let known = list.iter().any(|(old, _)| old.eq_ignore_ascii_case(name));
+    let mut list: Vec<Passed> = Vec::new();
+    for name in own
+        .iter()
+        .chain(config.trunks.iter().flat_map(|trunk| &trunk.pass_headers))
+    {
+        let known = list.iter().any(|old| old.name.eq_ignore_ascii_case(name));
         if known || NEVER_PASSED.iter().any(|never| never.eq_ignore_ascii_case(name)) {
             continue;
         }
-        list.extend(
-            request
-                .all_named(name)
-                .into_iter()
-                .map(|value| (name.clone(), value.into_owned())),
-        );
+        let anywhere = own.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let values = request.all_named(name).into_iter();
+        list.extend(values.map(|value| Passed {
+            name: name.clone(),
+            value: value.into_owned(),
+            anywhere,
+        }));
     }
     list
 }

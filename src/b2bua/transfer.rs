@@ -18,17 +18,19 @@
 
 use super::call::{Call, Other, Stage};
 use super::cause;
-use super::desk::{Turn, Wish};
+use super::desk::{Claim, Turn, Wish};
 use super::hunt::{Hunt, Step, dialled};
 use super::leg::{Leg, LegId, What, Who};
 use super::send::contact;
+use crate::config::Config;
 use crate::dialog::DialogId;
 use crate::effect::{Blame, Cause};
-use crate::id::ServerTx;
+use crate::id::{ServerTx, TrunkIx};
 use crate::routing::{self, Source};
 use crate::sip::uri::Scheme;
 use crate::sip::write::reason;
 use crate::sip::{Draft, Message, Method, Name, NameAddr};
+use std::sync::Arc;
 
 /// A transfer under way.
 #[derive(Clone, Debug)]
@@ -178,14 +180,14 @@ impl Call {
     }
 
     /// Takes a leg over from another call. Its name stays.
-    pub fn adopt(&mut self, t: &mut Turn<'_, '_, '_>, mut leg: Leg, caller_side: bool) {
+    fn adopt(&mut self, t: &mut Turn<'_, '_, '_>, mut leg: Leg, caller_side: bool) {
         leg.caller_side = caller_side;
         t.desk.set_home(leg.id, self.id);
         self.legs.push(leg);
     }
 
     /// Gives a leg away.
-    pub fn release_leg(&mut self, id: LegId) -> Option<Leg> {
+    fn release_leg(&mut self, id: LegId) -> Option<Leg> {
         let ix = self.legs.iter().position(|leg| leg.id == id)?;
         Some(self.legs.swap_remove(ix))
     }
@@ -198,7 +200,13 @@ impl Call {
         let side = !self.leg(kept).is_some_and(|leg| leg.caller_side);
         match theirs.partner(replaced) {
             Some(far) if theirs.leg(far).is_some_and(Leg::is_up) && theirs.transfer.is_none() => {
-                let Some(leg) = theirs.release_leg(far) else { return };
+                let Some(mut leg) = theirs.release_leg(far) else {
+                    return;
+                };
+                if !leg.translate(&theirs.config, &self.config) {
+                    theirs.legs.push(leg);
+                    return self.transfer_failed(t, &unknown_dialog());
+                }
                 self.adopt(t, leg, side);
                 self.transfer_done(t, Other::Leg(far));
                 theirs.end(
@@ -207,7 +215,10 @@ impl Call {
                 );
             }
             // The target still rings: the search itself moves (RFC 5589 7.6 calls it a semi-attended transfer).
-            None if matches!(theirs.stage, Stage::Setup { caller } if caller == replaced) && theirs.hunt.is_some() => {
+            None if matches!(theirs.stage, Stage::Setup { caller } if caller == replaced)
+                && theirs.hunt.is_some()
+                && Arc::ptr_eq(&theirs.config, &self.config) =>
+            {
                 self.adopt_hunt(t, theirs, side);
                 theirs.end(
                     t,
@@ -272,6 +283,23 @@ impl Call {
 }
 
 impl Leg {
+    /// The leg comes to a call with another configuration, where its trunk may have another place. False: it has none.
+    fn translate(&mut self, from: &Config, to: &Config) -> bool {
+        let Who::Trunk(old, _) = self.who else { return true };
+        let name = &from.trunks[usize::from(old.0)].name;
+        let place = to
+            .trunks
+            .iter()
+            .position(|trunk| trunk.name == *name)
+            .and_then(|place| u16::try_from(place).ok());
+        let Some(new) = place.map(TrunkIx) else { return false };
+        self.who = Who::Trunk(new, None);
+        if let Some(Claim::Trunk(claimed)) = &mut self.claim {
+            *claimed = new;
+        }
+        true
+    }
+
     /// 202, and the first NOTIFY, unless the phone wants none (RFC 4488).
     fn accept_refer(&mut self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
         let silent = request

@@ -5,10 +5,9 @@ use super::digits::Step;
 use super::leg::{Class, Leg, Role, Tx};
 use super::packet::TxBatch;
 use super::rtp::View;
-use super::sender::{Route, ticks};
+use super::sender::Route;
 use super::source::Arrival;
 use crate::time::Instant;
-use std::time::Duration;
 
 /// Samples of one tick.
 const TICK_SAMPLES: usize = RATE as usize / 50;
@@ -62,7 +61,7 @@ fn dial(now: Instant, tx: &mut Tx, route: Route, out: &mut TxBatch) {
     if first {
         tx.digit_start = tx.sender.run_timestamp(now);
     }
-    report.duration = ticks(Duration::from_millis(ms.into()), format.clock) as u16;
+    report.duration = (u64::from(ms) * u64::from(format.clock) / 1_000) as u16;
     for _ in 0..packets {
         let header = (tx.digit_start, first, format.payload_type);
         tx.sender

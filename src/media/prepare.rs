@@ -119,7 +119,12 @@ impl Preparer {
             Command::Negotiated { remote, stream, .. } => {
                 known.stream = Some(stream);
                 let gear = self.plan(&mut known)?;
-                let mut inputs = vec![Input::Negotiated { leg, remote, stream, gear }];
+                let mut inputs = vec![Input::Negotiated {
+                    leg,
+                    remote,
+                    stream,
+                    gear,
+                }];
                 self.settle(leg, known, &mut inputs);
                 Ok(inputs)
             }
@@ -315,7 +320,10 @@ mod tests {
     use std::net::SocketAddr;
 
     fn stream(codec: Codec, ptime_ms: u8, events: bool) -> Stream {
-        let events = events.then_some(EventFormat { payload_type: 101, clock: 8_000 });
+        let events = events.then_some(EventFormat {
+            payload_type: 101,
+            clock: 8_000,
+        });
         Stream {
             codec,
             payload_type_tx: 96,
@@ -333,11 +341,27 @@ mod tests {
         let mut preparer = Preparer::default();
         for (n, stream) in (0u64..).zip(streams) {
             let (id, port) = (MediaLegId(n), Port { rtp: 4_000, v6: false });
-            let spec = LegSpec { id, port, ssrc: 1, first_sequence: 1, first_timestamp: 1, cname: String::new() };
+            let spec = LegSpec {
+                id,
+                port,
+                ssrc: 1,
+                first_sequence: 1,
+                first_timestamp: 1,
+                cname: String::new(),
+            };
             preparer.prepare(WorkerId(0), Command::Open(Box::new(spec)), n).unwrap();
             let rtp = SocketAddr::from(([127, 0, 0, 1], 4_000));
-            let remote = Remote { rtp, rtcp: rtp, rtcp_mux: true, signalling: rtp.ip() };
-            let command = Command::Negotiated { leg: id, remote, stream: *stream };
+            let remote = Remote {
+                rtp,
+                rtcp: rtp,
+                rtcp_mux: true,
+                signalling: rtp.ip(),
+            };
+            let command = Command::Negotiated {
+                leg: id,
+                remote,
+                stream: *stream,
+            };
             preparer.prepare(WorkerId(0), command, n).unwrap();
         }
         preparer
@@ -345,12 +369,17 @@ mod tests {
 
     fn function(preparer: &mut Preparer, leg: u64, function: Function) -> usize {
         let leg = MediaLegId(leg);
-        preparer.prepare(WorkerId(0), Command::Function { leg, function }, 1).unwrap().len()
+        preparer
+            .prepare(WorkerId(0), Command::Function { leg, function }, 1)
+            .unwrap()
+            .len()
     }
 
     /// Whether each of the two legs has a decoder and an encoder.
     fn parts(preparer: &Preparer) -> [(bool, bool); 2] {
-        [0, 1].map(|n| preparer.legs[&MediaLegId(n)].has).map(|has| (has.decode.is_some(), has.encode.is_some()))
+        [0, 1]
+            .map(|n| preparer.legs[&MediaLegId(n)].has)
+            .map(|has| (has.decode.is_some(), has.encode.is_some()))
     }
 
     #[test]
@@ -358,14 +387,34 @@ mod tests {
         let all = (true, true);
         let none = (false, false);
         let cases = [
-            (stream(Codec::Pcma, 20, true), stream(Codec::Pcma, 20, true), [none, none]),
-            (stream(Codec::Pcma, 20, true), stream(Codec::Pcmu, 20, true), [none, none]),
-            (stream(Codec::Opus, 20, true), stream(Codec::Opus, 60, false), [none, none]),
+            (
+                stream(Codec::Pcma, 20, true),
+                stream(Codec::Pcma, 20, true),
+                [none, none],
+            ),
+            (
+                stream(Codec::Pcma, 20, true),
+                stream(Codec::Pcmu, 20, true),
+                [none, none],
+            ),
+            (
+                stream(Codec::Opus, 20, true),
+                stream(Codec::Opus, 60, false),
+                [none, none],
+            ),
             (stream(Codec::Pcma, 20, true), stream(Codec::Pcma, 30, true), [all, all]),
             (stream(Codec::Pcma, 20, true), stream(Codec::Opus, 20, true), [all, all]),
             // One way only: what comes with events goes out with tones.
-            (stream(Codec::Pcma, 20, true), stream(Codec::Pcma, 20, false), [(true, false), (false, true)]),
-            (stream(Codec::Pcma, 20, false), stream(Codec::Pcmu, 20, false), [none, none]),
+            (
+                stream(Codec::Pcma, 20, true),
+                stream(Codec::Pcma, 20, false),
+                [(true, false), (false, true)],
+            ),
+            (
+                stream(Codec::Pcma, 20, false),
+                stream(Codec::Pcmu, 20, false),
+                [none, none],
+            ),
         ];
         for (a, b, want) in cases {
             let mut preparer = legs(&[a, b]);
@@ -386,7 +435,11 @@ mod tests {
         let bridge = |n| Function::Bridge(MediaLegId(n));
         assert_eq!(function(&mut preparer, 0, bridge(1)), 2, "the neighbour gets parts too");
         assert_eq!(function(&mut preparer, 0, bridge(1)), 1, "nothing new, nothing made");
-        assert_eq!(function(&mut preparer, 2, bridge(1)), 3, "1 gives its parts back, and so does 0, which is alone");
+        assert_eq!(
+            function(&mut preparer, 2, bridge(1)),
+            3,
+            "1 gives its parts back, and so does 0, which is alone"
+        );
         assert_eq!(parts(&preparer), [(false, false); 2]);
         assert_eq!(preparer.legs[&MediaLegId(0)].function, Function::Idle);
         preparer.closed(MediaLegId(1));
@@ -405,9 +458,13 @@ mod tests {
             first_timestamp: 1,
             cname: String::new(),
         };
-        let again = preparer.prepare(WorkerId(0), Command::Open(Box::new(spec)), 1).unwrap_err();
+        let again = preparer
+            .prepare(WorkerId(0), Command::Open(Box::new(spec)), 1)
+            .unwrap_err();
         assert_eq!(again, PrepareError::LegExists(MediaLegId(0)));
-        let unknown = preparer.prepare(WorkerId(0), Command::Close(MediaLegId(7)), 1).unwrap_err();
+        let unknown = preparer
+            .prepare(WorkerId(0), Command::Close(MediaLegId(7)), 1)
+            .unwrap_err();
         assert_eq!(unknown, PrepareError::UnknownLeg(MediaLegId(7)));
     }
 }

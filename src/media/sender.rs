@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A relayed timestamp that departs from the clock by more than this is moved back to it: the source jumped.
-const TIMESTAMP_JUMP: Duration = Duration::from_secs(3);
+const TIMESTAMP_JUMP_SECONDS: u32 = 3;
 
 /// The least that a new run lies behind the old one, so that their audio does not overlap: the usual packet.
 const RUN_STEP: Duration = Duration::from_millis(20);
@@ -115,14 +115,14 @@ impl Sender {
     /// The timestamp of this moment: the newest that was sent and the time since.
     pub fn timestamp(&self, now: Instant) -> u32 {
         let (newest, at) = self.newest;
-        at.map_or(newest, |at| newest.wrapping_add(ticks(now.since(at), self.clock)))
+        at.map_or(newest, |at| newest.wrapping_add(elapsed(at, now, self.clock)))
     }
 
     /// The timestamp of a run that begins now.
     pub fn run_timestamp(&self, now: Instant) -> u32 {
         let (newest, at) = self.newest;
         at.map_or(newest, |at| {
-            newest.wrapping_add(ticks(now.since(at).max(RUN_STEP), self.clock))
+            newest.wrapping_add(elapsed(at, now.max(at + RUN_STEP), self.clock))
         })
     }
 
@@ -144,7 +144,6 @@ impl Sender {
 
     /// Our numbers for a relayed packet; `None` when it is too old to get a place among ours.
     pub fn splice(&mut self, now: Instant, arrival: Arrival, view: &View<'_>) -> Option<Spliced> {
-        let run_timestamp = self.run_timestamp(now);
         let Some(feed) = self.feed.as_mut() else {
             // An old packet does not begin a run: what follows it may have been played already.
             return if matches!(arrival, Arrival::Older(_)) {
@@ -170,13 +169,10 @@ impl Sender {
             Arrival::Newest(_) if ahead >= MAX_DROPOUT => Some(self.begin(now, view)),
             Arrival::Newest(_) if ahead != 0 => {
                 let (last, at) = feed.last;
-                let departure = view
-                    .timestamp
-                    .wrapping_sub(last)
-                    .wrapping_sub(ticks(now.since(at), self.clock)) as i32;
-                let jumped = departure.unsigned_abs() > ticks(TIMESTAMP_JUMP, self.clock);
-                if jumped {
-                    feed.timestamp_offset = run_timestamp.wrapping_sub(view.timestamp);
+                let grown = view.timestamp.wrapping_sub(last);
+                let departure = grown.wrapping_sub(elapsed(at, now, self.clock)) as i32;
+                if departure.unsigned_abs() > TIMESTAMP_JUMP_SECONDS * self.clock {
+                    return Some(self.jump(now, ahead, view));
                 }
                 feed.newest = view.sequence;
                 feed.depth = feed.depth.saturating_add(ahead);
@@ -187,11 +183,17 @@ impl Sender {
                 Some(Spliced {
                     sequence,
                     timestamp,
-                    marker: view.marker || jumped,
+                    marker: view.marker,
                 })
             }
             Arrival::Older(_) | Arrival::Newest(_) | Arrival::Duplicate | Arrival::Suspect => None,
         }
+    }
+
+    /// The source's timestamp has left the clock: a new run, in which what was lost before stays to be seen.
+    fn jump(&mut self, now: Instant, ahead: u16, view: &View<'_>) -> Spliced {
+        self.sequence = self.sequence.wrapping_add(ahead - 1);
+        self.begin(now, view)
     }
 
     fn begin(&mut self, now: Instant, view: &View<'_>) -> Spliced {
@@ -306,11 +308,10 @@ impl Sender {
     }
 }
 
-/// A time in ticks of a clock, modulo 2^32.
-pub fn ticks(time: Duration, clock: u32) -> u32 {
-    (time.as_micros() as u64)
-        .wrapping_mul(u64::from(clock))
-        .wrapping_div(1_000_000) as u32
+/// The time between two instants in ticks of a clock, modulo 2^32.
+pub fn elapsed(from: Instant, to: Instant, clock: u32) -> u32 {
+    let micros = to.as_nanos().saturating_sub(from.as_nanos()) / 1_000;
+    (micros.wrapping_mul(u64::from(clock)) / 1_000_000) as u32
 }
 
 #[cfg(test)]

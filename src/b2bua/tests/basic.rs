@@ -1,7 +1,9 @@
 //! Set-up, failure and end of calls.
 
 use super::bench::*;
-use crate::effect::Fact;
+use crate::b2bua::call::Call;
+use crate::b2bua::leg::Leg;
+use crate::effect::{Blame, Fact};
 use crate::media::command::Function;
 use crate::sip::{Method, Name};
 use std::time::Duration;
@@ -290,4 +292,43 @@ fn what_is_no_call_leaves_no_record() {
     assert_eq!((small.status(), small.get(Name::MinSe).is_some()), (422, true));
     assert!(b.facts.iter().all(|fact| !matches!(fact, Fact::CallStarted { .. })));
     b.rest();
+}
+
+#[test]
+fn an_error_in_one_call_costs_that_call_only() {
+    let mut b = Bench::new();
+    let (mut alice, _bob) = b.talk();
+    b.invite(CAROL, "carol", "+12125550199", Some(sdp(4000, "")));
+    assert_eq!(b.trunks.reserved(), 1);
+    let broken = *b.calls.calls.keys().last().unwrap();
+    b.with(|calls, cx, net| calls.turn(cx, net, broken, |_, _| panic!("a fault, made for this test")));
+    assert_eq!((b.calls.len(), b.trunks.reserved()), (1, 0));
+    assert!(b.facts.iter().any(|fact| matches!(fact, Fact::Warning(_))));
+    assert_eq!((b.ended().len(), b.ended()[0].by), (1, Blame::Node));
+    b.ask(ALICE, &mut alice, Method::Bye, None);
+    assert_eq!(b.heads(ALICE), ["200 BYE"]);
+    let bye = b.one(BOB);
+    b.answer(BOB, &bye, 200, None);
+    b.rest();
+}
+
+#[test]
+fn a_stopping_node_takes_no_calls_and_ends_those_that_are_up_after_the_grace() {
+    let mut b = Bench::new();
+    b.talk();
+    b.with(|calls, cx, net| calls.stop(cx, net, 10 * S1));
+    b.invite(CAROL, "carol", "600", Some(sdp(4000, "")));
+    assert_eq!(b.one(CAROL).status(), 503);
+    b.wait(9 * S1);
+    assert_eq!(b.heads(BOB), [""; 0]);
+    b.wait(2 * S1);
+    assert_eq!(b.heads(BOB).first().map(String::as_str), Some("BYE"));
+    assert_eq!(b.heads(ALICE).first().map(String::as_str), Some("BYE"));
+    b.rest();
+}
+
+#[test]
+fn an_idle_call_is_small() {
+    assert!(size_of::<Leg>() <= 3072, "{}", size_of::<Leg>());
+    assert!(size_of::<Call>() <= 512, "{}", size_of::<Call>());
 }

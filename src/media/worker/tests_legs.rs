@@ -63,7 +63,13 @@ fn a_tone_that_was_held_goes_on_where_the_clock_is() {
     let a = world.peer(1, stream(Codec::Pcma), 440.0);
     world.function(a.leg, Function::Tone(Tone::Sine { hz: 620, level: -16 }));
     world.ticks(10);
-    world.negotiate(&a, Stream { sends: false, ..stream(Codec::Pcma) });
+    world.negotiate(
+        &a,
+        Stream {
+            sends: false,
+            ..stream(Codec::Pcma)
+        },
+    );
     world.ticks(500);
     world.negotiate(&a, stream(Codec::Pcma));
     world.ticks(10);

@@ -1,0 +1,95 @@
+//! A reference fold of the facts to call records: every call begins once and ends once.
+
+use std::collections::BTreeMap;
+use tandem::effect::{Cause, Fact, LegReport};
+use tandem::id::CallId;
+use tandem::time::Wall;
+
+/// One call record.
+#[derive(Clone, Debug, Default)]
+pub struct Cdr {
+    /// When it began.
+    pub started: Wall,
+    /// The caller as presented.
+    pub caller: String,
+    /// What was dialled.
+    pub called: String,
+    /// Whereto it was routed, in words; the last.
+    pub to: String,
+    /// When it rang first.
+    pub ringing: Option<Wall>,
+    /// When it was answered.
+    pub answered: Option<Wall>,
+    /// When and why it ended.
+    pub ended: Option<(Wall, Cause)>,
+    /// The media of its legs.
+    pub legs: Vec<LegReport>,
+    /// What happened on the way.
+    pub changes: Vec<String>,
+    /// The node died under it: the next start closes it.
+    pub orphaned: bool,
+}
+
+/// All records, in order of call.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    /// By call.
+    pub by_call: BTreeMap<CallId, Cdr>,
+    /// Calls that are up.
+    pub open: usize,
+}
+
+impl Records {
+    /// One more fact; an error is a broken rule.
+    pub fn fold(&mut self, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::CallStarted { call, at, caller, called, .. } => {
+                let cdr = Cdr { started: *at, caller: caller.clone(), called: called.clone(), ..Cdr::default() };
+                if self.by_call.insert(*call, cdr).is_some() {
+                    return Err(format!("{call} has started twice"));
+                }
+                self.open += 1;
+            }
+            Fact::CallRouted { call, to, .. } => self.open(*call, "routed")?.to.clone_from(to),
+            Fact::CallRinging { call, at } => {
+                let cdr = self.open(*call, "ringing")?;
+                cdr.ringing = cdr.ringing.or(Some(*at));
+            }
+            Fact::CallAnswered { call, at, .. } => {
+                if self.open(*call, "answered")?.answered.replace(*at).is_some() {
+                    return Err(format!("{call} was answered twice"));
+                }
+            }
+            Fact::CallChanged { call, what } => self.open(*call, "changed")?.changes.push(what.clone()),
+            Fact::CallEnded { call, at, cause, legs } => {
+                let cdr = self.open(*call, "ended")?;
+                cdr.ended = Some((*at, cause.clone()));
+                cdr.legs.clone_from(legs);
+                self.open -= 1;
+            }
+            Fact::Registered { .. } | Fact::TrunkState { .. } | Fact::Refused { .. } | Fact::Warning(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The node was killed: what was up is closed by the next start, which is the shell's work.
+    pub fn orphan(&mut self) {
+        for cdr in self.by_call.values_mut().filter(|cdr| cdr.ended.is_none()) {
+            cdr.orphaned = true;
+        }
+        self.open = 0;
+    }
+
+    /// The last record.
+    pub fn last(&self) -> Option<&Cdr> {
+        self.by_call.values().next_back()
+    }
+
+    fn open(&mut self, call: CallId, what: &str) -> Result<&mut Cdr, String> {
+        match self.by_call.get_mut(&call) {
+            None => Err(format!("{call} is {what} but has never started")),
+            Some(cdr) if cdr.ended.is_some() || cdr.orphaned => Err(format!("{call} is {what} after its end")),
+            Some(cdr) => Ok(cdr),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The media side of the node in the world: real workers, or only the book-keeping of legs and ports for runs without RTP.
+
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tandem::id::{MediaLegId, WorkerId};
+use tandem::media::command::{Command, Event, LegStats, Port};
+use tandem::media::input::{Input, Output, Outputs};
+use tandem::media::leg::Leg;
+use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
+use tandem::media::prepare::Preparer;
+use tandem::media::worker::{Tick, Worker};
+use tandem::time::Instant;
+
+/// The workers' grid.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What the world is to do for a media step.
+#[derive(Debug)]
+pub enum Effect {
+    /// For signalling.
+    Event(Event),
+    /// A datagram.
+    Send(SocketAddr, SocketAddr, Bytes),
+    /// A leg on its way to another worker.
+    Moving(WorkerId, Box<Leg>),
+}
+
+/// Workers, ports and legs.
+pub struct Media {
+    ip: IpAddr,
+    workers: Vec<Worker>,
+    preparer: Preparer,
+    batch: TxBatch,
+    outputs: Outputs,
+    places: BTreeMap<u16, (WorkerId, LegIx)>,
+    free: VecDeque<u16>,
+    spare: BTreeSet<u16>,
+    open: BTreeMap<MediaLegId, Port>,
+    next_tick: Instant,
+    seed: u64,
+    effects: Vec<Effect>,
+    /// What the node did that it must not.
+    pub faults: Vec<String>,
+    /// Commands that came, by leg, in words.
+    pub moves: usize,
+}
+
+impl Media {
+    /// For a range of ports; without workers only the books are kept.
+    pub fn new(ip: IpAddr, ports: std::ops::RangeInclusive<u16>, workers: usize) -> Media {
+        Media {
+            ip,
+            workers: (0..workers).map(|_| Worker::new(64)).collect(),
+            preparer: Preparer::default(),
+            batch: TxBatch::new(),
+            outputs: Outputs::default(),
+            places: BTreeMap::new(),
+            free: ports.step_by(2).collect(),
+            spare: BTreeSet::new(),
+            open: BTreeMap::new(),
+            next_tick: Instant::ZERO,
+            seed: 1,
+            effects: Vec::new(),
+            faults: Vec::new(),
+            moves: 0,
+        }
+    }
+
+    /// Ports for the node, possibly fewer.
+    pub fn bind(&mut self, count: usize) -> Vec<Port> {
+        let count = count.min(self.free.len());
+        let ports: Vec<u16> = self.free.drain(..count).collect();
+        self.spare.extend(&ports);
+        ports.into_iter().map(|rtp| Port { rtp, v6: false }).collect()
+    }
+
+    /// A command of the node.
+    pub fn command(&mut self, now: Instant, worker: WorkerId, command: Command) -> Vec<Effect> {
+        if let Command::Open(spec) = &command {
+            if !self.spare.remove(&spec.port.rtp) {
+                self.faults.push(format!("leg {} was opened on port {}, which is not bound and spare", spec.id, spec.port.rtp));
+            }
+            self.open.insert(spec.id, spec.port);
+        } else if !self.open.contains_key(&command.leg()) {
+            self.faults.push(format!("a command for a leg that is not open: {command:?}"));
+            return Vec::new();
+        }
+        if self.workers.is_empty() {
+            return self.bare(worker, command);
+        }
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        match self.preparer.prepare(worker, command, self.seed) {
+            Ok(inputs) => inputs.into_iter().for_each(|input| self.input(now, worker, input)),
+            Err(error) => self.faults.push(format!("a media command was refused: {error}")),
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn bare(&mut self, worker: WorkerId, command: Command) -> Vec<Effect> {
+        let event = match command {
+            Command::Close(leg) => {
+                self.release(leg);
+                Event::Closed(leg, LegStats::default())
+            }
+            Command::ReadStats(leg) => Event::Stats(leg, LegStats::default()),
+            Command::Move { leg, to } => {
+                self.moves += 1;
+                if to == worker {
+                    self.faults.push(format!("leg {leg} was moved to where it is"));
+                }
+                Event::Moved(leg, to)
+            }
+            Command::Open(_)
+            | Command::Negotiated { .. }
+            | Command::Function { .. }
+            | Command::SendDigits { .. }
+            | Command::Watch { .. } => return Vec::new(),
+        };
+        vec![Effect::Event(event)]
+    }
+
+    /// A leg that moves has arrived at its new worker.
+    pub fn give(&mut self, now: Instant, to: WorkerId, leg: Box<Leg>) -> Vec<Effect> {
+        self.input(now, to, Input::Give(leg));
+        std::mem::take(&mut self.effects)
+    }
+
+    /// A datagram that came to one of our ports.
+    pub fn packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Vec<Effect> {
+        let Some((worker, at)) = self.places.get(&(port & !1)).copied() else { return Vec::new() };
+        let Some(mut packet) = Packet::from_slice(bytes) else { return Vec::new() };
+        let channel = if port % 2 == 0 { Channel::Rtp } else { Channel::Rtcp };
+        let target = &mut self.workers[usize::from(worker.0)];
+        target.on_packet(now, at, channel, from, &mut packet, &mut self.batch, &mut self.outputs);
+        self.drain(now, worker);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When `tick` is due, while a leg is open.
+    pub fn next_tick(&self) -> Option<Instant> {
+        (!self.workers.is_empty() && !self.open.is_empty()).then_some(self.next_tick)
+    }
+
+    /// One step of 20 ms for every worker.
+    pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
+        for number in 0..self.workers.len() {
+            loop {
+                let done = self.workers[number].on_tick(now, &mut self.batch, &mut self.outputs);
+                self.drain(now, WorkerId(number as u16));
+                if done == Tick::Done {
+                    break;
+                }
+            }
+        }
+        self.next_tick = now + TICK;
+        std::mem::take(&mut self.effects)
+    }
+
+    /// After a time without legs the grid goes on from now.
+    pub fn wake(&mut self, now: Instant) {
+        if self.open.is_empty() {
+            self.next_tick = now + TICK;
+        }
+    }
+
+    fn input(&mut self, now: Instant, worker: WorkerId, input: Input) {
+        let Some(target) = self.workers.get_mut(usize::from(worker.0)) else {
+            return self.faults.push(format!("there is no worker {worker}"));
+        };
+        target.on_input(now, input, &mut self.batch, &mut self.outputs);
+        self.drain(now, worker);
+    }
+
+    /// Sends the batch and takes the outputs.
+    fn drain(&mut self, now: Instant, worker: WorkerId) {
+        for outgoing in self.batch.packets() {
+            let place = self.places.iter().find(|(_, place)| **place == (worker, outgoing.leg));
+            let Some((port, _)) = place else { continue };
+            let port = if outgoing.channel == Channel::Rtp { *port } else { port + 1 };
+            let bytes = Bytes::copy_from_slice(outgoing.packet.as_slice());
+            self.effects.push(Effect::Send((self.ip, port).into(), outgoing.to, bytes));
+        }
+        self.batch.clear();
+        while let Some(output) = self.outputs.pop() {
+            self.effects.extend(output.event().map(Effect::Event));
+            match output {
+                Output::Opened { at, port, .. } => {
+                    self.places.insert(port.rtp, (worker, at));
+                }
+                Output::Closed { leg, .. } => {
+                    let id = leg.id();
+                    if let Some(port) = self.open.get(&id) {
+                        self.places.remove(&port.rtp);
+                    }
+                    self.release(id);
+                    self.preparer.closed(id);
+                }
+                Output::Taken { leg, to, .. } => {
+                    self.moves += 1;
+                    self.places.remove(&leg.port().rtp);
+                    self.effects.push(Effect::Moving(to, leg));
+                }
+                Output::Strayed(input) => {
+                    let home = self.preparer.home(input.leg()).filter(|home| *home != worker);
+                    if let Some(home) = home {
+                        self.input(now, home, input);
+                    }
+                }
+                Output::Event(_) | Output::Retired(_) => {}
+            }
+        }
+        if self.batch.overflow() > 0 || self.outputs.overflow() > 0 {
+            self.faults.push("a worker's batch or outputs overflowed".into());
+        }
+    }
+
+    fn release(&mut self, leg: MediaLegId) {
+        if let Some(port) = self.open.remove(&leg) {
+            self.free.push_back(port.rtp);
+        }
+    }
+
+    /// True with workers.
+    pub fn is_real(&self) -> bool {
+        !self.workers.is_empty()
+    }
+
+    /// Legs that are open.
+    pub fn legs(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Ports that the node keeps spare.
+    pub fn spare(&self) -> usize {
+        self.spare.len()
+    }
+
+    /// Ports that nobody has.
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// The node is gone: its sockets are closed, its legs are gone with it.
+    pub fn restart(&mut self) {
+        let ports: Vec<u16> = self.spare.iter().copied().chain(self.open.values().map(|port| port.rtp)).collect();
+        self.free.extend(ports);
+        self.spare.clear();
+        self.open.clear();
+        self.places.clear();
+        self.preparer = Preparer::default();
+        let count = self.workers.len();
+        self.workers = (0..count).map(|_| Worker::new(64)).collect();
+    }
+}

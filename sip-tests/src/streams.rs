@@ -1,0 +1,105 @@
+//! TCP: ordered octets that can be cut, connections that can be refused.
+
+use crate::net::{Net, Owner};
+use crate::rng::Rng;
+use bytes::{Bytes, BytesMut};
+use std::net::SocketAddr;
+use tandem::id::Ticket;
+use tandem::time::Instant;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct End {
+    /// Who has it.
+    pub owner: Owner,
+    /// Its own address.
+    pub addr: SocketAddr,
+    /// Its address as the other end sees it.
+    pub seen: SocketAddr,
+    /// What came and was not cut into messages yet.
+    pub buffer: BytesMut,
+    last_arrival: Instant,
+}
+
+impl End {
+    fn new(owner: Owner, addr: SocketAddr, seen: SocketAddr) -> End {
+        End { owner, addr, seen, buffer: BytesMut::new(), last_arrival: Instant::ZERO }
+    }
+}
+
+/// A connection: end 0 opened it.
+#[derive(Debug)]
+pub struct Connection {
+    /// Both ends.
+    pub ends: [End; 2],
+    /// Octets may pass.
+    pub open: bool,
+    /// It was closed or refused.
+    pub closed: bool,
+    /// Whom the node tells that it is open.
+    pub ticket: Option<Ticket>,
+    /// What the opener wrote before it was open.
+    pub waiting: Vec<Bytes>,
+}
+
+/// What happens on a connection at some time.
+#[derive(Clone, Debug)]
+pub enum StreamEvent {
+    /// The listener has seen the opening.
+    Opening,
+    /// The opener learns that it is open.
+    Opened,
+    /// The opener learns that nobody listens.
+    Refused,
+    /// Octets arrive at an end.
+    Data(usize, Bytes),
+    /// An end learns that it was closed.
+    Closed(usize),
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub struct Streams {
+    /// By number.
+    pub list: Vec<Connection>,
+    /// Cuts what is written into pieces of random size.
+    pub chop: bool,
+}
+
+impl Streams {
+    /// Begins to open a connection; `Opening` happens at the listener.
+    pub fn open(&mut self, from: (Owner, SocketAddr), seen: SocketAddr, to: (Owner, SocketAddr), ticket: Option<Ticket>) -> usize {
+        let ends = [End::new(from.0, from.1, seen), End::new(to.0, to.1, to.1)];
+        self.list.push(Connection { ends, open: false, closed: false, ticket, waiting: Vec::new() });
+        self.list.len() - 1
+    }
+
+    /// A live connection between an owner and a remote address, as that owner sees it.
+    pub fn find(&self, owner: Owner, remote: SocketAddr) -> Option<usize> {
+        let is = |connection: &Connection| {
+            (0..2).any(|end| connection.ends[end].owner == owner && connection.ends[1 - end].seen == remote)
+        };
+        self.list.iter().rposition(|connection| !connection.closed && is(connection))
+    }
+
+    /// Which end an owner has.
+    pub fn end_of(&self, number: usize, owner: Owner) -> usize {
+        usize::from(self.list[number].ends[0].owner != owner)
+    }
+
+    /// Octets on their way to the other end, in order.
+    pub fn write(&mut self, now: Instant, net: &Net, rng: &mut Rng, number: usize, from: usize, bytes: &Bytes) -> Vec<(Instant, StreamEvent)> {
+        let mut events = Vec::new();
+        let mut rest = bytes.clone();
+        while !rest.is_empty() {
+            let size = if self.chop { 1 + rng.below(400) as usize } else { rest.len() };
+            let piece = rest.split_to(size.min(rest.len()));
+            let (a, b) = (self.list[number].ends[0].addr.ip(), self.list[number].ends[1].addr.ip());
+            let Some(delay) = net.stream_delay(rng, a, b) else { return events };
+            let end = &mut self.list[number].ends[1 - from];
+            end.last_arrival = end.last_arrival.max(now + delay);
+            events.push((end.last_arrival, StreamEvent::Data(1 - from, piece)));
+        }
+        events
+    }
+}
