@@ -53,7 +53,8 @@ impl Leg {
             return;
         }
         let reliable = required || (able && (early || ours_first));
-        let with_body = early || ours_first || (described && !reliable);
+        // After a reliable description further ones would be another offer (RFC 3262 5).
+        let with_body = early || ours_first || (described && self.reliable.is_none());
         self.provisional(t, status, reliable, with_body);
     }
 
@@ -109,7 +110,7 @@ impl Leg {
             return;
         };
         let reliable = incoming.invite.has_token(Name::Require, "100rel");
-        let (status, body) = (incoming.last, incoming.answer.is_some() && !reliable);
+        let (status, body) = (incoming.last, incoming.answer.is_some() && self.reliable.is_none());
         self.provisional(t, status, reliable, body);
     }
 

@@ -39,6 +39,14 @@ pub fn q850_in(message: &Message) -> Option<u8> {
     u8::try_from(cause).ok().filter(|cause| (1..=127).contains(cause))
 }
 
+/// A CANCEL that says the call was answered elsewhere: phones are told so, and show no missed call.
+pub fn is_elsewhere(cancel: &Message) -> bool {
+    cancel
+        .all(Name::Reason)
+        .iter()
+        .any(|value| cause_of(value, "SIP") == Some(200))
+}
+
 /// The cause of one Reason value of this protocol: `Q.850;cause=16;text="Terminated"`.
 fn cause_of(value: &str, protocol: &str) -> Option<u16> {
     let mut parts = value.split(';').map(str::trim);

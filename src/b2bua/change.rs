@@ -15,13 +15,13 @@
 //! ```
 
 use super::answer::read_body;
-use super::branch::allows_update;
 use super::call::{Call, Other, Stage};
 use super::cause;
 use super::desk::{LegTimer, Turn};
 use super::end::acknowledge;
 use super::leg::{Change, Leg, LegId, Sent, State, What};
 use super::offer::wish_of;
+use super::outgoing::allows_update;
 use super::send::SDP;
 use crate::dialog::accepted::{Acknowledged, Unacknowledged};
 use crate::dialog::{ends_dialog, glare};

@@ -207,6 +207,9 @@ impl Call {
     pub fn on_cancelled(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cancel: &Message) {
         if self.leg(id).is_some_and(|leg| leg.incoming().is_some()) {
             let blame = self.blame(id);
+            if cause::is_elsewhere(cancel) {
+                self.cancel_branches(t, cause::ELSEWHERE);
+            }
             let mut cause = cause::told(cancel, 487, blame, "the caller gave up before the answer");
             cause.status = 487;
             self.end(t, cause);

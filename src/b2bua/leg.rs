@@ -24,7 +24,7 @@ use super::desk::{Claim, LegTimer, Timer, Turn};
 use super::identity::Identity;
 use super::media::MediaLeg;
 use super::offer::OfferAnswer;
-use super::transfer::Subscription;
+use super::refer::Subscription;
 use crate::config::Config;
 use crate::dialog::accepted::{Acknowledged, Unacknowledged};
 use crate::dialog::reliable::{Receiver, Sender};

@@ -6,13 +6,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `call` | stages of a call; who hears whom |
+//! | `call`, `wire` | stages of a call; who hears whom |
 //! | `leg`, `send` | a peer: states, its dialog, how we speak in it |
 //! | `setup`, `answer` | the caller's leg until it is answered |
-//! | `hunt`, `branch` | the search for somebody who answers, and each INVITE of it |
+//! | `hunt`, `branch`, `outcome` | the search for somebody who answers: its steps, each branch of it, what comes of it |
+//! | `outgoing` | a leg that we call, until it answers |
 //! | `offer`, `change` | session descriptions; hold, re-INVITE, UPDATE, refresh |
 //! | `request`, `response` | what comes in dialogs |
-//! | `transfer` | REFER, Replaces |
+//! | `transfer`, `refer`, `replaces` | transfer and pick-up |
 //! | `end`, `cause` | how it ends, and why |
 //! | `identity` | who is shown to whom |
 //! | `media`, `ports`, `desk` | media legs; spare ports; the shared tables |
@@ -29,7 +30,11 @@ mod identity;
 mod leg;
 mod media;
 mod offer;
+mod outcome;
+mod outgoing;
 mod ports;
+mod refer;
+mod replaces;
 mod request;
 mod response;
 mod send;
@@ -37,6 +42,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod wire;
 
 pub use crate::routing::Source;
 
@@ -116,7 +122,7 @@ impl Calls {
             let home = self.desk.home(replaced);
             return self
                 .turn(cx, net, home, |call, t| {
-                    setup::pick_up(call, t, entry, replaced, early_only)
+                    replaces::pick_up(call, t, entry, replaced, early_only)
                 })
                 .unwrap_or(Err(Refusal::new(481, "the call to be replaced is gone")));
         }
@@ -363,9 +369,13 @@ impl Calls {
                 self.turn(cx, net, here, |call, t| call.replaced_unknown(t));
                 continue;
             };
-            self.turn(cx, net, here, |call, t| call.attend(t, &mut theirs, replaced));
+            let over = self
+                .turn(cx, net, here, |call, t| call.attend(t, &mut theirs, replaced))
+                .flatten();
             self.calls.insert(there, theirs);
-            self.turn(cx, net, there, |_, _| ());
+            if let Some(cause) = over {
+                self.turn(cx, net, there, |call, t| call.end(t, cause));
+            }
         }
     }
 }

@@ -183,13 +183,15 @@ impl Leg {
     /// The CSeq number after that of this request, in its dialog.
     pub fn next_cseq(&mut self, request: &Draft) -> Option<u32> {
         let old: u32 = request.get(Name::CSeq)?.split(' ').next()?.parse().ok()?;
-        Some(match &mut self.dialog {
-            Some(dialog) => {
-                dialog.local_cseq = dialog.local_cseq.max(old) + 1;
-                dialog.local_cseq
-            }
-            None => old + 1,
-        })
+        let early = match &mut self.state {
+            State::Outgoing(outgoing) => outgoing.early.as_mut_slice(),
+            State::Incoming(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => &mut [],
+        };
+        let mut dialogs: Vec<&mut Dialog> = early.iter_mut().map(|early| &mut early.dialog).collect();
+        dialogs.extend(self.dialog.as_mut());
+        let number = dialogs.iter().map(|dialog| dialog.local_cseq).fold(old, u32::max) + 1;
+        dialogs.into_iter().for_each(|dialog| dialog.local_cseq = number);
+        Some(number)
     }
 }
 

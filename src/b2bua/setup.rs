@@ -1,19 +1,18 @@
 //! A new INVITE: what is refused before it becomes a call, and how a call begins.
 
 use super::answer::{RETRY_AFTER_SECS, read_body};
-use super::branch::allows_update;
-use super::call::{Call, Other, Stage};
-use super::cause;
+use super::call::Call;
 use super::desk::{Claim, Turn};
 use super::hunt::{Hunt, Passed, Step, dialled, no_room};
 use super::identity::Identity;
 use super::leg::{Incoming, Leg, LegId, State, Who};
 use super::offer::wish_of;
+use super::outgoing::allows_update;
+use super::replaces::replaces_id;
 use super::send::SDP;
-use super::transfer::replaces_id;
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
-use crate::effect::{Blame, Cause, Fact, Output, Party};
+use crate::effect::{Cause, Fact, Output, Party};
 use crate::id::{Flow, ServerTx};
 use crate::routing::{self, Source};
 use crate::sdp::Session;
@@ -159,7 +158,7 @@ impl Entry {
     }
 
     /// The leg that this INVITE makes.
-    fn leg(self, t: &mut Turn<'_, '_, '_>, id: LegId) -> Leg {
+    pub fn leg(self, t: &mut Turn<'_, '_, '_>, id: LegId) -> Leg {
         let config = t.cx.config.clone();
         let identity = Identity::of(&config, &self.source, &self.request);
         let who = match &self.source {
@@ -193,7 +192,7 @@ impl Entry {
 
 impl Leg {
     /// Whether this leg can be answered at all: its interval, and its offer against what its peer may speak.
-    fn judge_invite(&mut self, config: &Config) -> Result<(), Refusal> {
+    pub fn judge_invite(&mut self, config: &Config) -> Result<(), Refusal> {
         let signalling = self.signalling();
         let State::Incoming(incoming) = &self.state else {
             return Ok(());
@@ -235,7 +234,10 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_, '_>, entry: Entry) -> Result<
     let want = offer.as_ref().map(wish_of).unwrap_or_default();
     call.hunt = Some(Box::new(Hunt {
         no: id,
-        not: matches!(source, Source::User(_)).then_some(flow),
+        not: match &source {
+            Source::User(name) => Some((name.clone(), flow)),
+            Source::Trunk(_) => None,
+        },
         source,
         number: decision.number.clone(),
         identity,
@@ -315,92 +317,6 @@ fn passed(config: &Config, source: &Source, request: &Message) -> Vec<Passed> {
         }));
     }
     list
-}
-
-/// An INVITE with Replaces that found a leg of this call (RFC 3891 3): it is answered in the place of that leg.
-pub fn pick_up(
-    call: &mut Call,
-    t: &mut Turn<'_, '_, '_>,
-    entry: Entry,
-    replaced: LegId,
-    early_only: bool,
-) -> Result<(), Refusal> {
-    if !matches!(entry.source, Source::User(_)) {
-        return Err(Refusal::new(403, "Replaces is for our own users"));
-    }
-    let Some(old) = call.leg(replaced) else {
-        return Err(Refusal::new(481, "the call to be replaced is gone"));
-    };
-    let early = match &old.state {
-        State::Up if early_only => return Err(Refusal::new(486, "the call to be replaced is answered already")),
-        State::Up if call.talks(replaced) => false,
-        State::Outgoing(_) => true,
-        // RFC 3891 3: an early dialog is replaced only where we began it.
-        State::Incoming(_) => return Err(Refusal::new(481, "the call to be replaced has not been answered by us")),
-        State::Up | State::Cancelled(_) | State::Leaving | State::Gone => {
-            return Err(Refusal::new(603, "the call to be replaced is over"));
-        }
-    };
-    let side = old.caller_side;
-    let config = call.config.clone();
-    let (source, id) = (entry.source.clone(), call.new_leg_id());
-    let mut leg = entry.leg(t, id);
-    leg.caller_side = side;
-    let worker = call.worker;
-    let usable = leg
-        .judge_invite(&config)
-        .and_then(|()| match leg.open_media(t, worker) {
-            true => Ok(()),
-            false => Err(Refusal::overload("no media port is free")),
-        });
-    if let Err(refusal) = usable {
-        leg.gone(t);
-        t.desk.remove_leg(id);
-        return Err(refusal);
-    }
-    if let Source::User(name) = &source {
-        leg.claim = Some(t.desk.claim_user(name));
-    }
-    call.legs.push(leg);
-    call.tell(t, format!("{} takes the call over", source.words(&config)));
-    answer_in_place(call, t, id, replaced, early);
-    Ok(())
-}
-
-fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, replaced: LegId, early: bool) {
-    let other_side = if early {
-        call.waiting_side()
-    } else {
-        call.partner(replaced)
-    };
-    let other = other_side.and_then(|id| call.leg(id)).and_then(|leg| leg.oa.as_ref());
-    let codec = other.and_then(|oa| oa.agreed()).map(|agreed| agreed.stream.codec);
-    let want = other.map(super::offer::OfferAnswer::wish).unwrap_or_default();
-    let Some(leg) = call.leg_mut(id) else { return };
-    if let Err(error) = leg.accept(t, codec, want) {
-        let cause = cause::cause(error.status(), Blame::Callee, error.reason());
-        return leg.refuse(t, &cause);
-    }
-    if early {
-        call.hunt_won(t, id);
-    } else {
-        call.replace(t, replaced, id);
-    }
-}
-
-impl Call {
-    /// The leg for which somebody is searched.
-    fn waiting_side(&self) -> Option<LegId> {
-        match self.stage {
-            Stage::Setup { caller } => Some(caller),
-            Stage::Talk {
-                one,
-                other: Other::Nobody,
-            } => Some(one),
-            Stage::Talk { .. } => self.transfer.as_ref().map(|transfer| transfer.kept),
-            Stage::Over { .. } => None,
-        }
-    }
 }
 
 /// Answers an INVITE that did not become a call.

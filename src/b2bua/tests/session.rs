@@ -61,7 +61,7 @@ fn a_bare_180_after_a_silent_183_is_heard_as_ringback() {
                 None
             }
         })
-        .last()
+        .next_back()
         .unwrap();
     b.with(|calls, cx, net| {
         calls.media(

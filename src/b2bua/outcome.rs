@@ -1,0 +1,214 @@
+//! What comes of a search: somebody has the call, or it goes where the user wants, or it fails.
+
+use super::call::{Call, Other, Service, Stage};
+use super::cause;
+use super::desk::{CallTimer, Timer, Turn};
+use super::hunt::{ABSENT, Step};
+use super::leg::LegId;
+use crate::effect::{Blame, Cause, Fact, Output, Party};
+use crate::limits;
+use crate::routing::{self, Source};
+
+/// Why nobody of a user answered, for its `on_...` keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    Busy,
+    NoAnswer,
+    Offline,
+}
+
+/// Q.850: no answer from user.
+const NO_ANSWER: u8 = 19;
+/// Q.850: exchange routing error.
+const ROUTING_ERROR: u8 = 25;
+
+impl Call {
+    /// All branches of this step failed: the next peer, where the user wants the call to go, or the end.
+    pub fn step_failed(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let Some(hunt) = &self.hunt else { return };
+        let worst = || cause::cause(480, Blame::Callee, "nobody could be reached");
+        let best = hunt.best.clone().unwrap_or_else(worst);
+        match &hunt.step {
+            Step::Phones(name) => {
+                let (name, missed) = (name.clone(), missed_by(&best));
+                self.missed(t, &name, missed, best);
+            }
+            Step::Trunk { .. } | Step::Asking(_) | Step::Deciding => {
+                self.release_hunt(t);
+                self.hunt_failed(t, best);
+            }
+        }
+    }
+
+    /// Nobody answered in time.
+    pub fn ring_timeout(&mut self, t: &mut Turn<'_, '_, '_>) {
+        let Some(hunt) = &self.hunt else { return };
+        let mut cause = cause::cause(480, Blame::Callee, "nobody answered in time");
+        cause.q850 = NO_ANSWER;
+        let step = hunt.step.clone();
+        self.cancel_branches(t, &cause::reason(&cause));
+        match step {
+            Step::Phones(name) => self.missed(t, &name, Missed::NoAnswer, cause),
+            Step::Trunk { .. } | Step::Asking(_) | Step::Deciding => {
+                self.release_hunt(t);
+                self.hunt_failed(t, cause);
+            }
+        }
+    }
+
+    /// Nobody of this user took the call: it goes where the user wants, or fails.
+    pub fn missed(&mut self, t: &mut Turn<'_, '_, '_>, name: &str, missed: Missed, cause: Cause) {
+        self.release_hunt(t);
+        let config = self.config.clone();
+        let user = config.users.iter().find(|user| user.name == name);
+        let (to, why) = match missed {
+            Missed::Busy => (user.and_then(|user| user.on_busy.clone()), "is busy"),
+            Missed::NoAnswer => (user.and_then(|user| user.on_no_answer.clone()), "does not answer"),
+            Missed::Offline => (user.and_then(|user| user.on_offline.clone()), "is not registered"),
+        };
+        match to {
+            Some(to) => self.forward(t, name, &to, why),
+            None => self.hunt_failed(t, cause),
+        }
+    }
+
+    /// Sends the call on, by the rights of the one who wants it so.
+    pub fn forward(&mut self, t: &mut Turn<'_, '_, '_>, user: &str, to: &str, why: &str) {
+        self.release_hunt(t);
+        let Some(hunt) = &mut self.hunt else { return };
+        hunt.hops += 1;
+        if hunt.hops > limits::FORWARDS {
+            let mut cause = cause::cause(480, Blame::Node, "the call was sent on too often");
+            cause.q850 = ROUTING_ERROR;
+            return self.hunt_failed(t, cause);
+        }
+        hunt.source = Source::User(user.to_owned());
+        hunt.best = None;
+        let decision = routing::decide(&self.config, &hunt.source, to);
+        self.tell(t, format!("{user} {why}: the call goes on"));
+        self.follow(t, decision);
+    }
+
+    /// Cancels everybody who is called.
+    pub fn cancel_branches(&mut self, t: &mut Turn<'_, '_, '_>, reason: &str) {
+        for leg in &mut self.legs {
+            leg.give_up(t, Some(reason.to_owned()));
+        }
+    }
+
+    /// Gives back what the search holds.
+    pub fn release_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+        t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Ring));
+        if let Some(claim) = self.hunt.as_mut().and_then(|hunt| hunt.claim.take()) {
+            t.release(claim);
+        }
+    }
+
+    /// Ends the search without a result.
+    pub fn drop_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+        self.release_hunt(t);
+        self.hunt = None;
+    }
+
+    /// Nobody will answer.
+    pub fn hunt_failed(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause) {
+        self.drop_hunt(t);
+        match self.stage {
+            Stage::Setup { .. } => self.end(t, cause),
+            Stage::Talk { .. } => self.transfer_failed(t, &cause),
+            Stage::Over { .. } => {}
+        }
+    }
+
+    /// A leg answered: it has the call, all others are cancelled.
+    pub fn hunt_won(&mut self, t: &mut Turn<'_, '_, '_>, winner: LegId) {
+        let claim = self.hunt.as_mut().and_then(|hunt| hunt.claim.take());
+        match self.leg_mut(winner) {
+            Some(leg) => leg.claim = claim,
+            None => claim.into_iter().for_each(|claim| t.release(claim)),
+        }
+        self.cancel_branches(t, cause::ELSEWHERE);
+        self.drop_hunt(t);
+        self.join(t, Other::Leg(winner));
+    }
+
+    /// Whoever waits is joined with the one who was found.
+    fn join(&mut self, t: &mut Turn<'_, '_, '_>, other: Other) {
+        match self.stage {
+            Stage::Setup { caller } => {
+                self.stage = Stage::Talk { one: caller, other };
+                self.answer_caller(t, caller);
+            }
+            Stage::Talk { .. } => self.transfer_done(t, other),
+            Stage::Over { .. } => {}
+        }
+    }
+
+    /// Answers the caller; again after its PRACK, where that had to come first.
+    pub fn answer_caller(&mut self, t: &mut Turn<'_, '_, '_>, caller: LegId) {
+        let (codec, want) = (self.partner_codec(caller), self.wanted(caller));
+        let Some(leg) = self.leg_mut(caller) else { return };
+        if let Err(error) = leg.accept(t, codec, want) {
+            return self.end(t, cause::cause(error.status(), Blame::Caller, error.reason()));
+        }
+        if !leg.is_up() {
+            return;
+        }
+        let by = match self.stage {
+            Stage::Talk {
+                other: Other::Leg(other),
+                ..
+            } => self.leg(other).map(|leg| leg.who.party(&self.config)),
+            Stage::Talk {
+                other: Other::Service(service),
+                ..
+            } => Some(Party::Service(service.name().to_owned())),
+            Stage::Talk {
+                other: Other::Nobody, ..
+            }
+            | Stage::Setup { .. }
+            | Stage::Over { .. } => None,
+        };
+        if let Some(by) = by {
+            t.cx.emit(Output::Record(Fact::CallAnswered {
+                call: self.id,
+                at: t.cx.wall,
+                by,
+            }));
+        }
+        t.wake_call(self.id, CallTimer::Length, self.config.calls.max_duration);
+    }
+
+    /// The node itself answers.
+    pub fn serve(&mut self, t: &mut Turn<'_, '_, '_>, service: Service) {
+        self.drop_hunt(t);
+        self.join(t, Other::Service(service));
+    }
+}
+
+/// What a user's phones said at best.
+fn missed_by(best: &Cause) -> Missed {
+    match (best.status, best.q850) {
+        (486 | 600 | 603, _) => Missed::Busy,
+        (_, ABSENT) => Missed::Offline,
+        _ => Missed::NoAnswer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_phones_said_decides_where_the_call_goes() {
+        let said = |status| missed_by(&cause::cause(status, Blame::Callee, ""));
+        assert_eq!(said(486), Missed::Busy);
+        assert_eq!(said(603), Missed::Busy);
+        assert_eq!(said(480), Missed::NoAnswer);
+        let absent = Cause {
+            q850: ABSENT,
+            ..cause::cause(480, Blame::Network, "")
+        };
+        assert_eq!(missed_by(&absent), Missed::Offline);
+    }
+}

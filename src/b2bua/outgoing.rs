@@ -1,0 +1,264 @@
+//! A leg that we call: our INVITE, the dialogs that its responses make, its answer (RFC 3261 13.2).
+
+use super::answer::read_body;
+use super::cause;
+use super::desk::Turn;
+use super::end::acknowledge;
+use super::hunt::Hunt;
+use super::leg::{Early, Leg, Outgoing, Progress, State, What, Who};
+use super::offer::wish_of;
+use super::send::{SDP, own_host};
+use crate::dialog::accepted::Acknowledged;
+use crate::dialog::reliable::{RAck, Receiver};
+use crate::dialog::{Dialog, DialogId};
+use crate::effect::{Blame, Cause};
+use crate::id::WorkerId;
+use crate::limits;
+use crate::sdp::{Agreed, Session};
+use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr};
+
+impl Leg {
+    /// The INVITE that we send or sent.
+    pub fn outgoing(&self) -> Option<&Outgoing> {
+        match &self.state {
+            State::Outgoing(outgoing) => Some(outgoing),
+            State::Incoming(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
+        }
+    }
+
+    pub fn outgoing_mut(&mut self) -> Option<&mut Outgoing> {
+        match &mut self.state {
+            State::Outgoing(outgoing) => Some(outgoing),
+            State::Incoming(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
+        }
+    }
+
+    /// Writes and sends the INVITE. False when there is no port for its media.
+    pub fn invite(&mut self, t: &mut Turn<'_, '_, '_>, hunt: &Hunt, worker: WorkerId) -> bool {
+        if !self.open_media(t, worker) {
+            return false;
+        }
+        let Some((target, to)) = self
+            .outgoing()
+            .map(|outgoing| (outgoing.target.clone(), outgoing.to.clone()))
+        else {
+            return true;
+        };
+        let mut invite = Draft::request(Method::Invite, target);
+        invite.push(Name::MaxForwards, hunt.max_forwards);
+        self.write_identity(t, hunt, &mut invite);
+        invite.push(Name::To, NameAddr::new(to));
+        invite.push(Name::CallId, t.cx.token(16));
+        invite.push(
+            Name::CSeq,
+            CSeq {
+                number: 1,
+                method: Method::Invite,
+            },
+        );
+        self.describe_us(t, &mut invite);
+        self.timer.write_request(&mut invite);
+        let theirs: &[String] = match &self.who {
+            Who::User(_) => &[],
+            Who::Trunk(trunk, _) => &t.cx.config.trunks[usize::from(trunk.0)].pass_headers,
+        };
+        for field in &hunt.passed {
+            if field.anywhere || theirs.iter().any(|name| name.eq_ignore_ascii_case(&field.name)) {
+                invite.push_named(field.name.clone(), &field.value);
+            }
+        }
+        if let Some(oa) = &mut self.oa {
+            oa.prefer(&hunt.codecs);
+            invite.set_body(SDP, oa.offer(hunt.want).to_string());
+        }
+        if let Some(outgoing) = self.outgoing_mut() {
+            outgoing.progress = Progress::Calling;
+            outgoing.invite = Some(invite.clone());
+        }
+        self.send(t, What::Invite, invite);
+        true
+    }
+
+    /// Who calls: From, and towards a carrier what it may know besides.
+    fn write_identity(&self, t: &mut Turn<'_, '_, '_>, hunt: &Hunt, invite: &mut Draft) {
+        let config = t.cx.config.clone();
+        let mut from = match &self.who {
+            Who::User(name) => {
+                let user = config.users.iter().find(|user| user.name == *name);
+                hunt.identity.for_user(user.map_or("", |user| user.domain.as_str()))
+            }
+            Who::Trunk(trunk, _) => {
+                let trunk = &config.trunks[usize::from(trunk.0)];
+                let host = own_host(t.cx, self.flow);
+                if let Some(asserted) = hunt.identity.asserted(trunk, &host) {
+                    invite.push(Name::PAssertedIdentity, asserted);
+                    if hunt.identity.private {
+                        invite.push(Name::Privacy, "id");
+                    }
+                }
+                hunt.identity.for_trunk(trunk, &host)
+            }
+        };
+        from.params.set("tag", Some(&t.cx.token(8)));
+        invite.push(Name::From, from);
+    }
+
+    /// The early dialog of a provisional response: known, or made now. `None` when there are too many, or it makes none.
+    pub fn early(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Option<&mut Early> {
+        let (id, leg) = (DialogId::of_response(response)?, self.id);
+        let outgoing = self.outgoing_mut()?;
+        let found = outgoing.early.iter().position(|early| early.dialog.id == id);
+        let ix = match found {
+            Some(ix) => ix,
+            None if id.remote_tag.is_empty() || outgoing.early.len() >= limits::EARLY_DIALOGS => return None,
+            None => {
+                let dialog = Dialog::uac(outgoing.invite.as_ref()?, response).ok()?;
+                t.desk.add_dialog(&id, leg);
+                outgoing.early.push(Early {
+                    dialog,
+                    receiver: Receiver::default(),
+                    complete: false,
+                    answer: None,
+                });
+                outgoing.early.len() - 1
+            }
+        };
+        outgoing.early.get_mut(ix)
+    }
+
+    /// Acknowledges a reliable provisional response.
+    pub fn prack(&mut self, t: &mut Turn<'_, '_, '_>, id: &DialogId, rack: &RAck) {
+        let Some(outgoing) = self.outgoing_mut() else { return };
+        let Some(early) = outgoing.early.iter_mut().find(|early| early.dialog.id == *id) else {
+            return;
+        };
+        let (mut prack, next_hop) = (early.dialog.request(Method::Prack), early.dialog.next_hop());
+        prack.push(Name::RAck, rack);
+        prack.push(Name::UserAgent, crate::USER_AGENT);
+        self.find_way(t, &next_hop);
+        self.send(t, What::Prack, prack);
+    }
+
+    /// Takes the description of a provisional response: the newest is heard. `None` when it has none that can be used.
+    pub fn early_answer(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Option<Agreed> {
+        let session = read_body(response).ok().flatten()?;
+        let agreed = self.oa.as_ref()?.preview(&session, self.signalling()).ok()?;
+        let early = self.early(t, response)?;
+        early.complete |= response.has_token(Name::Require, "100rel");
+        early.answer = Some((agreed.clone(), session));
+        if let Some(outgoing) = self.outgoing_mut() {
+            outgoing.bare_ring = false;
+        }
+        if let Some(media) = &mut self.media {
+            media.negotiated(t, &agreed, None);
+        }
+        Some(agreed)
+    }
+
+    /// The 2xx: its dialog, its answer (or the one of its early dialog), our ACK. The error is why the session can't be.
+    pub fn answered(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Result<(), Cause> {
+        let unusable = |text: &str| cause::cause(488, Blame::Callee, text);
+        let signalling = self.signalling();
+        let State::Outgoing(outgoing) = std::mem::replace(&mut self.state, State::Up) else {
+            return Ok(());
+        };
+        let Some(invite) = &outgoing.invite else {
+            return Err(unusable("an answer to no request"));
+        };
+        let id = DialogId::of_response(response).ok_or_else(|| unusable("the answer has no tags"))?;
+        let early = outgoing.early.iter().find(|early| early.dialog.id == id);
+        for other in outgoing.early.iter().filter(|early| early.dialog.id != id) {
+            t.desk.remove_dialog(&other.dialog.id);
+        }
+        let dialog = match early {
+            Some(early) => {
+                let mut dialog = early.dialog.clone();
+                dialog.refresh(response).map(|()| dialog)
+            }
+            None => Dialog::uac(invite, response),
+        };
+        let dialog = dialog.map_err(|error| cause::cause(502, Blame::Callee, error.reason))?;
+        t.desk.add_dialog(&id, self.id);
+        let ack = acknowledge(&dialog, Some(invite), response);
+        let next_hop = dialog.next_hop();
+        self.dialog = Some(dialog);
+        self.find_way(t, &next_hop);
+        self.send(t, What::Ack, ack.clone());
+        self.acked = Some(Acknowledged::new(response.cseq().map_or(0, |cseq| cseq.number), ack));
+        self.allows_update = allows_update(response);
+        self.timer.on_success(t.now(), response);
+        let before: Option<(Agreed, Session)> = early.and_then(|early| early.answer.clone());
+        let body = read_body(response).map_err(|error| unusable(error.reason()))?;
+        let Some(oa) = &mut self.oa else {
+            return Err(unusable("the leg has no media"));
+        };
+        match (body, before) {
+            (Some(answer), _) => {
+                oa.complete(&answer, signalling)
+                    .map_err(|error| unusable(error.reason()))?;
+            }
+            (None, Some((agreed, answer))) => oa.settle(agreed, wish_of(&answer)),
+            (None, None) => return Err(unusable("the answer has no session description")),
+        }
+        self.negotiated(t);
+        Ok(())
+    }
+
+    /// The same INVITE again under a new CSeq, after a 422.
+    pub fn invite_again(&mut self, t: &mut Turn<'_, '_, '_>) -> bool {
+        let Some(mut again) = self.outgoing().and_then(|outgoing| outgoing.invite.clone()) else {
+            return false;
+        };
+        let Some(number) = self.next_cseq(&again) else {
+            return false;
+        };
+        self.timer.write_request(&mut again);
+        again.set(
+            Name::CSeq,
+            CSeq {
+                number,
+                method: Method::Invite,
+            },
+        );
+        self.resend(t, What::Invite, again);
+        true
+    }
+
+    /// A copy of the 2xx that was acknowledged gets its ACK again; another fork's is ended.
+    pub fn success_again(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) {
+        let ours = self
+            .dialog
+            .as_ref()
+            .is_some_and(|dialog| DialogId::of_response(response).as_ref() == Some(&dialog.id));
+        let Some(acked) = &self.acked else { return };
+        if ours {
+            if let Some(ack) = acked.resend(response).cloned() {
+                self.send(t, What::Ack, ack);
+            }
+        } else {
+            let invite = self.invite_of_dialog();
+            self.dismiss(t, &invite, response);
+        }
+    }
+
+    /// As much of our INVITE as the dialog of another fork is made from.
+    fn invite_of_dialog(&self) -> Draft {
+        let target = self.dialog.as_ref().map(|dialog| dialog.remote_target.clone());
+        let mut invite = Draft::request(
+            Method::Invite,
+            target.unwrap_or_else(|| crate::sip::Uri::sip(None, super::identity::host_of("invalid"), None)),
+        );
+        if let Some(dialog) = &self.dialog {
+            let mut to = dialog.remote.clone();
+            to.params.remove("tag");
+            invite.push(Name::From, &dialog.local);
+            invite.push(Name::To, to);
+        }
+        invite
+    }
+}
+
+/// The peer takes UPDATE.
+pub fn allows_update(message: &Message) -> bool {
+    message.has_token(Name::Allow, "UPDATE")
+}

@@ -1,0 +1,136 @@
+//! REFER and the NOTIFYs that it is owed (RFC 3515, RFC 4488), as messages.
+
+use super::desk::Turn;
+use super::hunt::dialled;
+use super::leg::{Leg, What};
+use super::replaces::replaces_id;
+use super::send::contact;
+use crate::dialog::DialogId;
+use crate::id::ServerTx;
+use crate::sip::uri::Scheme;
+use crate::sip::write::reason;
+use crate::sip::{Draft, Message, Method, Name, NameAddr};
+
+/// The subscription that a REFER makes (RFC 3515 2.4.4), for the NOTIFYs of one leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// CSeq of a REFER that is not the dialog's first: its `id` (RFC 3515 2.4.6).
+    id: Option<u32>,
+}
+
+/// What a Refer-To asks for.
+#[derive(Debug, PartialEq)]
+pub enum Target {
+    /// To call somebody.
+    Blind(String),
+    /// To be joined with the far leg of this dialog of ours.
+    Attended(DialogId),
+}
+
+impl Leg {
+    /// 202, and the first NOTIFY, unless the phone wants none (RFC 4488).
+    pub fn accept_refer(&mut self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
+        let silent = request
+            .get(Name::ReferSub)
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+        let mut response = Draft::response(request, 202, None);
+        response.push(Name::Contact, contact(t.cx, self.flow));
+        response.push(Name::Server, crate::USER_AGENT);
+        if silent {
+            response.push(Name::ReferSub, "false");
+        }
+        t.net.layer.respond(t.cx, tx, response);
+        let id = request.cseq().ok().map(|cseq| cseq.number).filter(|_| self.refers > 0);
+        self.refers = self.refers.saturating_add(1);
+        self.subscription = (!silent).then_some(Subscription { id });
+        self.notify_refer(t, 100, false);
+    }
+
+    /// How the transfer goes, as message/sipfrag (RFC 3515 2.4.5).
+    pub fn notify_refer(&mut self, t: &mut Turn<'_, '_, '_>, status: u16, last: bool) {
+        let Some(subscription) = self.subscription.filter(|_| self.is_up()) else {
+            return;
+        };
+        let Some(mut notify) = self.request(Method::Notify) else {
+            return;
+        };
+        match subscription.id {
+            Some(id) => notify.push(Name::Event, format!("refer;id={id}")),
+            None => notify.push(Name::Event, "refer"),
+        }
+        let state = if last {
+            "terminated;reason=noresource"
+        } else {
+            "active;expires=180"
+        };
+        notify.push(Name::SubscriptionState, state);
+        notify.push(Name::Contact, contact(t.cx, self.flow));
+        notify.push(Name::UserAgent, crate::USER_AGENT);
+        notify.set_body(
+            "message/sipfrag;version=2.0",
+            format!("SIP/2.0 {status} {}\r\n", reason(status)),
+        );
+        self.send(t, What::Notify, notify);
+        if last {
+            self.subscription = None;
+        }
+    }
+}
+
+/// What Refer-To asks for; an error with the status that the phone is owed.
+pub fn target(request: &Message) -> Result<Target, u16> {
+    let values = request.all(Name::ReferTo);
+    let [value] = values.as_slice() else { return Err(400) };
+    let address = NameAddr::parse(value).map_err(|error| error.status)?;
+    let uri = &address.uri;
+    if matches!(uri.scheme, Scheme::Other(_)) {
+        return Err(416);
+    }
+    if uri.params.value("method").is_some_and(|method| method != "INVITE") {
+        return Err(501);
+    }
+    let replaces = uri.headers.as_deref().and_then(|headers| {
+        headers.split('&').find_map(|header| {
+            let (name, value) = header.split_once('=')?;
+            name.eq_ignore_ascii_case("replaces").then_some(value)
+        })
+    });
+    match replaces {
+        Some(escaped) => replaces_id(&unescaped(escaped))
+            .map(|(id, _)| Target::Attended(id))
+            .ok_or(400),
+        None => dialled(uri).map(Target::Blind).ok_or(404),
+    }
+}
+
+/// A header value in a URI, without its escapes (RFC 3261 19.1.2).
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let hex = (byte == b'%').then(|| tail.get(..2)).flatten();
+        let value = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match value {
+            Some(value) => {
+                bytes.push(value);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_resolved_once_and_broken_ones_stay() {
+        assert_eq!(unescaped("a%40b%3Bto-tag%3D1"), "a@b;to-tag=1");
+        assert_eq!(unescaped("%2541%zz%4"), "%41%zz%4");
+    }
+}

@@ -1,0 +1,265 @@
+//! Replaces (RFC 3891): one leg takes the place of another, or a leg moves from call to call.
+
+use super::call::{Call, Other, Stage};
+use super::cause;
+use super::desk::{CallTimer, Claim, Timer, Turn};
+use super::leg::{Leg, LegId, State, Who};
+use super::setup::{Entry, Refusal};
+use super::transfer::unknown_dialog;
+use crate::config::Config;
+use crate::dialog::DialogId;
+use crate::effect::{Blame, Cause};
+use crate::id::TrunkIx;
+use crate::routing::Source;
+use std::sync::Arc;
+
+/// `call-id;to-tag=ours;from-tag=theirs;early-only` (RFC 3891 6.1): the dialog, and whether only an early one is meant.
+pub fn replaces_id(value: &str) -> Option<(DialogId, bool)> {
+    let mut parts = value.split(';').map(str::trim);
+    let call_id = parts.next().filter(|call_id| !call_id.is_empty())?;
+    let (mut to_tag, mut from_tag, mut early_only) = (None, None, false);
+    for part in parts {
+        match part.split_once('=') {
+            Some((name, tag)) if name.eq_ignore_ascii_case("to-tag") => to_tag = Some(tag.trim()),
+            Some((name, tag)) if name.eq_ignore_ascii_case("from-tag") => from_tag = Some(tag.trim()),
+            Some(_) => {}
+            None => early_only |= part.eq_ignore_ascii_case("early-only"),
+        }
+    }
+    // A tag of 0 stands for none: a peer of RFC 2543 (RFC 3891 6.1).
+    let remote_tag = from_tag.filter(|tag| *tag != "0").unwrap_or_default();
+    Some((
+        DialogId {
+            call_id: call_id.into(),
+            local_tag: to_tag?.into(),
+            remote_tag: remote_tag.into(),
+        },
+        early_only,
+    ))
+}
+
+impl Call {
+    /// Attended transfer: `theirs` is the transferor's other call, `replaced` its leg there. What it gives is why that call
+    /// ends now, in a turn of its own.
+    pub fn attend(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, replaced: LegId) -> Option<Cause> {
+        let kept = self.transfer.as_ref().map(|transfer| transfer.kept)?;
+        let side = !self.leg(kept).is_some_and(|leg| leg.caller_side);
+        match theirs.partner(replaced) {
+            Some(far) if theirs.leg(far).is_some_and(Leg::is_up) && theirs.transfer.is_none() => {
+                if !self.adopt_from(t, theirs, far, side) {
+                    self.transfer_failed(t, &unknown_dialog());
+                    return None;
+                }
+                self.transfer_done(t, Other::Leg(far));
+                Some(cause::cause(
+                    200,
+                    Blame::Node,
+                    "its far side was transferred to another call",
+                ))
+            }
+            // The target still rings: the search itself moves, as phones expect that transfer without waiting.
+            None if theirs.waits_for_answer(replaced) && Arc::ptr_eq(&theirs.config, &self.config) => {
+                self.adopt_hunt(t, theirs, side);
+                Some(cause::cause(
+                    487,
+                    Blame::Caller,
+                    "its search was transferred to another call",
+                ))
+            }
+            Some(_) | None => {
+                self.transfer_failed(t, &unknown_dialog());
+                None
+            }
+        }
+    }
+
+    fn waits_for_answer(&self, leg: LegId) -> bool {
+        matches!(self.stage, Stage::Setup { caller } if caller == leg) && self.hunt.is_some()
+    }
+
+    /// Takes a leg over from another call. Its name stays. False: it can't come here, and stays where it is.
+    fn adopt_from(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, id: LegId, caller_side: bool) -> bool {
+        let Some(ix) = theirs.legs.iter().position(|leg| leg.id == id) else {
+            return false;
+        };
+        if !theirs.legs[ix].translate(&theirs.config, &self.config) {
+            return false;
+        }
+        let mut leg = theirs.legs.swap_remove(ix);
+        leg.caller_side = caller_side;
+        t.desk.set_home(leg.id, self.id);
+        self.legs.push(leg);
+        true
+    }
+
+    /// The dialog to be replaced is in no other call.
+    pub fn replaced_unknown(&mut self, t: &mut Turn<'_, '_, '_>) {
+        self.transfer_failed(t, &unknown_dialog());
+    }
+
+    fn adopt_hunt(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, caller_side: bool) {
+        let Some(hunt) = theirs.hunt.take() else { return };
+        t.desk.set_home(hunt.no, self.id);
+        let rang = hunt.rang;
+        self.hunt = Some(hunt);
+        let branches: Vec<LegId> = theirs
+            .legs
+            .iter()
+            .filter(|leg| leg.outgoing().is_some())
+            .map(|leg| leg.id)
+            .collect();
+        for id in branches {
+            self.adopt_from(t, theirs, id, caller_side);
+        }
+        if let Some(at) = t.desk.timers.get(Timer::Call(theirs.id, CallTimer::Ring)) {
+            t.desk.timers.set(Timer::Call(self.id, CallTimer::Ring), at);
+            t.desk.timers.cancel(Timer::Call(theirs.id, CallTimer::Ring));
+        }
+        if rang {
+            self.transfer_progress(t, 180);
+        }
+    }
+
+    /// A leg is replaced by one that has just been answered (INVITE with Replaces, RFC 3891).
+    pub fn replace(&mut self, t: &mut Turn<'_, '_, '_>, replaced: LegId, by: LegId) {
+        let Stage::Talk { one, other } = self.stage else { return };
+        self.stage = if one == replaced {
+            Stage::Talk { one: by, other }
+        } else {
+            Stage::Talk {
+                one,
+                other: Other::Leg(by),
+            }
+        };
+        let cause = cause::cause(200, Blame::Node, "replaced");
+        if self.transfer.take().is_some() {
+            self.cancel_branches(t, &cause::reason(&cause));
+            self.drop_hunt(t);
+        }
+        if let Some(leg) = self.leg_mut(replaced) {
+            leg.hang_up(t, &cause);
+        }
+    }
+
+    /// The leg for which somebody is searched.
+    fn waiting_side(&self) -> Option<LegId> {
+        match self.stage {
+            Stage::Setup { caller } => Some(caller),
+            Stage::Talk {
+                one,
+                other: Other::Nobody,
+            } => Some(one),
+            Stage::Talk { .. } => self.transfer.as_ref().map(|transfer| transfer.kept),
+            Stage::Over { .. } => None,
+        }
+    }
+}
+
+impl Leg {
+    /// The leg comes to a call with another configuration, where its trunk may have another place. False: it has none.
+    fn translate(&mut self, from: &Config, to: &Config) -> bool {
+        let Who::Trunk(old, _) = self.who else { return true };
+        let name = &from.trunks[usize::from(old.0)].name;
+        let place = to
+            .trunks
+            .iter()
+            .position(|trunk| trunk.name == *name)
+            .and_then(|place| u16::try_from(place).ok());
+        let Some(new) = place.map(TrunkIx) else { return false };
+        self.who = Who::Trunk(new, None);
+        if let Some(Claim::Trunk(claimed)) = &mut self.claim {
+            *claimed = new;
+        }
+        true
+    }
+}
+
+/// An INVITE with Replaces that found a leg of this call (RFC 3891 3): it is answered in the place of that leg.
+pub fn pick_up(
+    call: &mut Call,
+    t: &mut Turn<'_, '_, '_>,
+    entry: Entry,
+    replaced: LegId,
+    early_only: bool,
+) -> Result<(), Refusal> {
+    if !matches!(entry.source, Source::User(_)) {
+        return Err(Refusal::new(403, "Replaces is for our own users"));
+    }
+    let Some(old) = call.leg(replaced) else {
+        return Err(Refusal::new(481, "the call to be replaced is gone"));
+    };
+    let early = match &old.state {
+        State::Up if early_only => return Err(Refusal::new(486, "the call to be replaced is answered already")),
+        State::Up if call.talks(replaced) => false,
+        State::Outgoing(_) => true,
+        // RFC 3891 3: an early dialog is replaced only where we began it.
+        State::Incoming(_) => return Err(Refusal::new(481, "the call to be replaced has not been answered by us")),
+        State::Up | State::Cancelled(_) | State::Leaving | State::Gone => {
+            return Err(Refusal::new(603, "the call to be replaced is over"));
+        }
+    };
+    let side = old.caller_side;
+    let config = call.config.clone();
+    let (source, id) = (entry.source.clone(), call.new_leg_id());
+    let mut leg = entry.leg(t, id);
+    leg.caller_side = side;
+    let worker = call.worker;
+    let usable = leg
+        .judge_invite(&config)
+        .and_then(|()| match leg.open_media(t, worker) {
+            true => Ok(()),
+            false => Err(Refusal::overload("no media port is free")),
+        });
+    if let Err(refusal) = usable {
+        leg.gone(t);
+        t.desk.remove_leg(id);
+        return Err(refusal);
+    }
+    if let Source::User(name) = &source {
+        leg.claim = Some(t.desk.claim_user(name));
+    }
+    call.legs.push(leg);
+    call.tell(t, format!("{} takes the call over", source.words(&config)));
+    answer_in_place(call, t, id, replaced, early);
+    Ok(())
+}
+
+fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, replaced: LegId, early: bool) {
+    let other_side = if early {
+        call.waiting_side()
+    } else {
+        call.partner(replaced)
+    };
+    let other = other_side.and_then(|id| call.leg(id)).and_then(|leg| leg.oa.as_ref());
+    let codec = other.and_then(|oa| oa.agreed()).map(|agreed| agreed.stream.codec);
+    let want = other.map(super::offer::OfferAnswer::wish).unwrap_or_default();
+    let Some(leg) = call.leg_mut(id) else { return };
+    if let Err(error) = leg.accept(t, codec, want) {
+        let cause = cause::cause(error.status(), Blame::Callee, error.reason());
+        return leg.refuse(t, &cause);
+    }
+    if early {
+        call.hunt_won(t, id);
+    } else {
+        call.replace(t, replaced, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_names_a_dialog_from_our_side() {
+        let (id, early_only) = replaces_id("425928@bobster.example.org;to-tag=7743;from-tag=6472").unwrap();
+        assert_eq!(
+            (&*id.call_id, &*id.local_tag, &*id.remote_tag),
+            ("425928@bobster.example.org", "7743", "6472")
+        );
+        assert!(!early_only);
+        let (id, early_only) = replaces_id("a;from-tag=0;early-only;to-tag=x").unwrap();
+        assert_eq!((&*id.remote_tag, early_only), ("", true));
+        assert_eq!(replaces_id("a;from-tag=b"), None);
+        assert_eq!(replaces_id(";to-tag=a;from-tag=b"), None);
+    }
+}
