@@ -302,7 +302,10 @@ impl World {
             (None, Some(heard)) if heard.level_dbm0 < -45.0 => {}
             (wanted, heard) => {
                 let name = self.agents[who.peer.0].name.clone();
-                self.fail(&format!("{name} should hear {wanted:?} Hz but hears {heard:?}"));
+                let voice = self.voice(who);
+                let pts: Vec<u8> = voice.packets.iter().map(|packet| packet.pt).collect();
+                let text = format!("{} packets of types {pts:?} in {:?}, {} sent", voice.received, voice.format(), voice.sent);
+                self.fail(&format!("{name} should hear {wanted:?} Hz but hears {heard:?}; {text}"));
             }
         }
     }

@@ -122,7 +122,9 @@ impl Voice {
 
     /// Takes over what was agreed; false when there is nothing to speak.
     pub fn negotiated(&mut self, remote: &Description, ours: &Description) -> bool {
-        let Some(format) = remote.audio().filter(|format| !format.name.is_empty()) else { return false };
+        // The first of theirs that we have, too: an answer has only such, an offer may have more.
+        let mut common = remote.formats.iter().filter(|theirs| ours.format(theirs.name.trim_end_matches("/1")).is_some());
+        let Some(format) = common.find(|format| !format.is_event() && !format.name.is_empty()) else { return false };
         self.remote = remote.at;
         self.sends = remote.at.port() != 0
             && !remote.at.ip().is_unspecified()

@@ -318,6 +318,7 @@ impl World {
             },
             Output::Media(worker, command) => {
                 self.media.wake(self.now);
+                self.ladder.note(self.now, format!("{:>10}     {worker} {command:?}", "media"));
                 let effects = self.media.command(self.now, worker, command);
                 self.media_effects(effects);
             }

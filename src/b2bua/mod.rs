@@ -273,6 +273,11 @@ impl Calls {
         self.calls.len()
     }
 
+    /// Calls that are up or being set up. One that has ended may still wait for the last answer of a peer.
+    pub fn up(&self) -> usize {
+        self.calls.values().filter(|call| !call.is_over()).count()
+    }
+
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()

@@ -58,6 +58,10 @@ impl Machines {
         self.stopping && self.calls.is_empty() && self.registrar.pending() == 0
     }
 
+    pub(super) fn calls_up(&self) -> usize {
+        self.calls.up()
+    }
+
     pub(super) fn census(&self) -> Census {
         Census {
             calls: self.calls.len(),

@@ -90,6 +90,11 @@ impl Node {
         self.machines.is_stopped()
     }
 
+    /// Calls that are up or being set up: not those that only wait for a last answer.
+    pub fn calls_up(&self) -> usize {
+        self.machines.calls_up()
+    }
+
     /// What is up.
     pub fn census(&self) -> Census {
         Census {

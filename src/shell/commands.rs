@@ -7,9 +7,9 @@ use crate::config::{self, Config, Log};
 use crate::routing;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 /// Where the configuration is when nobody says.
 const DEFAULT_FILE: &str = "config/tandem.yaml";
@@ -113,29 +113,40 @@ fn load_with(path: &Path, is_default: bool, sources: &config::Sources<'_>) -> Re
 
 async fn serve(config: Config, path: PathBuf, is_default: bool, banner: &str) -> Result<(), String> {
     let (control, controls) = mpsc::channel(8);
+    // Before anybody reads that we are ready: a signal that is sent then must not find its default action.
+    let signals = Signals::open().map_err(|error| format!("the system does not let us hear signals: {error}"))?;
     let server = Server::start(config, controls)?;
     println!("{banner}{}", super::listing::listening(&server.bound()));
-    tokio::spawn(signals(control, path, is_default));
+    tokio::spawn(obey(signals, control, path, is_default));
     server.run().await;
     Ok(())
 }
 
+/// The signals that an operator sends.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on they are kept for us.
+    fn open() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// SIGHUP reads the file again; SIGTERM and SIGINT stop, asked twice at once.
-async fn signals(control: mpsc::Sender<Control>, path: PathBuf, is_default: bool) {
-    let streams = (
-        signal(SignalKind::hangup()),
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
-    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = streams else {
-        error!("the system does not let us hear signals: stop the node by SIGKILL");
-        return;
-    };
+async fn obey(mut signals: Signals, control: mpsc::Sender<Control>, path: PathBuf, is_default: bool) {
     loop {
         let order = tokio::select! {
-            _ = hangup.recv() => reload(&path, is_default),
-            _ = terminate.recv() => Some(Control::Stop),
-            _ = interrupt.recv() => Some(Control::Stop),
+            _ = signals.hangup.recv() => reload(&path, is_default),
+            _ = signals.terminate.recv() => Some(Control::Stop),
+            _ = signals.interrupt.recv() => Some(Control::Stop),
         };
         if let Some(order) = order
             && control.send(order).await.is_err()

@@ -105,6 +105,12 @@ impl Server {
             if done {
                 break;
             }
+            if self.node.calls_up() == 0
+                && let Some(at) = &mut stop_at
+            {
+                // What is left are last answers: of a peer that is dead, perhaps.
+                *at = (*at).min(tokio::time::Instant::now() + LAST_ANSWERS);
+            }
             let wake = self.node.poll_timeout().map(|(at, _)| self.clock.tokio(at));
             // In order of urgency: an operator, the store and the media before new work from the network.
             tokio::select! {
@@ -133,7 +139,7 @@ impl Server {
                 }
                 () = until(wake) => self.inputs.push_back(Input::Time),
                 () = until(stop_at) => {
-                    warn!("the grace time is over; what is still up ends without an answer");
+                    warn!("{} calls end without a last answer of their peers", self.node.census().calls);
                     break;
                 }
                 _ = sweep.tick() => self.store.sweep(self.clock.now().wall),
@@ -235,7 +241,7 @@ impl Server {
 
     fn stop(&mut self) -> tokio::time::Instant {
         let grace = self.config.calls.stop_grace;
-        let calls = self.node.census().calls;
+        let calls = self.node.calls_up();
         info!(
             "stopping: no new calls; {calls} calls that are up have {} s",
             grace.as_secs()

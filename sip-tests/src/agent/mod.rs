@@ -237,6 +237,8 @@ pub struct Agent {
     pub tone: Option<f32>,
     clients: BTreeMap<String, Client>,
     served: BTreeMap<(String, String), Served>,
+    /// Loose requests that were sent again with credentials: the key of the new transaction.
+    retried: BTreeMap<String, String>,
     serial: u64,
 }
 
@@ -261,6 +263,7 @@ impl Agent {
             tone: None,
             clients: BTreeMap::new(),
             served: BTreeMap::new(),
+            retried: BTreeMap::new(),
             serial: 0,
         }
     }

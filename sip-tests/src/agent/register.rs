@@ -125,6 +125,7 @@ impl Agent {
 
     /// The status that a loose request has now.
     pub fn loose_status(&self, key: &str) -> u16 {
+        let key = self.retried.get(key).map_or(key, String::as_str);
         self.clients.get(key).map_or(408, |client| client.status)
     }
 

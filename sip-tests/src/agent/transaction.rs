@@ -223,7 +223,10 @@ impl Agent {
                 self.calls[call].invite = self.clients[&self::key(&branch, "INVITE")].request.clone();
             }
             Purpose::Change(call) => self.calls[call].pending_change = Some(cseq),
-            Purpose::InCall(_) | Purpose::Cancel | Purpose::Loose => {}
+            Purpose::Loose => {
+                self.retried.insert(key.to_owned(), self::key(&branch, request.method()));
+            }
+            Purpose::InCall(_) | Purpose::Cancel => {}
             Purpose::Register => self.registration.cseq = cseq,
         }
         true

@@ -59,7 +59,7 @@ fn two_phones_cancel_hold_and_ring_reliably() {
     let call = w.call(alice, "bob");
     w.rings(call);
     let other = w.incoming(bob);
-    assert_eq!(w.at(other).requests, ["PRACK"]);
+    w.until("the PRACK", |w| w.at(other).requests == ["PRACK"]);
     w.accept(other);
     w.up(call);
     assert_eq!(w.hold(call, "sendonly"), 200);

@@ -193,6 +193,27 @@ fn a_gap_is_concealed_by_the_clock_when_nothing_follows() {
 }
 
 #[test]
+fn the_largest_burst_behind_a_gap_fits_in_a_batch() {
+    let mut world = World::new();
+    let short = Stream {
+        ptime_ms: 10,
+        ..stream(Codec::Pcma)
+    };
+    let (mut a, b) = (world.peer(1, stream(Codec::Pcma), 440.0), world.peer(2, short, 1_000.0));
+    world.bridge(&a, &b);
+    a.samples = 960;
+    world.steps(1, &mut [&mut a]);
+    a.speak();
+    for _ in 0..12 {
+        let packet = a.speak();
+        world.deliver(&a, &packet);
+    }
+    let heard = world.take(&b);
+    assert_eq!(heard.len(), 14 * 12, "none was dropped for want of room");
+    assert_run(&heard, ours(2), 8, 80, &[0]);
+}
+
+#[test]
 fn a_changed_source_is_one_stream_to_the_other_side() {
     for (from, to) in [
         (Codec::Pcma, Codec::Pcma),
