@@ -16,11 +16,22 @@ fuzz_target!(|value: &str| {
     let request = request.to_message().expect("what we write can be read");
     let _ = credentials(&request, Name::Authorization, "example.com");
 
-    let text = format!("SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: {}\r\n\r\n", value.replace(['\r', '\n'], " "));
+    let text = format!(
+        "SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: {}\r\n\r\n",
+        value.replace(['\r', '\n'], " ")
+    );
     let response = Message::parse(Bytes::from(text)).expect("a status line");
     for (_, challenge) in challenges(&response) {
         let password = Secret::new("secret");
-        let value = answer(&challenge, "alice", &password, &Method::Register, "sip:example.com", "c", 1);
+        let value = answer(
+            &challenge,
+            "alice",
+            &password,
+            &Method::Register,
+            "sip:example.com",
+            "c",
+            1,
+        );
         let mut request = Draft::request(Method::Register, Uri::parse("sip:example.com").expect("a URI"));
         request.push(Name::Authorization, value);
         let request = request.to_message().expect("what we write can be read");

@@ -22,7 +22,10 @@ fn address(leg: u8) -> SocketAddr {
 }
 
 fn stream(codec: Codec, payload_type: u8) -> Stream {
-    let events = Some(EventFormat { payload_type: 101, clock: codec.clock() });
+    let events = Some(EventFormat {
+        payload_type: 101,
+        clock: codec.clock(),
+    });
     Stream {
         codec,
         payload_type_tx: payload_type,
@@ -42,12 +45,31 @@ fn commands() -> Vec<Command> {
     for (leg, stream) in (0u8..).zip([stream(Codec::Pcmu, 0), stream(Codec::Opus, 111)]) {
         let (id, rtp) = (MediaLegId(leg.into()), address(leg));
         let port = Port { rtp: 20_000, v6: false };
-        let spec = LegSpec { id, port, ssrc: 7, first_sequence: 1, first_timestamp: 1, cname: "fuzz".into() };
-        let remote = Remote { rtp, rtcp: rtp, rtcp_mux: true, signalling: rtp.ip() };
+        let spec = LegSpec {
+            id,
+            port,
+            ssrc: 7,
+            first_sequence: 1,
+            first_timestamp: 1,
+            cname: "fuzz".into(),
+        };
+        let remote = Remote {
+            rtp,
+            rtcp: rtp,
+            rtcp_mux: true,
+            signalling: rtp.ip(),
+        };
         list.push(Command::Open(Box::new(spec)));
-        list.push(Command::Negotiated { leg: id, remote, stream });
+        list.push(Command::Negotiated {
+            leg: id,
+            remote,
+            stream,
+        });
     }
-    list.push(Command::Function { leg: MediaLegId(0), function: Function::Bridge(MediaLegId(1)) });
+    list.push(Command::Function {
+        leg: MediaLegId(0),
+        function: Function::Bridge(MediaLegId(1)),
+    });
     list
 }
 
@@ -56,7 +78,10 @@ fuzz_target!(|datagrams: Vec<Datagram<'_>>| {
     let (mut out, mut outputs) = (TxBatch::new(), Outputs::default());
     let mut now = Instant::ZERO;
     for command in commands() {
-        for input in preparer.prepare(WorkerId(0), command, 1).expect("the streams are valid") {
+        for input in preparer
+            .prepare(WorkerId(0), command, 1)
+            .expect("the streams are valid")
+        {
             worker.on_input(now, input, &mut out, &mut outputs);
         }
         while outputs.pop().is_some() {}
@@ -66,7 +91,15 @@ fuzz_target!(|datagrams: Vec<Datagram<'_>>| {
         let leg = how & 1;
         let channel = if how & 2 == 0 { Channel::Rtp } else { Channel::Rtcp };
         if let Some(mut packet) = Packet::from_slice(octets) {
-            worker.on_packet(now, LegIx(leg.into()), channel, address(leg), &mut packet, &mut out, &mut outputs);
+            worker.on_packet(
+                now,
+                LegIx(leg.into()),
+                channel,
+                address(leg),
+                &mut packet,
+                &mut out,
+                &mut outputs,
+            );
         }
         out.clear();
         now += Duration::from_millis(u64::from(how >> 2));

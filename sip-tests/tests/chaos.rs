@@ -1,0 +1,292 @@
+//! Chaos: a seed decides the network, the peers, the calls, the failures. The invariants are checked after every step.
+//!
+//! A broken invariant prints the seed; `CHAOS_SEED=17 cargo test -p sip-tests --test chaos` runs that one alone, with its ladder.
+
+#![allow(missing_docs)]
+
+use sip_tests::agent::State;
+use sip_tests::rng::Rng;
+use sip_tests::store::Mode;
+use sip_tests::{Answer, CallRef, Change, Peer, World, ms, s};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::Duration;
+use tandem::id::Transport;
+
+/// How many seeds.
+const SEEDS: u64 = 1_200;
+/// Actions of one run.
+const ACTIONS: u64 = 40;
+
+#[test]
+fn a_thousand_seeds() {
+    if let Some(seed) = std::env::var("CHAOS_SEED").ok().and_then(|text| text.parse().ok()) {
+        return run(seed, false);
+    }
+    let next = AtomicU64::new(0);
+    let broken = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS || broken.lock().expect("no panic inside").len() >= 3 {
+                        return;
+                    }
+                    if catch_unwind(AssertUnwindSafe(|| run(seed, true))).is_err() {
+                        broken.lock().expect("no panic inside").push(seed);
+                    }
+                }
+            });
+        }
+    });
+    let broken = broken.into_inner().expect("no panic inside");
+    assert!(broken.is_empty(), "broken seeds {broken:?}: CHAOS_SEED={} cargo test -p sip-tests --test chaos", broken[0]);
+}
+
+struct Chaos {
+    w: World,
+    rng: Rng,
+    peers: Vec<Peer>,
+    carrier: Peer,
+}
+
+fn run(seed: u64, quiet: bool) {
+    let builder = World::builder(seed);
+    let mut w = if quiet { builder.quiet() } else { builder }.build();
+    let mut rng = Rng::new(seed.wrapping_mul(77));
+    w.streams.chop = rng.chance(0.5);
+    let mut peers = Vec::new();
+    for (name, user) in [("alice", "alice"), ("bob", "bob"), ("cell", "bob"), ("carol", "carol"), ("dave", "dave")] {
+        let transport = if rng.chance(0.2) { Transport::Tcp } else { Transport::Udp };
+        peers.push(w.device(name, user, transport));
+    }
+    let carrier = w.carrier("acme", "198.51.100.1:5060");
+    if rng.chance(0.3) {
+        w.nat(peers[0], "203.0.113.200");
+    }
+    let mut chaos = Chaos { w, rng, peers, carrier };
+    chaos.spoil_links();
+    chaos.register();
+    for _ in 0..ACTIONS {
+        chaos.characters();
+        chaos.action();
+        let pause = chaos.rng.below(2500);
+        chaos.w.run(ms(pause));
+    }
+    chaos.end();
+}
+
+impl Chaos {
+    fn any_peer(&mut self) -> Peer {
+        *self.rng.pick(&self.peers)
+    }
+
+    fn ips(&self) -> Vec<std::net::IpAddr> {
+        self.w.agents.iter().map(|agent| agent.addr.ip()).collect()
+    }
+
+    fn spoil_links(&mut self) {
+        let hard = self.rng.chance(0.5);
+        for ip in self.ips() {
+            let link = self.w.net.link(ip);
+            link.delay = self.rng.millis(1, 120);
+            if hard {
+                link.loss = self.rng.below(15) as f64 / 100.0;
+                link.duplicate = self.rng.below(10) as f64 / 100.0;
+                link.reorder = self.rng.below(20) as f64 / 100.0;
+                link.jitter = self.rng.millis(0, 40);
+            }
+        }
+    }
+
+    fn register(&mut self) {
+        for peer in self.peers.clone() {
+            self.w.agent(peer).registration.renews = true;
+            self.w.act(peer.0, |agent, cx| agent.register(cx, 600));
+        }
+        self.w.run(s(5));
+    }
+
+    /// What one peer does by itself from now on.
+    fn characters(&mut self) {
+        let peer = if self.rng.chance(0.2) { self.carrier } else { self.any_peer() };
+        let rng = &mut self.rng;
+        let policy = &mut self.w.agents[peer.0].policy;
+        policy.trying = rng.chance(0.8);
+        policy.ring = rng.chance(0.8).then(|| rng.millis(0, 1500));
+        policy.ring_status = if rng.chance(0.3) { 183 } else { 180 };
+        policy.ring_sdp = rng.chance(0.3);
+        policy.reliable = rng.chance(0.3);
+        policy.late_offer = rng.chance(0.15);
+        policy.retry_491 = rng.chance(0.8);
+        policy.drop_acks = if rng.chance(0.1) { rng.below(4) as u32 } else { 0 };
+        policy.refuse_change = rng.chance(0.1).then_some(488);
+        policy.session = rng.chance(0.2).then(|| "120;refresher=uac".to_owned());
+        policy.supported = if rng.chance(0.2) { String::new() } else { "100rel, timer, replaces".into() };
+        policy.answer = match rng.below(10) {
+            0 => Answer::Manual,
+            1 => Answer::Status(*rng.pick(&[404, 480, 486, 488, 500, 503, 600, 603]), rng.millis(0, 3000), Vec::new()),
+            2 => Answer::Status(302, rng.millis(0, 500), vec!["Contact: <sip:carol@example.com>".into()]),
+            _ => Answer::After(rng.millis(0, 4000)),
+        };
+        policy.hangup = rng.chance(0.5).then(|| rng.millis(0, 20_000));
+    }
+
+    fn action(&mut self) {
+        match self.rng.below(100) {
+            0..45 => self.new_call(),
+            45..60 => self.hang_up(),
+            60..75 => self.change(),
+            75..79 => self.refer(),
+            79..83 => self.store(),
+            83..87 => self.cut_link(),
+            87..90 => self.garbage(),
+            90..92 => self.w.restart(),
+            92..95 => self.cut_stream(),
+            95..97 => self.w.net.rebind("203.0.113.200".parse().expect("an address")),
+            _ => {
+                let peer = self.any_peer();
+                self.w.act(peer.0, |agent, cx| agent.register(cx, 600));
+            }
+        }
+    }
+
+    fn new_call(&mut self) {
+        if self.rng.chance(0.25) {
+            let number = *self.rng.pick(&["+14155550101", "+14155550102", "+14155550103", "+19995550000"]);
+            let carrier = self.carrier;
+            self.w.call(carrier, number);
+        } else {
+            let from = self.any_peer();
+            let to = *self.rng.pick(&["alice", "bob", "carol", "dave", "600", "601", "+442079460000", "nobody", "+14155550102"]);
+            self.w.call(from, to);
+        }
+    }
+
+    fn live(&mut self) -> Option<CallRef> {
+        let mut live = Vec::new();
+        for (peer, agent) in self.w.agents.iter().enumerate() {
+            let calls = agent.calls.iter().enumerate().filter(|(_, call)| call.is_live());
+            live.extend(calls.map(|(call, _)| CallRef { peer: Peer(peer), call }));
+        }
+        if live.is_empty() { None } else { Some(*self.rng.pick(&live)) }
+    }
+
+    fn hang_up(&mut self) {
+        if let Some(call) = self.live() {
+            self.w.hang_up(call);
+        }
+    }
+
+    fn change(&mut self) {
+        let Some(call) = self.live() else { return };
+        if self.w.state(call) != State::Up {
+            return;
+        }
+        let change = Change {
+            direction: Some(*self.rng.pick(&["sendonly", "inactive", "sendrecv", "recvonly"])),
+            zero_address: self.rng.chance(0.1),
+            new_port: self.rng.chance(0.1),
+            no_offer: self.rng.chance(0.1),
+            ..Change::default()
+        };
+        if self.rng.chance(0.3) && !change.no_offer {
+            self.w.on(call, |agent, cx, call| agent.update(cx, call, change));
+        } else {
+            self.w.on(call, |agent, cx, call| agent.reinvite(cx, call, change));
+        }
+    }
+
+    fn refer(&mut self) {
+        let Some(call) = self.live() else { return };
+        if self.w.state(call) == State::Up {
+            let to = *self.rng.pick(&["sip:carol@example.com", "sip:600@example.com", "sip:nobody@example.com"]);
+            let line = format!("Refer-To: <{to}>");
+            self.w.on(call, |agent, cx, call| {
+                agent.send_in_call(cx, call, "REFER", &[&line], None);
+            });
+        }
+    }
+
+    fn store(&mut self) {
+        let mode = match self.rng.below(3) {
+            0 => Mode::Fails,
+            1 => Mode::Hangs,
+            _ => Mode::Works(self.rng.millis(0, 2000)),
+        };
+        self.w.store.mode = mode;
+        let back = self.rng.millis(100, 8000);
+        self.w.after(back, |w| w.store.mode = Mode::Works(ms(2)));
+    }
+
+    fn cut_link(&mut self) {
+        let ip = *self.rng.pick(&self.ips());
+        self.w.net.link(ip).cut = true;
+        let back = self.rng.millis(100, 40_000);
+        self.w.after(back, move |w| w.net.link(ip).cut = false);
+    }
+
+    fn cut_stream(&mut self) {
+        let count = self.w.streams.list.len() as u64;
+        if count > 0 {
+            let number = self.rng.below(count) as usize;
+            self.w.cut_stream(number);
+        }
+    }
+
+    /// A message of a peer with one octet changed, or cut off.
+    fn garbage(&mut self) {
+        let peer = self.any_peer();
+        let text = "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.0.10:5060;branch=z9hG4bK1;rport\r\nFrom: <sip:alice@example.com>;tag=1\r\n\
+                    To: <sip:bob@example.com>\r\nCall-ID: g@garbage\r\nCSeq: 1 INVITE\r\nContact: <sip:a@203.0.0.10>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+        let mut bytes = text.as_bytes().to_vec();
+        let at = self.rng.below(bytes.len() as u64) as usize;
+        bytes[at] = self.rng.next() as u8;
+        bytes.truncate(bytes.len() - self.rng.below(200) as usize);
+        self.w.send_raw(peer, bytes);
+    }
+
+    /// The network is mended, everybody hangs up, and nothing may be left.
+    fn end(mut self) {
+        self.w.checks.complaints = false;
+        for ip in self.ips() {
+            let link = self.w.net.link(ip);
+            *link = sip_tests::net::Link { delay: ms(5), ..sip_tests::net::Link::default() };
+        }
+        self.w.store.mode = Mode::Works(ms(2));
+        self.w.run(s(45));
+        for agent in &mut self.w.agents {
+            agent.policy.answer = Answer::Status(480, Duration::ZERO, Vec::new());
+            agent.policy.hangup = None;
+            agent.policy.drop_acks = 0;
+        }
+        self.w.finish();
+    }
+}
+
+/// 10,000 calls up at once, then all of them end: no RTP, one second of set-up each, every place and port comes back.
+#[test]
+fn ten_thousand_calls_up_at_once() {
+    const CALLS: usize = 10_000;
+    let config = sip_tests::script::EDGE
+        .replace("ports: 20000-20999", "ports: 20000-60999")
+        .replace("calls: 100, calls_per_second: 100", "calls: 20000, calls_per_second: 20000")
+        .replace("{ name: alice,", "{ name: alice, calls: 20000,");
+    let mut w = World::builder(1).config(&config).quiet().build();
+    let (alice, acme) = (w.registered("alice"), w.carrier("acme", "198.51.100.1:5060"));
+    for burst in 0..100 {
+        for _ in 0..CALLS / 100 {
+            w.call(acme, "+14155550101");
+        }
+        w.run(ms(50 + burst % 3));
+    }
+    w.run(s(5));
+    let up = |w: &World, peer: Peer| w.agents[peer.0].calls.iter().filter(|call| call.state == State::Up).count();
+    assert_eq!((up(&w, alice), up(&w, acme), w.records.open), (CALLS, CALLS, CALLS));
+    assert_eq!(w.media.legs(), 2 * CALLS);
+    w.finish();
+    assert_eq!(w.records.by_call.len(), CALLS);
+}
