@@ -355,9 +355,16 @@ impl World {
         self.node.as_ref().is_some_and(tandem::node::Node::is_stopped)
     }
 
-    /// A new configuration comes into force.
+    /// A new configuration comes into force: users who are gone lose their bindings.
     pub fn reload(&mut self, yaml: &str) {
         self.config = std::sync::Arc::new(crate::world::read_config(yaml));
+        let kept: Vec<_> = self.config.users.iter().map(tandem::node::aor).collect();
+        self.store.retain(|aor| kept.contains(aor));
         self.feed(Input::Config(self.config.clone()));
+    }
+
+    /// What is up in the node; nothing while it is down.
+    pub fn census(&self) -> tandem::node::Census {
+        self.node.as_ref().map(tandem::node::Node::census).unwrap_or_default()
     }
 }

@@ -11,6 +11,8 @@ use tandem::time::Wall;
 pub enum Mode {
     /// A write is durable after this time.
     Works(Duration),
+    /// A write fails after this time; what is in memory is read.
+    DiskFails(Duration),
     /// Everything fails at once.
     Fails,
     /// Nothing is ever answered.
@@ -47,7 +49,7 @@ impl Store {
     /// An operation of the node.
     pub fn apply(&mut self, op: Op, now: Wall) -> Turn {
         let delay = match self.mode {
-            Mode::Works(delay) => delay,
+            Mode::Works(delay) | Mode::DiskFails(delay) => delay,
             Mode::Fails => return Turn::Now(Reply::Failed),
             Mode::Hangs => return Turn::Never,
         };
@@ -65,6 +67,13 @@ impl Store {
         } else {
             self.table.undo(change);
             Reply::Failed
+        }
+    }
+
+    /// Forgets the bindings of everybody else, on the disk too.
+    pub fn retain(&mut self, keep: impl Fn(&Aor) -> bool) {
+        for gone in self.table.retain(keep) {
+            self.disk.remove(&gone);
         }
     }
 

@@ -13,12 +13,20 @@ use bytes::Bytes;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
+/// RFC 3261 8.2.6.2: a response repeats these five. Where one is not there, its sender could not read the response either.
+fn has_what_a_response_needs(request: &Message) -> bool {
+    request.top_via().is_ok_and(|via| via.branch().is_some())
+        && request.from().is_ok()
+        && request.to().is_ok()
+        && request.cseq().is_ok()
+        && !request.call_id().is_empty()
+}
+
 impl Layer {
     pub(super) fn receive_request(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         let method = request.method();
         if let Err(error) = request.check() {
-            // ACK is never answered, and without a readable Via there is no way back.
-            let answerable = method != Method::Ack && request.top_via().is_ok();
+            let answerable = method != Method::Ack && has_what_a_response_needs(&request);
             refuse(cx, flow, if answerable { error.status } else { 0 }, error.reason);
             if answerable {
                 let response = Draft::response(&request, error.status, Some(&stateless_tag(&request)));

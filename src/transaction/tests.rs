@@ -187,7 +187,7 @@ fn the_same_request_by_two_ways_is_merged() {
 #[test]
 fn a_request_that_is_no_request_is_answered_and_an_ack_never_is() {
     let mut bench = Bench::new();
-    let bad = request("INVITE", ";branch=z9hG4bK1", "").replace("Call-ID: two\n", "");
+    let bad = request("INVITE", ";branch=z9hG4bK1", "").replace("Call-ID: two\n", "Call-ID: two\nMax-Forwards: many\n");
     bench.receive(flow(Transport::Udp), &bad);
     let tag = |message: &Message| message.to().unwrap().tag().unwrap().to_owned();
     let first = bench.sent().pop().unwrap().1;
@@ -200,8 +200,10 @@ fn a_request_that_is_no_request_is_answered_and_an_ack_never_is() {
     );
     bench.receive(
         flow(Transport::Udp),
-        &request("ACK", ";branch=z9hG4bK1", "").replace("Call-ID: two\n", ""),
+        &request("ACK", ";branch=z9hG4bK1", "").replace("Call-ID: two\n", "Call-ID: two\nMax-Forwards: many\n"),
     );
+    let nameless = request("INVITE", ";branch=z9hG4bK1", "").replace("Call-ID: two\n", "");
+    bench.receive(flow(Transport::Udp), &nameless);
     bench.receive(flow(Transport::Udp), &answer(&first, 200));
     assert_eq!((bench.statuses(), bench.events().len()), (vec![], 0));
 }

@@ -1,0 +1,29 @@
+//! Against real peers: baresip and SIPp (Debian's baresip-core and sip-tester) and the real `tandem` binary, on loopback.
+//!
+//! A test is a [`interop::scene::Scene`]: addresses of its own (127.x.y.0/24), a folder of its own, and processes that
+//! die with it. What a peer hears is taken from the RTP that arrives at its address, decoded here, and told by its tone.
+//! A wait is for an event and has a bound. When a test fails, it prints what each of its processes said.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "real peers live in real time"
+)]
+
+mod interop {
+    pub mod baresip;
+    pub mod ear;
+    pub mod journal;
+    pub mod node;
+    pub mod process;
+    pub mod scene;
+    pub mod sink;
+    pub mod sipp;
+    pub mod tap;
+
+    mod carrier;
+    mod commands;
+    mod failover;
+    mod lifecycle;
+    mod phones;
+    mod restart;
+}

@@ -1,0 +1,279 @@
+//! A softphone: baresip without a display, that plays a tone and keeps what it hears.
+
+use super::ear::{Ear, RATE};
+use super::journal::Journal;
+use super::process::Process;
+use super::scene::{SOON, Scene, eventually, rtp_ports};
+use super::tap::Tap;
+use codecs::spectrum::dominant;
+use codecs::tone::Sine;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// The tone must last longer than any call: its end would end the call.
+const TONE_SECONDS: u32 = 40;
+/// Where the phone takes commands, at its own address.
+const CONTROL_PORT: u16 = 4444;
+/// Where the phone keeps what it heard.
+const RECORDINGS: &str = "rec";
+
+/// What it says when it is registered.
+const REGISTERED: &str = "[1 binding]";
+/// How long nothing must come before it counts as silence.
+pub const QUIET: Duration = Duration::from_millis(500);
+
+/// What a phone speaks. It must be told in baresip's words: name, rate, channels.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Speaks {
+    Opus,
+    Pcmu,
+}
+
+/// How a phone is set up.
+pub struct Account<'a> {
+    /// The user; the password is `secret-NAME`.
+    pub name: &'a str,
+    /// Which address of the scene it has.
+    pub host: u8,
+    /// The tone that it plays.
+    pub hz: f32,
+    pub speaks: Speaks,
+    /// `udp` or `tcp`.
+    pub transport: &'a str,
+    /// Whether it answers by itself.
+    pub answers: bool,
+}
+
+impl<'a> Account<'a> {
+    /// A phone with Opus over UDP that answers by itself.
+    pub fn new(name: &'a str, host: u8, hz: f32) -> Account<'a> {
+        Account {
+            name,
+            host,
+            hz,
+            speaks: Speaks::Opus,
+            transport: "udp",
+            answers: true,
+        }
+    }
+}
+
+/// A phone that runs.
+pub struct Phone {
+    process: Process,
+    control: TcpStream,
+    /// What it tells of its calls, one JSON object a line.
+    events: Arc<Journal>,
+    folder: PathBuf,
+    tap: Option<Tap>,
+}
+
+impl Phone {
+    /// Starts it and waits until it is registered with the node.
+    pub fn start(scene: &Scene, account: &Account<'_>, node: SocketAddr) -> Phone {
+        let phone = Phone::launch(scene, account, node);
+        phone.process.wait_for(REGISTERED, SOON);
+        phone
+    }
+
+    /// Starts it and waits until the node refused to register it.
+    pub fn start_refused(scene: &Scene, account: &Account<'_>, node: SocketAddr) {
+        let phone = Phone::launch(scene, account, node);
+        phone.process.wait_for("403 ", SOON);
+        assert_eq!(phone.registrations(), 0);
+    }
+
+    fn launch(scene: &Scene, account: &Account<'_>, node: SocketAddr) -> Phone {
+        let folder = scene.folder().join(account.name);
+        fs::create_dir_all(folder.join(RECORDINGS)).expect("our own folder");
+        let ports = rtp_ports();
+        let tap = Tap::open(ports.0, ports.1);
+        let rate = if account.speaks == Speaks::Opus { 48_000 } else { RATE };
+        write_tone(&folder.join("tone.wav"), account.hz, rate);
+        let address = IpAddr::V4(scene.host(account.host));
+        fs::write(folder.join("config"), config(&folder, address, ports, rate)).expect("our own folder");
+        fs::write(folder.join("accounts"), account_line(account, node)).expect("our own folder");
+        let mut command = Command::new("baresip");
+        command.args(["-4", "-s", "-f"]).arg(&folder);
+        let process = Process::start(account.name, "the package baresip-core", &mut command);
+        process.wait_for("baresip is ready", SOON);
+        let control = TcpStream::connect((address, CONTROL_PORT)).expect("baresip takes commands once it is ready");
+        let events = Arc::new(Journal::new(1));
+        read_events(control.try_clone().expect("a second handle"), events.clone());
+        Phone {
+            process,
+            control,
+            events,
+            folder,
+            tap,
+        }
+    }
+
+    /// Gives a command: dial, accept, hangup, hold, resume, sndcode.
+    pub fn command(&self, command: &str, params: &str) {
+        let json = format!(r#"{{"command":"{command}","params":"{params}","token":"t"}}"#);
+        (&self.control)
+            .write_all(format!("{}:{json},", json.len()).as_bytes())
+            .expect("the phone is there");
+    }
+
+    /// Calls somebody at the node.
+    pub fn dial(&self, whom: &str, node: SocketAddr) {
+        self.command("dial", &format!("sip:{whom}@{}", node.ip()));
+    }
+
+    /// Waits until so many events have come so far: CALL_RINGING, CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED, or with
+    /// these words in them.
+    pub fn wait_event(&self, event: &str, times: usize) {
+        let come = self.events.wait(event, times, SOON);
+        assert!(
+            come,
+            "no event {event} within {SOON:?}; the phone told:\n{}",
+            self.events.text()
+        );
+    }
+
+    /// How many of its events were this one so far.
+    pub fn events_of(&self, event: &str) -> usize {
+        self.events.count(&format!("\"type\":\"{event}\""))
+    }
+
+    /// Waits until it hears a tone: in the RTP at its address, where that can be seen.
+    pub fn hears(&self, hz: f32) {
+        if let Some(tap) = &self.tap {
+            tap.ear.wait_tone(hz, SOON);
+        }
+    }
+
+    /// What arrives at its address; `None` without the right to see it.
+    pub fn ear(&self) -> Option<&Ear> {
+        self.tap.as_ref().map(|tap| &tap.ear)
+    }
+
+    /// How often it was told that it is registered.
+    pub fn registrations(&self) -> usize {
+        self.process.journal.count(REGISTERED)
+    }
+
+    /// After a call: what it wrote down as heard has this tone in its second half.
+    pub fn has_heard(&self, hz: f32) {
+        let folder = self.folder.join(RECORDINGS);
+        eventually("the phone has kept what it heard", SOON, || {
+            recording(&folder).is_some()
+        });
+        let path = recording(&folder).expect("it was there");
+        let mut tone = None;
+        eventually(
+            &format!("the phone has heard {hz} Hz in {}", path.display()),
+            SOON,
+            || {
+                tone = heard(&path);
+                tone.is_some_and(|tone| tone.is(hz, 10.0))
+            },
+        );
+    }
+}
+
+/// What dominates the middle half of a recording, if it is complete.
+fn heard(path: &Path) -> Option<codecs::spectrum::Dominant> {
+    let mut reader = hound::WavReader::open(path).ok()?;
+    let rate = reader.spec().sample_rate;
+    let pcm: Vec<i16> = reader.samples::<i16>().filter_map(Result::ok).collect();
+    dominant(&pcm[pcm.len() / 4..pcm.len() * 3 / 4], rate)
+}
+
+/// The newest file with heard sound.
+fn recording(folder: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    files.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).max()
+}
+
+fn write_tone(path: &Path, hz: f32, rate: u32) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).expect("our own folder");
+    let mut tone = Sine::new(hz, -10.0, rate);
+    for _ in 0..rate * TONE_SECONDS {
+        writer.write_sample(tone.next_sample() as i16).expect("our own folder");
+    }
+    writer.finalize().expect("our own folder");
+}
+
+/// baresip sends RTP from 127.0.0.1 whatever its address is, so that is what its SDP must say: `net_interface`.
+fn config(folder: &Path, address: IpAddr, (first, last): (u16, u16), rate: u32) -> String {
+    let folder = folder.display();
+    format!(
+        "sip_listen {address}:5060
+net_interface 127.0.0.1
+audio_source aufile,{folder}/tone.wav
+audio_player aubridge,heard
+audio_alert aubridge,alert
+ausrc_srate {rate}
+auplay_srate {rate}
+ausrc_channels 1
+auplay_channels 1
+rtp_ports {first}-{last}
+module_path {modules}
+module opus.so
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+snd_path {folder}/{RECORDINGS}
+module_tmp uuid.so
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {address}:{CONTROL_PORT}
+opus_stereo no
+opus_sprop_stereo no
+",
+        modules = "/usr/lib/baresip/modules",
+    )
+}
+
+fn account_line(account: &Account<'_>, node: SocketAddr) -> String {
+    let Account { name, transport, .. } = account;
+    let codec = match account.speaks {
+        Speaks::Opus => "opus/48000/1",
+        Speaks::Pcmu => "PCMU/8000/1",
+    };
+    let mode = if account.answers { "auto" } else { "manual" };
+    format!(
+        "<sip:{name}@{};transport={transport}>;auth_user={name};auth_pass=secret-{name};answermode={mode};\
+         audio_codecs={codec};regint=600\n",
+        node.ip()
+    )
+}
+
+/// Netstrings of JSON become lines.
+fn read_events(stream: TcpStream, events: Arc<Journal>) {
+    // A phone may be silent for a whole test; the thread ends with the connection.
+    thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        while let Some(text) = netstring(&mut reader) {
+            events.push(text);
+        }
+        events.close();
+    });
+}
+
+fn netstring(reader: &mut impl BufRead) -> Option<String> {
+    let mut length = Vec::new();
+    reader.read_until(b':', &mut length).ok()?;
+    let count: usize = String::from_utf8_lossy(length.strip_suffix(b":")?).parse().ok()?;
+    let mut text = vec![0; count + 1];
+    reader.read_exact(&mut text).ok()?;
+    text.pop();
+    Some(String::from_utf8_lossy(&text).into_owned())
+}

@@ -1,0 +1,135 @@
+//! Start, reload and stop of a running node.
+
+use super::baresip::{Account, Phone};
+use super::node::Node;
+use super::scene::{SOON, Scene, eventually};
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+
+const USERS: &str = "
+users:
+  - { name: alice, password: secret-alice, number: \"101\" }
+  - { name: bob, password: secret-bob, number: \"102\" }
+routes:
+  - { to: \"600\", do: echo }
+calls: { stop_grace: 1s }
+";
+
+#[test]
+fn sigterm_gives_calls_their_grace_and_leaves_nothing_behind() {
+    let scene = Scene::new("sigterm");
+    let mut node = Node::start(&scene, USERS);
+    let alice = Phone::start(&scene, &Account::new("alice", 2, 1_000.0), node.sip);
+    let bob = Phone::start(&scene, &Account::new("bob", 3, 440.0), node.sip);
+    alice.dial("bob", node.sip);
+    alice.wait_event("CALL_ESTABLISHED", 1);
+    alice.hears(440.0);
+    node.process().signal("TERM");
+    node.wait_log("stopping: no new calls", 1);
+    // Within the grace the call goes on.
+    assert_eq!(alice.events_of("CALL_CLOSED") + bob.events_of("CALL_CLOSED"), 0);
+    alice.wait_event("CALL_CLOSED", 1);
+    bob.wait_event("CALL_CLOSED", 1);
+    assert_eq!(node.process().exit(SOON), Some(0));
+    UdpSocket::bind(node.sip).expect("the node's UDP socket is gone");
+    TcpListener::bind(node.sip).expect("the node's TCP socket is gone");
+    for port in 20_000..20_400 {
+        UdpSocket::bind((node.sip.ip(), port)).expect("the node's RTP sockets are gone");
+    }
+    let files = fs::read_dir(scene.folder()).expect("our own folder").flatten();
+    let left: Vec<_> = files
+        .map(|file| file.file_name())
+        .filter(|name| name.to_string_lossy().contains("db-"))
+        .collect();
+    assert!(left.is_empty(), "the store was not closed: {left:?}");
+    assert_eq!(
+        node.number("SELECT count(*) FROM calls WHERE ended IS NOT NULL AND ended_by = 'node'"),
+        1
+    );
+}
+
+#[test]
+fn sigterm_without_calls_ends_at_once_and_new_calls_are_refused_while_one_is_up() {
+    let scene = Scene::new("drain");
+    let patient = USERS.replace("stop_grace: 1s", "stop_grace: 60s");
+    let mut node = Node::start(&scene, &patient);
+    let alice = Phone::start(&scene, &Account::new("alice", 2, 1_000.0), node.sip);
+    let bob = Phone::start(&scene, &Account::new("bob", 3, 440.0), node.sip);
+    alice.dial("600", node.sip);
+    alice.hears(1_000.0);
+    node.process().signal("TERM");
+    node.wait_log("stopping: no new calls", 1);
+    bob.dial("600", node.sip);
+    bob.wait_event("CALL_CLOSED", 1);
+    bob.wait_event("503 ", 1);
+    alice.hears(1_000.0);
+    // The last call is over long before the grace is.
+    alice.command("hangup", "");
+    assert_eq!(node.process().exit(SOON), Some(0));
+}
+
+#[test]
+fn sighup_takes_a_good_file_and_refuses_a_bad_one() {
+    let scene = Scene::new("sighup");
+    let mut node = Node::start(&scene, USERS);
+    let alice = Phone::start(&scene, &Account::new("alice", 2, 1_000.0), node.sip);
+    alice.dial("600", node.sip);
+    alice.hears(1_000.0);
+
+    let before = fs::read_to_string(node.file()).expect("its file");
+    node.reload_text(&before.replace("do: echo", "do: ecko"));
+    node.wait_log("reload refused, nothing was changed", 1);
+    node.wait_log("ecko", 1);
+    alice.hears(1_000.0);
+
+    let second = format!("udp://{}:5070", scene.host(1));
+    let listening = before.replace("listen: [ ", &format!("listen: [ \"{second}\", "));
+    let carol = "users:\n  - { name: carol, password: secret-carol, number: \"103\" }";
+    node.reload_text(&listening.replace("users:", carol));
+    node.wait_log("reloaded: ", 2);
+    // The call goes on, the new user registers, the new listener answers.
+    alice.hears(1_000.0);
+    let carol = Phone::start(&scene, &Account::new("carol", 4, 440.0), node.sip);
+    assert!(
+        UdpSocket::bind((scene.host(1), 5070)).is_err(),
+        "nobody listens on {second}"
+    );
+    carol.dial("alice", node.sip);
+    carol.wait_event("CALL_RINGING", 1);
+    carol.command("hangup", "");
+
+    // Carol is gone again, and so are her binding and the listener.
+    node.reload(&scene, USERS);
+    eventually("carol's binding is removed", SOON, || {
+        node.number("SELECT count(*) FROM bindings WHERE aor = 'carol@example.com'") == 0
+    });
+    eventually("the second listener is closed", SOON, || {
+        UdpSocket::bind((scene.host(1), 5070)).is_ok()
+    });
+    alice.hears(1_000.0);
+    alice.command("hangup", "");
+    alice.wait_event("CALL_CLOSED", 1);
+    node.process().signal("TERM");
+    assert_eq!(node.process().exit(SOON), Some(0));
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_with_its_holder_and_its_key() {
+    let scene = Scene::new("taken");
+    let address = scene.sip(1);
+    let _udp = UdpSocket::bind(address).expect("the address is this test's own");
+    let file = scene.folder().join("tandem.yaml");
+    let store = scene.folder().join("tandem.db");
+    let text = format!(
+        "listen: [ \"udp://{address}\" ]\nstore: {{ path: {} }}\n",
+        store.display()
+    );
+    fs::write(&file, text).expect("our own folder");
+    let mut node = Node::run(&file);
+    assert_eq!(node.exit(SOON), Some(1));
+    let said = node.journal.text();
+    let pid = format!("(pid {})", std::process::id());
+    for word in [&address.to_string(), &pid, "listen", "interop"] {
+        assert!(said.contains(word), "{word:?} is missing in: {said}");
+    }
+}
