@@ -32,10 +32,13 @@ pub const NONCES: usize = 50_000;
 pub const REGISTERS_PENDING: usize = 20_000;
 /// Stream connections at once.
 pub const CONNECTIONS: usize = 10_000;
+/// Of them with one host: the phones of an office behind one address, and no more than a tenth for one who means ill.
+pub const CONNECTIONS_PER_HOST: usize = 1_000;
 /// Bytes that wait for one slow stream peer before its connection is closed.
 pub const CONNECTION_BACKLOG_BYTES: usize = 256 * 1024;
-/// A stream connection on which nothing was said for this long is closed.
-pub const CONNECTION_IDLE: Duration = Duration::from_secs(300);
+/// A stream connection on which nothing was said for this long is closed: longer than a phone that sends no keep-alives takes
+/// to register anew. (A peer that has vanished is noticed sooner, by the probes of TCP.)
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(7200);
 /// A stream peer has this long to finish a message it began.
 pub const CONNECTION_MESSAGE: Duration = Duration::from_secs(30);
 /// How long a name may take to resolve before the next target is tried.

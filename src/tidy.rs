@@ -88,6 +88,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("zeroize", &["src/pii.rs"]),
     ("tokio", &["src/shell/"]),
     ("rusqlite", &["src/shell/store/"]),
+    ("nix", &["src/shell/net/"]),
     ("socket2", &["src/shell/net/", "src/shell/media/"]),
     ("rustix", &["src/shell/"]),
     ("rtrb", &["src/shell/", "src/media/phone.rs"]),

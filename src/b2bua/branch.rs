@@ -13,6 +13,7 @@ use crate::sip::{Message, Name};
 use crate::transaction::{Destination, Failure};
 use crate::trunk::Outcome;
 
+
 /// May another peer of the carrier be tried after this failure?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
@@ -221,6 +222,11 @@ impl Call {
             State::Outgoing(_) => {}
             State::Cancelled(_) => return leg.gone(t),
             State::Incoming(_) | State::Up | State::Leaving | State::Gone => return,
+        }
+        if let (Failure::Transport, Some(target)) = (failure, leg.listener())
+            && let Some(outgoing) = leg.outgoing_mut()
+        {
+            outgoing.rest.push(target);
         }
         self.judge_peer(t, id, Outcome::Dead);
         let text = match failure {

@@ -32,6 +32,8 @@ use crate::sip::{Draft, Message, Method, Name};
 use crate::transaction::Failure;
 use std::time::Duration;
 
+/// The shortest wait, whatever a Retry-After says: a peer that always says 0 would keep us busy.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// The longest that a Retry-After makes a change wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -362,7 +364,9 @@ impl Leg {
                     .is_some_and(|dialog| dialog.role == crate::dialog::Role::Uac);
                 Some(glare::wait_after_491(we_own, t.cx.rng))
             }
-            (500 | 503 | 480 | 486, Some(Ok(seconds))) => Some(Duration::from_secs(seconds.into()).min(LONGEST_WAIT)),
+            (500 | 503 | 480 | 486, Some(Ok(seconds))) => {
+                Some(Duration::from_secs(seconds.into()).clamp(SHORTEST_WAIT, LONGEST_WAIT))
+            }
             (405 | 501, _) if what == What::Update => {
                 self.allows_update = false;
                 Some(Duration::ZERO)

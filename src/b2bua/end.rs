@@ -142,6 +142,10 @@ impl Leg {
             let response = Draft::response(&incoming.invite, 487, Some(&self.local_tag()));
             t.net.layer.respond(t.cx, incoming.tx, response);
         }
+        if matches!(self.state, State::Outgoing(_)) {
+            // Its 2xx may have been lost and its patience over: our INVITE still waits for a final response, so it is cancelled.
+            return self.give_up(t, None);
+        }
         self.gone(t);
     }
 }

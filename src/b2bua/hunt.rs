@@ -113,15 +113,19 @@ impl Call {
             to,
             rule: decision.rule,
         }));
+        if let Plan::Reject { status, why } = decision.plan {
+            return self.hunt_failed(t, cause::cause(status, Blame::Node, why));
+        }
+        if !self.caller_has_media(t) {
+            return self.hunt_failed(t, cause::cause(503, Blame::Node, "no media port is free"));
+        }
         match decision.plan {
-            Plan::Reject { status, why } => self.hunt_failed(t, cause::cause(status, Blame::Node, why)),
-            _ if !self.caller_has_media(t) => {
-                self.hunt_failed(t, cause::cause(503, Blame::Node, "no media port is free"));
-            }
             Plan::User(name) => self.try_user(t, name),
             Plan::Trunk { ix, number } => self.try_trunk(t, ix, number),
             Plan::Echo => self.serve(t, Service::Echo),
             Plan::Tone => self.serve(t, Service::Tone),
+            // Refused above.
+            Plan::Reject { .. } => {}
         }
     }
 

@@ -65,9 +65,11 @@ impl Identity {
 
     /// From towards a phone of a user in `domain`.
     pub fn for_user(&self, domain: &str) -> NameAddr {
+        if self.private {
+            return anonymous();
+        }
         let (name, host) = match (&self.user, &self.number) {
-            _ if self.private => return anonymous(),
-            (Some((name, own)), _) => (name.as_str(), own.as_str()),
+            (Some((name, own)), Some(_) | None) => (name.as_str(), own.as_str()),
             (None, Some(number)) => (number.as_str(), domain),
             (None, None) => return anonymous(),
         };

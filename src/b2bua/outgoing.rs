@@ -12,10 +12,14 @@ use crate::dialog::accepted::Acknowledged;
 use crate::dialog::reliable::{RAck, Receiver};
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause};
-use crate::id::WorkerId;
+use crate::id::{Target, WorkerId};
 use crate::limits;
 use crate::sdp::{Agreed, Session};
 use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr};
+use std::net::SocketAddr;
+
+/// The port where none is written (RFC 3261 18.2.2).
+const DEFAULT_PORT: u16 = 5060;
 
 impl Leg {
     /// The INVITE that we send or sent.
@@ -31,6 +35,18 @@ impl Leg {
             State::Outgoing(outgoing) => Some(outgoing),
             State::Incoming(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
         }
+    }
+
+    /// Where a phone can be connected to whose own connection is gone: the address in its Contact, if that is the host which
+    /// it registered from (RFC 3261 18.1.1).
+    pub fn listener(&self) -> Option<Target> {
+        let (target, flow) = (&self.outgoing()?.target, self.flow);
+        let addr = SocketAddr::new(target.host.ip()?, target.port.unwrap_or(DEFAULT_PORT));
+        let is_gone = flow.transport.is_reliable() && addr != flow.peer && addr.ip() == flow.peer.ip();
+        (is_gone && self.who.trunk().is_none()).then_some(Target {
+            transport: flow.transport,
+            addr,
+        })
     }
 
     /// Writes and sends the INVITE. False when there is no port for its media.

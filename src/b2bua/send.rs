@@ -141,9 +141,11 @@ impl Leg {
         let Some((asked, found)) = challenges.into_iter().find(|(_, found)| ours(&found.realm)) else {
             return false;
         };
-        let answered = match asked {
-            Name::ProxyAuthenticate => Name::ProxyAuthorization,
-            _ => Name::Authorization,
+        let by_proxy = asked == Name::ProxyAuthenticate;
+        let answered = if by_proxy {
+            Name::ProxyAuthorization
+        } else {
+            Name::Authorization
         };
         if request.get(answered).is_some() && !found.stale {
             return false;

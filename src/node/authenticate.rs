@@ -125,7 +125,7 @@ impl Authenticator {
             .or(by_domain)
             .unwrap_or(&[Algorithm::Md5]);
         for algorithm in algorithms {
-            let value = self.key.challenge(realm, *algorithm, cx.wall, stale);
+            let value = self.key.challenge(realm, *algorithm, cx.wall, cx.random(), stale);
             response.push(Name::WwwAuthenticate, value);
         }
         Verdict::Refused(response, why)

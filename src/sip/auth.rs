@@ -356,25 +356,31 @@ pub enum NonceState {
 
 /// Hex digits of the time in a nonce.
 const NONCE_TIME: usize = 16;
+/// Hex digits before the seal of a nonce: the time and the salt.
+const NONCE_HEAD: usize = 32;
 
 impl NonceKey {
-    /// A nonce for `realm`, valid from `at`: the milliseconds in hex, then half of HMAC-SHA-256 over them and the realm.
-    pub fn make(&self, realm: &str, at: Wall) -> String {
-        let mut nonce = format!("{:016x}", at.0);
-        let seal = hmac(&self.0, &[nonce.as_bytes(), b":", realm.as_bytes()]);
-        nonce.push_str(&hex(&seal[..16]));
-        nonce
+    /// A nonce for `realm`, valid from `at`: the milliseconds in hex, a random `salt`, then half of HMAC-SHA-256 over them and
+    /// the realm. The salt keeps phones apart that are challenged in one millisecond: each counts the uses of its own nonce.
+    pub fn make(&self, realm: &str, at: Wall, salt: u64) -> String {
+        let head = format!("{:016x}{salt:016x}", at.0);
+        let seal = self.seal(realm, &head);
+        head + &seal
+    }
+
+    fn seal(&self, realm: &str, head: &str) -> String {
+        hex(&hmac(&self.0, &[head.as_bytes(), b":", realm.as_bytes()])[..16])
     }
 
     /// Judges a nonce; `max_age_secs` decides what is stale. One from the future, as after the clock was set back, is stale
     /// too.
     pub fn check(&self, nonce: &str, realm: &str, now: Wall, max_age_secs: u64) -> NonceState {
-        let time = nonce
-            .get(..NONCE_TIME)
-            .and_then(|time| u64::from_str_radix(time, 16).ok())
-            .map(Wall);
-        let Some(made) = time.filter(|made| bool::from(self.make(realm, *made).as_bytes().ct_eq(nonce.as_bytes())))
-        else {
+        let Some((head, seal)) = nonce.split_at_checked(NONCE_HEAD) else {
+            return NonceState::Foreign;
+        };
+        let is_ours = bool::from(self.seal(realm, head).as_bytes().ct_eq(seal.as_bytes()));
+        let time = head.get(..NONCE_TIME).and_then(|time| u64::from_str_radix(time, 16).ok());
+        let Some(made) = time.filter(|_| is_ours).map(Wall) else {
             return NonceState::Foreign;
         };
         let is_young = made <= now && now.since(made).as_secs() < max_age_secs;
@@ -382,11 +388,11 @@ impl NonceKey {
     }
 
     /// The challenge header value for one algorithm.
-    pub fn challenge(&self, realm: &str, algorithm: Algorithm, at: Wall, stale: bool) -> String {
+    pub fn challenge(&self, realm: &str, algorithm: Algorithm, at: Wall, salt: u64, stale: bool) -> String {
         let mut value = String::from("Digest realm=");
         write_quoted(&mut value, realm).expect("writing to a String does not fail");
         let stale = if stale { ", stale=true" } else { "" };
-        let (nonce, algorithm) = (self.make(realm, at), token_of(algorithm));
+        let (nonce, algorithm) = (self.make(realm, at, salt), token_of(algorithm));
         value.push_str(&format!(
             ", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}"
         ));
@@ -482,7 +488,7 @@ mod tests {
         for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
             let line = format!(
                 "WWW-Authenticate: {}",
-                key.challenge("example.com", algorithm, Wall(5), true)
+                key.challenge("example.com", algorithm, Wall(5), 9, true)
             );
             let mut challenge = offered(&[&line]).remove(0);
             assert!(challenge.stale && challenge.qop_auth);
@@ -538,7 +544,8 @@ mod tests {
     fn a_nonce_is_ours_for_its_realm_key_and_time() {
         let key = NonceKey([1; 32]);
         let made = Wall(1_700_000_000_000);
-        let nonce = key.make("example.com", made);
+        let nonce = key.make("example.com", made, 3);
+        assert_ne!(nonce, key.make("example.com", made, 4));
         let check = |nonce: &str, realm: &str, now| key.check(nonce, realm, now, 300);
         assert_eq!(check(&nonce, "example.com", made), NonceState::Valid);
         assert_eq!(
@@ -564,7 +571,7 @@ mod tests {
                 "{at}"
             );
         }
-        for nonce in ["", "0", "ü23456789012345", "+000000000000001", &nonce[..47]] {
+        for nonce in ["", "0", "ü23456789012345", "+000000000000001", &nonce[..63]] {
             assert_eq!(check(nonce, "example.com", made), NonceState::Foreign, "{nonce}");
         }
     }

@@ -5,7 +5,8 @@ use crate::b2bua::call::Call;
 use crate::b2bua::leg::Leg;
 use crate::effect::{Blame, Fact};
 use crate::media::command::Function;
-use crate::sip::{Method, Name};
+use crate::sip::{Draft, Method, Name, Uri};
+use crate::transaction::Event;
 use std::time::Duration;
 
 const S1: Duration = Duration::from_secs(1);
@@ -331,4 +332,87 @@ fn a_stopping_node_takes_no_calls_and_ends_those_that_are_up_after_the_grace() {
 fn an_idle_call_is_small() {
     assert!(size_of::<Leg>() <= 3072, "{}", size_of::<Leg>());
     assert!(size_of::<Call>() <= 512, "{}", size_of::<Call>());
+}
+
+#[test]
+fn a_phone_that_sends_its_calls_on_and_a_chain_that_never_ends() {
+    let mut b = Bench::new();
+    b.register("carol", CAROL);
+    b.invite(ALICE, "alice", "carol", Some(sdp(4000, "")));
+    let theirs = b.one(CAROL);
+    b.answer_with(CAROL, &theirs, 302, "p", None, &[("Contact", "<sip:bob@example.com>")]);
+    let on = b.one(BOB);
+    assert_eq!(on.method(), Method::Invite);
+    b.answer(BOB, &on, 486, None);
+    assert_eq!(b.one(ALICE).status(), 486);
+    b.heard(BOB);
+    b.heard(CAROL);
+    b.invite(ALICE, "alice", "carol", Some(sdp(4000, "")));
+    for _ in 0..6 {
+        let theirs = b
+            .heard(CAROL)
+            .into_iter()
+            .find(|message| message.method() == Method::Invite)
+            .unwrap();
+        b.answer_with(
+            CAROL,
+            &theirs,
+            302,
+            "p",
+            None,
+            &[("Contact", "<sip:carol@example.com>")],
+        );
+    }
+    assert_eq!(b.one(ALICE).status(), 480);
+    b.rest();
+    assert_eq!(b.ended()[1].q850, 25);
+}
+
+#[test]
+fn a_user_who_calls_himself_rings_his_other_phones_only() {
+    let mut b = Bench::new();
+    b.register("bob", BOB2);
+    let invite = b.invite(BOB, "bob", "bob", Some(sdp(4000, "")));
+    assert_eq!(b.heads(BOB), [""; 0]);
+    assert_eq!(b.heads(BOB2), ["INVITE"]);
+    b.cancel(BOB, &invite);
+    b.wait(40 * S1);
+    b.rest();
+    // Two users on one device are two users.
+    b.register("carol", BOB);
+    b.invite(BOB, "bob", "carol", Some(sdp(4000, "")));
+    assert!(b.heads(BOB).contains(&"INVITE".to_owned()));
+    b.wait(90 * S1);
+    b.rest();
+}
+
+#[test]
+fn a_call_that_was_answered_elsewhere_is_no_missed_call() {
+    let mut b = Bench::new();
+    b.invite(ACME, "+12125550123", "+14155550102", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    b.answer(BOB, &theirs, 180, None);
+    // The carrier's own fork was answered: its CANCEL says so.
+    let tx = b.calls.calls.values().next().unwrap().legs[0].incoming().unwrap().tx;
+    let mut cancel = Draft::request(Method::Cancel, Uri::parse("sip:x@example.com").unwrap());
+    cancel.push(Name::Reason, "SIP;cause=200;text=\"Call completed elsewhere\"");
+    let cancel = cancel.to_message().unwrap();
+    b.with(|calls, cx, net| calls.event(cx, net, Event::Cancelled { tx, cancel }));
+    let cancel = b.one(BOB);
+    assert!(cancel.get(Name::Reason).unwrap().contains("cause=200"));
+    b.answer(BOB, &cancel, 200, None);
+    b.answer(BOB, &theirs, 487, None);
+    b.rest();
+}
+
+#[test]
+fn a_caller_without_a_port_is_refused() {
+    let mut b = Bench::new();
+    b.invite(ALICE, "alice", "bob", None);
+    b.heard(BOB);
+    b.with(|calls, _, _| while calls.desk.ports.take(false).is_some() {});
+    b.invite(CAROL, "carol", "600", Some(sdp(4000, "")));
+    assert_eq!(b.one(CAROL).status(), 503);
+    b.wait(90 * S1);
+    b.rest();
 }

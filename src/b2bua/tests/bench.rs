@@ -372,7 +372,9 @@ impl Bench {
         fields: &[(&'static str, &str)],
     ) -> Option<Dialog> {
         let mut response = Draft::response(request, status, Some(tag));
-        response.push(Name::Contact, format!("<sip:{peer}>"));
+        if fields.iter().all(|(name, _)| *name != "Contact") {
+            response.push(Name::Contact, format!("<sip:{peer}>"));
+        }
         for (name, value) in fields {
             response.push_named(*name, value);
         }

@@ -429,3 +429,32 @@ fn dtmf_by_info_becomes_events() {
     b.ask(ALICE, &mut alice, Method::Other("FOO".into()), None);
     assert_eq!(b.heads(ALICE), ["415 INFO", "469 INFO", "405 MESSAGE", "501 FOO"]);
 }
+
+#[test]
+fn a_callee_may_change_its_early_session_once_it_is_complete() {
+    let mut b = Bench::new();
+    b.invite(ALICE, "alice", "bob", Some(sdp(4000, "")));
+    let theirs = b.one(BOB);
+    b.answer_with(BOB, &theirs, 183, "p", Some(sdp(5000, "")), &[]);
+    let mut bob = Dialog::uas(&theirs, "p").unwrap();
+    b.ask(BOB, &mut bob, Method::Update, Some(("application/sdp", sdp(5002, ""))));
+    assert_eq!(
+        b.heads(BOB),
+        ["491 UPDATE"],
+        "its answer was not reliable: our offer is still open"
+    );
+    let reliable = [("Require", "100rel"), ("RSeq", "1")];
+    b.answer_with(BOB, &theirs, 183, "p", Some(sdp(5000, "")), &reliable);
+    let prack = b.one(BOB);
+    b.answer(BOB, &prack, 200, None);
+    b.ask(BOB, &mut bob, Method::Update, Some(("application/sdp", sdp(5002, ""))));
+    assert_eq!(b.one(BOB).status(), 200);
+    let negotiated = b.media.iter().rev().find_map(|c| match c {
+        Command::Negotiated { remote, .. } => Some(remote.rtp.port()),
+        _ => None,
+    });
+    assert_eq!(negotiated, Some(5002));
+    b.answer(BOB, &theirs, 200, None);
+    assert_eq!(b.heads(BOB), ["ACK"]);
+    assert!(b.ended().is_empty());
+}
