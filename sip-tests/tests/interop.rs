@@ -8,6 +8,7 @@
     clippy::disallowed_methods,
     reason = "real peers live in real time"
 )]
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod interop {
     pub mod baresip;

@@ -24,7 +24,7 @@ const CONTROL_PORT: u16 = 4444;
 const RECORDINGS: &str = "rec";
 
 /// What it says when it is registered.
-const REGISTERED: &str = "[1 binding]";
+const REGISTERED: &str = "} 200 OK (";
 /// How long nothing must come before it counts as silence.
 pub const QUIET: Duration = Duration::from_millis(500);
 
@@ -37,8 +37,10 @@ pub enum Speaks {
 
 /// How a phone is set up.
 pub struct Account<'a> {
-    /// The user; the password is `secret-NAME`.
+    /// The user.
     pub name: &'a str,
+    /// `None`: `secret-NAME`.
+    pub password: Option<&'a str>,
     /// Which address of the scene it has.
     pub host: u8,
     /// The tone that it plays.
@@ -55,6 +57,7 @@ impl<'a> Account<'a> {
     pub fn new(name: &'a str, host: u8, hz: f32) -> Account<'a> {
         Account {
             name,
+            password: None,
             host,
             hz,
             speaks: Speaks::Opus,
@@ -90,7 +93,7 @@ impl Phone {
     }
 
     fn launch(scene: &Scene, account: &Account<'_>, node: SocketAddr) -> Phone {
-        let folder = scene.folder().join(account.name);
+        let folder = scene.folder().join(format!("{}-{}", account.name, account.host));
         fs::create_dir_all(folder.join(RECORDINGS)).expect("our own folder");
         let ports = rtp_ports();
         let tap = Tap::open(ports.0, ports.1);
@@ -154,6 +157,11 @@ impl Phone {
     /// What arrives at its address; `None` without the right to see it.
     pub fn ear(&self) -> Option<&Ear> {
         self.tap.as_ref().map(|tap| &tap.ear)
+    }
+
+    /// How many SIP messages it sent or received over UDP or TCP.
+    pub fn messages_over(&self, transport: &str) -> usize {
+        self.process.journal.count(&format!("{transport} 127."))
     }
 
     /// How often it was told that it is registered.
@@ -248,9 +256,10 @@ fn account_line(account: &Account<'_>, node: SocketAddr) -> String {
         Speaks::Opus => "opus/48000/1",
         Speaks::Pcmu => "PCMU/8000/1",
     };
+    let password = account.password.map_or_else(|| format!("secret-{name}"), str::to_owned);
     let mode = if account.answers { "auto" } else { "manual" };
     format!(
-        "<sip:{name}@{};transport={transport}>;auth_user={name};auth_pass=secret-{name};answermode={mode};\
+        "<sip:{name}@{};transport={transport}>;auth_user={name};auth_pass={password};answermode={mode};\
          audio_codecs={codec};regint=600\n",
         node.ip()
     )

@@ -53,8 +53,35 @@ fn the_carrier_calls_a_phone_with_opus() {
     carrier.finish();
     alice.has_heard(440.0);
     all_hung_up(&node, 1);
+    let legs = "SELECT count(*) FROM legs WHERE received > 20 AND sent > 20 AND codec = ";
+    assert_eq!(
+        (
+            node.number(&format!("{legs}'PCMA'")),
+            node.number(&format!("{legs}'opus'"))
+        ),
+        (1, 1)
+    );
     let line = node.calls();
     assert!(line.contains(" user/alice ") && line.contains(" 200 "), "{line}");
+    node.stop();
+}
+
+#[test]
+fn the_carrier_calls_without_an_offer() {
+    let scene = Scene::new("late-offer");
+    let node = Node::start(&scene, &configuration(&scene));
+    let alice = Phone::start(&scene, &Account::new("alice", ALICE, 1_000.0), node.sip);
+    let sink = Sink::open(scene.host(CARRIER), Codec::Pcma, 440.0);
+    let call = Setup::new(&scene, "caller-late-offer", CARRIER)
+        .key("number", NUMBER)
+        .key("caller", "+14155550199");
+    let carrier = call.call(node.sip);
+    alice.wait_event("CALL_ESTABLISHED", 1);
+    sink.ear.wait_tone(1_000.0, SOON);
+    alice.hears(440.0);
+    alice.command("hangup", "");
+    carrier.finish();
+    all_hung_up(&node, 1);
     node.stop();
 }
 

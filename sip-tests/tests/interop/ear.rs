@@ -97,9 +97,11 @@ impl Ear {
             found = dominant(&heard.pcm[judged - JUDGED..], RATE);
             found.is_some_and(|tone| tone.is(hz, CLEAR_DB))
         });
-        let heard = self.0.0.lock().unwrap();
-        let new = heard.pcm.len() - start;
-        let told = format!("{} packets in all, {new} samples since, last {found:?}", heard.packets);
+        let (packets, samples) = {
+            let heard = self.0.0.lock().unwrap();
+            (heard.packets, heard.pcm.len() - start)
+        };
+        let told = format!("{packets} packets in all, {samples} samples since, last {found:?}");
         assert!(is_it, "{hz} Hz was not heard within {within:?}: {told}");
     }
 
@@ -118,7 +120,7 @@ impl Ear {
     /// Waits until these digits, and no others, have come as telephone events (RFC 4733).
     pub fn wait_digits(&self, digits: &str, within: Duration) {
         let come = self.wait(within, |heard| heard.digits.len() >= digits.len());
-        let heard = &self.0.0.lock().unwrap().digits;
+        let heard = self.0.0.lock().unwrap().digits.clone();
         assert!(
             come && heard == digits,
             "the digits {heard:?} came within {within:?}, not {digits:?}"

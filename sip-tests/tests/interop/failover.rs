@@ -125,9 +125,10 @@ fn a_user_with_one_call_is_busy() {
 fn a_carrier_that_wants_credentials_gets_them() {
     let scene = Scene::new("challenge");
     let register = "    register: { username: tandem, password: trunk-secret, realm: acme.example }";
+    // The first peer plays both parts: the registrar, and after it the callee.
+    let registrar = Setup::new(&scene, "registrar", FIRST).listen();
     let node = Node::start(&scene, &configuration(&scene, register));
-    // Its address at the carrier: the first peer. Both take part: the registrar once, then a callee in its place.
-    Setup::new(&scene, "registrar", FIRST).listen().finish();
+    registrar.finish();
     node.wait_log("trunk acme is up", 1);
     let alice = Phone::start(&scene, &Account::new("alice", ALICE, 1_000.0), node.sip);
     let sink = Sink::open(scene.host(FIRST), Codec::Pcma, 440.0);

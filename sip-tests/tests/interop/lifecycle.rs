@@ -1,10 +1,14 @@
 //! Start, reload and stop of a running node.
 
 use super::baresip::{Account, Phone};
-use super::node::Node;
+use super::node::{Node, program};
+use super::process::Process;
 use super::scene::{SOON, Scene, eventually};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 const USERS: &str = "
 users:
@@ -111,6 +115,53 @@ fn sighup_takes_a_good_file_and_refuses_a_bad_one() {
     alice.wait_event("CALL_CLOSED", 1);
     node.process().signal("TERM");
     assert_eq!(node.process().exit(SOON), Some(0));
+}
+
+#[test]
+fn without_a_file_the_users_get_passwords_that_stay() {
+    let scene = Scene::new("default");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tandem.yaml");
+    let text = fs::read_to_string(shipped).expect("it is shipped");
+    // The file as it is shipped, but at an address of this test.
+    let own = text.replace("0.0.0.0:5060", &scene.sip(1).to_string());
+    fs::create_dir(scene.folder().join("config")).expect("our own folder");
+    fs::write(scene.folder().join("config/tandem.yaml"), own).expect("our own folder");
+    let start = || {
+        let mut command = Command::new(program());
+        let process = Process::start(
+            "tandem",
+            "this repository",
+            command.arg("run").current_dir(scene.folder()),
+        );
+        process.wait_for("Ready.", SOON);
+        process
+    };
+    let mut node = start();
+    let password = password_of("alice", &node.journal.text());
+    assert!(password.len() >= 12, "{password:?} can be guessed");
+    let account = Account {
+        password: Some(&password),
+        ..Account::new("alice", 2, 700.0)
+    };
+    let alice = Phone::start(&scene, &account, scene.sip(1));
+    alice.dial("600", scene.sip(1));
+    alice.hears(700.0);
+    alice.command("hangup", "");
+    alice.wait_event("CALL_CLOSED", 1);
+    node.signal("TERM");
+    assert_eq!(node.exit(SOON), Some(0));
+    let kept = fs::metadata(scene.folder().join("data/passwords")).expect("the passwords are kept");
+    assert_eq!(kept.permissions().mode() & 0o77, 0, "others can read the passwords");
+
+    let again = start();
+    assert_eq!(password_of("alice", &again.journal.text()), password);
+}
+
+/// What the banner says behind `user NAME password`.
+fn password_of(user: &str, banner: &str) -> String {
+    let words: Vec<&str> = banner.split_whitespace().collect();
+    let at = words.windows(3).position(|three| three == ["user", user, "password"]);
+    words[at.unwrap_or_else(|| panic!("no password of {user} in {banner}")) + 3].to_owned()
 }
 
 #[test]

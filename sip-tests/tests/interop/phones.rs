@@ -112,7 +112,6 @@ fn opus_and_g711_are_bridged_and_hold_stops_the_sound() {
 fn a_phone_registers_and_talks_over_tcp() {
     let scene = Scene::new("tcp");
     let node = Node::start(&scene, USERS);
-    // The phone's UDP port is in other hands: nothing but its connection can reach it.
     let tcp = Account {
         transport: "tcp",
         ..Account::new("alice", 2, 1_000.0)
@@ -129,7 +128,62 @@ fn a_phone_registers_and_talks_over_tcp() {
         caller.wait_event("CALL_CLOSED", if name == "alice" { 1 } else { 2 });
         called.wait_event("CALL_CLOSED", if name == "alice" { 1 } else { 2 });
     }
+    assert_eq!(
+        alice.messages_over("UDP"),
+        0,
+        "the phone was reached beside its connection"
+    );
     all_hung_up(&node, 2);
+    node.stop();
+}
+
+#[test]
+fn all_phones_of_a_user_ring_and_the_first_answer_wins() {
+    let scene = Scene::new("fork");
+    let node = Node::start(&scene, USERS);
+    let bob = Phone::start(&scene, &Account::new("bob", 2, 440.0), node.sip);
+    let desk = Account {
+        answers: false,
+        ..Account::new("alice", 3, 700.0)
+    };
+    let desk = Phone::start(&scene, &desk, node.sip);
+    let mobile = Account {
+        answers: false,
+        ..Account::new("alice", 4, 1_000.0)
+    };
+    let mobile = Phone::start(&scene, &mobile, node.sip);
+    bob.dial("alice", node.sip);
+    desk.wait_event("CALL_INCOMING", 1);
+    mobile.wait_event("CALL_INCOMING", 1);
+    mobile.command("accept", "");
+    bob.wait_event("CALL_ESTABLISHED", 1);
+    desk.wait_event("CALL_CLOSED", 1);
+    bob.hears(1_000.0);
+    mobile.hears(440.0);
+    assert_eq!(desk.events_of("CALL_ESTABLISHED"), 0);
+    bob.command("hangup", "");
+    mobile.wait_event("CALL_CLOSED", 1);
+    all_hung_up(&node, 1);
+    node.stop();
+}
+
+#[test]
+fn a_phone_sends_its_caller_on() {
+    let scene = Scene::new("transfer");
+    let node = Node::start(&scene, USERS);
+    let alice = Phone::start(&scene, &Account::new("alice", 2, 1_000.0), node.sip);
+    let bob = Phone::start(&scene, &Account::new("bob", 3, 440.0), node.sip);
+    bob.dial("alice", node.sip);
+    bob.wait_event("CALL_ESTABLISHED", 1);
+    bob.hears(1_000.0);
+    // RFC 3515: alice asks the node to connect bob with the tone.
+    alice.command("transfer", &format!("sip:601@{}", node.sip.ip()));
+    alice.wait_event("CALL_CLOSED", 1);
+    bob.hears(SERVICE_HZ);
+    assert_eq!(bob.events_of("CALL_CLOSED"), 0, "bob's own call goes on");
+    bob.command("hangup", "");
+    bob.wait_event("CALL_CLOSED", 1);
+    all_hung_up(&node, 1);
     node.stop();
 }
 
