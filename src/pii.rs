@@ -37,7 +37,8 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A number or a user name as a log may show it: telephone numbers lose their middle (`+1415***101`), names stay.
+/// A number or a user name as a log may show it: telephone numbers lose their middle (`+1415***101`), names stay. Control
+/// characters become `?`: what a peer wrote must not begin a line of its own.
 pub struct Redacted<'a>(pub &'a str);
 
 impl fmt::Display for Redacted<'_> {
@@ -45,12 +46,32 @@ impl fmt::Display for Redacted<'_> {
         let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
         let is_number = digits >= 7 && self.0.bytes().all(|b| b.is_ascii_digit() || b"+-.() ".contains(&b));
         if !is_number {
-            return f.write_str(self.0);
+            return plain(self.0, f);
         }
         let head: String = self.0.chars().take(5).collect();
         let tail: String = self.0.chars().skip(self.0.chars().count() - 3).collect();
         write!(f, "{head}***{tail}")
     }
+}
+
+/// A sentence as a log may show it: every telephone number in it (seven digits and more in a row) loses its middle, and
+/// control characters become `?`.
+pub struct Scrubbed<'a>(pub &'a str);
+
+impl fmt::Display for Scrubbed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for word in self.0.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '+')) {
+            let end = word.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '+'));
+            write!(f, "{}", Redacted(end))?;
+            plain(&word[end.len()..], f)?;
+        }
+        Ok(())
+    }
+}
+
+fn plain(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars()
+        .try_for_each(|c| fmt::Write::write_char(f, if c.is_control() { '?' } else { c }))
 }
 
 #[cfg(test)]
@@ -66,5 +87,17 @@ mod tests {
         assert_eq!(Redacted("+14155550101").to_string(), "+1415***101");
         assert_eq!(Redacted("alice").to_string(), "alice");
         assert_eq!(Redacted("600").to_string(), "600");
+        assert_eq!(Redacted("a\r\nb\u{1b}[2J").to_string(), "a??b?[2J");
+    }
+
+    #[test]
+    fn a_sentence_loses_the_middle_of_its_numbers_only() {
+        let shown = |text| Scrubbed(text).to_string();
+        assert_eq!(
+            shown("routes[2] at line 31: to +14155550101, from user/* -> user/14155550102"),
+            "routes[2] at line 31: to +1415***101, from user/* -> user/14155***102"
+        );
+        assert_eq!(shown("call c12345678 from 192.0.2.10:5060\n"), "call c12345678 from 192.0.2.10:5060?");
+        assert_eq!(shown("4155550101@example.com"), "41555***101@example.com");
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use tandem::time::Instant;
 
 /// Lines that are kept.
-const KEEP: usize = 400;
+const KEEP: usize = 5_000;
 
 /// The last messages, and what happened to them.
 #[derive(Debug, Default)]
@@ -37,18 +37,18 @@ impl Ladder {
             Err(_) => format!("{} octets that are not a SIP message", bytes.len()),
         };
         let mark = if lost { "--x" } else { "-->" };
-        self.note(at, format!("{from:>10} {mark} {to:<10} {what}"));
+        self.note(at, || format!("{from:>10} {mark} {to:<10} {what}"));
     }
 
     /// Anything else.
-    pub fn note(&mut self, at: Instant, text: String) {
+    pub fn note(&mut self, at: Instant, text: impl FnOnce() -> String) {
         if self.quiet {
             return;
         }
         if self.lines.len() >= KEEP {
             self.lines.pop_front();
         }
-        self.lines.push_back((at, text));
+        self.lines.push_back((at, text()));
     }
 }
 

@@ -133,7 +133,10 @@ impl Net {
 
     /// The host behind an outside address, if the NAT lets `from` in.
     pub fn inside(&self, to: SocketAddr, from: IpAddr) -> Option<SocketAddr> {
-        let Some(nat) = self.nats.iter().find(|nat| nat.public == to.ip()) else { return Some(to) };
+        let Some(nat) = self.nats.iter().find(|nat| nat.public == to.ip()) else {
+            // The address of a host behind a NAT means nothing outside.
+            return self.hosts.get(&to.ip()).filter(|host| host.nat.is_none()).map(|_| to);
+        };
         let (inside, _) = nat.mapped.iter().find(|(_, port)| **port == to.port())?;
         nat.permitted.contains(&(*inside, from)).then_some(*inside)
     }

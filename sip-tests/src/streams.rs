@@ -4,8 +4,12 @@ use crate::net::{Net, Owner};
 use crate::rng::Rng;
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tandem::id::Ticket;
 use tandem::time::Instant;
+
+/// How long a stream waits before it sends again.
+pub const AGAIN: Duration = Duration::from_millis(500);
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -19,11 +23,13 @@ pub struct End {
     /// What came and was not cut into messages yet.
     pub buffer: BytesMut,
     last_arrival: Instant,
+    /// Written while a link was cut: sent again until it passes.
+    held: Vec<Bytes>,
 }
 
 impl End {
     fn new(owner: Owner, addr: SocketAddr, seen: SocketAddr) -> End {
-        End { owner, addr, seen, buffer: BytesMut::new(), last_arrival: Instant::ZERO }
+        End { owner, addr, seen, buffer: BytesMut::new(), last_arrival: Instant::ZERO, held: Vec::new() }
     }
 }
 
@@ -51,6 +57,8 @@ pub enum StreamEvent {
     Opened,
     /// The opener learns that nobody listens.
     Refused,
+    /// What was held back is tried again, from this end.
+    Again(usize),
     /// Octets arrive at an end.
     Data(usize, Bytes),
     /// An end learns that it was closed.
@@ -90,16 +98,30 @@ impl Streams {
     /// Octets on their way to the other end, in order.
     pub fn write(&mut self, now: Instant, net: &Net, rng: &mut Rng, number: usize, from: usize, bytes: &Bytes) -> Vec<(Instant, StreamEvent)> {
         let mut events = Vec::new();
+        let (a, b) = (self.list[number].ends[0].addr.ip(), self.list[number].ends[1].addr.ip());
+        let end = &mut self.list[number].ends[from];
+        if net.stream_delay(rng, a, b).is_none() || !end.held.is_empty() {
+            if end.held.is_empty() {
+                events.push((now + AGAIN, StreamEvent::Again(from)));
+            }
+            end.held.push(bytes.clone());
+            return events;
+        }
         let mut rest = bytes.clone();
         while !rest.is_empty() {
             let size = if self.chop { 1 + rng.below(400) as usize } else { rest.len() };
             let piece = rest.split_to(size.min(rest.len()));
-            let (a, b) = (self.list[number].ends[0].addr.ip(), self.list[number].ends[1].addr.ip());
             let Some(delay) = net.stream_delay(rng, a, b) else { return events };
             let end = &mut self.list[number].ends[1 - from];
             end.last_arrival = end.last_arrival.max(now + delay);
             events.push((end.last_arrival, StreamEvent::Data(1 - from, piece)));
         }
         events
+    }
+
+    /// Tries again what an end has held back.
+    pub fn again(&mut self, now: Instant, net: &Net, rng: &mut Rng, number: usize, from: usize) -> Vec<(Instant, StreamEvent)> {
+        let held = std::mem::take(&mut self.list[number].ends[from].held);
+        held.iter().flat_map(|bytes| self.write(now, net, rng, number, from, bytes)).collect()
     }
 }

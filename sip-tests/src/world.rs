@@ -11,7 +11,7 @@ use crate::message;
 use crate::net::{Arrival, Link, Net, Owner};
 use crate::rng::Rng;
 use crate::store::{Store, Turn};
-use crate::streams::{StreamEvent, Streams};
+use crate::streams::{AGAIN, StreamEvent, Streams};
 use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -318,7 +318,7 @@ impl World {
             },
             Output::Media(worker, command) => {
                 self.media.wake(self.now);
-                self.ladder.note(self.now, format!("{:>10}     {worker} {command:?}", "media"));
+                self.ladder.note(self.now, || format!("{:>10}     {worker} {command:?}", "media"));
                 let effects = self.media.command(self.now, worker, command);
                 self.media_effects(effects);
             }
@@ -327,7 +327,7 @@ impl World {
                 self.inputs.push_back(Input::Ports(ports));
             }
             Output::Record(fact) => {
-                self.ladder.note(self.now, format!("{:>10}     {fact:?}", "fact"));
+                self.ladder.note(self.now, || format!("{:>10}     {fact:?}", "fact"));
                 if let Err(why) = self.records.fold(&fact) {
                     self.fail(&why);
                 }
@@ -393,7 +393,7 @@ impl World {
 
     fn node_sends(&mut self, flow: Flow, bytes: Bytes) {
         self.check_wire(flow, &bytes);
-        let to = self.name_of(flow.peer);
+        let to = if self.ladder.quiet { String::new() } else { self.name_of(flow.peer) };
         match flow.transport {
             Transport::Udp => {
                 let arrivals = self.net.send(self.now, &mut self.rng, flow.local, flow.peer, bytes.len());
@@ -457,10 +457,11 @@ impl World {
 
     fn open_stream(&mut self, owner: Owner, from: SocketAddr, to: SocketAddr, ticket: Option<Ticket>) -> usize {
         let seen = self.net.outside(from, to.ip());
-        let other = self.net.owner(to.ip());
+        let other = self.net.inside(to, seen.ip()).and_then(|to| self.net.owner(to.ip()));
         let number = self.streams.open((owner, from), seen, (other.unwrap_or(Owner::Node), to), ticket);
         // Nobody there: the opening is never answered.
-        if let (Some(delay), Some(_)) = (self.net.stream_delay(&mut self.rng, from.ip(), to.ip()), other) {
+        if other.is_some() {
+            let delay = self.net.stream_delay(&mut self.rng, from.ip(), to.ip()).unwrap_or(AGAIN);
             self.push(self.now + delay, Event::Stream(number, StreamEvent::Opening));
         }
         number
@@ -491,7 +492,9 @@ impl World {
         let (a, b) = (self.streams.list[number].ends[0].addr.ip(), self.streams.list[number].ends[1].addr.ip());
         match event {
             StreamEvent::Opening => {
-                let Some(delay) = self.net.stream_delay(&mut self.rng, a, b) else { return };
+                let Some(delay) = self.net.stream_delay(&mut self.rng, a, b) else {
+                    return self.push(self.now + AGAIN, Event::Stream(number, StreamEvent::Opening));
+                };
                 let listens = self.listens_tcp(number);
                 self.streams.list[number].open = listens;
                 self.streams.list[number].closed = !listens;
@@ -512,13 +515,24 @@ impl World {
                     self.inputs.push_back(Input::FlowFailed(ticket));
                 }
             }
+            StreamEvent::Again(end) => {
+                if !self.streams.list[number].closed {
+                    for (at, event) in self.streams.again(self.now, &self.net, &mut self.rng, number, end) {
+                        self.push(at, Event::Stream(number, event));
+                    }
+                }
+            }
             StreamEvent::Data(end, bytes) => self.stream_data(number, end, &bytes),
-            StreamEvent::Closed(end) => {
-                if self.streams.list[number].ends[end].owner == Owner::Node {
+            StreamEvent::Closed(end) => match self.streams.list[number].ends[end].owner {
+                Owner::Node => {
                     let flow = self.stream_flow(number);
                     self.inputs.push_back(Input::FlowClosed(flow));
                 }
-            }
+                Owner::Peer(agent) => {
+                    let wire = Wire::Tcp(self.streams.list[number].ends[1 - end].seen);
+                    self.act(agent, |agent, cx| agent.stream_broken(cx, wire));
+                }
+            },
         }
     }
 
@@ -582,7 +596,8 @@ impl World {
     }
 
     fn peer_sends(&mut self, agent: usize, wire: Wire, bytes: Bytes) {
-        let (from, to) = (self.agents[agent].addr, self.name_of(wire.addr()));
+        let from = self.agents[agent].addr;
+        let to = if self.ladder.quiet { String::new() } else { self.name_of(wire.addr()) };
         match wire {
             Wire::Udp(addr) => {
                 let arrivals = self.net.send(self.now, &mut self.rng, from, addr, bytes.len());

@@ -267,26 +267,34 @@ impl Chaos {
     }
 }
 
-/// 10,000 calls up at once, then all of them end: no RTP, one second of set-up each, every place and port comes back.
+/// 10,000 calls up at once, then all of them end: no RTP, a hundred users with a hundred calls each; every place and port comes back.
 #[test]
 fn ten_thousand_calls_up_at_once() {
-    const CALLS: usize = 10_000;
+    const USERS: usize = 100;
+    const EACH: usize = 100;
+    let users: String = (0..USERS)
+        .map(|n| format!("  - {{ name: user{n}, password: secret, number: \"+1415600{n:04}\", calls: {EACH} }}\n"))
+        .collect();
     let config = sip_tests::script::EDGE
         .replace("ports: 20000-20999", "ports: 20000-60999")
-        .replace("calls: 100, calls_per_second: 100", "calls: 20000, calls_per_second: 20000")
-        .replace("{ name: alice,", "{ name: alice, calls: 20000,");
+        .replace("calls: 100, calls_per_second: 100", "calls: 20000, calls_per_second: 10000")
+        .replace("users:\n", &format!("users:\n{users}"));
     let mut w = World::builder(1).config(&config).quiet().build();
-    let (alice, acme) = (w.registered("alice"), w.carrier("acme", "198.51.100.1:5060"));
-    for burst in 0..100 {
-        for _ in 0..CALLS / 100 {
-            w.call(acme, "+14155550101");
+    // A hundred addresses in each message would cost more than the calls.
+    w.checks.leaks = false;
+    let phones: Vec<Peer> = (0..USERS).map(|n| w.registered(&format!("user{n}"))).collect();
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    for _ in 0..EACH {
+        for n in 0..USERS {
+            w.call(acme, &format!("+1415600{n:04}"));
         }
-        w.run(ms(50 + burst % 3));
+        w.run(ms(50));
     }
     w.run(s(5));
     let up = |w: &World, peer: Peer| w.agents[peer.0].calls.iter().filter(|call| call.state == State::Up).count();
-    assert_eq!((up(&w, alice), up(&w, acme), w.records.open), (CALLS, CALLS, CALLS));
-    assert_eq!(w.media.legs(), 2 * CALLS);
+    let called: usize = phones.iter().map(|phone| up(&w, *phone)).sum();
+    assert_eq!((called, up(&w, acme), w.records.open), (USERS * EACH, USERS * EACH, USERS * EACH));
+    assert_eq!(w.media.legs(), 2 * USERS * EACH);
     w.finish();
-    assert_eq!(w.records.by_call.len(), CALLS);
+    assert_eq!(w.records.by_call.len(), USERS * EACH);
 }

@@ -1,7 +1,7 @@
 //! The caller's leg until it is answered: provisional responses, reliable where the caller wants (RFC 3262), then one final.
 
 use super::cause;
-use super::desk::{LegTimer, Turn};
+use super::desk::Turn;
 use super::leg::{Incoming, Leg, State};
 use crate::dialog::accepted::Unacknowledged;
 use crate::dialog::reliable::Sender;
@@ -9,10 +9,7 @@ use crate::effect::Cause;
 use crate::sdp::{Direction, SdpError, Session};
 use crate::sip::{Draft, Message, Name};
 use codecs::Codec;
-use std::time::Duration;
 
-/// How often a provisional response is repeated, so that no proxy on the way gives up (RFC 3261 13.3.1.1).
-const REPEAT: Duration = Duration::from_secs(60);
 
 impl Leg {
     /// The INVITE that waits for our final response.
@@ -90,7 +87,6 @@ impl Leg {
         if let Some(incoming) = self.incoming_mut() {
             incoming.last = status;
         }
-        t.wake_leg(self.id, LegTimer::Repeat, REPEAT);
         let send = if reliable {
             let random = t.cx.random();
             self.reliable
@@ -102,16 +98,6 @@ impl Leg {
         if let Some(response) = send {
             t.net.layer.respond(t.cx, tx, response);
         }
-    }
-
-    /// Says the last provisional response again.
-    pub fn repeat_provisional(&mut self, t: &mut Turn<'_, '_, '_>) {
-        let Some(incoming) = self.incoming().filter(|incoming| incoming.last > 100) else {
-            return;
-        };
-        let reliable = incoming.invite.has_token(Name::Require, "100rel");
-        let (status, body) = (incoming.last, incoming.answer.is_some() && self.reliable.is_none());
-        self.provisional(t, status, reliable, body);
     }
 
     /// Answers the call with 200. `codec` is what the other side speaks. It waits where a reliable response with SDP is not

@@ -325,13 +325,6 @@ impl Call {
         self.recorded = true;
     }
 
-    /// A minute has passed since the last provisional response.
-    pub fn repeat_provisional(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
-        if let Some(leg) = self.leg_mut(id) {
-            leg.repeat_provisional(t);
-        }
-    }
-
     /// A leg's change waited long enough; `settle` makes it if it is still wanted.
     pub fn change_again(&mut self, id: LegId) {
         if let Some(leg) = self.leg_mut(id) {

@@ -20,8 +20,6 @@ pub enum LegTimer {
     Dialog,
     /// A carrier's peer said nothing to our INVITE.
     Connect,
-    /// A provisional response is repeated each minute (RFC 3261 13.3.1.1).
-    Repeat,
     /// A change that was refused for now is tried again (491, Retry-After).
     Change,
 }
@@ -163,7 +161,7 @@ impl Desk {
     /// A leg is no more: its timers and its home are forgotten.
     pub fn remove_leg(&mut self, leg: LegId) {
         self.homes.remove(&leg);
-        for timer in [LegTimer::Dialog, LegTimer::Connect, LegTimer::Repeat, LegTimer::Change] {
+        for timer in [LegTimer::Dialog, LegTimer::Connect, LegTimer::Change] {
             self.timers.cancel(Timer::Leg(leg, timer));
         }
     }

@@ -232,9 +232,6 @@ impl Calls {
                 Timer::Leg(leg, LegTimer::Connect) => {
                     self.leg_turn(cx, net, leg, |call, t| call.on_silent_peer(t, leg));
                 }
-                Timer::Leg(leg, LegTimer::Repeat) => {
-                    self.leg_turn(cx, net, leg, |call, t| call.repeat_provisional(t, leg));
-                }
                 Timer::Leg(leg, LegTimer::Change) => {
                     self.leg_turn(cx, net, leg, |call, _| call.change_again(leg));
                 }

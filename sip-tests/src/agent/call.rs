@@ -85,6 +85,8 @@ pub struct Call {
     pub requests: Vec<String>,
     /// Our SDP.
     pub sdp: Description,
+    /// We hold: what we answer does not receive either (RFC 3264 8.4).
+    pub holding: bool,
     /// Its SDP.
     pub remote_sdp: Option<Description>,
     /// The ACK of our 2xx has come.
@@ -131,6 +133,7 @@ impl Call {
             answers: Vec::new(),
             requests: Vec::new(),
             sdp,
+            holding: false,
             remote_sdp: None,
             acked: false,
             up_since: None,
@@ -395,6 +398,7 @@ fn apply(call: &mut Call, change: &Change) {
     call.sdp.version += 1;
     if let Some(direction) = change.direction {
         call.sdp.direction = direction.to_owned();
+        call.holding = matches!(direction, "sendonly" | "inactive");
     }
     if let Some(formats) = &change.formats {
         call.sdp.formats = formats.clone();

@@ -237,8 +237,12 @@ pub struct Agent {
     pub tone: Option<f32>,
     clients: BTreeMap<String, Client>,
     served: BTreeMap<(String, String), Served>,
+    /// When `served` is cleaned next.
+    served_bound: usize,
     /// Loose requests that were sent again with credentials: the key of the new transaction.
     retried: BTreeMap<String, String>,
+    /// Calls by Call-ID, and by the branch of the INVITE that is being answered.
+    index: BTreeMap<String, Vec<usize>>,
     serial: u64,
 }
 
@@ -263,7 +267,9 @@ impl Agent {
             tone: None,
             clients: BTreeMap::new(),
             served: BTreeMap::new(),
+            served_bound: 4096,
             retried: BTreeMap::new(),
+            index: BTreeMap::new(),
             serial: 0,
         }
     }
@@ -326,6 +332,19 @@ impl Agent {
         if !self.quiet {
             self.log.push(Seen { at, sent, msg: msg.clone() });
         }
+    }
+
+    /// Keeps a new call where it is found again. Gives its number.
+    fn add(&mut self, call: Call) -> usize {
+        let number = self.calls.len();
+        self.index.entry(call.call_id.clone()).or_default().push(number);
+        self.calls.push(call);
+        number
+    }
+
+    /// The newest call with this Call-ID that fits.
+    fn find_call(&self, call_id: &str, fits: impl Fn(&Call) -> bool) -> Option<usize> {
+        self.index.get(call_id)?.iter().rev().copied().find(|number| fits(&self.calls[*number]))
     }
 
     fn serial(&mut self) -> u64 {

@@ -126,6 +126,13 @@ impl Agent {
         cx.wake(after, Timer::Client(key.to_owned()));
     }
 
+    /// A stream broke: requests without an answer are sent again, over a new one.
+    pub fn stream_broken(&mut self, cx: &mut Ctx<'_>, wire: Wire) {
+        for client in self.clients.values().filter(|client| client.wire == wire && client.status == 0) {
+            cx.send(wire, client.bytes.clone());
+        }
+    }
+
     fn timed_out(&mut self, cx: &mut Ctx<'_>, client: &Client) {
         match client.purpose {
             Purpose::Invite(call) => self.ended(cx, call, 408),
@@ -272,7 +279,8 @@ impl Agent {
             }
             return true;
         }
-        if self.served.len() > 4096 {
+        if self.served.len() >= self.served_bound {
+            self.served_bound = self.served.len() * 2;
             self.served.retain(|_, served| cx.now.since(served.since) < LONG * 2);
         }
         self.served.insert(key, Served { wire: from, last: None, since: cx.now });

@@ -41,7 +41,7 @@ impl Agent {
         let mut call = Call::new(true, invite.clone(), invite.from_tag().to_owned(), sdp);
         call.target = uri.to_owned();
         call.routes.clear();
-        self.calls.push(call);
+        self.add(call);
         let branch = self.start(cx, wire, Purpose::Invite(number), invite);
         self.calls[number].invite_key = key(&branch, "INVITE");
         self.calls[number].invite = self.clients[&key(&branch, "INVITE")].request.clone();
@@ -259,7 +259,7 @@ impl Agent {
     pub(super) fn take_session(&mut self, cx: &mut Ctx<'_>, call: usize, response: &Msg) {
         let value = response.text("Session-Expires");
         let Some(seconds) = value.split(';').next().and_then(|text| text.trim().parse::<u64>().ok()) else { return };
-        if message::param(value, "refresher") == Some("uac") && self.policy.session.is_some() {
+        if message::param(value, "refresher") == Some("uac") && self.policy.supported.contains("timer") {
             cx.wake(Duration::from_secs(seconds) / 2, Timer::Refresh(call));
         }
     }

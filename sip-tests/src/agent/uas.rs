@@ -35,8 +35,7 @@ impl Agent {
     }
 
     fn find(&self, request: &Msg) -> Option<usize> {
-        let ours = |call: &Call| call.call_id == request.call_id() && call.local_tag == request.to_tag();
-        self.calls.iter().rposition(ours)
+        self.find_call(request.call_id(), |call| call.local_tag == request.to_tag())
     }
 
     fn new_call(&mut self, cx: &mut Ctx<'_>, request: Msg) {
@@ -51,7 +50,7 @@ impl Agent {
         let number = self.calls.len();
         let sdp = self.own_description(number);
         let tag = cx.rng.token();
-        self.calls.push(Call::new(false, request.clone(), tag, sdp));
+        self.add(Call::new(false, request.clone(), tag, sdp));
         if self.policy.trying {
             let response = Msg::response(&request, 100, "");
             self.reply(cx, &request, response);
@@ -75,6 +74,9 @@ impl Agent {
         let Some(mut own) = answer(&offer, &self.policy.formats, at) else { return false };
         own.version = version + u64::from(target.remote_sdp.is_some());
         own.ptime = Some(self.policy.ptime);
+        if target.holding {
+            own.direction = if matches!(own.direction.as_str(), "sendrecv" | "sendonly") { "sendonly" } else { "inactive" }.into();
+        }
         target.sdp = own;
         target.remote_sdp = Some(offer);
         true
@@ -175,7 +177,7 @@ impl Agent {
     }
 
     fn ack_in(&mut self, cx: &mut Ctx<'_>, ack: &Msg) {
-        let by_branch = self.calls.iter().rposition(|call| call.served_branch == ack.branch());
+        let by_branch = self.find_call(ack.call_id(), |call| call.served_branch == ack.branch());
         let Some(call) = by_branch.or_else(|| self.find(ack)) else { return };
         self.calls[call].final_response = None;
         self.calls[call].acked = true;
@@ -188,7 +190,7 @@ impl Agent {
     }
 
     fn cancel_in(&mut self, cx: &mut Ctx<'_>, cancel: &Msg) {
-        let call = self.calls.iter().rposition(|call| !call.outgoing && call.invite.branch() == cancel.branch());
+        let call = self.find_call(cancel.call_id(), |call| !call.outgoing && call.invite.branch() == cancel.branch());
         let Some(call) = call else {
             let response = Msg::response(cancel, 481, "none");
             return self.reply(cx, cancel, response);

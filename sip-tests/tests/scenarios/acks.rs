@@ -123,6 +123,29 @@ fn a_bye_to_a_peer_that_is_gone() {
     w.finish();
 }
 
+/// RFC 3261 13.3.1.4: every copy of the callee's 200 is lost, and it hangs up: our INVITE must not wait forever.
+#[test]
+fn a_callee_whose_200_was_lost_hangs_up() {
+    let mut w = World::new(10);
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    w.policy(bob).answer = Answer::Manual;
+    let call = w.call(alice, "bob");
+    w.rings(call);
+    let other = w.incoming(bob);
+    let ip = w.agents[bob.0].addr.ip();
+    w.net.link(ip).cut = true;
+    w.accept(other);
+    w.run(ms(1));
+    w.net.link(ip).cut = false;
+    w.hang_up(other);
+    w.run(s(1));
+    w.expect_over(call, 480);
+    w.policy(bob).deaf = true;
+    w.run(s(70));
+    w.policy(bob).deaf = false;
+    w.finish();
+}
+
 /// RFC 3261 17.1.1, 17.2.1: the INVITE and every answer may come twice: one call, one record.
 #[test]
 fn doubled_datagrams_make_one_call() {

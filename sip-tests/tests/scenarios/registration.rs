@@ -269,11 +269,12 @@ fn a_phone_on_tcp_is_reached_by_its_connection() {
     w.finish();
 }
 
-/// A connection that was cut: the call to it fails at once, and after the phone has registered again it works.
+/// A connection that was cut, of a phone behind a NAT: the call to it fails at once, and after the phone has registered again it works.
 #[test]
 fn a_cut_connection_is_noticed() {
     let mut w = World::new(20);
     let (alice, bob) = (w.registered("alice"), w.tcp_phone("bob"));
+    w.nat(bob, "203.0.113.200");
     w.register(bob);
     w.cut_stream(0);
     let call = w.call(alice, "bob");
@@ -282,6 +283,19 @@ fn a_cut_connection_is_noticed() {
     w.register(bob);
     let (a, _) = w.talk(alice, bob, "bob");
     w.hang_up(a);
+    w.finish();
+}
+
+/// RFC 3261 18.1: the connection of a phone without NAT was cut: its Contact can be connected to.
+#[test]
+fn a_cut_connection_is_opened_again() {
+    let mut w = World::new(23);
+    let (alice, bob) = (w.registered("alice"), w.tcp_phone("bob"));
+    w.register(bob);
+    w.cut_stream(0);
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.hang_up(a);
+    w.expect_over(b, 200);
     w.finish();
 }
 

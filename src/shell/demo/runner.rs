@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Samples in each ring between the runner and its media thread: half a second at 8 kHz.
-const RING: usize = 4000;
+/// Samples in each ring between the runner and its media thread: one second at 8 kHz.
+const RING: usize = 8000;
 /// How often the rings are served.
 const SERVE: Duration = Duration::from_millis(10);
-/// Samples that are kept ready for the media thread: 60 ms.
-const AHEAD: usize = 480;
+/// Samples that are kept ready for the media thread: 400 ms, so that a busy machine leaves no gap in a tone.
+const AHEAD: usize = 3200;
 /// How long one call is recorded at most.
 const RECORDED: usize = 8000 * 60;
 const RATE: u32 = 8000;
