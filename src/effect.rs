@@ -209,6 +209,8 @@ pub enum Fact {
         aor: Aor,
         /// How many contacts are left.
         contacts: usize,
+        /// False when it only lasts longer now.
+        changed: bool,
         /// From where.
         peer: SocketAddr,
         /// The longest that was granted.

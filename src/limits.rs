@@ -24,6 +24,10 @@ pub const RELIABLE_RESPONSES_WAITING: usize = 8;
 pub const EARLY_DIALOGS: usize = 12;
 /// Contacts of one address of record: a person's phones.
 pub const CONTACTS_PER_AOR: usize = 16;
+/// Bytes of a contact's URI: those with the token of a push service have 400.
+pub const CONTACT_BYTES: usize = 512;
+/// Bytes of the other texts that a binding keeps (Call-ID, instance), so that it stays near 1 KiB at its longest.
+pub const BINDING_TEXT_BYTES: usize = 200;
 /// Bindings in memory: 1 KiB each at most.
 pub const BINDINGS: usize = 200_000;
 /// Nonces whose counts are remembered: five minutes of phones that authenticate; the oldest make room and become stale.

@@ -1,6 +1,7 @@
 //! Virtual time: the machines' clock, their deadline queue, and the timers of RFC 3261 table 4.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::hash::Hash;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
@@ -76,6 +77,62 @@ impl Wall {
     /// How long after `earlier` this is; zero when it lies ahead.
     pub fn since(self, earlier: Wall) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A moment as people write it, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Civil {
+    pub year: u64,
+    /// 1 to 12.
+    pub month: u64,
+    /// 1 to 31.
+    pub day: u64,
+    /// 0 is Sunday.
+    pub weekday: u64,
+    pub hour: u64,
+    pub minute: u64,
+    pub second: u64,
+}
+
+impl Wall {
+    /// By the civil calendar: 400-year cycles of 146,097 days, counted from 0000-03-01.
+    pub fn civil(self) -> Civil {
+        let seconds = self.as_secs();
+        let days = seconds / 86_400 + 719_468;
+        let (era, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let of_year = day - (365 * year + year / 4 - year / 100);
+        let shifted = (5 * of_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let clock = seconds % 86_400;
+        Civil {
+            year: era * 400 + year + u64::from(month <= 2),
+            month,
+            day: of_year - (153 * shifted + 2) / 5 + 1,
+            // 0000-03-01 was a Wednesday.
+            weekday: (days + 3) % 7,
+            hour: clock / 3600,
+            minute: clock / 60 % 60,
+            second: clock % 60,
+        }
+    }
+}
+
+/// `Sun, 22 Nov 2026 13:05:59 GMT`, as in the Date field (RFC 3261 20.17).
+impl fmt::Display for Civil {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let (day, month) = (DAYS[self.weekday as usize % 7], MONTHS[(self.month as usize + 11) % 12]);
+        write!(
+            f,
+            "{day}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT",
+            self.day, self.year, self.hour, self.minute, self.second
+        )
     }
 }
 
@@ -168,6 +225,15 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        let date = |millis| Wall(millis).civil().to_string();
+        assert_eq!(date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(date(951_782_400_000), "Tue, 29 Feb 2000 00:00:00 GMT");
+        assert_eq!(date(1_795_352_759_000), "Sun, 22 Nov 2026 13:05:59 GMT");
+        assert_eq!(date(4_107_542_400_000), "Mon, 01 Mar 2100 00:00:00 GMT");
+    }
 
     #[test]
     fn a_key_has_one_deadline_and_the_last_set_wins() {

@@ -280,13 +280,18 @@ impl Leg {
 
     /// Sends an INVITE with an offer in this direction.
     pub fn reinvite(&mut self, t: &mut Turn<'_, '_, '_>, want: Direction) {
+        if let Some(offer) = self.oa.as_mut().map(|oa| oa.offer(want)) {
+            self.send_reinvite(t, &offer);
+        }
+    }
+
+    fn send_reinvite(&mut self, t: &mut Turn<'_, '_, '_>, offer: &Session) {
         let Some(mut invite) = self.request(Method::Invite) else {
             return;
         };
         self.describe_us(t, &mut invite);
         self.timer.write_request(&mut invite);
-        let Some(oa) = &mut self.oa else { return };
-        invite.set_body(SDP, oa.offer(want).to_string());
+        invite.set_body(SDP, offer.to_string());
         self.change = Change::Ours;
         self.send(t, What::Reinvite, invite);
     }
@@ -298,12 +303,10 @@ impl Leg {
         }
         self.refreshing = true;
         if !self.allows_update {
-            let want = self
-                .oa
-                .as_ref()
-                .map(super::offer::OfferAnswer::said)
-                .unwrap_or_default();
-            return self.reinvite(t, want);
+            if let Some(offer) = self.oa.as_mut().map(super::offer::OfferAnswer::repeat) {
+                self.send_reinvite(t, &offer);
+            }
+            return;
         }
         let Some(mut update) = self.request(Method::Update) else {
             return;

@@ -271,6 +271,8 @@ pub struct Leg {
     pub refers: u16,
     /// The nonce that we answered last, and how often (RFC 7616 3.4: nc).
     pub nonce: Option<(Box<str>, u32)>,
+    /// Its connection broke under a request of ours, and nothing was heard since.
+    pub reconnecting: bool,
 }
 
 impl Leg {
@@ -304,6 +306,7 @@ impl Leg {
             subscription: None,
             refers: 0,
             nonce: None,
+            reconnecting: false,
         }
     }
 

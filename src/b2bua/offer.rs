@@ -19,19 +19,11 @@ pub fn wish_of(session: &Session) -> Direction {
     Direction::new(said.sends(), said.receives() && !nowhere)
 }
 
-/// The wish after an answer, which tells only what our offer left open: to `sendonly` a peer can but answer that it does not
-/// send.
-fn learned(before: Direction, offered: Direction, answer: Direction) -> Direction {
-    let sends = if offered.receives() {
-        answer.sends()
-    } else {
-        before.sends()
-    };
-    let receives = if offered.sends() {
-        answer.receives()
-    } else {
-        before.receives()
-    };
+/// The wish after a description of the peer, which tells only what ours (`said`) left open: to `sendonly` a peer can but answer
+/// that it does not send, and it repeats that when it refreshes its session while it is held. What it says it does, it does.
+fn learned(before: Direction, said: Direction, told: Direction) -> Direction {
+    let sends = told.sends() || (!said.receives() && before.sends());
+    let receives = told.receives() || (!said.sends() && before.receives());
     Direction::new(sends, receives)
 }
 
@@ -115,6 +107,18 @@ impl OfferAnswer {
         session
     }
 
+    /// Our last description once more, pending from now on: a refresh, whose `o=` says that nothing changes (RFC 4028 7.4).
+    pub fn repeat(&mut self) -> Session {
+        let Some(session) = self.ours.clone() else {
+            return self.offer(self.said);
+        };
+        self.pending = Some(Box::new(Pending {
+            session: session.clone(),
+            said_before: self.said,
+        }));
+        session
+    }
+
     /// What an answer to the pending offer would agree on: an early dialog's, which another may still replace.
     pub fn preview(&self, answer: &Session, signalling: IpAddr) -> Result<Agreed, SdpError> {
         let offered = self
@@ -138,7 +142,7 @@ impl OfferAnswer {
     /// The pending offer was answered before, by what `preview` agreed on.
     pub fn settle(&mut self, agreed: Agreed, answer: Direction) {
         if let Some(pending) = self.pending.take() {
-            self.wish = learned(self.wish, self.said, answer);
+            self.wish = learned(self.wish, wish_of(&pending.session), answer);
             self.ours = Some(pending.session);
         }
         self.agreed = Some(agreed);
@@ -158,10 +162,11 @@ impl OfferAnswer {
         let (mut session, agreed) = sdp::answer(offer, &local, &self.capabilities, signalling)?;
         self.number(&mut session);
         self.local.direction = want;
+        let before = self.ours.as_ref().map(wish_of).unwrap_or_default();
         self.ours = Some(session.clone());
         self.agreed = Some(agreed);
         self.said = want;
-        self.wish = wish_of(offer);
+        self.wish = learned(self.wish, before, wish_of(offer));
         Ok(session)
     }
 
@@ -229,12 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_only_what_the_offer_left_open() {
+    fn a_description_tells_only_what_ours_left_open() {
         use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
         assert_eq!(learned(SendRecv, Inactive, Inactive), SendRecv);
         assert_eq!(learned(SendRecv, SendOnly, RecvOnly), SendRecv);
         assert_eq!(learned(SendRecv, SendOnly, Inactive), SendOnly);
         assert_eq!(learned(Inactive, SendRecv, SendRecv), SendRecv);
         assert_eq!(learned(SendRecv, SendRecv, SendOnly), SendOnly);
+        assert_eq!(learned(SendRecv, SendOnly, SendRecv), SendRecv);
+        assert_eq!(learned(SendOnly, Inactive, RecvOnly), SendRecv);
     }
 }

@@ -7,7 +7,7 @@ use super::end::acknowledge;
 use super::hunt::Hunt;
 use super::leg::{Early, Leg, Outgoing, Progress, State, What, Who};
 use super::offer::wish_of;
-use super::send::{SDP, own_host};
+use super::send::{SDP, listener, own_host};
 use crate::dialog::accepted::Acknowledged;
 use crate::dialog::reliable::{RAck, Receiver};
 use crate::dialog::{Dialog, DialogId};
@@ -16,10 +16,6 @@ use crate::id::{Target, WorkerId};
 use crate::limits;
 use crate::sdp::{Agreed, Session};
 use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr};
-use std::net::SocketAddr;
-
-/// The port where none is written (RFC 3261 18.2.2).
-const DEFAULT_PORT: u16 = 5060;
 
 impl Leg {
     /// The INVITE that we send or sent.
@@ -37,16 +33,10 @@ impl Leg {
         }
     }
 
-    /// Where a phone can be connected to whose own connection is gone: the address in its Contact, if that is the host which
-    /// it registered from (RFC 3261 18.1.1).
+    /// Where a phone can be connected to whose connection is gone before it was called.
     pub fn listener(&self) -> Option<Target> {
-        let (target, flow) = (&self.outgoing()?.target, self.flow);
-        let addr = SocketAddr::new(target.host.ip()?, target.port.unwrap_or(DEFAULT_PORT));
-        let is_gone = flow.transport.is_reliable() && addr != flow.peer && addr.ip() == flow.peer.ip();
-        (is_gone && self.who.trunk().is_none()).then_some(Target {
-            transport: flow.transport,
-            addr,
-        })
+        let outgoing = self.outgoing().filter(|_| self.who.trunk().is_none())?;
+        listener(&outgoing.target, self.flow)
     }
 
     /// Writes and sends the INVITE. False when there is no port for its media.

@@ -15,6 +15,7 @@ impl Call {
         let Some(ix) = leg.sent.iter().position(|sent| sent.tx == tx) else {
             return leg.copy_of_2xx(t, response);
         };
+        leg.reconnecting = false;
         let sent = if status < 200 {
             leg.sent[ix].clone()
         } else {
@@ -39,6 +40,9 @@ impl Call {
             return;
         };
         let sent = leg.sent.swap_remove(ix);
+        if failure == Failure::Transport && leg.reconnect(t, &sent) {
+            return;
+        }
         match sent.what {
             What::Invite => self.on_invite_failed(t, id, failure),
             What::Reinvite | What::Update => self.on_change_failed(t, id, failure),

@@ -5,7 +5,7 @@ use super::leg::{Leg, Sent, State, Way, What, Who};
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::Dialog;
-use crate::id::{Flow, Transport};
+use crate::id::{Flow, Target, Transport};
 use crate::limits;
 use crate::sip::uri::Scheme;
 use crate::sip::write::Start;
@@ -80,7 +80,8 @@ impl Leg {
             .who
             .trunk()
             .is_some_and(|trunk| t.cx.config.trunks[usize::from(trunk.0)].register.is_some());
-        let again = may_challenge.then(|| Box::new(draft.clone()));
+        // A connection may break under it.
+        let again = (may_challenge || self.flow.transport.is_reliable()).then(|| Box::new(draft.clone()));
         let tx = t.net.layer.request(t.cx, self.id.owner(), self.flow, draft);
         self.sent.push(Sent { tx, what, again });
         if let (What::Invite, State::Outgoing(outgoing)) = (what, &mut self.state) {
@@ -125,6 +126,36 @@ impl Leg {
                 self.send_now(t, what, draft);
             }
         }
+    }
+
+    /// The connection broke under a request in the dialog: it is said again over a new one to where the peer listens (RFC 3261
+    /// 18.1.1), once until something is heard from there. False when there is nowhere to connect to.
+    pub fn reconnect(&mut self, t: &mut Turn<'_, '_, '_>, sent: &Sent) -> bool {
+        let (Some(dialog), Some(request)) = (&self.dialog, &sent.again) else {
+            return false;
+        };
+        let destination = match self.who.trunk() {
+            Some(_) => Some(Destination::Uri(dialog.next_hop())),
+            None => listener(&dialog.remote_target, self.flow).map(|target| Destination::Targets(vec![target])),
+        };
+        let (Some(destination), Start::Request(method, _)) = (destination, request.start.clone()) else {
+            return false;
+        };
+        let mut again = request.as_ref().clone();
+        let Some(number) = self.next_cseq(&again) else {
+            return false;
+        };
+        again.set(Name::CSeq, CSeq { number, method });
+        match &mut self.way {
+            Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => waiting.push((sent.what, again)),
+            Way::Open if !self.reconnecting => {
+                self.reconnecting = true;
+                self.way = Way::Finding(vec![(sent.what, again)]);
+                t.net.layer.reach(t.cx, self.id.owner(), destination);
+            }
+            Way::Finding(_) | Way::Open => return false,
+        }
+        true
     }
 
     /// Sends a challenged request again with credentials, once (twice where the nonce was only stale). False when there are
@@ -195,6 +226,17 @@ impl Leg {
         dialogs.into_iter().for_each(|dialog| dialog.local_cseq = number);
         Some(number)
     }
+}
+
+/// Where a phone listens whose own connection is gone: the address in its Contact, if that is the host which it came from (RFC
+/// 3261 18.1.1).
+pub fn listener(contact: &Uri, flow: Flow) -> Option<Target> {
+    let addr = SocketAddr::new(contact.host.ip()?, contact.port.unwrap_or(5060));
+    let is_gone = flow.transport.is_reliable() && addr != flow.peer && addr.ip() == flow.peer.ip();
+    is_gone.then_some(Target {
+        transport: flow.transport,
+        addr,
+    })
 }
 
 /// The next hop is the peer of this flow, or can only be meant so: a private address behind a public one is its NAT's inside.

@@ -7,6 +7,7 @@ use super::scene::{SOON, Scene, eventually, rtp_ports};
 use super::tap::Tap;
 use codecs::spectrum::dominant;
 use codecs::tone::Sine;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -74,6 +75,8 @@ pub struct Phone {
     /// What it tells of its calls, one JSON object a line.
     events: Arc<Journal>,
     folder: PathBuf,
+    /// Samples per second of what it plays and writes down.
+    rate: u32,
     tap: Option<Tap>,
 }
 
@@ -114,6 +117,7 @@ impl Phone {
             control,
             events,
             folder,
+            rate,
             tap,
         }
     }
@@ -147,11 +151,29 @@ impl Phone {
         self.events.count(&format!("\"type\":\"{event}\""))
     }
 
-    /// Waits until it hears a tone: in the RTP at its address, where that can be seen.
+    /// Waits until it hears a tone: in the RTP at its address or, without the right to see that, in what it writes down.
     pub fn hears(&self, hz: f32) {
-        if let Some(tap) = &self.tap {
-            tap.ear.wait_tone(hz, SOON);
+        match &self.tap {
+            Some(tap) => tap.ear.wait_tone(hz, SOON),
+            None => self.writes_down(hz),
         }
+    }
+
+    /// Half a second of sound that it writes down from now on, in any of its calls, is this tone.
+    fn writes_down(&self, hz: f32) {
+        let folder = self.folder.join(RECORDINGS);
+        let half = self.rate as usize / 2;
+        let before: BTreeMap<PathBuf, usize> = recordings(&folder)
+            .into_iter()
+            .map(|path| (path.clone(), samples(&path).len()))
+            .collect();
+        eventually(&format!("the phone hears {hz} Hz"), SOON, || {
+            recordings(&folder).iter().any(|path| {
+                let pcm = samples(path);
+                pcm.len() >= before.get(path).unwrap_or(&0) + half
+                    && dominant(&pcm[pcm.len() - half..], self.rate).is_some_and(|tone| tone.is(hz, 10.0))
+            })
+        });
     }
 
     /// What arrives at its address; `None` without the right to see it.
@@ -173,9 +195,9 @@ impl Phone {
     pub fn has_heard(&self, hz: f32) {
         let folder = self.folder.join(RECORDINGS);
         eventually("the phone has kept what it heard", SOON, || {
-            recording(&folder).is_some()
+            !recordings(&folder).is_empty()
         });
-        let path = recording(&folder).expect("it was there");
+        let path = recordings(&folder).pop().expect("it was there");
         let mut tone = None;
         eventually(
             &format!("the phone has heard {hz} Hz in {}", path.display()),
@@ -196,10 +218,27 @@ fn heard(path: &Path) -> Option<codecs::spectrum::Dominant> {
     dominant(&pcm[pcm.len() / 4..pcm.len() * 3 / 4], rate)
 }
 
-/// The newest file with heard sound.
-fn recording(folder: &Path) -> Option<PathBuf> {
-    let files = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    files.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).max()
+/// The samples of a recording that goes on: its header does not tell yet how many there are.
+fn samples(path: &Path) -> Vec<i16> {
+    const HEADER: usize = 44;
+    let bytes = fs::read(path).unwrap_or_default();
+    let pcm = bytes.get(HEADER..).unwrap_or_default();
+    pcm.chunks_exact(2)
+        .map(|two| i16::from_le_bytes([two[0], two[1]]))
+        .collect()
+}
+
+/// The files with heard sound, one for each call, the newest last.
+fn recordings(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder)
+        .expect("our own folder")
+        .flatten()
+        .map(|entry| entry.path());
+    let mut heard: Vec<PathBuf> = files
+        .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+        .collect();
+    heard.sort();
+    heard
 }
 
 fn write_tone(path: &Path, hz: f32, rate: u32) {

@@ -2,11 +2,11 @@
 
 use crate::id::Transport;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The program that listens on this port, as `name (pid 4711)`; `None` where it belongs to somebody whom we may not see.
 pub(super) fn holder(transport: Transport, addr: SocketAddr) -> Option<String> {
-    let inodes = inodes(transport, addr.port());
+    let inodes = inodes(transport, addr);
     for process in fs::read_dir("/proc").ok()?.flatten() {
         let pid = process.file_name().to_string_lossy().parse::<u32>().ok();
         let (Some(pid), Ok(files)) = (pid, fs::read_dir(process.path().join("fd"))) else {
@@ -27,23 +27,70 @@ pub(super) fn holder(transport: Transport, addr: SocketAddr) -> Option<String> {
     None
 }
 
-/// The inodes of sockets bound to a port, whatever their address: `/proc/net/udp` and its kin.
-fn inodes(transport: Transport, port: u16) -> Vec<String> {
+/// The inodes of sockets that stand in the way of an address: `/proc/net/udp` and its kin.
+fn inodes(transport: Transport, addr: SocketAddr) -> Vec<String> {
     let tables = match transport {
         Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
         Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
     };
-    let suffix = format!(":{port:04X}");
     let mut found = Vec::new();
     for table in tables {
         for line in fs::read_to_string(table).unwrap_or_default().lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
             // Field 3 is the state: 0A is a listening TCP socket.
             let listens = transport == Transport::Udp || fields.get(3) == Some(&"0A");
-            if listens && fields.get(1).is_some_and(|local| local.ends_with(&suffix)) {
+            let bound = fields.get(1).and_then(|local| address(local));
+            if listens && bound.is_some_and(|bound| clash(bound, addr)) {
                 found.extend(fields.get(9).map(|inode| (*inode).to_owned()));
             }
         }
     }
     found
+}
+
+/// The same port at the same address, or at every address on one side.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+/// `0100007F:13C4` is 127.0.0.1:5060: words of 32 bits as this machine keeps them, and the port as a number.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (words, port) = text.split_once(':')?;
+    let mut octets = Vec::with_capacity(16);
+    for at in (0..words.len()).step_by(8) {
+        octets.extend(u32::from_str_radix(words.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    }
+    let ip = match octets.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(octets).ok()?),
+        16 => IpAddr::from(<[u8; 16]>::try_from(octets).ok()?),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_kernel_s_words_are_addresses() {
+        let read = |text| address(text).map(|address| address.to_string());
+        assert_eq!(read("0100007F:13C4").as_deref(), Some("127.0.0.1:5060"));
+        assert_eq!(read("00000000000000000000000001000000:0016").as_deref(), Some("[::1]:22"));
+        for text in ["", "0100007F", "01007F:0016", "0100007F:10000", "x100007F:0016"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_address_or_every_address_is_in_the_way() {
+        let clash = |one: &str, other: &str| clash(one.parse().unwrap(), other.parse().unwrap());
+        assert!(clash("127.0.0.1:5060", "127.0.0.1:5060"));
+        assert!(clash("0.0.0.0:5060", "127.0.0.1:5060"));
+        assert!(clash("127.0.0.1:5060", "0.0.0.0:5060"));
+        assert!(!clash("127.0.0.2:5060", "127.0.0.1:5060"));
+        assert!(!clash("0.0.0.0:5061", "127.0.0.1:5060"));
+    }
 }
