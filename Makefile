@@ -21,8 +21,6 @@ test: deps peers
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(CARGO) check --quiet --lib --no-default-features
 	$(CARGO) test --workspace --quiet
-	$(CARGO) build --bin tandem
-	sip-tests/interop/run
 
 bench: deps
 	$(CARGO) bench --workspace

@@ -217,6 +217,11 @@ impl Calls {
         }
     }
 
+    /// The port range or address was changed by a reload: what is spare is forgotten. The shell closes those sockets.
+    pub fn renew_ports(&mut self, cx: &mut Cx<'_>) {
+        self.desk.ports.renew(cx);
+    }
+
     /// Spare ports.
     pub fn add_ports(&mut self, ports: Vec<Port>) {
         self.desk.ports.add(ports);

@@ -8,36 +8,52 @@ use crate::media::command::Port;
 /// The ports that the shell has bound and nobody uses. Each is used once: the shell frees it after the leg is closed.
 #[derive(Debug, Default)]
 pub struct Ports {
-    v4: Vec<Port>,
-    v6: Vec<Port>,
+    v4: Family,
+    v6: Family,
     /// The last question was answered; the first one is the node's own, at its start.
     may_ask: bool,
+}
+
+/// The ports of one address family.
+#[derive(Debug, Default)]
+struct Family {
+    spare: Vec<Port>,
+    /// The shell has this family: it brought one.
+    known: bool,
 }
 
 impl Ports {
     /// Takes a port of this address family.
     pub fn take(&mut self, v6: bool) -> Option<Port> {
-        if v6 { self.v6.pop() } else { self.v4.pop() }
+        let family = if v6 { &mut self.v6 } else { &mut self.v4 };
+        family.spare.pop()
     }
 
     /// Those that the shell brought.
     pub fn add(&mut self, ports: Vec<Port>) {
         self.may_ask = true;
         for port in ports {
-            if port.v6 {
-                self.v6.push(port)
-            } else {
-                self.v4.push(port)
-            }
+            let family = if port.v6 { &mut self.v6 } else { &mut self.v4 };
+            family.known = true;
+            family.spare.push(port);
         }
     }
 
-    /// Asks for more when fewer than three quarters are left: one question at a time.
+    /// Forgets all, since they are of a range or address that is no longer configured, and asks for new ones.
+    pub fn renew(&mut self, cx: &mut Cx<'_>) {
+        *self = Ports::default();
+        cx.emit(Output::Ports(limits::SPARE_PORTS));
+    }
+
+    /// Asks for more when a family has fewer than three quarters of its share left: one question at a time. The shell brings as
+    /// many of each family as of the other.
     pub fn top_up(&mut self, cx: &mut Cx<'_>) {
-        let spare = self.v4.len() + self.v6.len();
-        if self.may_ask && spare < limits::SPARE_PORTS - limits::SPARE_PORTS / 4 {
+        let known: Vec<&Family> = [&self.v4, &self.v6].into_iter().filter(|family| family.known).collect();
+        let share = limits::SPARE_PORTS / known.len().max(1);
+        let least = known.iter().map(|family| family.spare.len()).min().unwrap_or(0);
+        if self.may_ask && least < share - share / 4 {
             self.may_ask = false;
-            cx.emit(Output::Ports(limits::SPARE_PORTS - spare));
+            cx.emit(Output::Ports((share - least) * known.len().max(1)));
         }
     }
 }

@@ -142,12 +142,13 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ),
         ("registrar", old.registrar != new.registrar),
         ("calls", old.calls != new.calls),
-        ("log", old.log != new.log),
+        ("log.level", old.log.level != new.log.level),
     ];
     let restart = [
         ("node.name", old.node_name != new.node_name),
         ("store.path", old.store != new.store),
         ("media.workers", media.workers != other.workers),
+        ("log.format", old.log.json != new.log.json),
     ];
     changes.others = others
         .into_iter()

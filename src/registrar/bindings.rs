@@ -6,7 +6,7 @@ use crate::time::Wall;
 use std::collections::{BTreeSet, HashMap};
 
 /// One address of record.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Entry {
     version: u64,
     bindings: Vec<Binding>,
@@ -21,7 +21,7 @@ pub struct Change {
     pub version: u64,
     /// The new list.
     pub bindings: Vec<Binding>,
-    previous: Vec<Binding>,
+    previous: Entry,
 }
 
 /// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
@@ -80,15 +80,15 @@ impl Table {
         )
     }
 
-    /// Takes a change back that could not be made durable, unless a later one has replaced it.
+    /// Takes a change back that could not be made durable, unless a later one has replaced it: of several on one address of
+    /// record the last comes first.
     pub fn undo(&mut self, change: Change) {
-        if self
-            .by_aor
-            .get(&change.aor)
-            .is_none_or(|entry| entry.version == change.version)
-        {
-            self.last_version += 1;
-            self.set(&change.aor, self.last_version, change.previous);
+        let is_last = match self.by_aor.get(&change.aor) {
+            Some(entry) => entry.version == change.version,
+            None => change.bindings.is_empty(),
+        };
+        if is_last {
+            self.set(&change.aor, change.previous.version, change.previous.bindings);
         }
     }
 
@@ -153,12 +153,12 @@ impl Table {
         self.count == 0
     }
 
-    fn set(&mut self, aor: &Aor, version: u64, bindings: Vec<Binding>) -> Vec<Binding> {
-        let previous = self.by_aor.remove(aor).unwrap_or_default().bindings;
-        if let Some(first) = previous.iter().map(|b| b.expires).min() {
+    fn set(&mut self, aor: &Aor, version: u64, bindings: Vec<Binding>) -> Entry {
+        let previous = self.by_aor.remove(aor).unwrap_or_default();
+        if let Some(first) = previous.bindings.iter().map(|b| b.expires).min() {
             self.by_expiry.remove(&(first, aor.clone()));
         }
-        self.count = self.count - previous.len() + bindings.len();
+        self.count = self.count - previous.bindings.len() + bindings.len();
         if let Some(first) = bindings.iter().map(|b| b.expires).min() {
             self.by_expiry.insert((first, aor.clone()));
             self.by_aor.insert(aor.clone(), Entry { version, bindings });
@@ -228,6 +228,40 @@ mod tests {
         table.undo(change);
         assert_eq!(&*table.get(&aor)[0].contact, "sip:old@h");
         assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn changes_that_failed_together_are_all_undone_and_one_that_was_replaced_stays() {
+        let mut table = Table::default();
+        let aor = Aor("alice@example.com".into());
+        let mut change = |table: &mut Table, contacts: &[&str]| {
+            let Reply::Bindings { version, .. } = table.apply(Op::Bindings(aor.clone()), Wall(0)).0 else {
+                panic!()
+            };
+            let bindings = contacts.iter().map(|contact| binding(contact, 50)).collect();
+            let op = Op::Replace {
+                aor: aor.clone(),
+                version,
+                bindings,
+            };
+            table.apply(op, Wall(0)).1.expect("taken")
+        };
+        let first = change(&mut table, &["sip:a@h"]);
+        let second = change(&mut table, &["sip:a@h", "sip:b@h"]);
+        table.undo(second.clone());
+        assert_eq!(table.get(&aor).len(), 1);
+        table.undo(first.clone());
+        assert!(table.is_empty());
+        // Only the first failed: the second holds all that it said.
+        let first = change(&mut table, &["sip:a@h"]);
+        change(&mut table, &["sip:a@h", "sip:b@h"]);
+        table.undo(first);
+        assert_eq!(table.get(&aor).len(), 2);
+        // The user was removed meanwhile: nothing of him comes back.
+        let third = change(&mut table, &["sip:c@h"]);
+        table.retain(|_| false);
+        table.undo(third);
+        assert!(table.is_empty());
     }
 
     #[test]

@@ -25,6 +25,8 @@ struct Pending {
     update: Update,
     /// What was asked to be written, while `Replace` is in flight.
     written: Option<Vec<Binding>>,
+    /// It brings or takes a contact; otherwise what is there only lasts longer.
+    changed: bool,
     conflicts: u8,
 }
 
@@ -64,6 +66,7 @@ impl Registrar {
                 aor,
                 update,
                 written: None,
+                changed: false,
                 conflicts: 0,
             },
         );
@@ -116,6 +119,8 @@ impl Registrar {
         if pending.update.is_fetch() {
             return answer(cx, layer, &pending, &bindings);
         }
+        let places = |list: &[Binding]| -> Vec<_> { list.iter().map(|b| (b.contact.clone(), b.flow.peer)).collect() };
+        let before = places(&bindings);
         match pending.update.apply(bindings) {
             Err(refusal) => refuse(cx, layer, pending.tx, &pending.request, refusal),
             Ok(bindings) => {
@@ -124,6 +129,7 @@ impl Registrar {
                     version,
                     bindings: bindings.clone(),
                 };
+                pending.changed = places(&bindings) != before;
                 pending.written = Some(bindings);
                 self.pending.insert(number, pending);
                 let ticket = cx.ticket(Owner::Registrar(number), limits::STORE_REPLY);
@@ -143,6 +149,7 @@ fn accept(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, written: &[Bind
     cx.emit(Output::Record(Fact::Registered {
         aor: pending.aor.clone(),
         contacts: written.len(),
+        changed: pending.changed,
         peer: pending.flow.peer,
         expires,
     }));
@@ -153,6 +160,7 @@ fn accept(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, written: &[Bind
 fn answer(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, bindings: &[Binding]) {
     let tag = cx.token(8);
     let mut response = Draft::response(&pending.request, 200, Some(&tag));
+    response.push(Name::Date, cx.wall.civil());
     for binding in bindings {
         let left = binding.expires.since(cx.wall).as_millis().div_ceil(1000);
         let mut value = format!("<{}>;expires={left}", binding.contact);

@@ -8,6 +8,8 @@ use crate::sip::{Message, Name, NameAddr, Uri};
 use crate::time::Wall;
 use std::time::Duration;
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// Why a REGISTER is refused, as its sender is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -82,6 +84,9 @@ impl Update {
             .map_err(|error| Refusal::new(error.status, error.reason))?
             .number;
         let call_id: Box<str> = request.call_id().into();
+        if call_id.len() > limits::BINDING_TEXT_BYTES {
+            return Err(Refusal::new(400, "Call-ID Too Long"));
+        }
         let values = request.all(Name::Contact);
         if values.is_empty() {
             return Ok(Update::Fetch);
@@ -100,24 +105,29 @@ impl Update {
         if values.len() > limits::CONTACTS_PER_AOR {
             return Err(Refusal::new(403, "Too Many Contacts"));
         }
-        let user_agent: Option<Box<str>> = request
-            .get(Name::UserAgent)
-            .map(|text| text.chars().take(64).collect::<String>().into());
+        let user_agent: Option<Box<str>> = request.get(Name::UserAgent).map(|text| {
+            text.chars()
+                .take(64)
+                .filter(|c| !c.is_control())
+                .collect::<String>()
+                .into()
+        });
         let mut wanted = Vec::with_capacity(values.len());
         for value in &values {
             let contact = NameAddr::parse(value).map_err(|error| Refusal::new(error.status, "Unreadable Contact"))?;
             let expires = granted(&contact, default, limits)?;
+            let uri = contact.uri.to_string();
+            if uri.len() > limits::CONTACT_BYTES {
+                return Err(Refusal::new(400, "Contact Too Long"));
+            }
             wanted.push(Binding {
-                contact: contact.uri.to_string().into(),
+                contact: uri.into(),
                 q: contact.params.value("q").and_then(milli).unwrap_or(1000),
                 call_id: call_id.clone(),
                 cseq,
                 expires: now + expires,
                 flow,
-                instance: contact
-                    .params
-                    .value("+sip.instance")
-                    .map(|text| text.trim_start_matches('<').trim_end_matches('>').into()),
+                instance: contact.params.value("+sip.instance").and_then(instance),
                 user_agent: user_agent.clone(),
             });
         }
@@ -136,21 +146,24 @@ impl Update {
                 Ok(bindings)
             }
             Update::Contacts { wanted, now } => {
-                for binding in wanted {
-                    let old = bindings.iter().position(|b| is_same(b, binding));
-                    if let Some(old) = old
-                        && bindings[old].call_id == binding.call_id
-                        && bindings[old].cseq >= binding.cseq
-                    {
-                        return Err(Refusal::out_of_order());
+                let is_late = |new: &Binding| {
+                    let old = place(&bindings, new).map(|at| &bindings[at]);
+                    old.is_some_and(|old| old.call_id == new.call_id && old.cseq >= new.cseq)
+                };
+                if wanted.iter().any(is_late) {
+                    return Err(Refusal::out_of_order());
+                }
+                // Removals first: a phone that has moved names its old and its new contact in any order.
+                let (added, removed): (Vec<&Binding>, Vec<&Binding>) = wanted.iter().partition(|b| b.expires > *now);
+                for binding in removed {
+                    if let Some(old) = place(&bindings, binding) {
+                        bindings.remove(old);
                     }
-                    match (old, binding.expires > *now) {
-                        (Some(old), true) => bindings[old] = binding.clone(),
-                        (Some(old), false) => {
-                            bindings.remove(old);
-                        }
-                        (None, true) => bindings.push(binding.clone()),
-                        (None, false) => {}
+                }
+                for binding in added {
+                    match place(&bindings, binding) {
+                        Some(old) => bindings[old] = binding.clone(),
+                        None => bindings.push(binding.clone()),
                     }
                 }
                 evict(&mut bindings);
@@ -172,18 +185,17 @@ fn evict(bindings: &mut Vec<Binding>) {
     }
 }
 
-/// The same contact: equal URIs (RFC 3261 10.3 step 7), or the same device that has moved (RFC 5626 4.1).
-fn is_same(old: &Binding, new: &Binding) -> bool {
-    if old.instance.is_some() && old.instance == new.instance {
-        return true;
-    }
-    if old.contact == new.contact {
-        return true;
-    }
-    match (Uri::parse(&old.contact), Uri::parse(&new.contact)) {
-        (Ok(old), Ok(new)) => old.same_as(&new),
-        (Err(_), _) | (_, Err(_)) => false,
-    }
+/// Where the same contact is: that of an equal URI (RFC 3261 10.3 step 7), or else of the same device, which has moved
+/// (RFC 5626 4.1).
+fn place(bindings: &[Binding], new: &Binding) -> Option<usize> {
+    let uri = Uri::parse(&new.contact).ok();
+    let is_equal = |old: &Binding| {
+        let old_uri = || Uri::parse(&old.contact).ok();
+        old.contact == new.contact || uri.as_ref().zip(old_uri()).is_some_and(|(new, old)| old.same_as(new))
+    };
+    let is_device = |old: &Binding| old.instance.is_some() && old.instance == new.instance;
+    let equal = bindings.iter().position(is_equal);
+    equal.or_else(|| bindings.iter().position(is_device))
 }
 
 /// The contact's own `expires`, else the Expires field, else the default; within the limits.
@@ -199,16 +211,25 @@ fn granted(contact: &NameAddr, field: Option<u32>, limits: &config::Registrar) -
         return Ok(limits.default_expires);
     };
     let asked = Duration::from_secs(seconds.into());
-    if !asked.is_zero() && asked < limits.min_expires {
+    // RFC 3261 10.3 step 7: only what is shorter than an hour may be called too brief.
+    if !asked.is_zero() && asked < limits.min_expires.min(HOUR) {
         return Err(Refusal::too_brief(limits.min_expires));
     }
     Ok(asked.min(limits.max_expires))
 }
 
+/// `<urn:uuid:...>` without its brackets (RFC 5626 4.1); what is none, or cannot be written back, counts as absent.
+fn instance(text: &str) -> Option<Box<str>> {
+    let urn = text.strip_prefix('<')?.strip_suffix('>')?;
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\<>".contains(&byte);
+    (urn.len() <= limits::BINDING_TEXT_BYTES && urn.bytes().all(is_plain)).then(|| urn.into())
+}
+
 /// A q-value (RFC 3261 25.1) in thousandths.
 fn milli(text: &str) -> Option<u16> {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if fraction.len() > 3 || !digits(fraction) || !digits(whole) || text.trim().is_empty() {
         return None;
     }
     let whole: u16 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -249,7 +270,7 @@ mod tests {
         Update::read(&message, flow(), NOW, &LIMITS)
     }
 
-    fn contacts(bindings: &[Binding]) -> Vec<&str> {
+    fn contacts_of(bindings: &[Binding]) -> Vec<&str> {
         bindings.iter().map(|b| &*b.contact).collect()
     }
 
@@ -262,13 +283,13 @@ mod tests {
         )
         .and_then(|u| u.apply(vec![]))
         .unwrap();
-        assert_eq!(contacts(&list), ["sip:a@127.0.0.2", "sip:b@127.0.0.2"]);
+        assert_eq!(contacts_of(&list), ["sip:a@127.0.0.2", "sip:b@127.0.0.2"]);
         assert_eq!(list[0].expires, NOW + Duration::from_secs(90));
         assert_eq!(list[1].expires, NOW + Duration::from_secs(120));
         let list = register("a", 2, "Contact: <sip:a@127.0.0.2>;expires=0\r\n")
             .and_then(|u| u.apply(list))
             .unwrap();
-        assert_eq!(contacts(&list), ["sip:b@127.0.0.2"]);
+        assert_eq!(contacts_of(&list), ["sip:b@127.0.0.2"]);
         let none = register("b", 1, "Contact: *\r\nExpires: 0\r\n")
             .and_then(|u| u.apply(list))
             .unwrap();
@@ -310,7 +331,89 @@ mod tests {
             .and_then(|u| u.apply(list))
             .unwrap();
         assert_eq!(moved.len(), limits::CONTACTS_PER_AOR);
-        assert!(contacts(&moved).contains(&"sip:a@127.0.1.200"));
+        assert!(contacts_of(&moved).contains(&"sip:a@127.0.1.200"));
+    }
+
+    #[test]
+    fn a_phone_that_moved_may_name_its_old_and_new_contact_in_any_order() {
+        let device = ";+sip.instance=\"<urn:1>\"";
+        let (old, new) = (
+            format!("<sip:a@127.0.1.1>{device}"),
+            format!("<sip:a@127.0.1.2>{device}"),
+        );
+        for contacts in [format!("{old};expires=0, {new}"), format!("{new}, {old};expires=0")] {
+            let list = register("a", 1, &format!("Contact: {old}\r\n"))
+                .and_then(|u| u.apply(vec![]))
+                .unwrap();
+            let list = register("a", 2, &format!("Contact: {contacts}\r\n"))
+                .and_then(|u| u.apply(list))
+                .unwrap();
+            assert_eq!(contacts_of(&list), ["sip:a@127.0.1.2"], "{contacts}");
+        }
+    }
+
+    #[test]
+    fn one_contact_twice_in_a_request_is_one_binding_and_no_disorder() {
+        let list = register("a", 1, "Contact: <sip:a@127.0.1.1>;q=0.1, <sip:a@127.0.1.1>;q=0.9\r\n")
+            .and_then(|u| u.apply(vec![]))
+            .unwrap();
+        assert_eq!((list.len(), list[0].q), (1, 900));
+    }
+
+    #[test]
+    fn contacts_are_equal_by_the_rules_of_uris() {
+        let list = register("a", 1, "Contact: <sip:Alice@HOST.example;transport=udp>\r\n")
+            .and_then(|u| u.apply(vec![]))
+            .unwrap();
+        let same = register("a", 2, "Contact: <sip:Alice@host.example;Transport=UDP>\r\n")
+            .and_then(|u| u.apply(list.clone()))
+            .unwrap();
+        assert_eq!(same.len(), 1);
+        let other = register("a", 2, "Contact: <sip:alice@host.example;transport=udp>\r\n")
+            .and_then(|u| u.apply(list))
+            .unwrap();
+        assert_eq!(other.len(), 2, "the user part is compared by case");
+    }
+
+    #[test]
+    fn expiry_is_that_of_the_contact_or_the_field_or_the_default_within_the_limits() {
+        let seconds = |fields: &str| {
+            register("a", 1, fields).map(|update| match update {
+                Update::Contacts { wanted, .. } => wanted[0].expires.since(NOW).as_secs(),
+                Update::Fetch | Update::RemoveAll { .. } => panic!("contacts"),
+            })
+        };
+        let c = "Contact: <sip:a@h>";
+        assert_eq!(seconds(&format!("{c}\r\n")), Ok(3600));
+        assert_eq!(seconds(&format!("{c}\r\nExpires: 90\r\n")), Ok(90));
+        assert_eq!(seconds(&format!("{c};expires=100\r\nExpires: 90\r\n")), Ok(100));
+        assert_eq!(seconds(&format!("{c};expires=junk\r\nExpires: 90\r\n")), Ok(3600));
+        assert_eq!(seconds(&format!("{c};expires=4294967295\r\n")), Ok(7200));
+        assert_eq!(seconds(&format!("{c};expires=0\r\nExpires: 90\r\n")), Ok(0));
+        assert_eq!(seconds(&format!("{c};expires=1\r\n")).map_err(|r| r.status), Err(423));
+        let strict = config::Registrar {
+            min_expires: Duration::from_secs(7200),
+            ..LIMITS
+        };
+        let contact = NameAddr::parse("<sip:a@h>;expires=3600").unwrap();
+        assert_eq!(granted(&contact, None, &strict), Ok(HOUR));
+    }
+
+    #[test]
+    fn what_is_too_long_to_keep_is_refused_and_an_instance_that_is_none_is_left_out() {
+        let long = "x".repeat(limits::CONTACT_BYTES);
+        assert_eq!(
+            register("a", 1, &format!("Contact: <sip:{long}@h>\r\n")).map_err(|r| r.status),
+            Err(400)
+        );
+        let id = "i".repeat(limits::BINDING_TEXT_BYTES + 1);
+        assert_eq!(
+            register(&id, 1, "Contact: <sip:a@h>\r\n").map_err(|r| r.status),
+            Err(400)
+        );
+        assert_eq!(instance("<urn:uuid:1>").as_deref(), Some("urn:uuid:1"));
+        assert_eq!(instance("<a\"b>"), None);
+        assert_eq!(instance("urn:1"), None);
     }
 
     #[test]
@@ -319,6 +422,8 @@ mod tests {
         assert_eq!(milli("0.7"), Some(700));
         assert_eq!(milli(".005"), Some(5));
         assert_eq!(milli("1.1"), None);
-        assert_eq!(milli("nan"), None);
+        for wrong in ["nan", "", "+1", "-0.5", "0.1234"] {
+            assert_eq!(milli(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The folds over the facts: call records, log lines, counters.
 
+use super::net::NetCounters;
 use super::store::{CallRow, LegRow};
 use crate::effect::{Blame, Cause, Fact, LegReport, Party};
 use crate::id::CallId;
-use crate::pii::Redacted;
+use crate::pii::{Redacted, Scrubbed};
 use crate::time::Wall;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
 use tracing::{debug, info, warn};
 
 /// Source addresses whose refusals are logged one by one within a minute; further ones are only counted.
@@ -28,12 +31,25 @@ pub struct Counters {
     pub lost_records: u64,
 }
 
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let refused: u64 = self.refused.values().sum();
+        write!(
+            f,
+            "{} calls, of which {} were answered, {} changes of registrations, {refused} refused requests",
+            self.calls, self.answered, self.registrations
+        )
+    }
+}
+
 /// Folds facts.
 #[derive(Debug, Default)]
 pub struct Recorder {
     counters: Counters,
-    /// Refusals logged in the current minute.
+    /// The current minute and the refusals in it.
     refusals: (u64, u32),
+    /// What was told of the sockets' counters.
+    told: [u64; 4],
 }
 
 impl Recorder {
@@ -66,7 +82,8 @@ impl Recorder {
             } => {
                 self.counters.calls += 1;
                 let source = party(&from);
-                info!(%call, "call from {} ({source}) to {}", Redacted(&caller), Redacted(&called));
+                let (from, to, source_shown) = (Redacted(&caller), Redacted(&called), Scrubbed(&source));
+                info!(%call, "call from {from} ({source_shown}) to {to}");
                 Some(CallRow::Started {
                     call,
                     at,
@@ -77,7 +94,7 @@ impl Recorder {
                 })
             }
             Fact::CallRouted { call, to, rule } => {
-                info!(%call, "routed to {to} by {rule}");
+                info!(%call, "routed to {} by {}", Scrubbed(&to), Scrubbed(&rule));
                 Some(CallRow::Routed {
                     call,
                     destination: to,
@@ -90,11 +107,11 @@ impl Recorder {
             }
             Fact::CallAnswered { call, at, by } => {
                 self.counters.answered += 1;
-                info!(%call, "answered by {}", party(&by));
+                info!(%call, "answered by {}", Scrubbed(&party(&by)));
                 Some(CallRow::Answered { call, at })
             }
             Fact::CallChanged { call, what } => {
-                info!(%call, "{what}");
+                info!(%call, "{}", Scrubbed(&what));
                 None
             }
             Fact::CallEnded { call, at, cause, legs } => Some(self.ended(call, at, cause, legs)),
@@ -109,7 +126,7 @@ impl Recorder {
         *self.counters.ended.entry(cause.status).or_default() += 1;
         let by = blame(cause.by);
         let media: String = legs.iter().map(|leg| format!("; {}", describe(leg))).collect();
-        info!(%call, status = cause.status, q850 = cause.q850, "ended by the {by}: {}{media}", cause.text);
+        info!(%call, status = cause.status, q850 = cause.q850, "ended by the {by}: {}{media}", Scrubbed(&cause.text));
         let side = |leg: &LegReport| if leg.caller { "caller" } else { "callee" };
         let legs = legs
             .into_iter()
@@ -134,17 +151,17 @@ impl Recorder {
             Fact::Registered {
                 aor,
                 contacts,
+                changed,
                 peer,
                 expires,
             } => {
                 self.counters.registrations += 1;
-                if contacts == 0 {
-                    info!("{aor} is no longer registered (from {peer})");
-                } else {
-                    info!(
-                        "{aor} is registered from {peer} for {} s, {contacts} contacts",
-                        expires.as_secs()
-                    );
+                let (aor, seconds) = (Scrubbed(&aor.0), expires.as_secs());
+                match (contacts, changed) {
+                    (0, _) => info!("{aor} is no longer registered (from {peer})"),
+                    (_, true) => info!("{aor} is registered from {peer} for {seconds} s, {contacts} contacts"),
+                    // Each phone says so every few minutes: no news.
+                    (_, false) => debug!("{aor} stays registered from {peer} for {seconds} s, {contacts} contacts"),
                 }
             }
             Fact::TrunkState { trunk, peer, up, why } => {
@@ -152,6 +169,7 @@ impl Recorder {
                     || format!("trunk {trunk}"),
                     |peer| format!("trunk {trunk}, peer {peer}"),
                 );
+                let (what, why) = (Scrubbed(&what), Scrubbed(&why));
                 if up {
                     info!("{what} is up: {why}");
                 } else {
@@ -159,7 +177,7 @@ impl Recorder {
                 }
             }
             Fact::Refused { peer, status, why } => self.refused(peer, status, why, minute),
-            Fact::Warning(text) => warn!("{text}"),
+            Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
             Fact::CallStarted { .. }
             | Fact::CallRouted { .. }
             | Fact::CallRinging { .. }
@@ -171,9 +189,7 @@ impl Recorder {
 
     fn refused(&mut self, peer: std::net::SocketAddr, status: u16, why: &'static str, minute: u64) {
         *self.counters.refused.entry(status).or_default() += 1;
-        if self.refusals.0 != minute {
-            self.refusals = (minute, 0);
-        }
+        self.new_minute(minute);
         self.refusals.1 += 1;
         match self.refusals.1 {
             n if n < REFUSALS_LOGGED => info!(status, "refused a request from {peer}: {why}"),
@@ -184,6 +200,42 @@ impl Recorder {
                 );
             }
             _ => debug!(status, "refused a request from {peer}: {why}"),
+        }
+    }
+
+    fn new_minute(&mut self, minute: u64) {
+        if self.refusals.0 != minute {
+            let unlogged = self.refusals.1.saturating_sub(REFUSALS_LOGGED);
+            if unlogged > 0 {
+                info!("{unlogged} more requests were refused in that minute");
+            }
+            self.refusals = (minute, 0);
+        }
+    }
+
+    /// Tells what was only counted since it was told last: a flood of garbage is one line.
+    pub fn tell_counted(&mut self, minute: u64, net: &NetCounters) {
+        self.new_minute(minute);
+        let now = [
+            &net.not_sip,
+            &net.dropped_full,
+            &net.send_failed,
+            &net.refused_connections,
+        ]
+        .map(|counter| counter.load(Ordering::Relaxed));
+        let words = [
+            "datagrams that are no SIP",
+            "messages dropped because we were too busy",
+            "datagrams that the system would not send",
+            "connections refused because there were too many",
+        ];
+        let news: Vec<String> = (0..4)
+            .filter(|at| now[*at] > self.told[*at])
+            .map(|at| format!("{} {}", now[at] - self.told[at], words[at]))
+            .collect();
+        self.told = now;
+        if !news.is_empty() {
+            info!("since the last line of this kind: {}", news.join(", "));
         }
     }
 }

@@ -50,8 +50,7 @@ fn inodes(transport: Transport, addr: SocketAddr) -> Vec<String> {
 
 /// The same port at the same address, or at every address on one side.
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {
-    one.port() == other.port()
-        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+    one.port() == other.port() && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
 }
 
 /// `0100007F:13C4` is 127.0.0.1:5060: words of 32 bits as this machine keeps them, and the port as a number.
@@ -78,7 +77,10 @@ mod tests {
     fn the_kernel_s_words_are_addresses() {
         let read = |text| address(text).map(|address| address.to_string());
         assert_eq!(read("0100007F:13C4").as_deref(), Some("127.0.0.1:5060"));
-        assert_eq!(read("00000000000000000000000001000000:0016").as_deref(), Some("[::1]:22"));
+        assert_eq!(
+            read("00000000000000000000000001000000:0016").as_deref(),
+            Some("[::1]:22")
+        );
         for text in ["", "0100007F", "01007F:0016", "0100007F:10000", "x100007F:0016"] {
             assert_eq!(read(text), None, "{text}");
         }
