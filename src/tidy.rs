@@ -255,7 +255,7 @@ fn files_and_functions_are_one_thing() {
         }
         for (at, line) in lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
-            let is_function = line.trim_start().split_whitespace().take(5).any(|word| word == "fn");
+            let is_function = line.split_whitespace().take(5).any(|word| word == "fn");
             if !is_function || line.trim_start().starts_with("//") || line.trim_end().ends_with(';') {
                 continue;
             }

@@ -5,6 +5,8 @@
 
 #[path = "dialogs/attended.rs"]
 mod attended;
+#[path = "dialogs/connections.rs"]
+mod connections;
 #[path = "dialogs/early_media.rs"]
 mod early_media;
 #[path = "dialogs/endings.rs"]
@@ -21,8 +23,14 @@ mod identity;
 mod in_dialog;
 #[path = "dialogs/late_offer.rs"]
 mod late_offer;
+#[path = "dialogs/leaks.rs"]
+mod leaks;
+#[path = "dialogs/loops.rs"]
+mod loops;
 #[path = "dialogs/refer.rs"]
 mod refer;
+#[path = "dialogs/refer_refused.rs"]
+mod refer_refused;
 #[path = "dialogs/reinvite.rs"]
 mod reinvite;
 #[path = "dialogs/reliable.rs"]

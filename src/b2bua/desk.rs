@@ -76,7 +76,8 @@ pub struct Desk {
     pub timers: Deadlines<Timer>,
     /// What is to be done between calls.
     pub wishes: Vec<Wish>,
-    dialogs: Table<DialogId, LegId>,
+    /// Ordered, as peers choose parts of the keys: nobody can make them collide.
+    dialogs: BTreeMap<DialogId, LegId>,
     servers: Table<ServerTx, LegId>,
     media: Table<MediaLegId, LegId>,
     homes: Table<LegId, CallId>,

@@ -93,7 +93,7 @@ impl Leg {
 
     /// A second answer of a fork, or an answer that came against our CANCEL: acknowledged and ended at once (RFC 3261 13.2.2.4).
     pub fn dismiss(&mut self, t: &mut Turn<'_, '_, '_>, invite: &Draft, response: &Message) {
-        if self.resend_stray_ack(t, response) {
+        if self.resend_stray_ack(t, response) || self.strays.len() >= limits::STRAY_ANSWERS {
             return;
         }
         let Some(id) = DialogId::of_response(response) else {
@@ -112,10 +112,8 @@ impl Leg {
             what: What::StrayBye,
             again: None,
         });
-        if self.strays.len() < limits::STRAY_ANSWERS {
-            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-            self.strays.push((id, Acknowledged::new(cseq, ack)));
-        }
+        let cseq = response.cseq().map_or(0, |cseq| cseq.number);
+        self.strays.push((id, Acknowledged::new(cseq, ack)));
     }
 
     /// Acknowledges the copy of a second answer again. False when it is none that was dismissed.

@@ -139,7 +139,7 @@ impl Call {
 
     fn try_user(&mut self, t: &mut Turn<'_, '_, '_>, name: String) {
         let config = self.config.clone();
-        let Some(user) = config.users.iter().find(|user| user.name == name) else {
+        let Some(user) = config.user(&name) else {
             return self.hunt_failed(t, cause::cause(404, Blame::Node, "the user is not configured"));
         };
         if t.desk.calls_of(&name) >= user.calls {
@@ -167,6 +167,7 @@ impl Call {
         };
         let Step::Asking(name) = &hunt.step else { return };
         let name = name.clone();
+        t.desk.set_home(no, no.call);
         match reply {
             Reply::Bindings { bindings, .. } => self.ring(t, name, bindings),
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
@@ -182,7 +183,7 @@ impl Call {
     /// All phones ring at once.
     fn ring(&mut self, t: &mut Turn<'_, '_, '_>, name: String, bindings: Vec<Binding>) {
         let config = self.config.clone();
-        let Some(user) = config.users.iter().find(|user| user.name == name) else {
+        let Some(user) = config.user(&name) else {
             return;
         };
         let Some(hunt) = &mut self.hunt else { return };

@@ -36,7 +36,7 @@ impl Identity {
 
     /// A user of ours.
     pub fn of_user(config: &Config, name: &str) -> Identity {
-        let user = config.users.iter().find(|user| user.name == name);
+        let user = config.user(name);
         Identity {
             display: user.and_then(|user| user.display_name.clone()),
             user: user.map(|user| (user.name.clone(), user.domain.clone())),

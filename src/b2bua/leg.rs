@@ -413,11 +413,7 @@ pub const NOWHERE: Flow = Flow {
 /// What may be spoken with a peer.
 pub fn capabilities(config: &Config, who: &Who) -> Capabilities {
     let codecs = match who {
-        Who::User(name) => config
-            .users
-            .iter()
-            .find(|user| user.name == *name)
-            .map(|user| &user.codecs),
+        Who::User(name) => config.user(name).map(|user| &user.codecs),
         Who::Trunk(trunk, _) => Some(&config.trunks[usize::from(trunk.0)].codecs),
     };
     let codecs = codecs.map(Vec::as_slice).unwrap_or_default();

@@ -371,7 +371,8 @@ impl Calls {
         while let Some(wish) = self.desk.wishes.pop() {
             let Wish::Attended { transferor, replaced } = wish;
             let (here, there) = (self.desk.home(transferor), self.desk.home(replaced));
-            let theirs = self.calls.remove(&there).filter(|_| here != there);
+            // A dialog of the transferor's own call can't be joined with it.
+            let theirs = if here == there { None } else { self.calls.remove(&there) };
             let Some(mut theirs) = theirs else {
                 self.turn(cx, net, here, |call, t| call.replaced_unknown(t));
                 continue;

@@ -60,7 +60,7 @@ impl Call {
     pub fn missed(&mut self, t: &mut Turn<'_, '_, '_>, name: &str, missed: Missed, cause: Cause) {
         self.release_hunt(t);
         let config = self.config.clone();
-        let user = config.users.iter().find(|user| user.name == name);
+        let user = config.user(name);
         let (to, why) = match missed {
             Missed::Busy => (user.and_then(|user| user.on_busy.clone()), "is busy"),
             Missed::NoAnswer => (user.and_then(|user| user.on_no_answer.clone()), "does not answer"),
@@ -107,7 +107,11 @@ impl Call {
     /// Ends the search without a result.
     pub fn drop_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
         self.release_hunt(t);
-        self.hunt = None;
+        if let Some(hunt) = self.hunt.take()
+            && matches!(hunt.step, Step::Asking(_))
+        {
+            t.desk.set_home(hunt.no, hunt.no.call);
+        }
     }
 
     /// Nobody will answer.

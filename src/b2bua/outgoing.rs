@@ -90,7 +90,7 @@ impl Leg {
         let config = t.cx.config.clone();
         let mut from = match &self.who {
             Who::User(name) => {
-                let user = config.users.iter().find(|user| user.name == *name);
+                let user = config.user(name);
                 hunt.identity.for_user(user.map_or("", |user| user.domain.as_str()))
             }
             Who::Trunk(trunk, _) => {
@@ -168,14 +168,14 @@ impl Leg {
         let State::Outgoing(outgoing) = std::mem::replace(&mut self.state, State::Up) else {
             return Ok(());
         };
+        for early in &outgoing.early {
+            t.desk.remove_dialog(&early.dialog.id);
+        }
         let Some(invite) = &outgoing.invite else {
             return Err(unusable("an answer to no request"));
         };
         let id = DialogId::of_response(response).ok_or_else(|| unusable("the answer has no tags"))?;
         let early = outgoing.early.iter().find(|early| early.dialog.id == id);
-        for other in outgoing.early.iter().filter(|early| early.dialog.id != id) {
-            t.desk.remove_dialog(&other.dialog.id);
-        }
         let dialog = match early {
             Some(early) => {
                 let mut dialog = early.dialog.clone();

@@ -3,6 +3,7 @@
 use super::call::{Call, Other, Stage};
 use super::cause;
 use super::desk::{CallTimer, Claim, Timer, Turn};
+use super::hunt::Step;
 use super::leg::{Leg, LegId, State, Who};
 use super::setup::{Entry, Refusal};
 use super::transfer::unknown_dialog;
@@ -99,7 +100,10 @@ impl Call {
 
     fn adopt_hunt(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, caller_side: bool) {
         let Some(hunt) = theirs.hunt.take() else { return };
-        t.desk.set_home(hunt.no, self.id);
+        // Else it is no question any more, and may be the name of the leg that stays there.
+        if matches!(hunt.step, Step::Asking(_)) {
+            t.desk.set_home(hunt.no, self.id);
+        }
         let rang = hunt.rang;
         self.hunt = Some(hunt);
         let branches: Vec<LegId> = theirs
@@ -159,6 +163,9 @@ impl Leg {
     /// The leg comes to a call with another configuration, where its trunk may have another place. False: it has none.
     fn translate(&mut self, from: &Config, to: &Config) -> bool {
         let Who::Trunk(old, _) = self.who else { return true };
+        if std::ptr::eq(from, to) {
+            return true;
+        }
         let name = &from.trunks[usize::from(old.0)].name;
         let place = to
             .trunks

@@ -17,13 +17,6 @@ pub const SUPPORTED: [&str; 4] = ["100rel", "timer", "replaces", "norefersub"];
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        if let Err((status, reason)) = self.valid(&request) {
-            let mut response = Draft::response(&request, status, Some(&cx.token(8))).with_reason(reason);
-            if status == 420 {
-                response.push(Name::Unsupported, unsupported(&request).join(", "));
-            }
-            return self.refuse(cx, flow, &request, response, reason);
-        }
         if request.to().is_ok_and(|to| to.tag().is_some()) {
             return self.in_dialog(cx, flow, request);
         }
@@ -43,26 +36,27 @@ impl Machines {
         }
     }
 
-    /// RFC 3261 8.2.1 to 8.2.2: form, scheme, extensions.
-    fn valid(&self, request: &Message) -> Result<(), (u16, &'static str)> {
-        request.check().map_err(|error| (error.status, error.reason))?;
-        let uri = request.request_uri().map_err(|error| (error.status, error.reason))?;
-        match uri.scheme {
-            Scheme::Sip | Scheme::Tel => {}
-            // Without TLS we can't keep what `sips` promises (RFC 3261 26.2.2).
-            Scheme::Sips => return Err((416, "SIPS Needs TLS, Which Is Not Spoken Here")),
-            Scheme::Other(_) => return Err((416, "Unsupported URI Scheme")),
+    /// Refuses a request that asks for what we do not have; false if it did.
+    fn is_served(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> bool {
+        let Err((status, reason)) = served(request) else {
+            return true;
+        };
+        let mut response = Draft::response(request, status, Some(&cx.token(8))).with_reason(reason);
+        if status == 420 {
+            response.push(Name::Unsupported, unsupported(request).join(", "));
         }
-        if request.method() != Method::Cancel && !unsupported(request).is_empty() {
-            return Err((420, "Bad Extension"));
-        }
-        Ok(())
+        self.refuse(cx, flow, request, response, reason);
+        false
     }
 
+    /// Who calls is found out first (RFC 3261 22.4 before 8.2): a stranger is told nothing, not even what we do not support.
     fn invite(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         let Some(source) = self.source(cx, flow, &request) else {
             return;
         };
+        if !self.is_served(cx, flow, &request) {
+            return;
+        }
         let Ok(target) = request.request_uri() else { return };
         if !local::is_local(cx.config, flow, &target) {
             return self.refuse_with(
@@ -83,15 +77,16 @@ impl Machines {
         self.calls.invite(cx, net, source, flow, tx, request);
     }
 
-    /// Who sends this INVITE. Everyone else is challenged if it claims to be of ours, and not answered at all otherwise.
+    /// Who sends this INVITE: a trunk, unless a user of ours gives credentials; a user, once they were challenged. Nobody else
+    /// is answered.
     fn source(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<Source> {
-        let from = request.from().ok()?;
-        let has_credentials = request.get(Name::Authorization).is_some();
-        let trunk = self.trunks.identify(cx, flow);
-        if let (Some(trunk), false) = (trunk, has_credentials) {
+        let (from, target) = (request.from().ok()?, request.request_uri().ok()?);
+        let may_be_user = local::is_local(cx.config, flow, &from.uri) && !cx.config.users.is_empty();
+        let gives_credentials = may_be_user && request.get(Name::Authorization).is_some();
+        if !gives_credentials && let Some(trunk) = self.trunks.identify(cx, flow, &target) {
             return Some(Source::Trunk(trunk));
         }
-        if !local::is_local(cx.config, flow, &from.uri) || cx.config.users.is_empty() {
+        if !may_be_user {
             let why = "an INVITE from an unknown address, from nobody of our domains: not answered";
             cx.emit(Output::Record(Fact::Refused {
                 peer: flow.peer,
@@ -109,9 +104,14 @@ impl Machines {
         }
     }
 
+    /// In the order of RFC 3261 10.3: steps 1 and 2, then who it is, then the bindings.
     fn register(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let Ok(to) = request.to() else { return };
-        let Ok(domain) = request.request_uri() else { return };
+        let (Ok(to), Ok(domain)) = (request.to(), request.request_uri()) else {
+            return;
+        };
+        if !self.is_served(cx, flow, &request) {
+            return;
+        }
         if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to.uri) {
             return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
         }
@@ -130,6 +130,9 @@ impl Machines {
 
     /// RFC 3261 11.2: what an INVITE would meet, without a body of our own.
     fn options(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
+        if !self.is_served(cx, flow, request) {
+            return;
+        }
         let status = if self.stopping { 503 } else { 200 };
         let mut response = Draft::response(request, status, Some(&cx.token(8)));
         response.push(Name::Allow, ALLOW);
@@ -146,6 +149,9 @@ impl Machines {
     fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         if !self.calls.owns(&request) {
             return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+        }
+        if !self.is_served(cx, flow, &request) {
+            return;
         }
         match self.layer.accept(cx, flow, &request) {
             Some(tx) => {
@@ -198,6 +204,22 @@ impl Machines {
     fn reply(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
         response.push(Name::Server, crate::USER_AGENT);
         self.layer.reply_stateless(cx, flow, request, response);
+    }
+}
+
+/// RFC 3261 8.2.2.1 and 8.2.2.3: the scheme and the extensions. (The layer has looked at the form before.)
+fn served(request: &Message) -> Result<(), (u16, &'static str)> {
+    let uri = request.request_uri().map_err(|error| (error.status, error.reason))?;
+    match uri.scheme {
+        Scheme::Sip | Scheme::Tel => {}
+        // Without TLS we can't keep what `sips` promises (RFC 3261 26.2.2).
+        Scheme::Sips => return Err((416, "SIPS Needs TLS, Which Is Not Spoken Here")),
+        Scheme::Other(_) => return Err((416, "Unsupported URI Scheme")),
+    }
+    if unsupported(request).is_empty() {
+        Ok(())
+    } else {
+        Err((420, "Bad Extension"))
     }
 }
 

@@ -2,7 +2,7 @@
 //! right password is remembered, so that its count can't be replayed.
 
 use super::local;
-use crate::config::{Algorithm, User};
+use crate::config::{Algorithm, Config, User};
 use crate::cx::Cx;
 use crate::id::Flow;
 use crate::limits;
@@ -73,7 +73,7 @@ impl Authenticator {
                 return self.challenge(cx, request, &realm, user.as_ref(), true, "an old or foreign nonce");
             }
         }
-        let offered = user.as_ref().map_or(&[Algorithm::Md5][..], |user| &user.digest);
+        let offered = algorithms(cx.config, user.as_ref(), &realm);
         let nobody = Secret::new("no such user");
         let password = user.as_ref().map_or(&nobody, |user| &user.password);
         let right = auth::verify(&credentials, password, &request.method())
@@ -114,17 +114,7 @@ impl Authenticator {
     ) -> Verdict {
         // Without state (RFC 3261 26.3.2.4): the tag needs no memory, since nothing but a new request can follow.
         let mut response = Draft::response(request, 401, Some(&cx.token(8)));
-        let by_domain = cx
-            .config
-            .domains
-            .iter()
-            .find(|domain| domain.name == realm)
-            .map(|domain| &domain.digest[..]);
-        let algorithms = user
-            .map(|user| &user.digest[..])
-            .or(by_domain)
-            .unwrap_or(&[Algorithm::Md5]);
-        for algorithm in algorithms {
+        for algorithm in algorithms(cx.config, user, realm) {
             let value = self.key.challenge(realm, *algorithm, cx.wall, cx.random(), stale);
             response.push(Name::WwwAuthenticate, value);
         }
@@ -186,6 +176,13 @@ impl Counted {
         self.seen |= bit;
         new
     }
+}
+
+/// What a user is challenged with, the preferred first; a name that does not exist like any other of its domain.
+fn algorithms<'a>(config: &'a Config, user: Option<&'a User>, realm: &str) -> &'a [Algorithm] {
+    let domain = config.domains.iter().find(|domain| domain.name == realm);
+    let own = user.map(|user| &user.digest).or(domain.map(|domain| &domain.digest));
+    own.map_or(&[Algorithm::Md5], |digest| &digest[..])
 }
 
 /// RFC 7616 3.4.6: the credentials are for this request. Proxies may have rewritten it, so equality of the user and host is

@@ -55,7 +55,7 @@ impl Machines {
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        self.stopping && self.calls.is_empty() && self.registrar.pending() == 0
+        self.stopping && self.calls.is_empty() && self.registrar.pending() == 0 && self.trunks.is_quiet()
     }
 
     pub(super) fn calls_up(&self) -> usize {
@@ -193,11 +193,15 @@ impl Machines {
         while let Some((ticket, owner)) = cx.tickets.pop_due(cx.now) {
             match owner {
                 Owner::Registrar(_) => self.store(cx, owner, Reply::Failed),
-                // A leg or trunk may have asked the store or for a flow; the layer knows its own tickets and ignores others.
-                Owner::Leg(..) | Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
+                // A leg asks the store or for a flow; the layer knows the latter.
+                Owner::Leg(..) => {
                     if !self.layer.on_late(cx, ticket) {
                         self.store(cx, owner, Reply::Failed);
                     }
+                }
+                // These ask for flows only. One that the layer does not know was given up meanwhile.
+                Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
+                    self.layer.on_late(cx, ticket);
                 }
             }
         }

@@ -85,7 +85,8 @@ impl Node {
         self.machines.next_deadline().into_iter().chain(effects).min()
     }
 
-    /// True after `Input::Stop` when the last call is gone and no REGISTER waits for the store.
+    /// True after `Input::Stop` when the last call is gone, no REGISTER waits for the store, and our own registrations have
+    /// ended.
     pub fn is_stopped(&self) -> bool {
         self.machines.is_stopped()
     }

@@ -17,10 +17,13 @@ pub fn inward(config: &Config, source: &Source, dialled: &str) -> Normal {
     }
 }
 
-/// A number as a trunk sent it (called or calling), in the form that is compared inside.
+/// A number as a trunk sent it (called or calling), in the form that is compared inside. What carriers append to it in the user
+/// part, `;npdi;rn=...` or `;cpc=...`, is not the number, also where `user=phone` does not say that it is one (RFC 4694).
 pub fn from_trunk(trunk: &Trunk, number: &str) -> Normal {
+    let (bare, _) = number.split_once(';').unwrap_or((number, ""));
+    let is_number = bare.starts_with(|first: char| first == '+' || first.is_ascii_digit());
     normalise(
-        number,
+        if is_number { bare } else { number },
         trunk.numbers.country.as_ref(),
         trunk.numbers.send == NumberFormat::Plain,
     )
@@ -93,6 +96,9 @@ mod tests {
     fn what_a_plain_trunk_sends_is_read_back() {
         assert_eq!(from_trunk(&trunk(None, "plain"), "14155550101").number, "+14155550101");
         assert_eq!(from_trunk(&trunk(None, "e164"), "14155550101").number, "14155550101");
+        let ported = from_trunk(&trunk(None, "e164"), "+14155550101;npdi;rn=+14155559999");
+        assert_eq!(ported.number, "+14155550101");
+        assert_eq!(from_trunk(&trunk(None, "e164"), "ann;1").number, "ann;1");
         assert_eq!(
             from_trunk(&trunk(Some("DE"), "e164"), "030 123456").number,
             "+4930123456"

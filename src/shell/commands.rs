@@ -5,6 +5,7 @@ use super::sources::{self, Generated};
 use super::store;
 use crate::config::{self, Config, Log};
 use crate::routing;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,10 +23,7 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
     let (loaded, generated) = load(&path, file.is_none());
     let config = match loaded {
         Ok(config) => config,
-        Err(problems) => {
-            eprint!("{}", config::report(&path, &Err(problems)));
-            return ExitCode::FAILURE;
-        }
+        Err(problems) => return refused(&path, problems),
     };
     super::logging(&config.log);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -33,7 +31,10 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
         Err(why) => return failed(&format!("the system gives no event loop: {why}")),
     };
     let banner = super::listing::banner(&config, &path, &generated);
-    match runtime.block_on(serve(config, path, file.is_none(), &banner)) {
+    let ended = runtime.block_on(serve(config, path, file.is_none(), &banner));
+    // A name that is still being looked up keeps nobody waiting.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
     }
@@ -41,37 +42,33 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
 
 /// `tandem check`.
 pub fn check(file: &Path) -> ExitCode {
-    let result = sources::checking(|sources| config::load(file, sources));
-    let report = config::report(file, &result);
-    if result.is_ok() {
-        print!("{report}");
-        ExitCode::SUCCESS
-    } else {
-        eprint!("{report}");
-        ExitCode::FAILURE
+    match sources::checking(|sources| config::load(file, sources)) {
+        Ok(config) => {
+            say(&config::report(file, &Ok(config)));
+            ExitCode::SUCCESS
+        }
+        Err(problems) => refused(file, problems),
     }
 }
 
 /// `tandem calls`.
 pub fn calls(file: Option<PathBuf>, number: usize) -> ExitCode {
     let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    let config = match sources::checking(|sources| load_with(&path, file.is_none(), sources)) {
+    let config = match sources::looking(&path, |sources| load_with(&path, file.is_none(), sources)) {
         Ok(config) => config,
-        Err(problems) => {
-            eprint!("{}", config::report(&path, &Err(problems)));
-            return ExitCode::FAILURE;
-        }
+        Err(problems) => return refused(&path, problems),
     };
-    if !config.store.path.exists() {
-        println!(
-            "No calls yet: the store {} does not exist.",
-            config.store.path.display()
-        );
+    let store = &config.store.path;
+    if !store.exists() {
+        say(&format!(
+            "No calls yet: the store {} does not exist.\n",
+            store.display()
+        ));
         return ExitCode::SUCCESS;
     }
-    match store::Database::read(&config.store.path).and_then(|database| database.recent_calls(number)) {
+    match store::Database::read(store).and_then(|database| database.recent_calls(store, number)) {
         Ok(calls) => {
-            print!("{}", super::listing::calls(&calls));
+            say(&super::listing::calls(&calls));
             ExitCode::SUCCESS
         }
         Err(why) => failed(&why),
@@ -80,14 +77,11 @@ pub fn calls(file: Option<PathBuf>, number: usize) -> ExitCode {
 
 /// `tandem route`.
 pub fn route(file: &Path, from: &str, to: &str) -> ExitCode {
-    match sources::checking(|sources| config::load(file, sources)) {
-        Err(problems) => {
-            eprint!("{}", config::report(file, &Err(problems)));
-            ExitCode::FAILURE
-        }
+    match sources::looking(file, |sources| config::load(file, sources)) {
+        Err(problems) => refused(file, problems),
         Ok(config) => match routing::Source::parse(&config, from) {
             Ok(source) => {
-                print!("{}", routing::explain(&config, &source, to));
+                say(&routing::explain(&config, &source, to));
                 ExitCode::SUCCESS
             }
             Err(why) => failed(&why),
@@ -95,8 +89,23 @@ pub fn route(file: &Path, from: &str, to: &str) -> ExitCode {
     }
 }
 
+/// To standard output. Whoever reads it may have gone (`| head`), and that is no fault of ours.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn refused(path: &Path, problems: Vec<config::Problem>) -> ExitCode {
+    complain(&config::report(path, &Err(problems)));
+    ExitCode::FAILURE
+}
+
 fn failed(why: &str) -> ExitCode {
-    eprintln!("tandem: {why}");
+    complain(&format!("tandem: {why}\n"));
     ExitCode::FAILURE
 }
 
@@ -116,10 +125,12 @@ async fn serve(config: Config, path: PathBuf, is_default: bool, banner: &str) ->
     // Before anybody reads that we are ready: a signal that is sent then must not find its default action.
     let signals = Signals::open().map_err(|error| format!("the system does not let us hear signals: {error}"))?;
     let server = Server::start(config, controls)?;
-    println!("{banner}{}", super::listing::listening(&server.bound()));
+    say(&format!(
+        "{banner}{}",
+        super::listing::listening(&server.bound(), super::net::own_address())
+    ));
     tokio::spawn(obey(signals, control, path, is_default));
-    server.run().await;
-    Ok(())
+    server.run().await
 }
 
 /// The signals that an operator sends.
@@ -140,11 +151,11 @@ impl Signals {
     }
 }
 
-/// SIGHUP reads the file again; SIGTERM and SIGINT stop, asked twice at once.
+/// SIGHUP reads the file again; SIGTERM and SIGINT stop.
 async fn obey(mut signals: Signals, control: mpsc::Sender<Control>, path: PathBuf, is_default: bool) {
     loop {
         let order = tokio::select! {
-            _ = signals.hangup.recv() => reload(&path, is_default),
+            _ = signals.hangup.recv() => reload(&path, is_default).await,
             _ = signals.terminate.recv() => Some(Control::Stop),
             _ = signals.interrupt.recv() => Some(Control::Stop),
         };
@@ -156,10 +167,20 @@ async fn obey(mut signals: Signals, control: mpsc::Sender<Control>, path: PathBu
     }
 }
 
-fn reload(path: &Path, is_default: bool) -> Option<Control> {
-    match load(path, is_default).0 {
+/// Reads the file beside the signalling loop: a large one takes its time, and calls must not wait for it.
+async fn reload(path: &Path, is_default: bool) -> Option<Control> {
+    let own = path.to_owned();
+    let (loaded, generated) = tokio::task::spawn_blocking(move || load(&own, is_default)).await.ok()?;
+    match loaded {
         Ok(config) => {
             info!("SIGHUP: {} is read again", path.display());
+            for made in generated.iter().filter(|made| made.is_new) {
+                info!(
+                    "a password was made for user {}, kept in {}",
+                    made.user,
+                    made.kept_in.display()
+                );
+            }
             Some(Control::Reload(Box::new(config)))
         }
         Err(problems) => {

@@ -3,7 +3,9 @@
 use super::sources::Generated;
 use super::store::RecentCall;
 use crate::config::{Action, Config, Listen, Pattern};
+use crate::time::Wall;
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// What a node prints before it listens: who can register, and what can be dialled.
@@ -50,11 +52,14 @@ fn service(route: &crate::config::Route) -> Option<String> {
     }
 }
 
-/// Where it listens.
-pub fn listening(bound: &[Listen]) -> String {
+/// Where it listens. `own` is the address of this machine that phones can use where a listener has them all.
+pub fn listening(bound: &[Listen], own: Option<IpAddr>) -> String {
     let mut text = String::from("\nListening on:\n");
     for listen in bound {
         let _ = writeln!(text, "  {}://{}", listen.transport.param(), listen.addr);
+    }
+    if let Some(own) = own.filter(|_| bound.iter().any(|listen| listen.addr.ip().is_unspecified())) {
+        let _ = writeln!(text, "Phones in this network use {own} as their server.");
     }
     text.push_str("Ready. Stop with Ctrl-C.\n");
     text
@@ -108,38 +113,18 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// `2026-11-22 13:05:59`, by the civil calendar from days since 1970 (400-year cycles of 146,097 days from 0000-03-01).
+/// `2026-11-22 13:05:59`.
 fn utc(millis: u64) -> String {
-    let seconds = millis / 1000;
-    let days = seconds / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let (month, date) = (
-        if shifted < 10 { shifted + 3 } else { shifted - 9 },
-        of_year - (153 * shifted + 2) / 5 + 1,
-    );
-    let year = era * 400 + year + u64::from(month <= 2);
-    let clock = seconds % 86_400;
+    let at = Wall(millis).civil();
     format!(
-        "{year:04}-{month:02}-{date:02} {:02}:{:02}:{:02}",
-        clock / 3600,
-        clock / 60 % 60,
-        clock % 60
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        at.year, at.month, at.day, at.hour, at.minute, at.second
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        assert_eq!(utc(0), "1970-01-01 00:00:00");
-        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00");
-        assert_eq!(utc(1_795_352_759_000), "2026-11-22 13:05:59");
-    }
 
     #[test]
     fn a_call_is_one_line() {

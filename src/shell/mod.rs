@@ -13,20 +13,41 @@ pub mod store;
 
 use crate::config::Log;
 use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
+use std::sync::OnceLock;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-/// Log lines go to standard error. `RUST_LOG` overrides `log.level`.
+/// Changes the level of the one logger that the process has.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Log lines go to standard error. `RUST_LOG` overrides `log.level`. A bug is told there too, with its place.
 pub fn logging(log: &Log) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
+        // Standard error may be gone, and nobody can be told of that.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
+    let lines = if log.json { lines.json().boxed() } else { lines.boxed() };
     // A second call (the demo starts several nodes in one process) changes nothing.
-    let _ = if log.json {
-        lines.json().try_init()
-    } else {
-        lines.try_init()
-    };
+    if tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .is_ok()
+    {
+        let _ = LEVEL.set(handle);
+        std::panic::set_hook(Box::new(|bug| tracing::error!("a bug: {bug}")));
+    }
+}
+
+/// `log.level` from now on, unless `RUST_LOG` decides.
+pub fn set_level(log: &Log) {
+    if let (Some(level), Err(_)) = (LEVEL.get(), EnvFilter::try_from_default_env()) {
+        // It fails only when the logger is gone, and that lives as long as the process.
+        let _ = level.reload(EnvFilter::new(&log.level));
+    }
 }

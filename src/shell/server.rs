@@ -5,28 +5,34 @@ use super::media::{MediaEvent, MediaThreads};
 use super::net::{Net, NetEvent};
 use super::record::Recorder;
 use super::store::{Store, Written};
-use crate::config::{Config, Listen};
+use crate::config::{Changes, Config, Listen};
 use crate::effect::Output;
 use crate::node::{Input, Node, aor};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{error, info, warn};
 
 /// Events of one kind that are handled before the others have their turn.
 const TURN: usize = 128;
-/// How often expired bindings are swept.
+/// How often expired bindings are swept, and what was only counted is told.
 const SWEEP: Duration = Duration::from_secs(30);
 /// After the grace time, calls get their BYE answered for at most this long.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
+/// How long connections may take to write what they were handed before the node ends.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+/// Inputs that may meet a bug before the node ends, so that its supervisor starts a clean one.
+const BUGS: u32 = 100;
 
 /// What an operator asks of a running node.
 #[derive(Debug)]
 pub enum Control {
     /// A checked configuration takes the place of the old one.
     Reload(Box<Config>),
-    /// No new calls; those that are up have the configured grace time.
+    /// No new calls; those that are up have the configured grace time. Asked again: they end now. A third time: at once.
     Stop,
 }
 
@@ -41,6 +47,7 @@ pub struct Server {
     recorder: Recorder,
     inputs: VecDeque<Input>,
     queues: Queues,
+    bugs: u32,
 }
 
 /// What wakes the loop.
@@ -51,19 +58,30 @@ struct Queues {
     control: mpsc::Receiver<Control>,
 }
 
+/// How far a stop has come.
+#[derive(Clone, Copy)]
+struct Stopping {
+    /// What is still up then ends without an answer.
+    at: Instant,
+    /// Asked twice.
+    hurried: bool,
+}
+
 impl Server {
     /// Opens the store and every socket. Must run within a tokio runtime. The error is a sentence for the operator.
     pub fn start(config: Config, control: mpsc::Receiver<Control>) -> Result<Server, String> {
         let clock = SystemClock::start();
         let now = clock.now();
+        enough_files(&config);
         let (mut net, net_events) = Net::new(now.wall.0);
         for listen in &config.listen {
             net.listen(*listen)?;
         }
-        let (store, written, closed) = Store::open(&config.store.path, now.wall)?;
+        let (mut store, written, closed) = Store::open(&config.store.path, now.wall)?;
         if closed > 0 {
             warn!("{closed} calls were up when the node was killed; their records are closed now");
         }
+        forget_strangers(&mut store, &config);
         let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let config = Arc::new(config);
@@ -74,7 +92,6 @@ impl Server {
             media: media_events,
             control,
         };
-        let recorder = Recorder::default();
         Ok(Server {
             config,
             clock,
@@ -82,9 +99,10 @@ impl Server {
             net,
             store,
             media,
-            recorder,
+            recorder: Recorder::default(),
             inputs: VecDeque::new(),
             queues,
+            bugs: 0,
         })
     }
 
@@ -93,59 +111,75 @@ impl Server {
         self.net.bound()
     }
 
-    /// Runs until it was stopped and nothing is left.
-    pub async fn run(mut self) {
+    /// Runs until it was stopped and nothing is left. The error is a sentence: what in the node itself broke.
+    pub async fn run(mut self) -> Result<(), String> {
         let mut sweep = tokio::time::interval(SWEEP);
-        let mut stop_at: Option<tokio::time::Instant> = None;
-        let mut events = Vec::with_capacity(TURN);
-        let mut media_events = Vec::with_capacity(TURN);
-        loop {
-            self.turn();
-            let done = stop_at.is_some() && self.node.is_stopped();
-            if done {
-                break;
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut stopping: Option<Stopping> = None;
+        let (mut written, mut media, mut net) = (Vec::new(), Vec::new(), Vec::new());
+        let ended = loop {
+            self.on_time();
+            self.media.flush();
+            if let Some(why) = self.broken() {
+                break Err(why);
+            }
+            if stopping.is_some() && self.node.is_stopped() {
+                break Ok(());
             }
             if self.node.calls_up() == 0
-                && let Some(at) = &mut stop_at
+                && let Some(stopping) = &mut stopping
             {
                 // What is left are last answers: of a peer that is dead, perhaps.
-                *at = (*at).min(tokio::time::Instant::now() + LAST_ANSWERS);
+                stopping.at = stopping.at.min(Instant::now() + LAST_ANSWERS);
             }
             let wake = self.node.poll_timeout().map(|(at, _)| self.clock.tokio(at));
-            // In order of urgency: an operator, the store and the media before new work from the network.
+            // Whoever is ready comes in random order, so that nobody starves.
             tokio::select! {
-                biased;
-                control = self.queues.control.recv() => match control {
-                    Some(Control::Reload(config)) => self.reload(*config),
-                    Some(Control::Stop) if stop_at.is_none() => stop_at = Some(self.stop()),
-                    // Asked twice, or nobody is left to ask: at once.
-                    Some(Control::Stop) | None => break,
+                control = self.queues.control.recv() => match (control, stopping) {
+                    (Some(Control::Reload(config)), _) => self.reload(*config).await,
+                    (Some(Control::Stop), None) => stopping = Some(self.stop()),
+                    (Some(Control::Stop), Some(Stopping { hurried: false, .. })) => stopping = Some(self.stop_now()),
+                    // Asked a third time, or nobody is left to ask.
+                    (Some(Control::Stop) | None, _) => break Ok(()),
                 },
-                Some(written) = self.queues.written.recv() => {
-                    let (ticket, reply) = self.store.written(written);
-                    self.inputs.push_back(Input::Store(ticket, reply));
+                _ = self.queues.written.recv_many(&mut written, TURN) => {
+                    for written in written.drain(..) {
+                        let (ticket, reply) = self.store.written(written);
+                        self.inputs.push_back(Input::Store(ticket, reply));
+                    }
                 }
-                _ = self.queues.media.recv_many(&mut media_events, TURN) => {
-                    for event in media_events.drain(..) {
+                _ = self.queues.media.recv_many(&mut media, TURN) => {
+                    for event in media.drain(..) {
                         self.inputs.extend(self.media.event(event).map(Input::Media));
                     }
                 }
-                _ = self.queues.net.recv_many(&mut events, TURN) => {
-                    for event in events.drain(..) {
+                _ = self.queues.net.recv_many(&mut net, TURN) => {
+                    for event in net.drain(..) {
                         self.net_event(event);
                         // Effects of one message before the next: what it did is seen by it.
                         self.turn();
                     }
                 }
-                () = until(wake) => self.inputs.push_back(Input::Time),
-                () = until(stop_at) => {
+                () = until(wake) => {}
+                () = until(stopping.map(|stopping| stopping.at)) => {
                     warn!("{} calls end without a last answer of their peers", self.node.census().calls);
-                    break;
+                    break Ok(());
                 }
-                _ = sweep.tick() => self.store.sweep(self.clock.now().wall),
+                _ = sweep.tick() => self.sweep(),
             }
+        };
+        self.close().await;
+        ended
+    }
+
+    /// Runs the machine's timers that are due. Not left to the branches of the loop: a flood keeps all others ready.
+    fn on_time(&mut self) {
+        self.turn();
+        let next = self.node.poll_timeout().map(|(at, _)| at);
+        if next.is_some_and(|at| at <= self.clock.instant()) {
+            self.inputs.push_back(Input::Time);
+            self.turn();
         }
-        self.close();
     }
 
     /// Feeds what waits to the machine and carries its effects out, until it is silent.
@@ -155,8 +189,36 @@ impl Server {
                 self.carry_out(output);
             }
             let Some(input) = self.inputs.pop_front() else { return };
-            self.node.handle(self.clock.now(), input);
+            let (node, at) = (&mut self.node, self.clock.now());
+            // A bug outside of the calls (those catch their own) costs the input that met it.
+            if catch_unwind(AssertUnwindSafe(|| node.handle(at, input))).is_err() {
+                self.bugs += 1;
+                error!("what came last met the bug that is told above and was dropped; the node goes on");
+            }
         }
+    }
+
+    /// Why the node cannot go on, if so.
+    fn broken(&self) -> Option<String> {
+        if self.bugs >= BUGS {
+            return Some(format!(
+                "{BUGS} bugs were met since the start: the node ends, please start it anew"
+            ));
+        }
+        let thread = match (self.media.is_alive(), self.store.is_alive()) {
+            (true, true) => return None,
+            (false, _) => "a media thread",
+            (true, false) => "the store's thread",
+        };
+        Some(format!(
+            "{thread} has ended by the bug that is told above: the node ends, please start it anew"
+        ))
+    }
+
+    fn sweep(&mut self) {
+        let wall = self.clock.now().wall;
+        self.store.sweep(wall);
+        self.recorder.tell_counted(wall.as_secs() / 60, self.net.counters());
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -192,11 +254,15 @@ impl Server {
     fn net_event(&mut self, event: NetEvent) {
         match event {
             NetEvent::Message(flow, bytes) => self.inputs.push_back(Input::Sip(flow, bytes)),
-            NetEvent::Opened(ticket, flow, handle) => {
-                self.net.opened(flow, handle);
-                self.inputs.extend(ticket.map(|ticket| Input::FlowOpened(ticket, flow)));
+            NetEvent::Opened(flow, handle) => {
+                let opened = |ticket| Input::FlowOpened(ticket, flow);
+                self.inputs
+                    .extend(self.net.opened(flow, handle).into_iter().map(opened));
             }
-            NetEvent::Failed(ticket) => self.inputs.push_back(Input::FlowFailed(ticket)),
+            NetEvent::Failed(peer) => {
+                self.inputs
+                    .extend(self.net.failed(peer).into_iter().map(Input::FlowFailed));
+            }
             NetEvent::Closed(flow) => {
                 self.net.closed(flow);
                 self.inputs.push_back(Input::FlowClosed(flow));
@@ -205,61 +271,118 @@ impl Server {
         }
     }
 
-    /// Switches to a new configuration everywhere at once, or refuses it whole.
-    fn reload(&mut self, config: Config) {
+    /// Switches to a new configuration everywhere at once, or refuses it whole. What only a restart can change stays as it is.
+    async fn reload(&mut self, mut config: Config) {
         let changes = Config::diff(&self.config, &config);
-        if !changes.restart.is_empty() {
-            warn!(
-                "reload refused, nothing was changed: {} can only change by a restart",
-                changes.restart.join(", ")
-            );
-            return;
+        if changes.is_empty() {
+            return info!("reloaded: nothing is different");
         }
-        for (opened, listen) in changes.listeners_added.iter().enumerate() {
-            if let Err(why) = self.net.listen(*listen) {
-                changes.listeners_added[..opened]
-                    .iter()
-                    .for_each(|listen| self.net.unlisten(*listen));
-                warn!("reload refused, nothing was changed: {why}");
-                return;
-            }
+        if let Err(why) = self.switch_listeners(&changes).await {
+            return warn!("reload refused, nothing was changed: {why}");
         }
-        for listen in &changes.listeners_removed {
-            self.net.unlisten(*listen);
-        }
+        config.node_name.clone_from(&self.config.node_name);
+        config.store.clone_from(&self.config.store);
+        config.media.workers = self.config.media.workers;
         for sentence in &changes.sentences {
             info!("reloaded: {sentence}");
         }
-        self.media.set_ports(&config.media);
-        let kept: Vec<_> = config.users.iter().map(aor).collect();
-        for gone in self.store.retain(|aor| kept.contains(aor)) {
-            info!("reloaded: the bindings of {gone} are removed");
-        }
+        self.media
+            .set_ports(&config.media, self.net.bound().iter().map(|l| l.addr));
+        forget_strangers(&mut self.store, &config);
+        super::set_level(&config.log);
         self.config = Arc::new(config);
         self.inputs.push_back(Input::Config(self.config.clone()));
     }
 
-    fn stop(&mut self) -> tokio::time::Instant {
+    /// Opens and closes listeners; if one cannot be opened, all is as before.
+    async fn switch_listeners(&mut self, changes: &Changes) -> Result<(), String> {
+        let clashes = |removed: &&Listen| changes.listeners_added.iter().any(|added| added.clashes(removed));
+        let (in_the_way, others): (Vec<&Listen>, Vec<&Listen>) = changes.listeners_removed.iter().partition(clashes);
+        for listen in &in_the_way {
+            self.net.unlisten(**listen).await;
+        }
+        for (opened, listen) in changes.listeners_added.iter().enumerate() {
+            let Err(why) = self.net.listen(*listen) else { continue };
+            for listen in &changes.listeners_added[..opened] {
+                self.net.unlisten(*listen).await;
+            }
+            for listen in in_the_way {
+                if let Err(why) = self.net.listen(*listen) {
+                    error!("a listener that was closed for the reload cannot be opened again: {why}");
+                }
+            }
+            return Err(why);
+        }
+        for listen in others {
+            self.net.unlisten(*listen).await;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Stopping {
         let grace = self.config.calls.stop_grace;
-        let calls = self.node.calls_up();
         info!(
-            "stopping: no new calls; {calls} calls that are up have {} s",
+            "stopping: no new calls; {} calls that are up have {} s (a second signal ends them now)",
+            self.node.calls_up(),
             grace.as_secs()
         );
         self.inputs.push_back(Input::Stop(grace));
-        tokio::time::Instant::now() + grace + LAST_ANSWERS
+        Stopping {
+            at: Instant::now() + grace + LAST_ANSWERS,
+            hurried: false,
+        }
     }
 
-    fn close(mut self) {
+    fn stop_now(&mut self) -> Stopping {
+        info!("stopping now: {} calls are ended", self.node.calls_up());
+        self.inputs.push_back(Input::Stop(Duration::ZERO));
+        Stopping {
+            at: Instant::now() + LAST_ANSWERS,
+            hurried: true,
+        }
+    }
+
+    async fn close(mut self) {
         self.turn();
+        // Nobody listens any more: who still has something to tell must not wait.
         drop(self.queues);
+        self.net.close(LAST_WRITES).await;
         self.media.stop();
-        self.store.close();
-        info!("stopped");
+        self.store.close(self.clock.now().wall);
+        info!("stopped after {}", self.recorder.counters());
     }
 }
 
-async fn until(at: Option<tokio::time::Instant>) {
+/// Bindings of users that the configuration does not have (any more) are removed.
+fn forget_strangers(store: &mut Store, config: &Config) {
+    let known: HashSet<_> = config.users.iter().map(aor).collect();
+    for gone in store.retain(|aor| known.contains(aor)) {
+        info!("the bindings of {gone} are removed: the configuration has no such user");
+    }
+}
+
+/// Lets the process open as many files as the system allows: each call takes four sockets.
+fn enough_files(config: &Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let ports = u64::from(config.media.last_port.saturating_sub(config.media.first_port)) + 1;
+    if let Some(allowed) = allowed.filter(|allowed| *allowed < ports) {
+        warn!(
+            "this process may open {allowed} files, but `media.ports` are {ports}: when they run out, calls get 503. Raise the \
+             limit by ulimit -n, or by LimitNOFILE= in its systemd unit"
+        );
+    }
+}
+
+async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

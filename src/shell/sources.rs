@@ -20,16 +20,24 @@ pub struct Generated {
     pub user: String,
     /// The file that keeps the password.
     pub kept_in: PathBuf,
+    /// It was not in the file before.
+    pub is_new: bool,
 }
 
 /// For a node that runs: passwords that do not exist yet are made and kept. Also tells which ones are of that kind.
 pub fn running<T>(work: impl FnOnce(&Sources<'_>) -> T) -> (T, Vec<Generated>) {
     let list = RefCell::new(Vec::new());
     let generate = |path: &Path, user: &str| {
-        let password = generated(path, user, true)?;
+        let known = kept(path, user)?;
+        let is_new = known.is_none();
+        let password = match known {
+            Some(password) => password,
+            None => keep(path, user)?,
+        };
         list.borrow_mut().push(Generated {
             user: user.to_owned(),
             kept_in: path.to_owned(),
+            is_new,
         });
         Ok(password)
     };
@@ -37,39 +45,59 @@ pub fn running<T>(work: impl FnOnce(&Sources<'_>) -> T) -> (T, Vec<Generated>) {
     (result, list.into_inner())
 }
 
-/// For commands that only look: nothing is written.
+/// For `tandem check`: nothing is written.
 pub fn checking<T>(work: impl FnOnce(&Sources<'_>) -> T) -> T {
-    with(&|path, user| generated(path, user, false), work)
+    let generate = |path: &Path, user: &str| {
+        let known = kept(path, user)?;
+        known.map_or_else(|| password().map(Secret::new), Ok)
+    };
+    with(&generate, work)
+}
+
+/// For commands that use no secret, and must work where the node's are not at hand: only the file itself has to be there.
+pub fn looking<T>(file: &Path, work: impl FnOnce(&Sources<'_>) -> T) -> T {
+    let unknown = "unknown";
+    work(&Sources {
+        env: &|name| Some(std::env::var(name).unwrap_or_else(|_| unknown.to_owned())),
+        read: &|path| match read(path) {
+            Err(_) if path != file => Ok(unknown.to_owned()),
+            result => result,
+        },
+        generate: &|_, _| Ok(Secret::new(unknown)),
+        cores: 1,
+    })
 }
 
 fn with<T>(generate: &dyn Fn(&Path, &str) -> Result<Secret, String>, work: impl FnOnce(&Sources<'_>) -> T) -> T {
-    let sources = Sources {
+    work(&Sources {
         env: &|name| std::env::var(name).ok(),
-        read: &|path| fs::read_to_string(path).map_err(|error| plain(&error)),
+        read: &read,
         generate,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    work(&sources)
+    })
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| plain(&error))
 }
 
 /// The password of a user from a file of `name password` lines.
-fn generated(path: &Path, user: &str, keep: bool) -> Result<Secret, String> {
+fn kept(path: &Path, user: &str) -> Result<Option<Secret>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{} cannot be read: {}", path.display(), plain(&error))),
     };
-    let known = text
-        .lines()
-        .find_map(|line| line.split_once(' ').filter(|(name, _)| *name == user));
-    if let Some((_, password)) = known {
-        return Ok(Secret::new(password.trim()));
-    }
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    let known = lines.find(|(name, _)| *name == user);
+    Ok(known.map(|(_, password)| Secret::new(password.trim())))
+}
+
+/// Makes one and keeps it.
+fn keep(path: &Path, user: &str) -> Result<Secret, String> {
     let password = password()?;
-    if keep {
-        append(path, &format!("{user} {password}\n"))
-            .map_err(|error| format!("{} cannot be written: {}", path.display(), plain(&error)))?;
-    }
+    append(path, &format!("{user} {password}\n"))
+        .map_err(|error| format!("{} cannot be written: {}", path.display(), plain(&error)))?;
     Ok(Secret::new(password))
 }
 
@@ -112,13 +140,20 @@ mod tests {
     fn a_password_is_made_once_and_only_by_a_node_that_runs() {
         let folder = std::env::temp_dir().join(format!("tandem-sources-{}", std::process::id()));
         let path = folder.join("passwords");
-        let looked = generated(&path, "alice", false).unwrap();
+        let generate = |running: bool| {
+            let ask = |sources: &Sources<'_>| (sources.generate)(&path, "alice").unwrap();
+            if running { super::running(ask).0 } else { checking(ask) }
+        };
+        let looked = generate(false);
         assert!(!path.exists());
-        let first = generated(&path, "alice", true).unwrap();
+        let first = generate(true);
         assert_ne!(looked, first);
         assert_eq!(first.expose().len(), PASSWORD);
-        assert_eq!(generated(&path, "alice", true).unwrap(), first);
-        assert_ne!(generated(&path, "bob", true).unwrap(), first);
+        assert_eq!(generate(true), first);
+        assert_eq!(generate(false), first);
+        assert_ne!(keep(&path, "bob").unwrap(), first);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

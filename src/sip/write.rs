@@ -49,7 +49,9 @@ impl Draft {
             body: Bytes::new(),
         };
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
-            for value in request.whole_lines(name) {
+            // Of a field that must not come twice the first counts, so that the refusal is no fault of the same kind.
+            let most = if name.is_single() { 1 } else { usize::MAX };
+            for value in request.whole_lines(name).into_iter().take(most) {
                 draft.push(name, value);
             }
         }

@@ -8,17 +8,18 @@ use crate::effect::Output;
 use crate::id::{Flow, Owner, ServerTx, Target, Ticket, Transport};
 use crate::limits;
 use crate::sip::write::Start;
-use crate::sip::{Draft, Message, Method, Via};
+use crate::sip::{Draft, Message, Method, Name, Via};
 use bytes::Bytes;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
-/// RFC 3261 8.2.6.2: a response repeats these five. Where one is not there, its sender could not read the response either.
+/// RFC 3261 8.2.6.2: a response repeats these five. Where one is not there, its sender could not read the response either. (A CSeq
+/// that is out of range is repeated as it is, RFC 4475 3.1.2.4.)
 fn has_what_a_response_needs(request: &Message) -> bool {
     request.top_via().is_ok_and(|via| via.branch().is_some())
         && request.from().is_ok()
         && request.to().is_ok()
-        && request.cseq().is_ok()
+        && request.get(Name::CSeq).is_some()
         && !request.call_id().is_empty()
 }
 
@@ -227,9 +228,10 @@ impl Layer {
         self.drop_server_if_over(tx);
     }
 
-    /// The connection of a server transaction closed. The transaction goes on (RFC 6026 7.1): it must absorb copies.
+    /// The connection of a server transaction closed. The transaction goes on (RFC 6026 7.1): it must absorb copies. While a new
+    /// one is opened, that the old one is closed is no news, and may be told again.
     pub(super) fn server_broken(&mut self, tx: ServerTx) {
-        if let Some(server) = self.table.server(tx) {
+        if let Some(server) = self.table.server(tx).filter(|server| server.link == Link::Up) {
             server.link = Link::Down;
         }
     }

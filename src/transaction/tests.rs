@@ -351,6 +351,7 @@ fn a_response_whose_connection_closed_opens_one_to_sent_by() {
             panic!("no connection")
         };
         assert_eq!(target.addr.to_string(), "127.0.0.2:5062");
+        bench.with(|layer, cx| layer.on_flow_closed(cx, tcp)); // told again: somebody else has sent over it
         let new = Flow {
             connection: ConnectionId(9),
             ..tcp

@@ -7,7 +7,7 @@ use crate::id::Flow;
 use crate::sip::{Draft, Host, Method, Name, Uri};
 use crate::time::Instant;
 use crate::transaction::{Destination, Event, Layer};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The first hold-down; it doubles with each further failure.
@@ -22,7 +22,7 @@ const ADDRESSES: usize = 8;
 pub(super) struct Peer {
     uri: Uri,
     /// Where its name led, newest last.
-    learned: Vec<SocketAddr>,
+    learned: Vec<IpAddr>,
     failures: u32,
     down_until: Option<Instant>,
     asking: bool,
@@ -51,18 +51,18 @@ impl Peer {
         self.down_until.is_some_and(|until| now < until)
     }
 
-    /// The address in the configuration, or those that its name led to.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        let own = self
-            .uri
-            .host
-            .ip()
-            .map(|ip| SocketAddr::new(ip, self.uri.port.unwrap_or(5060)));
-        own.into_iter().chain(self.learned.iter().copied())
+    /// True if the peer's name led to this address before.
+    pub(super) fn is_at(&self, source: IpAddr) -> bool {
+        self.learned.contains(&source)
     }
 
-    fn learn(&mut self, addr: SocketAddr) {
-        if self.addresses().any(|known| known == addr) {
+    /// As it is after a reload: what it was asked before is not answered to it.
+    pub(super) fn unasked(self) -> Peer {
+        Peer { asking: false, ..self }
+    }
+
+    fn learn(&mut self, addr: IpAddr) {
+        if self.uri.host.ip().is_some() || self.is_at(addr) {
             return;
         }
         if self.learned.len() == ADDRESSES {
@@ -74,12 +74,10 @@ impl Peer {
 
 impl Trunks {
     /// A flow to a peer was opened: its address is the peer's from now on.
-    pub fn learn(&mut self, name: &str, place: u16, flow: Flow) {
-        if let Some(peer) = self
-            .state_mut(name)
-            .and_then(|state| state.peers.get_mut(usize::from(place)))
-        {
-            peer.learn(flow.peer);
+    pub(super) fn learn_at(&mut self, slot: u16, place: u16, flow: Flow) {
+        let state = self.slots.get_mut(&slot);
+        if let Some(peer) = state.and_then(|state| state.peers.get_mut(usize::from(place))) {
+            peer.learn(flow.peer.ip());
         }
     }
 
@@ -148,7 +146,7 @@ impl Trunks {
         };
         match event {
             Event::Reached { flow, .. } => {
-                peer.learn(flow.peer);
+                peer.learn(flow.peer.ip());
                 let draft = options(cx, peer, flow);
                 layer.request(cx, owner(slot, place), flow, draft);
             }

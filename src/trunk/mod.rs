@@ -3,17 +3,21 @@
 //! State is kept by the trunk's name, so that a call that began under an older configuration still finds its trunk.
 
 mod health;
+mod leave;
 mod rate;
 mod register;
+#[cfg(test)]
+mod tests;
 
-use crate::config::{Network, Trunk, TrunkRegister};
+use crate::config::{Trunk, TrunkRegister};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::{Flow, Owner, Transport, TrunkIx};
+use crate::id::{Flow, Owner, TrunkIx};
 use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri, auth};
 use crate::time::{Deadlines, Instant};
 use crate::transaction::{Event, Layer};
 use health::Peer;
+use leave::Leaving;
 use rate::Bucket;
 use register::Registration;
 use std::collections::BTreeMap;
@@ -43,11 +47,13 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
     Register(u16),
+    Leave(u16),
     Options(u16, u16),
 }
 
-/// What a request of ours is about: the second half of `Owner::Trunk`.
+/// What a request of ours is about: the second half of `Owner::Trunk`. Below these it is the place of a peer.
 const REGISTER: u16 = u16::MAX;
+const LEAVE: u16 = u16::MAX - 1;
 
 #[derive(Debug)]
 struct State {
@@ -57,6 +63,7 @@ struct State {
     bucket: Bucket,
     peers: Vec<Peer>,
     registration: Option<Registration>,
+    leaving: Option<Leaving>,
 }
 
 /// All trunks, by a slot number that is never used again.
@@ -65,7 +72,6 @@ pub struct Trunks {
     slots: BTreeMap<u16, State>,
     last_slot: u16,
     deadlines: Deadlines<Timer>,
-    stopping: bool,
 }
 
 impl Trunks {
@@ -83,21 +89,27 @@ impl Trunks {
         }
         for trunk in &config.trunks {
             let slot = self.slot_of(&trunk.name).unwrap_or_else(|| self.new_slot(cx, trunk));
-            self.update(cx, slot, trunk);
+            self.update(cx, layer, slot, trunk);
         }
     }
 
-    /// The trunk that a request comes from: by the flow that we registered over, a peer's own address, or `accept_from`.
-    pub fn identify(&self, cx: &Cx<'_>, flow: Flow) -> Option<TrunkIx> {
-        let position = cx.config.trunks.iter().position(|trunk| {
-            let learned = self.state(&trunk.name).is_some_and(|state| state.knows(flow));
-            learned
-                || trunk
-                    .accept_from
-                    .iter()
-                    .any(|network| contains(network, flow.peer.ip()))
-        })?;
-        u16::try_from(position).ok().map(TrunkIx)
+    /// The trunk that a request comes from: by the source addresses in its configuration, the addresses that its peers' names
+    /// led to, or the flow that we registered over. Carriers that share a host are told apart by what is called: the user of
+    /// our registration with one of them.
+    pub fn identify(&self, cx: &Cx<'_>, flow: Flow, called: &Uri) -> Option<TrunkIx> {
+        let source = flow.peer.ip();
+        let mut all = cx
+            .config
+            .trunks_with_ix()
+            .filter(|(_, trunk)| trunk.claims(source) || self.state(&trunk.name).is_some_and(|s| s.knows(source)));
+        let (first, _) = all.next()?;
+        let is_called = |trunk: &Trunk| {
+            let register = trunk.register.as_ref();
+            register.is_some_and(|register| called.user.as_deref() == Some(&register.username))
+        };
+        let first_is_called = cx.config.trunk(first).is_some_and(is_called);
+        let called = all.find(|(_, trunk)| !first_is_called && is_called(trunk));
+        Some(called.map_or(first, |(ix, _)| ix))
     }
 
     /// Takes one of the trunk's call places, in either direction; give it back by `release` exactly once.
@@ -184,10 +196,10 @@ impl Trunks {
 
     /// An event of the transaction layer whose owner is `Owner::Trunk(slot, about)`.
     pub fn event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkIx, about: u16, event: Event) {
-        if about == REGISTER {
-            self.registration_event(cx, layer, slot.0, event);
-        } else {
-            self.options_event(cx, layer, slot.0, about, event);
+        match about {
+            REGISTER => self.registration_event(cx, layer, slot.0, event),
+            LEAVE => self.leave_event(cx, layer, slot.0, event),
+            place => self.options_event(cx, layer, slot.0, place, event),
         }
     }
 
@@ -200,7 +212,7 @@ impl Trunks {
             .map(|(slot, _)| *slot)
             .collect();
         for slot in slots {
-            self.registration_lost(cx, slot);
+            self.registration_lost(cx, slot, flow);
         }
     }
 
@@ -209,6 +221,7 @@ impl Trunks {
         while let Some(timer) = self.deadlines.pop_due(cx.now) {
             match timer {
                 Timer::Register(slot) => self.begin_registration(cx, layer, slot),
+                Timer::Leave(slot) => self.left(cx, slot),
                 Timer::Options(slot, peer) => self.ask_options(cx, layer, slot, peer),
             }
         }
@@ -219,9 +232,13 @@ impl Trunks {
         self.deadlines.next().map(|(at, _)| at)
     }
 
+    /// True when no carrier has to answer the end of a registration.
+    pub fn is_quiet(&self) -> bool {
+        self.slots.values().all(|state| state.leaving.is_none())
+    }
+
     /// The node stops: no more questions, and our registrations end.
     pub fn stop(&mut self, cx: &mut Cx<'_>, layer: &mut Layer) {
-        self.stopping = true;
         self.deadlines = Deadlines::default();
         let slots: Vec<u16> = self.slots.keys().copied().collect();
         for slot in slots {
@@ -238,20 +255,44 @@ impl Trunks {
             bucket: Bucket::full(cx.now, trunk.calls_per_second),
             peers: Vec::new(),
             registration: None,
+            leaving: None,
         };
         self.slots.insert(self.last_slot, state);
         self.last_slot
     }
 
-    fn update(&mut self, cx: &mut Cx<'_>, slot: u16, trunk: &Trunk) {
+    fn update(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, trunk: &Trunk) {
         let Some(state) = self.slots.get_mut(&slot) else { return };
         state.draining = false;
-        let unchanged = state.peers.iter().map(Peer::uri).eq(trunk.peers.iter());
-        if !unchanged {
-            state.peers = trunk.peers.iter().cloned().map(Peer::new).collect();
+        // Where the peer of our registration is in the new list.
+        let registered = state.registration.as_ref().map(Registration::place);
+        let uri = registered.and_then(|place| state.peers.get(usize::from(place)).map(Peer::uri));
+        let place = uri.and_then(|uri| trunk.peers.iter().position(|peer| peer == uri));
+        let place = place.and_then(|place| u16::try_from(place).ok());
+        if place.is_none() {
+            // While its peer is still known.
+            self.configure_registration(cx, layer, slot, None, None);
         }
-        let places = 0..u16::try_from(state.peers.len()).unwrap_or(u16::MAX);
-        for place in places {
+        self.update_peers(cx, layer, slot, trunk);
+        self.configure_registration(cx, layer, slot, trunk.register.as_ref(), place);
+    }
+
+    /// Peers that stay keep what is known of their health.
+    fn update_peers(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, trunk: &Trunk) {
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        if !state.peers.iter().map(Peer::uri).eq(trunk.peers.iter()) {
+            for (place, _) in (0u16..).zip(&state.peers) {
+                layer.forget(owner(slot, place));
+                self.deadlines.cancel(Timer::Options(slot, place));
+            }
+            let mut known = std::mem::take(&mut state.peers);
+            let mut peer = |uri: &Uri| match known.iter().position(|peer| peer.uri() == uri) {
+                Some(at) => known.swap_remove(at).unasked(),
+                None => Peer::new(uri.clone()),
+            };
+            state.peers = trunk.peers.iter().map(&mut peer).collect();
+        }
+        for (place, _) in (0u16..).zip(&state.peers) {
             let timer = Timer::Options(slot, place);
             match trunk.options_interval {
                 Some(_) if self.deadlines.get(timer).is_none() => self.deadlines.set(timer, cx.now),
@@ -261,7 +302,6 @@ impl Trunks {
                 }
             }
         }
-        self.configure_registration(cx, slot, trunk.register.as_ref(), !unchanged);
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16) {
@@ -285,7 +325,7 @@ impl Trunks {
 
     fn forget_if_drained(&mut self, slot: u16) {
         let Some(state) = self.slots.get(&slot) else { return };
-        if state.draining && state.calls == 0 {
+        if state.draining && state.calls == 0 && state.leaving.is_none() {
             for place in 0..u16::try_from(state.peers.len()).unwrap_or(u16::MAX) {
                 self.deadlines.cancel(Timer::Options(slot, place));
             }
@@ -311,32 +351,15 @@ impl Trunks {
 }
 
 impl State {
-    /// The flow is that of our registration, or of a peer: a datagram from its very port, a connection from its host.
-    fn knows(&self, flow: Flow) -> bool {
+    /// The address is that of our registration, or one that a peer's name led to.
+    fn knows(&self, source: IpAddr) -> bool {
         let registered = self.registration.as_ref().and_then(Registration::flow);
-        if registered.is_some_and(|own| own.transport == flow.transport && own.peer == flow.peer) {
-            return true;
-        }
-        self.peers.iter().any(|peer| {
-            peer.addresses().any(|addr| match flow.transport {
-                Transport::Udp => addr == flow.peer,
-                Transport::Tcp => addr.ip() == flow.peer.ip(),
-            })
-        })
+        registered.is_some_and(|own| own.peer.ip() == source) || self.peers.iter().any(|peer| peer.is_at(source))
     }
 }
 
 fn trunk_of<'a>(cx: &'a Cx<'_>, trunk: TrunkIx) -> &'a Trunk {
     &cx.config.trunks[usize::from(trunk.0)]
-}
-
-fn contains(network: &Network, ip: IpAddr) -> bool {
-    let bits = |ip: IpAddr| match ip {
-        IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
-        IpAddr::V6(v6) => (v6.to_bits(), 128),
-    };
-    let ((own, width), (other, other_width)) = (bits(network.addr), bits(ip));
-    width == other_width && (network.prefix == 0 || (own ^ other) >> (128 - u32::from(network.prefix)) == 0)
 }
 
 /// A request outside of any dialog from us to a peer (RFC 3261 8.1.1).
@@ -363,24 +386,4 @@ fn outside_dialog(
 
 fn owner(slot: u16, about: u16) -> Owner {
     Owner::Trunk(TrunkIx(slot), about)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks_contain_their_addresses_and_no_others() {
-        let net = |text: &str, prefix| Network {
-            addr: text.parse().unwrap(),
-            prefix,
-        };
-        let ip = |text: &str| text.parse().unwrap();
-        assert!(contains(&net("198.51.100.0", 24), ip("198.51.100.255")));
-        assert!(!contains(&net("198.51.100.0", 24), ip("198.51.101.0")));
-        assert!(contains(&net("0.0.0.0", 0), ip("8.8.8.8")));
-        assert!(!contains(&net("0.0.0.0", 0), ip("::1")));
-        assert!(contains(&net("2001:db8::", 32), ip("2001:db8::1")));
-        assert!(contains(&net("10.0.0.1", 32), ip("10.0.0.1")) && !contains(&net("10.0.0.1", 32), ip("10.0.0.2")));
-    }
 }

@@ -1,16 +1,18 @@
 //! Our own registration with a carrier (RFC 3261 10.2).
 //!
 //! ```text
-//!            begin          Reached            401/407: once, or stale
+//!            begin          Reached            401/407: once, or stale; 423
 //!   Waiting --------> Reaching -------> Asked ---------------+
 //!     ^  ^               |               | ^-----------------+
-//!     |  |   no peer is  |               | 200
-//!     |  +--- left ------+---------------+-------> Registered --(before expiry)--> Reaching
-//!     |      403, 5xx, 6xx, timeout on every peer       |
+//!     |  |  every peer   |               | 200
+//!     |  +-- was tried --+---------------+-------> Registered --(before expiry)--> Reaching
+//!     |     403, 6xx, wrong password                    |
 //!     +------ back-off ---------------------------------+ the flow broke
 //! ```
+//!
+//! How one ends (stop, reload, the trunk is gone) is in `leave`.
 
-use super::{Outcome, REGISTER, Timer, Trunks, outside_dialog, owner};
+use super::{Outcome, REGISTER, Timer, Trunks, leave, outside_dialog, owner};
 use crate::config::TrunkRegister;
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
@@ -43,6 +45,8 @@ pub(super) struct Registration {
     phase: Phase,
     /// The place of the peer that is asked.
     peer: u16,
+    /// How many peers failed in this attempt.
+    tried: usize,
     /// The flow of the last success, while it lasts.
     flow: Option<Flow>,
     call_id: String,
@@ -56,9 +60,46 @@ pub(super) struct Registration {
 }
 
 impl Registration {
+    fn new(cx: &mut Cx<'_>, credentials: &TrunkRegister) -> Registration {
+        Registration {
+            credentials: credentials.clone(),
+            phase: Phase::Waiting,
+            peer: 0,
+            tried: 0,
+            flow: None,
+            call_id: cx.token(16),
+            cseq: 0,
+            expires: credentials.expires,
+            rounds: 0,
+            failures: 0,
+            challenge: None,
+            nonce_count: 0,
+            up: false,
+        }
+    }
+
     pub(super) fn flow(&self) -> Option<Flow> {
         self.flow
     }
+
+    /// The peer that the registration is with or tries.
+    pub(super) fn place(&self) -> u16 {
+        self.peer
+    }
+
+    /// Takes a challenge over for the next request; `Err` says why it cannot be answered.
+    pub(super) fn challenged(&mut self, response: &Message) -> Result<(), Refused> {
+        challenged(self, response)
+    }
+}
+
+/// Why a challenge is not answered.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It is not for the realm that we have a password for.
+    Realm(String),
+    /// It came again although only the password could have been wrong.
+    Password,
 }
 
 /// What a response asks for.
@@ -70,35 +111,38 @@ enum Verdict {
 }
 
 impl Trunks {
+    /// Makes the registration what the configuration says. One that stays as it is, is not disturbed: `place` is where its
+    /// peer is now, if it is still among the trunk's.
     pub(super) fn configure_registration(
         &mut self,
         cx: &mut Cx<'_>,
+        layer: &mut Layer,
         slot: u16,
         wanted: Option<&TrunkRegister>,
-        peers_changed: bool,
+        place: Option<u16>,
     ) {
         let Some(state) = self.slots.get_mut(&slot) else { return };
-        let same = state.registration.as_ref().map(|r| &r.credentials) == wanted;
-        if same && !peers_changed {
-            return;
+        match (&mut state.registration, place) {
+            (None, _) if wanted.is_none() => return,
+            (Some(own), Some(place)) => {
+                own.peer = place;
+                if Some(&own.credentials) == wanted {
+                    return;
+                }
+            }
+            (Some(_) | None, _) => {}
         }
-        self.deadlines.cancel(Timer::Register(slot));
-        state.registration = wanted.map(|credentials| Registration {
-            credentials: credentials.clone(),
-            phase: Phase::Waiting,
-            peer: 0,
-            flow: None,
-            call_id: cx.token(16),
-            cseq: 0,
-            expires: credentials.expires,
-            rounds: 0,
-            failures: 0,
-            challenge: None,
-            nonce_count: 0,
-            up: false,
-        });
+        self.end_registration(cx, layer, slot);
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        state.registration = wanted.map(|credentials| Registration::new(cx, credentials));
         if wanted.is_some() {
-            self.deadlines.set(Timer::Register(slot), cx.now);
+            // The end of the old one must not take the new one's contact away: it comes first.
+            let from = if state.leaving.is_some() {
+                cx.now + leave::LIMIT
+            } else {
+                cx.now
+            };
+            self.deadlines.set(Timer::Register(slot), from);
         }
     }
 
@@ -107,6 +151,7 @@ impl Trunks {
             return;
         };
         registration.rounds = 0;
+        registration.tried = 0;
         if registration.phase != Phase::Registered {
             registration.peer = 0;
         }
@@ -117,32 +162,31 @@ impl Trunks {
         layer.reach(cx, owner(slot, REGISTER), Destination::Uri(uri.clone()));
     }
 
-    pub(super) fn registration_lost(&mut self, cx: &mut Cx<'_>, slot: u16) {
+    /// The flow of the last success broke. An attempt over another one goes on.
+    pub(super) fn registration_lost(&mut self, cx: &mut Cx<'_>, slot: u16, broken: Flow) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
         };
         registration.flow = None;
-        registration.phase = Phase::Waiting;
+        match registration.phase {
+            Phase::Reaching => return,
+            Phase::Asked { flow, .. } if flow != broken => return,
+            Phase::Asked { .. } | Phase::Registered | Phase::Waiting => registration.phase = Phase::Waiting,
+        }
         let soon = cx.now + Duration::from_millis(500 + cx.random() % 2000);
         self.deadlines.set(Timer::Register(slot), soon);
         self.registration_state(cx, slot, false, "the connection that it was made over has closed");
     }
 
     pub(super) fn registration_event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, event: Event) {
-        let Some((registration, peers)) = self.registration(slot) else {
+        let Some((registration, _)) = self.registration(slot) else {
             return;
         };
         match event {
             Event::Reached { flow, .. } if registration.phase == Phase::Reaching => {
-                let Some(peer) = peers.get(usize::from(registration.peer)).cloned() else {
-                    return;
-                };
                 let place = registration.peer;
-                let draft = request(cx, registration, &peer, flow, registration.expires);
-                let tx = layer.request(cx, owner(slot, REGISTER), flow, draft);
-                registration.phase = Phase::Asked { tx, flow };
-                let name = self.slots[&slot].name.clone();
-                self.learn(&name, place, flow);
+                self.ask(cx, layer, slot, flow);
+                self.learn_at(slot, place, flow);
             }
             Event::Response { tx, flow, response, .. } => {
                 let Phase::Asked { tx: ours, .. } = registration.phase else {
@@ -170,7 +214,7 @@ impl Trunks {
     }
 
     fn registration_verdict(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, flow: Flow, verdict: Verdict) {
-        let Some((registration, peers)) = self.registration(slot) else {
+        let Some((registration, _)) = self.registration(slot) else {
             return;
         };
         match verdict {
@@ -180,26 +224,30 @@ impl Trunks {
                 registration.failures = 0;
                 let place = registration.peer;
                 // Well before expiry: a fifth of it stays for a failover to the other peers.
-                self.deadlines.set(
-                    Timer::Register(slot),
-                    cx.now + expires.max(Duration::from_secs(5)) * 4 / 5,
-                );
+                let refresh = expires.max(Duration::from_secs(5)) * 4 / 5;
+                self.deadlines.set(Timer::Register(slot), cx.now + refresh);
                 self.judge(cx, slot, place, Outcome::Alive, "REGISTER");
                 self.registration_state(cx, slot, true, &format!("registered for {} s", expires.as_secs()));
             }
-            Verdict::Again => {
-                let Some(peer) = peers.get(usize::from(registration.peer)).cloned() else {
-                    return;
-                };
-                let draft = request(cx, registration, &peer, flow, registration.expires);
-                let tx = layer.request(cx, owner(slot, REGISTER), flow, draft);
-                registration.phase = Phase::Asked { tx, flow };
-            }
+            Verdict::Again => self.ask(cx, layer, slot, flow),
             Verdict::NextPeer(why) => self.next_peer(cx, layer, slot, why),
             Verdict::GiveUp { why, wait } => self.back_off(cx, slot, why, wait),
         }
     }
 
+    fn ask(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, flow: Flow) {
+        let Some((registration, peers)) = self.registration(slot) else {
+            return;
+        };
+        let Some(peer) = peers.get(usize::from(registration.peer)) else {
+            return;
+        };
+        let draft = request(cx, registration, peer, flow, registration.expires);
+        let tx = layer.request(cx, owner(slot, REGISTER), flow, draft);
+        registration.phase = Phase::Asked { tx, flow };
+    }
+
+    /// The peers are tried in turn, from the one that served last; when all have failed there is a pause.
     fn next_peer(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, why: String) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
@@ -209,14 +257,16 @@ impl Trunks {
         let Some((registration, peers)) = self.registration(slot) else {
             return;
         };
-        registration.peer += 1;
+        registration.tried += 1;
         registration.rounds = 0;
         registration.challenge = None;
-        let Some(uri) = peers.get(usize::from(registration.peer)) else {
+        if registration.tried >= peers.len() {
             return self.back_off(cx, slot, why, None);
-        };
+        }
+        let next = (usize::from(place) + 1) % peers.len();
+        registration.peer = u16::try_from(next).unwrap_or(0);
         registration.phase = Phase::Reaching;
-        layer.reach(cx, owner(slot, REGISTER), Destination::Uri(uri.clone()));
+        layer.reach(cx, owner(slot, REGISTER), Destination::Uri(peers[next].clone()));
     }
 
     fn back_off(&mut self, cx: &mut Cx<'_>, slot: u16, why: String, wait: Option<Duration>) {
@@ -253,21 +303,6 @@ impl Trunks {
         registration.up = up;
     }
 
-    pub(super) fn end_registration(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16) {
-        self.deadlines.cancel(Timer::Register(slot));
-        layer.forget(owner(slot, REGISTER));
-        let Some((registration, peers)) = self.registration(slot) else {
-            return;
-        };
-        if let (Some(flow), Some(peer)) = (registration.flow, peers.get(usize::from(registration.peer)).cloned()) {
-            let draft = request(cx, registration, &peer, flow, Duration::ZERO);
-            layer.request(cx, owner(slot, REGISTER), flow, draft);
-        }
-        if let Some(state) = self.slots.get_mut(&slot) {
-            state.registration = None;
-        }
-    }
-
     fn registration(&mut self, slot: u16) -> Option<(&mut Registration, Vec<Uri>)> {
         let state = self.slots.get_mut(&slot)?;
         let peers = state.peers.iter().map(|peer| peer.uri().clone()).collect();
@@ -289,7 +324,20 @@ fn judge_response(registration: &mut Registration, response: &Message) -> Verdic
             why: said,
             wait: retry_after,
         },
-        401 | 407 => challenged(registration, response, said),
+        401 | 407 => match registration.challenged(response) {
+            Ok(()) => Verdict::Again,
+            Err(Refused::Realm(realms)) => Verdict::GiveUp {
+                why: format!(
+                    "{said} for realm {realms:?}, but `register.realm` is {:?}",
+                    registration.credentials.realm.as_deref().unwrap_or_default()
+                ),
+                wait: None,
+            },
+            Err(Refused::Password) => Verdict::GiveUp {
+                why: format!("{said}: it does not take this user name and password"),
+                wait: Some(BACK_OFF_FORBIDDEN),
+            },
+        },
         423 => match response.number(Name::MinExpires) {
             Some(Ok(seconds)) if Duration::from_secs(seconds.into()) > registration.expires => {
                 registration.expires = Duration::from_secs(seconds.into());
@@ -309,29 +357,20 @@ fn judge_response(registration: &mut Registration, response: &Message) -> Verdic
     }
 }
 
-fn challenged(registration: &mut Registration, response: &Message, said: String) -> Verdict {
-    let own = registration.credentials.realm.clone();
-    let expected = |realm: &str| own.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(realm));
+fn challenged(registration: &mut Registration, response: &Message) -> Result<(), Refused> {
+    let own = registration.credentials.realm.as_deref();
+    let expected = |realm: &str| own.is_none_or(|own| own.eq_ignore_ascii_case(realm));
     let offered = auth::challenges(response);
     let Some((name, challenge)) = offered.iter().find(|(_, c)| expected(&c.realm)).cloned() else {
         let realms: Vec<&str> = offered.iter().map(|(_, c)| c.realm.as_str()).collect();
-        let why = format!(
-            "{said} for realm {:?}, but `register.realm` is {own:?}",
-            realms.join(", ")
-        );
-        return Verdict::GiveUp { why, wait: None };
+        return Err(Refused::Realm(realms.join(", ")));
     };
-    let refused = registration.challenge.as_ref().is_some_and(|_| registration.rounds > 1) && !challenge.stale;
-    if refused {
-        let why = format!("{said}: it does not take this user name and password");
-        return Verdict::GiveUp {
-            why,
-            wait: Some(BACK_OFF_FORBIDDEN),
-        };
+    if registration.challenge.is_some() && registration.rounds > 1 && !challenge.stale {
+        return Err(Refused::Password);
     }
     registration.nonce_count = 0;
     registration.challenge = Some((name, challenge));
-    Verdict::Again
+    Ok(())
 }
 
 /// What the carrier granted to our contact: carriers echo it with another host or port, so the user part decides.
@@ -351,7 +390,14 @@ fn granted(registration: &Registration, response: &Message) -> Duration {
         .map_or(registration.expires, |seconds| Duration::from_secs(seconds.into()))
 }
 
-fn request(cx: &mut Cx<'_>, registration: &mut Registration, peer: &Uri, flow: Flow, expires: Duration) -> Draft {
+/// A REGISTER for our contact on `flow`; `expires` zero removes it (RFC 3261 10.2.2).
+pub(super) fn request(
+    cx: &mut Cx<'_>,
+    registration: &mut Registration,
+    peer: &Uri,
+    flow: Flow,
+    expires: Duration,
+) -> Draft {
     let credentials = registration.credentials.clone();
     let domain = match &credentials.realm {
         Some(realm) if !realm.contains(|c: char| c.is_whitespace() || c == '@') => {

@@ -19,7 +19,12 @@ fn both(seed: u64) -> Both {
     let first = w.talk(alice, bob, "bob");
     assert_eq!(w.hold(first.0, "sendonly"), 200);
     let second = w.talk(alice, carol, "carol");
-    Both { w, carol, first, second }
+    Both {
+        w,
+        carol,
+        first,
+        second,
+    }
 }
 
 fn refer(w: &mut World, from: CallRef, user: &str, replaced: CallRef) -> u16 {
@@ -30,7 +35,12 @@ fn refer(w: &mut World, from: CallRef, user: &str, replaced: CallRef) -> u16 {
 /// RFC 5589 7.1: alice joins bob and carol. Their media legs live on different workers: one moves; the hold is over.
 #[test]
 fn the_far_legs_meet_on_one_worker() {
-    let Both { mut w, carol, first: (a1, b), second: (a2, c) } = both(1);
+    let Both {
+        mut w,
+        carol,
+        first: (a1, b),
+        second: (a2, c),
+    } = both(1);
     w.run(s(1));
     let before = w.media.moves;
     assert_eq!(refer(&mut w, a1, "carol", a2), 202);
@@ -44,7 +54,12 @@ fn the_far_legs_meet_on_one_worker() {
     w.expect_over(b, 200);
     w.finish();
     assert_eq!(w.records.by_call.len(), 2);
-    assert!(w.records.by_call.values().all(|cdr| cdr.ended.as_ref().is_some_and(|(_, cause)| cause.q850 == 16)));
+    assert!(
+        w.records
+            .by_call
+            .values()
+            .all(|cdr| cdr.ended.as_ref().is_some_and(|(_, cause)| cause.q850 == 16))
+    );
 }
 
 /// The same with the roles changed: alice was called by carol, and sends her REFER in that call.
@@ -84,7 +99,12 @@ fn a_trunk_leg_is_joined_with_a_phone() {
 /// RFC 3891 3, RFC 5589 7.3: a dialog that nobody knows: NOTIFY says 481, and the call goes on.
 #[test]
 fn an_unknown_dialog() {
-    let Both { mut w, first: (a1, b), second: (a2, c), .. } = both(4);
+    let Both {
+        mut w,
+        first: (a1, b),
+        second: (a2, c),
+        ..
+    } = both(4);
     let line = refer_to_replace(&w, "carol", a2).replace("to-tag%3D", "to-tag%3Dx");
     assert_eq!(w.request(a1, "REFER", &[&line], None), 202);
     w.run(s(1));
@@ -102,11 +122,24 @@ fn an_unknown_dialog() {
 /// A REFER that replaces its own dialog, and one whose Replaces cannot be read.
 #[test]
 fn a_dialog_that_replaces_itself() {
-    let Both { mut w, first: (a1, b), second: (a2, c), .. } = both(5);
+    let Both {
+        mut w,
+        first: (a1, b),
+        second: (a2, c),
+        ..
+    } = both(5);
     assert_eq!(refer(&mut w, a1, "bob", a1), 202);
     w.run(s(1));
     assert_eq!(notified(&w, a1), [100, 481]);
-    assert_eq!(w.request(a1, "REFER", &["Refer-To: <sip:carol@example.com?Replaces=half%3Bfrom-tag%3D1>"], None), 400);
+    assert_eq!(
+        w.request(
+            a1,
+            "REFER",
+            &["Refer-To: <sip:carol@example.com?Replaces=half%3Bfrom-tag%3D1>"],
+            None
+        ),
+        400
+    );
     assert_eq!((w.state(b), w.state(c)), (State::Up, State::Up));
     w.hang_up(a1);
     w.hang_up(a2);
@@ -160,7 +193,12 @@ fn the_target_rings_still_and_refuses() {
 #[test]
 fn the_target_hangs_up_meanwhile() {
     for late in 0..25 {
-        let Both { mut w, first: (a1, b), second: (a2, c), .. } = both(8);
+        let Both {
+            mut w,
+            first: (a1, b),
+            second: (a2, c),
+            ..
+        } = both(8);
         let line = refer_to_replace(&w, "carol", a2);
         w.after(ms(late), move |w| w.hang_up(c));
         w.run(ms(12));
@@ -181,7 +219,12 @@ fn the_target_hangs_up_meanwhile() {
 #[test]
 fn a_leg_is_closed_while_it_moves() {
     for late in 0..25 {
-        let Both { mut w, first: (a1, b), second: (a2, c), .. } = both(late);
+        let Both {
+            mut w,
+            first: (a1, b),
+            second: (a2, c),
+            ..
+        } = both(late);
         let line = refer_to_replace(&w, "carol", a2);
         w.on(a1, |agent, cx, call| {
             agent.send_in_call(cx, call, "REFER", &[&line], None);

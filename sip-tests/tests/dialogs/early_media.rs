@@ -31,7 +31,10 @@ fn a_bare_180_and_then_a_183_with_sdp() {
     let (a, b) = calling(&mut w, alice, bob, "bob");
     w.respond(b, 180);
     w.rings(a);
-    assert!(!w.last_received(alice, |m| m.answers("INVITE", 180)).has_sdp(), "the phone rings by itself");
+    assert!(
+        !w.last_received(alice, |m| m.answers("INVITE", 180)).has_sdp(),
+        "the phone rings by itself"
+    );
     w.run(s(2));
     w.respond_sdp(b, 183);
     w.run(ms(50));
@@ -82,7 +85,10 @@ fn a_183_with_sdp_and_a_200_without() {
     w.run(s(1));
     w.respond(b, 200);
     w.up(a);
-    assert!(w.last_received(alice, |m| m.answers("INVITE", 200)).has_sdp(), "RFC 3261 13.3.1.1");
+    assert!(
+        w.last_received(alice, |m| m.answers("INVITE", 200)).has_sdp(),
+        "RFC 3261 13.3.1.1"
+    );
     w.expect_tones(a, b);
     w.hang_up(a);
     w.expect_over(b, 200);
@@ -180,12 +186,18 @@ fn cancelled_during_early_media() {
 /// RFC 3261 13.3.1.1: a call that rings for long is said so each minute, with what was said last.
 #[test]
 fn a_long_ringing_is_repeated_each_minute() {
-    let mut w = World::builder(11).config(&crate::tools::edge_with("").replace("builder,", "builder, ring: 5m,")).build();
+    let mut w = World::builder(11)
+        .config(&crate::tools::edge_with("").replace("builder,", "builder, ring: 5m,"))
+        .build();
     let (alice, bob) = (w.registered("alice"), w.registered("bob"));
     let (a, b) = calling(&mut w, alice, bob, "bob");
     w.respond(b, 180);
     w.run(s(150));
-    assert_eq!(statuses(&w, alice, "INVITE")[1..], [180, 180, 180], "at once and after one and two minutes");
+    assert_eq!(
+        statuses(&w, alice, "INVITE")[1..],
+        [180, 180, 180],
+        "at once and after one and two minutes"
+    );
     w.accept(b);
     w.up(a);
     w.finish();

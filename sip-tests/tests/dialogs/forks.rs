@@ -28,11 +28,17 @@ fn two_early_dialogs_and_an_answer_from_a_third() {
     w.expect_tones(a, c);
     let ack = w.last_received(acme, |m| m.is("ACK"));
     assert_eq!(ack.to_tag(), "three");
-    let tags: Vec<String> = w.received(alice, |m| m.status() > 100 && m.method() == "INVITE" && m.status() != 401)
+    let tags: Vec<String> = w
+        .received(alice, |m| {
+            m.status() > 100 && m.method() == "INVITE" && m.status() != 401
+        })
         .iter()
         .map(|(_, m)| m.to_tag().to_owned())
         .collect();
-    assert!(tags.len() >= 2 && tags.iter().all(|tag| *tag == tags[0]), "one dialog towards the caller: {tags:?}");
+    assert!(
+        tags.len() >= 2 && tags.iter().all(|tag| *tag == tags[0]),
+        "one dialog towards the caller: {tags:?}"
+    );
     w.hang_up(a);
     w.expect_over(c, 200);
     w.finish();
@@ -45,7 +51,9 @@ fn a_second_answer_is_acknowledged_and_ended() {
     w.accept(c);
     w.up(a);
     let description = w.at(c).sdp.write();
-    let late = Msg::response(&w.at(c).invite, 200, "late").with("Contact", "<sip:late@198.51.100.1:5060>").with_sdp(&description);
+    let late = Msg::response(&w.at(c).invite, 200, "late")
+        .with("Contact", "<sip:late@198.51.100.1:5060>")
+        .with_sdp(&description);
     for _ in 0..2 {
         w.send_raw(acme, late.write().to_vec());
         w.run(s(1));
@@ -54,7 +62,10 @@ fn a_second_answer_is_acknowledged_and_ended() {
     assert_eq!(acks.len(), 2, "each copy is acknowledged");
     let byes = requests(&w, acme, "BYE");
     assert_eq!(byes.len(), 1);
-    assert_eq!((byes[0].1.to_tag(), byes[0].1.uri()), ("late", "sip:late@198.51.100.1:5060"));
+    assert_eq!(
+        (byes[0].1.to_tag(), byes[0].1.uri()),
+        ("late", "sip:late@198.51.100.1:5060")
+    );
     assert_eq!(w.state(c), State::Up, "the call itself is not hurt");
     w.expect_tones(a, c);
     w.hang_up(a);
@@ -85,7 +96,10 @@ fn the_early_dialog_of_a_fork_that_lost_is_gone() {
 fn two_phones_with_early_media_and_the_second_answers() {
     let mut w = World::builder(4).media().build();
     let alice = w.registered("alice");
-    let (desk, mobile) = (w.device("desk", "bob", Transport::Udp), w.device("mobile", "bob", Transport::Udp));
+    let (desk, mobile) = (
+        w.device("desk", "bob", Transport::Udp),
+        w.device("mobile", "bob", Transport::Udp),
+    );
     w.register(desk);
     w.register(mobile);
     w.policy(mobile).answer = Answer::Manual;
@@ -98,7 +112,13 @@ fn two_phones_with_early_media_and_the_second_answers() {
     w.accept(m);
     w.up(a);
     w.expect_over(d, 487);
-    assert!(w.at(d).reason.as_deref().is_some_and(|reason| reason.starts_with("SIP;cause=200")), "RFC 3326: elsewhere");
+    assert!(
+        w.at(d)
+            .reason
+            .as_deref()
+            .is_some_and(|reason| reason.starts_with("SIP;cause=200")),
+        "RFC 3326: elsewhere"
+    );
     w.expect_tones(a, m);
     w.hang_up(a);
     w.expect_over(m, 200);
@@ -110,7 +130,10 @@ fn two_phones_with_early_media_and_the_second_answers() {
 fn early_media_of_a_phone_that_refuses_gives_way_to_ringback() {
     let mut w = World::builder(5).media().build();
     let alice = w.registered("alice");
-    let (desk, mobile) = (w.device("desk", "bob", Transport::Udp), w.device("mobile", "bob", Transport::Udp));
+    let (desk, mobile) = (
+        w.device("desk", "bob", Transport::Udp),
+        w.device("mobile", "bob", Transport::Udp),
+    );
     w.register(desk);
     w.register(mobile);
     w.policy(mobile).answer = Answer::Manual;

@@ -9,7 +9,9 @@ fn glare(seed: u64, holder_calls: bool) -> Duration {
     let (mut w, alice, bob) = two(seed);
     let (a, b) = w.talk(alice, bob, "bob");
     let (holder, other, peer) = if holder_calls { (a, b, bob) } else { (b, a, alice) };
-    w.on(holder, |agent, cx, call| agent.reinvite(cx, call, direction("sendonly")));
+    w.on(holder, |agent, cx, call| {
+        agent.reinvite(cx, call, direction("sendonly"))
+    });
     w.run(ms(8));
     assert_eq!(w.reinvite(other, same()), 491, "RFC 3261 14.2: ours is under way");
     w.run(s(10));
@@ -30,7 +32,10 @@ fn glare(seed: u64, holder_calls: bool) -> Duration {
 #[test]
 fn glare_on_the_leg_that_we_called() {
     let waits: Vec<Duration> = (0..12).map(|seed| glare(seed, true)).collect();
-    assert!(waits.iter().all(|wait| (ms(2100)..=ms(4020)).contains(wait)), "{waits:?}");
+    assert!(
+        waits.iter().all(|wait| (ms(2100)..=ms(4020)).contains(wait)),
+        "{waits:?}"
+    );
     assert!(waits.iter().any(|wait| *wait != waits[0]), "by chance: {waits:?}");
 }
 
@@ -75,7 +80,14 @@ fn an_invite_before_the_ack_of_the_first() {
 
 fn check_retry_after(w: &World, peer: Peer) {
     let refusal = w.last_received(peer, |m| m.answers("INVITE", 500));
-    assert!(refusal.text("Retry-After").parse::<u32>().is_ok_and(|seconds| seconds <= 10), "{}", refusal.start);
+    assert!(
+        refusal
+            .text("Retry-After")
+            .parse::<u32>()
+            .is_ok_and(|seconds| seconds <= 10),
+        "{}",
+        refusal.start
+    );
 }
 
 /// RFC 3261 14.1, 21.5.4: our change is refused with 500 or 503 and Retry-After: it is made after that time.
@@ -123,7 +135,10 @@ fn both_sides_change_all_the_time() {
             w.run(s(5));
         }
         w.run(s(10));
-        assert_eq!((w.at(a).sdp.direction.as_str(), w.at(b).sdp.direction.as_str()), ("sendrecv", "sendrecv"));
+        assert_eq!(
+            (w.at(a).sdp.direction.as_str(), w.at(b).sdp.direction.as_str()),
+            ("sendrecv", "sendrecv")
+        );
         w.hang_up(a);
         w.expect_over(b, 200);
         w.finish();

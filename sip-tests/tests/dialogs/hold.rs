@@ -4,7 +4,10 @@ use crate::tools::{direction, reinvites, same, two, two_with_tones};
 use sip_tests::{Change, World, s};
 
 fn zero_address(zero_address: bool) -> Change {
-    Change { zero_address, ..Change::default() }
+    Change {
+        zero_address,
+        ..Change::default()
+    }
 }
 
 /// RFC 3264 8.4: `sendonly`: the held side hears the holder, the holder hears nothing; then both again.
@@ -17,7 +20,10 @@ fn held_by_sendonly_from_either_side() {
         assert_eq!(w.hold(holder, "sendonly"), 200);
         w.expect_hears(held, Some(holder));
         w.expect_hears(holder, None);
-        assert_eq!(w.at(holder).remote_sdp.as_ref().map(|sdp| sdp.direction.as_str()), Some("recvonly"));
+        assert_eq!(
+            w.at(holder).remote_sdp.as_ref().map(|sdp| sdp.direction.as_str()),
+            Some("recvonly")
+        );
         assert_eq!(w.at(held).sdp.direction, "recvonly");
         assert_eq!(w.resume(holder), 200);
         w.expect_tones(a, b);
@@ -26,7 +32,13 @@ fn held_by_sendonly_from_either_side() {
         w.finish();
         let told: Vec<&str> = w.cdr().changes.iter().map(String::as_str).collect();
         let side = if caller_holds { "the caller" } else { "the callee" };
-        assert_eq!(told, [format!("{side} put the call on hold"), format!("{side} resumed the call")]);
+        assert_eq!(
+            told,
+            [
+                format!("{side} put the call on hold"),
+                format!("{side} resumed the call")
+            ]
+        );
     }
 }
 
@@ -38,7 +50,10 @@ fn held_by_inactive() {
     assert_eq!(w.hold(b, "inactive"), 200);
     w.expect_hears(a, None);
     w.expect_hears(b, None);
-    assert_eq!((w.at(a).sdp.direction.as_str(), w.at(b).sdp.direction.as_str()), ("inactive", "inactive"));
+    assert_eq!(
+        (w.at(a).sdp.direction.as_str(), w.at(b).sdp.direction.as_str()),
+        ("inactive", "inactive")
+    );
     assert_eq!(w.resume(b), 200);
     w.expect_tones(a, b);
     w.hang_up(a);
@@ -56,7 +71,11 @@ fn held_by_the_zero_address() {
     w.expect_hears(c, None);
     w.expect_hears(a, Some(c));
     let (_, told) = reinvites(&w, alice).remove(0);
-    assert!(told.body.contains("a=sendonly") && !told.body.contains("0.0.0.0"), "{}", told.body);
+    assert!(
+        told.body.contains("a=sendonly") && !told.body.contains("0.0.0.0"),
+        "{}",
+        told.body
+    );
     assert_eq!(w.reinvite(c, zero_address(false)), 200);
     w.expect_tones(a, c);
     w.hang_up(a);
@@ -71,7 +90,16 @@ fn resumed_with_a_new_port() {
     let (a, b) = w.talk(alice, bob, "bob");
     assert_eq!(w.hold(b, "sendonly"), 200);
     w.run(s(2));
-    assert_eq!(w.reinvite(b, Change { new_port: true, ..direction("sendrecv") }), 200);
+    assert_eq!(
+        w.reinvite(
+            b,
+            Change {
+                new_port: true,
+                ..direction("sendrecv")
+            }
+        ),
+        200
+    );
     w.expect_tones(a, b);
     assert!(w.voice(b).port >= 30_000);
     w.hang_up(a);
@@ -134,8 +162,21 @@ fn the_held_side_changes_its_session() {
     let (a, b) = w.talk(alice, bob, "bob");
     assert_eq!(w.hold(a, "sendonly"), 200);
     w.run(s(1));
-    assert_eq!(w.reinvite(b, Change { new_port: true, ..direction("sendrecv") }), 200);
-    assert_eq!(w.at(b).remote_sdp.as_ref().map(|sdp| sdp.direction.as_str()), Some("sendonly"), "still held");
+    assert_eq!(
+        w.reinvite(
+            b,
+            Change {
+                new_port: true,
+                ..direction("sendrecv")
+            }
+        ),
+        200
+    );
+    assert_eq!(
+        w.at(b).remote_sdp.as_ref().map(|sdp| sdp.direction.as_str()),
+        Some("sendonly"),
+        "still held"
+    );
     w.expect_hears(b, Some(a));
     w.expect_hears(a, None);
     assert_eq!(w.resume(a), 200);
@@ -157,12 +198,13 @@ fn a_refresh_by_the_held_side_changes_nothing() {
     w.run(s(10));
     assert!(reinvites(&w, bob).is_empty(), "the holder is told nothing");
     w.expect_hears(a, Some(b));
-    // It wants to hold, too: that is a wish.
-    assert_eq!(w.hold(a, "inactive"), 200);
+    // It holds, too: that is a wish of its own, and stands when the other side resumes.
+    assert_eq!(w.hold(a, "sendonly"), 200);
     w.run(s(1));
     assert_eq!(w.resume(b), 200);
     w.run(s(1));
-    w.expect_hears(b, None);
+    w.expect_hears(a, None);
+    w.expect_hears(b, Some(a));
     assert_eq!(w.resume(a), 200);
     w.run(s(1));
     w.expect_tones(a, b);

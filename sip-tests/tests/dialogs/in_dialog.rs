@@ -14,11 +14,23 @@ fn digits_in_info_become_events() {
         ("application/dtmf-relay", "Signal=10\r\nDuration=100\r\n"),
         ("application/dtmf", "7"),
     ] {
-        assert_eq!(w.request(a, "INFO", &[&format!("Content-Type: {kind}")], Some(body)), 200, "{body}");
+        assert_eq!(
+            w.request(a, "INFO", &[&format!("Content-Type: {kind}")], Some(body)),
+            200,
+            "{body}"
+        );
         w.run(s(1));
     }
     assert_eq!(w.voice(b).digits, "5#*7");
-    assert_eq!(w.request(b, "INFO", &["Content-Type: application/dtmf-relay"], Some("Signal=9\r\n")), 200);
+    assert_eq!(
+        w.request(
+            b,
+            "INFO",
+            &["Content-Type: application/dtmf-relay"],
+            Some("Signal=9\r\n")
+        ),
+        200
+    );
     w.run(s(1));
     assert_eq!(w.voice(a).digits, "9");
     w.expect_tones(a, b);
@@ -34,12 +46,43 @@ fn digits_in_info_become_events() {
 fn other_infos() {
     let (mut w, alice, bob) = two(2);
     let (a, b) = w.talk(alice, bob, "bob");
-    assert_eq!(w.request(a, "INFO", &[], None), 200, "RFC 2976: it asks whether the dialog lives");
-    assert_eq!(w.request(a, "INFO", &["Content-Type: application/media_control+xml"], Some("<x/>")), 415);
-    assert!(w.last_received(alice, |m| m.answers("INFO", 415)).text("Accept").contains("application/dtmf-relay"));
-    assert_eq!(w.request(a, "INFO", &["Info-Package: foo", "Content-Type: application/dtmf-relay"], Some("Signal=1")), 469);
-    assert!(w.last_received(alice, |m| m.answers("INFO", 469)).get("Recv-Info").is_some());
-    assert_eq!(w.request(a, "INFO", &["Content-Type: application/dtmf-relay"], Some("Signal=55")), 400);
+    assert_eq!(
+        w.request(a, "INFO", &[], None),
+        200,
+        "RFC 2976: it asks whether the dialog lives"
+    );
+    assert_eq!(
+        w.request(
+            a,
+            "INFO",
+            &["Content-Type: application/media_control+xml"],
+            Some("<x/>")
+        ),
+        415
+    );
+    assert!(
+        w.last_received(alice, |m| m.answers("INFO", 415))
+            .text("Accept")
+            .contains("application/dtmf-relay")
+    );
+    assert_eq!(
+        w.request(
+            a,
+            "INFO",
+            &["Info-Package: foo", "Content-Type: application/dtmf-relay"],
+            Some("Signal=1")
+        ),
+        469
+    );
+    assert!(
+        w.last_received(alice, |m| m.answers("INFO", 469))
+            .get("Recv-Info")
+            .is_some()
+    );
+    assert_eq!(
+        w.request(a, "INFO", &["Content-Type: application/dtmf-relay"], Some("Signal=55")),
+        400
+    );
     assert_eq!(w.at(b).requests, [""; 0], "none of it reaches the other side");
     w.finish();
 }
@@ -51,7 +94,9 @@ fn options_within_the_call() {
     let (a, _) = w.talk(alice, bob, "bob");
     assert_eq!(w.request(a, "OPTIONS", &[], None), 200);
     let ok = w.last_received(alice, |m| m.answers("OPTIONS", 200));
-    for method in ["INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK", "REFER", "INFO", "NOTIFY", "OPTIONS"] {
+    for method in [
+        "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK", "REFER", "INFO", "NOTIFY", "OPTIONS",
+    ] {
         assert!(ok.has_token("Allow", method), "{method}");
     }
     assert_eq!(ok.text("Accept"), "application/sdp");
@@ -68,12 +113,25 @@ fn methods_that_are_not_served() {
     let (a, b) = w.talk(alice, bob, "bob");
     for (method, status) in [("MESSAGE", 405), ("PUBLISH", 405), ("FROBNICATE", 501)] {
         assert_eq!(w.request(a, method, &[], None), status, "{method}");
-        assert!(w.last_received(alice, |m| m.answers(method, status)).has_token("Allow", "INVITE"));
+        assert!(
+            w.last_received(alice, |m| m.answers(method, status))
+                .has_token("Allow", "INVITE")
+        );
     }
     assert_eq!(w.request(a, "SUBSCRIBE", &["Event: dialog"], None), 489);
-    assert!(w.last_received(alice, |m| m.answers("SUBSCRIBE", 489)).get("Allow-Events").is_some());
-    assert_eq!(w.request(a, "NOTIFY", &["Event: presence", "Subscription-State: active"], None), 489);
-    assert_eq!(w.request(a, "NOTIFY", &["Event: refer", "Subscription-State: terminated"], None), 200);
+    assert!(
+        w.last_received(alice, |m| m.answers("SUBSCRIBE", 489))
+            .get("Allow-Events")
+            .is_some()
+    );
+    assert_eq!(
+        w.request(a, "NOTIFY", &["Event: presence", "Subscription-State: active"], None),
+        489
+    );
+    assert_eq!(
+        w.request(a, "NOTIFY", &["Event: refer", "Subscription-State: terminated"], None),
+        200
+    );
     assert_eq!((w.state(a), w.at(b).requests.len()), (State::Up, 0));
     w.finish();
 }
@@ -122,7 +180,11 @@ fn an_ack_with_a_wrong_cseq() {
     w.run(ms(400));
     assert_eq!(w.at(a).repeated_answers, 0);
     w.run(ms(300));
-    assert_eq!(w.at(a).repeated_answers, 1, "the 200 is sent again; its copy was acknowledged");
+    assert_eq!(
+        w.at(a).repeated_answers,
+        1,
+        "the 200 is sent again; its copy was acknowledged"
+    );
     w.run(s(40));
     assert_eq!((w.at(a).repeated_answers, w.state(b)), (1, State::Up));
     w.hang_up(b);
@@ -137,7 +199,10 @@ fn requests_of_unknown_dialogs() {
     let (a, b) = w.talk(alice, bob, "bob");
     for method in ["BYE", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "INVITE", "OPTIONS"] {
         for field in ["To", "From", "Call-ID"] {
-            let mut request = w.at(a).request(method, 900).with("Contact", "<sip:alice@203.0.0.10:5060>");
+            let mut request = w
+                .at(a)
+                .request(method, 900)
+                .with("Contact", "<sip:alice@203.0.0.10:5060>");
             let odd = format!("{}x", request.text(field));
             request.set(field, &odd);
             assert_eq!(w.ask(alice, request), 481, "{method} with another {field}");
@@ -159,7 +224,10 @@ fn requests_after_the_end() {
     w.hang_up(b);
     w.expect_over(a, 200);
     w.run(s(1));
-    let invite = w.at(a).request("INVITE", 50).with("Contact", "<sip:alice@203.0.0.10:5060>");
+    let invite = w
+        .at(a)
+        .request("INVITE", 50)
+        .with("Contact", "<sip:alice@203.0.0.10:5060>");
     assert_eq!(w.ask(alice, invite), 481);
     assert_eq!(ask_in_call(&mut w, a, "BYE", 51), 481);
     let cseq = w.at(a).invite.cseq().0;
@@ -179,7 +247,11 @@ fn a_copy_of_a_request_gets_the_same_answer() {
     assert_eq!(w.reinvite(a, same()), 200);
     assert_eq!(w.request(a, "OPTIONS", &[], None), 200);
     let first = w.last_received(alice, |m| m.answers("OPTIONS", 200));
-    let sent = w.agents[alice.0].log.iter().rev().find(|seen| seen.sent && seen.msg.is("OPTIONS"));
+    let sent = w.agents[alice.0]
+        .log
+        .iter()
+        .rev()
+        .find(|seen| seen.sent && seen.msg.is("OPTIONS"));
     let bytes = sent.map(|seen| seen.msg.write().to_vec()).unwrap_or_default();
     w.send_raw(alice, bytes);
     w.run(s(1));

@@ -5,7 +5,11 @@ use sip_tests::description::{events, opus, pcma, pcmu};
 use sip_tests::{Change, State, World, s};
 
 fn no_offer() -> Change {
-    Change { no_offer: true, same: true, ..Change::default() }
+    Change {
+        no_offer: true,
+        same: true,
+        ..Change::default()
+    }
 }
 
 /// RFC 3261 13.2.1: an INVITE without offer: the callee is made one all the same, the 200 offers, the ACK answers.
@@ -95,7 +99,10 @@ fn a_reinvite_without_offer_while_held_by_the_other_side() {
     assert_eq!(w.hold(b, "sendonly"), 200);
     w.run(s(1));
     assert_eq!(w.reinvite(a, no_offer()), 200);
-    assert_eq!(w.at(a).remote_sdp.as_ref().map(|sdp| sdp.direction.as_str()), Some("sendonly"));
+    assert_eq!(
+        w.at(a).remote_sdp.as_ref().map(|sdp| sdp.direction.as_str()),
+        Some("sendonly")
+    );
     w.run(s(1));
     assert_eq!(w.resume(b), 200);
     w.run(s(1));
@@ -117,7 +124,17 @@ fn the_ack_of_a_reinvite_without_the_answer_it_owes() {
     w.run(s(1));
     assert_eq!(w.state(a), State::Up);
     w.expect_tones(a, b);
-    assert_eq!(w.reinvite(a, Change { same: true, ..Change::default() }), 200, "the state is usable");
+    assert_eq!(
+        w.reinvite(
+            a,
+            Change {
+                same: true,
+                ..Change::default()
+            }
+        ),
+        200,
+        "the state is usable"
+    );
     w.hang_up(a);
     w.expect_over(b, 200);
     w.finish();

@@ -5,7 +5,10 @@ use sip_tests::description::{Format, events, opus, pcma, pcmu};
 use sip_tests::{Change, State, World, ms, s};
 
 fn formats(formats: Vec<Format>) -> Change {
-    Change { formats: Some(formats), ..Change::default() }
+    Change {
+        formats: Some(formats),
+        ..Change::default()
+    }
 }
 
 /// RFC 3264 8.3.2: from A-law to mu-law to Opus within the call; the other side keeps what it has and hears no change.
@@ -32,7 +35,16 @@ fn the_port_changes() {
     let (mut w, alice, bob) = two_with_tones(2);
     let (a, b) = w.talk(alice, bob, "bob");
     for call in [b, a] {
-        assert_eq!(w.reinvite(call, Change { new_port: true, ..Change::default() }), 200);
+        assert_eq!(
+            w.reinvite(
+                call,
+                Change {
+                    new_port: true,
+                    ..Change::default()
+                }
+            ),
+            200
+        );
         w.expect_tones(a, b);
     }
     w.hang_up(b);
@@ -47,7 +59,10 @@ fn a_phone_moves_to_another_network() {
     let (a, b) = w.talk(alice, bob, "bob");
     let old = w.agents[alice.0].addr;
     crate::routes::moves(&mut w, alice, "203.0.200.7:5060");
-    w.agent(alice).calls[a.call].sdp.at.set_ip("203.0.200.7".parse().expect("an address"));
+    w.agent(alice).calls[a.call]
+        .sdp
+        .at
+        .set_ip("203.0.200.7".parse().expect("an address"));
     w.net.link(old.ip()).cut = true;
     assert_eq!(w.reinvite(a, Change::default()), 200);
     w.expect_tones(a, b);
@@ -65,7 +80,10 @@ fn the_same_description_again() {
     for call in [a, b, a] {
         assert_eq!(w.reinvite(call, same()), 200);
     }
-    assert_eq!(origin(&w.last_received(alice, |m| m.answers("INVITE", 200)).body), before);
+    assert_eq!(
+        origin(&w.last_received(alice, |m| m.answers("INVITE", 200)).body),
+        before
+    );
     assert_eq!((w.at(a).requests.len(), w.at(b).requests.len()), (0, 0));
     w.hang_up(a);
     w.expect_over(b, 200);
@@ -85,9 +103,15 @@ fn our_version_counts_our_changes() {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let first = words(&first);
     let version: u64 = first[2].parse().expect("a number");
-    let told: Vec<_> = reinvites(&w, bob).iter().map(|(_, m)| words(&origin(&m.body))).collect();
+    let told: Vec<_> = reinvites(&w, bob)
+        .iter()
+        .map(|(_, m)| words(&origin(&m.body)))
+        .collect();
     for (n, line) in told.iter().enumerate() {
-        assert_eq!((&line[1], line[2].parse::<u64>().ok()), (&first[1], Some(version + 1 + n as u64)));
+        assert_eq!(
+            (&line[1], line[2].parse::<u64>().ok()),
+            (&first[1], Some(version + 1 + n as u64))
+        );
     }
     assert_eq!(told.len(), 3);
     w.hang_up(a);
@@ -102,7 +126,11 @@ fn a_change_that_is_not_acceptable() {
     let (a, b) = w.talk(alice, bob, "bob");
     let before = w.at(a).sdp.clone();
     assert_eq!(w.reinvite(a, formats(vec![Format::new(18, "G729/8000")])), 488);
-    assert!(w.last_received(alice, |m| m.answers("INVITE", 488)).text("Warning").starts_with("399 "));
+    assert!(
+        w.last_received(alice, |m| m.answers("INVITE", 488))
+            .text("Warning")
+            .starts_with("399 ")
+    );
     w.agent(alice).calls[a.call].sdp = before;
     w.expect_tones(a, b);
     assert_eq!(w.reinvite(a, formats(vec![pcmu(), events()])), 200);
@@ -117,16 +145,30 @@ fn a_change_that_is_not_acceptable() {
 fn a_change_that_is_not_understood() {
     let (mut w, alice, bob) = two(7);
     let (a, b) = w.talk(alice, bob, "bob");
-    let odd = Change { no_offer: true, same: true, lines: vec!["Require: resource-priority".into()], ..Change::default() };
+    let odd = Change {
+        no_offer: true,
+        same: true,
+        lines: vec!["Require: resource-priority".into()],
+        ..Change::default()
+    };
     assert_eq!(w.reinvite(a, odd), 420);
-    assert_eq!(w.last_received(alice, |m| m.answers("INVITE", 420)).text("Unsupported"), "resource-priority");
+    assert_eq!(
+        w.last_received(alice, |m| m.answers("INVITE", 420)).text("Unsupported"),
+        "resource-priority"
+    );
     let cseq = w.at(a).cseq + 1;
-    let mut text = w.at(a).request("INVITE", cseq).with("Content-Type", "text/plain").with("Contact", "<sip:alice@203.0.0.10>");
+    let mut text = w
+        .at(a)
+        .request("INVITE", cseq)
+        .with("Content-Type", "text/plain")
+        .with("Contact", "<sip:alice@203.0.0.10>");
     text.body = "hello".into();
     w.agent(alice).calls[a.call].cseq = cseq;
     assert_eq!(w.ask(alice, text), 415);
-    assert_eq!(w.last_received(alice, |m| m.answers("INVITE", 415)).text("Accept"), "application/sdp");
-    crate::tools::send_ack(&mut w, a, cseq);
+    assert_eq!(
+        w.last_received(alice, |m| m.answers("INVITE", 415)).text("Accept"),
+        "application/sdp"
+    );
     assert_eq!(w.state(b), State::Up);
     assert_eq!(w.reinvite(a, same()), 200);
     w.hang_up(a);
@@ -139,19 +181,26 @@ fn a_change_that_is_not_understood() {
 fn video_is_added() {
     let (mut w, alice, bob) = two_with_tones(8);
     let (a, b) = w.talk(alice, bob, "bob");
-    w.agent(alice).calls[a.call].sdp.others = vec![(false, "m=video 31000 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n".into())];
+    w.agent(alice).calls[a.call].sdp.others =
+        vec![(false, "m=video 31000 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n".into())];
     for _ in 0..2 {
         assert_eq!(w.reinvite(a, Change::default()), 200);
         let body = w.last_received(alice, |m| m.answers("INVITE", 200)).body;
         let lines: Vec<&str> = body.lines().filter(|line| line.starts_with("m=")).collect();
         assert_eq!(lines.len(), 2, "{body}");
-        assert!(lines[0].starts_with("m=audio ") && lines[1].starts_with("m=video 0 "), "{body}");
+        assert!(
+            lines[0].starts_with("m=audio ") && lines[1].starts_with("m=video 0 "),
+            "{body}"
+        );
     }
     w.expect_tones(a, b);
     assert_eq!(w.hold(b, "inactive"), 200);
     w.run(s(1));
     let offer = reinvites(&w, alice).remove(0).1.body;
-    assert!(offer.contains("m=video 0 "), "RFC 3264 8: an m-line is never taken away: {offer}");
+    assert!(
+        offer.contains("m=video 0 "),
+        "RFC 3264 8: an m-line is never taken away: {offer}"
+    );
     w.hang_up(a);
     w.expect_over(b, 200);
     w.finish();
@@ -206,10 +255,21 @@ fn the_ack_of_a_change_is_lost() {
     let (mut w, alice, bob) = two_with_tones(12);
     let (a, b) = w.talk(alice, bob, "bob");
     w.policy(alice).drop_acks = 2;
-    assert_eq!(w.reinvite(a, Change { new_port: true, ..Change::default() }), 200);
+    assert_eq!(
+        w.reinvite(
+            a,
+            Change {
+                new_port: true,
+                ..Change::default()
+            }
+        ),
+        200
+    );
     w.run(s(10));
     let cseq = w.at(a).cseq;
-    let copies = w.received(alice, |m| m.answers("INVITE", 200) && m.cseq().0 == cseq).len();
+    let copies = w
+        .received(alice, |m| m.answers("INVITE", 200) && m.cseq().0 == cseq)
+        .len();
     assert_eq!(copies, 3, "once, and after T1 and 3*T1; then the ACK came");
     w.expect_tones(a, b);
     w.run(ms(40_000));

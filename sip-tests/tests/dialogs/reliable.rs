@@ -16,7 +16,10 @@ fn reliable_183(seed: u64) -> (World, Peer, Peer, CallRef, CallRef) {
 
 /// RSeq of the last reliable response that a peer received.
 fn rseq(w: &World, peer: Peer) -> u32 {
-    w.last_received(peer, |m| m.get("RSeq").is_some()).text("RSeq").parse().expect("RSeq is a number")
+    w.last_received(peer, |m| m.get("RSeq").is_some())
+        .text("RSeq")
+        .parse()
+        .expect("RSeq is a number")
 }
 
 fn prack(w: &mut World, call: CallRef, rack: &str) -> u16 {
@@ -39,7 +42,10 @@ fn reliable_on_both_legs() {
     assert_eq!(theirs.text("RAck"), "1 1 INVITE");
     w.accept(b);
     w.up(a);
-    assert!(!w.last_received(alice, |m| m.answers("INVITE", 200)).has_sdp(), "RFC 3262 5: it has its answer");
+    assert!(
+        !w.last_received(alice, |m| m.answers("INVITE", 200)).has_sdp(),
+        "RFC 3262 5: it has its answer"
+    );
     w.expect_tones(a, b);
     w.hang_up(a);
     w.expect_over(b, 200);
@@ -79,7 +85,8 @@ fn the_caller_requires_what_the_callee_does_not_know() {
         let response = w.last_received(alice, |m| m.answers("INVITE", status));
         assert!(response.has_token("Require", "100rel"), "{status}");
     }
-    let numbers: Vec<u32> = w.received(alice, |m| m.get("RSeq").is_some())
+    let numbers: Vec<u32> = w
+        .received(alice, |m| m.get("RSeq").is_some())
         .iter()
         .map(|(_, m)| m.text("RSeq").parse().expect("RSeq is a number"))
         .collect();
@@ -105,7 +112,13 @@ fn a_lost_prack_is_repeated_and_copies_of_the_183_stop_here() {
     assert!(pracks.len() >= 3, "sent again by its transaction");
     assert!(pracks.iter().all(|(_, m)| m.cseq() == pracks[0].1.cseq()), "one PRACK");
     assert_eq!(w.at(b).requests, ["PRACK"]);
-    assert_eq!(statuses(&w, alice, "INVITE").iter().filter(|status| **status == 183).count(), 1);
+    assert_eq!(
+        statuses(&w, alice, "INVITE")
+            .iter()
+            .filter(|status| **status == 183)
+            .count(),
+        1
+    );
     w.accept(b);
     w.up(a);
     w.finish();
@@ -118,7 +131,13 @@ fn a_caller_that_never_acknowledges_is_refused() {
     let began = w.now;
     assert_eq!(w.over(a), 504);
     assert!((s(31)..=s(33)).contains(&w.now.since(began)));
-    assert_eq!(statuses(&w, alice, "INVITE").iter().filter(|status| **status == 183).count(), 7);
+    assert_eq!(
+        statuses(&w, alice, "INVITE")
+            .iter()
+            .filter(|status| **status == 183)
+            .count(),
+        7
+    );
     w.expect_over(b, 487);
     w.finish();
 }
@@ -171,7 +190,11 @@ fn a_prack_with_a_wrong_rack() {
     assert_eq!(prack(&mut w, a, &format!("{rseq} {cseq} UPDATE")), 481);
     assert_eq!(prack(&mut w, a, "rubbish"), 400);
     assert_eq!(prack(&mut w, a, &format!("{rseq} {cseq} INVITE")), 200);
-    assert_eq!(prack(&mut w, a, &format!("{rseq} {cseq} INVITE")), 481, "it is acknowledged already");
+    assert_eq!(
+        prack(&mut w, a, &format!("{rseq} {cseq} INVITE")),
+        481,
+        "it is acknowledged already"
+    );
     w.accept(b);
     w.up(a);
     w.finish();
@@ -258,7 +281,10 @@ fn each_fork_has_its_own_prack() {
     let pracks = requests(&w, acme, "PRACK");
     let tags: Vec<&str> = pracks.iter().map(|(_, m)| m.to_tag()).collect();
     assert_eq!(tags, ["one", "two"]);
-    assert!(pracks.iter().all(|(_, m)| m.cseq().0 == 2), "each dialog counts for itself");
+    assert!(
+        pracks.iter().all(|(_, m)| m.cseq().0 == 2),
+        "each dialog counts for itself"
+    );
     w.accept(c);
     w.up(a);
     w.finish();

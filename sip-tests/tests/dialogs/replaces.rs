@@ -29,7 +29,14 @@ fn a_ringing_call_is_picked_up() {
     w.hang_up(a);
     w.expect_over(c, 200);
     w.finish();
-    assert!(w.cdr().changes.iter().any(|change| change.contains("takes the call over")), "{:?}", w.cdr().changes);
+    assert!(
+        w.cdr()
+            .changes
+            .iter()
+            .any(|change| change.contains("takes the call over")),
+        "{:?}",
+        w.cdr().changes
+    );
     assert_eq!(w.records.by_call.len(), 1);
 }
 

@@ -1,7 +1,7 @@
-//! Where requests within a call go: target refresh, route sets, connections: RFC 3261 12.1, 12.2, 16.12, interop items 45, 46.
+//! Where requests within a call go: target refresh and route sets: RFC 3261 12.1, 12.2, 16.12, interop items 45, 46.
 
-use crate::tools::{contact_uri, direction, edge_with, reinvites, requests, same, two};
-use sip_tests::{Change, Peer, State, World, ms, s};
+use crate::tools::{contact_uri, direction, reinvites, requests, same, two};
+use sip_tests::{Change, Peer, World, s};
 
 const NUMBER: &str = "+442079460000";
 
@@ -15,7 +15,11 @@ pub fn moves(w: &mut World, peer: Peer, addr: &str) {
 /// One more address of a peer's host.
 fn has_also(w: &mut World, peer: Peer, ip: &str) {
     let owner = sip_tests::net::Owner::Peer(peer.0);
-    w.net.add(ip.parse().expect("an address of the test"), owner, sip_tests::net::Link::default());
+    w.net.add(
+        ip.parse().expect("an address of the test"),
+        owner,
+        sip_tests::net::Link::default(),
+    );
 }
 
 fn carrier(seed: u64) -> (World, Peer, Peer) {
@@ -33,7 +37,11 @@ fn the_peer_moves_by_a_request() {
         let old = w.agents[acme.0].addr;
         moves(&mut w, acme, "198.51.100.9:5060");
         w.net.link(old.ip()).cut = true;
-        let status = if update { w.update(c, same()) } else { w.reinvite(c, same()) };
+        let status = if update {
+            w.update(c, same())
+        } else {
+            w.reinvite(c, same())
+        };
         assert_eq!(status, 200);
         w.hang_up(a);
         w.expect_over(c, 200);
@@ -51,10 +59,16 @@ fn the_peer_moves_by_a_response() {
     w.policy(acme).contact = Some("<sip:acme@198.51.100.9:5060>".into());
     assert_eq!(w.hold(a, "sendonly"), 200);
     w.run(s(1));
-    assert_eq!(w.last_received(acme, |m| m.is("ACK")).uri(), "sip:acme@198.51.100.9:5060");
+    assert_eq!(
+        w.last_received(acme, |m| m.is("ACK")).uri(),
+        "sip:acme@198.51.100.9:5060"
+    );
     w.hang_up(a);
     w.expect_over(c, 200);
-    assert_eq!(w.last_received(acme, |m| m.is("BYE")).uri(), "sip:acme@198.51.100.9:5060");
+    assert_eq!(
+        w.last_received(acme, |m| m.is("BYE")).uri(),
+        "sip:acme@198.51.100.9:5060"
+    );
     w.finish();
 }
 
@@ -64,7 +78,10 @@ fn other_requests_do_not_move_the_target() {
     let (mut w, alice, acme) = carrier(3);
     let (a, c) = w.talk(alice, acme, NUMBER);
     let before = w.last_received(acme, |m| m.is("ACK")).uri().to_owned();
-    assert_eq!(w.request(c, "INFO", &["Contact: <sip:elsewhere@198.51.100.77>"], None), 200);
+    assert_eq!(
+        w.request(c, "INFO", &["Contact: <sip:elsewhere@198.51.100.77>"], None),
+        200
+    );
     w.hang_up(a);
     w.expect_over(c, 200);
     assert_eq!(w.last_received(acme, |m| m.is("BYE")).uri(), before);
@@ -88,8 +105,14 @@ fn the_route_set_of_an_incoming_call() {
     w.hang_up(a);
     w.expect_over(c, 200);
     let bye = w.last_received(acme, |m| m.is("BYE"));
-    assert_eq!((bye.all("Route"), bye.uri()), (vec![near, far], contact_uri(&w, acme).as_str()));
-    assert!(w.at(a).invite.get("Record-Route").is_none(), "the other leg has its own way");
+    assert_eq!(
+        (bye.all("Route"), bye.uri()),
+        (vec![near, far], contact_uri(&w, acme).as_str())
+    );
+    assert!(
+        w.at(a).invite.get("Record-Route").is_none(),
+        "the other leg has its own way"
+    );
     w.finish();
 }
 
@@ -107,7 +130,11 @@ fn the_route_set_of_an_outgoing_call() {
     w.expect_over(c, 200);
     for method in ["ACK", "INVITE", "BYE"] {
         let request = w.last_received(acme, |m| m.is(method) && !m.to_tag().is_empty());
-        assert_eq!((request.all("Route"), request.uri()), (vec![near, far], contact_uri(&w, acme).as_str()), "{method}");
+        assert_eq!(
+            (request.all("Route"), request.uri()),
+            (vec![near, far], contact_uri(&w, acme).as_str()),
+            "{method}"
+        );
     }
     w.finish();
 }
@@ -117,13 +144,22 @@ fn the_route_set_of_an_outgoing_call() {
 fn a_strict_router() {
     let (mut w, alice, acme) = carrier(6);
     has_also(&mut w, acme, "198.51.100.2");
-    w.policy(acme).answer_lines = vec!["Record-Route: <sip:198.51.100.3;lr>".into(), "Record-Route: <sip:198.51.100.2>".into()];
+    w.policy(acme).answer_lines = vec![
+        "Record-Route: <sip:198.51.100.3;lr>".into(),
+        "Record-Route: <sip:198.51.100.2>".into(),
+    ];
     let (a, c) = w.talk(alice, acme, NUMBER);
     w.hang_up(a);
     w.expect_over(c, 200);
     let bye = w.last_received(acme, |m| m.is("BYE"));
     assert_eq!(bye.uri(), "sip:198.51.100.2");
-    assert_eq!(bye.all("Route"), ["<sip:198.51.100.3;lr>".to_owned(), format!("<{}>", contact_uri(&w, acme))]);
+    assert_eq!(
+        bye.all("Route"),
+        [
+            "<sip:198.51.100.3;lr>".to_owned(),
+            format!("<{}>", contact_uri(&w, acme))
+        ]
+    );
     w.finish();
 }
 
@@ -134,76 +170,17 @@ fn the_route_set_is_made_once() {
     has_also(&mut w, acme, "198.51.100.2");
     w.policy(acme).answer_lines = vec!["Record-Route: <sip:198.51.100.2;lr>".into()];
     let (a, c) = w.talk(alice, acme, NUMBER);
-    let change = Change { lines: vec!["Record-Route: <sip:198.51.100.77;lr>".into()], ..same() };
+    let change = Change {
+        lines: vec!["Record-Route: <sip:198.51.100.77;lr>".into()],
+        ..same()
+    };
     assert_eq!(w.reinvite(c, change), 200);
     w.hang_up(a);
     w.expect_over(c, 200);
-    assert_eq!(w.last_received(acme, |m| m.is("BYE")).all("Route"), ["<sip:198.51.100.2;lr>"]);
-    w.finish();
-}
-
-/// Interop 45: a carrier behind a NAT that writes its inner address into Contact is reached by the way that it came.
-#[test]
-fn a_private_contact_behind_a_public_address() {
-    let (mut w, alice, acme) = carrier(8);
-    w.policy(acme).contact = Some("<sip:gw@10.11.12.13:5070>".into());
-    let (a, c) = w.talk(alice, acme, NUMBER);
-    w.hang_up(a);
-    w.expect_over(c, 200);
-    assert_eq!(w.last_received(acme, |m| m.is("BYE")).uri(), "sip:gw@10.11.12.13:5070");
-    w.finish();
-}
-
-/// Interop 46: the connection of a phone breaks during a call; its next request comes over a new one, and so do ours then.
-#[test]
-fn a_request_on_a_new_connection() {
-    let mut w = World::new(9);
-    let (alice, bob) = (w.tcp_phone("alice"), w.registered("bob"));
-    w.register(alice);
-    let (a, b) = w.talk(alice, bob, "bob");
-    w.cut_stream(w.streams.list.len() - 1);
-    w.run(s(5));
-    assert_eq!((w.state(a), w.state(b)), (State::Up, State::Up), "a connection is not a dialog");
-    assert_eq!(w.request(a, "OPTIONS", &[], None), 200);
-    w.hang_up(b);
-    w.expect_over(a, 200);
-    w.finish();
-}
-
-/// Interop 46: the connection breaks and does not come back: our BYE has no way; the call ends all the same.
-#[test]
-fn a_bye_over_a_connection_that_is_gone() {
-    let mut w = World::new(10);
-    let (alice, bob) = (w.tcp_phone("alice"), w.registered("bob"));
-    w.register(alice);
-    let (a, b) = w.talk(alice, bob, "bob");
-    w.cut_stream(w.streams.list.len() - 1);
-    w.run(s(1));
-    w.hang_up(b);
-    w.expect_over(b, 200);
-    w.run(s(60));
-    assert_eq!(w.state(a), State::Up, "nobody could tell it");
-    assert_eq!(w.cause(), (200, 16));
-    w.finish();
-    assert_eq!(w.at(a).answer_to("BYE"), Some(481), "its own BYE finds no call");
-}
-
-/// RFC 3261 18.1.1, 12.2.1.1: a Contact with `transport=tcp`: the dialog's requests go there by TCP.
-#[test]
-fn the_contact_asks_for_tcp() {
-    let yaml = edge_with("");
-    let mut w = World::builder(11).config(&yaml).build();
-    let alice = w.registered("alice");
-    let acme = w.tcp_carrier("acme", "198.51.100.1:5060");
-    w.policy(acme).contact = Some("<sip:acme@198.51.100.1:5060;transport=tcp>".into());
-    let c = w.call(acme, "+14155550101");
-    w.up(c);
-    let a = w.incoming(alice);
-    w.run(ms(200));
-    w.hang_up(a);
-    w.expect_over(c, 200);
-    let bye = w.last_received(acme, |m| m.is("BYE"));
-    assert!(bye.text("Via").starts_with("SIP/2.0/TCP "), "{}", bye.text("Via"));
+    assert_eq!(
+        w.last_received(acme, |m| m.is("BYE")).all("Route"),
+        ["<sip:198.51.100.2;lr>"]
+    );
     w.finish();
 }
 
@@ -220,5 +197,30 @@ fn each_leg_has_its_own_route_set() {
     assert_eq!(told.uri(), contact_uri(&w, bob));
     w.hang_up(a);
     w.expect_over(b, 200);
+    w.finish();
+}
+
+/// Interop 45: REFER and its NOTIFYs along the route set of a phone behind a proxy.
+#[test]
+fn a_transfer_through_a_route_set() {
+    let (mut w, alice, bob) = two(14);
+    let carol = w.registered("carol");
+    let route = "<sip:203.0.0.10:5060;lr>";
+    let a = w.call_with(alice, "bob", &[&format!("Record-Route: {route}")]);
+    w.up(a);
+    let b = w.incoming(bob);
+    w.agent(alice).calls[a.call].routes.clear();
+    assert_eq!(w.request(a, "REFER", &["Refer-To: <sip:carol@example.com>"], None), 202);
+    w.expect_over(a, 200);
+    for method in ["NOTIFY", "BYE"] {
+        assert_eq!(
+            w.last_received(alice, |m| m.is(method)).all("Route"),
+            [route],
+            "{method}"
+        );
+    }
+    let c = w.incoming(carol);
+    w.hang_up(b);
+    w.expect_over(c, 200);
     w.finish();
 }

@@ -6,7 +6,11 @@ use sip_tests::{World, s};
 
 fn payload_len(w: &mut World, call: sip_tests::CallRef) -> usize {
     let voice = w.voice(call);
-    let audio = voice.packets.iter().filter(|packet| packet.pt == voice.format().pt).map(|packet| packet.payload.len());
+    let audio = voice
+        .packets
+        .iter()
+        .filter(|packet| packet.pt == voice.format().pt)
+        .map(|packet| packet.payload.len());
     audio.max().unwrap_or(0)
 }
 
@@ -109,10 +113,27 @@ fn streams_that_we_do_not_take() {
     let kinds: Vec<(&str, bool)> = body
         .lines()
         .filter_map(|line| line.strip_prefix("m="))
-        .map(|line| (line.split(' ').next().unwrap_or_default(), line.split(' ').nth(1) == Some("0")))
+        .map(|line| {
+            (
+                line.split(' ').next().unwrap_or_default(),
+                line.split(' ').nth(1) == Some("0"),
+            )
+        })
         .collect();
-    assert_eq!(kinds, [("video", true), ("audio", false), ("image", true), ("application", true)]);
-    assert_eq!(w.at(b).invite.body.matches("m=").count(), 1, "the other leg is offered what we can");
+    assert_eq!(
+        kinds,
+        [
+            ("video", true),
+            ("audio", false),
+            ("image", true),
+            ("application", true)
+        ]
+    );
+    assert_eq!(
+        w.at(b).invite.body.matches("m=").count(),
+        1,
+        "the other leg is offered what we can"
+    );
     w.expect_tones(a, b);
     w.hang_up(a);
     w.expect_over(b, 200);
@@ -126,7 +147,57 @@ fn nothing_that_we_take() {
     w.policy(alice).formats = vec![Format::new(18, "G729/8000"), events()];
     let a = w.call(alice, "bob");
     w.expect_over(a, 488);
-    assert!(w.last_received(alice, |m| m.answers("INVITE", 488)).get("Warning").is_some());
+    assert!(
+        w.last_received(alice, |m| m.answers("INVITE", 488))
+            .get("Warning")
+            .is_some()
+    );
     assert!(w.agents[bob.0].calls.is_empty());
+    w.finish();
+}
+
+/// Interop 24, RFC 4566 6: without `a=ptime` it is the codec's 20 ms; `a=maxptime` is a limit.
+#[test]
+fn no_packet_time_and_a_longest_one() {
+    let (mut w, alice, bob) = two_with_tones(8);
+    let (a, b) = w.talk(alice, bob, "bob");
+    for (line, octets) in [(None, 160), (Some("a=maxptime:10"), 80), (Some("a=maxptime:150"), 160)] {
+        let sdp = &mut w.agent(alice).calls[a.call].sdp;
+        sdp.ptime = None;
+        sdp.lines = line.iter().map(|line| (*line).to_owned()).collect();
+        assert_eq!(w.reinvite(a, sip_tests::Change::default()), 200);
+        w.expect_tones(a, b);
+        assert_eq!(payload_len(&mut w, a), octets, "{line:?}");
+    }
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+}
+
+/// Interop 34: a carrier's change to fax (T.38) is refused with 488, whichever way it is written; the audio goes on.
+#[test]
+fn a_change_to_fax_is_refused() {
+    let mut w = World::builder(9).media().build();
+    let (alice, acme) = (w.registered("alice"), w.carrier("acme", "198.51.100.1:5060"));
+    let (c, a) = w.talk(acme, alice, "+14155550101");
+    let old = w.at(c).sdp.clone();
+    let sdp = &mut w.agent(acme).calls[c.call].sdp;
+    sdp.others = vec![(false, "m=image 31002 udptl t38\r\na=T38FaxVersion:0\r\n".into())];
+    sdp.at.set_port(0);
+    assert_eq!(w.reinvite(c, sip_tests::Change::default()), 488);
+    w.agent(acme).calls[c.call].sdp = old;
+    let cseq = w.at(c).cseq + 1;
+    w.agent(acme).calls[c.call].cseq = cseq;
+    let fax =
+        "v=0\r\no=peer 1 9 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=image 31002 udptl t38\r\n";
+    let request = w
+        .at(c)
+        .request("INVITE", cseq)
+        .with("Contact", "<sip:acme@198.51.100.1:5060>")
+        .with_sdp(fax);
+    assert_eq!(w.ask(acme, request), 488);
+    w.expect_tones(a, c);
+    w.hang_up(c);
+    w.expect_over(a, 200);
     w.finish();
 }

@@ -12,7 +12,10 @@ fn ten_minutes(seed: u64) -> (World, Peer, Peer) {
 }
 
 fn refresh(line: &str) -> Change {
-    Change { lines: vec![line.to_owned()], ..same() }
+    Change {
+        lines: vec![line.to_owned()],
+        ..same()
+    }
 }
 
 /// RFC 4028 9: an interval that is too small is refused with ours; the next try with it passes.
@@ -22,7 +25,10 @@ fn a_caller_asks_for_too_short_an_interval() {
     w.policy(alice).session = Some("100".into());
     let a = w.call(alice, "bob");
     w.expect_over(a, 422);
-    assert_eq!(w.last_received(alice, |m| m.answers("INVITE", 422)).text("Min-SE"), "120");
+    assert_eq!(
+        w.last_received(alice, |m| m.answers("INVITE", 422)).text("Min-SE"),
+        "120"
+    );
     assert!(w.agents[bob.0].calls.is_empty(), "the callee is not disturbed");
     w.policy(alice).session = Some("120".into());
     let a = w.call_with(alice, "bob", &["Min-SE: 120"]);
@@ -45,9 +51,15 @@ fn a_callee_refuses_our_interval() {
     w.policy(bob).answer = Answer::After(ms(500));
     w.up(a);
     let invites = requests(&w, bob, "INVITE");
-    let asked: Vec<_> = invites.iter().map(|(_, m)| (m.cseq().0, m.text("Session-Expires"), m.text("Min-SE"))).collect();
+    let asked: Vec<_> = invites
+        .iter()
+        .map(|(_, m)| (m.cseq().0, m.text("Session-Expires"), m.text("Min-SE")))
+        .collect();
     assert_eq!(asked, [(1, "600", "120"), (2, "1200", "1200")]);
-    assert!(invites.iter().all(|(_, m)| m.call_id() == invites[0].1.call_id()), "RFC 4028 7.4: the same Call-ID");
+    assert!(
+        invites.iter().all(|(_, m)| m.call_id() == invites[0].1.call_id()),
+        "RFC 4028 7.4: the same Call-ID"
+    );
     assert!(!statuses(&w, alice, "INVITE").contains(&422));
     w.hang_up(a);
     w.finish();
@@ -66,9 +78,17 @@ fn peers_without_timer_are_refreshed_by_us() {
     assert_eq!((w.state(a), w.state(b)), (State::Up, State::Up));
     for peer in [alice, bob] {
         let updates = requests(&w, peer, "UPDATE");
-        assert!((70..=72).contains(&updates.len()), "each five minutes: {}", updates.len());
+        assert!(
+            (70..=72).contains(&updates.len()),
+            "each five minutes: {}",
+            updates.len()
+        );
         assert!((s(299)..s(302)).contains(&updates[0].0.since(began)));
-        assert!(updates.iter().all(|(_, m)| m.text("Session-Expires") == "600;refresher=uac" && !m.has_sdp()));
+        assert!(
+            updates
+                .iter()
+                .all(|(_, m)| m.text("Session-Expires") == "600;refresher=uac" && !m.has_sdp())
+        );
         assert!(reinvites(&w, peer).is_empty());
     }
     w.hang_up(a);
@@ -88,7 +108,10 @@ fn a_peer_without_update_is_refreshed_by_invite() {
     w.run(s(3600));
     let refreshes = reinvites(&w, alice);
     assert!((11..=12).contains(&refreshes.len()), "{}", refreshes.len());
-    assert!(refreshes.iter().all(|(_, m)| origin(&m.body) == answer), "the version is the same");
+    assert!(
+        refreshes.iter().all(|(_, m)| origin(&m.body) == answer),
+        "the version is the same"
+    );
     assert!(requests(&w, alice, "UPDATE").is_empty());
     assert!(reinvites(&w, bob).is_empty(), "each leg refreshes for itself");
     w.hang_up(a);
@@ -101,12 +124,24 @@ fn the_caller_refreshes_for_hours() {
     let (mut w, alice, bob) = ten_minutes(5);
     w.policy(alice).session = Some("600;refresher=uac".into());
     let (a, b) = w.talk(alice, bob, "bob");
-    assert_eq!(w.last_received(alice, |m| m.answers("INVITE", 200)).text("Session-Expires"), "600;refresher=uac");
+    assert_eq!(
+        w.last_received(alice, |m| m.answers("INVITE", 200))
+            .text("Session-Expires"),
+        "600;refresher=uac"
+    );
     w.run(s(3 * 3600));
     assert_eq!(w.state(a), State::Up);
-    let count = w.at(a).answers.iter().filter(|(method, status)| method == "INVITE" && *status == 200).count();
+    let count = w
+        .at(a)
+        .answers
+        .iter()
+        .filter(|(method, status)| method == "INVITE" && *status == 200)
+        .count();
     assert!((34..=36).contains(&count), "{count}");
-    assert!(requests(&w, alice, "UPDATE").is_empty() && reinvites(&w, alice).is_empty(), "we do not refresh, too");
+    assert!(
+        requests(&w, alice, "UPDATE").is_empty() && reinvites(&w, alice).is_empty(),
+        "we do not refresh, too"
+    );
     assert!(reinvites(&w, bob).is_empty(), "nothing of it reaches the other leg");
     w.hang_up(b);
     w.expect_over(a, 200);
@@ -120,11 +155,19 @@ fn the_caller_leaves_the_refresh_to_us() {
     w.policy(alice).session = Some("400;refresher=uas".into());
     let (a, b) = w.talk(alice, bob, "bob");
     let ok = w.last_received(alice, |m| m.answers("INVITE", 200));
-    assert_eq!((ok.text("Session-Expires"), ok.text("Require")), ("400;refresher=uas", "timer"));
+    assert_eq!(
+        (ok.text("Session-Expires"), ok.text("Require")),
+        ("400;refresher=uas", "timer")
+    );
     w.run(s(2000));
     let updates = requests(&w, alice, "UPDATE");
     assert!((9..=10).contains(&updates.len()));
-    assert!(updates.iter().all(|(_, m)| m.text("Session-Expires") == "400;refresher=uac"), "the sender is the uac now");
+    assert!(
+        updates
+            .iter()
+            .all(|(_, m)| m.text("Session-Expires") == "400;refresher=uac"),
+        "the sender is the uac now"
+    );
     w.hang_up(a);
     w.expect_over(b, 200);
     w.finish();
@@ -144,7 +187,10 @@ fn a_refresher_that_falls_silent() {
     assert_eq!(w.state(a), State::Up);
     let last = w.now;
     w.expect_over(b, 200);
-    assert!((s(265)..=s(300)).contains(&w.now.since(last)), "RFC 4028 10: not after the interval");
+    assert!(
+        (s(265)..=s(300)).contains(&w.now.since(last)),
+        "RFC 4028 10: not after the interval"
+    );
     w.expect_over(a, 200);
     assert_eq!(w.at(b).reason.as_deref(), Some("Q.850;cause=102"));
     assert_eq!(w.at(a).reason.as_deref(), Some("Q.850;cause=102"));

@@ -33,12 +33,18 @@ pub fn calling(w: &mut World, from: Peer, to: Peer, number: &str) -> (CallRef, C
 
 /// What a hold by this direction changes.
 pub fn direction(direction: &'static str) -> Change {
-    Change { direction: Some(direction), ..Change::default() }
+    Change {
+        direction: Some(direction),
+        ..Change::default()
+    }
 }
 
 /// The same description again.
 pub fn same() -> Change {
-    Change { same: true, ..Change::default() }
+    Change {
+        same: true,
+        ..Change::default()
+    }
 }
 
 /// The peer answers as another fork from now on (RFC 3261 12.1): another To tag, another RTP port.
@@ -58,7 +64,11 @@ pub fn ask_in_call(w: &mut World, call: CallRef, method: &str, cseq: u32) -> u16
 /// An ACK with any CSeq, sent as it is.
 pub fn send_ack(w: &mut World, call: CallRef, cseq: u32) {
     let mut ack = w.at(call).request("ACK", cseq);
-    let via = format!("SIP/2.0/UDP {};branch=z9hG4bK-ack-{cseq}-{}", w.agents[call.peer.0].addr, w.now.as_millis());
+    let via = format!(
+        "SIP/2.0/UDP {};branch=z9hG4bK-ack-{cseq}-{}",
+        w.agents[call.peer.0].addr,
+        w.now.as_millis()
+    );
     ack.headers.insert(0, ("Via".into(), via));
     w.send_raw(call.peer, ack.write().to_vec());
 }
@@ -66,12 +76,18 @@ pub fn send_ack(w: &mut World, call: CallRef, cseq: u32) {
 /// Replaces for a dialog that this peer has with the node, as the node reads it: its own tag is the To tag (RFC 3891 3).
 pub fn replaces(w: &World, call: CallRef) -> String {
     let call = w.at(call);
-    format!("{};to-tag={};from-tag={}", call.call_id, call.remote_tag, call.local_tag)
+    format!(
+        "{};to-tag={};from-tag={}",
+        call.call_id, call.remote_tag, call.local_tag
+    )
 }
 
 /// Refer-To with Replaces, escaped (RFC 3891 6.1 within RFC 3261 19.1.1).
 pub fn refer_to_replace(w: &World, user: &str, call: CallRef) -> String {
-    let replaces = replaces(w, call).replace('@', "%40").replace(';', "%3B").replace('=', "%3D");
+    let replaces = replaces(w, call)
+        .replace('@', "%40")
+        .replace(';', "%3B")
+        .replace('=', "%3D");
     format!("Refer-To: <sip:{user}@example.com?Replaces={replaces}>")
 }
 
@@ -97,13 +113,20 @@ pub fn reinvites(w: &World, peer: Peer) -> Vec<(Instant, Msg)> {
 
 /// The first lines of the bodies of NOTIFYs.
 pub fn notified(w: &World, call: CallRef) -> Vec<u16> {
-    let status = |body: &String| body.strip_prefix("SIP/2.0 ").and_then(|rest| rest[..3].parse().ok()).unwrap_or(0);
+    let status = |body: &String| {
+        body.strip_prefix("SIP/2.0 ")
+            .and_then(|rest| rest[..3].parse().ok())
+            .unwrap_or(0)
+    };
     w.at(call).notified.iter().map(status).collect()
 }
 
 /// The `o=` line of a description.
 pub fn origin(sdp: &str) -> String {
-    sdp.lines().find(|line| line.starts_with("o=")).unwrap_or_default().to_owned()
+    sdp.lines()
+        .find(|line| line.starts_with("o="))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// True if a tone of this frequency is heard at some time within the next seconds.

@@ -12,7 +12,16 @@ fn the_caller_updates_in_an_early_dialog() {
     let (a, b) = calling(&mut w, alice, bob, "bob");
     w.respond_sdp(b, 183);
     w.run(s(1));
-    assert_eq!(w.update(a, Change { new_port: true, ..Change::default() }), 200);
+    assert_eq!(
+        w.update(
+            a,
+            Change {
+                new_port: true,
+                ..Change::default()
+            }
+        ),
+        200
+    );
     w.expect_hears(a, Some(b));
     assert_eq!(w.at(b).requests, ["PRACK"], "the callee is not concerned");
     w.accept(b);
@@ -30,9 +39,23 @@ fn the_caller_updates_before_its_offer_is_answered() {
     let (a, b) = calling(&mut w, alice, bob, "bob");
     w.respond(b, 180);
     w.rings(a);
-    assert_eq!(w.update(a, Change { new_port: true, ..Change::default() }), 500);
+    assert_eq!(
+        w.update(
+            a,
+            Change {
+                new_port: true,
+                ..Change::default()
+            }
+        ),
+        500
+    );
     let refusal = w.last_received(alice, |m| m.answers("UPDATE", 500));
-    assert!(refusal.text("Retry-After").parse::<u32>().is_ok_and(|seconds| seconds <= 10));
+    assert!(
+        refusal
+            .text("Retry-After")
+            .parse::<u32>()
+            .is_ok_and(|seconds| seconds <= 10)
+    );
     w.accept(b);
     w.up(a);
     w.hang_up(a);
@@ -48,7 +71,16 @@ fn the_callee_updates_in_an_early_dialog() {
     let (a, b) = calling(&mut w, alice, bob, "bob");
     w.respond_sdp(b, 183);
     w.run(s(1));
-    assert_eq!(w.update(b, Change { new_port: true, ..Change::default() }), 200);
+    assert_eq!(
+        w.update(
+            b,
+            Change {
+                new_port: true,
+                ..Change::default()
+            }
+        ),
+        200
+    );
     w.expect_hears(a, Some(b));
     w.respond(b, 200);
     w.up(a);
@@ -77,7 +109,13 @@ fn hold_and_resume_by_update() {
     let (mut w, alice, bob) = two_with_tones(5);
     let (a, b) = w.talk(alice, bob, "bob");
     assert_eq!(w.update(a, direction("sendonly")), 200);
-    assert_eq!(w.last_received(alice, |m| m.answers("UPDATE", 200)).body.matches("a=recvonly").count(), 1);
+    assert_eq!(
+        w.last_received(alice, |m| m.answers("UPDATE", 200))
+            .body
+            .matches("a=recvonly")
+            .count(),
+        1
+    );
     w.expect_hears(b, Some(a));
     w.expect_hears(a, None);
     assert_eq!(w.at(b).sdp.direction, "recvonly");
@@ -93,7 +131,17 @@ fn hold_and_resume_by_update() {
 fn an_update_without_description() {
     let (mut w, alice, bob) = two(6);
     let (a, b) = w.talk(alice, bob, "bob");
-    assert_eq!(w.update(a, Change { no_offer: true, same: true, ..Change::default() }), 200);
+    assert_eq!(
+        w.update(
+            a,
+            Change {
+                no_offer: true,
+                same: true,
+                ..Change::default()
+            }
+        ),
+        200
+    );
     let ok = w.last_received(alice, |m| m.answers("UPDATE", 200));
     assert!(!ok.has_sdp() && ok.get("Contact").is_some());
     assert_eq!(w.at(b).requests, [""; 0]);
@@ -107,7 +155,10 @@ fn an_update_that_repeats_the_description() {
     let (a, b) = w.talk(alice, bob, "bob");
     let before = origin(&w.last_received(alice, |m| m.answers("INVITE", 200)).body);
     assert_eq!(w.update(a, same()), 200);
-    assert_eq!(origin(&w.last_received(alice, |m| m.answers("UPDATE", 200)).body), before);
+    assert_eq!(
+        origin(&w.last_received(alice, |m| m.answers("UPDATE", 200)).body),
+        before
+    );
     assert_eq!(w.at(b).requests, [""; 0]);
     w.finish();
 }
@@ -121,7 +172,11 @@ fn an_update_meets_our_reinvite() {
         w.on(a, |agent, cx, call| agent.reinvite(cx, call, direction("sendonly")));
         // The node's INVITE is on its way to bob from 5 to 10 ms: his UPDATE crosses it.
         w.run(ms(8));
-        let change = Change { no_offer: !with_offer, same: true, ..Change::default() };
+        let change = Change {
+            no_offer: !with_offer,
+            same: true,
+            ..Change::default()
+        };
         assert_eq!(w.update(b, change), if with_offer { 491 } else { 200 });
         w.run(s(5));
         assert_eq!(reinvites(&w, bob).len(), 1, "ours was taken");
@@ -138,7 +193,11 @@ fn an_update_that_cannot_be_taken() {
     let (mut w, alice, bob) = two_with_tones(9);
     let (a, b) = w.talk(alice, bob, "bob");
     let before = w.at(a).sdp.clone();
-    let odd = Change { formats: Some(vec![Format::new(18, "G729/8000")]), new_port: true, ..Change::default() };
+    let odd = Change {
+        formats: Some(vec![Format::new(18, "G729/8000")]),
+        new_port: true,
+        ..Change::default()
+    };
     assert_eq!(w.update(a, odd), 488);
     w.agent(alice).calls[a.call].sdp = before;
     assert_eq!(w.state(a), State::Up);

@@ -86,6 +86,25 @@ fn the_carrier_calls_without_an_offer() {
 }
 
 #[test]
+fn the_carrier_calls_over_tcp() {
+    let scene = Scene::new("carrier-tcp");
+    let node = Node::start(&scene, &configuration(&scene));
+    let alice = Phone::start(&scene, &Account::new("alice", ALICE, 1_000.0), node.sip);
+    let sink = Sink::open(scene.host(CARRIER), Codec::Pcma, 440.0);
+    let call = Setup::new(&scene, "caller", CARRIER)
+        .key("number", NUMBER)
+        .key("caller", "+14155550199");
+    let carrier = call.with(&["-t", "t1"]).call(node.sip);
+    alice.wait_event("CALL_ESTABLISHED", 1);
+    sink.ear.wait_tone(1_000.0, SOON);
+    alice.hears(440.0);
+    alice.command("hangup", "");
+    carrier.finish();
+    all_hung_up(&node, 1);
+    node.stop();
+}
+
+#[test]
 fn the_carrier_hangs_up() {
     let scene = Scene::new("carrier-bye");
     let node = Node::start(&scene, &configuration(&scene));

@@ -214,6 +214,28 @@ fn attended() {
 }
 
 #[test]
+fn a_dialog_of_the_same_call_is_no_target_and_the_call_goes_on() {
+    let mut b = Bench::new();
+    let (mut alice, mut bob) = b.talk();
+    let to = replaces(&bob);
+    b.ask_with(ALICE, &mut alice, Method::Refer, None, &[("Refer-To", &to)]);
+    let heard = b.heard(ALICE);
+    assert_eq!(
+        frag(heard.last().unwrap()),
+        "SIP/2.0 481 Call/Transaction Does Not Exist"
+    );
+    for notify in &heard[1..] {
+        ok(&mut b, ALICE, notify);
+    }
+    assert!(b.ended().is_empty());
+    b.ask(BOB, &mut bob, Method::Bye, None);
+    let bye = b.one(ALICE);
+    assert_eq!(bye.method(), Method::Bye);
+    ok(&mut b, ALICE, &bye);
+    b.rest();
+}
+
+#[test]
 fn attended_while_the_target_still_rings() {
     let mut b = Bench::new();
     let (mut alice, _bob) = b.talk();

@@ -148,11 +148,15 @@ impl Runner {
     fn net_event(&mut self, event: NetEvent) {
         match event {
             NetEvent::Message(flow, bytes) => self.inputs.push_back(Input::Sip(flow, bytes)),
-            NetEvent::Opened(ticket, flow, handle) => {
-                self.net.opened(flow, handle);
-                self.inputs.extend(ticket.map(|ticket| Input::Flow(ticket, Some(flow))));
+            NetEvent::Opened(flow, handle) => {
+                let opened = |ticket| Input::Flow(ticket, Some(flow));
+                self.inputs
+                    .extend(self.net.opened(flow, handle).into_iter().map(opened));
             }
-            NetEvent::Failed(ticket) => self.inputs.push_back(Input::Flow(ticket, None)),
+            NetEvent::Failed(peer) => {
+                let failed = |ticket| Input::Flow(ticket, None);
+                self.inputs.extend(self.net.failed(peer).into_iter().map(failed));
+            }
             NetEvent::Closed(flow) => {
                 self.net.closed(flow);
                 self.inputs.push_back(Input::FlowClosed(flow));

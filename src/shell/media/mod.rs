@@ -96,7 +96,12 @@ impl MediaThreads {
     pub fn event(&mut self, event: MediaEvent) -> Option<Event> {
         let told = event.output.event();
         match event.output {
-            Output::Closed { leg, .. } => self.preparer.closed(leg.id()),
+            Output::Closed { leg, .. } => {
+                self.preparer.closed(leg.id());
+                if let Some(sockets) = event.sockets {
+                    self.ports.close(sockets);
+                }
+            }
             Output::Taken { leg, to, .. } => self.send(to, Message::Input(Input::Give(leg), event.sockets)),
             Output::Strayed(input) => {
                 if let Some(home) = self.preparer.home(input.leg()).filter(|home| *home != event.worker) {
@@ -119,21 +124,31 @@ impl MediaThreads {
         self.ports.bind(count)
     }
 
-    /// Another range from now on.
-    pub fn set_ports(&mut self, media: &config::Media) {
-        self.ports.set_range(media);
+    /// Another range or another address from now on.
+    pub fn set_ports(&mut self, media: &config::Media, listeners: impl Iterator<Item = SocketAddr>) {
+        self.ports.change(media, listeners);
+    }
+
+    /// False when a thread has ended before its time, which only a bug can bring about.
+    pub fn is_alive(&self) -> bool {
+        self.workers
+            .iter()
+            .all(|handle| handle.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
     }
 
     /// Ends the threads.
     pub fn stop(mut self) {
         for handle in &mut self.workers {
             handle.backlog.push_back(Message::Stop);
-            handle.flush();
         }
         for handle in &mut self.workers {
-            if let Some(thread) = handle.thread.take() {
-                let _ = thread.join();
+            let Some(thread) = handle.thread.take() else { continue };
+            // The thread empties its ring without waiting for anybody, so this ends.
+            while !handle.backlog.is_empty() && !thread.is_finished() {
+                handle.flush();
+                std::thread::yield_now();
             }
+            let _ = thread.join();
         }
     }
 

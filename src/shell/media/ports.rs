@@ -3,16 +3,22 @@
 use crate::config;
 use crate::media::command::Port;
 use socket2::{Domain, Protocol, Type};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Half a second of audio of a peer whose packets all come at once.
 const SOCKET_BUFFER: usize = 64 * 1024;
 
+/// Pairs that others hold, met in one search, before it is given up until the next one: each costs system calls, and
+/// signalling waits for them.
+const FAILURES: usize = 64;
+
 /// A bound pair.
 #[derive(Debug)]
 pub struct Sockets {
+    /// Which pair.
+    pub port: Port,
     /// The even port.
     pub rtp: UdpSocket,
     /// The next one.
@@ -29,6 +35,8 @@ pub struct PortRange {
     v4: Option<IpAddr>,
     v6: Option<IpAddr>,
     spare: HashMap<Port, Sockets>,
+    /// Those that legs have.
+    taken: HashSet<Port>,
 }
 
 impl PortRange {
@@ -57,16 +65,18 @@ impl PortRange {
             v4: of(true),
             v6: of(false),
             spare: HashMap::new(),
+            taken: HashSet::new(),
         }
     }
 
-    /// Another range from now on; what is bound stays until it is used.
-    pub fn set_range(&mut self, media: &config::Media) {
-        self.first = media.first_port.next_multiple_of(2);
-        self.last = media.last_port;
-        if !(self.first..self.last).contains(&self.next) {
-            self.next = self.first;
-        }
+    /// Another range or other addresses from now on. Ports that legs have stay; spare ones of before stay until they are used.
+    pub fn change(&mut self, media: &config::Media, listeners: impl Iterator<Item = SocketAddr>) {
+        let new = PortRange::new(media, listeners);
+        *self = PortRange {
+            spare: std::mem::take(&mut self.spare),
+            taken: std::mem::take(&mut self.taken),
+            ..new
+        };
     }
 
     /// Binds up to `count` pairs, fewer where the range is used up. Ports that others hold are passed over.
@@ -74,8 +84,9 @@ impl PortRange {
         let mut bound = Vec::with_capacity(count);
         let pairs = usize::from(self.last.saturating_sub(self.first)).div_ceil(2);
         let families: Vec<IpAddr> = [self.v4, self.v6].into_iter().flatten().collect();
+        let mut failures = 0;
         for _ in 0..pairs {
-            if bound.len() >= count {
+            if bound.len() >= count || failures >= FAILURES {
                 break;
             }
             let rtp = self.next;
@@ -86,18 +97,15 @@ impl PortRange {
             };
             for ip in &families {
                 let port = Port { rtp, v6: ip.is_ipv6() };
-                if self.spare.contains_key(&port) {
+                if self.spare.contains_key(&port) || self.taken.contains(&port) {
                     continue;
                 }
-                if let (Ok(rtp_socket), Ok(rtcp_socket)) = (open(*ip, rtp), open(*ip, rtp + 1)) {
-                    self.spare.insert(
-                        port,
-                        Sockets {
-                            rtp: rtp_socket,
-                            rtcp: rtcp_socket,
-                        },
-                    );
-                    bound.push(port);
+                match pair(*ip, port) {
+                    Ok(sockets) => {
+                        self.spare.insert(port, sockets);
+                        bound.push(port);
+                    }
+                    Err(_) => failures += 1,
                 }
             }
         }
@@ -106,8 +114,23 @@ impl PortRange {
 
     /// Takes the sockets of a leg that is opened.
     pub fn take(&mut self, port: Port) -> Option<Sockets> {
-        self.spare.remove(&port)
+        let sockets = self.spare.remove(&port)?;
+        self.taken.insert(port);
+        Some(sockets)
     }
+
+    /// Closes the sockets of a leg that is over.
+    pub fn close(&mut self, sockets: Sockets) {
+        self.taken.remove(&sockets.port);
+    }
+}
+
+fn pair(ip: IpAddr, port: Port) -> io::Result<Sockets> {
+    Ok(Sockets {
+        port,
+        rtp: open(ip, port.rtp)?,
+        rtcp: open(ip, port.rtp + 1)?,
+    })
 }
 
 fn open(ip: IpAddr, port: u16) -> io::Result<UdpSocket> {
@@ -132,8 +155,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn range(first: u16, last: u16) -> PortRange {
-        let media = config::Media {
+    fn media(first: u16, last: u16) -> config::Media {
+        config::Media {
             first_port: first,
             last_port: last,
             address: Some("127.0.0.93".parse().unwrap()),
@@ -141,8 +164,11 @@ mod tests {
             silence: Some(Duration::from_secs(60)),
             opus_bitrate: 24_000,
             opus_complexity: 5,
-        };
-        PortRange::new(&media, std::iter::empty())
+        }
+    }
+
+    fn range(first: u16, last: u16) -> PortRange {
+        PortRange::new(&media(first, last), std::iter::empty())
     }
 
     #[test]
@@ -154,7 +180,9 @@ mod tests {
             [21_000, 21_002, 21_004, 21_006]
         );
         assert!(ports.bind(1).is_empty(), "all are taken");
-        drop(ports.take(bound[1]).expect("bound"));
+        let sockets = ports.take(bound[1]).expect("bound");
+        assert!(ports.bind(1).is_empty(), "a leg has it");
+        ports.close(sockets);
         assert_eq!(ports.bind(5).iter().map(|p| p.rtp).collect::<Vec<_>>(), [21_002]);
     }
 
@@ -164,5 +192,21 @@ mod tests {
         let bound = range(21_020, 21_025).bind(3);
         assert_eq!(bound.iter().map(|p| p.rtp).collect::<Vec<_>>(), [21_020, 21_024]);
         drop(held);
+    }
+
+    #[test]
+    fn a_new_range_holds_from_the_next_search_and_legs_keep_what_they_have() {
+        let mut ports = range(21_030, 21_033);
+        let bound = ports.bind(2);
+        let leg = ports.take(bound[0]).expect("bound");
+        ports.change(&media(21_032, 21_037), std::iter::empty());
+        assert_eq!(
+            ports.bind(9).iter().map(|p| p.rtp).collect::<Vec<_>>(),
+            [21_034, 21_036]
+        );
+        ports.change(&media(21_030, 21_031), std::iter::empty());
+        assert!(ports.bind(1).is_empty());
+        ports.close(leg);
+        assert_eq!(ports.bind(1).len(), 1);
     }
 }

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 
 /// The grid of the tick.
 const TICK: Duration = Duration::from_millis(20);
-/// A thread that was held up for longer skips the rest: what it would make up for is history.
-const CATCH_UP: u32 = 25;
+/// A thread that was held up for longer makes up for nothing: it is history.
+const CATCH_UP: Duration = Duration::from_millis(500);
 /// Sockets looked at in one turn.
 const READY: usize = 256;
 /// Packets of one socket in one turn, so that a flood on one leg does not starve the others.
@@ -133,8 +133,9 @@ impl Thread {
         let mut next_tick = self.clock.instant() + TICK;
         loop {
             let now = self.clock.instant();
-            // Without legs there is nothing to do on a tick.
-            let wait = (!self.worker.is_empty()).then(|| next_tick.since(now));
+            // Without legs there is nothing to do on a tick, unless something waits to be told.
+            let ticks = !self.worker.is_empty() || !self.late.is_empty();
+            let wait = ticks.then(|| next_tick.since(now));
             ready.clear();
             let timeout = wait.and_then(|wait| Timespec::try_from(wait).ok());
             match epoll::wait(
@@ -144,6 +145,10 @@ impl Thread {
             ) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => panic!("epoll on our own descriptors: {error}"),
+            }
+            if self.worker.is_empty() {
+                // The grid begins with the first leg.
+                next_tick = self.clock.instant() + TICK;
             }
             for event in &ready {
                 match event.data.u64() {
@@ -164,20 +169,17 @@ impl Thread {
     /// Runs the ticks that are due and tells when the next one is.
     fn ticks(&mut self, mut next: Instant) -> Instant {
         let now = self.clock.instant();
-        if self.worker.is_empty() {
-            return now + TICK;
+        let behind = now.since(next);
+        if behind > CATCH_UP {
+            next = now;
         }
-        let mut behind = 0;
         while next <= now {
-            if behind < CATCH_UP {
-                while self.worker.on_tick(now, &mut self.batch, &mut self.outputs) == Tick::More {
-                    self.send_batch();
-                    self.take_outputs();
-                }
+            while self.worker.on_tick(now, &mut self.batch, &mut self.outputs) == Tick::More {
+                self.send_batch();
                 self.take_outputs();
-                self.serve_taps();
             }
-            behind += 1;
+            self.take_outputs();
+            self.serve_taps();
             next += TICK;
         }
         next
@@ -263,17 +265,17 @@ impl Thread {
                 output,
                 sockets,
             };
-            if self.late.is_empty() {
-                if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
-                    self.late.push_back(event);
-                }
-            } else {
-                self.late.push_back(event);
-            }
+            self.late.push_back(event);
         }
+        self.hand_over();
     }
 
+    /// Signalling that is behind loses digits and the like, but never a leg: of those there are as many as places.
     fn hand_over(&mut self) {
+        if self.late.len() > limits::MEDIA_EVENTS {
+            self.late
+                .retain(|event| !matches!(event.output, Output::Event(_) | Output::Retired(_)));
+        }
         while let Some(event) = self.late.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
                 self.late.push_front(event);

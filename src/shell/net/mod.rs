@@ -1,5 +1,6 @@
 //! Sockets: datagrams and connections in, messages out, names to addresses.
 
+mod places;
 mod taken;
 mod tcp;
 mod udp;
@@ -10,11 +11,14 @@ use crate::limits;
 use crate::sip::Uri;
 use crate::sip::uri::{Host, Scheme};
 use bytes::Bytes;
+use places::Places;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 /// Messages that wait for the signalling machine: datagrams beyond it are dropped, connections wait.
@@ -27,10 +31,10 @@ const RESOLVING: usize = 256;
 pub enum NetEvent {
     /// A framed message.
     Message(Flow, Bytes),
-    /// A connection that somebody opened to us, or that we opened for the ticket.
-    Opened(Option<Ticket>, Flow, tcp::Handle),
-    /// A connection that could not be opened.
-    Failed(Ticket),
+    /// A connection that somebody opened to us, or that we opened: for [`Net::opened`].
+    Opened(Flow, tcp::Handle),
+    /// No connection to this peer could be opened: for [`Net::failed`].
+    Failed(SocketAddr),
     /// A connection ended.
     Closed(Flow),
     /// A name was resolved; empty if it has no address.
@@ -61,20 +65,14 @@ struct Listener {
     socket: Socket,
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        match &self.socket {
-            Socket::Udp(_, task) | Socket::Tcp(task) => task.abort(),
-        }
-    }
-}
-
 /// All sockets of signalling.
 pub struct Net {
     listeners: HashMap<ListenerId, Listener>,
     next_listener: u16,
     connections: HashMap<ConnectionId, (Flow, tcp::Handle)>,
     by_peer: HashMap<SocketAddr, ConnectionId>,
+    /// Connections that are being opened, and who waits for them.
+    opening: HashMap<SocketAddr, Vec<Ticket>>,
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
     resolving: Arc<Semaphore>,
@@ -85,7 +83,7 @@ pub(super) struct Context {
     pub counters: NetCounters,
     /// Where connection numbers come from: never the same again, also over restarts, since bindings remember them.
     next_connection: AtomicU64,
-    open_connections: AtomicU64,
+    places: Arc<Places>,
 }
 
 impl Context {
@@ -101,13 +99,14 @@ impl Net {
         let context = Arc::new(Context {
             counters: NetCounters::default(),
             next_connection: AtomicU64::new(epoch << 16),
-            open_connections: AtomicU64::new(0),
+            places: Arc::default(),
         });
         let net = Net {
             listeners: HashMap::new(),
             next_listener: 0,
             connections: HashMap::new(),
             by_peer: HashMap::new(),
+            opening: HashMap::new(),
             events,
             context,
             resolving: Arc::new(Semaphore::new(RESOLVING)),
@@ -128,9 +127,20 @@ impl Net {
         Ok(bound)
     }
 
-    /// Closes the listener of this configuration entry. Connections that came by it stay.
-    pub fn unlisten(&mut self, listen: Listen) {
-        self.listeners.retain(|_, listener| listener.listen != listen);
+    /// Closes the listener of this configuration entry; its port is free when this returns. Connections that came by it stay.
+    pub async fn unlisten(&mut self, listen: Listen) {
+        let closed: Vec<ListenerId> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| listener.listen == listen)
+            .map(|(id, _)| *id)
+            .collect();
+        for listener in closed.iter().filter_map(|id| self.listeners.remove(id)) {
+            let (Socket::Udp(_, task) | Socket::Tcp(task)) = listener.socket;
+            task.abort();
+            // The task holds the socket until it is gone.
+            let _ = task.await;
+        }
     }
 
     /// Where we listen.
@@ -157,52 +167,58 @@ impl Net {
         &self.context.counters
     }
 
-    /// Sends a message; false if the flow is gone.
+    /// Sends a message; false if the flow is gone, or its peer reads so slowly that the connection is closed now.
     pub fn send(&mut self, flow: Flow, bytes: Bytes) -> bool {
         match flow.transport {
             Transport::Udp => {
-                let Some(socket) = self.udp_socket(flow) else {
+                let Some((socket, bound)) = self.udp_socket(flow) else {
                     return false;
                 };
-                if socket.send_to(&bytes, flow.peer).is_err() {
+                if udp::send(socket, bound, flow, &bytes).is_err() {
                     // As if it was lost on the way: the transaction layer repeats it.
                     self.context.counters.send_failed.fetch_add(1, Ordering::Relaxed);
                 }
                 true
             }
-            Transport::Tcp => self
-                .connections
-                .get(&flow.connection)
-                .is_some_and(|(_, handle)| handle.send(bytes)),
+            Transport::Tcp => {
+                let Some((_, handle)) = self.connections.get(&flow.connection) else {
+                    return false;
+                };
+                let sent = handle.send(bytes);
+                if !sent {
+                    self.closed(flow);
+                }
+                sent
+            }
         }
     }
 
-    /// A flow to a target: at once, or `None` and an event later.
+    /// A flow to a target: at once, or `None` and an event later. Those who want the same connection share it.
     pub fn connect(&mut self, ticket: Ticket, target: Target) -> Option<Result<Flow, ()>> {
-        let Some((id, bound)) = self.listener_for(target.transport, target.addr.ip()) else {
+        if target.transport == Transport::Tcp
+            && let Some((flow, _)) = self.by_peer.get(&target.addr).and_then(|id| self.connections.get(id))
+        {
+            return Some(Ok(*flow));
+        }
+        let Some((listener, bound, local)) = self.listener_for(target) else {
             return Some(Err(()));
         };
-        let local = SocketAddr::new(udp::local_ip(bound.ip(), target.addr), bound.port());
+        let flow = |connection| Flow {
+            transport: target.transport,
+            listener,
+            connection,
+            local,
+            peer: target.addr,
+        };
         match target.transport {
-            Transport::Udp => Some(Ok(Flow {
-                transport: Transport::Udp,
-                listener: id,
-                connection: ConnectionId(0),
-                local,
-                peer: target.addr,
-            })),
+            Transport::Udp => Some(Ok(flow(ConnectionId(0)))),
             Transport::Tcp => {
-                if let Some((flow, _)) = self.by_peer.get(&target.addr).and_then(|id| self.connections.get(id)) {
-                    return Some(Ok(*flow));
+                let waiting = self.opening.entry(target.addr).or_default();
+                waiting.push(ticket);
+                if waiting.len() == 1 {
+                    let flow = flow(self.context.connection_id());
+                    tcp::connect(flow, bound, self.events.clone(), &self.context);
                 }
-                let flow = Flow {
-                    transport: Transport::Tcp,
-                    listener: id,
-                    connection: self.context.connection_id(),
-                    local,
-                    peer: target.addr,
-                };
-                tcp::connect(ticket, flow, bound.ip(), self.events.clone(), self.context.clone());
                 None
             }
         }
@@ -220,13 +236,19 @@ impl Net {
         });
     }
 
-    /// Keeps the table of connections: to be told of every `Opened`.
-    pub fn opened(&mut self, flow: Flow, handle: tcp::Handle) {
+    /// To be told of every `Opened`; gives the tickets that waited for it.
+    pub fn opened(&mut self, flow: Flow, handle: tcp::Handle) -> Vec<Ticket> {
         self.by_peer.insert(flow.peer, flow.connection);
         self.connections.insert(flow.connection, (flow, handle));
+        self.opening.remove(&flow.peer).unwrap_or_default()
     }
 
-    /// Keeps the table of connections: to be told of every `Closed`.
+    /// To be told of every `Failed`; gives the tickets that waited for it.
+    pub fn failed(&mut self, peer: SocketAddr) -> Vec<Ticket> {
+        self.opening.remove(&peer).unwrap_or_default()
+    }
+
+    /// To be told of every `Closed`.
     pub fn closed(&mut self, flow: Flow) {
         self.connections.remove(&flow.connection);
         if self.by_peer.get(&flow.peer) == Some(&flow.connection) {
@@ -234,32 +256,56 @@ impl Net {
         }
     }
 
-    /// The socket of a UDP flow; a flow from before a restart or reload goes by a listener of its family.
-    fn udp_socket(&self, flow: Flow) -> Option<&UdpSocket> {
-        let fits = |listener: &&Listener| {
-            matches!(listener.socket, Socket::Udp(..)) && listener.bound.is_ipv4() == flow.peer.is_ipv4()
+    /// Closes everything. Connections have this long to write what they were handed.
+    pub async fn close(mut self, limit: Duration) {
+        for (_, listener) in self.listeners.drain() {
+            let (Socket::Udp(_, task) | Socket::Tcp(task)) = listener.socket;
+            task.abort();
+        }
+        self.connections.clear();
+        let _ = tokio::time::timeout(limit, self.context.places.all_free()).await;
+    }
+
+    /// The socket of a UDP flow and the address that it is bound to: its own listener, or after a restart or reload one that
+    /// is bound to the flow's address, or else one of its family.
+    fn udp_socket(&self, flow: Flow) -> Option<(&UdpSocket, IpAddr)> {
+        let is_own = |bound: SocketAddr| {
+            bound == flow.local || (bound.ip().is_unspecified() && bound.port() == flow.local.port())
         };
-        let own = self.listeners.get(&flow.listener).filter(fits);
-        match own
-            .or_else(|| self.listeners.values().find(fits))
-            .map(|listener| &listener.socket)
-        {
-            Some(Socket::Udp(socket, _)) => Some(socket),
-            Some(Socket::Tcp(_)) | None => None,
+        let fit = |(id, listener): &(&ListenerId, &Listener)| {
+            let is_family = listener.bound.is_ipv4() == flow.peer.is_ipv4();
+            let rank = (is_own(listener.bound), **id == flow.listener, Reverse(**id));
+            (matches!(listener.socket, Socket::Udp(..)) && is_family).then_some(rank)
+        };
+        let (_, listener) = self.listeners.iter().filter(|l| fit(l).is_some()).max_by_key(fit)?;
+        match &listener.socket {
+            Socket::Udp(socket, _) => Some((socket, listener.bound.ip())),
+            Socket::Tcp(_) => None,
         }
     }
 
-    /// The first listener by which a peer can be reached: loopback addresses by a loopback or wildcard socket only.
-    fn listener_for(&self, transport: Transport, peer: IpAddr) -> Option<(ListenerId, SocketAddr)> {
-        let mut fit: Vec<(ListenerId, SocketAddr)> = self
+    /// The listener by which a target can be reached, its bound address, and our address as the target sees it. The listener
+    /// on the address that the system's routes choose comes first, then a wildcard. Loopback and the world do not mix.
+    fn listener_for(&self, target: Target) -> Option<(ListenerId, IpAddr, SocketAddr)> {
+        let peer = target.addr.ip();
+        let reaches = |ip: IpAddr| {
+            ip.is_ipv4() == peer.is_ipv4() && (ip.is_unspecified() || ip.is_loopback() == peer.is_loopback())
+        };
+        let mut fit = self
             .listeners
             .iter()
-            .filter(|(_, l)| l.listen.transport == transport && l.bound.is_ipv4() == peer.is_ipv4())
-            .filter(|(_, l)| l.bound.ip().is_unspecified() || l.bound.ip().is_loopback() == peer.is_loopback())
-            .map(|(id, l)| (*id, l.bound))
-            .collect();
-        fit.sort();
-        fit.first().copied()
+            .filter(|(_, l)| l.listen.transport == target.transport && reaches(l.bound.ip()))
+            .map(|(id, l)| (*id, l.bound));
+        let (mut id, mut bound) = fit.next()?;
+        let route = udp::route(target.addr);
+        let rank = |id: ListenerId, ip: IpAddr| (Some(ip) == route, ip.is_unspecified(), Reverse(id));
+        for (other, addr) in fit {
+            if rank(other, addr.ip()) > rank(id, bound.ip()) {
+                (id, bound) = (other, addr);
+            }
+        }
+        let local = route.filter(|_| bound.ip().is_unspecified()).unwrap_or(bound.ip());
+        Some((id, bound.ip(), SocketAddr::new(local, bound.port())))
     }
 }
 
@@ -276,6 +322,11 @@ async fn lookup(uri: &Uri) -> Vec<Target> {
             .collect(),
         Err(_) => Vec::new(),
     }
+}
+
+/// The address by which this machine reaches the world, for what people read. Nothing is sent: 192.0.2.1 is nobody's (RFC 5737).
+pub fn own_address() -> Option<IpAddr> {
+    udp::route(SocketAddr::from(([192, 0, 2, 1], 9))).filter(|ip| !ip.is_loopback())
 }
 
 /// Opening a listener failed: what to do about it.

@@ -1,16 +1,19 @@
 //! Connections: one task each, which reads frames and writes what it is handed.
 
-use super::{Context, NetEvent, Socket, source, udp};
-use crate::id::{Flow, ListenerId, Ticket, Transport};
+use super::places::Place;
+use super::{Context, NetEvent, Socket, source};
+use crate::id::{Flow, ListenerId, Transport};
 use crate::limits;
 use crate::sip::frame::{self, Frame};
 use bytes::{Bytes, BytesMut};
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,6 +22,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 const ACCEPT_QUEUE: i32 = 1024;
 /// Messages that wait for one peer; their bytes are bounded too.
 const MESSAGES: usize = 1024;
+/// A peer that vanished is noticed after a minute of silence and four probes.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// The way to a connection's task.
 #[derive(Clone, Debug)]
@@ -28,7 +36,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// False if the connection is gone or its peer reads too slowly: then it is closed.
+    /// False if the connection is gone or its peer reads too slowly: the caller then closes it by dropping the handle.
     pub(super) fn send(&self, bytes: Bytes) -> bool {
         let waiting = self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
         waiting <= limits::CONNECTION_BACKLOG_BYTES && self.queue.try_send(bytes).is_ok()
@@ -66,18 +74,14 @@ async fn accept(
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             // Out of descriptors: give others a chance to close.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let open = context.open_connections.load(Ordering::Relaxed);
-        if usize::try_from(open).is_ok_and(|open| open >= limits::CONNECTIONS) {
+        let Some(place) = context.places.take(peer.ip()) else {
             context.counters.refused_connections.fetch_add(1, Ordering::Relaxed);
             continue;
-        }
-        let local = SocketAddr::new(
-            stream.local_addr().map_or(udp::local_ip(bound.ip(), peer), |l| l.ip()),
-            bound.port(),
-        );
+        };
+        let local = SocketAddr::new(stream.local_addr().map_or(bound.ip(), |l| l.ip()), bound.port());
         let flow = Flow {
             transport: Transport::Tcp,
             listener: id,
@@ -85,25 +89,21 @@ async fn accept(
             local,
             peer,
         };
-        start(None, flow, stream, events.clone(), context.clone()).await;
+        // A stranger who says nothing is not kept for long.
+        start(flow, stream, place, limits::CONNECTION_MESSAGE, &events).await;
     }
 }
 
-/// Opens a connection for a ticket, from the listener's own address.
-pub(super) fn connect(
-    ticket: Ticket,
-    flow: Flow,
-    bound: IpAddr,
-    events: mpsc::Sender<NetEvent>,
-    context: Arc<Context>,
-) {
+/// Opens a connection from the listener's own address.
+pub(super) fn connect(flow: Flow, bound: IpAddr, events: mpsc::Sender<NetEvent>, context: &Context) {
+    let place = context.places.take(flow.peer.ip());
     tokio::spawn(async move {
-        match timeout(limits::CONNECT, open(bound, flow.peer)).await {
-            Ok(Ok(stream)) => start(Some(ticket), flow, stream, events, context).await,
-            Ok(Err(_)) | Err(_) => {
-                let _ = events.send(NetEvent::Failed(ticket)).await;
-            }
+        if let Some(place) = place
+            && let Ok(Ok(stream)) = timeout(limits::CONNECT, open(bound, flow.peer)).await
+        {
+            return start(flow, stream, place, limits::CONNECTION_IDLE, &events).await;
         }
+        let _ = events.send(NetEvent::Failed(flow.peer)).await;
     });
 }
 
@@ -117,26 +117,20 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(peer).await
 }
 
-async fn start(
-    ticket: Option<Ticket>,
-    flow: Flow,
-    stream: TcpStream,
-    events: mpsc::Sender<NetEvent>,
-    context: Arc<Context>,
-) {
+async fn start(flow: Flow, stream: TcpStream, place: Place, patience: Duration, events: &mpsc::Sender<NetEvent>) {
     let (queue, outgoing) = mpsc::channel(MESSAGES);
     let waiting = Arc::new(AtomicUsize::new(0));
     let handle = Handle {
         queue,
         waiting: waiting.clone(),
     };
-    if events.send(NetEvent::Opened(ticket, flow, handle)).await.is_err() {
+    if events.send(NetEvent::Opened(flow, handle)).await.is_err() {
         return;
     }
-    context.open_connections.fetch_add(1, Ordering::Relaxed);
+    let events = events.clone();
     tokio::spawn(async move {
-        let _ = serve(flow, stream, outgoing, &waiting, &events).await;
-        context.open_connections.fetch_sub(1, Ordering::Relaxed);
+        let _ = serve(flow, stream, patience, outgoing, &waiting, &events).await;
+        drop(place);
         let _ = events.send(NetEvent::Closed(flow)).await;
     });
 }
@@ -145,46 +139,76 @@ async fn start(
 async fn serve(
     flow: Flow,
     mut stream: TcpStream,
-    mut outgoing: mpsc::Receiver<Bytes>,
+    patience: Duration,
+    outgoing: mpsc::Receiver<Bytes>,
     waiting: &AtomicUsize,
     events: &mpsc::Sender<NetEvent>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE)?;
+    let (reader, writer) = stream.split();
+    let (pong, pongs) = mpsc::channel(1);
+    tokio::select! {
+        ended = read(flow, reader, patience, &pong, events) => ended,
+        ended = write(writer, outgoing, pongs, waiting) => ended,
+    }
+}
+
+async fn read(
+    flow: Flow,
+    mut stream: ReadHalf<'_>,
+    patience: Duration,
+    pong: &mpsc::Sender<()>,
+    events: &mpsc::Sender<NetEvent>,
+) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(4096);
-    let mut deadline = Instant::now() + limits::CONNECTION_IDLE;
+    let mut deadline = Instant::now() + patience;
     let mut begun = false;
     loop {
+        if timeout_at(deadline, stream.read_buf(&mut buffer)).await?? == 0 {
+            return Ok(());
+        }
+        while let Some(frame) = frame::next(&mut buffer).map_err(|_| io::ErrorKind::InvalidData)? {
+            begun = false;
+            match frame {
+                Frame::Message(bytes) => {
+                    if events.send(NetEvent::Message(flow, bytes)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                // One that finds another still unanswered is answered together with it.
+                Frame::Ping => {
+                    let _ = pong.try_send(());
+                }
+                Frame::Pong => {}
+            }
+        }
+        // A message that has begun keeps its deadline, however slowly its octets drip.
+        if buffer.is_empty() {
+            deadline = Instant::now() + limits::CONNECTION_IDLE;
+        } else if !begun {
+            deadline = Instant::now() + limits::CONNECTION_MESSAGE;
+            begun = true;
+        }
+    }
+}
+
+/// Ends when everything is written that was handed over before the handle was dropped.
+async fn write(
+    mut stream: WriteHalf<'_>,
+    mut outgoing: mpsc::Receiver<Bytes>,
+    mut pongs: mpsc::Receiver<()>,
+    waiting: &AtomicUsize,
+) -> io::Result<()> {
+    loop {
         tokio::select! {
-            biased;
             message = outgoing.recv() => {
                 let Some(message) = message else { return Ok(()) };
                 let written = timeout(limits::CONNECTION_MESSAGE, stream.write_all(&message)).await;
                 waiting.fetch_sub(message.len(), Ordering::Relaxed);
-                written.map_err(|_| io::ErrorKind::TimedOut)??;
+                written??;
             }
-            read = timeout_at(deadline, stream.read_buf(&mut buffer)) => {
-                if read.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
-                    return Ok(());
-                }
-                while let Some(frame) = frame::next(&mut buffer).map_err(|_| io::ErrorKind::InvalidData)? {
-                    begun = false;
-                    match frame {
-                        Frame::Message(bytes) => {
-                            let _ = events.send(NetEvent::Message(flow, bytes)).await;
-                        }
-                        Frame::Ping => timeout(limits::CONNECTION_MESSAGE, stream.write_all(b"\r\n")).await??,
-                        Frame::Pong => {}
-                    }
-                }
-                // A message that has begun keeps its deadline, however slowly its octets drip.
-                if buffer.is_empty() {
-                    deadline = Instant::now() + limits::CONNECTION_IDLE;
-                    begun = false;
-                } else if !begun {
-                    deadline = Instant::now() + limits::CONNECTION_MESSAGE;
-                    begun = true;
-                }
-            }
+            Some(()) = pongs.recv() => timeout(limits::CONNECTION_MESSAGE, stream.write_all(b"\r\n")).await??,
         }
     }
 }

@@ -1,24 +1,28 @@
-//! Datagrams in.
+//! Datagrams in and out.
+//!
+//! A socket that is bound to a wildcard asks the system which address of ours each datagram was sent to (`IP_PKTINFO`), and
+//! answers from that address: a machine may have several, and a peer drops what comes from another one than it called.
 
 use super::{Context, NetEvent, Socket};
 use crate::id::{ConnectionId, Flow, ListenerId, Transport};
 use crate::limits;
 use crate::sip::frame;
 use bytes::Bytes;
+use nix::libc;
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt};
 use socket2::{Domain, Protocol, Type};
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 /// Room for bursts while the machine is busy: a thousand datagrams of full size.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
-/// Local addresses that are remembered by peer; forgotten together, so that a changed route is seen.
-const ROUTES: usize = 4096;
 
 pub(super) fn listen(
     id: ListenerId,
@@ -34,6 +38,11 @@ pub(super) fn listen(
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.set_nonblocking(true)?;
+    match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => setsockopt(socket.as_raw_fd(), Ipv4PacketInfo, &true)?,
+        IpAddr::V6(ip) if ip.is_unspecified() => setsockopt(socket.as_raw_fd(), Ipv6RecvPacketInfo, &true)?,
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
     socket.bind(&addr.into())?;
     let socket = std::net::UdpSocket::from(socket);
     // Sending goes past the event loop: it never waits, and a new socket can send before the loop has first seen it.
@@ -51,21 +60,22 @@ async fn receive(
     context: Arc<Context>,
 ) {
     let mut buffer = vec![0u8; limits::SIP_MESSAGE_BYTES];
+    let mut control = nix::cmsg_space!(libc::in6_pktinfo);
     loop {
+        let read = || datagram(&socket, &mut buffer, &mut control);
         // An error here is an ICMP answer to something that we sent: the next datagram is as good as ever.
-        let Ok((length, peer)) = socket.recv_from(&mut buffer).await else {
+        let Ok((length, peer, called)) = socket.async_io(Interest::READABLE, read).await else {
             continue;
         };
         let Some(bytes) = frame::datagram(Bytes::copy_from_slice(&buffer[..length])) else {
             context.counters.not_sip.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        let local = SocketAddr::new(local_ip(bound.ip(), peer), bound.port());
         let flow = Flow {
             transport: Transport::Udp,
             listener: id,
             connection: ConnectionId(0),
-            local,
+            local: SocketAddr::new(called.unwrap_or(bound.ip()), bound.port()),
             peer,
         };
         match events.try_send(NetEvent::Message(flow, bytes)) {
@@ -78,31 +88,66 @@ async fn receive(
     }
 }
 
-thread_local! {
-    static LOCAL_BY_PEER: RefCell<HashMap<IpAddr, IpAddr>> = RefCell::new(HashMap::new());
+/// One datagram: its length, its sender, and for a wildcard socket the address of ours that it was sent to.
+fn datagram(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    control: &mut Vec<u8>,
+) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(control), MsgFlags::empty())?;
+    let called = message.cmsgs().find_map(|part| match part {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr))))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr))),
+        _ => None,
+    });
+    let peer = message
+        .address
+        .as_ref()
+        .and_then(address)
+        .ok_or(io::ErrorKind::InvalidData)?;
+    Ok((message.bytes, peer, called))
 }
 
-/// Our address towards a peer: the bound one, or for a wildcard the one that the system's routes choose.
-pub(super) fn local_ip(bound: IpAddr, peer: SocketAddr) -> IpAddr {
-    if !bound.is_unspecified() {
-        return bound;
-    }
-    LOCAL_BY_PEER.with_borrow_mut(|known| {
-        if let Some(ip) = known.get(&peer.ip()) {
-            return *ip;
-        }
-        if known.len() >= ROUTES {
-            known.clear();
-        }
-        let ip = route(bound, peer).unwrap_or(bound);
-        known.insert(peer.ip(), ip);
-        ip
-    })
+fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = of.as_sockaddr_in().map(|addr| SocketAddr::V4((*addr).into()));
+    v4.or_else(|| of.as_sockaddr_in6().map(|addr| SocketAddr::V6((*addr).into())))
 }
 
-/// Connecting a datagram socket sends nothing; it only asks the routing table.
-fn route(bound: IpAddr, peer: SocketAddr) -> io::Result<IpAddr> {
-    let probe = std::net::UdpSocket::bind((bound, 0))?;
-    probe.connect(peer)?;
-    Ok(probe.local_addr()?.ip())
+/// Sends one datagram, from a wildcard socket by the flow's own address.
+pub(super) fn send(socket: &std::net::UdpSocket, bound: IpAddr, flow: Flow, bytes: &[u8]) -> io::Result<()> {
+    let to = SockaddrStorage::from(flow.peer);
+    let parts = [IoSlice::new(bytes)];
+    let send = |from: &[ControlMessage<'_>]| sendmsg(socket.as_raw_fd(), &parts, from, MsgFlags::empty(), Some(&to));
+    let sent = match flow.local.ip() {
+        _ if !bound.is_unspecified() => send(&[]),
+        IpAddr::V4(ip) => send(&[ControlMessage::Ipv4PacketInfo(&libc::in_pktinfo {
+            ipi_ifindex: 0,
+            ipi_spec_dst: libc::in_addr {
+                s_addr: ip.to_bits().to_be(),
+            },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        })]),
+        IpAddr::V6(ip) => send(&[ControlMessage::Ipv6PacketInfo(&libc::in6_pktinfo {
+            ipi6_addr: libc::in6_addr { s6_addr: ip.octets() },
+            ipi6_ifindex: 0,
+        })]),
+    };
+    // An address that this machine no longer has: by whatever it has now.
+    sent.or_else(|_| send(&[]))?;
+    Ok(())
+}
+
+/// Our address towards a peer as the system's routes choose it. Connecting a datagram socket sends nothing.
+pub(super) fn route(peer: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if peer.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let probe = std::net::UdpSocket::bind((any, 0)).ok()?;
+    probe.connect(peer).ok()?;
+    Some(probe.local_addr().ok()?.ip())
 }

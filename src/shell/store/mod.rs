@@ -13,7 +13,7 @@ use crate::registrar::bindings::{Change, Table};
 use crate::time::Wall;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
 use tokio::sync::mpsc;
 use writer::Write;
@@ -25,9 +25,17 @@ const SWEEP: usize = 1000;
 pub struct Store {
     table: Table,
     writer: std_mpsc::Sender<Write>,
-    /// Writes that wait, so that memory is bounded when the disk is slow.
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What the loop and the writer thread share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Writes that wait, so that memory is bounded when the disk is slow.
+    waiting: AtomicUsize,
+    /// The node ends: a disk that fails is not tried for ever.
+    closing: AtomicBool,
 }
 
 /// A write that has ended: the change, and whether it is durable.
@@ -46,31 +54,33 @@ impl Store {
     /// closed.
     pub fn open(path: &Path, now: Wall) -> Result<(Store, mpsc::Receiver<Written>, usize), String> {
         let database = Database::open(path)?;
-        let closed = database.close_open_calls(now)?;
+        let closed = database.close_killed_calls(now)?;
         let mut table = Table::default();
         for (aor, bindings) in database.bindings(now)? {
             table.load(aor, bindings);
         }
         let (writer, queue) = std_mpsc::channel();
         let (done, written) = mpsc::channel(8192);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::new(Shared::default());
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn({
-                let waiting = waiting.clone();
-                move || writer::run(database, &queue, &done, &waiting)
+                let shared = shared.clone();
+                move || writer::run(database, &queue, &done, &shared)
             })
             .map_err(|error| format!("the store's thread could not be started: {error}"))?;
-        Ok((
-            Store {
-                table,
-                writer,
-                waiting,
-                thread: Some(thread),
-            },
-            written,
-            closed,
-        ))
+        let store = Store {
+            table,
+            writer,
+            shared,
+            thread: Some(thread),
+        };
+        Ok((store, written, closed))
+    }
+
+    /// False when the writer has ended before its time, which only a bug can bring about.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Answers at once, or `None` when the reply follows as `Written`.
@@ -99,8 +109,9 @@ impl Store {
         self.queue(Write::Call(Box::new(row)))
     }
 
-    /// Forgets expired bindings, in memory and on disk.
+    /// Forgets expired bindings, in memory and on disk, and notes that the node is alive.
     pub fn sweep(&mut self, now: Wall) {
+        self.queue(Write::Alive(now));
         for aor in self.table.sweep(now, SWEEP) {
             let left = self.table.get(&aor).to_vec();
             self.queue(Write::Swept(aor, left));
@@ -121,20 +132,26 @@ impl Store {
         self.table.len()
     }
 
-    /// Writes what waits and closes the file.
-    pub fn close(mut self) {
-        let (unused, _) = std_mpsc::channel();
-        drop(std::mem::replace(&mut self.writer, unused));
-        if let Some(thread) = self.thread.take() {
+    /// Writes what waits, closes the records of calls that are still open, and closes the file.
+    pub fn close(self, now: Wall) {
+        let Store {
+            writer, shared, thread, ..
+        } = self;
+        shared.closing.store(true, Ordering::Relaxed);
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
+        let _ = writer.send(Write::End(now));
+        // Nobody else has a sender: the thread ends when it has written all.
+        drop(writer);
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
     }
 
     fn queue(&self, write: Write) -> bool {
-        if self.waiting.load(Ordering::Relaxed) >= crate::limits::FACTS {
+        if self.shared.waiting.load(Ordering::Relaxed) >= crate::limits::FACTS {
             return false;
         }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         self.writer.send(write).is_ok()
     }
 }

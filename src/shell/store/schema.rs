@@ -5,7 +5,14 @@ use crate::effect::{Aor, Binding};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Transport};
 use crate::time::Wall;
 use rusqlite::{Connection, OpenFlags, Row, params};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
+use std::time::Duration;
+
+/// How long one statement waits for another process: somebody who looks into the file.
+const BUSY: Duration = Duration::from_secs(2);
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS calls (
@@ -55,12 +62,20 @@ CREATE TABLE IF NOT EXISTS bindings (
     user_agent TEXT,
     PRIMARY KEY (aor, place)
 ) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;
+CREATE TABLE IF NOT EXISTS node (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    alive INTEGER NOT NULL
+) STRICT;
 ";
+
+/// The version of these tables, which the file carries.
+const VERSION: i64 = 1;
 
 /// The file.
 pub struct Database {
     connection: Connection,
+    /// Held until the connection is closed: two nodes on one file would close each other's calls.
+    _lock: Option<File>,
 }
 
 /// A CDR as `tandem calls` lists it.
@@ -99,33 +114,49 @@ impl Database {
                 )
             })?;
         }
-        let open = || -> rusqlite::Result<Connection> {
+        let failed = |why: String| {
+            format!(
+                "the store {} cannot be opened: {why} (key `store.path`)",
+                path.display()
+            )
+        };
+        let lock = lock(path).map_err(&failed)?;
+        let open = || -> rusqlite::Result<(Connection, i64)> {
             let connection = Connection::open(path)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
-            connection.busy_timeout(std::time::Duration::from_secs(2))?;
-            connection.execute_batch(TABLES)?;
-            Ok(connection)
+            connection.busy_timeout(BUSY)?;
+            let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            if version <= VERSION {
+                connection.execute_batch(TABLES)?;
+                connection.pragma_update(None, "user_version", VERSION)?;
+            }
+            Ok((connection, version))
         };
-        let connection = open().map_err(|error| {
-            format!(
-                "the store {} cannot be opened: {error} (key `store.path`)",
-                path.display()
-            )
-        })?;
-        Ok(Database { connection })
+        let (connection, version) = open().map_err(|error| failed(error.to_string()))?;
+        if version > VERSION {
+            return Err(failed(format!(
+                "a newer tandem wrote it (version {version}, this one knows {VERSION}); run that one, or choose another file"
+            )));
+        }
+        Ok(Database {
+            connection,
+            _lock: Some(lock),
+        })
     }
 
     /// Opens the file for reading only, beside a running node.
     pub fn read(path: &Path) -> Result<Database, String> {
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map(|connection| Database { connection })
-            .map_err(|error| {
-                format!(
-                    "the store {} cannot be read: {error} (key `store.path`)",
-                    path.display()
-                )
-            })
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(BUSY)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| unreadable(path, &error))?;
+        Ok(Database {
+            connection,
+            _lock: None,
+        })
     }
 
     /// Runs several writes as one commit.
@@ -135,11 +166,12 @@ impl Database {
         transaction.commit()
     }
 
-    /// Closes every CDR that a crash left open.
-    pub fn close_open_calls(&self, now: Wall) -> Result<usize, String> {
+    /// Closes every CDR that a crash left open: at the last time when the node was known to live.
+    pub fn close_killed_calls(&self, now: Wall) -> Result<usize, String> {
         self.connection
             .execute(
-                "UPDATE calls SET ended = ?1, status = 500, q850 = 41, ended_by = 'node',
+                "UPDATE calls SET status = 500, q850 = 41, ended_by = 'node',
+                     ended = min(?1, max(started, coalesce(answered, 0), coalesce((SELECT alive FROM node), 0))),
                      cause = 'the node was killed while the call was up; closed at its next start'
                  WHERE ended IS NULL",
                 params![integer(now.0)],
@@ -147,14 +179,16 @@ impl Database {
             .map_err(|error| format!("the store's open calls cannot be closed: {error}"))
     }
 
-    /// All bindings that have not expired.
+    /// All bindings that have not expired; the others are removed.
     pub fn bindings(&self, now: Wall) -> Result<Vec<(Aor, Vec<Binding>)>, String> {
         let read = || -> rusqlite::Result<Vec<(Aor, Vec<Binding>)>> {
+            self.connection
+                .execute("DELETE FROM bindings WHERE expires <= ?1", params![integer(now.0)])?;
             let mut statement = self.connection.prepare(
                 "SELECT aor, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer, instance,
-                     user_agent FROM bindings WHERE expires > ?1 ORDER BY aor, place",
+                     user_agent FROM bindings ORDER BY aor, place",
             )?;
-            let mut rows = statement.query(params![integer(now.0)])?;
+            let mut rows = statement.query([])?;
             let mut all: Vec<(Aor, Vec<Binding>)> = Vec::new();
             while let Some(row) = rows.next()? {
                 let aor = Aor(row.get::<_, String>(0)?.into());
@@ -170,7 +204,7 @@ impl Database {
     }
 
     /// The newest calls first.
-    pub fn recent_calls(&self, most: usize) -> Result<Vec<RecentCall>, String> {
+    pub fn recent_calls(&self, path: &Path, most: usize) -> Result<Vec<RecentCall>, String> {
         let read = || -> rusqlite::Result<Vec<RecentCall>> {
             let mut statement = self.connection.prepare(
                 "SELECT id, started, answered, ended, caller, called, destination, status, cause,
@@ -193,8 +227,49 @@ impl Database {
             })?;
             rows.collect()
         };
-        read().map_err(|error| format!("the store's calls cannot be read: {error}"))
+        read().map_err(|error| unreadable(path, &error))
     }
+}
+
+fn unreadable(path: &Path, error: &rusqlite::Error) -> String {
+    format!(
+        "the store {} cannot be read: {error} (key `store.path`)",
+        path.display()
+    )
+}
+
+/// One node at a time: the system gives the lock back when the process ends, however it ends.
+fn lock(path: &Path) -> Result<File, String> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(|error| error.to_string())?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err("another node has it open; each needs a file of its own".to_owned()),
+        Err(error) => Err(format!("it cannot be locked: {error}")),
+    }
+}
+
+/// Writes that the node lives.
+pub(super) fn put_alive(connection: &Connection, now: Wall) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO node (one, alive) VALUES (1, ?1)")?
+        .execute(params![integer(now.0)])?;
+    Ok(())
+}
+
+/// Closes what is open when the node stops: calls whose end nobody waited for.
+pub(super) fn close_stopped_calls(connection: &Connection, now: Wall) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE calls SET ended = ?1, status = 503, q850 = 41, ended_by = 'node', cause = 'the node was stopped'
+         WHERE ended IS NULL",
+        params![integer(now.0)],
+    )?;
+    Ok(())
 }
 
 /// Writes one address of record's bindings, in place of all it had.

@@ -1,13 +1,15 @@
 //! The writer thread: takes all that waits, commits it at once, then tells who waited.
 
-use super::Written;
 use super::rows::CallRow;
 use super::schema::{self, Database};
+use super::{Shared, Written};
 use crate::effect::{Aor, Binding};
 use crate::id::Ticket;
 use crate::registrar::bindings::Change;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use crate::time::Wall;
+use rusqlite::{Connection, ErrorCode};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -16,7 +18,7 @@ const BATCH: usize = 2000;
 /// How long a failed commit of CDRs waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the last CDRs are tried when the node stops and the disk fails.
-const LAST_TRIES: usize = 5;
+const LAST_TRIES: u32 = 5;
 
 /// One thing to write.
 #[derive(Debug)]
@@ -27,42 +29,44 @@ pub(super) enum Write {
     Swept(Aor, Vec<Binding>),
     /// A CDR: is kept until it is written.
     Call(Box<CallRow>),
+    /// The node is alive at this time.
+    Alive(Wall),
+    /// The node stops: no record stays open. The last write.
+    End(Wall),
 }
 
-pub(super) fn run(
-    mut database: Database,
-    queue: &Receiver<Write>,
-    done: &mpsc::Sender<Written>,
-    waiting: &AtomicUsize,
-) {
+pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::Sender<Written>, shared: &Shared) {
     let mut pending: Vec<Write> = Vec::new();
     let mut tries = 0;
     loop {
-        let open = fill(queue, &mut pending);
+        fill(queue, &mut pending);
         if pending.is_empty() {
             return;
         }
-        match database.transaction(|connection| pending.iter().try_for_each(|write| put(connection, write))) {
+        match commit(&mut database, &pending) {
             Ok(()) => {
-                tries = 0;
-                waiting.fetch_sub(pending.len(), Ordering::Relaxed);
-                for write in pending.drain(..) {
-                    answer(write, true, done);
+                if tries > 0 {
+                    tracing::info!("the store can write again; nothing was lost");
                 }
+                tries = 0;
+                shared.waiting.fetch_sub(pending.len(), Ordering::Relaxed);
+                pending.drain(..).for_each(|write| answer(write, true, done));
             }
             Err(error) => {
-                tracing::warn!(
-                    "the store cannot write ({error}); {} records wait in memory",
-                    pending.len()
-                );
                 let before = pending.len();
-                pending = keep_calls(std::mem::take(&mut pending), done);
-                waiting.fetch_sub(before - pending.len(), Ordering::Relaxed);
+                pending = if is_temporary(&error) {
+                    kept(std::mem::take(&mut pending), done)
+                } else {
+                    tracing::error!("the store does not take one of {before} writes ({error}); it is left out");
+                    one_by_one(&mut database, std::mem::take(&mut pending), done)
+                };
+                shared.waiting.fetch_sub(before - pending.len(), Ordering::Relaxed);
                 tries += 1;
-                if !open && tries >= LAST_TRIES {
+                tell(tries, &error, shared);
+                if shared.closing.load(Ordering::Relaxed) && tries >= LAST_TRIES {
+                    let lost = pending.iter().filter(|write| matches!(write, Write::Call(_))).count();
                     tracing::error!(
-                        "{} call records are lost: the store cannot write and the node stops",
-                        pending.len()
+                        "{lost} changes of call records are lost: the store cannot write and the node stops"
                     );
                     return;
                 }
@@ -72,29 +76,26 @@ pub(super) fn run(
     }
 }
 
-/// Waits for the first write unless some wait already, then takes what else is there. False when no more will come.
-fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>) -> bool {
+/// Waits for the first write unless some wait already, then takes what else is there. Leaves nothing when no more will come.
+fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>) {
     if pending.is_empty() {
-        match queue.recv() {
-            Ok(write) => pending.push(write),
-            Err(_) => return false,
-        }
+        pending.extend(queue.recv());
     }
-    while pending.len() < BATCH {
-        match queue.recv_timeout(Duration::ZERO) {
-            Ok(write) => pending.push(write),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-    }
-    true
+    let room = BATCH.saturating_sub(pending.len());
+    pending.extend(queue.try_iter().take(room));
 }
 
-fn put(connection: &rusqlite::Connection, write: &Write) -> rusqlite::Result<()> {
+fn commit(database: &mut Database, writes: &[Write]) -> rusqlite::Result<()> {
+    database.transaction(|connection| writes.iter().try_for_each(|write| put(connection, write)))
+}
+
+fn put(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
     match write {
         Write::Bindings(_, change) => schema::put_bindings(connection, &change.aor, &change.bindings),
         Write::Swept(aor, left) => schema::put_bindings(connection, aor, left),
         Write::Call(row) => schema::put_call(connection, row),
+        Write::Alive(now) => schema::put_alive(connection, *now),
+        Write::End(now) => schema::close_stopped_calls(connection, *now),
     }
 }
 
@@ -107,18 +108,53 @@ fn answer(write: Write, durable: bool, done: &mpsc::Sender<Written>) {
                 durable,
             });
         }
-        Write::Swept(..) | Write::Call(_) => {}
+        Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_) => {}
     }
 }
 
-/// After a failed commit: who waits is told, CDRs stay.
-fn keep_calls(pending: Vec<Write>, done: &mpsc::Sender<Written>) -> Vec<Write> {
-    let mut kept = Vec::new();
+/// The disk may take it later: full, locked, failing. All else is the fault of what is written.
+fn is_temporary(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::ConstraintViolation
+            | ErrorCode::TooBig
+            | ErrorCode::TypeMismatch
+            | ErrorCode::ParameterOutOfRange,
+        ) => false,
+        Some(_) => true,
+        None => false,
+    }
+}
+
+/// After a failed commit: who waits is told, the latest change first (`Table::undo`). CDRs and removals stay.
+fn kept(pending: Vec<Write>, done: &mpsc::Sender<Written>) -> Vec<Write> {
+    let (waited_for, kept): (Vec<Write>, Vec<Write>) = pending
+        .into_iter()
+        .partition(|write| matches!(write, Write::Bindings(..)));
+    waited_for
+        .into_iter()
+        .rev()
+        .for_each(|write| answer(write, false, done));
+    kept
+}
+
+/// Writes each by itself, so that one that cannot be written takes no other with it. What failed for the disk's sake is left.
+fn one_by_one(database: &mut Database, pending: Vec<Write>, done: &mpsc::Sender<Written>) -> Vec<Write> {
+    let mut left = Vec::new();
     for write in pending {
-        match write {
-            Write::Call(_) => kept.push(write),
-            Write::Bindings(..) | Write::Swept(..) => answer(write, false, done),
+        match commit(database, std::slice::from_ref(&write)) {
+            Ok(()) => answer(write, true, done),
+            Err(error) if is_temporary(&error) => left.push(write),
+            Err(_) => answer(write, false, done),
         }
     }
-    kept
+    kept(left, done)
+}
+
+/// The first failure, then ever more rarely: a disk that is full stays full for long.
+fn tell(tries: u32, error: &rusqlite::Error, shared: &Shared) {
+    if tries.is_power_of_two() {
+        let waiting = shared.waiting.load(Ordering::Relaxed);
+        tracing::warn!("the store cannot write: {error}. Registrations are refused; {waiting} records wait in memory");
+    }
 }

@@ -1,0 +1,93 @@
+//! How many connections are open, altogether and with each host.
+
+use crate::limits;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_host: HashMap<IpAddr, usize>,
+}
+
+/// The places for connections, shared by the tasks that serve them.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    taken: Mutex<Taken>,
+    empty: Notify,
+}
+
+/// One place; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    host: IpAddr,
+}
+
+impl Places {
+    /// A place for a connection with this host, unless it or all of them together have enough.
+    pub(super) fn take(self: &Arc<Self>, host: IpAddr) -> Option<Place> {
+        let mut taken = self.taken();
+        let own = taken.by_host.get(&host).copied().unwrap_or(0);
+        if taken.all >= limits::CONNECTIONS || own >= limits::CONNECTIONS_PER_HOST {
+            return None;
+        }
+        taken.all += 1;
+        taken.by_host.insert(host, own + 1);
+        Some(Place {
+            places: self.clone(),
+            host,
+        })
+    }
+
+    /// Returns when no place is taken.
+    pub(super) async fn all_free(&self) {
+        loop {
+            let freed = self.empty.notified();
+            if self.taken().all == 0 {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().expect("nobody panics while counting")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.all -= 1;
+        let own = taken.by_host.get(&self.host).map_or(0, |own| own - 1);
+        if own == 0 {
+            taken.by_host.remove(&self.host);
+        } else {
+            taken.by_host.insert(self.host, own);
+        }
+        if taken.all == 0 {
+            self.places.empty.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_cannot_take_every_place_and_places_come_back() {
+        let places = Arc::new(Places::default());
+        let (one, two): (IpAddr, IpAddr) = ("127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap());
+        let mut held: Vec<Place> = std::iter::from_fn(|| places.take(one)).collect();
+        assert_eq!(held.len(), limits::CONNECTIONS_PER_HOST);
+        assert!(places.take(two).is_some());
+        held.pop();
+        assert!(places.take(one).is_some());
+        drop(held);
+        assert!(places.taken().by_host.is_empty() && places.taken().all == 0);
+    }
+}
