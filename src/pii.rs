@@ -97,7 +97,10 @@ mod tests {
             shown("routes[2] at line 31: to +14155550101, from user/* -> user/14155550102"),
             "routes[2] at line 31: to +1415***101, from user/* -> user/14155***102"
         );
-        assert_eq!(shown("call c12345678 from 192.0.2.10:5060\n"), "call c12345678 from 192.0.2.10:5060?");
+        assert_eq!(
+            shown("call c12345678 from 192.0.2.10:5060\n"),
+            "call c12345678 from 192.0.2.10:5060?"
+        );
         assert_eq!(shown("4155550101@example.com"), "41555***101@example.com");
     }
 }

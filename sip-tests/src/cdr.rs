@@ -43,8 +43,19 @@ impl Records {
     /// One more fact; an error is a broken rule.
     pub fn fold(&mut self, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::CallStarted { call, at, caller, called, .. } => {
-                let cdr = Cdr { started: *at, caller: caller.clone(), called: called.clone(), ..Cdr::default() };
+            Fact::CallStarted {
+                call,
+                at,
+                caller,
+                called,
+                ..
+            } => {
+                let cdr = Cdr {
+                    started: *at,
+                    caller: caller.clone(),
+                    called: called.clone(),
+                    ..Cdr::default()
+                };
                 if self.by_call.insert(*call, cdr).is_some() {
                     return Err(format!("{call} has started twice"));
                 }

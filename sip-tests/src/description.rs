@@ -16,7 +16,11 @@ pub struct Format {
 impl Format {
     /// A format without parameters.
     pub fn new(pt: u8, name: &str) -> Format {
-        Format { pt, name: name.to_owned(), fmtp: None }
+        Format {
+            pt,
+            name: name.to_owned(),
+            fmtp: None,
+        }
     }
 
     /// With parameters.
@@ -93,13 +97,20 @@ impl Description {
     /// As text.
     pub fn write(&self) -> String {
         let (family, ip) = (if self.at.is_ipv4() { "IP4" } else { "IP6" }, self.at.ip());
-        let shown = if self.zero { "0.0.0.0".to_owned() } else { ip.to_string() };
+        let shown = if self.zero {
+            "0.0.0.0".to_owned()
+        } else {
+            ip.to_string()
+        };
         let mut text = format!(
             "v=0\r\no=peer {} {} IN {family} {ip}\r\ns=-\r\nc=IN {family} {shown}\r\nt=0 0\r\n",
             7000 + u64::from(self.at.port()),
             self.version
         );
-        self.others.iter().filter(|(before, _)| *before).for_each(|(_, lines)| text.push_str(lines));
+        self.others
+            .iter()
+            .filter(|(before, _)| *before)
+            .for_each(|(_, lines)| text.push_str(lines));
         let pts: Vec<String> = self.formats.iter().map(|format| format.pt.to_string()).collect();
         text.push_str(&format!("m=audio {} RTP/AVP {}\r\n", self.at.port(), pts.join(" ")));
         for format in &self.formats {
@@ -116,7 +127,10 @@ impl Description {
         }
         self.lines.iter().for_each(|line| text.push_str(&format!("{line}\r\n")));
         text.push_str(&format!("a={}\r\n", self.direction));
-        self.others.iter().filter(|(before, _)| !before).for_each(|(_, lines)| text.push_str(lines));
+        self.others
+            .iter()
+            .filter(|(before, _)| !before)
+            .for_each(|(_, lines)| text.push_str(lines));
         text
     }
 
@@ -148,7 +162,9 @@ impl Description {
             }
         }
         if let Some(found) = &mut found {
-            let version = text.lines().find_map(|line| line.strip_prefix("o=")?.split(' ').nth(2)?.parse().ok());
+            let version = text
+                .lines()
+                .find_map(|line| line.strip_prefix("o=")?.split(' ').nth(2)?.parse().ok());
             found.version = version?;
         }
         found
@@ -156,7 +172,9 @@ impl Description {
 
     /// The format with this encoding name, without case.
     pub fn format(&self, name: &str) -> Option<&Format> {
-        self.formats.iter().find(|format| format.name.to_ascii_lowercase().starts_with(&name.to_ascii_lowercase()))
+        self.formats
+            .iter()
+            .find(|format| format.name.to_ascii_lowercase().starts_with(&name.to_ascii_lowercase()))
     }
 
     /// The first format that is no telephone event.
@@ -209,7 +227,12 @@ pub fn answer(offer: &Description, ours: &[Format], at: SocketAddr) -> Option<De
         let key = |format: &Format| format.name.to_ascii_lowercase().trim_end_matches("/1").to_owned();
         key(a) == key(b)
     };
-    let common: Vec<Format> = offer.formats.iter().filter(|theirs| ours.iter().any(|own| same(own, theirs))).cloned().collect();
+    let common: Vec<Format> = offer
+        .formats
+        .iter()
+        .filter(|theirs| ours.iter().any(|own| same(own, theirs)))
+        .cloned()
+        .collect();
     if !common.iter().any(|format| !format.is_event()) {
         return None;
     }
@@ -234,7 +257,10 @@ mod tests {
         let mut offer = Description::new("192.0.2.1:4000".parse().unwrap(), vec![opus(), pcma(), events()]);
         offer.others.push((true, "m=video 0 RTP/AVP 31\r\n".into()));
         let back = Description::read(&offer.write()).unwrap();
-        assert_eq!((back.at, &back.formats, back.ptime), (offer.at, &offer.formats, Some(20)));
+        assert_eq!(
+            (back.at, &back.formats, back.ptime),
+            (offer.at, &offer.formats, Some(20))
+        );
         offer.direction = "sendonly".into();
         let answer = answer(&offer, &[pcma(), events()], "192.0.2.9:4444".parse().unwrap()).unwrap();
         assert_eq!((answer.direction.as_str(), answer.formats.len()), ("recvonly", 2));

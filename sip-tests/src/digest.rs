@@ -45,9 +45,14 @@ pub fn answer(challenge: &str, user: &str, password: &str, method: &str, uri: &s
     }
     if get("qop").split(',').any(|qop| qop.trim() == "auth") {
         let response = hash(algorithm, &format!("{ha1}:{nonce}:{nc:08x}:0a4f113b:auth:{ha2}"));
-        value.push_str(&format!(", qop=auth, nc={nc:08x}, cnonce=\"0a4f113b\", response=\"{response}\""));
+        value.push_str(&format!(
+            ", qop=auth, nc={nc:08x}, cnonce=\"0a4f113b\", response=\"{response}\""
+        ));
     } else {
-        value.push_str(&format!(", response=\"{}\"", hash(algorithm, &format!("{ha1}:{nonce}:{ha2}"))));
+        value.push_str(&format!(
+            ", response=\"{}\"",
+            hash(algorithm, &format!("{ha1}:{nonce}:{ha2}"))
+        ));
     }
     value
 }
@@ -59,7 +64,13 @@ pub fn verify(credentials: &str, password: &str, method: &str) -> bool {
     let ha1 = hash(algorithm, &format!("{}:{}:{password}", get("username"), get("realm")));
     let ha2 = hash(algorithm, &format!("{method}:{}", get("uri")));
     let text = if field(credentials, "qop").is_some() {
-        format!("{ha1}:{}:{}:{}:{}:{ha2}", get("nonce"), get("nc"), get("cnonce"), get("qop"))
+        format!(
+            "{ha1}:{}:{}:{}:{}:{ha2}",
+            get("nonce"),
+            get("nc"),
+            get("cnonce"),
+            get("qop")
+        )
     } else {
         format!("{ha1}:{}:{ha2}", get("nonce"))
     };
@@ -78,11 +89,15 @@ mod tests {
                      response=\"6629fae49393a05397450978507c4ef1\", opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";
         assert!(verify(known, "Circle Of Life", "GET"));
         assert!(!verify(known, "Circle of Life", "GET"));
-        for challenge in
-            ["Digest realm=\"r\", nonce=\"n,1\", qop=\"auth,auth-int\"", "Digest nonce=\"n\", algorithm=SHA-256, realm=\"r\""]
-        {
+        for challenge in [
+            "Digest realm=\"r\", nonce=\"n,1\", qop=\"auth,auth-int\"",
+            "Digest nonce=\"n\", algorithm=SHA-256, realm=\"r\"",
+        ] {
             let credentials = answer(challenge, "u", "p", "REGISTER", "sip:h", 7);
-            assert!(verify(&credentials, "p", "REGISTER") && !verify(&credentials, "q", "REGISTER"), "{credentials}");
+            assert!(
+                verify(&credentials, "p", "REGISTER") && !verify(&credentials, "q", "REGISTER"),
+                "{credentials}"
+            );
         }
     }
 }

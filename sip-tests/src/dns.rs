@@ -26,16 +26,28 @@ pub struct Dns {
 impl Dns {
     /// Sets a name.
     pub fn set(&mut self, name: &str, targets: &[SocketAddr], delay: Option<Duration>) {
-        self.names.insert(name.to_owned(), Name { targets: targets.to_vec(), delay });
+        self.names.insert(
+            name.to_owned(),
+            Name {
+                targets: targets.to_vec(),
+                delay,
+            },
+        );
     }
 
     /// The answer to a question; `None`: there is none.
     pub fn resolve(&mut self, uri: &Uri) -> Option<(Duration, Vec<Target>)> {
         let host = uri.host.to_string();
         self.asked.push(host.clone());
-        let Some(name) = self.names.get(&host) else { return Some((Duration::from_millis(20), Vec::new())) };
+        let Some(name) = self.names.get(&host) else {
+            return Some((Duration::from_millis(20), Vec::new()));
+        };
         let transport = uri.transport().unwrap_or(Transport::Udp);
-        let targets = name.targets.iter().map(|addr| Target { transport, addr: *addr }).collect();
+        let targets = name
+            .targets
+            .iter()
+            .map(|addr| Target { transport, addr: *addr })
+            .collect();
         name.delay.map(|delay| (delay, targets))
     }
 }

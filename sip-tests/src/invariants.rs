@@ -31,7 +31,12 @@ pub struct Checks {
 
 impl Default for Checks {
     fn default() -> Checks {
-        Checks { oracle: true, leaks: true, complaints: true, messages: 0 }
+        Checks {
+            oracle: true,
+            leaks: true,
+            complaints: true,
+            messages: 0,
+        }
     }
 }
 
@@ -66,13 +71,19 @@ impl World {
             Err(why) => self.fail(&format!("the node sent what cannot be read: {why}")),
         };
         if let Some(why) = malformed(&msg) {
-            self.fail(&format!("the node sent a malformed message: {why}\n{}", String::from_utf8_lossy(bytes)));
+            self.fail(&format!(
+                "the node sent a malformed message: {why}\n{}",
+                String::from_utf8_lossy(bytes)
+            ));
         }
         if self.checks.oracle
             && !self.ladder.quiet
             && let Err(error) = rsip::SipMessage::try_from(&bytes[..])
         {
-            self.fail(&format!("rsip cannot read what the node sent: {error}\n{}", String::from_utf8_lossy(bytes)));
+            self.fail(&format!(
+                "rsip cannot read what the node sent: {error}\n{}",
+                String::from_utf8_lossy(bytes)
+            ));
         }
         if self.checks.leaks
             && let Some(why) = self.leak(flow, &msg)
@@ -97,11 +108,22 @@ impl World {
         for other in self.agents.iter().filter(|agent| agent.addr.ip() != receiver.addr.ip()) {
             let ip = other.addr.ip().to_string();
             let mut fields = vec![("the body", msg.body.as_str())];
-            for name in ["Via", "From", "Contact", "Route", "Record-Route", "P-Asserted-Identity", "User-Agent"] {
+            for name in [
+                "Via",
+                "From",
+                "Contact",
+                "Route",
+                "Record-Route",
+                "P-Asserted-Identity",
+                "User-Agent",
+            ] {
                 fields.extend(msg.all(name).into_iter().map(|value| (name, value)));
             }
             if let Some((field, _)) = fields.iter().find(|(_, value)| names_ip(value, &ip)) {
-                return Some(format!("the address of {} reaches {} in {field}", other.name, receiver.name));
+                return Some(format!(
+                    "the address of {} reaches {} in {field}",
+                    other.name, receiver.name
+                ));
             }
         }
         None
@@ -124,14 +146,26 @@ impl World {
     /// Nothing is left of any call.
     pub fn check_quiet(&mut self) {
         if let Some(node) = &self.node {
-            let Census { calls, transactions, registers, trunk_places, .. } = node.census();
+            let Census {
+                calls,
+                transactions,
+                registers,
+                trunk_places,
+                ..
+            } = node.census();
             let next = node.poll_timeout();
             let left = (calls, registers, trunk_places, self.media.legs(), self.records.open);
             if left != (0, 0, 0, 0, 0) {
-                self.fail(&format!("left over: (calls, registers, trunk places, legs, records) = {left:?}; next {next:?}"));
+                self.fail(&format!(
+                    "left over: (calls, registers, trunk places, legs, records) = {left:?}; next {next:?}"
+                ));
             }
             // What trunks do by themselves (OPTIONS, REGISTER) may be under way.
-            let idle = self.config.trunks.iter().all(|trunk| trunk.options_interval.is_none() && trunk.register.is_none());
+            let idle = self
+                .config
+                .trunks
+                .iter()
+                .all(|trunk| trunk.options_interval.is_none() && trunk.register.is_none());
             if idle && transactions > 0 {
                 self.fail(&format!("{transactions} transactions are left over; next {next:?}"));
             }
@@ -144,7 +178,11 @@ impl World {
         if ports < all {
             self.fail(&format!("{} of {all} ports have not come back", all - ports));
         }
-        let unended = self.records.by_call.iter().find(|(_, cdr)| cdr.ended.is_none() && !cdr.orphaned);
+        let unended = self
+            .records
+            .by_call
+            .iter()
+            .find(|(_, cdr)| cdr.ended.is_none() && !cdr.orphaned);
         if let Some((call, cdr)) = unended {
             self.fail(&format!("{call} has no end: {cdr:?}"));
         }
@@ -155,12 +193,22 @@ impl World {
         if !self.checks.complaints {
             return;
         }
-        let complaint = self.agents.iter().flat_map(|agent| agent.complaints.first()).next().cloned();
+        let complaint = self
+            .agents
+            .iter()
+            .flat_map(|agent| agent.complaints.first())
+            .next()
+            .cloned();
         if let Some(complaint) = complaint {
             self.fail(&format!("a peer complains: {complaint}"));
         }
-        let up = self.agents.iter().flat_map(|agent| agent.calls.iter().map(move |call| (agent, call)));
-        let left = up.filter(|(agent, call)| call.state == State::Up && !agent.policy.deaf).map(|(agent, _)| agent.name.clone());
+        let up = self
+            .agents
+            .iter()
+            .flat_map(|agent| agent.calls.iter().map(move |call| (agent, call)));
+        let left = up
+            .filter(|(agent, call)| call.state == State::Up && !agent.policy.deaf)
+            .map(|(agent, _)| agent.name.clone());
         if let Some(name) = left.into_iter().next() {
             self.fail(&format!("a call of {name} is still up: nobody sent it a BYE"));
         }
@@ -200,13 +248,19 @@ fn malformed(msg: &Msg) -> Option<String> {
         }
     }
     if msg.text("Content-Length").parse() != Ok(msg.body.len()) {
-        return Some(format!("Content-Length is {} for {} octets", msg.text("Content-Length"), msg.body.len()));
+        return Some(format!(
+            "Content-Length is {} for {} octets",
+            msg.text("Content-Length"),
+            msg.body.len()
+        ));
     }
     if !msg.body.is_empty() && msg.get("Content-Type").is_none() {
         return Some("a body without Content-Type".into());
     }
     let via = msg.all("Via");
-    if via.is_empty() || !message::param(via[0], "branch").is_some_and(|branch| branch.starts_with("z9hG4bK")) && msg.is_request() {
+    if via.is_empty()
+        || !message::param(via[0], "branch").is_some_and(|branch| branch.starts_with("z9hG4bK")) && msg.is_request()
+    {
         return Some("no Via with a branch of RFC 3261".into());
     }
     if msg.from_tag().is_empty() {

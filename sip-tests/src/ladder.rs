@@ -19,7 +19,10 @@ pub struct Ladder {
 impl Ladder {
     /// An empty one.
     pub fn new(quiet: bool) -> Ladder {
-        Ladder { lines: VecDeque::new(), quiet }
+        Ladder {
+            lines: VecDeque::new(),
+            quiet,
+        }
     }
 
     /// A message from one name to another.
@@ -30,7 +33,11 @@ impl Ladder {
         let what = match Msg::read(bytes) {
             Ok(msg) => {
                 let sdp = if msg.has_sdp() { " +sdp" } else { "" };
-                let cseq = if msg.is_request() { String::new() } else { format!(" ({})", msg.text("CSeq")) };
+                let cseq = if msg.is_request() {
+                    String::new()
+                } else {
+                    format!(" ({})", msg.text("CSeq"))
+                };
                 let call = msg.call_id().chars().take(8).collect::<String>();
                 format!("{}{cseq}{sdp}  [{call}]", msg.start.trim_end_matches(" SIP/2.0"))
             }

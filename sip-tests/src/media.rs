@@ -80,11 +80,15 @@ impl Media {
     pub fn command(&mut self, now: Instant, worker: WorkerId, command: Command) -> Vec<Effect> {
         if let Command::Open(spec) = &command {
             if !self.spare.remove(&spec.port.rtp) {
-                self.faults.push(format!("leg {} was opened on port {}, which is not bound and spare", spec.id, spec.port.rtp));
+                self.faults.push(format!(
+                    "leg {} was opened on port {}, which is not bound and spare",
+                    spec.id, spec.port.rtp
+                ));
             }
             self.open.insert(spec.id, spec.port);
         } else if !self.open.contains_key(&command.leg()) {
-            self.faults.push(format!("a command for a leg that is not open: {command:?}"));
+            self.faults
+                .push(format!("a command for a leg that is not open: {command:?}"));
             return Vec::new();
         }
         if self.workers.is_empty() {
@@ -129,9 +133,17 @@ impl Media {
 
     /// A datagram that came to one of our ports.
     pub fn packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Vec<Effect> {
-        let Some((worker, at)) = self.places.get(&(port & !1)).copied() else { return Vec::new() };
-        let Some(mut packet) = Packet::from_slice(bytes) else { return Vec::new() };
-        let channel = if port % 2 == 0 { Channel::Rtp } else { Channel::Rtcp };
+        let Some((worker, at)) = self.places.get(&(port & !1)).copied() else {
+            return Vec::new();
+        };
+        let Some(mut packet) = Packet::from_slice(bytes) else {
+            return Vec::new();
+        };
+        let channel = if port.is_multiple_of(2) {
+            Channel::Rtp
+        } else {
+            Channel::Rtcp
+        };
         let target = &mut self.workers[usize::from(worker.0)];
         target.on_packet(now, at, channel, from, &mut packet, &mut self.batch, &mut self.outputs);
         self.drain(now, worker);
@@ -178,9 +190,14 @@ impl Media {
         for outgoing in self.batch.packets() {
             let place = self.places.iter().find(|(_, place)| **place == (worker, outgoing.leg));
             let Some((port, _)) = place else { continue };
-            let port = if outgoing.channel == Channel::Rtp { *port } else { port + 1 };
+            let port = if outgoing.channel == Channel::Rtp {
+                *port
+            } else {
+                port + 1
+            };
             let bytes = Bytes::copy_from_slice(outgoing.packet.as_slice());
-            self.effects.push(Effect::Send((self.ip, port).into(), outgoing.to, bytes));
+            self.effects
+                .push(Effect::Send((self.ip, port).into(), outgoing.to, bytes));
         }
         self.batch.clear();
         while let Some(output) = self.outputs.pop() {
@@ -244,7 +261,12 @@ impl Media {
 
     /// The node is gone: its sockets are closed, its legs are gone with it.
     pub fn restart(&mut self) {
-        let ports: Vec<u16> = self.spare.iter().copied().chain(self.open.values().map(|port| port.rtp)).collect();
+        let ports: Vec<u16> = self
+            .spare
+            .iter()
+            .copied()
+            .chain(self.open.values().map(|port| port.rtp))
+            .collect();
         self.free.extend(ports);
         self.spare.clear();
         self.open.clear();

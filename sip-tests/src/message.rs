@@ -35,21 +35,34 @@ impl Msg {
         let start = lines.next().unwrap_or_default().to_owned();
         let mut headers = Vec::new();
         for line in lines {
-            let (name, value) = line.split_once(':').ok_or_else(|| format!("a header line without colon: {line:?}"))?;
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| format!("a header line without colon: {line:?}"))?;
             headers.push((name.trim_end().to_owned(), value.trim().to_owned()));
         }
-        Ok(Msg { start, headers, body: body.to_owned() })
+        Ok(Msg {
+            start,
+            headers,
+            body: body.to_owned(),
+        })
     }
 
     /// A request with nothing in it yet.
     pub fn request(method: &str, uri: &str) -> Msg {
-        Msg { start: format!("{method} {uri} SIP/2.0"), headers: Vec::new(), body: String::new() }
+        Msg {
+            start: format!("{method} {uri} SIP/2.0"),
+            headers: Vec::new(),
+            body: String::new(),
+        }
     }
 
     /// A response that copies what RFC 3261 8.2.6.2 says.
     pub fn response(request: &Msg, status: u16, tag: &str) -> Msg {
-        let mut response =
-            Msg { start: format!("SIP/2.0 {status} {}", phrase(status)), headers: Vec::new(), body: String::new() };
+        let mut response = Msg {
+            start: format!("SIP/2.0 {status} {}", phrase(status)),
+            headers: Vec::new(),
+            body: String::new(),
+        };
         for (name, value) in &request.headers {
             match long(name) {
                 "Via" | "From" | "Call-ID" | "CSeq" | "Record-Route" => response.push(name, value),
@@ -126,13 +139,20 @@ impl Msg {
 
     /// The status of a response, 0 for a request.
     pub fn status(&self) -> u16 {
-        let word = self.start.strip_prefix("SIP/2.0 ").and_then(|rest| rest.split(' ').next());
+        let word = self
+            .start
+            .strip_prefix("SIP/2.0 ")
+            .and_then(|rest| rest.split(' ').next());
         word.and_then(|word| word.parse().ok()).unwrap_or(0)
     }
 
     /// The method, of a response by its CSeq.
     pub fn method(&self) -> &str {
-        if self.is_request() { self.start.split(' ').next().unwrap_or_default() } else { self.cseq().1 }
+        if self.is_request() {
+            self.start.split(' ').next().unwrap_or_default()
+        } else {
+            self.cseq().1
+        }
     }
 
     /// The request URI.
@@ -152,7 +172,10 @@ impl Msg {
 
     /// The first value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| is(n, name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| is(n, name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The first value of a field; empty when it is absent.
@@ -179,7 +202,11 @@ impl Msg {
 
     /// The branch of the top Via.
     pub fn branch(&self) -> String {
-        self.all("Via").first().and_then(|via| param(via, "branch")).unwrap_or_default().to_owned()
+        self.all("Via")
+            .first()
+            .and_then(|via| param(via, "branch"))
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Tag of From.
@@ -208,7 +235,10 @@ fn is(written: &str, name: &str) -> bool {
 }
 
 fn long(name: &str) -> &str {
-    COMPACT.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)).map_or(name, |(_, long)| long)
+    COMPACT
+        .iter()
+        .find(|(short, _)| short.eq_ignore_ascii_case(name))
+        .map_or(name, |(_, long)| long)
 }
 
 /// Splits at commas that stand outside of quotes and angle brackets.
@@ -233,11 +263,13 @@ fn split_list(value: &str) -> Vec<&str> {
 /// A `;name=value` parameter behind the angle bracket of a header value (or anywhere when it has none).
 pub fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let rest = value.rsplit_once('>').map_or(value, |(_, rest)| rest);
-    rest.split(';').skip(usize::from(!rest.starts_with(';'))).find_map(|part| match part.trim().split_once('=') {
-        Some((n, v)) if n.trim().eq_ignore_ascii_case(name) => Some(v.trim().trim_matches('"')),
-        Some(_) => None,
-        None => part.trim().eq_ignore_ascii_case(name).then_some(""),
-    })
+    rest.split(';')
+        .skip(usize::from(!rest.starts_with(';')))
+        .find_map(|part| match part.trim().split_once('=') {
+            Some((n, v)) if n.trim().eq_ignore_ascii_case(name) => Some(v.trim().trim_matches('"')),
+            Some(_) => None,
+            None => part.trim().eq_ignore_ascii_case(name).then_some(""),
+        })
 }
 
 /// The URI of a name-addr.
@@ -255,9 +287,15 @@ pub fn cut(stream: &mut BytesMut) -> Option<Bytes> {
     }
     let head = stream.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&stream[..head]).to_ascii_lowercase();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length:").map(str::trim).map(str::to_owned));
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:").map(str::trim).map(str::to_owned));
     let length: usize = length.and_then(|text| text.parse().ok()).unwrap_or(0);
-    if stream.len() < head + length { None } else { Some(stream.split_to(head + length).freeze()) }
+    if stream.len() < head + length {
+        None
+    } else {
+        Some(stream.split_to(head + length).freeze())
+    }
 }
 
 /// Reason phrases that the peers write.
@@ -289,8 +327,14 @@ mod tests {
             .with("CSeq", "3 INVITE")
             .with_sdp("v=0\r\n");
         let back = Msg::read(&request.write()).unwrap();
-        assert_eq!((back.method(), back.uri(), back.to_tag(), back.cseq()), ("INVITE", "sip:bob@h", "77", (3, "INVITE")));
-        assert_eq!((back.branch().as_str(), back.all("Via").len(), back.all("To").len()), ("z9hG4bK1", 2, 1));
+        assert_eq!(
+            (back.method(), back.uri(), back.to_tag(), back.cseq()),
+            ("INVITE", "sip:bob@h", "77", (3, "INVITE"))
+        );
+        assert_eq!(
+            (back.branch().as_str(), back.all("Via").len(), back.all("To").len()),
+            ("z9hG4bK1", 2, 1)
+        );
         assert!(back.has_sdp() && back.body == "v=0\r\n");
     }
 

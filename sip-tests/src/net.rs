@@ -104,7 +104,12 @@ impl Net {
     pub fn behind_nat(&mut self, ip: IpAddr, public: IpAddr) {
         let known = self.nats.iter().position(|nat| nat.public == public);
         let number = known.unwrap_or_else(|| {
-            self.nats.push(Nat { public, next_port: 40_000, mapped: BTreeMap::new(), permitted: BTreeSet::new() });
+            self.nats.push(Nat {
+                public,
+                next_port: 40_000,
+                mapped: BTreeMap::new(),
+                permitted: BTreeSet::new(),
+            });
             self.nats.len() - 1
         });
         self.hosts.get_mut(&ip).expect("a host of this world").nat = Some(number);
@@ -121,7 +126,9 @@ impl Net {
 
     /// The source that the rest of the network sees.
     pub fn outside(&mut self, from: SocketAddr, to: IpAddr) -> SocketAddr {
-        let Some(nat) = self.hosts.get(&from.ip()).and_then(|host| host.nat) else { return from };
+        let Some(nat) = self.hosts.get(&from.ip()).and_then(|host| host.nat) else {
+            return from;
+        };
         let nat = &mut self.nats[nat];
         nat.permitted.insert((from, to));
         let port = *nat.mapped.entry(from).or_insert_with(|| {
@@ -142,11 +149,22 @@ impl Net {
     }
 
     /// Sends a datagram: none, one or two arrivals.
-    pub fn send(&mut self, now: Instant, rng: &mut Rng, from: SocketAddr, to: SocketAddr, octets: usize) -> Vec<Arrival> {
-        let Some(near) = self.hosts.get(&from.ip()).map(|host| host.link) else { return Vec::new() };
+    pub fn send(
+        &mut self,
+        now: Instant,
+        rng: &mut Rng,
+        from: SocketAddr,
+        to: SocketAddr,
+        octets: usize,
+    ) -> Vec<Arrival> {
+        let Some(near) = self.hosts.get(&from.ip()).map(|host| host.link) else {
+            return Vec::new();
+        };
         let seen = self.outside(from, to.ip());
         let inner = self.inside(to, seen.ip());
-        let far = inner.and_then(|inner| self.hosts.get(&inner.ip())).map(|host| host.link);
+        let far = inner
+            .and_then(|inner| self.hosts.get(&inner.ip()))
+            .map(|host| host.link);
         let (Some(inner), Some(far)) = (inner, far) else {
             self.lost += 1;
             return Vec::new();
@@ -155,7 +173,11 @@ impl Net {
         let doubled = rng.chance(near.duplicate) || rng.chance(far.duplicate);
         for _ in 0..1 + usize::from(doubled) {
             match pass(rng, &near, octets).zip(pass(rng, &far, octets)) {
-                Some((a, b)) => copies.push(Arrival { at: now + a + b, from: seen, to: inner }),
+                Some((a, b)) => copies.push(Arrival {
+                    at: now + a + b,
+                    from: seen,
+                    to: inner,
+                }),
                 None => self.lost += 1,
             }
         }
@@ -185,7 +207,11 @@ fn pass(rng: &mut Rng, link: &Link, octets: usize) -> Option<Duration> {
         return None;
     }
     let jitter = Duration::from_nanos(rng.below(link.jitter.as_nanos() as u64 + 1));
-    let held = if rng.chance(link.reorder) { rng.millis(10, 60) } else { Duration::ZERO };
+    let held = if rng.chance(link.reorder) {
+        rng.millis(10, 60)
+    } else {
+        Duration::ZERO
+    };
     Some(link.delay + jitter + held)
 }
 
@@ -199,7 +225,11 @@ mod tests {
         let (mut net, mut rng) = (Net::default(), Rng::new(1));
         let [phone, node, other]: [SocketAddr; 3] =
             ["10.0.0.2:5060", "192.0.2.1:5060", "192.0.2.9:5060"].map(|text| text.parse().unwrap());
-        for (ip, owner) in [(phone.ip(), Owner::Peer(0)), (node.ip(), Owner::Node), (other.ip(), Owner::Peer(1))] {
+        for (ip, owner) in [
+            (phone.ip(), Owner::Peer(0)),
+            (node.ip(), Owner::Node),
+            (other.ip(), Owner::Peer(1)),
+        ] {
             net.add(ip, owner, Link::default());
         }
         let public: IpAddr = "203.0.113.7".parse().unwrap();

@@ -26,7 +26,10 @@ impl World {
         let number = self.agents.len();
         let [high, low] = (number as u16 + 10).to_be_bytes();
         let addr = SocketAddr::from(([203, 0, high, low], 5060));
-        let config = self.config.user(user).map(|user| (user.password.expose().to_owned(), user.domain.clone()));
+        let config = self
+            .config
+            .user(user)
+            .map(|user| (user.password.expose().to_owned(), user.domain.clone()));
         let (password, domain) = config.unwrap_or_else(|| (String::new(), "nowhere.example".into()));
         let identity = format!("sip:{user}@{domain}");
         self.add_agent(name, &identity, addr, transport, &password)
@@ -38,11 +41,22 @@ impl World {
         self.net.behind_nat(ip, public.parse().expect("an address of the test"));
     }
 
-    pub(crate) fn add_agent(&mut self, name: &str, identity: &str, addr: SocketAddr, transport: Transport, password: &str) -> Peer {
+    pub(crate) fn add_agent(
+        &mut self,
+        name: &str,
+        identity: &str,
+        addr: SocketAddr,
+        transport: Transport,
+        password: &str,
+    ) -> Peer {
         let number = self.agents.len();
         let port = self.config.listen[0].addr.port();
         let server = SocketAddr::new(self.node_ip, port);
-        let server = if transport == Transport::Tcp { Wire::Tcp(server) } else { Wire::Udp(server) };
+        let server = if transport == Transport::Tcp {
+            Wire::Tcp(server)
+        } else {
+            Wire::Udp(server)
+        };
         let mut agent = Agent::new(name, identity, addr, server, password);
         agent.quiet = self.ladder.quiet;
         agent.tone = self.media.is_real().then_some(400.0 + 200.0 * number as f32);

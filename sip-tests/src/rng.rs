@@ -11,7 +11,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,12 +21,12 @@ impl Rng {
 
     /// A number from 0 to `end - 1`; 0 when `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        if end == 0 { 0 } else { self.next() % end }
+        if end == 0 { 0 } else { self.number() % end }
     }
 
     /// True with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
-        probability > 0.0 && (self.next() >> 11) as f64 / (1u64 << 53) as f64 <= probability
+        probability > 0.0 && (self.number() >> 11) as f64 / (1u64 << 53) as f64 <= probability
     }
 
     /// Milliseconds from `low` to `high`, both included.
@@ -36,7 +36,7 @@ impl Rng {
 
     /// A token in lower-case hex.
     pub fn token(&mut self) -> String {
-        format!("{:012x}", self.next() >> 16)
+        format!("{:012x}", self.number() >> 16)
     }
 
     /// One of a list that is not empty.
@@ -48,7 +48,7 @@ impl Rng {
     pub fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         for part in seed.chunks_mut(8) {
-            part.copy_from_slice(&self.next().to_le_bytes());
+            part.copy_from_slice(&self.number().to_le_bytes());
         }
         seed
     }

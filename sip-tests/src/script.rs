@@ -101,7 +101,9 @@ impl World {
     pub fn register(&mut self, peer: Peer) {
         self.act(peer.0, |agent, cx| agent.register(cx, 3600));
         let name = self.agents[peer.0].name.clone();
-        self.until(&format!("{name} is registered"), |w| w.agents[peer.0].registration.last_status != 0);
+        self.until(&format!("{name} is registered"), |w| {
+            w.agents[peer.0].registration.last_status != 0
+        });
         let status = self.agents[peer.0].registration.last_status;
         assert_eq!(status, 200, "seed {}: {name} is registered", self.seed);
     }
@@ -109,7 +111,9 @@ impl World {
     /// A REGISTER with any lines; gives the final status.
     pub fn register_with(&mut self, peer: Peer, lines: &[&str]) -> u16 {
         self.act(peer.0, |agent, cx| agent.register_with(cx, lines));
-        self.until("an answer to REGISTER", |w| w.agents[peer.0].registration.last_status != 0);
+        self.until("an answer to REGISTER", |w| {
+            w.agents[peer.0].registration.last_status != 0
+        });
         self.agents[peer.0].registration.last_status
     }
 
@@ -128,17 +132,29 @@ impl World {
     /// The same with header lines that take the place of the peer's own.
     pub fn call_with(&mut self, from: Peer, to: &str, lines: &[&str]) -> CallRef {
         let domain = self.config.domains.first().map_or("example.com", |domain| &domain.name);
-        let uri = if to.contains(':') { to.to_owned() } else { format!("sip:{to}@{domain}") };
+        let uri = if to.contains(':') {
+            to.to_owned()
+        } else {
+            format!("sip:{to}@{domain}")
+        };
         let call = self.act(from.0, |agent, cx| agent.dial(cx, &uri, lines));
         CallRef { peer: from, call }
     }
 
     /// Waits until a peer has a call that it did not make, and that is not over; gives the newest.
     pub fn incoming(&mut self, peer: Peer) -> CallRef {
-        let newest = move |w: &World| w.agents[peer.0].calls.iter().rposition(|call| !call.outgoing && call.is_live());
+        let newest = move |w: &World| {
+            w.agents[peer.0]
+                .calls
+                .iter()
+                .rposition(|call| !call.outgoing && call.is_live())
+        };
         let name = self.agents[peer.0].name.clone();
         self.until(&format!("a call reaches {name}"), move |w| newest(w).is_some());
-        CallRef { peer, call: newest(self).unwrap_or_default() }
+        CallRef {
+            peer,
+            call: newest(self).unwrap_or_default(),
+        }
     }
 
     /// A call as its peer sees it.
@@ -229,14 +245,25 @@ impl World {
     fn change(&mut self, call: CallRef, method: &str, work: impl FnOnce(&mut Agent, &mut Ctx<'_>, usize)) -> u16 {
         let before = self.at(call).answers.len();
         self.on(call, work);
-        let newer = |w: &World| w.at(call).answers[before..].iter().find(|(m, _)| m == method).map(|(_, status)| *status);
+        let newer = |w: &World| {
+            w.at(call).answers[before..]
+                .iter()
+                .find(|(m, _)| m == method)
+                .map(|(_, status)| *status)
+        };
         self.until(&format!("an answer to {method}"), |w| newer(w).is_some());
         newer(self).unwrap_or_default()
     }
 
     /// Puts the other side on hold by `sendonly`, `inactive`, ...
     pub fn hold(&mut self, call: CallRef, direction: &'static str) -> u16 {
-        self.reinvite(call, Change { direction: Some(direction), ..Change::default() })
+        self.reinvite(
+            call,
+            Change {
+                direction: Some(direction),
+                ..Change::default()
+            },
+        )
     }
 
     /// Ends the hold.
@@ -271,7 +298,9 @@ impl World {
     /// Messages that a peer received and that fit, in order.
     pub fn received(&self, peer: Peer, fits: impl Fn(&Msg) -> bool) -> Vec<(Instant, Msg)> {
         let log = self.agents[peer.0].log.iter();
-        log.filter(|seen| !seen.sent && fits(&seen.msg)).map(|seen| (seen.at, seen.msg.clone())).collect()
+        log.filter(|seen| !seen.sent && fits(&seen.msg))
+            .map(|seen| (seen.at, seen.msg.clone()))
+            .collect()
     }
 
     /// The last message that a peer received and that fits.
@@ -304,7 +333,12 @@ impl World {
                 let name = self.agents[who.peer.0].name.clone();
                 let voice = self.voice(who);
                 let pts: Vec<u8> = voice.packets.iter().map(|packet| packet.pt).collect();
-                let text = format!("{} packets of types {pts:?} in {:?}, {} sent", voice.received, voice.format(), voice.sent);
+                let text = format!(
+                    "{} packets of types {pts:?} in {:?}, {} sent",
+                    voice.received,
+                    voice.format(),
+                    voice.sent
+                );
                 self.fail(&format!("{name} should hear {wanted:?} Hz but hears {heard:?}; {text}"));
             }
         }
@@ -332,7 +366,11 @@ impl World {
         self.records.orphan();
         self.media.restart();
         for number in 0..self.streams.list.len() {
-            if self.streams.list[number].ends.iter().any(|end| end.owner == crate::net::Owner::Node) {
+            if self.streams.list[number]
+                .ends
+                .iter()
+                .any(|end| end.owner == crate::net::Owner::Node)
+            {
                 self.cut_stream(number);
             }
         }

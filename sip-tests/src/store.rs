@@ -41,7 +41,11 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Store {
-        Store { table: Table::default(), disk: BTreeMap::new(), mode: Mode::Works(Duration::from_millis(2)) }
+        Store {
+            table: Table::default(),
+            disk: BTreeMap::new(),
+            mode: Mode::Works(Duration::from_millis(2)),
+        }
     }
 }
 

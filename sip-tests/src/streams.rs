@@ -29,7 +29,14 @@ pub struct End {
 
 impl End {
     fn new(owner: Owner, addr: SocketAddr, seen: SocketAddr) -> End {
-        End { owner, addr, seen, buffer: BytesMut::new(), last_arrival: Instant::ZERO, held: Vec::new() }
+        End {
+            owner,
+            addr,
+            seen,
+            buffer: BytesMut::new(),
+            last_arrival: Instant::ZERO,
+            held: Vec::new(),
+        }
     }
 }
 
@@ -76,9 +83,21 @@ pub struct Streams {
 
 impl Streams {
     /// Begins to open a connection; `Opening` happens at the listener.
-    pub fn open(&mut self, from: (Owner, SocketAddr), seen: SocketAddr, to: (Owner, SocketAddr), ticket: Option<Ticket>) -> usize {
+    pub fn open(
+        &mut self,
+        from: (Owner, SocketAddr),
+        seen: SocketAddr,
+        to: (Owner, SocketAddr),
+        ticket: Option<Ticket>,
+    ) -> usize {
         let ends = [End::new(from.0, from.1, seen), End::new(to.0, to.1, to.1)];
-        self.list.push(Connection { ends, open: false, closed: false, ticket, waiting: Vec::new() });
+        self.list.push(Connection {
+            ends,
+            open: false,
+            closed: false,
+            ticket,
+            waiting: Vec::new(),
+        });
         self.list.len() - 1
     }
 
@@ -87,7 +106,9 @@ impl Streams {
         let is = |connection: &Connection| {
             (0..2).any(|end| connection.ends[end].owner == owner && connection.ends[1 - end].seen == remote)
         };
-        self.list.iter().rposition(|connection| !connection.closed && is(connection))
+        self.list
+            .iter()
+            .rposition(|connection| !connection.closed && is(connection))
     }
 
     /// Which end an owner has.
@@ -96,7 +117,15 @@ impl Streams {
     }
 
     /// Octets on their way to the other end, in order.
-    pub fn write(&mut self, now: Instant, net: &Net, rng: &mut Rng, number: usize, from: usize, bytes: &Bytes) -> Vec<(Instant, StreamEvent)> {
+    pub fn write(
+        &mut self,
+        now: Instant,
+        net: &Net,
+        rng: &mut Rng,
+        number: usize,
+        from: usize,
+        bytes: &Bytes,
+    ) -> Vec<(Instant, StreamEvent)> {
         let mut events = Vec::new();
         let (a, b) = (self.list[number].ends[0].addr.ip(), self.list[number].ends[1].addr.ip());
         let end = &mut self.list[number].ends[from];
@@ -109,9 +138,15 @@ impl Streams {
         }
         let mut rest = bytes.clone();
         while !rest.is_empty() {
-            let size = if self.chop { 1 + rng.below(400) as usize } else { rest.len() };
+            let size = if self.chop {
+                1 + rng.below(400) as usize
+            } else {
+                rest.len()
+            };
             let piece = rest.split_to(size.min(rest.len()));
-            let Some(delay) = net.stream_delay(rng, a, b) else { return events };
+            let Some(delay) = net.stream_delay(rng, a, b) else {
+                return events;
+            };
             let end = &mut self.list[number].ends[1 - from];
             end.last_arrival = end.last_arrival.max(now + delay);
             events.push((end.last_arrival, StreamEvent::Data(1 - from, piece)));
@@ -120,8 +155,17 @@ impl Streams {
     }
 
     /// Tries again what an end has held back.
-    pub fn again(&mut self, now: Instant, net: &Net, rng: &mut Rng, number: usize, from: usize) -> Vec<(Instant, StreamEvent)> {
+    pub fn again(
+        &mut self,
+        now: Instant,
+        net: &Net,
+        rng: &mut Rng,
+        number: usize,
+        from: usize,
+    ) -> Vec<(Instant, StreamEvent)> {
         let held = std::mem::take(&mut self.list[number].ends[from].held);
-        held.iter().flat_map(|bytes| self.write(now, net, rng, number, from, bytes)).collect()
+        held.iter()
+            .flat_map(|bytes| self.write(now, net, rng, number, from, bytes))
+            .collect()
     }
 }

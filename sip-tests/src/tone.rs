@@ -123,8 +123,13 @@ impl Voice {
     /// Takes over what was agreed; false when there is nothing to speak.
     pub fn negotiated(&mut self, remote: &Description, ours: &Description) -> bool {
         // The first of theirs that we have, too: an answer has only such, an offer may have more.
-        let mut common = remote.formats.iter().filter(|theirs| ours.format(theirs.name.trim_end_matches("/1")).is_some());
-        let Some(format) = common.find(|format| !format.is_event() && !format.name.is_empty()) else { return false };
+        let mut common = remote
+            .formats
+            .iter()
+            .filter(|theirs| ours.format(theirs.name.trim_end_matches("/1")).is_some());
+        let Some(format) = common.find(|format| !format.is_event() && !format.name.is_empty()) else {
+            return false;
+        };
         self.remote = remote.at;
         self.sends = remote.at.port() != 0
             && !remote.at.ip().is_unspecified()
@@ -140,7 +145,10 @@ impl Voice {
             } else if name.starts_with("pcma") {
                 Coder::Alaw
             } else {
-                let params = EncoderParams { complexity: 0, ..EncoderParams::default() };
+                let params = EncoderParams {
+                    complexity: 0,
+                    ..EncoderParams::default()
+                };
                 Coder::Opus(Box::new(Encoder::new(RATE, params).expect("8 kHz is a rate of Opus")))
             };
         }
@@ -187,7 +195,12 @@ impl Voice {
         }
         if self.digit.is_none() && self.event.is_some() && !self.dial.is_empty() {
             let code = self.dial.remove(0);
-            self.digit = Some(Digit { code, sent: 0, steps: 0, began: self.timestamp });
+            self.digit = Some(Digit {
+                code,
+                sent: 0,
+                steps: 0,
+                began: self.timestamp,
+            });
         }
         let packet = match self.digit.take() {
             Some(digit) => self.digit_packet(digit, step as u16),
@@ -250,7 +263,9 @@ impl Voice {
     }
 
     fn listen(&mut self, seen: &RtpSeen) {
-        let Some(format) = self.formats.iter().find(|format| format.pt == seen.pt) else { return };
+        let Some(format) = self.formats.iter().find(|format| format.pt == seen.pt) else {
+            return;
+        };
         let mut pcm = [0i16; 960];
         let name = format.name.to_ascii_lowercase();
         let len = if format.is_event() {
@@ -260,7 +275,9 @@ impl Voice {
         } else if name.starts_with("pcma") {
             g711::decode_alaw_slice(&seen.payload[..seen.payload.len().min(960)], &mut pcm)
         } else {
-            let decoder = self.decoder.get_or_insert_with(|| Box::new(Decoder::new(RATE).expect("8 kHz is a rate of Opus")));
+            let decoder = self
+                .decoder
+                .get_or_insert_with(|| Box::new(Decoder::new(RATE).expect("8 kHz is a rate of Opus")));
             decoder.decode(&seen.payload, &mut pcm).unwrap_or(0)
         };
         self.heard.extend_from_slice(&pcm[..len]);
@@ -271,7 +288,8 @@ impl Voice {
         let ends = seen.payload.get(1).is_some_and(|flags| flags & 0x80 != 0);
         if ends && self.last_event != Some(seen.timestamp) {
             self.last_event = Some(seen.timestamp);
-            self.digits.extend("0123456789*#ABCD".chars().nth(usize::from(seen.payload[0])));
+            self.digits
+                .extend("0123456789*#ABCD".chars().nth(usize::from(seen.payload[0])));
         }
     }
 

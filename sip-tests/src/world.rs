@@ -167,7 +167,14 @@ impl Builder {
             idle_turns: 0,
             panics: errors::panics(),
         };
-        world.net.add(node_ip, Owner::Node, Link { delay: Duration::ZERO, ..Link::default() });
+        world.net.add(
+            node_ip,
+            Owner::Node,
+            Link {
+                delay: Duration::ZERO,
+                ..Link::default()
+            },
+        );
         world.start_node();
         world
     }
@@ -184,7 +191,12 @@ pub fn read_config(yaml: &str) -> Config {
 impl World {
     /// A world of this seed, to be made to measure.
     pub fn builder(seed: u64) -> Builder {
-        Builder { seed, yaml: crate::script::EDGE.to_owned(), real_media: false, quiet: false }
+        Builder {
+            seed,
+            yaml: crate::script::EDGE.to_owned(),
+            real_media: false,
+            quiet: false,
+        }
     }
 
     /// A world with the default configuration, without RTP.
@@ -194,7 +206,10 @@ impl World {
 
     /// Both clocks.
     pub fn clock(&self) -> Clock {
-        Clock { now: self.now, wall: Wall(EPOCH_MS) + self.now.since(Instant::ZERO) }
+        Clock {
+            now: self.now,
+            wall: Wall(EPOCH_MS) + self.now.since(Instant::ZERO),
+        }
     }
 
     pub(crate) fn start_node(&mut self) {
@@ -244,7 +259,9 @@ impl World {
             self.idle_turns += 1;
             if self.idle_turns > 200 {
                 let who = self.node.as_ref().and_then(Node::poll_timeout);
-                self.fail(&format!("the node wants to be woken again and again at the same time: {who:?}"));
+                self.fail(&format!(
+                    "the node wants to be woken again and again at the same time: {who:?}"
+                ));
             }
             self.inputs.push_back(Input::Time);
         }
@@ -288,7 +305,9 @@ impl World {
                 assert!(outputs < 200_000, "seed {}: the node never becomes silent", self.seed);
                 self.carry_out(output);
             }
-            let (Some(input), Some(_)) = (self.inputs.pop_front(), &self.node) else { return };
+            let (Some(input), Some(_)) = (self.inputs.pop_front(), &self.node) else {
+                return;
+            };
             let clock = self.clock();
             if let Some(node) = &mut self.node {
                 node.handle(clock, input);
@@ -308,7 +327,10 @@ impl World {
             Output::Connect(ticket, target) => self.node_connects(ticket, target),
             Output::Resolve(ticket, uri) => {
                 if let Some((delay, targets)) = self.dns.resolve(&uri) {
-                    self.push(self.now + delay, Event::Input(self.generation, Input::Resolved(ticket, targets)));
+                    self.push(
+                        self.now + delay,
+                        Event::Input(self.generation, Input::Resolved(ticket, targets)),
+                    );
                 }
             }
             Output::Store(ticket, op) => match self.store.apply(op, self.clock().wall) {
@@ -318,7 +340,8 @@ impl World {
             },
             Output::Media(worker, command) => {
                 self.media.wake(self.now);
-                self.ladder.note(self.now, || format!("{:>10}     {worker} {command:?}", "media"));
+                self.ladder
+                    .note(self.now, || format!("{:>10}     {worker} {command:?}", "media"));
                 let effects = self.media.command(self.now, worker, command);
                 self.media_effects(effects);
             }
@@ -393,10 +416,16 @@ impl World {
 
     fn node_sends(&mut self, flow: Flow, bytes: Bytes) {
         self.check_wire(flow, &bytes);
-        let to = if self.ladder.quiet { String::new() } else { self.name_of(flow.peer) };
+        let to = if self.ladder.quiet {
+            String::new()
+        } else {
+            self.name_of(flow.peer)
+        };
         match flow.transport {
             Transport::Udp => {
-                let arrivals = self.net.send(self.now, &mut self.rng, flow.local, flow.peer, bytes.len());
+                let arrivals = self
+                    .net
+                    .send(self.now, &mut self.rng, flow.local, flow.peer, bytes.len());
                 self.ladder.message(self.now, "node", &to, &bytes, arrivals.is_empty());
                 for arrival in arrivals {
                     self.push(arrival.at, Event::Udp(arrival, bytes.clone()));
@@ -405,7 +434,12 @@ impl World {
             Transport::Tcp => {
                 self.ladder.message(self.now, "node", &to, &bytes, false);
                 let number = flow.connection.0 as usize - 1;
-                if self.streams.list.get(number).is_some_and(|connection| connection.open && !connection.closed) {
+                if self
+                    .streams
+                    .list
+                    .get(number)
+                    .is_some_and(|connection| connection.open && !connection.closed)
+                {
                     let end = self.streams.end_of(number, Owner::Node);
                     self.write_stream(number, end, &bytes);
                 } else {
@@ -425,8 +459,13 @@ impl World {
         if target.transport == Transport::Udp {
             let local = SocketAddr::new(self.node_ip, self.config.listen[listener].addr.port());
             let listener = ListenerId(listener as u16);
-            let flow =
-                Flow { transport: Transport::Udp, listener, connection: ConnectionId(0), local, peer: target.addr };
+            let flow = Flow {
+                transport: Transport::Udp,
+                listener,
+                connection: ConnectionId(0),
+                local,
+                peer: target.addr,
+            };
             return self.inputs.push_back(Input::FlowOpened(ticket, flow));
         }
         match self.streams.find(Owner::Node, target.addr) {
@@ -458,17 +497,24 @@ impl World {
     fn open_stream(&mut self, owner: Owner, from: SocketAddr, to: SocketAddr, ticket: Option<Ticket>) -> usize {
         let seen = self.net.outside(from, to.ip());
         let other = self.net.inside(to, seen.ip()).and_then(|to| self.net.owner(to.ip()));
-        let number = self.streams.open((owner, from), seen, (other.unwrap_or(Owner::Node), to), ticket);
+        let number = self
+            .streams
+            .open((owner, from), seen, (other.unwrap_or(Owner::Node), to), ticket);
         // Nobody there: the opening is never answered.
         if other.is_some() {
-            let delay = self.net.stream_delay(&mut self.rng, from.ip(), to.ip()).unwrap_or(AGAIN);
+            let delay = self
+                .net
+                .stream_delay(&mut self.rng, from.ip(), to.ip())
+                .unwrap_or(AGAIN);
             self.push(self.now + delay, Event::Stream(number, StreamEvent::Opening));
         }
         number
     }
 
     fn write_stream(&mut self, number: usize, end: usize, bytes: &Bytes) {
-        let events = self.streams.write(self.now, &self.net, &mut self.rng, number, end, bytes);
+        let events = self
+            .streams
+            .write(self.now, &self.net, &mut self.rng, number, end, bytes);
         for (at, event) in events {
             self.push(at, Event::Stream(number, event));
         }
@@ -489,7 +535,10 @@ impl World {
     }
 
     fn stream(&mut self, number: usize, event: StreamEvent) {
-        let (a, b) = (self.streams.list[number].ends[0].addr.ip(), self.streams.list[number].ends[1].addr.ip());
+        let (a, b) = (
+            self.streams.list[number].ends[0].addr.ip(),
+            self.streams.list[number].ends[1].addr.ip(),
+        );
         match event {
             StreamEvent::Opening => {
                 let Some(delay) = self.net.stream_delay(&mut self.rng, a, b) else {
@@ -498,7 +547,11 @@ impl World {
                 let listens = self.listens_tcp(number);
                 self.streams.list[number].open = listens;
                 self.streams.list[number].closed = !listens;
-                let event = if listens { StreamEvent::Opened } else { StreamEvent::Refused };
+                let event = if listens {
+                    StreamEvent::Opened
+                } else {
+                    StreamEvent::Refused
+                };
                 self.push(self.now + delay, Event::Stream(number, event));
             }
             StreamEvent::Opened => {
@@ -579,7 +632,11 @@ impl World {
     /// One step of a peer, and what it asks for.
     pub fn act<T>(&mut self, agent: usize, work: impl FnOnce(&mut Agent, &mut Ctx<'_>) -> T) -> T {
         let mut acts = std::mem::take(&mut self.acts);
-        let mut cx = Ctx { now: self.now, rng: &mut self.rng, acts: &mut acts };
+        let mut cx = Ctx {
+            now: self.now,
+            rng: &mut self.rng,
+            acts: &mut acts,
+        };
         let result = work(&mut self.agents[agent], &mut cx);
         for act in acts.drain(..) {
             match act {
@@ -597,17 +654,23 @@ impl World {
 
     fn peer_sends(&mut self, agent: usize, wire: Wire, bytes: Bytes) {
         let from = self.agents[agent].addr;
-        let to = if self.ladder.quiet { String::new() } else { self.name_of(wire.addr()) };
+        let to = if self.ladder.quiet {
+            String::new()
+        } else {
+            self.name_of(wire.addr())
+        };
         match wire {
             Wire::Udp(addr) => {
                 let arrivals = self.net.send(self.now, &mut self.rng, from, addr, bytes.len());
-                self.ladder.message(self.now, &self.agents[agent].name, &to, &bytes, arrivals.is_empty());
+                self.ladder
+                    .message(self.now, &self.agents[agent].name, &to, &bytes, arrivals.is_empty());
                 for arrival in arrivals {
                     self.push(arrival.at, Event::Udp(arrival, bytes.clone()));
                 }
             }
             Wire::Tcp(addr) => {
-                self.ladder.message(self.now, &self.agents[agent].name, &to, &bytes, false);
+                self.ladder
+                    .message(self.now, &self.agents[agent].name, &to, &bytes, false);
                 let owner = Owner::Peer(agent);
                 let number = self.streams.find(owner, addr).unwrap_or_else(|| {
                     let port = 40_000 + (self.streams.list.len() % 20_000) as u16;
@@ -624,7 +687,11 @@ impl World {
     }
 
     fn name_of(&self, addr: SocketAddr) -> String {
-        match self.net.inside(addr, self.node_ip).and_then(|addr| self.net.owner(addr.ip())) {
+        match self
+            .net
+            .inside(addr, self.node_ip)
+            .and_then(|addr| self.net.owner(addr.ip()))
+        {
             Some(Owner::Node) => "node".to_owned(),
             Some(Owner::Peer(agent)) => self.agents[agent].name.clone(),
             None => addr.to_string(),
@@ -633,7 +700,11 @@ impl World {
 
     /// Stops the test with the seed; the ladder follows when the world is dropped.
     pub fn fail(&self, why: &str) -> ! {
-        panic!("seed {}, at {:.3} s: {why}", self.seed, self.now.as_nanos() as f64 / 1e9)
+        panic!(
+            "seed {}, at {:.3} s: {why}",
+            self.seed,
+            self.now.as_nanos() as f64 / 1e9
+        )
     }
 
     pub(crate) fn new_panics(&mut self) -> usize {

@@ -9,8 +9,8 @@ use sip_tests::rng::Rng;
 use sip_tests::store::Mode;
 use sip_tests::{Answer, CallRef, Change, Peer, World, ms, s};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tandem::id::Transport;
 
@@ -43,7 +43,11 @@ fn a_thousand_seeds() {
         }
     });
     let broken = broken.into_inner().expect("no panic inside");
-    assert!(broken.is_empty(), "broken seeds {broken:?}: CHAOS_SEED={} cargo test -p sip-tests --test chaos", broken[0]);
+    assert!(
+        broken.is_empty(),
+        "broken seeds {broken:?}: CHAOS_SEED={} cargo test -p sip-tests --test chaos",
+        broken[0]
+    );
 }
 
 struct Chaos {
@@ -59,8 +63,18 @@ fn run(seed: u64, quiet: bool) {
     let mut rng = Rng::new(seed.wrapping_mul(77));
     w.streams.chop = rng.chance(0.5);
     let mut peers = Vec::new();
-    for (name, user) in [("alice", "alice"), ("bob", "bob"), ("cell", "bob"), ("carol", "carol"), ("dave", "dave")] {
-        let transport = if rng.chance(0.2) { Transport::Tcp } else { Transport::Udp };
+    for (name, user) in [
+        ("alice", "alice"),
+        ("bob", "bob"),
+        ("cell", "bob"),
+        ("carol", "carol"),
+        ("dave", "dave"),
+    ] {
+        let transport = if rng.chance(0.2) {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        };
         peers.push(w.device(name, user, transport));
     }
     let carrier = w.carrier("acme", "198.51.100.1:5060");
@@ -112,7 +126,11 @@ impl Chaos {
 
     /// What one peer does by itself from now on.
     fn characters(&mut self) {
-        let peer = if self.rng.chance(0.2) { self.carrier } else { self.any_peer() };
+        let peer = if self.rng.chance(0.2) {
+            self.carrier
+        } else {
+            self.any_peer()
+        };
         let rng = &mut self.rng;
         let policy = &mut self.w.agents[peer.0].policy;
         policy.trying = rng.chance(0.8);
@@ -125,10 +143,18 @@ impl Chaos {
         policy.drop_acks = if rng.chance(0.1) { rng.below(4) as u32 } else { 0 };
         policy.refuse_change = rng.chance(0.1).then_some(488);
         policy.session = rng.chance(0.2).then(|| "120;refresher=uac".to_owned());
-        policy.supported = if rng.chance(0.2) { String::new() } else { "100rel, timer, replaces".into() };
+        policy.supported = if rng.chance(0.2) {
+            String::new()
+        } else {
+            "100rel, timer, replaces".into()
+        };
         policy.answer = match rng.below(10) {
             0 => Answer::Manual,
-            1 => Answer::Status(*rng.pick(&[404, 480, 486, 488, 500, 503, 600, 603]), rng.millis(0, 3000), Vec::new()),
+            1 => Answer::Status(
+                *rng.pick(&[404, 480, 486, 488, 500, 503, 600, 603]),
+                rng.millis(0, 3000),
+                Vec::new(),
+            ),
             2 => Answer::Status(302, rng.millis(0, 500), vec!["Contact: <sip:carol@example.com>".into()]),
             _ => Answer::After(rng.millis(0, 4000)),
         };
@@ -156,12 +182,24 @@ impl Chaos {
 
     fn new_call(&mut self) {
         if self.rng.chance(0.25) {
-            let number = *self.rng.pick(&["+14155550101", "+14155550102", "+14155550103", "+19995550000"]);
+            let number = *self
+                .rng
+                .pick(&["+14155550101", "+14155550102", "+14155550103", "+19995550000"]);
             let carrier = self.carrier;
             self.w.call(carrier, number);
         } else {
             let from = self.any_peer();
-            let to = *self.rng.pick(&["alice", "bob", "carol", "dave", "600", "601", "+442079460000", "nobody", "+14155550102"]);
+            let to = *self.rng.pick(&[
+                "alice",
+                "bob",
+                "carol",
+                "dave",
+                "600",
+                "601",
+                "+442079460000",
+                "nobody",
+                "+14155550102",
+            ]);
             self.w.call(from, to);
         }
     }
@@ -172,7 +210,11 @@ impl Chaos {
             let calls = agent.calls.iter().enumerate().filter(|(_, call)| call.is_live());
             live.extend(calls.map(|(call, _)| CallRef { peer: Peer(peer), call }));
         }
-        if live.is_empty() { None } else { Some(*self.rng.pick(&live)) }
+        if live.is_empty() {
+            None
+        } else {
+            Some(*self.rng.pick(&live))
+        }
     }
 
     fn hang_up(&mut self) {
@@ -203,7 +245,9 @@ impl Chaos {
     fn refer(&mut self) {
         let Some(call) = self.live() else { return };
         if self.w.state(call) == State::Up {
-            let to = *self.rng.pick(&["sip:carol@example.com", "sip:600@example.com", "sip:nobody@example.com"]);
+            let to = *self
+                .rng
+                .pick(&["sip:carol@example.com", "sip:600@example.com", "sip:nobody@example.com"]);
             let line = format!("Refer-To: <{to}>");
             self.w.on(call, |agent, cx, call| {
                 agent.send_in_call(cx, call, "REFER", &[&line], None);
@@ -244,7 +288,7 @@ impl Chaos {
                     To: <sip:bob@example.com>\r\nCall-ID: g@garbage\r\nCSeq: 1 INVITE\r\nContact: <sip:a@203.0.0.10>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
         let mut bytes = text.as_bytes().to_vec();
         let at = self.rng.below(bytes.len() as u64) as usize;
-        bytes[at] = self.rng.next() as u8;
+        bytes[at] = self.rng.number() as u8;
         bytes.truncate(bytes.len() - self.rng.below(200) as usize);
         self.w.send_raw(peer, bytes);
     }
@@ -254,7 +298,10 @@ impl Chaos {
         self.w.checks.complaints = false;
         for ip in self.ips() {
             let link = self.w.net.link(ip);
-            *link = sip_tests::net::Link { delay: ms(5), ..sip_tests::net::Link::default() };
+            *link = sip_tests::net::Link {
+                delay: ms(5),
+                ..sip_tests::net::Link::default()
+            };
         }
         self.w.store.mode = Mode::Works(ms(2));
         self.w.run(s(45));
@@ -277,7 +324,10 @@ fn ten_thousand_calls_up_at_once() {
         .collect();
     let config = sip_tests::script::EDGE
         .replace("ports: 20000-20999", "ports: 20000-60999")
-        .replace("calls: 100, calls_per_second: 100", "calls: 20000, calls_per_second: 10000")
+        .replace(
+            "calls: 100, calls_per_second: 100",
+            "calls: 20000, calls_per_second: 10000",
+        )
         .replace("users:\n", &format!("users:\n{users}"));
     let mut w = World::builder(1).config(&config).quiet().build();
     // A hundred addresses in each message would cost more than the calls.
@@ -291,9 +341,18 @@ fn ten_thousand_calls_up_at_once() {
         w.run(ms(50));
     }
     w.run(s(5));
-    let up = |w: &World, peer: Peer| w.agents[peer.0].calls.iter().filter(|call| call.state == State::Up).count();
+    let up = |w: &World, peer: Peer| {
+        w.agents[peer.0]
+            .calls
+            .iter()
+            .filter(|call| call.state == State::Up)
+            .count()
+    };
     let called: usize = phones.iter().map(|phone| up(&w, *phone)).sum();
-    assert_eq!((called, up(&w, acme), w.records.open), (USERS * EACH, USERS * EACH, USERS * EACH));
+    assert_eq!(
+        (called, up(&w, acme), w.records.open),
+        (USERS * EACH, USERS * EACH, USERS * EACH)
+    );
     assert_eq!(w.media.legs(), 2 * USERS * EACH);
     w.finish();
     assert_eq!(w.records.by_call.len(), USERS * EACH);

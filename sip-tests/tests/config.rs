@@ -161,9 +161,9 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
 
 /// The number of the line that has this text.
 fn text_line(path: &Path, text: &str) -> usize {
-    let file = std::fs::read_to_string(path).unwrap();
+    let file = std::fs::read_to_string(path).expect("a file of ours");
     file.lines()
         .position(|line| line.contains(text))
         .map(|ix| ix + 1)
-        .unwrap()
+        .expect("the text is in the file")
 }

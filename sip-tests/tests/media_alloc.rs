@@ -190,6 +190,81 @@ fn material(codec: Codec, ssrc: u8) -> Vec<Vec<u8>> {
     packets
 }
 
+/// Two legs of these codecs, joined.
+fn bridged(first: Codec, second: Codec) -> World {
+    let mut world = World {
+        worker: Worker::new(16),
+        preparer: Preparer::default(),
+        out: TxBatch::new(),
+        outputs: Outputs::default(),
+        now: Instant::ZERO,
+        sent: 0,
+        control: Vec::with_capacity(256),
+        packet: Packet::default(),
+        counted: 0,
+    };
+    for (leg, codec) in [(1, first), (2, second)] {
+        let id = MediaLegId(leg);
+        let port = Port { rtp: 20_000, v6: false };
+        let spec = LegSpec {
+            id,
+            port,
+            ssrc: 7,
+            first_sequence: 1,
+            first_timestamp: 1,
+            cname: "a".into(),
+        };
+        world.command(Command::Open(Box::new(spec)));
+        let rtp = address(leg);
+        let remote = Remote {
+            rtp,
+            rtcp: rtp,
+            rtcp_mux: true,
+            signalling: rtp.ip(),
+        };
+        world.command(Command::Negotiated {
+            leg: id,
+            remote,
+            stream: stream(codec),
+        });
+        world.command(Command::Watch {
+            leg: id,
+            silence: Some(Duration::from_secs(1)),
+        });
+    }
+    world.command(Command::Function {
+        leg: MediaLegId(1),
+        function: Function::Bridge(MediaLegId(2)),
+    });
+    world
+}
+
+/// Digits out, then a tone, the PCM door and an echo.
+fn functions(world: &mut World, packets: &[Vec<u8>]) {
+    world.command(Command::SendDigits {
+        leg: MediaLegId(2),
+        digits: "12".into(),
+    });
+    for _ in 0..600 {
+        world.tick();
+    }
+    let tone = Function::Tone(Tone::Cadence {
+        hz: [440, 480],
+        on_ms: 2_000,
+        off_ms: 4_000,
+    });
+    for function in [tone, Function::Phone, Function::Echo] {
+        world.command(Command::Function {
+            leg: MediaLegId(1),
+            function,
+        });
+        for packet in packets {
+            world.deliver(1, packet);
+            world.tick();
+        }
+    }
+}
+
 #[test]
 fn the_packet_thread_neither_allocates_nor_frees() {
     let pairs = [
@@ -200,78 +275,14 @@ fn the_packet_thread_neither_allocates_nor_frees() {
     ];
     for (first, second, what) in pairs {
         let streams = [(1, material(first, 1)), (2, material(second, 2))];
-        let mut world = World {
-            worker: Worker::new(16),
-            preparer: Preparer::default(),
-            out: TxBatch::new(),
-            outputs: Outputs::default(),
-            now: Instant::ZERO,
-            sent: 0,
-            control: Vec::with_capacity(256),
-            packet: Packet::default(),
-            counted: 0,
-        };
-        for (leg, codec) in [(1, first), (2, second)] {
-            let id = MediaLegId(leg);
-            let port = Port { rtp: 20_000, v6: false };
-            let spec = LegSpec {
-                id,
-                port,
-                ssrc: 7,
-                first_sequence: 1,
-                first_timestamp: 1,
-                cname: "a".into(),
-            };
-            world.command(Command::Open(Box::new(spec)));
-            let rtp = address(leg);
-            let remote = Remote {
-                rtp,
-                rtcp: rtp,
-                rtcp_mux: true,
-                signalling: rtp.ip(),
-            };
-            world.command(Command::Negotiated {
-                leg: id,
-                remote,
-                stream: stream(codec),
-            });
-            world.command(Command::Watch {
-                leg: id,
-                silence: Some(Duration::from_secs(1)),
-            });
-        }
-        world.command(Command::Function {
-            leg: MediaLegId(1),
-            function: Function::Bridge(MediaLegId(2)),
-        });
+        let mut world = bridged(first, second);
         for n in 0..streams[0].1.len() {
             for (leg, packets) in &streams {
                 world.deliver(*leg, &packets[n]);
             }
             world.tick();
         }
-        world.command(Command::SendDigits {
-            leg: MediaLegId(2),
-            digits: "12".into(),
-        });
-        for _ in 0..600 {
-            world.tick();
-        }
-        let tone = Function::Tone(Tone::Cadence {
-            hz: [440, 480],
-            on_ms: 2_000,
-            off_ms: 4_000,
-        });
-        for function in [tone, Function::Phone, Function::Echo] {
-            world.command(Command::Function {
-                leg: MediaLegId(1),
-                function,
-            });
-            for packet in &streams[0].1 {
-                world.deliver(1, packet);
-                world.tick();
-            }
-        }
+        functions(&mut world, &streams[0].1);
         world.command(Command::ReadStats(MediaLegId(1)));
         world.command(Command::Close(MediaLegId(1)));
         world.command(Command::Close(MediaLegId(2)));

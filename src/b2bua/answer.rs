@@ -10,7 +10,6 @@ use crate::sdp::{Direction, SdpError, Session};
 use crate::sip::{Draft, Message, Name};
 use codecs::Codec;
 
-
 impl Leg {
     /// The INVITE that waits for our final response.
     pub fn incoming(&self) -> Option<&Incoming> {

@@ -264,6 +264,7 @@ impl Calls {
     pub fn stop(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, grace: Duration) {
         self.stopping = true;
         if grace.is_zero() {
+            self.desk.timers.cancel(Timer::Stop);
             self.end_all(cx, net);
         } else {
             self.desk.timers.set(Timer::Stop, cx.now + grace);

@@ -45,6 +45,14 @@ impl Machines {
         self.trunks.configure(cx, &mut self.layer);
     }
 
+    /// Another configuration is in force; `moved` if media ports are elsewhere now.
+    pub(super) fn reconfigure(&mut self, cx: &mut Cx<'_>, moved: bool) {
+        self.configure(cx);
+        if moved {
+            self.calls.renew_ports(cx);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
         let wishes = [
             (self.layer.next_deadline(), "transactions"),

@@ -67,8 +67,17 @@ impl Node {
     /// One mutation; then drain `poll_output`.
     pub fn handle(&mut self, at: Clock, input: Input) {
         if let Input::Config(config) = input {
-            self.config = config;
-            self.step(at, Machines::configure);
+            let old = std::mem::replace(&mut self.config, config);
+            let where_media_is = |of: &Config| {
+                (
+                    of.media.first_port,
+                    of.media.last_port,
+                    of.media.address,
+                    of.listen.clone(),
+                )
+            };
+            let moved = where_media_is(&old) != where_media_is(&self.config);
+            self.step(at, |machines, cx| machines.reconfigure(cx, moved));
         } else {
             self.step(at, |machines, cx| machines.handle(cx, input));
         }

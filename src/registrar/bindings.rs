@@ -234,7 +234,7 @@ mod tests {
     fn changes_that_failed_together_are_all_undone_and_one_that_was_replaced_stays() {
         let mut table = Table::default();
         let aor = Aor("alice@example.com".into());
-        let mut change = |table: &mut Table, contacts: &[&str]| {
+        let change = |table: &mut Table, contacts: &[&str]| {
             let Reply::Bindings { version, .. } = table.apply(Op::Bindings(aor.clone()), Wall(0)).0 else {
                 panic!()
             };

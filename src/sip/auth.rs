@@ -379,7 +379,9 @@ impl NonceKey {
             return NonceState::Foreign;
         };
         let is_ours = bool::from(self.seal(realm, head).as_bytes().ct_eq(seal.as_bytes()));
-        let time = head.get(..NONCE_TIME).and_then(|time| u64::from_str_radix(time, 16).ok());
+        let time = head
+            .get(..NONCE_TIME)
+            .and_then(|time| u64::from_str_radix(time, 16).ok());
         let Some(made) = time.filter(|_| is_ours).map(Wall) else {
             return NonceState::Foreign;
         };

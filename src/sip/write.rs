@@ -51,7 +51,7 @@ impl Draft {
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
             // Of a field that must not come twice the first counts, so that the refusal is no fault of the same kind.
             let most = if name.is_single() { 1 } else { usize::MAX };
-            for value in request.whole_lines(name).into_iter().take(most) {
+            for value in request.whole_lines(name).take(most) {
                 draft.push(name, value);
             }
         }

@@ -174,9 +174,14 @@ impl Trunks {
 
     /// What became of an attempt at a peer.
     pub fn report(&mut self, cx: &mut Cx<'_>, trunk: TrunkIx, peer: u16, outcome: Outcome) {
-        let config = trunk_of(cx, trunk).clone();
+        let config = trunk_of(cx, trunk);
         let Some(slot) = self.slot_of(&config.name) else { return };
-        self.judge(cx, slot, peer, outcome, "a call");
+        let place = usize::from(peer);
+        let known = self.slots.get(&slot).and_then(|state| state.peers.get(place));
+        // A call that began under an older configuration may have met another peer in this place.
+        if known.map(Peer::uri) == config.peers.get(place) {
+            self.judge(cx, slot, peer, outcome, "a call");
+        }
     }
 
     /// The credentials for a challenge of this carrier, if its realm is the one that we expect.

@@ -278,7 +278,7 @@ impl Trunks {
         registration.challenge = None;
         registration.failures = (registration.failures + 1).min(16);
         let grown = (BACK_OFF * 2u32.pow(registration.failures.min(8) - 1)).min(BACK_OFF_MOST);
-        let wait = wait.unwrap_or(grown).max(grown);
+        let wait = wait.map_or(grown, |asked| asked.clamp(grown, BACK_OFF_MOST));
         let spread = Duration::from_millis(cx.random() % 5000);
         self.deadlines.set(Timer::Register(slot), cx.now + wait + spread);
         let why = format!("{why}; the next attempt is in {} s", wait.as_secs());

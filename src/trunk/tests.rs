@@ -193,7 +193,7 @@ impl Bench {
     fn answer(&mut self, request: &(Flow, Message), status: u16, fields: &[(Name, &str)]) {
         let mut response = Draft::response(&request.1, status, Some("carrier"));
         for (name, value) in fields {
-            response.push(name.clone(), *value);
+            response.push(*name, *value);
         }
         let message = Message::parse(response.to_bytes()).expect("parses");
         let flow = request.0;
@@ -210,7 +210,7 @@ impl Bench {
             .1
             .get(Name::Contact)
             .expect("a REGISTER of ours has a contact")
-            .to_owned();
+            .into_owned();
         self.answer(
             request,
             200,
@@ -552,7 +552,7 @@ fn places_are_given_up_to_the_limits_and_come_back() {
     let mut bench = Bench::new(config(&format!(
         "  - {{ name: acme, peers: [ \"sip:{FIRST}\" ], options: never, limits: {{ calls: 3, calls_per_second: 2 }} }}\n"
     )));
-    let mut reserve = |bench: &mut Bench| bench.step(|trunks, _, cx| trunks.reserve(cx, TrunkIx(0)));
+    let reserve = |bench: &mut Bench| bench.step(|trunks, _, cx| trunks.reserve(cx, TrunkIx(0)));
     assert_eq!(reserve(&mut bench), Ok(()));
     assert_eq!(reserve(&mut bench), Ok(()));
     assert_eq!(reserve(&mut bench), Err(Busy::Rate));

@@ -124,9 +124,17 @@ impl Call {
             local: without_tag(invite.text(local)),
             remote: without_tag(invite.text(remote)),
             local_tag,
-            remote_tag: if outgoing { String::new() } else { invite.from_tag().to_owned() },
+            remote_tag: if outgoing {
+                String::new()
+            } else {
+                invite.from_tag().to_owned()
+            },
             target: message::uri_of(invite.text("Contact")).to_owned(),
-            routes: invite.all("Record-Route").iter().map(|route| (*route).to_owned()).collect(),
+            routes: invite
+                .all("Record-Route")
+                .iter()
+                .map(|route| (*route).to_owned())
+                .collect(),
             cseq: if outgoing { invite.cseq().0 } else { 100 },
             remote_cseq: if outgoing { 0 } else { invite.cseq().0 },
             statuses: Vec::new(),
@@ -162,7 +170,11 @@ impl Call {
 
     /// The last status of one of our requests within the call.
     pub fn answer_to(&self, method: &str) -> Option<u16> {
-        self.answers.iter().rev().find(|(m, _)| m == method).map(|(_, status)| *status)
+        self.answers
+            .iter()
+            .rev()
+            .find(|(m, _)| m == method)
+            .map(|(_, status)| *status)
     }
 
     /// A request of ours within the dialog, without Via.
@@ -173,7 +185,11 @@ impl Call {
         }
         request.push("Max-Forwards", "70");
         request.push("From", &format!("{};tag={}", self.local, self.local_tag));
-        let tag = if self.remote_tag.is_empty() { String::new() } else { format!(";tag={}", self.remote_tag) };
+        let tag = if self.remote_tag.is_empty() {
+            String::new()
+        } else {
+            format!(";tag={}", self.remote_tag)
+        };
         request.push("To", &format!("{}{tag}", self.remote));
         request.push("Call-ID", &self.call_id);
         request.push("CSeq", &format!("{cseq} {method}"));
@@ -185,12 +201,22 @@ impl Agent {
     /// The next hop within a call: its first route, else its target.
     pub(super) fn next_hop(&self, call: usize) -> Wire {
         let call = &self.calls[call];
-        let uri = call.routes.first().map_or(call.target.as_str(), |route| message::uri_of(route));
+        let uri = call
+            .routes
+            .first()
+            .map_or(call.target.as_str(), |route| message::uri_of(route));
         wire_of(uri).unwrap_or(self.server)
     }
 
     /// Sends any request within a call. Gives its CSeq.
-    pub fn send_in_call(&mut self, cx: &mut Ctx<'_>, call: usize, method: &str, lines: &[&str], body: Option<&str>) -> u32 {
+    pub fn send_in_call(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        call: usize,
+        method: &str,
+        lines: &[&str],
+        body: Option<&str>,
+    ) -> u32 {
         let wire = self.next_hop(call);
         let cseq = self.calls[call].cseq + 1;
         self.calls[call].cseq = cseq;
@@ -269,8 +295,21 @@ impl Agent {
 
     pub(super) fn refresh(&mut self, cx: &mut Ctx<'_>, call: usize) {
         if self.calls[call].state == State::Up {
-            let lines = self.policy.session.iter().map(|session| format!("Session-Expires: {session}")).collect();
-            self.reinvite(cx, call, Change { same: true, lines, ..Change::default() });
+            let lines = self
+                .policy
+                .session
+                .iter()
+                .map(|session| format!("Session-Expires: {session}"))
+                .collect();
+            self.reinvite(
+                cx,
+                call,
+                Change {
+                    same: true,
+                    lines,
+                    ..Change::default()
+                },
+            );
         }
     }
 
@@ -288,8 +327,10 @@ impl Agent {
 
     /// Begins or changes the media of a call.
     pub(super) fn talk(&mut self, cx: &mut Ctx<'_>, call: usize) {
-        let (Some(hz), Some(remote)) = (self.tone, self.calls[call].remote_sdp.clone()) else { return };
-        let ssrc = cx.rng.next() as u32;
+        let (Some(hz), Some(remote)) = (self.tone, self.calls[call].remote_sdp.clone()) else {
+            return;
+        };
+        let ssrc = cx.rng.number() as u32;
         let target = &mut self.calls[call];
         match &mut target.voice {
             Some(voice) => {
@@ -306,7 +347,9 @@ impl Agent {
 
     pub(super) fn speak(&mut self, cx: &mut Ctx<'_>, call: usize) {
         let live = self.calls[call].is_live();
-        let Some(voice) = self.calls[call].voice.as_mut() else { return };
+        let Some(voice) = self.calls[call].voice.as_mut() else {
+            return;
+        };
         if !live {
             voice.running = false;
             return;
@@ -339,7 +382,9 @@ impl Agent {
 
     /// The final response of an INVITE is repeated until its ACK comes (RFC 3261 13.3.1.4, 17.2.1).
     pub(super) fn final_timer(&mut self, cx: &mut Ctx<'_>, call: usize) {
-        let Some(repeated) = self.calls[call].final_response.as_mut() else { return };
+        let Some(repeated) = self.calls[call].final_response.as_mut() else {
+            return;
+        };
         if cx.now.since(repeated.since) >= LONG {
             let status = repeated.status;
             self.calls[call].final_response = None;
@@ -358,7 +403,9 @@ impl Agent {
 
     /// RFC 3262 3: repeated until PRACK comes.
     pub(super) fn reliable_timer(&mut self, cx: &mut Ctx<'_>, call: usize) {
-        let Some(repeated) = self.calls[call].reliable.as_mut() else { return };
+        let Some(repeated) = self.calls[call].reliable.as_mut() else {
+            return;
+        };
         if cx.now.since(repeated.since) >= LONG {
             self.calls[call].reliable = None;
             return self.complain("no PRACK came within 64*T1 of our reliable provisional response".to_owned());
@@ -378,7 +425,13 @@ impl Agent {
 
 impl Repeated {
     pub(super) fn new(bytes: Bytes, status: u16, now: Instant, rseq: u32) -> Repeated {
-        Repeated { bytes, status, interval: T1, since: now, rseq }
+        Repeated {
+            bytes,
+            status,
+            interval: T1,
+            since: now,
+            rseq,
+        }
     }
 }
 
@@ -387,7 +440,10 @@ fn wire_of(uri: &str) -> Option<Wire> {
     let rest = uri.strip_prefix("sip:")?;
     let tcp = rest.to_ascii_lowercase().contains("transport=tcp");
     let host = rest.split(';').next()?.rsplit('@').next()?;
-    let addr = host.parse().ok().or_else(|| Some((host.parse::<std::net::IpAddr>().ok()?, 5060).into()))?;
+    let addr = host
+        .parse()
+        .ok()
+        .or_else(|| Some((host.parse::<std::net::IpAddr>().ok()?, 5060).into()))?;
     Some(if tcp { Wire::Tcp(addr) } else { Wire::Udp(addr) })
 }
 

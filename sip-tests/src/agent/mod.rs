@@ -249,7 +249,12 @@ pub struct Agent {
 impl Agent {
     /// A peer with default behaviour.
     pub fn new(name: &str, identity: &str, addr: SocketAddr, server: Wire, password: &str) -> Agent {
-        let user = message::uri_of(identity).trim_start_matches("sip:").split('@').next().unwrap_or_default().to_owned();
+        let user = message::uri_of(identity)
+            .trim_start_matches("sip:")
+            .split('@')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         Agent {
             name: name.to_owned(),
             identity: identity.to_owned(),
@@ -313,7 +318,10 @@ impl Agent {
     /// RTP or RTCP that arrived at one of our ports.
     pub fn media_in(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) {
         let voice = self.calls.iter_mut().rev().filter_map(|call| call.voice.as_mut());
-        if let Some(voice) = voice.into_iter().find(|voice| voice.port == port || voice.port + 1 == port) {
+        if let Some(voice) = voice
+            .into_iter()
+            .find(|voice| voice.port == port || voice.port + 1 == port)
+        {
             voice.receive(now, from, port != voice.port, bytes);
         }
     }
@@ -330,7 +338,11 @@ impl Agent {
 
     fn note(&mut self, at: Instant, sent: bool, msg: &Msg) {
         if !self.quiet {
-            self.log.push(Seen { at, sent, msg: msg.clone() });
+            self.log.push(Seen {
+                at,
+                sent,
+                msg: msg.clone(),
+            });
         }
     }
 
@@ -344,7 +356,12 @@ impl Agent {
 
     /// The newest call with this Call-ID that fits.
     fn find_call(&self, call_id: &str, fits: impl Fn(&Call) -> bool) -> Option<usize> {
-        self.index.get(call_id)?.iter().rev().copied().find(|number| fits(&self.calls[*number]))
+        self.index
+            .get(call_id)?
+            .iter()
+            .rev()
+            .copied()
+            .find(|number| fits(&self.calls[*number]))
     }
 
     fn serial(&mut self) -> u64 {
@@ -357,7 +374,11 @@ impl Agent {
         if let Some(contact) = &self.policy.contact {
             return contact.clone();
         }
-        let transport = if let Wire::Tcp(_) = self.server { ";transport=tcp" } else { "" };
+        let transport = if let Wire::Tcp(_) = self.server {
+            ";transport=tcp"
+        } else {
+            ""
+        };
         format!("<sip:{}@{}{transport}>", self.user, self.addr)
     }
 
@@ -365,6 +386,9 @@ impl Agent {
     fn via(&mut self, wire: Wire) -> (String, String) {
         let serial = self.serial();
         let branch = format!("z9hG4bK-{}-{serial}", self.name);
-        (format!("SIP/2.0/{} {};branch={branch};rport", wire.via(), self.addr), branch)
+        (
+            format!("SIP/2.0/{} {};branch={branch};rport", wire.via(), self.addr),
+            branch,
+        )
     }
 }

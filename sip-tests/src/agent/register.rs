@@ -99,10 +99,18 @@ impl Agent {
         if status != 200 {
             return;
         }
-        self.registration.contacts = response.all("Contact").iter().map(|contact| (*contact).to_owned()).collect();
+        self.registration.contacts = response
+            .all("Contact")
+            .iter()
+            .map(|contact| (*contact).to_owned())
+            .collect();
         let own = self.contact();
         let own = message::uri_of(&own);
-        let ours = self.registration.contacts.iter().find(|contact| message::uri_of(contact) == own);
+        let ours = self
+            .registration
+            .contacts
+            .iter()
+            .find(|contact| message::uri_of(contact) == own);
         self.registration.granted = ours.and_then(|contact| message::param(contact, "expires")?.parse().ok());
         if let (true, Some(granted)) = (self.registration.renews, self.registration.granted) {
             cx.wake(Duration::from_secs(granted) / 2, Timer::Register);
@@ -141,22 +149,31 @@ impl Agent {
         let credentials = request.text("Authorization");
         if !digest::verify(credentials, &self.password, "REGISTER") {
             let nonce = cx.rng.token();
-            let challenge = format!("Digest realm=\"{}\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"", self.registrar.realm);
+            let challenge = format!(
+                "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"",
+                self.registrar.realm
+            );
             let response = Msg::response(request, 401, "reg").with("WWW-Authenticate", &challenge);
             return self.reply(cx, request, response);
         }
         let contact = request.text("Contact").to_owned();
-        let asked = message::param(&contact, "expires").or(request.get("Expires")).and_then(|text| text.parse::<u64>().ok());
+        let asked = message::param(&contact, "expires")
+            .or(request.get("Expires"))
+            .and_then(|text| text.parse::<u64>().ok());
         let asked = asked.unwrap_or(3600);
         let mut response = Msg::response(request, 200, "reg");
         if asked == 0 {
             self.registrar.contacts.clear();
         } else if asked < self.registrar.min_expires {
-            let refusal = Msg::response(request, 423, "reg").with("Min-Expires", &self.registrar.min_expires.to_string());
+            let refusal =
+                Msg::response(request, 423, "reg").with("Min-Expires", &self.registrar.min_expires.to_string());
             return self.reply(cx, request, refusal);
         } else {
             let uri = message::uri_of(&contact).to_owned();
-            response.push("Contact", &format!("<{uri}>;expires={}", self.registrar.grants.min(asked)));
+            response.push(
+                "Contact",
+                &format!("<{uri}>;expires={}", self.registrar.grants.min(asked)),
+            );
             self.registrar.contacts = vec![uri];
             self.registrar.accepted += 1;
         }

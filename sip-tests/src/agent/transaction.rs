@@ -98,7 +98,9 @@ impl Agent {
     }
 
     pub(super) fn client_timer(&mut self, cx: &mut Ctx<'_>, key: &str) {
-        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
         if cx.now < client.due {
             return;
         }
@@ -109,7 +111,8 @@ impl Agent {
             }
             return;
         }
-        let repeats = matches!(client.wire, Wire::Udp(_)) && client.is_open() && !(client.is_invite() && client.status > 0);
+        let repeats =
+            matches!(client.wire, Wire::Udp(_)) && client.is_open() && !(client.is_invite() && client.status > 0);
         if repeats {
             cx.send(client.wire, client.bytes.clone());
             let grown = client.interval * 2;
@@ -128,7 +131,11 @@ impl Agent {
 
     /// A stream broke: requests without an answer are sent again, over a new one.
     pub fn stream_broken(&mut self, cx: &mut Ctx<'_>, wire: Wire) {
-        for client in self.clients.values().filter(|client| client.wire == wire && client.status == 0) {
+        for client in self
+            .clients
+            .values()
+            .filter(|client| client.wire == wire && client.status == 0)
+        {
             cx.send(wire, client.bytes.clone());
         }
     }
@@ -194,7 +201,10 @@ impl Agent {
     /// Repeats a request with credentials (RFC 3261 22.2): a new branch, the next CSeq.
     fn retry_with_credentials(&mut self, cx: &mut Ctx<'_>, key: &str, response: &Msg) -> bool {
         let client = &self.clients[key];
-        if self.password.is_empty() || client.authorised || !matches!(client.purpose, Purpose::Register) && response.status() == 0 {
+        if self.password.is_empty()
+            || client.authorised
+            || !matches!(client.purpose, Purpose::Register) && response.status() == 0
+        {
             return false;
         }
         let (ask, give) = if response.status() == 401 {
@@ -216,7 +226,14 @@ impl Agent {
         }
         request.headers.remove(0);
         request.remove(give);
-        let credentials = digest::answer(&challenge, &self.user, &self.password, request.method(), request.uri(), 1);
+        let credentials = digest::answer(
+            &challenge,
+            &self.user,
+            &self.password,
+            request.method(),
+            request.uri(),
+            1,
+        );
         request.headers.push((give.into(), credentials));
         let cseq = request.cseq().0 + 1;
         let method = request.method().to_owned();
@@ -231,7 +248,8 @@ impl Agent {
             }
             Purpose::Change(call) => self.calls[call].pending_change = Some(cseq),
             Purpose::Loose => {
-                self.retried.insert(key.to_owned(), self::key(&branch, request.method()));
+                self.retried
+                    .insert(key.to_owned(), self::key(&branch, request.method()));
             }
             Purpose::InCall(_) | Purpose::Cancel => {}
             Purpose::Register => self.registration.cseq = cseq,
@@ -263,7 +281,9 @@ impl Agent {
     pub(super) fn reply(&mut self, cx: &mut Ctx<'_>, request: &Msg, response: Msg) {
         let key = (request.branch(), request.method().to_owned());
         let bytes = response.write();
-        let Some(served) = self.served.get_mut(&key) else { return };
+        let Some(served) = self.served.get_mut(&key) else {
+            return;
+        };
         served.last = Some(bytes.clone());
         let wire = served.wire;
         self.note(cx.now, true, &response);
@@ -283,7 +303,14 @@ impl Agent {
             self.served_bound = self.served.len() * 2;
             self.served.retain(|_, served| cx.now.since(served.since) < LONG * 2);
         }
-        self.served.insert(key, Served { wire: from, last: None, since: cx.now });
+        self.served.insert(
+            key,
+            Served {
+                wire: from,
+                last: None,
+                since: cx.now,
+            },
+        );
         false
     }
 }

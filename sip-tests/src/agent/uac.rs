@@ -21,7 +21,10 @@ impl Agent {
         invite.push("Call-ID", &call_id);
         invite.push("CSeq", "1 INVITE");
         invite.push("Contact", &self.contact());
-        invite.push("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, INFO");
+        invite.push(
+            "Allow",
+            "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, INFO",
+        );
         if !self.policy.supported.is_empty() {
             invite.push("Supported", &self.policy.supported);
         }
@@ -83,7 +86,9 @@ impl Agent {
     }
 
     pub(super) fn invite_response(&mut self, cx: &mut Ctx<'_>, key: &str, response: Msg) {
-        let Purpose::Invite(call) = self.clients[key].purpose else { return self.change_response(cx, key, response) };
+        let Purpose::Invite(call) = self.clients[key].purpose else {
+            return self.change_response(cx, key, response);
+        };
         let status = response.status();
         self.calls[call].statuses.push(status);
         self.calls[call].invite_key = key.to_owned();
@@ -107,7 +112,12 @@ impl Agent {
         if let Some(contact) = response.get("Contact") {
             call.target = message::uri_of(contact).to_owned();
         }
-        call.routes = response.all("Record-Route").iter().rev().map(|route| (*route).to_owned()).collect();
+        call.routes = response
+            .all("Record-Route")
+            .iter()
+            .rev()
+            .map(|route| (*route).to_owned())
+            .collect();
     }
 
     fn provisional(&mut self, cx: &mut Ctx<'_>, call: usize, response: &Msg) {
@@ -131,7 +141,11 @@ impl Agent {
                 // An offer in a reliable response is answered in its PRACK (RFC 3262 5).
                 let body = (self.policy.late_offer && response.has_sdp()).then(|| self.answer_to(call, response));
                 let rack = format!("RAck: {rseq} {cseq} INVITE");
-                let lines: &[&str] = if body.is_some() { &[&rack, "Content-Type: application/sdp"] } else { &[&rack] };
+                let lines: &[&str] = if body.is_some() {
+                    &[&rack, "Content-Type: application/sdp"]
+                } else {
+                    &[&rack]
+                };
                 self.send_in_call(cx, call, "PRACK", lines, body.as_deref());
             }
             return;
@@ -185,7 +199,11 @@ impl Agent {
 
     fn ack_of(&mut self, call: usize, cseq: u32, with_answer: bool) -> Msg {
         let ack = self.calls[call].request("ACK", cseq);
-        if with_answer { ack.with_sdp(&self.calls[call].sdp.write()) } else { ack }
+        if with_answer {
+            ack.with_sdp(&self.calls[call].sdp.write())
+        } else {
+            ack
+        }
     }
 
     pub(super) fn send_ack(&mut self, cx: &mut Ctx<'_>, key: &str, wire: Wire, mut ack: Msg) {
@@ -201,7 +219,9 @@ impl Agent {
 
     /// A response to a re-INVITE.
     pub(super) fn change_response(&mut self, cx: &mut Ctx<'_>, key: &str, response: Msg) {
-        let Purpose::Change(call) = self.clients[key].purpose else { return };
+        let Purpose::Change(call) = self.clients[key].purpose else {
+            return;
+        };
         let status = response.status();
         if status < 200 {
             return;
@@ -212,7 +232,11 @@ impl Agent {
             self.ack_failure(cx, key, &response);
             if status == 491 && self.policy.retry_491 {
                 // RFC 3261 14.1: the owner of the Call-ID waits longer.
-                let (low, high) = if self.calls[call].outgoing { (2100, 4000) } else { (0, 2000) };
+                let (low, high) = if self.calls[call].outgoing {
+                    (2100, 4000)
+                } else {
+                    (0, 2000)
+                };
                 let after = cx.rng.millis(low, high);
                 cx.wake(after, Timer::Retry(call));
             }
@@ -221,7 +245,11 @@ impl Agent {
         if let Some(contact) = response.get("Contact") {
             self.calls[call].target = message::uri_of(contact).to_owned();
         }
-        let late = self.calls[call].last_change.as_ref().is_some_and(|change| change.no_offer) && response.has_sdp();
+        let late = self.calls[call]
+            .last_change
+            .as_ref()
+            .is_some_and(|change| change.no_offer)
+            && response.has_sdp();
         if late {
             self.answer_to(call, &response);
         }
@@ -243,7 +271,10 @@ impl Agent {
         }
         let cseq = self.clients[key].request.cseq().0;
         if response.cseq().0 != cseq {
-            self.complain(format!("a response with CSeq {} to {method} {cseq}", response.text("CSeq")));
+            self.complain(format!(
+                "a response with CSeq {} to {method} {cseq}",
+                response.text("CSeq")
+            ));
         }
         self.calls[call].answers.push((method.clone(), status));
         if method == "BYE" {
@@ -258,7 +289,9 @@ impl Agent {
     /// Session-Expires of a 2xx to us: who refreshes (RFC 4028 7.2).
     pub(super) fn take_session(&mut self, cx: &mut Ctx<'_>, call: usize, response: &Msg) {
         let value = response.text("Session-Expires");
-        let Some(seconds) = value.split(';').next().and_then(|text| text.trim().parse::<u64>().ok()) else { return };
+        let Some(seconds) = value.split(';').next().and_then(|text| text.trim().parse::<u64>().ok()) else {
+            return;
+        };
         if message::param(value, "refresher") == Some("uac") && self.policy.supported.contains("timer") {
             cx.wake(Duration::from_secs(seconds) / 2, Timer::Refresh(call));
         }
@@ -266,6 +299,9 @@ impl Agent {
 
     /// When our first request went out, for measurements.
     pub fn first_sent(&self, method: &str) -> Option<Instant> {
-        self.log.iter().find(|seen| seen.sent && seen.msg.is(method)).map(|seen| seen.at)
+        self.log
+            .iter()
+            .find(|seen| seen.sent && seen.msg.is(method))
+            .map(|seen| seen.at)
     }
 }

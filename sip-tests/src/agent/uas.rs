@@ -42,7 +42,10 @@ impl Agent {
         if let Some(realm) = self.policy.challenge.clone() {
             let credentials = request.get("Authorization").unwrap_or_default();
             if !digest::verify(credentials, &self.password, "INVITE") {
-                let challenge = format!("Digest realm=\"{realm}\", nonce=\"{}\", algorithm=MD5, qop=\"auth\"", cx.rng.token());
+                let challenge = format!(
+                    "Digest realm=\"{realm}\", nonce=\"{}\", algorithm=MD5, qop=\"auth\"",
+                    cx.rng.token()
+                );
                 let response = Msg::response(&request, 401, "ch").with("WWW-Authenticate", &challenge);
                 return self.reply(cx, &request, response);
             }
@@ -68,14 +71,23 @@ impl Agent {
     }
 
     fn take_offer(&mut self, call: usize, request: &Msg) -> bool {
-        let Some(offer) = Description::read(&request.body) else { return false };
+        let Some(offer) = Description::read(&request.body) else {
+            return false;
+        };
         let target = &mut self.calls[call];
         let (version, at) = (target.sdp.version, target.sdp.at);
-        let Some(mut own) = answer(&offer, &self.policy.formats, at) else { return false };
+        let Some(mut own) = answer(&offer, &self.policy.formats, at) else {
+            return false;
+        };
         own.version = version + u64::from(target.remote_sdp.is_some());
         own.ptime = Some(self.policy.ptime);
         if target.holding {
-            own.direction = if matches!(own.direction.as_str(), "sendrecv" | "sendonly") { "sendonly" } else { "inactive" }.into();
+            own.direction = if matches!(own.direction.as_str(), "sendrecv" | "sendonly") {
+                "sendonly"
+            } else {
+                "inactive"
+            }
+            .into();
         }
         target.sdp = own;
         target.remote_sdp = Some(offer);
@@ -114,12 +126,23 @@ impl Agent {
     }
 
     /// The same with another To tag: another fork (RFC 3261 12.1).
-    pub fn respond_as(&mut self, cx: &mut Ctx<'_>, call: usize, status: u16, with_sdp: bool, lines: &[&str], tag: &str) {
+    pub fn respond_as(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        call: usize,
+        status: u16,
+        with_sdp: bool,
+        lines: &[&str],
+        tag: &str,
+    ) {
         let request = self.calls[call].invite.clone();
         let mut response = Msg::response(&request, status, tag);
         if status > 100 && status < 300 {
             response.push("Contact", &self.contact());
-            response.push("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, INFO");
+            response.push(
+                "Allow",
+                "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, INFO",
+            );
         }
         if (200..300).contains(&status) {
             response.push("Supported", &self.policy.supported);
@@ -128,7 +151,10 @@ impl Agent {
                 response.push("Session-Expires", session);
                 response.push("Require", "timer");
             }
-            self.policy.answer_lines.iter().for_each(|line| response.push_line(line));
+            self.policy
+                .answer_lines
+                .iter()
+                .for_each(|line| response.push_line(line));
         }
         lines.iter().for_each(|line| response.push_line(line));
         let supported = request.has_token("Supported", "100rel") || request.has_token("Require", "100rel");
@@ -147,7 +173,15 @@ impl Agent {
         }
     }
 
-    fn after_response(&mut self, cx: &mut Ctx<'_>, call: usize, status: u16, reliable: bool, request: &Msg, response: Msg) {
+    fn after_response(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        call: usize,
+        status: u16,
+        reliable: bool,
+        request: &Msg,
+        response: Msg,
+    ) {
         let bytes = response.write();
         let rseq = self.calls[call].rseq;
         self.reply(cx, request, response);
@@ -178,7 +212,9 @@ impl Agent {
 
     fn ack_in(&mut self, cx: &mut Ctx<'_>, ack: &Msg) {
         let by_branch = self.find_call(ack.call_id(), |call| call.served_branch == ack.branch());
-        let Some(call) = by_branch.or_else(|| self.find(ack)) else { return };
+        let Some(call) = by_branch.or_else(|| self.find(ack)) else {
+            return;
+        };
         self.calls[call].final_response = None;
         self.calls[call].acked = true;
         if let Some(request) = self.calls[call].change_request.take() {
@@ -190,7 +226,9 @@ impl Agent {
     }
 
     fn cancel_in(&mut self, cx: &mut Ctx<'_>, cancel: &Msg) {
-        let call = self.find_call(cancel.call_id(), |call| !call.outgoing && call.invite.branch() == cancel.branch());
+        let call = self.find_call(cancel.call_id(), |call| {
+            !call.outgoing && call.invite.branch() == cancel.branch()
+        });
         let Some(call) = call else {
             let response = Msg::response(cancel, 481, "none");
             return self.reply(cx, cancel, response);
@@ -206,7 +244,10 @@ impl Agent {
     fn in_call(&mut self, cx: &mut Ctx<'_>, call: usize, request: Msg) {
         let (cseq, method) = (request.cseq().0, request.method().to_owned());
         if cseq <= self.calls[call].remote_cseq {
-            self.complain(format!("CSeq {cseq} of {method} is not above {}", self.calls[call].remote_cseq));
+            self.complain(format!(
+                "CSeq {cseq} of {method} is not above {}",
+                self.calls[call].remote_cseq
+            ));
         }
         self.calls[call].remote_cseq = self.calls[call].remote_cseq.max(cseq);
         self.calls[call].requests.push(method.clone());
@@ -284,7 +325,11 @@ impl Agent {
     }
 
     fn prack_in(&mut self, cx: &mut Ctx<'_>, call: usize, request: &Msg) {
-        let rseq = request.text("RAck").split(' ').next().and_then(|text| text.parse::<u32>().ok());
+        let rseq = request
+            .text("RAck")
+            .split(' ')
+            .next()
+            .and_then(|text| text.parse::<u32>().ok());
         let waits = self.calls[call].reliable.as_ref().map(|repeated| repeated.rseq);
         if rseq != waits {
             return self.reply(cx, request, Msg::response(request, 481, ""));

@@ -13,8 +13,18 @@ const ALICE: &str = "alice@example.com";
 fn an_address_of_record_has_one_form() {
     let mut w = World::new(1);
     let alice = w.phone("alice");
-    for (n, to) in ["<sip:alice@EXAMPLE.com>", "<sip:%61lice@example.com;transport=udp>", "\"Al\" <sip:alice@example.com:5060>"].iter().enumerate() {
-        let lines = [format!("To: {to}"), format!("Contact: <sip:alice@203.0.0.10:{}>", 6000 + n)];
+    for (n, to) in [
+        "<sip:alice@EXAMPLE.com>",
+        "<sip:%61lice@example.com;transport=udp>",
+        "\"Al\" <sip:alice@example.com:5060>",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let lines = [
+            format!("To: {to}"),
+            format!("Contact: <sip:alice@203.0.0.10:{}>", 6000 + n),
+        ];
         assert_eq!(w.register_with(alice, &[&lines[0], &lines[1]]), 200, "{to}");
     }
     assert_eq!(w.store.durable(ALICE), 3);
@@ -46,17 +56,33 @@ fn a_request_is_taken_as_a_whole_or_not_at_all() {
     let mut w = World::new(3);
     let alice = w.registered("alice");
     let good = "<sip:alice@203.0.0.10:6000>";
-    for (bad, status) in [("<sip:alice@203.0.0.10:6001", 400), ("sip:alice@203.0.0.10:6001;expires=5", 423)] {
-        assert_eq!(w.register_with(alice, &[&format!("Contact: {good};expires=600, {bad}")]), status, "{bad}");
+    for (bad, status) in [
+        ("<sip:alice@203.0.0.10:6001", 400),
+        ("sip:alice@203.0.0.10:6001;expires=5", 423),
+    ] {
+        assert_eq!(
+            w.register_with(alice, &[&format!("Contact: {good};expires=600, {bad}")]),
+            status,
+            "{bad}"
+        );
         assert_eq!(w.store.bindings(ALICE).len(), 1, "{bad}");
     }
     // The same Call-ID with a CSeq that is not higher: neither the old contact nor the new one is touched.
     let stale = format!("Contact: <sip:alice@203.0.0.10:5060>;expires=900, {good};expires=900");
     assert_eq!(w.register_with(alice, &[&stale, "CSeq: 1 REGISTER"]), 500);
-    let left: Vec<_> = w.store.bindings(ALICE).iter().map(|binding| binding.contact.clone()).collect();
+    let left: Vec<_> = w
+        .store
+        .bindings(ALICE)
+        .iter()
+        .map(|binding| binding.contact.clone())
+        .collect();
     assert_eq!(left.len(), 1, "{left:?}");
     // Another Call-ID begins its own count (10.2.4: a phone that has restarted).
-    let restarted = ["Contact: <sip:alice@203.0.0.10:5060>;expires=900", "CSeq: 1 REGISTER", "Call-ID: anew@alice"];
+    let restarted = [
+        "Contact: <sip:alice@203.0.0.10:5060>;expires=900",
+        "CSeq: 1 REGISTER",
+        "Call-ID: anew@alice",
+    ];
     assert_eq!(w.register_with(alice, &restarted), 200);
     assert_eq!(w.store.bindings(ALICE).len(), 1);
     w.finish();
@@ -87,7 +113,11 @@ fn copies_of_a_waiting_register_are_absorbed() {
     w.act(alice.0, |agent, cx| agent.register(cx, 600));
     w.run(s(2));
     let sent = w.agents[alice.0].log.iter().filter(|seen| seen.sent).count();
-    assert_eq!((sent, w.census().registers), (2, 1), "the first, and the one with credentials");
+    assert_eq!(
+        (sent, w.census().registers),
+        (2, 1),
+        "the first, and the one with credentials"
+    );
     w.until("it is durable", |w| w.agents[0].registration.last_status == 200);
     assert_eq!(w.received(alice, |m| m.answers("REGISTER", 200)).len(), 1);
     assert_eq!(w.store.durable(ALICE), 1);
@@ -133,7 +163,11 @@ fn a_nat_that_forgets_is_healed_by_the_next_register() {
     w.expect_over(call, 480);
     assert_eq!(w.cause().1, 20, "Q.850: subscriber absent");
     w.register(bob);
-    assert_eq!(w.store.durable("bob@example.com"), 1, "the same contact over another flow");
+    assert_eq!(
+        w.store.durable("bob@example.com"),
+        1,
+        "the same contact over another flow"
+    );
     works(&mut w, alice, "bob");
     w.finish();
 }
@@ -146,7 +180,13 @@ fn without_rport_the_via_names_the_port() {
     tongue_tied(&mut w, alice);
     let request = outside("OPTIONS", "sip:example.com", "sip:alice@example.com", "no-rport", 1);
     let mut plain = request.clone();
-    plain.headers.insert(0, ("Via".into(), "SIP/2.0/UDP 10.9.8.7:5060;branch=z9hG4bK-alice-private".into()));
+    plain.headers.insert(
+        0,
+        (
+            "Via".into(),
+            "SIP/2.0/UDP 10.9.8.7:5060;branch=z9hG4bK-alice-private".into(),
+        ),
+    );
     // From a source port that is not the one in Via.
     let (phone, node) = (w.agents[alice.0].addr, w.node_ip);
     w.send_udp((phone.ip(), 33_333).into(), (node, 5060).into(), plain.write());
@@ -169,7 +209,16 @@ fn a_call_survives_a_broken_connection() {
     w.run(s(1));
     assert_eq!((w.state(a), w.state(b)), (State::Up, State::Up));
     w.register(bob);
-    assert_eq!(w.reinvite(b, sip_tests::Change { direction: Some("sendonly"), ..Default::default() }), 200);
+    assert_eq!(
+        w.reinvite(
+            b,
+            sip_tests::Change {
+                direction: Some("sendonly"),
+                ..Default::default()
+            }
+        ),
+        200
+    );
     w.run(ms(200));
     assert_eq!(w.hold(a, "sendrecv"), 200, "and the other way");
     w.hang_up(a);

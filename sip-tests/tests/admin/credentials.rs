@@ -45,9 +45,15 @@ fn an_old_nonce_is_stale() {
     w.run(s(400));
     let response = exchange(&mut w, alice, sign(register(2), &nonce, "alice", "wonder land", 1));
     let renewed = response.text("WWW-Authenticate").to_owned();
-    assert_eq!((response.status(), digest::field(&renewed, "stale")), (401, Some("true")));
+    assert_eq!(
+        (response.status(), digest::field(&renewed, "stale")),
+        (401, Some("true"))
+    );
     assert_ne!(digest::field(&renewed, "nonce"), digest::field(&nonce, "nonce"));
-    assert_eq!(exchange(&mut w, alice, sign(register(3), &renewed, "alice", "wonder land", 1)).status(), 200);
+    assert_eq!(
+        exchange(&mut w, alice, sign(register(3), &renewed, "alice", "wonder land", 1)).status(),
+        200
+    );
     w.finish();
 }
 
@@ -55,10 +61,17 @@ fn an_old_nonce_is_stale() {
 #[test]
 fn a_foreign_nonce_is_stale() {
     let (mut w, alice, nonce) = prepared(3);
-    let forged = nonce.replace(digest::field(&nonce, "nonce").expect("it has one"), "deadbeefdeadbeefdeadbeefdeadbeef");
+    let forged = nonce.replace(
+        digest::field(&nonce, "nonce").expect("it has one"),
+        "deadbeefdeadbeefdeadbeefdeadbeef",
+    );
     w.restart();
     for (cseq, challenge) in [(2, &forged), (3, &nonce)] {
-        let response = exchange(&mut w, alice, sign(register(cseq), challenge, "alice", "wonder land", 1));
+        let response = exchange(
+            &mut w,
+            alice,
+            sign(register(cseq), challenge, "alice", "wonder land", 1),
+        );
         assert_eq!(response.status(), 401);
         assert_eq!(digest::field(response.text("WWW-Authenticate"), "stale"), Some("true"));
     }
@@ -81,7 +94,11 @@ fn credentials_hold_for_one_user_method_and_uri() {
     ];
     for (cseq, credentials) in (2..).zip(spoiled) {
         let response = exchange(&mut w, alice, register(cseq).with("Authorization", &credentials));
-        assert_eq!((response.status(), w.store.durable("alice@example.com")), (403, 0), "{credentials}");
+        assert_eq!(
+            (response.status(), w.store.durable("alice@example.com")),
+            (403, 0),
+            "{credentials}"
+        );
     }
     let response = exchange(&mut w, alice, register(20).with("Authorization", &good));
     assert_eq!(response.status(), 200, "the nonce was not used up by the wrong ones");
@@ -121,11 +138,26 @@ fn a_phone_takes_the_algorithm_that_it_knows() {
     let (alice, bob) = (w.phone("alice"), w.registered("bob"));
     tongue_tied(&mut w, alice);
     let offers = exchange(&mut w, alice, register(1));
-    let offers: Vec<&(String, String)> = offers.headers.iter().filter(|(name, _)| name == "WWW-Authenticate").collect();
-    let algorithms: Vec<_> = offers.iter().map(|(_, value)| digest::field(value, "algorithm").unwrap_or_default()).collect();
+    let offers: Vec<&(String, String)> = offers
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "WWW-Authenticate")
+        .collect();
+    let algorithms: Vec<_> = offers
+        .iter()
+        .map(|(_, value)| digest::field(value, "algorithm").unwrap_or_default())
+        .collect();
     assert_eq!(algorithms, ["SHA-256", "MD5"]);
     for (n, (_, offer)) in offers.iter().enumerate() {
-        assert_eq!(exchange(&mut w, alice, sign(register(2 + n as u32), offer, "alice", "wonder land", 1)).status(), 200);
+        assert_eq!(
+            exchange(
+                &mut w,
+                alice,
+                sign(register(2 + n as u32), offer, "alice", "wonder land", 1)
+            )
+            .status(),
+            200
+        );
     }
     // A downgrade: bob's phone answers with the MD5 that it was not offered.
     tongue_tied(&mut w, bob);
@@ -136,7 +168,10 @@ fn a_phone_takes_the_algorithm_that_it_knows() {
         request
     };
     let offer = challenge(&mut w, bob, of_bob(1)).replace("algorithm=SHA-256", "algorithm=MD5");
-    assert_eq!(exchange(&mut w, bob, sign(of_bob(2), &offer, "bob", "builder", 1)).status(), 403);
+    assert_eq!(
+        exchange(&mut w, bob, sign(of_bob(2), &offer, "bob", "builder", 1)).status(),
+        403
+    );
     w.finish();
 }
 
@@ -150,9 +185,19 @@ fn phones_challenged_at_once_have_nonces_of_their_own() {
         w.act(phone.0, |agent, cx| agent.register(cx, 600));
     }
     w.run(s(1));
-    let challenged: Vec<_> = phones.iter().map(|phone| w.received(*phone, |m| m.status() == 401)).collect();
-    assert!(challenged.iter().all(|list| list.len() == 1), "nobody was challenged twice");
-    assert!(phones.iter().all(|phone| w.agents[phone.0].registration.last_status == 200));
+    let challenged: Vec<_> = phones
+        .iter()
+        .map(|phone| w.received(*phone, |m| m.status() == 401))
+        .collect();
+    assert!(
+        challenged.iter().all(|list| list.len() == 1),
+        "nobody was challenged twice"
+    );
+    assert!(
+        phones
+            .iter()
+            .all(|phone| w.agents[phone.0].registration.last_status == 200)
+    );
     assert_eq!(challenged[0][0].0, challenged[1][0].0, "they were challenged at once");
     w.finish();
 }
@@ -167,7 +212,11 @@ fn a_challenge_keeps_no_state() {
     w.expect_over(call, 401);
     assert_eq!(w.census(), tandem::node::Census::default());
     w.finish();
-    assert_eq!(refusals(&w), Vec::<u16>::new(), "a first challenge is the course of things");
+    assert_eq!(
+        refusals(&w),
+        Vec::<u16>::new(),
+        "a first challenge is the course of things"
+    );
 }
 
 /// RFC 3261 22.1: who calls under another's name is refused, with whatever right credentials.
@@ -192,16 +241,37 @@ fn a_scan_for_names_learns_and_costs_nothing() {
     let scanner = w.stranger("scanner", "198.18.7.7:5060");
     for n in 0..500 {
         let name = if n == 250 { "alice".to_owned() } else { format!("{n}") };
-        let mut request = outside("REGISTER", "sip:example.com", &format!("sip:{name}@example.com"), &format!("scan{n}"), 1);
+        let mut request = outside(
+            "REGISTER",
+            "sip:example.com",
+            &format!("sip:{name}@example.com"),
+            &format!("scan{n}"),
+            1,
+        );
         request.set("To", &format!("<sip:{name}@example.com>"));
-        w.act(scanner.0, |agent, cx| agent.send_loose(cx, request.with("User-Agent", "friendly-scanner")));
+        w.act(scanner.0, |agent, cx| {
+            agent.send_loose(cx, request.with("User-Agent", "friendly-scanner"))
+        });
     }
     w.run(sip_tests::ms(100));
     assert_eq!(w.census(), before);
-    let shape = |m: &Msg| (m.status(), m.headers.iter().map(|(name, value)| (name.clone(), value.len())).collect::<Vec<_>>());
+    let shape = |m: &Msg| {
+        (
+            m.status(),
+            m.headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.len()))
+                .collect::<Vec<_>>(),
+        )
+    };
     let answers = w.received(scanner, |m| m.status() > 0);
     assert_eq!(answers.len(), 500);
-    let of = |call_id: &str| answers.iter().find(|(_, m)| m.call_id() == call_id).map(|(_, m)| shape(m));
+    let of = |call_id: &str| {
+        answers
+            .iter()
+            .find(|(_, m)| m.call_id() == call_id)
+            .map(|(_, m)| shape(m))
+    };
     let (known, unknown) = (of("scan250").expect("one"), of("scan251").expect("one"));
     assert_eq!(known.0, unknown.0);
     let names = |shape: &(u16, Vec<(String, usize)>)| shape.1.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();

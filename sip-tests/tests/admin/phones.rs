@@ -1,6 +1,6 @@
 //! One user with several phones and several numbers: all ring, the first answer wins; busy, call waiting, no answer.
 
-use crate::tools::{builder, fails, incoming, live, world, works};
+use crate::tools::{builder, fails, incoming, live, works, world};
 use sip_tests::{Answer, Peer, State, World, ms, s};
 use tandem::id::Transport;
 
@@ -53,9 +53,15 @@ fn two_answers_at_once_make_one_call() {
     let call = w.call(alice, "carol");
     w.up(call);
     w.run(s(1));
-    let up = phones.iter().filter(|phone| w.agents[phone.0].calls[0].state == State::Up).count();
+    let up = phones
+        .iter()
+        .filter(|phone| w.agents[phone.0].calls[0].state == State::Up)
+        .count();
     assert_eq!(up, 1);
-    assert!(phones.iter().all(|phone| w.agents[phone.0].calls[0].acked), "both had their ACK");
+    assert!(
+        phones.iter().all(|phone| w.agents[phone.0].calls[0].acked),
+        "both had their ACK"
+    );
     w.hang_up(call);
     w.finish();
 }
@@ -69,7 +75,12 @@ fn sixteen_phones_ring() {
     phones.iter().for_each(|phone| w.policy(*phone).answer = Answer::Manual);
     let call = w.call(alice, "carol");
     w.run(s(1));
-    let rings = |w: &World| phones.iter().filter(|phone| w.agents[phone.0].calls.iter().any(|c| c.state == State::Ringing)).count();
+    let rings = |w: &World| {
+        phones
+            .iter()
+            .filter(|phone| w.agents[phone.0].calls.iter().any(|c| c.state == State::Ringing))
+            .count()
+    };
     assert_eq!(rings(&w), 16);
     let last = incoming(&w, phones[15])[0];
     w.accept(last);
@@ -92,7 +103,10 @@ fn busy_is_one_phones_word_and_decline_is_the_users() {
     w.policy(phones[0]).answer = Answer::Status(603, ms(300), Vec::new());
     let before = w.now;
     fails(&mut w, alice, "carol", 603);
-    assert!(w.now.since(before) < ms(500), "the other phone would have answered after a second");
+    assert!(
+        w.now.since(before) < ms(500),
+        "the other phone would have answered after a second"
+    );
     w.policy(phones[0]).answer = Answer::Status(486, ms(300), Vec::new());
     w.policy(phones[1]).answer = Answer::Status(480, ms(600), Vec::new());
     fails(&mut w, alice, "carol", 486);
@@ -104,8 +118,20 @@ fn busy_is_one_phones_word_and_decline_is_the_users() {
 #[test]
 fn every_number_of_a_user_reaches_the_user() {
     let mut w = world(5, OFFICE);
-    let (alice, carol, acme) = (w.registered("alice"), w.registered("carol"), w.carrier("acme", "198.51.100.1:5060"));
-    for number in ["+14155550103", "4155550103", "14155550103", "+442079460103", "011442079460103", "103", "carol"] {
+    let (alice, carol, acme) = (
+        w.registered("alice"),
+        w.registered("carol"),
+        w.carrier("acme", "198.51.100.1:5060"),
+    );
+    for number in [
+        "+14155550103",
+        "4155550103",
+        "14155550103",
+        "+442079460103",
+        "011442079460103",
+        "103",
+        "carol",
+    ] {
         works(&mut w, alice, number);
     }
     for number in ["+14155550103", "4155550103", "+442079460103"] {
@@ -115,7 +141,12 @@ fn every_number_of_a_user_reaches_the_user() {
     assert!(incoming(&w, acme).is_empty(), "nothing of it went out");
     // Towards a carrier the first of the numbers is shown.
     works(&mut w, carol, "+33123456789");
-    assert!(w.at(incoming(&w, acme)[0]).invite.text("From").contains("sip:+14155550103@"));
+    assert!(
+        w.at(incoming(&w, acme)[0])
+            .invite
+            .text("From")
+            .contains("sip:+14155550103@")
+    );
     w.finish();
 }
 
@@ -195,12 +226,20 @@ fn nobody_answers() {
     w.policy(bob).answer = Answer::Manual;
     let before = w.now;
     fails(&mut w, alice, "bob", 480);
-    assert!((s(20)..ms(20_100)).contains(&w.now.since(before)), "{:?}", w.now.since(before));
+    assert!(
+        (s(20)..ms(20_100)).contains(&w.now.since(before)),
+        "{:?}",
+        w.now.since(before)
+    );
     assert_eq!(w.cause(), (480, 19));
     w.run(ms(100));
     let missed = w.at(incoming(&w, bob)[0]);
     assert_eq!(missed.state, State::Ended(487));
-    assert!(missed.reason.as_ref().is_some_and(|reason| reason.contains("cause=19")), "{:?}", missed.reason);
+    assert!(
+        missed.reason.as_ref().is_some_and(|reason| reason.contains("cause=19")),
+        "{:?}",
+        missed.reason
+    );
     w.finish();
 }
 
@@ -215,7 +254,10 @@ fn an_answer_against_the_end_of_the_ringing_time() {
         w.run(s(21));
         let (caller, phone) = (w.state(call), w.agents[bob.0].calls[0].state);
         assert!(
-            matches!((caller, phone), (State::Up, State::Up) | (State::Ended(480), State::Ended(487 | 200))),
+            matches!(
+                (caller, phone),
+                (State::Up, State::Up) | (State::Ended(480), State::Ended(487 | 200))
+            ),
             "seed {}: {caller:?}, {phone:?}",
             w.seed
         );

@@ -18,7 +18,12 @@ fn calls_that_were_up_are_unknown_after_a_restart() {
     assert_eq!(w.request(b, "BYE", &[], None), 481);
     works(&mut w, bob, "alice");
     w.finish();
-    let orphans = w.records.by_call.values().filter(|cdr| cdr.orphaned && cdr.ended.is_none()).count();
+    let orphans = w
+        .records
+        .by_call
+        .values()
+        .filter(|cdr| cdr.orphaned && cdr.ended.is_none())
+        .count();
     assert_eq!(orphans, 1, "the shell closes it at the next start");
 }
 
@@ -69,7 +74,11 @@ fn a_registration_with_a_carrier_is_renewed_at_once() {
     w.restart();
     w.run(s(1));
     assert_eq!(w.agents[acme.0].registrar.accepted, 2);
-    assert!(trunk_facts(&w).last().is_some_and(|told| told.starts_with("acme up")), "{:?}", trunk_facts(&w));
+    assert!(
+        trunk_facts(&w).last().is_some_and(|told| told.starts_with("acme up")),
+        "{:?}",
+        trunk_facts(&w)
+    );
     w.finish();
 }
 
@@ -104,10 +113,18 @@ fn a_failing_disk_refuses_registrations_and_no_call() {
     let (a, b) = w.talk(alice, bob, "bob");
     w.store.mode = Mode::DiskFails(ms(30));
     assert_eq!(w.register_with(carol, &["Contact: <sip:carol@203.0.0.12:5060>"]), 500);
-    assert!(w.last_received(carol, |m| m.answers("REGISTER", 500)).get("Retry-After").is_some());
+    assert!(
+        w.last_received(carol, |m| m.answers("REGISTER", 500))
+            .get("Retry-After")
+            .is_some()
+    );
     assert_eq!(w.register_with(bob, &["Contact: *", "Expires: 0"]), 500);
     assert_eq!(w.register_with(bob, &[]), 200, "what is in memory can be read");
-    assert_eq!(w.agents[bob.0].registration.contacts.len(), 1, "the removal was not kept");
+    assert_eq!(
+        w.agents[bob.0].registration.contacts.len(),
+        1,
+        "the removal was not kept"
+    );
     assert_eq!(w.hold(a, "sendonly"), 200);
     w.run(s(1));
     assert_eq!(w.resume(a), 200);
@@ -126,7 +143,11 @@ fn a_failing_disk_refuses_registrations_and_no_call() {
 #[test]
 fn a_store_that_hangs_holds_up_nothing_but_itself() {
     let mut w = World::new(7);
-    let (alice, bob, acme) = (w.registered("alice"), w.registered("bob"), w.carrier("acme", "198.51.100.1:5060"));
+    let (alice, bob, acme) = (
+        w.registered("alice"),
+        w.registered("bob"),
+        w.carrier("acme", "198.51.100.1:5060"),
+    );
     let (a, b) = w.talk(alice, bob, "bob");
     w.store.mode = Mode::Hangs;
     let before = w.now;
@@ -154,7 +175,15 @@ fn a_register_that_died_with_the_node_is_repeated() {
     w.act(alice.0, |agent, cx| agent.register(cx, 600));
     w.until("it is durable", |w| w.store.durable("alice@example.com") == 1);
     w.restart();
-    w.until("the repeated one is answered", |w| w.agents[0].registration.last_status == 200);
-    assert_eq!((w.store.durable("alice@example.com"), w.agents[alice.0].registration.contacts.len()), (1, 1));
+    w.until("the repeated one is answered", |w| {
+        w.agents[0].registration.last_status == 200
+    });
+    assert_eq!(
+        (
+            w.store.durable("alice@example.com"),
+            w.agents[alice.0].registration.contacts.len()
+        ),
+        (1, 1)
+    );
     w.finish();
 }

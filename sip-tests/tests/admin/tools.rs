@@ -41,9 +41,16 @@ pub fn exchange(w: &mut World, peer: Peer, request: Msg) -> Msg {
     w.act(peer.0, |agent, cx| agent.send_loose(cx, request));
     let done = |w: &World| {
         let mut of_call = w.agents[peer.0].log.iter().filter(|seen| seen.msg.call_id() == call_id);
-        let sent = of_call.clone().rfind(|seen| seen.sent && seen.msg.is(&method))?.msg.cseq().0;
+        let sent = of_call
+            .clone()
+            .rfind(|seen| seen.sent && seen.msg.is(&method))?
+            .msg
+            .cseq()
+            .0;
         let fits = |msg: &Msg| msg.status() >= 200 && msg.cseq() == (sent, method.as_str());
-        of_call.find(|seen| !seen.sent && fits(&seen.msg)).map(|seen| seen.msg.clone())
+        of_call
+            .find(|seen| !seen.sent && fits(&seen.msg))
+            .map(|seen| seen.msg.clone())
     };
     w.until("a final response", |w| done(w).is_some());
     done(w).expect("it was just there")
@@ -69,7 +76,13 @@ pub fn challenge(w: &mut World, peer: Peer, request: Msg) -> String {
 
 /// The statuses with which requests were refused before they became anything, 0 where nothing was answered.
 pub fn refusals(w: &World) -> Vec<u16> {
-    let status = |fact: &Fact| if let Fact::Refused { status, .. } = fact { Some(*status) } else { None };
+    let status = |fact: &Fact| {
+        if let Fact::Refused { status, .. } = fact {
+            Some(*status)
+        } else {
+            None
+        }
+    };
     w.facts.iter().filter_map(status).collect()
 }
 
@@ -116,7 +129,10 @@ pub fn works(w: &mut World, from: Peer, to: &str) {
 /// The calls that reached a peer, oldest first.
 pub fn incoming(w: &World, peer: Peer) -> Vec<CallRef> {
     let calls = w.agents[peer.0].calls.iter().enumerate();
-    calls.filter(|(_, call)| !call.outgoing).map(|(call, _)| CallRef { peer, call }).collect()
+    calls
+        .filter(|(_, call)| !call.outgoing)
+        .map(|(call, _)| CallRef { peer, call })
+        .collect()
 }
 
 /// True while a call rings or is up.

@@ -102,7 +102,10 @@ fn both_hang_up_at_once() {
     w.hang_up(a);
     w.hang_up(b);
     w.run(s(2));
-    assert_eq!((w.at(a).answer_to("BYE"), w.at(b).answer_to("BYE")), (Some(200), Some(200)));
+    assert_eq!(
+        (w.at(a).answer_to("BYE"), w.at(b).answer_to("BYE")),
+        (Some(200), Some(200))
+    );
     w.finish();
     assert_eq!(w.records.by_call.len(), 1);
 }
@@ -118,7 +121,11 @@ fn a_bye_to_a_peer_that_is_gone() {
     w.policy(bob).deaf = true;
     w.hang_up(a);
     w.run(s(1));
-    assert_eq!(w.at(a).answer_to("BYE"), Some(200), "the one who hangs up does not wait for the other");
+    assert_eq!(
+        w.at(a).answer_to("BYE"),
+        Some(200),
+        "the one who hangs up does not wait for the other"
+    );
     assert!(w.at(b).is_live());
     w.finish();
 }

@@ -40,7 +40,12 @@ fn g711_on_both_sides_is_relayed() {
     w.expect_over(b, 200);
     w.finish();
     assert_eq!(w.cdr().legs.len(), 2);
-    assert!(w.cdr().legs.iter().all(|leg| leg.stats.received > 40 && leg.stats.sent > 40));
+    assert!(
+        w.cdr()
+            .legs
+            .iter()
+            .all(|leg| leg.stats.received > 40 && leg.stats.sent > 40)
+    );
 }
 
 /// RFC 7587: Opus on one side, A-law on the other: transcoded both ways.

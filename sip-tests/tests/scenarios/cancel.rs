@@ -26,12 +26,20 @@ fn cancel_while_ringing() {
 fn cancel_before_the_callee_has_answered_anything() {
     let mut w = World::new(2);
     let (alice, bob) = (w.registered("alice"), w.registered("bob"));
-    *w.policy(bob) = Policy { trying: false, ring: Some(ms(1500)), answer: Answer::Manual, ..Policy::default() };
+    *w.policy(bob) = Policy {
+        trying: false,
+        ring: Some(ms(1500)),
+        answer: Answer::Manual,
+        ..Policy::default()
+    };
     let call = w.call(alice, "bob");
     w.until("the INVITE reaches bob", |w| !w.agents[1].calls.is_empty());
     w.hang_up(call);
     w.expect_over(call, 487);
-    assert!(w.received(bob, |m| m.is("CANCEL")).is_empty(), "nothing was provisional yet");
+    assert!(
+        w.received(bob, |m| m.is("CANCEL")).is_empty(),
+        "nothing was provisional yet"
+    );
     w.until("bob is cancelled", |w| !w.agents[1].calls[0].is_live());
     assert_eq!(w.agents[1].calls[0].statuses, [180, 487]);
     w.finish();
@@ -42,12 +50,19 @@ fn cancel_before_the_callee_has_answered_anything() {
 fn cancel_then_200_without_any_provisional() {
     let mut w = World::new(3);
     let (alice, bob) = (w.registered("alice"), w.registered("bob"));
-    *w.policy(bob) = Policy { trying: false, ring: None, answer: Answer::After(ms(800)), ..Policy::default() };
+    *w.policy(bob) = Policy {
+        trying: false,
+        ring: None,
+        answer: Answer::After(ms(800)),
+        ..Policy::default()
+    };
     let call = w.call(alice, "bob");
     w.until("the INVITE reaches bob", |w| !w.agents[1].calls.is_empty());
     w.hang_up(call);
     w.expect_over(call, 487);
-    w.until("bob is released by BYE", |w| w.agents[1].calls[0].requests.contains(&"BYE".to_owned()));
+    w.until("bob is released by BYE", |w| {
+        w.agents[1].calls[0].requests.contains(&"BYE".to_owned())
+    });
     assert!(w.agents[1].calls[0].acked);
     w.finish();
 }
@@ -101,16 +116,25 @@ fn the_callers_cancel_crosses_our_200() {
 /// A CANCEL while the name of the trunk's peer is being resolved: 487, and nothing was ever sent.
 #[test]
 fn cancel_while_resolving() {
-    let mut w = World::builder(6).config(&EDGE.replace("sip:198.51.100.1:5060", "sip:sbc.acme.example")).build();
+    let mut w = World::builder(6)
+        .config(&EDGE.replace("sip:198.51.100.1:5060", "sip:sbc.acme.example"))
+        .build();
     let (alice, acme) = (w.registered("alice"), w.carrier("acme", "198.51.100.1:5060"));
-    w.dns.set("sbc.acme.example", &["198.51.100.1:5060".parse().expect("an address")], Some(s(3)));
+    w.dns.set(
+        "sbc.acme.example",
+        &["198.51.100.1:5060".parse().expect("an address")],
+        Some(s(3)),
+    );
     let call = w.call(alice, "+442079460000");
     w.until("the name is asked for", |w| !w.dns.asked.is_empty());
     w.run(ms(100));
     w.hang_up(call);
     w.expect_over(call, 487);
     w.run(s(10));
-    assert!(w.agents[acme.0].calls.is_empty(), "a late answer of the resolver finds nobody");
+    assert!(
+        w.agents[acme.0].calls.is_empty(),
+        "a late answer of the resolver finds nobody"
+    );
     w.finish();
 }
 
@@ -184,7 +208,10 @@ fn cancel_at_any_moment() {
         w.run(s(5));
         let ended = w.state(call);
         assert!(matches!(ended, State::Ended(487 | 200)), "at {moment} ms: {ended:?}");
-        assert!(w.agents[bob.0].calls.iter().all(|call| !call.is_live()), "at {moment} ms");
+        assert!(
+            w.agents[bob.0].calls.iter().all(|call| !call.is_live()),
+            "at {moment} ms"
+        );
         w.finish();
     }
 }

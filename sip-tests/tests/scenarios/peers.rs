@@ -64,7 +64,16 @@ fn two_phones_cancel_hold_and_ring_reliably() {
     w.up(call);
     assert_eq!(w.hold(call, "sendonly"), 200);
     assert_eq!(w.at(other).sdp.direction, "recvonly");
-    assert_eq!(w.update(other, Change { same: true, ..Change::default() }), 200);
+    assert_eq!(
+        w.update(
+            other,
+            Change {
+                same: true,
+                ..Change::default()
+            }
+        ),
+        200
+    );
     w.hang_up(call);
     w.expect_over(other, 200);
     w.finish();
@@ -78,7 +87,11 @@ fn the_peers_complain() {
     let call = w.call(alice, "bob");
     w.up(call);
     w.run(s(40));
-    assert!(w.agents[bob.0].complaints[0].contains("no ACK"), "{:?}", w.agents[bob.0].complaints);
+    assert!(
+        w.agents[bob.0].complaints[0].contains("no ACK"),
+        "{:?}",
+        w.agents[bob.0].complaints
+    );
     assert_eq!(w.state(call), State::Ended(200));
     w.policy(alice).drop_acks = 0;
     w.agent(bob).complaints.clear();
@@ -86,5 +99,9 @@ fn the_peers_complain() {
     w.up(call);
     w.on(call, |agent, _, call| agent.calls[call].cseq = 0);
     w.request(call, "INFO", &[], None);
-    assert!(w.agents[bob.0].complaints[0].contains("CSeq"), "{:?}", w.agents[bob.0].complaints);
+    assert!(
+        w.agents[bob.0].complaints[0].contains("CSeq"),
+        "{:?}",
+        w.agents[bob.0].complaints
+    );
 }

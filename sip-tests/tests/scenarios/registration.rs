@@ -46,9 +46,16 @@ fn a_fetch_lists_every_contact() {
     assert_eq!(w.register_with(alice, &[]), 200);
     let contacts = w.agent(alice).registration.contacts.clone();
     assert_eq!(contacts.len(), 3, "{contacts:?}");
-    let second = contacts.iter().find(|contact| contact.contains("203.0.113.9")).expect("it is listed");
+    let second = contacts
+        .iter()
+        .find(|contact| contact.contains("203.0.113.9"))
+        .expect("it is listed");
     assert_eq!(param(second, "q").and_then(|q| q.parse::<f32>().ok()), Some(0.5));
-    assert!(param(second, "expires").and_then(|text| text.parse::<u32>().ok()).is_some_and(|left| (590..=600).contains(&left)));
+    assert!(
+        param(second, "expires")
+            .and_then(|text| text.parse::<u32>().ok())
+            .is_some_and(|left| (590..=600).contains(&left))
+    );
 }
 
 /// RFC 3261 10.2.2: one contact is removed by `expires=0`, all of them by `*`.
@@ -72,7 +79,10 @@ fn a_star_with_anything_else_is_a_bad_request() {
     let alice = w.registered("alice");
     assert_eq!(w.register_with(alice, &["Contact: *", "Expires: 60"]), 400);
     assert_eq!(w.register_with(alice, &["Contact: *"]), 400);
-    assert_eq!(w.register_with(alice, &["Contact: *, <sip:alice@203.0.113.9>", "Expires: 0"]), 400);
+    assert_eq!(
+        w.register_with(alice, &["Contact: *, <sip:alice@203.0.113.9>", "Expires: 0"]),
+        400
+    );
     assert_eq!(w.store.durable("alice@example.com"), 1, "nothing was changed");
 }
 
@@ -81,12 +91,23 @@ fn a_star_with_anything_else_is_a_bad_request() {
 fn too_brief_is_refused_and_too_long_is_cut() {
     let mut w = World::new(6);
     let alice = w.phone("alice");
-    assert_eq!(w.register_with(alice, &["Contact: <sip:alice@203.0.0.10:5060>;expires=5"]), 423);
+    assert_eq!(
+        w.register_with(alice, &["Contact: <sip:alice@203.0.0.10:5060>;expires=5"]),
+        423
+    );
     let refusal = w.last_received(alice, |m| m.answers("REGISTER", 423));
     let least: u32 = refusal.text("Min-Expires").parse().expect("a number");
     assert!((30..=3600).contains(&least));
-    assert_eq!(w.register_with(alice, &["Contact: <sip:alice@203.0.0.10:5060>;expires=4000000000"]), 200);
-    assert!(w.agent(alice).registration.granted.is_some_and(|granted| granted <= 86_400));
+    assert_eq!(
+        w.register_with(alice, &["Contact: <sip:alice@203.0.0.10:5060>;expires=4000000000"]),
+        200
+    );
+    assert!(
+        w.agent(alice)
+            .registration
+            .granted
+            .is_some_and(|granted| granted <= 86_400)
+    );
 }
 
 /// RFC 3261 10.3 step 7: within one Call-ID only a higher CSeq changes a binding: a late copy does not bring it back.
@@ -94,15 +115,26 @@ fn too_brief_is_refused_and_too_long_is_cut() {
 fn an_overtaken_register_changes_nothing() {
     let mut w = World::new(7);
     let alice = w.registered("alice");
-    let old = w.agents[alice.0].log.iter().rev().find(|seen| seen.sent && seen.msg.is("REGISTER")).map(|seen| seen.msg.clone());
+    let old = w.agents[alice.0]
+        .log
+        .iter()
+        .rev()
+        .find(|seen| seen.sent && seen.msg.is("REGISTER"))
+        .map(|seen| seen.msg.clone());
     w.register_with(alice, &["Contact: *", "Expires: 0"]);
     w.register_with(alice, &["Contact: <sip:alice@203.0.0.10:5060>;expires=600"]);
     let mut late = old.expect("it was sent");
     // The same request with credentials that are fresh, as a proxy would have held it back.
     late.remove("Via");
     late.set("Contact", "<sip:alice@203.0.0.10:5060>;expires=3000");
-    let challenge = w.last_received(alice, |m| m.answers("REGISTER", 401)).text("WWW-Authenticate").to_owned();
-    late.set("Authorization", &digest::answer(&challenge, "alice", "wonder land", "REGISTER", "sip:example.com", 40));
+    let challenge = w
+        .last_received(alice, |m| m.answers("REGISTER", 401))
+        .text("WWW-Authenticate")
+        .to_owned();
+    late.set(
+        "Authorization",
+        &digest::answer(&challenge, "alice", "wonder land", "REGISTER", "sip:example.com", 40),
+    );
     let status = w.ask(alice, late);
     assert!(status >= 400, "{status}");
     w.register_with(alice, &[]);
@@ -121,7 +153,9 @@ fn wrong_password_and_unknown_user_look_the_same() {
     }
     let headers = |w: &World, peer| {
         let all = w.received(peer, |m| m.method() == "REGISTER");
-        all.iter().map(|(_, m)| m.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()).collect::<Vec<_>>()
+        all.iter()
+            .map(|(_, m)| m.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
     };
     assert_eq!(headers(&w, alice), headers(&w, ghost));
 }
@@ -151,7 +185,13 @@ fn an_old_nonce_is_renewed_without_asking() {
     let mut w = World::new(11);
     let alice = w.registered("alice");
     w.run(s(1000));
-    let mut again = w.agents[alice.0].log.iter().rev().find(|seen| seen.sent).map(|seen| seen.msg.clone()).expect("sent");
+    let mut again = w.agents[alice.0]
+        .log
+        .iter()
+        .rev()
+        .find(|seen| seen.sent)
+        .map(|seen| seen.msg.clone())
+        .expect("sent");
     again.remove("Via");
     again.set("CSeq", "50 REGISTER");
     assert_eq!(w.ask(alice, again), 200, "the peer takes up the stale challenge");
@@ -164,7 +204,13 @@ fn an_old_nonce_is_renewed_without_asking() {
 fn replayed_credentials_are_not_taken() {
     let mut w = World::new(12);
     let alice = w.registered("alice");
-    let mut again = w.agents[alice.0].log.iter().rev().find(|seen| seen.sent).map(|seen| seen.msg.clone()).expect("sent");
+    let mut again = w.agents[alice.0]
+        .log
+        .iter()
+        .rev()
+        .find(|seen| seen.sent)
+        .map(|seen| seen.msg.clone())
+        .expect("sent");
     again.remove("Via");
     again.set("CSeq", "51 REGISTER");
     again.set("Contact", "<sip:thief@203.0.113.66>");
@@ -178,13 +224,26 @@ fn replayed_credentials_are_not_taken() {
 /// RFC 8760 2: SHA-256 where it is configured, and MD5 beside it for phones that know no better.
 #[test]
 fn sha_256_is_offered_where_it_is_configured() {
-    let mut w = World::builder(13).config(&EDGE.replace("[ example.com ]", "[ { name: example.com, digest: [ sha-256, md5 ] } ]")).build();
+    let mut w = World::builder(13)
+        .config(&EDGE.replace("[ example.com ]", "[ { name: example.com, digest: [ sha-256, md5 ] } ]"))
+        .build();
     let alice = w.registered("alice");
     let challenge = w.last_received(alice, |m| m.answers("REGISTER", 401));
     let offered = challenge.all("WWW-Authenticate").len();
-    let lines = challenge.headers.iter().filter(|(name, _)| name == "WWW-Authenticate").count();
+    let lines = challenge
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "WWW-Authenticate")
+        .count();
     assert!(offered >= 2 && lines == 2, "{challenge:?}");
-    let sent = w.agents[alice.0].log.iter().rev().find(|seen| seen.sent).expect("sent").msg.clone();
+    let sent = w.agents[alice.0]
+        .log
+        .iter()
+        .rev()
+        .find(|seen| seen.sent)
+        .expect("sent")
+        .msg
+        .clone();
     assert!(sent.text("Authorization").contains("algorithm=SHA-256"));
 }
 
@@ -208,9 +267,14 @@ fn what_was_answered_is_durable() {
     w.store.mode = Mode::Works(ms(700));
     w.act(alice.0, |agent, cx| agent.register(cx, 600));
     w.run(ms(300));
-    assert!(w.received(alice, |m| m.answers("REGISTER", 200)).is_empty(), "not durable, not answered");
+    assert!(
+        w.received(alice, |m| m.answers("REGISTER", 200)).is_empty(),
+        "not durable, not answered"
+    );
     w.restart();
-    w.until("the phone's own retransmission brings it", |w| w.agents[0].registration.last_status == 200);
+    w.until("the phone's own retransmission brings it", |w| {
+        w.agents[0].registration.last_status == 200
+    });
     assert_eq!(w.store.durable("alice@example.com"), 1);
 }
 
@@ -233,7 +297,10 @@ fn a_store_that_fails_is_told_as_5xx() {
 #[test]
 fn two_phones_that_register_at_once_both_stay() {
     let mut w = World::new(17);
-    let (desk, cell) = (w.device("desk", "alice", Transport::Udp), w.device("cell", "alice", Transport::Udp));
+    let (desk, cell) = (
+        w.device("desk", "alice", Transport::Udp),
+        w.device("cell", "alice", Transport::Udp),
+    );
     w.store.mode = Mode::Works(ms(300));
     w.act(desk.0, |agent, cx| agent.register(cx, 600));
     w.act(cell.0, |agent, cx| agent.register(cx, 600));
@@ -309,8 +376,20 @@ fn the_number_of_contacts_is_bounded() {
         assert_eq!(w.register_with(alice, &[&contact]), 200);
     }
     assert_eq!(w.store.durable("alice@example.com"), 16);
-    assert!(w.agent(alice).registration.contacts.iter().any(|contact| contact.contains(":6019")));
-    assert!(!w.agent(alice).registration.contacts.iter().any(|contact| contact.contains(":6003")));
+    assert!(
+        w.agent(alice)
+            .registration
+            .contacts
+            .iter()
+            .any(|contact| contact.contains(":6019"))
+    );
+    assert!(
+        !w.agent(alice)
+            .registration
+            .contacts
+            .iter()
+            .any(|contact| contact.contains(":6003"))
+    );
 }
 
 /// A method that a registrar does not know in that place, a malformed CSeq: an answer, no state.
@@ -330,6 +409,9 @@ fn nonsense_is_answered_with_4xx() {
     assert_eq!(w.ask(alice, request("FROBNICATE")), 501);
     assert_eq!(w.ask(alice, request("BYE")), 481);
     assert_eq!(w.ask(alice, request("REGISTER").with("Require", "frobnicate")), 420);
-    assert_eq!(w.last_received(alice, |m| m.status() == 420).text("Unsupported"), "frobnicate");
+    assert_eq!(
+        w.last_received(alice, |m| m.status() == 420).text("Unsupported"),
+        "frobnicate"
+    );
     w.finish();
 }

@@ -69,13 +69,12 @@ impl PortRange {
         }
     }
 
-    /// Another range or other addresses from now on. Ports that legs have stay; spare ones of before stay until they are used.
+    /// Another range or other addresses from now on. Ports that legs have stay; spare ones are closed.
     pub fn change(&mut self, media: &config::Media, listeners: impl Iterator<Item = SocketAddr>) {
-        let new = PortRange::new(media, listeners);
+        let taken = std::mem::take(&mut self.taken);
         *self = PortRange {
-            spare: std::mem::take(&mut self.spare),
-            taken: std::mem::take(&mut self.taken),
-            ..new
+            taken,
+            ..PortRange::new(media, listeners)
         };
     }
 
@@ -90,10 +89,9 @@ impl PortRange {
                 break;
             }
             let rtp = self.next;
-            self.next = if self.next + 3 > self.last {
-                self.first
-            } else {
-                self.next + 2
+            self.next = match self.next.checked_add(2) {
+                Some(next) if next < self.last => next,
+                Some(_) | None => self.first,
             };
             for ip in &families {
                 let port = Port { rtp, v6: ip.is_ipv6() };
@@ -187,6 +185,14 @@ mod tests {
     }
 
     #[test]
+    fn a_range_may_reach_to_the_last_port_of_all() {
+        let mut ports = range(65_532, 65_535);
+        let bound = ports.bind(3);
+        assert_eq!(bound.iter().map(|p| p.rtp).collect::<Vec<_>>(), [65_532, 65_534]);
+        assert!(ports.bind(1).is_empty(), "all are taken");
+    }
+
+    #[test]
     fn a_port_that_somebody_holds_is_passed_over() {
         let held = UdpSocket::bind("127.0.0.93:21023").unwrap();
         let bound = range(21_020, 21_025).bind(3);
@@ -195,17 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn a_new_range_holds_from_the_next_search_and_legs_keep_what_they_have() {
+    fn a_new_range_holds_at_once_and_legs_keep_what_they_have() {
         let mut ports = range(21_030, 21_033);
         let bound = ports.bind(2);
         let leg = ports.take(bound[0]).expect("bound");
-        ports.change(&media(21_032, 21_037), std::iter::empty());
+        ports.change(&media(21_030, 21_037), std::iter::empty());
         assert_eq!(
             ports.bind(9).iter().map(|p| p.rtp).collect::<Vec<_>>(),
-            [21_034, 21_036]
+            [21_032, 21_034, 21_036]
         );
         ports.change(&media(21_030, 21_031), std::iter::empty());
         assert!(ports.bind(1).is_empty());
+        UdpSocket::bind("127.0.0.93:21034").expect("spare ones are closed");
         ports.close(leg);
         assert_eq!(ports.bind(1).len(), 1);
     }

@@ -3,6 +3,8 @@
 mod places;
 mod taken;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod udp;
 
 use crate::config::Listen;

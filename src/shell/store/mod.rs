@@ -2,6 +2,8 @@
 
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use rows::{CallRow, LegRow};

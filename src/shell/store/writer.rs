@@ -39,7 +39,8 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::
     let mut pending: Vec<Write> = Vec::new();
     let mut tries = 0;
     loop {
-        fill(queue, &mut pending);
+        // While the disk fails all is taken: registrations that wait are to hear of it.
+        fill(queue, &mut pending, if tries == 0 { BATCH } else { usize::MAX });
         if pending.is_empty() {
             return;
         }
@@ -77,11 +78,11 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::
 }
 
 /// Waits for the first write unless some wait already, then takes what else is there. Leaves nothing when no more will come.
-fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>) {
+fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize) {
     if pending.is_empty() {
         pending.extend(queue.recv());
     }
-    let room = BATCH.saturating_sub(pending.len());
+    let room = most.saturating_sub(pending.len());
     pending.extend(queue.try_iter().take(room));
 }
 

@@ -1,0 +1,288 @@
+//! Real sockets on loopback: framing, sharing, bounds, addresses.
+
+use super::{Net, NetEvent};
+use crate::config::Listen;
+use crate::id::{Flow, Target, Ticket, Transport};
+use crate::limits;
+use bytes::Bytes;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// How long anything may take before the test fails.
+const SOON: Duration = Duration::from_secs(10);
+const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
+
+struct Bench {
+    net: Net,
+    events: mpsc::Receiver<NetEvent>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let (net, events) = Net::new(1);
+        Bench { net, events }
+    }
+
+    fn listen(&mut self, transport: Transport, addr: &str) -> SocketAddr {
+        let addr = addr.parse().unwrap();
+        self.net.listen(Listen { transport, addr }).unwrap()
+    }
+
+    async fn event(&mut self) -> NetEvent {
+        let event = timeout(SOON, self.events.recv()).await.expect("nothing happened");
+        event.expect("the sockets live")
+    }
+
+    async fn message(&mut self) -> (Flow, Bytes) {
+        match self.event().await {
+            NetEvent::Message(flow, bytes) => (flow, bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A connection that somebody opens to us.
+    async fn accepted(&mut self, to: SocketAddr) -> (TcpStream, Flow) {
+        let stream = TcpStream::connect(to).await.unwrap();
+        let NetEvent::Opened(flow, handle) = self.event().await else {
+            panic!("not opened")
+        };
+        assert!(self.net.opened(flow, handle).is_empty());
+        (stream, flow)
+    }
+
+    async fn closed(&mut self) -> Flow {
+        match self.event().await {
+            NetEvent::Closed(flow) => {
+                self.net.closed(flow);
+                flow
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn target(addr: SocketAddr) -> Target {
+    Target {
+        transport: Transport::Tcp,
+        addr,
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_whole_wherever_the_stream_is_cut() {
+    let mut bench = Bench::new();
+    let addr = bench.listen(Transport::Tcp, "127.0.81.1:0");
+    let (mut stream, flow) = bench.accepted(addr).await;
+    stream.set_nodelay(true).unwrap();
+    for cut in 1..OPTIONS.len() {
+        stream.write_all(&OPTIONS[..cut]).await.unwrap();
+        tokio::task::yield_now().await;
+        stream.write_all(&OPTIONS[cut..]).await.unwrap();
+        let (from, bytes) = bench.message().await;
+        assert_eq!((from, &bytes[..]), (flow, OPTIONS), "cut at {cut}");
+    }
+    for byte in OPTIONS {
+        stream.write_all(std::slice::from_ref(byte)).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.message().await.1, OPTIONS);
+}
+
+#[tokio::test]
+async fn messages_come_in_order_when_they_come_together_and_a_ping_is_answered_between_them() {
+    let mut bench = Bench::new();
+    let addr = bench.listen(Transport::Tcp, "127.0.81.2:0");
+    let (mut stream, flow) = bench.accepted(addr).await;
+    let mut all = Vec::new();
+    for number in 0..50 {
+        all.extend_from_slice(format!("OPTIONS sip:{number} SIP/2.0\r\nl: 0\r\n\r\n").as_bytes());
+    }
+    all.extend_from_slice(b"\r\n\r\n");
+    stream.write_all(&all).await.unwrap();
+    for number in 0..50 {
+        let (_, bytes) = bench.message().await;
+        assert!(bytes.starts_with(format!("OPTIONS sip:{number} ").as_bytes()));
+    }
+    let mut pong = [0; 2];
+    timeout(SOON, stream.read_exact(&mut pong)).await.unwrap().unwrap();
+    assert_eq!(&pong, b"\r\n");
+    assert!(bench.net.send(flow, Bytes::from_static(b"back")));
+    let mut back = [0; 4];
+    timeout(SOON, stream.read_exact(&mut back)).await.unwrap().unwrap();
+    assert_eq!(&back, b"back");
+}
+
+#[tokio::test]
+async fn what_is_no_sip_ends_the_connection_and_so_does_its_peer() {
+    let mut bench = Bench::new();
+    let addr = bench.listen(Transport::Tcp, "127.0.81.3:0");
+    let (mut stream, flow) = bench.accepted(addr).await;
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(bench.closed().await, flow);
+    assert!(!bench.net.send(flow, Bytes::from_static(b"late")));
+    let (stream, flow) = bench.accepted(addr).await;
+    drop(stream);
+    assert_eq!(bench.closed().await, flow);
+    assert!(bench.net.connections.is_empty() && bench.net.by_peer.is_empty());
+}
+
+#[tokio::test]
+async fn those_who_want_the_same_connection_share_it() {
+    let mut bench = Bench::new();
+    bench.listen(Transport::Tcp, "127.0.81.5:0");
+    let server = TcpListener::bind("127.0.81.6:0").await.unwrap();
+    let peer = server.local_addr().unwrap();
+    for ticket in 1..=3 {
+        assert_eq!(bench.net.connect(Ticket(ticket), target(peer)), None);
+    }
+    let (_stream, from) = server.accept().await.unwrap();
+    assert_eq!(from.ip().to_string(), "127.0.81.5", "from the listener's own address");
+    let NetEvent::Opened(flow, handle) = bench.event().await else {
+        panic!("not opened")
+    };
+    assert_eq!(bench.net.opened(flow, handle), [Ticket(1), Ticket(2), Ticket(3)]);
+    assert_eq!(bench.net.connect(Ticket(4), target(peer)), Some(Ok(flow)));
+    assert!(
+        timeout(Duration::from_millis(50), server.accept()).await.is_err(),
+        "only one connection was opened"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_fails_for_all_who_wait() {
+    let mut bench = Bench::new();
+    bench.listen(Transport::Tcp, "127.0.81.7:0");
+    let unused = TcpListener::bind("127.0.81.8:0").await.unwrap().local_addr().unwrap();
+    assert_eq!(bench.net.connect(Ticket(1), target(unused)), None);
+    assert_eq!(bench.net.connect(Ticket(2), target(unused)), None);
+    let NetEvent::Failed(peer) = bench.event().await else {
+        panic!("it cannot open")
+    };
+    assert_eq!(bench.net.failed(peer), [Ticket(1), Ticket(2)]);
+    // No listener of that family: nothing to wait for.
+    let v6 = target("[::1]:5060".parse().unwrap());
+    assert_eq!(bench.net.connect(Ticket(3), v6), Some(Err(())));
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_closed_when_its_backlog_is_full() {
+    let mut bench = Bench::new();
+    let addr = bench.listen(Transport::Tcp, "127.0.81.9:0");
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let _stream = socket.connect(addr).await.unwrap();
+    let NetEvent::Opened(flow, handle) = bench.event().await else {
+        panic!("not opened")
+    };
+    bench.net.opened(flow, handle);
+    let message = Bytes::from(vec![b'x'; 32 * 1024]);
+    let mut taken = 0;
+    while bench.net.send(flow, message.clone()) {
+        taken += 1;
+        assert!(taken < 10_000, "there is no bound");
+        tokio::task::yield_now().await;
+    }
+    assert!(taken * message.len() > limits::CONNECTION_BACKLOG_BYTES);
+    assert!(
+        bench.net.connections.is_empty(),
+        "it is closed at once, not only given up"
+    );
+}
+
+#[tokio::test]
+async fn a_closed_listener_frees_its_port_and_its_connections_stay() {
+    let mut bench = Bench::new();
+    let bound = bench.listen(Transport::Tcp, "127.0.81.10:0");
+    let listen = Listen {
+        transport: Transport::Tcp,
+        addr: "127.0.81.10:0".parse().unwrap(),
+    };
+    let (mut stream, flow) = bench.accepted(bound).await;
+    bench.net.unlisten(listen).await;
+    assert!(TcpStream::connect(bound).await.is_err());
+    stream.write_all(OPTIONS).await.unwrap();
+    assert_eq!(bench.message().await.0, flow);
+    assert!(bench.net.send(flow, Bytes::from_static(b"back")));
+    // What was handed over is written before the end.
+    let Bench { net, events } = bench;
+    drop(events);
+    net.close(SOON).await;
+    let mut back = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut back)).await.unwrap().unwrap();
+    assert_eq!(back, b"back");
+}
+
+#[tokio::test]
+async fn a_datagram_is_answered_from_the_address_that_was_called() {
+    for (wildcard, called, caller) in [
+        ("0.0.0.0:0", "127.0.81.11", "127.0.81.12:0"),
+        ("[::]:0", "::1", "[::1]:0"),
+    ] {
+        let mut bench = Bench::new();
+        let bound = bench.listen(Transport::Udp, wildcard);
+        let called = SocketAddr::new(called.parse().unwrap(), bound.port());
+        let phone = UdpSocket::bind(caller).unwrap();
+        phone.set_read_timeout(Some(SOON)).unwrap();
+        phone.send_to(OPTIONS, called).unwrap();
+        let (flow, bytes) = bench.message().await;
+        assert_eq!((flow.local, &bytes[..]), (called, OPTIONS));
+        assert!(bench.net.send(flow, Bytes::from_static(b"answer")));
+        let mut buffer = [0; 64];
+        let (length, from) = phone.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from), (&b"answer"[..], called));
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_counted_and_nothing_else_becomes_of_it() {
+    let mut bench = Bench::new();
+    let addr = bench.listen(Transport::Udp, "127.0.81.13:0");
+    let phone = UdpSocket::bind("127.0.81.14:0").unwrap();
+    for garbage in [&b"\r\n\r\n"[..], b"\0\0\0\0", b"hello", b"\xff\xfe"] {
+        phone.send_to(garbage, addr).unwrap();
+    }
+    phone.send_to(OPTIONS, addr).unwrap();
+    assert_eq!(bench.message().await.1, OPTIONS);
+    assert_eq!(bench.net.counters().not_sip.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn a_flow_of_before_goes_by_the_listener_on_its_own_address() {
+    let mut bench = Bench::new();
+    let first = bench.listen(Transport::Udp, "127.0.81.15:0");
+    let second = bench.listen(Transport::Udp, "127.0.81.16:0");
+    let phone = UdpSocket::bind("127.0.81.17:0").unwrap();
+    phone.set_read_timeout(Some(SOON)).unwrap();
+    phone.send_to(OPTIONS, second).unwrap();
+    let (flow, _) = bench.message().await;
+    // As kept from a run in which the listeners came in another order.
+    let old = Flow {
+        listener: crate::id::ListenerId(0),
+        ..flow
+    };
+    assert!(bench.net.send(old, Bytes::from_static(b"ring")));
+    let mut buffer = [0; 64];
+    assert_eq!(phone.recv_from(&mut buffer).unwrap().1, second);
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_its_holder_and_the_key() {
+    let mut bench = Bench::new();
+    let addr = bench.listen(Transport::Udp, "127.0.81.18:0");
+    let again = bench.net.listen(Listen {
+        transport: Transport::Udp,
+        addr,
+    });
+    let why = again.expect_err("taken");
+    assert!(why.contains(&format!("udp://{addr} is taken by ")), "{why}");
+    assert!(
+        why.contains(&format!("(pid {})", std::process::id())) && why.contains("`listen`"),
+        "{why}"
+    );
+}

@@ -1,0 +1,293 @@
+//! The store on a real disk: crashes, disks that fail, and what is left when the node stops.
+
+use super::schema::Database;
+use super::{CallRow, Store, Written};
+use crate::effect::{Aor, Binding, Op, Reply};
+use crate::id::{CallId, ConnectionId, Flow, ListenerId, Ticket, Transport};
+use crate::time::Wall;
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// How long anything may take before the test fails.
+const SOON: Duration = Duration::from_secs(30);
+const NOW: Wall = Wall(1_800_000_000_000);
+
+/// A folder of the test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("tandem-store-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("t.db")
+    }
+
+    fn open(&self, now: Wall) -> (Store, mpsc::Receiver<Written>, usize) {
+        Store::open(&self.file(), now).unwrap()
+    }
+
+    fn number(&self, query: &str) -> i64 {
+        let connection = Connection::open(self.file()).unwrap();
+        connection.query_row(query, [], |row| row.get(0)).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn started(call: u64) -> CallRow {
+    CallRow::Started {
+        call: CallId(call),
+        at: NOW,
+        source: "user/alice".into(),
+        caller: "101".into(),
+        called: "102".into(),
+        sip_call_id: "x".into(),
+    }
+}
+
+fn ended(call: u64) -> CallRow {
+    CallRow::Ended {
+        call: CallId(call),
+        at: NOW + Duration::from_secs(9),
+        status: 200,
+        q850: 16,
+        by: "caller",
+        cause: "the caller hung up".into(),
+        legs: Vec::new(),
+    }
+}
+
+fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
+    let addr = "127.0.0.1:5060".parse().unwrap();
+    let binding = |contact: &&str| Binding {
+        contact: (*contact).into(),
+        q: 1000,
+        call_id: "c".into(),
+        cseq: 1,
+        expires: NOW + Duration::from_secs(3600),
+        flow: Flow {
+            transport: Transport::Udp,
+            listener: ListenerId(0),
+            connection: ConnectionId(0),
+            local: addr,
+            peer: addr,
+        },
+        instance: None,
+        user_agent: None,
+    };
+    Op::Replace {
+        aor: Aor(aor.into()),
+        version,
+        bindings: contacts.iter().map(binding).collect(),
+    }
+}
+
+async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Written>) -> (Ticket, Reply) {
+    let written = timeout(SOON, written.recv()).await.expect("the writer is silent");
+    store.written(written.expect("the writer lives"))
+}
+
+fn contacts(store: &mut Store, aor: &str) -> usize {
+    match store.apply(Ticket(0), Op::Bindings(Aor(aor.into())), NOW) {
+        Some(Reply::Bindings { bindings, .. }) => bindings.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn bindings_are_there_after_a_restart_and_expired_ones_leave_the_disk() {
+    let folder = Folder::new("restart");
+    let (mut store, mut written, _) = folder.open(NOW);
+    assert_eq!(
+        store.apply(Ticket(1), replace("a@h", 0, &["sip:1@h", "sip:2@h"]), NOW),
+        None
+    );
+    assert!(matches!(
+        reply(&mut store, &mut written).await,
+        (Ticket(1), Reply::Replaced { .. })
+    ));
+    store.close(NOW);
+    let (mut store, _written, _) = folder.open(NOW);
+    assert_eq!(contacts(&mut store, "a@h"), 2);
+    store.close(NOW);
+    let (store, _written, _) = folder.open(NOW + Duration::from_secs(3600));
+    assert_eq!(store.bindings(), 0);
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT count(*) FROM bindings"), 0);
+}
+
+#[tokio::test]
+async fn a_kill_leaves_calls_that_the_next_start_closes_at_the_last_sign_of_life() {
+    let folder = Folder::new("kill");
+    let (mut store, written, _) = folder.open(NOW);
+    assert!(store.call(started(1)) && store.call(started(2)) && store.call(ended(2)));
+    store.sweep(NOW + Duration::from_secs(30));
+    // Without `close`: what was queued is written, and nothing else is tidied up.
+    drop(store);
+    drop(written);
+    let later = NOW + Duration::from_secs(86_400);
+    let (store, _written, closed) = timeout(SOON, async {
+        loop {
+            // The writer of before has the file until it is done.
+            match Store::open(&folder.file(), later) {
+                Ok(opened) => return opened,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(closed, 1);
+    store.close(later);
+    let seconds = format!("SELECT (ended - {}) / 1000 FROM calls WHERE status = 500", NOW.0);
+    assert_eq!(folder.number(&seconds), 30);
+    assert_eq!(folder.number("SELECT count(*) FROM calls WHERE ended IS NOT NULL"), 2);
+    assert_eq!(
+        folder.number("SELECT status FROM calls WHERE cause = 'the caller hung up'"),
+        200
+    );
+}
+
+#[test]
+fn stop_leaves_no_record_open_and_no_file_behind() {
+    let folder = Folder::new("stop");
+    let (mut store, _written, _) = folder.open(NOW);
+    for call in 0..5000 {
+        assert!(store.call(started(call)));
+    }
+    store.close(NOW);
+    assert_eq!(
+        folder.number("SELECT count(*) FROM calls WHERE status = 503 AND ended_by = 'node'"),
+        5000
+    );
+    let files: Vec<_> = std::fs::read_dir(&folder.0)
+        .unwrap()
+        .map(|f| f.unwrap().file_name())
+        .collect();
+    assert_eq!(files, ["t.db"]);
+}
+
+#[tokio::test]
+async fn while_the_disk_fails_registers_are_refused_and_call_records_wait_and_none_is_lost() {
+    let folder = Folder::new("locked");
+    let (mut store, mut written, _) = folder.open(NOW);
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for call in 0..3000 {
+        assert!(store.call(started(call)), "a call never waits for the disk");
+    }
+    assert_eq!(store.apply(Ticket(7), replace("a@h", 0, &["sip:1@h"]), NOW), None);
+    // Two changes on one address of record: both are taken back.
+    let second = replace("a@h", 1, &["sip:1@h", "sip:2@h"]);
+    assert_eq!(store.apply(Ticket(8), second, NOW), None);
+    assert_eq!(reply(&mut store, &mut written).await, (Ticket(8), Reply::Failed));
+    assert_eq!(reply(&mut store, &mut written).await, (Ticket(7), Reply::Failed));
+    assert_eq!(contacts(&mut store, "a@h"), 0);
+    assert!(store.call(ended(1)));
+    other.execute_batch("ROLLBACK").unwrap();
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT count(*) FROM calls"), 3000);
+    assert_eq!(folder.number("SELECT count(*) FROM calls WHERE status = 200"), 1);
+}
+
+#[test]
+fn a_disk_that_stays_broken_does_not_keep_the_node_from_ending() {
+    let folder = Folder::new("broken");
+    let (mut store, _written, _) = folder.open(NOW);
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("DROP TABLE calls").unwrap();
+    for call in 0..5000 {
+        assert!(store.call(started(call)));
+    }
+    store.close(NOW);
+}
+
+#[tokio::test]
+async fn one_write_that_cannot_be_taken_takes_no_other_with_it() {
+    let folder = Folder::new("poison");
+    let (mut store, mut written, _) = folder.open(NOW);
+    let other = Connection::open(folder.file()).unwrap();
+    let trigger =
+        "CREATE TRIGGER t BEFORE INSERT ON calls WHEN new.caller = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END";
+    other.execute_batch(trigger).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let CallRow::Started {
+        call,
+        at,
+        source,
+        called,
+        sip_call_id,
+        ..
+    } = started(2)
+    else {
+        panic!()
+    };
+    let bad = CallRow::Started {
+        call,
+        at,
+        source,
+        caller: "bad".into(),
+        called,
+        sip_call_id,
+    };
+    assert!(store.call(started(1)) && store.call(bad) && store.call(started(3)));
+    assert_eq!(store.apply(Ticket(1), replace("a@h", 0, &["sip:1@h"]), NOW), None);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(matches!(
+        reply(&mut store, &mut written).await.1,
+        Reply::Replaced { .. }
+    ));
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT count(*) FROM calls"), 2);
+}
+
+#[test]
+fn a_second_node_on_the_same_file_is_refused_and_so_are_files_that_are_none() {
+    let folder = Folder::new("second");
+    let (store, _written, _) = folder.open(NOW);
+    let Err(why) = Store::open(&folder.file(), NOW) else {
+        panic!("two nodes on one file")
+    };
+    assert!(
+        why.contains("another node has it open") && why.contains("store.path"),
+        "{why}"
+    );
+    store.close(NOW);
+    let (store, _written, _) = folder.open(NOW);
+    store.close(NOW);
+    let newer = Connection::open(folder.file()).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    drop(newer);
+    let Err(why) = Store::open(&folder.file(), NOW) else {
+        panic!("a file of the future")
+    };
+    assert!(why.contains("a newer tandem wrote it (version 99"), "{why}");
+    let junk = folder.0.join("junk.db");
+    std::fs::write(
+        &junk,
+        "this is no database, and long enough to be told from one".repeat(40),
+    )
+    .unwrap();
+    let Err(why) = Store::open(&junk, NOW) else {
+        panic!("junk")
+    };
+    assert!(why.contains("not a database"), "{why}");
+    let Err(why) = Database::read(&junk).and_then(|database| database.recent_calls(&junk, 1)) else {
+        panic!("junk")
+    };
+    assert!(
+        why.contains("junk.db cannot be read") && why.contains("not a database"),
+        "{why}"
+    );
+}
