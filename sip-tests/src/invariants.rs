@@ -25,8 +25,10 @@ pub struct Checks {
     pub leaks: bool,
     /// What peers noted as faults of the node fails the run.
     pub complaints: bool,
-    /// Messages of the node that were looked at.
+    /// Messages that the node has sent.
     pub messages: u64,
+    /// One message of so many is looked at.
+    pub every: u64,
 }
 
 impl Default for Checks {
@@ -36,6 +38,7 @@ impl Default for Checks {
             leaks: true,
             complaints: true,
             messages: 0,
+            every: 1,
         }
     }
 }
@@ -63,7 +66,7 @@ impl World {
     /// What the node sends.
     pub(crate) fn check_wire(&mut self, flow: Flow, bytes: &Bytes) {
         self.checks.messages += 1;
-        if bytes.len() <= 4 {
+        if !self.checks.messages.is_multiple_of(self.checks.every) {
             return;
         }
         let msg = match Msg::read(bytes) {

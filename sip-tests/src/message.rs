@@ -231,10 +231,13 @@ impl Msg {
 }
 
 fn is(written: &str, name: &str) -> bool {
-    long(written).eq_ignore_ascii_case(name)
+    written.eq_ignore_ascii_case(name) || written.len() == 1 && long(written).eq_ignore_ascii_case(name)
 }
 
 fn long(name: &str) -> &str {
+    if name.len() > 1 {
+        return name;
+    }
     COMPACT
         .iter()
         .find(|(short, _)| short.eq_ignore_ascii_case(name))

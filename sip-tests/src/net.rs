@@ -132,7 +132,8 @@ impl Net {
         let nat = &mut self.nats[nat];
         nat.permitted.insert((from, to));
         let port = *nat.mapped.entry(from).or_insert_with(|| {
-            nat.next_port += 1;
+            // Even ports, so that nobody else has the one beside an RTP port.
+            nat.next_port += 2;
             nat.next_port
         });
         SocketAddr::new(nat.public, port)

@@ -8,7 +8,17 @@ mod acks;
 mod basic;
 #[path = "scenarios/cancel.rs"]
 mod cancel;
+#[path = "scenarios/changes.rs"]
+mod changes;
+#[path = "scenarios/early.rs"]
+mod early;
+#[path = "scenarios/media.rs"]
+mod media;
+#[path = "scenarios/offers.rs"]
+mod offers;
 #[path = "scenarios/peers.rs"]
 mod peers;
 #[path = "scenarios/registration.rs"]
 mod registration;
+#[path = "scenarios/trunks.rs"]
+mod trunks;

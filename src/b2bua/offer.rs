@@ -166,7 +166,12 @@ impl OfferAnswer {
         self.ours = Some(session.clone());
         self.agreed = Some(agreed);
         self.said = want;
-        self.wish = learned(self.wish, before, wish_of(offer));
+        let told = wish_of(offer);
+        // The mirror of what we said is a refresh; anything else is what the peer wants from now on.
+        self.wish = match told == before.mirrored() {
+            true => learned(self.wish, before, told),
+            false => told,
+        };
         Ok(session)
     }
 

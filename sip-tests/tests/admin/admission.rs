@@ -228,7 +228,8 @@ fn bodies_that_are_not_read() {
 fn contradictions_are_bad_requests() {
     let (mut w, alice, _) = office(9);
     w.run(s(40));
-    let spoil: [(&str, usize, fn(&mut Msg)); 7] = [
+    type Spoil = fn(&mut Msg);
+    let spoil: [(&str, usize, Spoil); 7] = [
         ("CSeq of another method", 1, |m| m.set("CSeq", "1 INVITE")),
         ("CSeq too large", 1, |m| m.set("CSeq", "4294967296 OPTIONS")),
         ("two Call-IDs", 1, |m| m.push("Call-ID", "another")),

@@ -157,7 +157,6 @@ fn a_user_calls_the_own_other_phone() {
     let phones = devices(&mut w, "carol", 2);
     works(&mut w, phones[0], "103");
     assert_eq!((incoming(&w, phones[0]).len(), incoming(&w, phones[1]).len()), (0, 1));
-    let _ = w.agents[phones[1].0].policy.deaf;
     w.register_with(phones[1], &["Contact: <sip:carol@203.0.0.11:5060>;expires=0"]);
     fails(&mut w, phones[0], "103", 480);
     w.finish();

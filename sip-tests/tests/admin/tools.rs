@@ -104,11 +104,6 @@ pub fn refuses(w: &mut World, peer: Peer, status: u16) {
     w.policy(peer).answer = Answer::Status(status, ms(20), Vec::new());
 }
 
-/// INVITEs of calls that a peer received.
-pub fn invites(w: &World, peer: Peer) -> usize {
-    w.agents[peer.0].calls.iter().filter(|call| !call.outgoing).count()
-}
-
 /// Calls, and expects that it ends with this status.
 pub fn fails(w: &mut World, from: Peer, to: &str, status: u16) -> CallRef {
     let call = w.call(from, to);

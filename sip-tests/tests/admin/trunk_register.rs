@@ -120,7 +120,7 @@ fn a_wrong_password_backs_off() {
     );
     w.agent(acme).password = "hush".into();
     w.run(s(1900));
-    assert_eq!(accepted(&w, acme), accepted(&w, acme).max(1), "it heals by itself");
+    assert!(accepted(&w, acme) >= 1, "it heals by itself");
     w.finish();
 }
 

@@ -1,0 +1,307 @@
+//! RTP in the simulated world: NAT, latching against thieves, DTMF, loss, moves between workers, silence (RFC 4961, 4733, 6716, 3550).
+
+use sip_tests::description::{events, opus, pcma};
+use sip_tests::script::EDGE;
+use sip_tests::tone::write_rtp;
+use sip_tests::{CallRef, Peer, World, ms, s};
+use std::net::SocketAddr;
+
+/// Alice and bob talk; alice is the caller.
+fn talking(w: &mut World) -> (Peer, Peer, CallRef, CallRef) {
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    let (a, b) = w.talk(alice, bob, "bob");
+    (alice, bob, a, b)
+}
+
+/// Our port that a call's peer sends to.
+fn our_port(w: &World, call: CallRef) -> SocketAddr {
+    w.at(call).remote_sdp.as_ref().map(|sdp| sdp.at).expect("it is up")
+}
+
+/// Loud noise from an address, 20 ms apart, so many packets.
+fn noise(w: &mut World, from: &str, to: SocketAddr, ssrc: u32, count: u16) {
+    for n in 0..count {
+        let payload: Vec<u8> = (0..160).map(|at: u32| (at * 73 + u32::from(n) * 31) as u8).collect();
+        let packet = write_rtp(8, n == 0, 5000 + n, u32::from(n) * 160, ssrc, &payload);
+        w.send_udp(from.parse().expect("an address"), to, packet);
+        w.run(ms(20));
+    }
+}
+
+/// RFC 4961: a phone behind NAT writes a private address; media finds it by where its packets come from.
+#[test]
+fn a_phone_behind_nat_hears_and_is_heard() {
+    let mut w = World::builder(1).media().build();
+    let (alice, bob) = (w.registered("alice"), w.phone("bob"));
+    w.nat(bob, "203.0.113.200");
+    w.register(bob);
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.expect_tones(a, b);
+    w.hang_up(b);
+    w.finish();
+}
+
+/// RFC 4787 REQ-5: the router forgets its mapping in the middle of the call: the media follows, signalling too.
+#[test]
+fn a_nat_that_rebinds_during_the_call() {
+    let mut w = World::builder(2).media().build();
+    let (alice, bob) = (w.registered("alice"), w.phone("bob"));
+    w.nat(bob, "203.0.113.200");
+    w.register(bob);
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.expect_tones(a, b);
+    w.net.rebind("203.0.113.200".parse().expect("an address"));
+    w.run(s(3));
+    w.expect_tones(a, b);
+    w.hang_up(b);
+    w.expect_over(a, 200);
+    w.finish();
+}
+
+/// RTPbleed: a third party sends to our port before the peer does: it is not latched, it hears nothing, nobody hears it.
+#[test]
+fn a_thief_before_the_first_packet() {
+    let mut w = World::builder(3).media().build();
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    let thief = w.stranger("thief", "203.0.113.66:5060");
+    w.agent(alice).tone = None;
+    let (a, b) = w.talk(alice, bob, "bob");
+    let port = our_port(&w, a);
+    let before = w.net.lost;
+    noise(&mut w, "203.0.113.66:4444", port, 77, 100);
+    w.expect_hears(b, None);
+    assert!(w.agents[thief.0].calls.is_empty());
+    // What bob says goes to alice's SDP address and nowhere else: nothing is addressed to the thief.
+    assert_eq!(w.net.lost, before);
+    w.agent(alice).tone = Some(400.0);
+    w.hang_up(a);
+    w.finish();
+    let strangers: u64 = w.cdr().legs.iter().map(|leg| leg.stats.strangers).sum();
+    assert_eq!(strangers, 100, "each of the thief's packets is counted");
+}
+
+/// RTPbleed in the middle of a call: the same SSRC guessed wrong or right from another host does not take the call over.
+#[test]
+fn a_thief_in_the_middle_of_the_call() {
+    let mut w = World::builder(4).media().build();
+    let (_, _, a, b) = talking(&mut w);
+    w.stranger("thief", "203.0.113.66:5060");
+    w.run(s(1));
+    let port = our_port(&w, a);
+    let ssrc = w.voice(b).packets.last().map(|packet| packet.ssrc).expect("packets");
+    for ssrc in [1234, ssrc] {
+        noise(&mut w, "203.0.113.66:4444", port, ssrc, 50);
+        w.expect_tones(a, b);
+    }
+    w.hang_up(a);
+    w.finish();
+}
+
+/// A thief waits until the phone has fallen silent (held, lost): even then a host that nobody named gets nothing.
+#[test]
+fn a_thief_while_the_phone_is_silent() {
+    let mut w = World::builder(5).media().build();
+    let (alice, _, a, b) = talking(&mut w);
+    w.stranger("thief", "203.0.113.66:5060");
+    w.run(s(1));
+    let ip = w.agents[alice.0].addr.ip();
+    w.net.link(ip).cut = true;
+    w.run(s(4));
+    let port = our_port(&w, a);
+    noise(&mut w, "203.0.113.66:4444", port, 99, 100);
+    w.expect_hears(b, None);
+    w.net.link(ip).cut = false;
+    w.run(s(1));
+    w.expect_tones(a, b);
+    w.hang_up(b);
+    w.finish();
+}
+
+/// RFC 4961, 3264 8: a phone's stream moves to another port of the same host and goes on: it is followed.
+#[test]
+fn a_phone_moves_its_port_without_a_word() {
+    let mut w = World::builder(6).media().build();
+    let (_, _, a, b) = talking(&mut w);
+    w.run(s(1));
+    w.voice(a).port += 200;
+    w.run(s(1));
+    w.expect_tones(a, b);
+    w.hang_up(a);
+    w.finish();
+}
+
+/// RFC 3550 8.2: a new SSRC with other numbers in the middle of the call (a gateway that moves): the listener hears no break.
+#[test]
+fn a_new_source_in_the_middle_of_the_call() {
+    for formats in [vec![pcma(), events()], vec![opus(), events()]] {
+        let mut w = World::builder(7).media().build();
+        let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+        w.policy(alice).formats = formats;
+        let (a, b) = w.talk(alice, bob, "bob");
+        w.expect_tones(a, b);
+        let ours: Vec<u32> = w.voice(b).packets.iter().map(|packet| packet.ssrc).collect();
+        w.voice(a).restart();
+        w.run(ms(500));
+        w.expect_tones(a, b);
+        let after = w.voice(b).packets.last().map(|packet| packet.ssrc);
+        assert_eq!(after, ours.last().copied(), "RFC 3550: our own source stays one");
+        w.hang_up(b);
+        w.finish();
+    }
+}
+
+/// RFC 4733: digits reach the other side once each, relayed and through a transcoder, with losses on the way.
+#[test]
+fn digits_reach_the_other_side_once() {
+    for (formats, loss) in [
+        (vec![pcma(), events()], 0.0),
+        (vec![opus(), events()], 0.0),
+        (vec![pcma(), events()], 0.1),
+        (vec![opus(), events()], 0.1),
+    ] {
+        let mut w = World::builder(8).media().build();
+        let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+        w.policy(alice).formats = formats;
+        w.policy(bob).formats = vec![pcma(), events()];
+        let (a, b) = w.talk(alice, bob, "bob");
+        w.run(s(1));
+        let ip = w.agents[alice.0].addr.ip();
+        w.net.link(ip).loss = loss;
+        for digits in ["1234", "*0#", "99"] {
+            w.voice(a).dial(digits);
+            w.run(s(2));
+        }
+        assert_eq!(w.voice(b).digits, "1234*0#99", "loss {loss}");
+        w.net.link(ip).loss = 0.0;
+        w.expect_tones(a, b);
+        w.hang_up(a);
+        w.finish();
+    }
+}
+
+/// RFC 6716 2.1.7, G.711 Appendix I: with a tenth of the packets lost the tone is still the tone, and what was lost is counted.
+#[test]
+fn a_tenth_of_the_packets_is_lost() {
+    for formats in [vec![opus(), events()], vec![pcma(), events()]] {
+        let mut w = World::builder(9).media().build();
+        let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+        w.policy(alice).formats = formats;
+        w.policy(bob).formats = vec![sip_tests::description::pcmu(), events()];
+        let (a, b) = w.talk(alice, bob, "bob");
+        w.voice(a).skip_every = 10;
+        w.run(s(5));
+        let hz = w.agents[alice.0].tone.expect("a tone");
+        let heard = w.voice(b).hears().expect("something is heard");
+        // Concealment bends the tone a little.
+        assert!((heard.hz - hz).abs() < 20.0 && heard.over_rest_db > 6.0, "{heard:?}");
+        w.voice(a).skip_every = 0;
+        w.hang_up(a);
+        w.finish();
+        let lost: u64 = w
+            .cdr()
+            .legs
+            .iter()
+            .filter(|leg| leg.caller)
+            .map(|leg| leg.stats.lost)
+            .sum();
+        assert!((15..=40).contains(&lost), "of 300 packets: {lost}");
+        assert!(
+            w.cdr()
+                .legs
+                .iter()
+                .any(|leg| leg.stats.mos.is_some_and(|mos| mos < 4.0)),
+            "the quality shows it"
+        );
+    }
+}
+
+/// Jitter and reordering within what a network does: nothing is lost, and both hear each other.
+#[test]
+fn jitter_and_reordering() {
+    let mut w = World::builder(10).media().build();
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    w.policy(alice).formats = vec![opus(), events()];
+    w.policy(bob).formats = vec![pcma(), events()];
+    let ip = w.agents[alice.0].addr.ip();
+    w.net.link(ip).jitter = ms(15);
+    w.net.link(ip).duplicate = 0.1;
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.run(s(3));
+    w.expect_hears(b, Some(a));
+    w.hang_up(b);
+    w.finish();
+}
+
+/// Garbage on the RTP port: nothing of it is heard, nothing breaks.
+#[test]
+fn garbage_on_the_rtp_port() {
+    let mut w = World::builder(11).media().build();
+    let (alice, _, a, b) = talking(&mut w);
+    w.run(s(1));
+    let (from, port) = (SocketAddr::new(w.agents[alice.0].addr.ip(), 20_000), our_port(&w, a));
+    for n in 0..300u64 {
+        let len = w.rng.below(200) as usize;
+        let mut bytes: Vec<u8> = (0..len).map(|_| w.rng.number() as u8).collect();
+        if n % 3 == 0 && len > 1 {
+            bytes[0] = 0x80 | bytes[0] & 0x3f;
+        }
+        w.send_udp(from, port, bytes.into());
+        w.run(ms(1));
+    }
+    w.run(s(1));
+    w.expect_tones(a, b);
+    w.hang_up(a);
+    w.finish();
+}
+
+/// A leg moves to the worker of the other when two calls are joined by a transfer: both hear each other on one worker.
+#[test]
+fn legs_of_two_workers_are_joined() {
+    let mut moved = 0;
+    for seed in 0..6 {
+        let mut w = World::builder(1200 + seed).media().build();
+        let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| w.registered(name));
+        let (a, b) = w.talk(alice, bob, "bob");
+        let (a2, c) = w.talk(alice, carol, "carol");
+        let replaced = w.at(a2);
+        let replaces = format!(
+            "{}%3Bto-tag%3D{}%3Bfrom-tag%3D{}",
+            replaced.call_id, replaced.remote_tag, replaced.local_tag
+        );
+        let line = format!(
+            "Refer-To: <sip:carol@example.com?Replaces={}>",
+            replaces.replace('@', "%40")
+        );
+        let status = w.request(a, "REFER", &[&line], None);
+        assert!((200..300).contains(&status), "{status}");
+        w.run(s(3));
+        w.expect_tones(b, c);
+        moved += w.media.moves;
+        w.hang_up(b);
+        w.run(s(1));
+        assert!(!w.at(c).is_live());
+        w.finish();
+    }
+    assert!(moved > 0, "in one of six runs the two calls were on different workers");
+}
+
+/// `media.silence`: a leg from which nothing comes ends its call, with a cause, on both sides.
+#[test]
+fn a_silent_leg_ends_the_call() {
+    let mut w = World::builder(13)
+        .config(&EDGE.replace("silence: 5m", "silence: 20s"))
+        .media()
+        .build();
+    let (_, bob, a, b) = talking(&mut w);
+    w.run(s(30));
+    assert!(w.at(a).is_live() && w.at(b).is_live());
+    w.voice(b).sends = false;
+    w.run(s(30));
+    assert!(
+        !w.at(a).is_live() && !w.at(b).is_live(),
+        "{:?}",
+        w.agents[bob.0].calls[0].state
+    );
+    w.finish();
+    assert!(w.cdr().ended.is_some());
+}
