@@ -23,6 +23,7 @@ pub mod script;
 pub mod store;
 pub mod streams;
 pub mod tone;
+mod wires;
 pub mod world;
 
 pub use agent::{Agent, Answer, Change, Policy, State};

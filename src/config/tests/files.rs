@@ -167,7 +167,7 @@ fn a_reload_says_what_changes() {
             "1 listener to close: tcp://0.0.0.0:5060.",
             "New calls take media ports 30000-30999 on 0.0.0.0.",
             "The dial plan is new: 4 routes, before 4 routes.",
-            "log changed.",
+            "log.level changed.",
             "store.path changed, which takes effect at the next start.",
         ]
     );
