@@ -4,7 +4,6 @@
 CARGO ?= cargo
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
 PEER_PACKAGES := sip-tester baresip-core sox procps
-DEMO_SECONDS := 60
 
 .PHONY: run demo test bench deps peers soak check-toolchain
 

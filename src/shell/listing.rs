@@ -81,7 +81,7 @@ pub fn calls(calls: &[RecentCall]) -> String {
             (None, _) => "-".to_owned(),
         };
         let ended = match (call.ended, call.status) {
-            (Some(_), Some(status)) => format!("{status} {}", call.cause.as_deref().unwrap_or_default()),
+            (Some(_), Some(status)) => format!("{status} {}", cut(call.cause.as_deref().unwrap_or_default(), 200)),
             (_, _) => "it is up".to_owned(),
         };
         let mos = call.mos.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.1}"));
@@ -97,11 +97,13 @@ pub fn calls(calls: &[RecentCall]) -> String {
     text
 }
 
+/// At most so many characters. What a peer wrote must not command the terminal: control characters become `?`.
 fn cut(text: &str, most: usize) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
     if text.chars().count() <= most {
-        text.to_owned()
+        plain.collect()
     } else {
-        text.chars().take(most - 1).chain(['…']).collect()
+        plain.take(most - 1).chain(['…']).collect()
     }
 }
 

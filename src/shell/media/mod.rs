@@ -1,6 +1,8 @@
 //! Media threads: one per worker, with its sockets; commands go in by a ring, events come out by a queue.
 
 mod ports;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use thread::{MediaEvent, Tap};

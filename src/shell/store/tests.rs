@@ -6,6 +6,7 @@ use crate::effect::{Aor, Binding, Op, Reply};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Ticket, Transport};
 use crate::time::Wall;
 use rusqlite::Connection;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -171,11 +172,23 @@ fn stop_leaves_no_record_open_and_no_file_behind() {
         folder.number("SELECT count(*) FROM calls WHERE status = 503 AND ended_by = 'node'"),
         5000
     );
+    let listed = Database::read(&folder.file()).unwrap().recent_calls(&folder.file(), 9);
+    assert_eq!(listed.unwrap().len(), 9);
     let files: Vec<_> = std::fs::read_dir(&folder.0)
         .unwrap()
         .map(|f| f.unwrap().file_name())
         .collect();
-    assert_eq!(files, ["t.db"]);
+    assert_eq!(files, ["t.db"], "neither the node nor who looks leaves a file behind");
+    let mode = std::fs::metadata(folder.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Beside a running node: what is in its log is seen.
+    let (mut store, _written, _) = folder.open(NOW);
+    assert!(store.call(started(9999)));
+    let other = Database::read(&folder.file()).unwrap();
+    let mut seen = (0..100_000).map(|_| other.recent_calls(&folder.file(), 9999).unwrap().len());
+    assert!(seen.any(|count| count == 5001));
+    drop(other);
+    store.close(NOW);
 }
 
 #[tokio::test]

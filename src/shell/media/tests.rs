@@ -1,0 +1,177 @@
+//! Media threads with real sockets: legs come, move and go, and so do their descriptors.
+
+use super::{MediaEvent, MediaThreads};
+use crate::config;
+use crate::id::{MediaLegId, WorkerId};
+use crate::media::command::{Command, Event, Function, LegSpec, OpusParams, Remote, Stream};
+use crate::shell::clock::SystemClock;
+use codecs::Codec;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// How long anything may take before the test fails.
+const SOON: Duration = Duration::from_secs(20);
+
+struct Bench {
+    threads: MediaThreads,
+    events: mpsc::Receiver<MediaEvent>,
+    ip: &'static str,
+}
+
+impl Bench {
+    fn new(ip: &'static str, first_port: u16) -> Bench {
+        let media = config::Media {
+            first_port,
+            last_port: first_port + 39,
+            address: Some(ip.parse().unwrap()),
+            workers: 2,
+            silence: None,
+            opus_bitrate: 24_000,
+            opus_complexity: 5,
+        };
+        let clock = SystemClock::start();
+        let (threads, events) = MediaThreads::start(&media, std::iter::empty(), clock).unwrap();
+        Bench { threads, events, ip }
+    }
+
+    /// Opens an echo on worker 0 and tells where it listens.
+    fn echo(&mut self, number: u64, peer: &UdpSocket) -> SocketAddr {
+        let port = self.threads.bind_ports(1)[0];
+        let id = MediaLegId(number);
+        let addr = peer.local_addr().unwrap();
+        let spec = LegSpec {
+            id,
+            port,
+            ssrc: 1,
+            first_sequence: 1,
+            first_timestamp: 1,
+            cname: "c".into(),
+        };
+        let remote = Remote {
+            rtp: addr,
+            rtcp: addr,
+            rtcp_mux: true,
+            signalling: addr.ip(),
+        };
+        let stream = Stream {
+            codec: Codec::Pcmu,
+            payload_type_tx: 0,
+            payload_type_rx: 0,
+            ptime_ms: 20,
+            events_tx: None,
+            events_rx: None,
+            opus: OpusParams::default(),
+            sends: true,
+            receives: true,
+        };
+        for command in [
+            Command::Open(Box::new(spec)),
+            Command::Negotiated {
+                leg: id,
+                remote,
+                stream,
+            },
+            Command::Function {
+                leg: id,
+                function: Function::Echo,
+            },
+        ] {
+            self.threads.command(WorkerId(0), command);
+        }
+        SocketAddr::new(self.ip.parse().unwrap(), port.rtp)
+    }
+
+    /// Waits for an event that signalling hears.
+    async fn hears(&mut self, wanted: impl Fn(&Event) -> bool) {
+        let search = async {
+            while let Some(event) = self.events.recv().await {
+                if self.threads.event(event).is_some_and(|event| wanted(&event)) {
+                    return;
+                }
+            }
+            panic!("the threads are gone");
+        };
+        timeout(SOON, search).await.expect("it never came");
+    }
+}
+
+/// Sends packets until one comes back.
+fn is_echoed(peer: &UdpSocket, to: SocketAddr, first: u16) {
+    peer.set_read_timeout(Some(Duration::from_millis(40))).unwrap();
+    let mut buffer = [0; 1500];
+    for sequence in first..first + 200 {
+        let mut packet = vec![0x80, 0];
+        packet.extend(sequence.to_be_bytes());
+        packet.extend((u32::from(sequence) * 160).to_be_bytes());
+        packet.extend(7u32.to_be_bytes());
+        packet.extend([0xd5; 160]);
+        peer.send_to(&packet, to).unwrap();
+        if peer
+            .recv_from(&mut buffer)
+            .is_ok_and(|(length, from)| length >= 172 && from == to)
+        {
+            return;
+        }
+    }
+    panic!("{to} gives nothing back");
+}
+
+fn open_at(ip: &str) -> usize {
+    let address: u32 = ip.parse::<std::net::Ipv4Addr>().unwrap().into();
+    let own = format!(" {:08X}:", address.swap_bytes());
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    table.lines().filter(|line| line.contains(&own)).count()
+}
+
+#[tokio::test]
+async fn a_leg_that_moves_to_another_worker_keeps_its_port_and_goes_on() {
+    let mut bench = Bench::new("127.0.82.1", 21_100);
+    let peer = UdpSocket::bind("127.0.82.2:0").unwrap();
+    let to = bench.echo(1, &peer);
+    is_echoed(&peer, to, 1);
+    bench.hears(|event| matches!(event, Event::Started(..))).await;
+    let (leg, to_worker) = (MediaLegId(1), WorkerId(1));
+    bench.threads.command(WorkerId(0), Command::Move { leg, to: to_worker });
+    bench
+        .hears(|event| *event == Event::Moved(MediaLegId(1), WorkerId(1)))
+        .await;
+    let function = Function::Echo;
+    bench.threads.command(to_worker, Command::Function { leg, function });
+    is_echoed(&peer, to, 300);
+    bench.threads.command(to_worker, Command::Close(leg));
+    bench.hears(|event| matches!(event, Event::Closed(..))).await;
+    UdpSocket::bind(to).expect("the port is free when the leg is closed");
+    assert!(bench.threads.is_alive());
+    bench.threads.stop();
+}
+
+#[tokio::test]
+async fn a_thousand_legs_one_after_the_other_leave_no_socket_and_no_port_behind() {
+    let mut bench = Bench::new("127.0.82.3", 21_200);
+    let peer = UdpSocket::bind("127.0.82.4:0").unwrap();
+    for number in 0..1000 {
+        bench.echo(number, &peer);
+        bench.threads.command(WorkerId(0), Command::Close(MediaLegId(number)));
+        bench.hears(|event| matches!(event, Event::Closed(..))).await;
+    }
+    assert_eq!(open_at("127.0.82.3"), 0);
+    assert_eq!(bench.threads.bind_ports(99).len(), 20, "the whole range is free");
+    bench.threads.stop();
+}
+
+#[tokio::test]
+async fn stop_ends_threads_with_legs_open_and_commands_waiting() {
+    let mut bench = Bench::new("127.0.82.5", 21_300);
+    let peer = UdpSocket::bind("127.0.82.6:0").unwrap();
+    for number in 0..10 {
+        bench.echo(number, &peer);
+    }
+    // More than the ring takes, and nobody reads the answers.
+    for _ in 0..50_000 {
+        bench.threads.command(WorkerId(0), Command::ReadStats(MediaLegId(1)));
+    }
+    bench.threads.stop();
+    assert_eq!(open_at("127.0.82.5"), 0);
+}
