@@ -53,7 +53,8 @@
 //!
 //! # Errors and bugs
 //!
-//! A peer's fault is a typed error that knows its SIP status. A bug is a panic; it costs the one call that met it.
+//! A peer's fault is a typed error that knows its SIP status. A bug is a panic: within a call it
+//! costs that call, elsewhere the input that met it; a node that meets a hundred ends in order.
 //! The house rules, and the table of who may use whom, are tests: `src/tidy.rs`.
 
 pub mod b2bua;

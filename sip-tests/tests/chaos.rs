@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tandem::id::Transport;
 
-/// How many seeds.
+/// How many seeds, unless `CHAOS_SEEDS` says otherwise (`make soak`).
 const SEEDS: u64 = 1_000;
 /// Actions of one run.
 const ACTIONS: u64 = 25;
@@ -24,6 +24,10 @@ fn a_thousand_seeds() {
     if let Some(seed) = std::env::var("CHAOS_SEED").ok().and_then(|text| text.parse().ok()) {
         return run(seed, false);
     }
+    let seeds = std::env::var("CHAOS_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
     let broken = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -32,7 +36,7 @@ fn a_thousand_seeds() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= SEEDS || broken.lock().expect("no panic inside").len() >= 3 {
+                    if seed >= seeds || broken.lock().expect("no panic inside").len() >= 3 {
                         return;
                     }
                     if catch_unwind(AssertUnwindSafe(|| run(seed, true))).is_err() {
