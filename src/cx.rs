@@ -84,9 +84,9 @@ impl Cx<'_> {
         self.rng.next_u64()
     }
 
-    /// Our address as the peer of this flow sees it: `advertise` where configured, else the flow's own; the listener's port.
+    /// Our address as the peer of this flow sees it ([`Config::own_address`]), and the listener's port.
     pub fn advertised(&self, flow: Flow) -> SocketAddr {
-        SocketAddr::new(self.config.advertise.unwrap_or(flow.local.ip()), flow.local.port())
+        SocketAddr::new(self.config.own_address(flow.local.ip()), flow.local.port())
     }
 
     /// A token with `bytes` bytes of randomness in lower-case hex: tags, branches, Call-IDs.

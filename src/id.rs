@@ -34,7 +34,7 @@ id!(
     WorkerId(u16), "w"
 );
 id!(
-    /// A socket that listens, by its place in the configuration's `listen`.
+    /// A socket that listens, by a number that no other gets while the process lives: a reload may open and close sockets.
     ListenerId(u16), "s"
 );
 id!(
@@ -58,6 +58,11 @@ id!(
     TrunkIx(u16), "trunk"
 );
 
+id!(
+    /// A trunk, by a number that it keeps over reloads and that no other gets, while its [`TrunkIx`] may change.
+    TrunkSlot(u16), "slot"
+);
+
 /// Who started a transaction or asked for an effect, and hears of its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
@@ -66,7 +71,7 @@ pub enum Owner {
     /// A REGISTER that waits for the store, by a number of the registrar's own.
     Registrar(u64),
     /// A trunk's own requests (REGISTER, OPTIONS) towards one of its peers, by place.
-    Trunk(TrunkIx, u16),
+    Trunk(TrunkSlot, u16),
     /// A request of the scriptable phone, by a number of its own.
     Phone(u64),
     /// The transaction layer itself: the response of a server transaction needs a new connection (RFC 3261 18.2.2).

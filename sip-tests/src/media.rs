@@ -73,7 +73,8 @@ impl Media {
         let count = count.min(self.free.len());
         let ports: Vec<u16> = self.free.drain(..count).collect();
         self.spare.extend(&ports);
-        ports.into_iter().map(|rtp| Port { rtp, v6: false }).collect()
+        let v6 = self.ip.is_ipv6();
+        ports.into_iter().map(|rtp| Port { rtp, v6 }).collect()
     }
 
     /// A command of the node.

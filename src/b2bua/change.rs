@@ -38,11 +38,14 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Why a change is refused, and what its sender is owed.
-enum Refusal {
+pub enum Refusal {
+    /// This one, without more.
     Status(u16),
     /// 500 with Retry-After.
     Later,
+    /// The description's.
     Sdp(SdpError),
+    /// 422 with our Min-SE.
     TooSmall(crate::dialog::session_timer::TooSmall),
 }
 
@@ -191,28 +194,29 @@ impl Leg {
         Ok(())
     }
 
+    /// Answers the offer of a PRACK, if it has one (RFC 3262 5).
+    pub fn answer_prack(&mut self, prack: &Message, want: Direction) -> Result<Option<Session>, Refusal> {
+        let Some(offer) = offer_in(prack)? else { return Ok(None) };
+        self.may_change(prack)?;
+        self.describe_change(Some(&offer), false, want)
+    }
+
     /// RFC 3261 14.2, RFC 3311 5.2: one change at a time.
     fn may_change(&self, request: &Message) -> Result<(), Refusal> {
         let is_invite = request.method() == Method::Invite;
         let offers = is_invite || !request.body().is_empty();
+        let offering = self.oa.as_ref().is_some_and(super::offer::OfferAnswer::is_offering);
         match &self.state {
             State::Up if is_invite && self.unacked.is_some() => Err(Refusal::Later),
-            State::Up if offers && self.change == Change::Ours => Err(Refusal::Status(491)),
-            // Our offer in a 2xx waits for its answer in the ACK.
-            State::Up if offers && self.oa.as_ref().is_some_and(super::offer::OfferAnswer::is_offering) => {
-                Err(Refusal::Status(491))
-            }
-            State::Up => Ok(()),
             State::Incoming(_) | State::Outgoing(_) if is_invite => Err(Refusal::Later),
             State::Incoming(incoming) if offers && incoming.answer.is_none() => Err(Refusal::Later),
-            State::Incoming(_) if offers && self.oa.as_ref().is_some_and(super::offer::OfferAnswer::is_offering) => {
-                Err(Refusal::Status(491))
-            }
+            // Our offer waits for its answer: in the response to our INVITE, the ACK of our 2xx, or a PRACK.
+            State::Up | State::Incoming(_) if offers && offering => Err(Refusal::Status(491)),
             // Our INVITE's offer has no answer that would be complete.
             State::Outgoing(outgoing) if offers && !outgoing.early_of(request).is_some_and(|early| early.complete) => {
                 Err(Refusal::Status(491))
             }
-            State::Incoming(_) | State::Outgoing(_) => Ok(()),
+            State::Up | State::Incoming(_) | State::Outgoing(_) => Ok(()),
             State::Cancelled(_) | State::Leaving | State::Gone => Err(Refusal::Status(481)),
         }
     }
@@ -253,7 +257,8 @@ impl Leg {
         }
     }
 
-    fn refuse_change(&self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message, refusal: &Refusal) {
+    /// Refuses a change, or the offer of a PRACK.
+    pub fn refuse_change(&self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message, refusal: &Refusal) {
         let mut response = match refusal {
             Refusal::Status(status) => Draft::response(request, *status, None),
             Refusal::Later => {

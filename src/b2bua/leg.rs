@@ -315,7 +315,7 @@ impl Leg {
         if self.media.is_some() {
             return true;
         }
-        let addr = media_address(t.cx.config, &self.flow);
+        let addr = t.cx.config.own_media_address(self.flow.local.ip());
         let Some(port) = t.desk.ports.take(addr.is_ipv6()) else {
             return false;
         };
@@ -418,15 +418,4 @@ pub fn capabilities(config: &Config, who: &Who) -> Capabilities {
     };
     let codecs = codecs.map(Vec::as_slice).unwrap_or_default();
     super::offer::capabilities(codecs, config.media.opus_bitrate, config.media.opus_complexity)
-}
-
-/// The address of ours that this peer can send media to.
-pub fn media_address(config: &Config, flow: &Flow) -> IpAddr {
-    let local = flow.local.ip();
-    let fits = |addr: &IpAddr| addr.is_ipv6() == local.is_ipv6() && !addr.is_unspecified();
-    config
-        .advertise
-        .filter(fits)
-        .or(config.media.address.filter(fits))
-        .unwrap_or(local)
 }

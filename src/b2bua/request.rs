@@ -1,6 +1,5 @@
 //! Requests in a dialog (RFC 3261 12.2.2): which method does what.
 
-use super::answer::read_body;
 use super::call::{Call, Stage};
 use super::desk::Turn;
 use super::leg::{Early, Leg, LegId, Outgoing, State};
@@ -90,19 +89,16 @@ impl Call {
         }
     }
 
-    /// PRACK (RFC 3262 3), perhaps with an answer to our offer or with an offer of its own.
+    /// PRACK (RFC 3262 3), perhaps with an answer to our offer or with an offer of its own. One that is refused acknowledges
+    /// nothing.
     fn on_prack(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let now = t.now();
         let want = self.wanted(id);
         let Some(leg) = self.leg_mut(id) else { return };
-        let verdict = match &mut leg.reliable {
-            Some(reliable) => reliable.prack(now, request),
-            None => Err(Reject {
-                status: 481,
-                reason: "No Such Provisional Response",
-            }),
+        let Some(mut reliable) = leg.reliable.clone() else {
+            return leg.reply(t, tx, request, 481);
         };
-        let next = match verdict {
+        let next = match reliable.prack(now, request) {
             Ok(next) => next,
             Err(reject) => return leg.reply(t, tx, request, reject.status),
         };
@@ -114,16 +110,15 @@ impl Call {
                 leg.reply(t, tx, request, error.status());
                 return self.end(t, super::cause::cause(error.status(), self.blame(id), error.reason()));
             }
-        } else if let Some(offer) = read_body(request).ok().flatten() {
-            let signalling = leg.signalling();
-            let answer = leg.oa.as_mut().map(|oa| oa.answer(&offer, want, signalling));
-            match answer {
-                Some(Ok(answer)) => response.set_body(SDP, answer.to_string()),
-                Some(Err(error)) => return leg.reply(t, tx, request, error.status()),
-                None => {}
+        } else {
+            match leg.answer_prack(request, want) {
+                Ok(Some(answer)) => response.set_body(SDP, answer.to_string()),
+                Ok(None) => {}
+                Err(refusal) => return leg.refuse_change(t, tx, request, &refusal),
             }
             leg.negotiated(t);
         }
+        leg.reliable = Some(reliable);
         t.net.layer.respond(t.cx, tx, response);
         if let (Some(next), Some(incoming)) = (next, leg.incoming()) {
             let invite = incoming.tx;

@@ -202,7 +202,8 @@ impl Leg {
         }
         let Some(offer) = &incoming.offer else { return Ok(()) };
         let can = super::leg::capabilities(config, &self.who);
-        super::offer::acceptable(offer, &can, super::leg::media_address(config, &self.flow), signalling)
+        let addr = config.own_media_address(self.flow.local.ip());
+        super::offer::acceptable(offer, &can, addr, signalling)
             .map_err(|error| Refusal::new(error.status(), error.reason()))
     }
 }

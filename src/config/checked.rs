@@ -15,9 +15,9 @@ use std::time::Duration;
 pub struct Config {
     /// `node.name`.
     pub node_name: String,
-    /// `listen`, in order; `ListenerId` is the index.
+    /// `listen`, in order.
     pub listen: Vec<Listen>,
-    /// `advertise`: our address as others see it, in Via, Contact and SDP.
+    /// `advertise`: our address as others see it; read by `own_address`.
     pub advertise: Option<IpAddr>,
     /// `media`.
     pub media: Media,
@@ -77,16 +77,22 @@ impl Config {
             .map_or_else(|| format!("trunk/{}", ix.0), |trunk| format!("trunk/{}", trunk.name))
     }
 
-    /// The trunk that claims this source address by `accept_from` or by a peer that is an address; at most one does.
-    pub fn trunk_at(&self, source: IpAddr) -> Option<TrunkIx> {
-        self.trunks_with_ix()
-            .find(|(_, trunk)| trunk.claims(source))
-            .map(|(ix, _)| ix)
-    }
-
     /// All trunks with their places.
     pub fn trunks_with_ix(&self) -> impl Iterator<Item = (TrunkIx, &Trunk)> {
         (0u16..).map(TrunkIx).zip(&self.trunks)
+    }
+
+    /// Our address as the peer of a flow sees it, for Via, Contact and SDP: `advertise`, else the flow's own (`local`). An
+    /// address of the other family is no use to a peer that can't reach it.
+    pub fn own_address(&self, local: IpAddr) -> IpAddr {
+        let fits = |addr: &IpAddr| addr.is_ipv4() == local.is_ipv4();
+        self.advertise.filter(fits).unwrap_or(local)
+    }
+
+    /// The same for media, whose sockets may be bound to another address than that of signalling.
+    pub fn own_media_address(&self, local: IpAddr) -> IpAddr {
+        let fits = |addr: &IpAddr| addr.is_ipv4() == local.is_ipv4() && !addr.is_unspecified();
+        self.own_address(self.media.address.filter(fits).unwrap_or(local))
     }
 
     /// The domain that a host in a request stands for, if it is one of ours: by name, or by any address of ours
@@ -232,7 +238,7 @@ pub struct Trunk {
 }
 
 impl Trunk {
-    /// True if a request from this address comes from this carrier.
+    /// True if a request from this address comes from this carrier, by `accept_from` or by a peer that is an address.
     pub fn claims(&self, source: IpAddr) -> bool {
         self.accept_from.iter().any(|network| network.contains(source))
             || self

@@ -2,8 +2,6 @@
 
 use super::checked::{Config, Listen};
 use super::count;
-use crate::id::TrunkIx;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The difference between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +20,6 @@ pub struct Changes {
     pub trunks_removed: Vec<String>,
     /// Names of trunks of which anything is different.
     pub trunks_changed: Vec<String>,
-    /// Where each trunk that stays is in the old and in the new configuration.
-    pub trunk_places: Vec<(TrunkIx, TrunkIx)>,
     /// Listeners to open.
     pub listeners_added: Vec<Listen>,
     /// Listeners to close.
@@ -81,22 +77,17 @@ fn users(old: &Config, new: &Config, changes: &mut Changes) {
 }
 
 fn trunks(old: &Config, new: &Config, changes: &mut Changes) {
-    let before: BTreeMap<_, _> = old
-        .trunks_with_ix()
-        .map(|(ix, trunk)| (&trunk.name, (ix, trunk)))
-        .collect();
-    for (ix, trunk) in new.trunks_with_ix() {
-        let Some((old_ix, old_trunk)) = before.get(&trunk.name) else {
-            changes.trunks_added.push(trunk.name.clone());
-            continue;
-        };
-        changes.trunk_places.push((*old_ix, ix));
-        if *old_trunk != trunk {
-            changes.trunks_changed.push(trunk.name.clone());
+    for trunk in &new.trunks {
+        match old.trunk_by_name(&trunk.name) {
+            None => changes.trunks_added.push(trunk.name.clone()),
+            Some((_, before)) if before == trunk => {}
+            Some(_) => changes.trunks_changed.push(trunk.name.clone()),
         }
     }
-    let after: BTreeSet<_> = new.trunks.iter().map(|trunk| &trunk.name).collect();
-    let gone = old.trunks.iter().filter(|trunk| !after.contains(&trunk.name));
+    let gone = old
+        .trunks
+        .iter()
+        .filter(|trunk| new.trunk_by_name(&trunk.name).is_none());
     changes.trunks_removed = gone.map(|trunk| trunk.name.clone()).collect();
 }
 

@@ -160,11 +160,11 @@ impl fmt::Debug for Message {
 }
 
 impl Span {
-    fn new(from: usize, to: usize) -> Span {
-        let offset = |at: usize| u16::try_from(at).expect("parse() refused what is longer than 65535 octets");
+    /// The offsets are of a text that `parse` found no longer than 65535 octets: nothing is cut off.
+    const fn new(from: usize, to: usize) -> Span {
         Span {
-            from: offset(from),
-            to: offset(to),
+            from: from as u16,
+            to: to as u16,
         }
     }
 
@@ -190,11 +190,14 @@ const fn is_blank(byte: u8) -> bool {
 }
 
 /// The piece without blanks at both ends.
-fn trim(text: &[u8], from: usize, to: usize) -> Span {
-    let piece = &text[from..to];
-    let lead = piece.iter().take_while(|byte| is_blank(**byte)).count();
-    let tail = piece[lead..].iter().rev().take_while(|byte| is_blank(**byte)).count();
-    Span::new(from + lead, to - tail)
+fn trim(text: &[u8], mut from: usize, mut to: usize) -> Span {
+    while from < to && is_blank(text[from]) {
+        from += 1;
+    }
+    while from < to && is_blank(text[to - 1]) {
+        to -= 1;
+    }
+    Span::new(from, to)
 }
 
 /// Reads the start line, strictly where it can't be answered and leniently where it can.
@@ -274,19 +277,19 @@ fn index(
 
 /// Reads `Name : value`; `None` without a name.
 fn header_line(text: &[u8], from: usize, to: usize) -> Option<Line> {
+    let line = &text[from..to];
     // A name is short: a plain loop finds its end sooner than memchr starts.
-    let colon = from + text[from..to].iter().position(|byte| *byte == b':')?;
-    let name = trim(text, from, colon);
-    let written = &text[usize::from(name.from)..usize::from(name.to)];
-    let known = Name::from_bytes(written);
-    if known.is_none() && !is_token(written) {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = line[..colon].trim_ascii_end();
+    let known = Name::from_bytes(name);
+    if known.is_none() && !is_token(name) {
         return None;
     }
     Some(Line {
         known,
         is_folded: false,
-        name,
-        value: trim(text, colon + 1, to),
+        name: Span::new(from, from + name.len()),
+        value: trim(text, from + colon + 1, to),
     })
 }
 

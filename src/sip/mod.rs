@@ -11,9 +11,11 @@
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
 //! | `auth` | digest |
+//! | `witness` | rsip's reading of the demo's messages, held against ours |
 //!
-//! rsip has two jobs here. Its status codes are the list behind [`write::reason`], and it is the oracle of the property
-//! tests: what both parsers accept they must read alike, and what we write it must read back. It does not read the wire:
+//! rsip has three jobs here. Its status codes are the list behind [`write::reason`]; it reads every message of `tandem demo`
+//! once more ([`witness`]); and it is the oracle of the property tests: what both parsers accept they must read alike, and
+//! what we write it must read back. It does not read the node's wire:
 //! it refuses folding, compact names, unknown methods, IPv6, tel URIs and octets that are not UTF-8, keeps one value of
 //! `Via: a, b`, and needs dozens of allocations a message. It does not assemble requests either: its methods are a
 //! closed list and its URIs lose headers and the spelling of parameters.
@@ -30,6 +32,7 @@ mod name;
 #[cfg(test)]
 mod properties;
 pub mod uri;
+pub mod witness;
 pub mod write;
 
 pub use header::{CSeq, Method, Name, NameAddr, Params, Via};

@@ -21,22 +21,24 @@ use crate::id::{Flow, Owner, Target, Ticket, Transport};
 use crate::limits;
 use crate::sip::Uri;
 use crate::sip::uri::Scheme;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 /// What a ticket of the layer waits for.
 #[derive(Clone, Debug, PartialEq)]
 enum Attempt {
     /// Targets of a name.
-    Resolving(Owner),
+    Resolving,
     /// A flow; these are next.
-    Connecting(Owner, Vec<Target>),
+    Connecting(Vec<Target>),
 }
 
 /// All ways that are being found. Bounded by the users: each owner has one or a few.
 #[derive(Debug, Default)]
 pub struct Reaching {
-    attempts: BTreeMap<Ticket, Attempt>,
+    attempts: BTreeMap<Ticket, (Owner, Attempt)>,
+    /// Whose each attempt is: a CANCEL must not look at those of all other calls.
+    by_owner: BTreeSet<(Owner, Ticket)>,
 }
 
 /// What a URI says of its target without asking anybody.
@@ -63,7 +65,7 @@ impl Reaching {
                 Hop::Target(target) => self.connect(cx, events, owner, vec![target], Failure::Transport),
                 Hop::Name(uri) => {
                     let ticket = cx.ticket(owner, limits::RESOLVE);
-                    self.attempts.insert(ticket, Attempt::Resolving(owner));
+                    self.wait(owner, ticket, Attempt::Resolving);
                     cx.emit(Output::Resolve(ticket, uri));
                 }
                 Hop::None => events.push_back(Event::Unreachable {
@@ -76,9 +78,21 @@ impl Reaching {
 
     /// Drops what an owner waits for; the replies will find nobody.
     pub fn forget(&mut self, owner: Owner) {
-        self.attempts.retain(|_, attempt| match attempt {
-            Attempt::Resolving(who) | Attempt::Connecting(who, _) => *who != owner,
-        });
+        let own = self.by_owner.range((owner, Ticket(0))..=(owner, Ticket(u64::MAX)));
+        for (_, ticket) in own.copied().collect::<Vec<_>>() {
+            self.take(ticket);
+        }
+    }
+
+    fn wait(&mut self, owner: Owner, ticket: Ticket, attempt: Attempt) {
+        self.attempts.insert(ticket, (owner, attempt));
+        self.by_owner.insert((owner, ticket));
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<(Owner, Attempt)> {
+        let taken = self.attempts.remove(&ticket)?;
+        self.by_owner.remove(&(taken.0, ticket));
+        Some(taken)
     }
 
     /// True for a ticket that is waited for.
@@ -94,7 +108,7 @@ impl Reaching {
         ticket: Ticket,
         mut targets: Vec<Target>,
     ) {
-        if let Some(Attempt::Resolving(owner)) = self.attempts.remove(&ticket) {
+        if let Some((owner, Attempt::Resolving)) = self.take(ticket) {
             targets.truncate(limits::TARGETS);
             self.connect(cx, events, owner, targets, Failure::Unresolved);
         }
@@ -102,12 +116,14 @@ impl Reaching {
 
     /// A flow, or none.
     pub fn on_flow(&mut self, cx: &mut Cx<'_>, events: &mut VecDeque<Event>, ticket: Ticket, flow: Option<Flow>) {
-        match (self.attempts.remove(&ticket), flow) {
-            (Some(Attempt::Connecting(owner, rest)), Some(flow)) => {
+        match (self.take(ticket), flow) {
+            (Some((owner, Attempt::Connecting(rest))), Some(flow)) => {
                 events.push_back(Event::Reached { owner, flow, rest });
             }
-            (Some(Attempt::Connecting(owner, rest)), None) => self.connect(cx, events, owner, rest, Failure::Transport),
-            (Some(Attempt::Resolving(owner)), _) => {
+            (Some((owner, Attempt::Connecting(rest))), None) => {
+                self.connect(cx, events, owner, rest, Failure::Transport);
+            }
+            (Some((owner, Attempt::Resolving)), _) => {
                 events.push_back(Event::Unreachable {
                     owner,
                     failure: Failure::Unresolved,
@@ -132,7 +148,7 @@ impl Reaching {
         }
         let first = targets.remove(0);
         let ticket = cx.ticket(owner, limits::CONNECT);
-        self.attempts.insert(ticket, Attempt::Connecting(owner, targets));
+        self.wait(owner, ticket, Attempt::Connecting(targets));
         cx.emit(Output::Connect(ticket, first));
     }
 }
@@ -161,6 +177,7 @@ fn hop(mut uri: Uri) -> Hop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{CallId, LegNo};
 
     fn seen(uri: &str) -> String {
         match hop(Uri::parse(uri).unwrap()) {
@@ -168,6 +185,23 @@ mod tests {
             Hop::Name(uri) => uri.to_string(),
             Hop::None => "none".to_owned(),
         }
+    }
+
+    /// Only what this owner waits for is dropped, and nothing of it is left.
+    #[test]
+    fn forgetting_one_owner_leaves_the_others() {
+        let owner = |no| Owner::Leg(CallId(7), LegNo(no));
+        let mut reaching = Reaching::default();
+        for ticket in 1..=6 {
+            reaching.wait(owner(ticket as u16 % 3), Ticket(ticket), Attempt::Resolving);
+        }
+        reaching.forget(owner(1));
+        let left: Vec<u64> = (1..=6).filter(|ticket| reaching.knows(Ticket(*ticket))).collect();
+        assert_eq!(left, [2, 3, 5, 6]);
+        for ticket in left {
+            reaching.take(Ticket(ticket));
+        }
+        assert!(reaching.attempts.is_empty() && reaching.by_owner.is_empty());
     }
 
     #[test]

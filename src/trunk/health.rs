@@ -3,7 +3,7 @@
 use super::{Outcome, Timer, Trunks, outside_dialog, owner};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::Flow;
+use crate::id::{Flow, TrunkSlot};
 use crate::sip::{Draft, Host, Method, Name, Uri};
 use crate::time::Instant;
 use crate::transaction::{Destination, Event, Layer};
@@ -74,14 +74,14 @@ impl Peer {
 
 impl Trunks {
     /// A flow to a peer was opened: its address is the peer's from now on.
-    pub(super) fn learn_at(&mut self, slot: u16, place: u16, flow: Flow) {
+    pub(super) fn learn_at(&mut self, slot: TrunkSlot, place: u16, flow: Flow) {
         let state = self.slots.get_mut(&slot);
         if let Some(peer) = state.and_then(|state| state.peers.get_mut(usize::from(place))) {
             peer.learn(flow.peer.ip());
         }
     }
 
-    pub(super) fn judge(&mut self, cx: &mut Cx<'_>, slot: u16, place: u16, outcome: Outcome, seen_by: &str) {
+    pub(super) fn judge(&mut self, cx: &mut Cx<'_>, slot: TrunkSlot, place: u16, outcome: Outcome, seen_by: &str) {
         let Some(state) = self.slots.get_mut(&slot) else { return };
         let Some(peer) = state.peers.get_mut(usize::from(place)) else {
             return;
@@ -114,7 +114,7 @@ impl Trunks {
         }
     }
 
-    pub(super) fn ask_options(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, place: u16) {
+    pub(super) fn ask_options(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, place: u16) {
         let Some(state) = self.slots.get_mut(&slot) else { return };
         let interval = cx
             .config
@@ -136,7 +136,14 @@ impl Trunks {
         }
     }
 
-    pub(super) fn options_event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, place: u16, event: Event) {
+    pub(super) fn options_event(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        slot: TrunkSlot,
+        place: u16,
+        event: Event,
+    ) {
         let Some(peer) = self
             .slots
             .get_mut(&slot)

@@ -3,7 +3,7 @@
 use super::register::{Registration, request};
 use super::{LEAVE, REGISTER, Timer, Trunks, owner};
 use crate::cx::Cx;
-use crate::id::{ClientTx, Flow};
+use crate::id::{ClientTx, Flow, TrunkSlot};
 use crate::sip::Uri;
 use crate::transaction::{Event, Layer};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) struct Leaving {
 
 impl Trunks {
     /// Ends the registration, if there is one; with `leaving` set there is an answer to wait for.
-    pub(super) fn end_registration(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16) {
+    pub(super) fn end_registration(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot) {
         self.deadlines.cancel(Timer::Register(slot));
         layer.forget(owner(slot, REGISTER));
         let Some(state) = self.slots.get_mut(&slot) else { return };
@@ -45,7 +45,7 @@ impl Trunks {
         }
     }
 
-    pub(super) fn leave_event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, event: Event) {
+    pub(super) fn leave_event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, event: Event) {
         let Some(leaving) = self.slots.get_mut(&slot).and_then(|state| state.leaving.as_mut()) else {
             return;
         };
@@ -66,7 +66,7 @@ impl Trunks {
     }
 
     /// The carrier has answered, or had its time.
-    pub(super) fn left(&mut self, cx: &mut Cx<'_>, slot: u16) {
+    pub(super) fn left(&mut self, cx: &mut Cx<'_>, slot: TrunkSlot) {
         self.deadlines.cancel(Timer::Leave(slot));
         let Some(state) = self.slots.get_mut(&slot) else { return };
         state.leaving = None;
@@ -80,7 +80,7 @@ impl Trunks {
 fn ask(
     cx: &mut Cx<'_>,
     layer: &mut Layer,
-    slot: u16,
+    slot: TrunkSlot,
     registration: &mut Registration,
     peer: &Uri,
     flow: Flow,

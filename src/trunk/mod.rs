@@ -12,7 +12,7 @@ mod tests;
 use crate::config::{Trunk, TrunkRegister};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::{Flow, Owner, TrunkIx};
+use crate::id::{Flow, Owner, TrunkIx, TrunkSlot};
 use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri, auth};
 use crate::time::{Deadlines, Instant};
 use crate::transaction::{Event, Layer};
@@ -46,9 +46,9 @@ pub enum Outcome {
 /// What a trunk waits for, by its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
-    Register(u16),
-    Leave(u16),
-    Options(u16, u16),
+    Register(TrunkSlot),
+    Leave(TrunkSlot),
+    Options(TrunkSlot, u16),
 }
 
 /// What a request of ours is about: the second half of `Owner::Trunk`. Below these it is the place of a peer.
@@ -69,8 +69,8 @@ struct State {
 /// All trunks, by a slot number that is never used again.
 #[derive(Debug, Default)]
 pub struct Trunks {
-    slots: BTreeMap<u16, State>,
-    last_slot: u16,
+    slots: BTreeMap<TrunkSlot, State>,
+    last_slot: TrunkSlot,
     deadlines: Deadlines<Timer>,
 }
 
@@ -78,7 +78,7 @@ impl Trunks {
     /// Takes the configuration over: new trunks begin, changed ones register anew, those that are gone drain.
     pub fn configure(&mut self, cx: &mut Cx<'_>, layer: &mut Layer) {
         let config = cx.config.clone();
-        let gone: Vec<u16> = self
+        let gone: Vec<TrunkSlot> = self
             .slots
             .iter()
             .filter(|(_, s)| !config.trunks.iter().any(|t| t.name == s.name))
@@ -166,12 +166,6 @@ impl Trunks {
         list
     }
 
-    /// The flow of our registration, which is the way to a carrier that only takes calls from where we registered.
-    pub fn registered_flow(&self, cx: &Cx<'_>, trunk: TrunkIx) -> Option<Flow> {
-        let state = self.state(&trunk_of(cx, trunk).name)?;
-        state.registration.as_ref().and_then(Registration::flow)
-    }
-
     /// What became of an attempt at a peer.
     pub fn report(&mut self, cx: &mut Cx<'_>, trunk: TrunkIx, peer: u16, outcome: Outcome) {
         let config = trunk_of(cx, trunk);
@@ -200,17 +194,17 @@ impl Trunks {
     }
 
     /// An event of the transaction layer whose owner is `Owner::Trunk(slot, about)`.
-    pub fn event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkIx, about: u16, event: Event) {
+    pub fn event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, about: u16, event: Event) {
         match about {
-            REGISTER => self.registration_event(cx, layer, slot.0, event),
-            LEAVE => self.leave_event(cx, layer, slot.0, event),
-            place => self.options_event(cx, layer, slot.0, place, event),
+            REGISTER => self.registration_event(cx, layer, slot, event),
+            LEAVE => self.leave_event(cx, layer, slot, event),
+            place => self.options_event(cx, layer, slot, place, event),
         }
     }
 
     /// A flow broke: a registration over it is made again.
     pub fn on_flow_closed(&mut self, cx: &mut Cx<'_>, flow: Flow) {
-        let slots: Vec<u16> = self
+        let slots: Vec<TrunkSlot> = self
             .slots
             .iter()
             .filter(|(_, s)| s.registration.as_ref().is_some_and(|r| r.flow() == Some(flow)))
@@ -245,14 +239,14 @@ impl Trunks {
     /// The node stops: no more questions, and our registrations end.
     pub fn stop(&mut self, cx: &mut Cx<'_>, layer: &mut Layer) {
         self.deadlines = Deadlines::default();
-        let slots: Vec<u16> = self.slots.keys().copied().collect();
+        let slots: Vec<TrunkSlot> = self.slots.keys().copied().collect();
         for slot in slots {
             self.end_registration(cx, layer, slot);
         }
     }
 
-    fn new_slot(&mut self, cx: &Cx<'_>, trunk: &Trunk) -> u16 {
-        self.last_slot = self.last_slot.wrapping_add(1);
+    fn new_slot(&mut self, cx: &Cx<'_>, trunk: &Trunk) -> TrunkSlot {
+        self.last_slot.0 = self.last_slot.0.wrapping_add(1);
         let state = State {
             name: trunk.name.clone(),
             calls: 0,
@@ -266,7 +260,7 @@ impl Trunks {
         self.last_slot
     }
 
-    fn update(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, trunk: &Trunk) {
+    fn update(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, trunk: &Trunk) {
         let Some(state) = self.slots.get_mut(&slot) else { return };
         state.draining = false;
         // Where the peer of our registration is in the new list.
@@ -283,7 +277,7 @@ impl Trunks {
     }
 
     /// Peers that stay keep what is known of their health.
-    fn update_peers(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, trunk: &Trunk) {
+    fn update_peers(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, trunk: &Trunk) {
         let Some(state) = self.slots.get_mut(&slot) else { return };
         if !state.peers.iter().map(Peer::uri).eq(trunk.peers.iter()) {
             for (place, _) in (0u16..).zip(&state.peers) {
@@ -309,7 +303,7 @@ impl Trunks {
         }
     }
 
-    fn drain(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16) {
+    fn drain(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot) {
         self.end_registration(cx, layer, slot);
         let Some(state) = self.slots.get_mut(&slot) else { return };
         if !state.draining {
@@ -328,7 +322,7 @@ impl Trunks {
         self.forget_if_drained(slot);
     }
 
-    fn forget_if_drained(&mut self, slot: u16) {
+    fn forget_if_drained(&mut self, slot: TrunkSlot) {
         let Some(state) = self.slots.get(&slot) else { return };
         if state.draining && state.calls == 0 && state.leaving.is_none() {
             for place in 0..u16::try_from(state.peers.len()).unwrap_or(u16::MAX) {
@@ -339,7 +333,7 @@ impl Trunks {
         }
     }
 
-    fn slot_of(&self, name: &str) -> Option<u16> {
+    fn slot_of(&self, name: &str) -> Option<TrunkSlot> {
         self.slots
             .iter()
             .find(|(_, state)| state.name == name)
@@ -389,6 +383,6 @@ fn outside_dialog(
     draft
 }
 
-fn owner(slot: u16, about: u16) -> Owner {
-    Owner::Trunk(TrunkIx(slot), about)
+fn owner(slot: TrunkSlot, about: u16) -> Owner {
+    Owner::Trunk(slot, about)
 }

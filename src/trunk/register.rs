@@ -16,7 +16,7 @@ use super::{Outcome, REGISTER, Timer, Trunks, leave, outside_dialog, owner};
 use crate::config::TrunkRegister;
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::{ClientTx, Flow};
+use crate::id::{ClientTx, Flow, TrunkSlot};
 use crate::sip::{Draft, Host, Message, Method, Name, NameAddr, Uri, auth};
 use crate::transaction::{Destination, Event, Layer};
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl Trunks {
         &mut self,
         cx: &mut Cx<'_>,
         layer: &mut Layer,
-        slot: u16,
+        slot: TrunkSlot,
         wanted: Option<&TrunkRegister>,
         place: Option<u16>,
     ) {
@@ -146,7 +146,7 @@ impl Trunks {
         }
     }
 
-    pub(super) fn begin_registration(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16) {
+    pub(super) fn begin_registration(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot) {
         let Some((registration, peers)) = self.registration(slot) else {
             return;
         };
@@ -163,7 +163,7 @@ impl Trunks {
     }
 
     /// The flow of the last success broke. An attempt over another one goes on.
-    pub(super) fn registration_lost(&mut self, cx: &mut Cx<'_>, slot: u16, broken: Flow) {
+    pub(super) fn registration_lost(&mut self, cx: &mut Cx<'_>, slot: TrunkSlot, broken: Flow) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
         };
@@ -178,7 +178,7 @@ impl Trunks {
         self.registration_state(cx, slot, false, "the connection that it was made over has closed");
     }
 
-    pub(super) fn registration_event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, event: Event) {
+    pub(super) fn registration_event(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, event: Event) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
         };
@@ -213,7 +213,14 @@ impl Trunks {
         }
     }
 
-    fn registration_verdict(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, flow: Flow, verdict: Verdict) {
+    fn registration_verdict(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        slot: TrunkSlot,
+        flow: Flow,
+        verdict: Verdict,
+    ) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
         };
@@ -235,7 +242,7 @@ impl Trunks {
         }
     }
 
-    fn ask(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, flow: Flow) {
+    fn ask(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, flow: Flow) {
         let Some((registration, peers)) = self.registration(slot) else {
             return;
         };
@@ -248,7 +255,7 @@ impl Trunks {
     }
 
     /// The peers are tried in turn, from the one that served last; when all have failed there is a pause.
-    fn next_peer(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: u16, why: String) {
+    fn next_peer(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, why: String) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
         };
@@ -269,7 +276,7 @@ impl Trunks {
         layer.reach(cx, owner(slot, REGISTER), Destination::Uri(peers[next].clone()));
     }
 
-    fn back_off(&mut self, cx: &mut Cx<'_>, slot: u16, why: String, wait: Option<Duration>) {
+    fn back_off(&mut self, cx: &mut Cx<'_>, slot: TrunkSlot, why: String, wait: Option<Duration>) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
         };
@@ -286,7 +293,7 @@ impl Trunks {
     }
 
     /// Tells a change of state, and each failure anew.
-    fn registration_state(&mut self, cx: &mut Cx<'_>, slot: u16, up: bool, why: &str) {
+    fn registration_state(&mut self, cx: &mut Cx<'_>, slot: TrunkSlot, up: bool, why: &str) {
         let name = self.slots[&slot].name.clone();
         let Some((registration, _)) = self.registration(slot) else {
             return;
@@ -303,7 +310,7 @@ impl Trunks {
         registration.up = up;
     }
 
-    fn registration(&mut self, slot: u16) -> Option<(&mut Registration, Vec<Uri>)> {
+    fn registration(&mut self, slot: TrunkSlot) -> Option<(&mut Registration, Vec<Uri>)> {
         let state = self.slots.get_mut(&slot)?;
         let peers = state.peers.iter().map(|peer| peer.uri().clone()).collect();
         state.registration.as_mut().map(|registration| (registration, peers))

@@ -9,9 +9,13 @@ const NAME: &str = "sbc.acme.example";
 
 /// One peer by name, one by address behind it.
 fn named(seed: u64, more: &str) -> (World, Peer) {
+    with_first(seed, NAME, more)
+}
+
+fn with_first(seed: u64, first: &str, more: &str) -> (World, Peer) {
     let trunk = format!(
         "trunks:
-  - {{ name: acme, peers: [ \"sip:{NAME}\", \"sip:198.51.100.9:5060\" ], accept_from: [ 198.51.100.0/24 ], options: never,
+  - {{ name: acme, peers: [ \"sip:{first}\", \"sip:198.51.100.9:5060\" ], accept_from: [ 198.51.100.0/24 ], options: never,
       numbers: {{ country: US }}, connect: 3s{more} }}
 routes:
   - {{ to: \"+\", from: user/*, do: trunk/acme }}
@@ -109,6 +113,29 @@ fn cancel_while_a_name_is_resolved() {
         assert_eq!(w.census().trunk_places, 0);
         w.finish();
     }
+}
+
+/// RFC 3261 9.1: a call that was given up before its carrier's name was known opens no connection for nobody afterwards.
+#[test]
+fn a_name_that_comes_after_cancel_opens_no_connection() {
+    let (mut w, alice) = with_first(8, &format!("{NAME};transport=tcp"), "");
+    w.tcp_carrier("acme", "198.51.100.1:5060");
+    w.dns.set(NAME, &[addr("198.51.100.1:5060")], Some(s(2)));
+    for (cancelled, connections) in [(true, 0), (false, 1)] {
+        let call = w.call(alice, LONDON);
+        w.run(ms(500));
+        if cancelled {
+            w.hang_up(call);
+            w.expect_over(call, 487);
+        }
+        w.run(s(3));
+        assert_eq!(w.streams.list.len(), connections);
+        if !cancelled {
+            w.up(call);
+            w.hang_up(call);
+        }
+    }
+    w.finish();
 }
 
 /// RFC 3261 12.1.2, 12.2.1.1: ACK and BYE go to the host in the Contact of the answer, which need not be the one that was called.

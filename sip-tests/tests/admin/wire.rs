@@ -206,3 +206,36 @@ fn a_branch_of_rfc_2543() {
     w.checks.complaints = false;
     w.finish();
 }
+
+/// RFC 3261 8.1.1.8, 18.1.1: `advertise` is written only for peers of its own family; on a flow of the other one Via, Contact
+/// and SDP have the flow's own address, which is the one that the peer can reach.
+#[test]
+fn an_advertised_address_is_not_shown_to_the_other_family() {
+    let rest = format!(
+        "{USERS}trunks:
+  - {{ name: acme, peers: [ \"sip:sbc.acme.example\" ], options: 20s, numbers: {{ country: US }},
+      register: {{ username: tandem, password: hush, expires: 1m }} }}
+routes:
+  - {{ to: \"600\", do: echo }}
+"
+    );
+    let yaml = yaml(&rest).replace("192.0.2.1", "[2001:db8::1]") + "advertise: 203.0.113.10\n";
+    let mut w = World::builder(9).config(&yaml).build();
+    let acme = w.carrier("acme", "[2001:db8::2]:5060");
+    w.checks.oracle = false;
+    w.dns.set("sbc.acme.example", &[w.agents[acme.0].addr], Some(ms(30)));
+    (w.agent(acme).registrar.serves, w.agent(acme).password) = (true, "hush".into());
+    w.run(s(150));
+    works(&mut w, acme, "600");
+    let heard = [
+        w.last_received(acme, |m| m.is("OPTIONS")),
+        w.last_received(acme, |m| m.is("REGISTER")),
+        w.last_received(acme, |m| m.answers("INVITE", 200)),
+    ];
+    for message in heard {
+        let text = String::from_utf8_lossy(&message.write()).into_owned();
+        assert!(!text.contains("203.0.113.10"), "{text}");
+        assert!(message.text("Contact").contains("[2001:db8::1]:5060"), "{text}");
+    }
+    w.finish();
+}

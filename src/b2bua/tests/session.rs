@@ -250,6 +250,24 @@ fn glare_is_491_in_both_roles_and_the_change_is_made_later() {
     assert!(body(&again).contains("a=sendonly"));
 }
 
+/// RFC 3311 5.2 refuses an offer that meets an offer of ours; our refresh by UPDATE has none (RFC 4028 7.4).
+#[test]
+fn a_change_that_meets_our_refresh_without_offer_is_taken() {
+    let mut b = Bench::new();
+    let (mut alice, _bob) = b.talk();
+    b.wait(901 * S1);
+    let refresh = b.heard(ALICE).remove(0);
+    assert_eq!((refresh.method(), refresh.body().len()), (Method::Update, 0));
+    b.ask(ALICE, &mut alice, Method::Invite, hold("sendonly"));
+    let ok = b.one(ALICE);
+    assert_eq!(head(&ok), "200 INVITE");
+    b.say(ALICE, alice.ack(ok.cseq().unwrap().number));
+    b.answer(ALICE, &refresh, 200, None);
+    b.ask(ALICE, &mut alice, Method::Invite, hold("sendrecv"));
+    assert_eq!(b.heads(ALICE), ["200 INVITE"], "nothing is left open");
+    assert!(b.ended().is_empty());
+}
+
 #[test]
 fn a_refused_change_keeps_the_session_and_is_not_repeated() {
     let mut b = Bench::new();
@@ -372,6 +390,57 @@ fn reliable_provisional_responses_on_each_leg() {
     assert_eq!(heard[1].body().len(), 0, "the answer was said and acknowledged");
     b.ack(ALICE, &invite, &heard[1]);
     assert!(b.ended().is_empty());
+}
+
+/// RFC 3262 3, 5: a PRACK whose offer is refused acknowledges nothing, so one without it, or with a better one, still can.
+#[test]
+fn a_prack_with_a_bad_offer_leaves_its_response_pending() {
+    let no_codec = "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 9 RTP/AVP 18\r\n";
+    for (kind, body, status) in [
+        ("application/sdp", no_codec, 488),
+        ("application/sdp", "this is no description", 400),
+        ("text/plain", "hello", 415),
+    ] {
+        let mut b = Bench::new();
+        let invite = b.invite_with(ALICE, "alice", "bob", Some(sdp(4000, "")), &[("Require", "100rel")]);
+        let theirs = b.one(BOB);
+        b.answer(BOB, &theirs, 183, Some(sdp(5000, "")));
+        let early = b.one(ALICE);
+        let mut alice = Dialog::uac(&invite, &early).unwrap();
+        let rack = format!("{} 1 INVITE", early.get(Name::RSeq).unwrap());
+        let rack = [("RAck", rack.as_str())];
+        b.ask_with(ALICE, &mut alice, Method::Prack, Some((kind, body.to_owned())), &rack);
+        assert_eq!(b.heads(ALICE), [format!("{status} PRACK")]);
+        b.wait(S1);
+        assert_eq!(
+            b.heads(ALICE),
+            ["183 INVITE"],
+            "it is repeated until it is acknowledged"
+        );
+        let better = Some(("application/sdp", sdp(4002, "")));
+        b.ask_with(ALICE, &mut alice, Method::Prack, better, &rack);
+        let ok = b.one(ALICE);
+        assert_eq!((head(&ok).as_str(), ok.body().is_empty()), ("200 PRACK", false));
+        b.answer(BOB, &theirs, 200, Some(sdp(5000, "")));
+        assert_eq!(b.heads(ALICE), ["200 INVITE"]);
+    }
+}
+
+/// RFC 3311 5.2: our offer in a reliable response waits for its answer in the PRACK.
+#[test]
+fn a_callers_offer_that_meets_ours_before_the_prack_is_491() {
+    let mut b = Bench::new();
+    let invite = b.invite_with(ALICE, "alice", "bob", None, &[("Require", "100rel")]);
+    let theirs = b.one(BOB);
+    b.answer(BOB, &theirs, 180, None);
+    let early = b.one(ALICE);
+    assert!(
+        !early.body().is_empty(),
+        "RFC 3262 5: the first reliable response has an offer"
+    );
+    let mut alice = Dialog::uac(&invite, &early).unwrap();
+    b.ask(ALICE, &mut alice, Method::Update, hold("sendonly"));
+    assert_eq!(b.heads(ALICE), ["491 UPDATE"]);
 }
 
 #[test]

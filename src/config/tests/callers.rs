@@ -2,7 +2,6 @@
 
 use super::super::*;
 use super::{good, trunk, user, with};
-use crate::id::TrunkIx;
 
 /// Each text gives exactly this problem.
 fn each(found: impl Fn(&str) -> Vec<String>, table: &[(&str, &str)]) {
@@ -220,13 +219,16 @@ fn two_trunks_do_not_claim_one_source() {
 fn a_source_is_found_by_its_network() {
     let text = "listen: udp://127.0.0.1:5060\ntrunks:\n  - { name: a, peers: [ sip:192.0.2.1 ], accept_from: [ 198.51.100.0/24, \"2001:db8::/32\" ] }\n  - { name: b, peers: [ sip:192.0.2.2 ] }";
     let config = good(text);
-    let at = |text: &str| config.trunk_at(text.parse().unwrap());
-    assert_eq!(at("198.51.100.255"), Some(TrunkIx(0)));
-    assert_eq!(at("::ffff:198.51.100.7"), Some(TrunkIx(0)));
-    assert_eq!(at("2001:db8:ffff::1"), Some(TrunkIx(0)));
-    assert_eq!(at("192.0.2.2"), Some(TrunkIx(1)));
-    assert_eq!(at("198.51.101.0"), None);
-    assert_eq!(at("2001:db9::1"), None);
+    let claimed = |text: &str| -> Vec<&str> {
+        let by = config.trunks.iter().filter(|trunk| trunk.claims(text.parse().unwrap()));
+        by.map(|trunk| trunk.name.as_str()).collect()
+    };
+    assert_eq!(claimed("198.51.100.255"), ["a"]);
+    assert_eq!(claimed("::ffff:198.51.100.7"), ["a"]);
+    assert_eq!(claimed("2001:db8:ffff::1"), ["a"]);
+    assert_eq!(claimed("192.0.2.2"), ["b"]);
+    assert_eq!(claimed("198.51.101.0"), [""; 0]);
+    assert_eq!(claimed("2001:db9::1"), [""; 0]);
 }
 
 /// The problems of one route beside a trunk in Germany and a user; it stands at line 4.
