@@ -67,6 +67,9 @@ pub const JITTER_PAYLOAD_BYTES: usize = 960;
 pub const DIGITS: usize = 32;
 /// Media commands that wait for one worker.
 pub const MEDIA_COMMANDS: usize = 8_192;
+/// Media commands that wait behind those, if a worker cannot keep up: four to set each of its legs up, twice. From the half on
+/// new calls are refused with 503; beyond it a command that neither opens nor closes a leg is dropped.
+pub const MEDIA_BACKLOG: usize = 65_536;
 /// Events that wait from one worker to signalling.
 pub const MEDIA_EVENTS: usize = 16_384;
 /// Spare RTP port pairs that the node keeps bound, so that a call never waits for a socket.

@@ -37,6 +37,50 @@ impl fmt::Display for Secret {
     }
 }
 
+/// A DTMF digit, `0-9*#A-D`: people dial PINs with them. Prints as `*`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digit(pub char);
+
+impl From<char> for Digit {
+    fn from(digit: char) -> Self {
+        Digit(digit)
+    }
+}
+
+impl fmt::Debug for Digit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("*")
+    }
+}
+
+/// DTMF digits in a row: print as `***`, however many they are.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Digits(pub String);
+
+impl From<String> for Digits {
+    fn from(digits: String) -> Self {
+        Digits(digits)
+    }
+}
+
+impl From<&str> for Digits {
+    fn from(digits: &str) -> Self {
+        Digits(digits.to_owned())
+    }
+}
+
+impl PartialEq<str> for Digits {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// A number or a user name as a log may show it: telephone numbers lose their middle (`+1415***101`), names stay. Control
 /// characters become `?`: what a peer wrote must not begin a line of its own.
 pub struct Redacted<'a>(pub &'a str);
@@ -88,6 +132,36 @@ mod tests {
         assert_eq!(Redacted("alice").to_string(), "alice");
         assert_eq!(Redacted("600").to_string(), "600");
         assert_eq!(Redacted("a\r\nb\u{1b}[2J").to_string(), "a??b?[2J");
+    }
+
+    #[test]
+    fn digits_do_not_print_whoever_carries_them() {
+        use crate::id::MediaLegId;
+        use crate::media::command::{Command, Event};
+        use crate::phone;
+        let (leg, digits) = (MediaLegId(1), "83");
+        let printed = [
+            format!(
+                "{:?}",
+                Command::SendDigits {
+                    leg,
+                    digits: digits.into()
+                }
+            ),
+            format!(
+                "{:?}",
+                Event::Digit {
+                    leg,
+                    digit: '8'.into(),
+                    ms: 100
+                }
+            ),
+            format!("{:?}", phone::Command::Digits(digits.into())),
+            format!("{:?}", phone::Report::Digit('8'.into())),
+        ];
+        for text in printed {
+            assert!(text.contains("Digit") && !text.contains(['8', '3']), "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 #[path = "admin/admission.rs"]
 mod admission;
+#[path = "admin/challenges.rs"]
+mod challenges;
 #[path = "admin/contacts.rs"]
 mod contacts;
 #[path = "admin/credentials.rs"]

@@ -1,24 +1,14 @@
 //! The words and exit codes of the program's commands, as a person at a terminal meets them.
 
+#[path = "interop/program.rs"]
+mod program;
+
+use program::program;
 use rusqlite::Connection;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-
-/// The program: `TANDEM_BIN`, or what `cargo build` makes of the sources beside these tests.
-fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("TANDEM_BIN") {
-        return path.into();
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "tandem", "--bin", "tandem"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status();
-    assert!(built.expect("cargo").success(), "`cargo build --bin tandem` failed");
-    let test = std::env::current_exe().expect("this program");
-    test.ancestors().nth(3).expect("a target folder").join("debug/tandem")
-}
 
 /// A folder of the test's own, gone with it.
 struct Folder(PathBuf);
@@ -132,4 +122,79 @@ fn calls_are_one_line_each_whatever_a_peer_wrote_and_a_reader_may_leave() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// Runs a command of the repository with these programs of a few lines before all others, or instead of them.
+fn with_programs(folder: &Folder, programs: &[(&str, &str)], only: bool, command: &[&str]) -> (Option<i32>, String) {
+    for (name, text) in programs {
+        let path = folder.0.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("our own folder");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    }
+    let own = folder.0.to_str().expect("UTF-8");
+    let others = std::env::var("PATH").expect("a PATH");
+    let path = if only {
+        own.to_owned()
+    } else {
+        format!("{own}:{others}")
+    };
+    let output = Command::new(command[0])
+        .args(&command[1..])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .env("PATH", path)
+        // These tests may run below `make test`.
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .expect("a shell and make");
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// A machine of which libopus-dev is missing, and a user who is not root. Whoever installs anything leaves a trace.
+const UNPRIVILEGED: [(&str, &str); 4] = [
+    ("id", "echo 1000"),
+    (
+        "dpkg-query",
+        "case \"$*\" in *libopus-dev*) exit 1;; *) echo 'install ok installed';; esac",
+    ),
+    ("apt-get", "touch \"${0%/*}/installed\""),
+    ("sudo", "touch \"${0%/*}/installed\""),
+];
+
+#[test]
+fn without_root_the_command_that_installs_what_is_missing_is_printed_and_not_run() {
+    let folder = Folder::new("packages");
+    let wanted = "    sudo apt-get install libopus-dev\n";
+    let packages = [".ci/packages", "pkg-config", "libopus-dev"];
+    let (code, err) = with_programs(&folder, &UNPRIVILEGED, false, &packages);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("these packages are missing") && err.contains(wanted),
+        "{err}"
+    );
+    // What `make run`, `make demo` and `make test` do first; make's own code for a command that failed is 2.
+    let (code, err) = with_programs(&folder, &UNPRIVILEGED, false, &["make", "deps"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains(wanted), "{err}");
+    assert!(!folder.0.join("installed").exists());
+}
+
+#[test]
+fn where_nothing_is_missing_nothing_is_said_and_elsewhere_than_on_debian_what_to_look_for() {
+    let folder = Folder::new("installed");
+    let installed = [("dpkg-query", "echo 'install ok installed'")];
+    let (code, err) = with_programs(&folder, &installed, false, &[".ci/packages", "libopus-dev"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let folder = Folder::new("elsewhere");
+    let (code, err) = with_programs(
+        &folder,
+        &[("pkg-config", "exit 1")],
+        true,
+        &[".ci/packages", "libopus-dev"],
+    );
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no Debian or Ubuntu; install libopus"), "{err}");
 }

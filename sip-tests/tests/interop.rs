@@ -16,6 +16,7 @@ mod interop {
     pub mod journal;
     pub mod node;
     pub mod process;
+    pub mod program;
     pub mod scene;
     pub mod sink;
     pub mod sipp;

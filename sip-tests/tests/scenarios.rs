@@ -10,15 +10,9 @@ mod basic;
 mod cancel;
 #[path = "scenarios/changes.rs"]
 mod changes;
-#[path = "scenarios/early.rs"]
-mod early;
 #[path = "scenarios/media.rs"]
 mod media;
-#[path = "scenarios/offers.rs"]
-mod offers;
 #[path = "scenarios/peers.rs"]
 mod peers;
 #[path = "scenarios/registration.rs"]
 mod registration;
-#[path = "scenarios/trunks.rs"]
-mod trunks;

@@ -14,8 +14,11 @@ mod journal;
 )]
 #[path = "interop/process.rs"]
 mod process;
+#[path = "interop/program.rs"]
+mod program;
 
 use process::Process;
+use program::program;
 use rusqlite::Connection;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -60,22 +63,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// The program: `TANDEM_BIN`, or what `cargo build` makes of the sources beside these tests.
-fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("TANDEM_BIN") {
-        return path.into();
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "tandem", "--bin", "tandem"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status();
-    assert!(built.expect("cargo").success(), "`cargo build --bin tandem` failed");
-    // This test is target/debug/deps/shell-..., and `cargo build` without a profile builds into target/debug.
-    let test = std::env::current_exe().expect("this program");
-    test.ancestors().nth(3).expect("a target folder").join("debug/tandem")
-}
 
 /// A node with an address and a folder of its own.
 struct Node {
@@ -463,6 +450,105 @@ fn a_name_that_does_not_exist_a_wrong_password_and_a_stranger_s_name_get_the_sam
     assert_eq!(alice.register().status(), 403);
     assert_eq!(node.number("SELECT count(*) FROM bindings"), 0);
     node.stop();
+}
+
+#[test]
+fn waits_that_are_interrupted_cost_no_packet_and_no_call() {
+    let node = Node::start(7, USERS);
+    let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
+    let response = alice.ask(Method::Invite, "sip:600@example.com", "eintr", Algorithm::Md5);
+    assert_eq!(response.status(), 200);
+    let target = response.addresses(Name::Contact).unwrap()[0].uri.to_string();
+    alice.ack(&target, "eintr", &response);
+    let answer = String::from_utf8(response.body().to_vec()).unwrap();
+    let port: u16 = answer
+        .split("m=audio ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .and_then(|port| port.parse().ok())
+        .unwrap();
+    let ip = alice.socket.local_addr().unwrap().ip();
+    let media = UdpSocket::bind((ip, 40_000)).unwrap();
+    media.connect((node.ip.as_str(), port)).unwrap();
+    media.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    for round in 0..20u16 {
+        // Every thread that waits for packets comes back with EINTR (signal(7), "Interruption of system calls").
+        node.process.signal("STOP");
+        node.process.signal("CONT");
+        let comes_back = (0..20).any(|again| {
+            let sequence = round * 20 + again;
+            let mut packet = vec![0x80, 0];
+            packet.extend(sequence.to_be_bytes());
+            packet.extend((u32::from(sequence) * 160).to_be_bytes());
+            packet.extend(7u32.to_be_bytes());
+            packet.extend([0xd5; 160]);
+            media.send(&packet).unwrap();
+            media.recv(&mut [0; 1500]).is_ok_and(|length| length == 172)
+        });
+        assert!(comes_back, "the echo is silent after interruption {round}");
+    }
+    assert_eq!(alice.register().status(), 200, "signalling too");
+    let to = response.get(Name::To).unwrap().into_owned();
+    let call_id = "eintr".to_owned();
+    alice.hang_up(&Talk { call_id, to, target });
+    node.stop();
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "what is promised is real time"
+)]
+fn the_start_of_a_call_is_on_disk_soon_after_the_invite() {
+    let node = Node::start(8, USERS);
+    let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
+    let mut took = Vec::new();
+    for round in 0..5 {
+        let start = std::time::Instant::now();
+        let talk = alice.call("600", &format!("d{round}")).expect("the echo answers");
+        while node.number("SELECT count(*) FROM calls") <= round {
+            assert!(start.elapsed() < SOON, "it is never written");
+        }
+        took.push(start.elapsed());
+        alice.hang_up(&talk);
+    }
+    took.sort();
+    // Promised are 100 ms of the node; the rest is for a machine that is busy with other tests.
+    assert!(took[0] < Duration::from_millis(100), "{took:?}");
+    assert!(took[2] < Duration::from_millis(300), "{took:?}");
+    node.stop();
+}
+
+#[test]
+fn json_logs_are_one_object_a_line_with_time_level_and_event() {
+    let mut node = Node::start(9, &format!("{USERS}log: {{ format: json }}\n"));
+    let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
+    assert_eq!(alice.register().status(), 200);
+    let talk = alice.call("600", "json").expect("the echo answers");
+    alice.hang_up(&talk);
+    node.process.signal("TERM");
+    assert_eq!(node.process.exit(SOON), Some(0));
+    let said = node.process.journal.text();
+    let (logged, printed): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| line.starts_with('{'));
+    let mut events = Vec::new();
+    for line in logged {
+        // JSON is YAML.
+        let value: serde_yaml::Value = serde_yaml::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
+        let text = |value: &serde_yaml::Value| value.as_str().map(str::to_owned).unwrap_or_else(|| panic!("{line}"));
+        assert!(text(&value["timestamp"]).ends_with('Z'), "{line}");
+        assert!(["INFO", "WARN"].contains(&text(&value["level"]).as_str()), "{line}");
+        events.push(text(&value["fields"]["message"]));
+    }
+    for event in ["call from ", "routed to ", "stopped after "] {
+        assert!(
+            events.iter().any(|told| told.starts_with(event)),
+            "{event:?} in {events:?}"
+        );
+    }
+    // The banner goes to standard output; nothing of the log is in another form.
+    let is_log = |line: &&&str| line.contains(" INFO ") || line.contains(" WARN ");
+    assert_eq!(printed.iter().find(is_log), None);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! One branch of a search: our INVITE and what comes back (RFC 3261 13.2.2), early dialogs of forks behind the peer included.
 
-use super::call::{Call, NETWORK_OUT_OF_ORDER, Stage};
-use super::cause;
+use super::call::{Call, Stage};
+use super::cause::{self, q850};
 use super::desk::{LegTimer, Turn};
-use super::hunt::{ABSENT, Step, dialled};
+use super::hunt::{Step, dialled};
 use super::leg::{Leg, LegId, Progress, State, Who};
 use crate::dialog::DialogId;
 use crate::dialog::reliable::Verdict;
@@ -24,7 +24,7 @@ enum Retry {
 
 impl Call {
     /// A way to a peer was found: to a branch's, or of requests in a dialog.
-    pub fn on_reached(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, flow: Flow, rest: Vec<Target>) {
+    pub fn on_reached(&mut self, t: &mut Turn<'_, '_>, id: LegId, flow: Flow, rest: Vec<Target>) {
         let (worker, connect) = (self.worker, self.connect_limit(id));
         let Some(leg) = self.legs.iter_mut().find(|leg| leg.id == id) else {
             return;
@@ -53,7 +53,7 @@ impl Call {
     }
 
     /// There is no way to a peer.
-    pub fn on_unreachable(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_unreachable(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let Some(leg) = self.leg_mut(id) else { return };
         match &leg.state {
             State::Outgoing(outgoing) if outgoing.progress == Progress::Reaching => {
@@ -71,7 +71,7 @@ impl Call {
     }
 
     /// A carrier's peer said nothing for too long: the next one.
-    pub fn on_silent_peer(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_silent_peer(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let calling = self
             .leg(id)
             .and_then(Leg::outgoing)
@@ -84,7 +84,7 @@ impl Call {
     }
 
     /// A response to our first INVITE.
-    pub fn on_invite_response(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    pub fn on_invite_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         let Some(leg) = self.leg_mut(id) else { return };
         match (&leg.state, response.status()) {
             (State::Outgoing(_), 100..=199) => self.provisional(t, id, response),
@@ -102,7 +102,7 @@ impl Call {
         }
     }
 
-    fn provisional(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    fn provisional(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         t.desk.timers.cancel(super::desk::Timer::Leg(id, LegTimer::Connect));
         let Some(leg) = self.leg_mut(id) else { return };
         if let Some(outgoing) = leg.outgoing_mut()
@@ -141,7 +141,7 @@ impl Call {
         }
     }
 
-    fn ringing(&mut self, t: &mut Turn<'_, '_, '_>) {
+    fn ringing(&mut self, t: &mut Turn<'_, '_>) {
         if let Some(hunt) = &mut self.hunt {
             hunt.rang = true;
         }
@@ -156,7 +156,7 @@ impl Call {
 
     fn pass_progress(
         &mut self,
-        t: &mut Turn<'_, '_, '_>,
+        t: &mut Turn<'_, '_>,
         status: u16,
         codec: Option<codecs::Codec>,
         wish: Option<crate::sdp::Direction>,
@@ -172,7 +172,7 @@ impl Call {
         }
     }
 
-    fn success(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    fn success(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         t.desk.timers.cancel(super::desk::Timer::Leg(id, LegTimer::Connect));
         self.judge_peer(t, id, Outcome::Alive);
         let Some(leg) = self.leg_mut(id) else { return };
@@ -185,7 +185,7 @@ impl Call {
         }
     }
 
-    fn failure(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    fn failure(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         let status = response.status();
         let Some(leg) = self.leg_mut(id) else { return };
         if status == 422 && leg.timer.on_too_small(response) && leg.invite_again(t) {
@@ -215,7 +215,7 @@ impl Call {
     }
 
     /// Our INVITE has no final response at all.
-    pub fn on_invite_failed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, failure: Failure) {
+    pub fn on_invite_failed(&mut self, t: &mut Turn<'_, '_>, id: LegId, failure: Failure) {
         let Some(leg) = self.leg_mut(id) else { return };
         match &leg.state {
             State::Outgoing(_) => {}
@@ -241,20 +241,15 @@ impl Call {
     fn unreached(&self, id: LegId, text: &str) -> Cause {
         let is_trunk = self.leg(id).is_some_and(|leg| leg.who.trunk().is_some());
         let (status, q850) = if is_trunk {
-            (503, NETWORK_OUT_OF_ORDER)
+            (503, q850::NETWORK_OUT_OF_ORDER)
         } else {
-            (480, ABSENT)
+            (480, q850::SUBSCRIBER_ABSENT)
         };
-        Cause {
-            status,
-            q850,
-            by: Blame::Network,
-            text: text.to_owned(),
-        }
+        cause::exact(status, q850, Blame::Network, text)
     }
 
     /// A branch has failed for good, without any transaction left.
-    fn branch_failed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cause: Cause, retry: Retry) {
+    fn branch_failed(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause, retry: Retry) {
         let rest = self.rest_of(id, retry);
         if let Some(leg) = self.leg_mut(id) {
             leg.gone(t);
@@ -265,7 +260,7 @@ impl Call {
     }
 
     /// A branch that did not react is given up; its transaction may go on for a while.
-    fn branch_abandoned(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cause: Cause) {
+    fn branch_abandoned(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause) {
         let rest = self.rest_of(id, Retry::OtherPeer);
         if let Some(leg) = self.leg_mut(id) {
             leg.give_up(t, None);
@@ -290,7 +285,7 @@ impl Call {
         Some((plan, outgoing.rest.clone()))
     }
 
-    fn same_peer_again(&mut self, t: &mut Turn<'_, '_, '_>, leg: Attempt, targets: Vec<Target>) -> bool {
+    fn same_peer_again(&mut self, t: &mut Turn<'_, '_>, leg: Attempt, targets: Vec<Target>) -> bool {
         let Attempt {
             who,
             identity,
@@ -309,7 +304,7 @@ impl Call {
     }
 
     /// A branch is out of the search: what the others say counts, or the next step.
-    fn branch_over(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause, retry: Retry) {
+    fn branch_over(&mut self, t: &mut Turn<'_, '_>, cause: Cause, retry: Retry) {
         let Some(hunt) = &mut self.hunt else { return };
         let declined = cause.status >= 600;
         let best = match hunt.best.take() {
@@ -333,12 +328,12 @@ impl Call {
     }
 
     /// A branch ended its early dialog itself.
-    pub fn branch_left(&mut self, t: &mut Turn<'_, '_, '_>, request: &Message) {
+    pub fn branch_left(&mut self, t: &mut Turn<'_, '_>, request: &Message) {
         let told = cause::told(request, 480, Blame::Callee, "the phone left before it answered");
         self.branch_over(t, told, Retry::No);
     }
 
-    fn judge_peer(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, outcome: Outcome) {
+    fn judge_peer(&mut self, t: &mut Turn<'_, '_>, id: LegId, outcome: Outcome) {
         if let Some(Who::Trunk(trunk, Some(peer))) = self.leg(id).map(|leg| &leg.who) {
             t.net.trunks.report(t.cx, *trunk, *peer, outcome);
         }

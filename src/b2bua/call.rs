@@ -13,7 +13,7 @@
 //! leg is to have, which BYE may be sent at last, which record is due) is brought about by [`Call::settle`], after each event:
 //! so a change that had to wait, or was refused by glare, is made as soon as it can be.
 
-use super::cause;
+use super::cause::{self, q850};
 use super::desk::{CallTimer, Turn};
 use super::hunt::Hunt;
 use super::leg::{Leg, LegId};
@@ -198,7 +198,7 @@ impl Call {
     }
 
     /// Tells the record what happened, in words.
-    pub fn tell(&self, t: &mut Turn<'_, '_, '_>, what: impl Into<String>) {
+    pub fn tell(&self, t: &mut Turn<'_, '_>, what: impl Into<String>) {
         t.cx.emit(Output::Record(Fact::CallChanged {
             call: self.id,
             what: what.into(),
@@ -206,7 +206,7 @@ impl Call {
     }
 
     /// Brings everything to what the state says. Called after each event.
-    pub fn settle(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn settle(&mut self, t: &mut Turn<'_, '_>) {
         self.wire(t);
         self.reconcile(t);
         self.say_goodbyes(t);
@@ -217,7 +217,7 @@ impl Call {
     }
 
     /// A worker has something to tell.
-    pub fn on_media(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, event: MediaEvent) {
+    pub fn on_media(&mut self, t: &mut Turn<'_, '_>, id: LegId, event: MediaEvent) {
         let caller_side = self.leg(id).is_some_and(|leg| leg.caller_side);
         match event {
             MediaEvent::Started(..) => {
@@ -231,9 +231,8 @@ impl Call {
                 } else {
                     "the callee's media fell silent"
                 };
-                let mut cause = cause::cause(480, crate::effect::Blame::Network, text);
-                cause.q850 = NETWORK_OUT_OF_ORDER;
-                self.end(t, cause);
+                let network = crate::effect::Blame::Network;
+                self.end(t, cause::exact(480, q850::NETWORK_OUT_OF_ORDER, network, text));
             }
             MediaEvent::Moved(_, worker) => {
                 if let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) {
@@ -246,7 +245,7 @@ impl Call {
         }
     }
 
-    fn media_closed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, media: crate::id::MediaLegId, stats: LegStats) {
+    fn media_closed(&mut self, t: &mut Turn<'_, '_>, id: LegId, media: crate::id::MediaLegId, stats: LegStats) {
         t.desk.remove_media(media);
         let Some(leg) = self.leg_mut(id) else { return };
         leg.media = None;
@@ -258,7 +257,7 @@ impl Call {
     }
 
     /// The workers had their time.
-    pub fn give_up_reports(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn give_up_reports(&mut self, t: &mut Turn<'_, '_>) {
         for leg in self
             .legs
             .iter_mut()
@@ -271,7 +270,7 @@ impl Call {
     }
 
     /// Forgets legs of which nothing is left, and writes the record when the last media is closed.
-    fn sweep(&mut self, t: &mut Turn<'_, '_, '_>) {
+    fn sweep(&mut self, t: &mut Turn<'_, '_>) {
         self.legs.retain(|leg| {
             let over = leg.is_over();
             if over {
@@ -299,7 +298,7 @@ impl Call {
     }
 
     /// Ends the call: each leg gets what it is owed (a final response, CANCEL, BYE).
-    pub fn end(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause) {
+    pub fn end(&mut self, t: &mut Turn<'_, '_>, cause: Cause) {
         if self.is_over() {
             return;
         }
@@ -316,7 +315,7 @@ impl Call {
     }
 
     /// The INVITE turned out to be none that makes a call, and was refused: nothing is recorded.
-    pub fn forget(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn forget(&mut self, t: &mut Turn<'_, '_>) {
         for leg in &mut self.legs {
             leg.gone(t);
         }
@@ -333,7 +332,7 @@ impl Call {
     }
 
     /// The call broke by a fault of ours: its media is closed, its places are given back, its record is written.
-    pub fn abandon(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn abandon(&mut self, t: &mut Turn<'_, '_>) {
         let legs: Vec<LegId> = self.legs.iter().map(|leg| leg.id).collect();
         t.desk.purge(self.id, &legs);
         let claims = self.legs.iter_mut().filter_map(|leg| leg.claim.take());
@@ -363,6 +362,3 @@ impl Call {
         ))));
     }
 }
-
-/// Q.850: network out of order.
-pub const NETWORK_OUT_OF_ORDER: u8 = 38;

@@ -208,16 +208,16 @@ impl Desk {
 
 /// What a call is given for one step: the node's context with the call's own configuration, the machines that it works with,
 /// and the shared tables.
-pub struct Turn<'t, 'c, 'n> {
+pub struct Turn<'t, 'c> {
     /// The context.
     pub cx: &'t mut Cx<'c>,
     /// Transactions and trunks.
-    pub net: &'t mut Net<'n>,
+    pub net: &'t mut Net,
     /// Shared tables.
     pub desk: &'t mut Desk,
 }
 
-impl Turn<'_, '_, '_> {
+impl Turn<'_, '_> {
     /// Now.
     pub fn now(&self) -> Instant {
         self.cx.now

@@ -15,7 +15,7 @@ use crate::sip::{Draft, Message, Method, Name};
 
 impl Leg {
     /// Ends the leg: a final response to an INVITE that came, CANCEL of one that we sent, BYE in a dialog.
-    pub fn hang_up(&mut self, t: &mut Turn<'_, '_, '_>, cause: &Cause) {
+    pub fn hang_up(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
         match &self.state {
             State::Incoming(_) => self.refuse(t, cause),
             State::Outgoing(_) => self.give_up(t, Some(cause::reason(cause))),
@@ -25,7 +25,7 @@ impl Leg {
     }
 
     /// Cancels our INVITE. Its final response is awaited: it may still be a 2xx.
-    pub fn give_up(&mut self, t: &mut Turn<'_, '_, '_>, reason: Option<String>) {
+    pub fn give_up(&mut self, t: &mut Turn<'_, '_>, reason: Option<String>) {
         if !matches!(self.state, State::Outgoing(_)) {
             return;
         }
@@ -51,7 +51,7 @@ impl Leg {
     }
 
     /// Says BYE, as soon as that is allowed: not before the ACK of our 2xx (RFC 3261 15).
-    pub fn leave(&mut self, t: &mut Turn<'_, '_, '_>, reason: String) {
+    pub fn leave(&mut self, t: &mut Turn<'_, '_>, reason: String) {
         self.state = State::Leaving;
         if let Some(media) = &mut self.media {
             media.close(t);
@@ -66,7 +66,7 @@ impl Leg {
         }
     }
 
-    fn bye(&mut self, t: &mut Turn<'_, '_, '_>, reason: &str) {
+    fn bye(&mut self, t: &mut Turn<'_, '_>, reason: &str) {
         let Some(mut bye) = self.request(Method::Bye) else {
             return self.gone(t);
         };
@@ -76,7 +76,7 @@ impl Leg {
     }
 
     /// Says what had to wait: BYE after the ACK, BYE after the last NOTIFY.
-    fn say_goodbye(&mut self, t: &mut Turn<'_, '_, '_>) {
+    fn say_goodbye(&mut self, t: &mut Turn<'_, '_>) {
         if self.unacked.is_none()
             && let Some(reason) = self.leave_after_ack.take()
         {
@@ -92,7 +92,7 @@ impl Leg {
     }
 
     /// A second answer of a fork, or an answer that came against our CANCEL: acknowledged and ended at once (RFC 3261 13.2.2.4).
-    pub fn dismiss(&mut self, t: &mut Turn<'_, '_, '_>, invite: &Draft, response: &Message) {
+    pub fn dismiss(&mut self, t: &mut Turn<'_, '_>, invite: &Draft, response: &Message) {
         if self.resend_stray_ack(t, response) || self.strays.len() >= limits::STRAY_ANSWERS {
             return;
         }
@@ -117,7 +117,7 @@ impl Leg {
     }
 
     /// Acknowledges the copy of a second answer again. False when it is none that was dismissed.
-    pub fn resend_stray_ack(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> bool {
+    pub fn resend_stray_ack(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> bool {
         let Some(id) = DialogId::of_response(response) else {
             return false;
         };
@@ -131,7 +131,7 @@ impl Leg {
     }
 
     /// The peer's BYE.
-    pub fn bye_received(&mut self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
+    pub fn bye_received(&mut self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let mut response = Draft::response(request, 200, None);
         response.push(Name::Server, crate::USER_AGENT);
         t.net.layer.respond(t.cx, tx, response);
@@ -169,14 +169,14 @@ impl Call {
     }
 
     /// Whatever had to wait for an ACK or a NOTIFY.
-    pub fn say_goodbyes(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn say_goodbyes(&mut self, t: &mut Turn<'_, '_>) {
         for leg in &mut self.legs {
             leg.say_goodbye(t);
         }
     }
 
     /// BYE from a peer.
-    pub fn on_bye(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ServerTx, request: &Message) {
+    pub fn on_bye(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let blame = self.blame(id);
         let was_up = self.leg(id).is_some_and(Leg::is_up);
         if let Some(leg) = self.leg_mut(id) {
@@ -206,7 +206,7 @@ impl Call {
     }
 
     /// The caller's INVITE was cancelled. (A re-INVITE is answered at once, so there is nothing to cancel.)
-    pub fn on_cancelled(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cancel: &Message) {
+    pub fn on_cancelled(&mut self, t: &mut Turn<'_, '_>, id: LegId, cancel: &Message) {
         if self.leg(id).is_some_and(|leg| leg.incoming().is_some()) {
             let blame = self.blame(id);
             if cause::is_elsewhere(cancel) {
@@ -219,7 +219,7 @@ impl Call {
     }
 
     /// The way back to an unanswered caller broke.
-    pub fn on_server_gone(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_server_gone(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         if self.leg(id).is_some_and(|leg| leg.incoming().is_some()) {
             self.end(
                 t,
@@ -229,7 +229,7 @@ impl Call {
     }
 
     /// What time brought to a leg's dialog.
-    pub fn on_dialog_time(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_dialog_time(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let now = t.now();
         let Some(leg) = self.leg_mut(id) else { return };
         match leg.unacked.as_mut().and_then(|unacked| unacked.poll(now)) {
@@ -267,7 +267,7 @@ impl Call {
     }
 
     /// A leg's peer is gone without a word: the leg gets its BYE, and the call ends unless it goes on without it.
-    pub fn lost(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cause: Cause) {
+    pub fn lost(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause) {
         if self.transferor() == Some(id) {
             if let Some(leg) = self.leg_mut(id) {
                 leg.hang_up(t, &cause);
@@ -281,7 +281,7 @@ impl Call {
     }
 
     /// The one who asked for a transfer left before it was done: the other hears ringback until somebody answers.
-    pub fn transferor_left(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn transferor_left(&mut self, t: &mut Turn<'_, '_>) {
         let Some(transfer) = &mut self.transfer else { return };
         transfer.transferor = None;
         let kept = transfer.kept;
@@ -294,13 +294,13 @@ impl Call {
 }
 
 impl Leg {
-    fn resend_answer(&mut self, t: &mut Turn<'_, '_, '_>, response: Draft) {
+    fn resend_answer(&mut self, t: &mut Turn<'_, '_>, response: Draft) {
         if let Some(tx) = self.invite_tx {
             t.net.layer.respond(t.cx, tx, response);
         }
     }
 
-    fn resend_provisional(&mut self, t: &mut Turn<'_, '_, '_>, response: Draft) {
+    fn resend_provisional(&mut self, t: &mut Turn<'_, '_>, response: Draft) {
         if let Some(tx) = self.incoming().map(|incoming| incoming.tx) {
             t.net.layer.respond(t.cx, tx, response);
         }

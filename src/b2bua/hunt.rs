@@ -15,7 +15,7 @@
 //! ```
 
 use super::call::{Call, Service, Stage};
-use super::cause;
+use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
 use super::identity::{Identity, escaped, host_of};
 use super::leg::{Leg, LegId, Outgoing, Progress, State, Who};
@@ -97,7 +97,7 @@ pub struct Hunt {
 
 impl Call {
     /// Does what the dial plan decided.
-    pub fn follow(&mut self, t: &mut Turn<'_, '_, '_>, decision: Decision) {
+    pub fn follow(&mut self, t: &mut Turn<'_, '_>, decision: Decision) {
         let Some(hunt) = &mut self.hunt else { return };
         hunt.number = decision.number;
         hunt.step = Step::Deciding;
@@ -129,7 +129,7 @@ impl Call {
         }
     }
 
-    fn caller_has_media(&mut self, t: &mut Turn<'_, '_, '_>) -> bool {
+    fn caller_has_media(&mut self, t: &mut Turn<'_, '_>) -> bool {
         let Stage::Setup { caller } = self.stage else {
             return true;
         };
@@ -137,7 +137,7 @@ impl Call {
         self.leg_mut(caller).is_some_and(|leg| leg.open_media(t, worker))
     }
 
-    fn try_user(&mut self, t: &mut Turn<'_, '_, '_>, name: String) {
+    fn try_user(&mut self, t: &mut Turn<'_, '_>, name: String) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return self.hunt_failed(t, cause::cause(404, Blame::Node, "the user is not configured"));
@@ -161,7 +161,7 @@ impl Call {
     }
 
     /// The store's answer.
-    pub fn on_store(&mut self, t: &mut Turn<'_, '_, '_>, no: LegId, reply: Reply) {
+    pub fn on_store(&mut self, t: &mut Turn<'_, '_>, no: LegId, reply: Reply) {
         let Some(hunt) = self.hunt.as_mut().filter(|hunt| hunt.no == no) else {
             return;
         };
@@ -181,7 +181,7 @@ impl Call {
     }
 
     /// All phones ring at once.
-    fn ring(&mut self, t: &mut Turn<'_, '_, '_>, name: String, bindings: Vec<Binding>) {
+    fn ring(&mut self, t: &mut Turn<'_, '_>, name: String, bindings: Vec<Binding>) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return;
@@ -220,7 +220,7 @@ impl Call {
         }
     }
 
-    fn try_trunk(&mut self, t: &mut Turn<'_, '_, '_>, trunk: TrunkIx, number: String) {
+    fn try_trunk(&mut self, t: &mut Turn<'_, '_>, trunk: TrunkIx, number: String) {
         let config = self.config.clone();
         let settings = &config.trunks[usize::from(trunk.0)];
         if let Err(busy) = t.net.trunks.reserve(t.cx, trunk) {
@@ -239,7 +239,7 @@ impl Call {
     }
 
     /// The next of the carrier's peers.
-    pub fn next_peer(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn next_peer(&mut self, t: &mut Turn<'_, '_>) {
         let Some(hunt) = &mut self.hunt else { return };
         let Step::Trunk { trunk, number, peers } = &mut hunt.step else {
             return;
@@ -269,7 +269,7 @@ impl Call {
     /// One more leg that is called. False when the call has as many legs as it may.
     pub fn branch(
         &mut self,
-        t: &mut Turn<'_, '_, '_>,
+        t: &mut Turn<'_, '_>,
         who: Who,
         identity: Identity,
         flow: Flow,
@@ -318,11 +318,6 @@ impl Call {
     }
 }
 
-/// Q.850: no circuit available.
-const NO_CIRCUIT: u8 = 34;
-/// Q.850: subscriber absent, which a leg says that could not be reached at all.
-pub const ABSENT: u8 = 20;
-
 /// A trunk takes no call: a carrier is told 503 so that it tries elsewhere, a phone 480, since it has nowhere else to go.
 pub fn no_room(towards_trunk: bool, busy: Busy, trunk: &str) -> Cause {
     let text = match busy {
@@ -331,12 +326,7 @@ pub fn no_room(towards_trunk: bool, busy: Busy, trunk: &str) -> Cause {
         Busy::Draining => format!("trunk {trunk} is removed from the configuration"),
     };
     let status = if towards_trunk { 503 } else { 480 };
-    Cause {
-        status,
-        q850: NO_CIRCUIT,
-        by: Blame::Node,
-        text,
-    }
+    cause::exact(status, q850::NO_CIRCUIT, Blame::Node, text)
 }
 
 /// The host of a URI is not needed where only its user part is looked at.
@@ -353,7 +343,7 @@ mod tests {
     fn a_full_trunk_is_503_for_a_carrier_and_480_for_a_phone() {
         assert_eq!(no_room(true, Busy::Calls, "acme").status, 503);
         let phone = no_room(false, Busy::Rate, "acme");
-        assert_eq!((phone.status, phone.q850), (480, NO_CIRCUIT));
+        assert_eq!((phone.status, phone.q850), (480, q850::NO_CIRCUIT));
         assert!(phone.text.contains("acme"));
     }
 

@@ -311,7 +311,7 @@ impl Leg {
     }
 
     /// Gives the leg a port, opens its media and makes it ready to offer and answer. False when no port is spare.
-    pub fn open_media(&mut self, t: &mut Turn<'_, '_, '_>, worker: WorkerId) -> bool {
+    pub fn open_media(&mut self, t: &mut Turn<'_, '_>, worker: WorkerId) -> bool {
         if self.media.is_some() {
             return true;
         }
@@ -351,7 +351,7 @@ impl Leg {
     }
 
     /// Tells the worker what was agreed last.
-    pub fn negotiated(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn negotiated(&mut self, t: &mut Turn<'_, '_>) {
         let silence = t.cx.config.media.silence.filter(|_| self.is_up());
         if let (Some(media), Some(agreed)) = (&mut self.media, self.oa.as_ref().and_then(OfferAnswer::agreed)) {
             media.negotiated(t, agreed, silence);
@@ -359,7 +359,7 @@ impl Leg {
     }
 
     /// Arms the timer of everything in the dialog that time moves.
-    pub fn arm(&self, t: &mut Turn<'_, '_, '_>) {
+    pub fn arm(&self, t: &mut Turn<'_, '_>) {
         let waits = [
             self.unacked.as_ref().map(Unacknowledged::next_deadline),
             self.reliable.as_ref().and_then(Sender::next_deadline),
@@ -375,7 +375,7 @@ impl Leg {
     }
 
     /// Nothing more is said on it: what it holds is given back and its dialog forgotten. Transactions may still end.
-    pub fn gone(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn gone(&mut self, t: &mut Turn<'_, '_>) {
         let state = std::mem::replace(&mut self.state, State::Gone);
         match state {
             State::Incoming(incoming) => {

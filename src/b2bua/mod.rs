@@ -45,6 +45,7 @@ mod transfer;
 mod wire;
 
 pub use crate::routing::Source;
+pub use send::{SDP, SUPPORTED, allow};
 
 use crate::config::Config;
 use crate::cx::Cx;
@@ -67,11 +68,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The machines that a call works with.
-pub struct Net<'a> {
+#[derive(Debug, Default)]
+pub struct Net {
     /// Transactions and flows.
-    pub layer: &'a mut Layer,
+    pub layer: Layer,
     /// Carriers.
-    pub trunks: &'a mut Trunks,
+    pub trunks: Trunks,
 }
 
 /// All calls of a node.
@@ -88,7 +90,7 @@ impl Calls {
     pub fn invite(
         &mut self,
         cx: &mut Cx<'_>,
-        net: &mut Net<'_>,
+        net: &mut Net,
         source: Source,
         flow: Flow,
         tx: ServerTx,
@@ -107,7 +109,7 @@ impl Calls {
         }
     }
 
-    fn enter(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, entry: Result<Entry, Refusal>) -> Result<(), Refusal> {
+    fn enter(&mut self, cx: &mut Cx<'_>, net: &mut Net, entry: Result<Entry, Refusal>) -> Result<(), Refusal> {
         let entry = entry?;
         if self.stopping {
             return Err(Refusal::overload("the node is being stopped"));
@@ -146,7 +148,7 @@ impl Calls {
     }
 
     /// A request in a dialog that `owns` said is ours.
-    pub fn request(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, flow: Flow, tx: ServerTx, request: Message) {
+    pub fn request(&mut self, cx: &mut Cx<'_>, net: &mut Net, flow: Flow, tx: ServerTx, request: Message) {
         let Some(leg) = DialogId::of_request(&request).and_then(|id| self.desk.by_dialog(&id)) else {
             return;
         };
@@ -155,7 +157,7 @@ impl Calls {
     }
 
     /// The ACK of a 2xx that we sent.
-    pub fn ack(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, flow: Flow, ack: Message) {
+    pub fn ack(&mut self, cx: &mut Cx<'_>, net: &mut Net, flow: Flow, ack: Message) {
         // The way back is that of requests; an ACK changes nothing in it.
         let _ = flow;
         let Some(leg) = DialogId::of_request(&ack).and_then(|id| self.desk.by_dialog(&id)) else {
@@ -165,7 +167,7 @@ impl Calls {
     }
 
     /// An event of the transaction layer whose owner is `leg`, or whose server transaction is a call's.
-    pub fn event(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, event: Event) {
+    pub fn event(&mut self, cx: &mut Cx<'_>, net: &mut Net, event: Event) {
         match event {
             Event::Reached { owner, flow, rest } => {
                 self.owner_turn(cx, net, owner, |call, t, leg| call.on_reached(t, leg, flow, rest));
@@ -197,13 +199,13 @@ impl Calls {
     }
 
     /// The store's answer to a leg's question.
-    pub fn store(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, call: CallId, leg: LegNo, reply: Reply) {
+    pub fn store(&mut self, cx: &mut Cx<'_>, net: &mut Net, call: CallId, leg: LegNo, reply: Reply) {
         let leg = LegId { call, no: leg };
         self.leg_turn(cx, net, leg, |call, t| call.on_store(t, leg, reply));
     }
 
     /// An event of a media worker.
-    pub fn media(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, event: MediaEvent) {
+    pub fn media(&mut self, cx: &mut Cx<'_>, net: &mut Net, event: MediaEvent) {
         let id = match &event {
             MediaEvent::Started(id, _)
             | MediaEvent::Silent(id)
@@ -228,7 +230,7 @@ impl Calls {
     }
 
     /// Runs the timers that are due.
-    pub fn on_time(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>) {
+    pub fn on_time(&mut self, cx: &mut Cx<'_>, net: &mut Net) {
         while let Some(timer) = self.desk.timers.pop_due(cx.now) {
             match timer {
                 Timer::Leg(leg, LegTimer::Dialog) => {
@@ -261,7 +263,7 @@ impl Calls {
     }
 
     /// No new calls; those that are up get a BYE after `grace`.
-    pub fn stop(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>, grace: Duration) {
+    pub fn stop(&mut self, cx: &mut Cx<'_>, net: &mut Net, grace: Duration) {
         self.stopping = true;
         if grace.is_zero() {
             self.desk.timers.cancel(Timer::Stop);
@@ -286,7 +288,7 @@ impl Calls {
         self.calls.is_empty()
     }
 
-    fn end_all(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>) {
+    fn end_all(&mut self, cx: &mut Cx<'_>, net: &mut Net) {
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {
             let cause = cause::cause(503, Blame::Node, "the node is stopped");
@@ -303,9 +305,9 @@ impl Calls {
     fn owner_turn(
         &mut self,
         cx: &mut Cx<'_>,
-        net: &mut Net<'_>,
+        net: &mut Net,
         owner: Owner,
-        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>, LegId),
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_>, LegId),
     ) {
         if let Owner::Leg(call, no) = owner {
             let leg = LegId { call, no };
@@ -316,9 +318,9 @@ impl Calls {
     fn leg_turn(
         &mut self,
         cx: &mut Cx<'_>,
-        net: &mut Net<'_>,
+        net: &mut Net,
         leg: LegId,
-        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>),
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_>),
     ) {
         let home = self.desk.home(leg);
         self.turn(cx, net, home, step);
@@ -328,9 +330,9 @@ impl Calls {
     fn turn<R>(
         &mut self,
         cx: &mut Cx<'_>,
-        net: &mut Net<'_>,
+        net: &mut Net,
         id: CallId,
-        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>) -> R,
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_>) -> R,
     ) -> Option<R> {
         let mut call = self.calls.remove(&id)?;
         let config: Arc<Config> = call.config.clone();
@@ -368,7 +370,7 @@ impl Calls {
     }
 
     /// What a call wished to do together with another one.
-    fn grant_wishes(&mut self, cx: &mut Cx<'_>, net: &mut Net<'_>) {
+    fn grant_wishes(&mut self, cx: &mut Cx<'_>, net: &mut Net) {
         while let Some(wish) = self.desk.wishes.pop() {
             let Wish::Attended { transferor, replaced } = wish;
             let (here, there) = (self.desk.home(transferor), self.desk.home(replaced));

@@ -1,9 +1,9 @@
 //! What comes of a search: somebody has the call, or it goes where the user wants, or it fails.
 
 use super::call::{Call, Other, Service, Stage};
-use super::cause;
+use super::cause::{self, q850};
 use super::desk::{CallTimer, Timer, Turn};
-use super::hunt::{ABSENT, Step};
+use super::hunt::Step;
 use super::leg::LegId;
 use crate::effect::{Blame, Cause, Fact, Output, Party};
 use crate::limits;
@@ -17,14 +17,9 @@ pub enum Missed {
     Offline,
 }
 
-/// Q.850: no answer from user.
-const NO_ANSWER: u8 = 19;
-/// Q.850: exchange routing error.
-const ROUTING_ERROR: u8 = 25;
-
 impl Call {
     /// All branches of this step failed: the next peer, where the user wants the call to go, or the end.
-    pub fn step_failed(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn step_failed(&mut self, t: &mut Turn<'_, '_>) {
         let Some(hunt) = &self.hunt else { return };
         let worst = || cause::cause(480, Blame::Callee, "nobody could be reached");
         let best = hunt.best.clone().unwrap_or_else(worst);
@@ -41,10 +36,9 @@ impl Call {
     }
 
     /// Nobody answered in time.
-    pub fn ring_timeout(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn ring_timeout(&mut self, t: &mut Turn<'_, '_>) {
         let Some(hunt) = &self.hunt else { return };
-        let mut cause = cause::cause(480, Blame::Callee, "nobody answered in time");
-        cause.q850 = NO_ANSWER;
+        let cause = cause::exact(480, q850::NO_ANSWER, Blame::Callee, "nobody answered in time");
         let step = hunt.step.clone();
         self.cancel_branches(t, &cause::reason(&cause));
         match step {
@@ -57,7 +51,7 @@ impl Call {
     }
 
     /// Nobody of this user took the call: it goes where the user wants, or fails.
-    pub fn missed(&mut self, t: &mut Turn<'_, '_, '_>, name: &str, missed: Missed, cause: Cause) {
+    pub fn missed(&mut self, t: &mut Turn<'_, '_>, name: &str, missed: Missed, cause: Cause) {
         self.release_hunt(t);
         let config = self.config.clone();
         let user = config.user(name);
@@ -73,14 +67,13 @@ impl Call {
     }
 
     /// Sends the call on, by the rights of the one who wants it so.
-    pub fn forward(&mut self, t: &mut Turn<'_, '_, '_>, user: &str, to: &str, why: &str) {
+    pub fn forward(&mut self, t: &mut Turn<'_, '_>, user: &str, to: &str, why: &str) {
         self.release_hunt(t);
         let Some(hunt) = &mut self.hunt else { return };
         hunt.hops += 1;
         if hunt.hops > limits::FORWARDS {
-            let mut cause = cause::cause(480, Blame::Node, "the call was sent on too often");
-            cause.q850 = ROUTING_ERROR;
-            return self.hunt_failed(t, cause);
+            let text = "the call was sent on too often";
+            return self.hunt_failed(t, cause::exact(480, q850::ROUTING_ERROR, Blame::Node, text));
         }
         hunt.source = Source::User(user.to_owned());
         hunt.best = None;
@@ -90,14 +83,14 @@ impl Call {
     }
 
     /// Cancels everybody who is called.
-    pub fn cancel_branches(&mut self, t: &mut Turn<'_, '_, '_>, reason: &str) {
+    pub fn cancel_branches(&mut self, t: &mut Turn<'_, '_>, reason: &str) {
         for leg in &mut self.legs {
             leg.give_up(t, Some(reason.to_owned()));
         }
     }
 
     /// Gives back what the search holds.
-    pub fn release_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn release_hunt(&mut self, t: &mut Turn<'_, '_>) {
         t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Ring));
         if let Some(claim) = self.hunt.as_mut().and_then(|hunt| hunt.claim.take()) {
             t.release(claim);
@@ -105,7 +98,7 @@ impl Call {
     }
 
     /// Ends the search without a result.
-    pub fn drop_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn drop_hunt(&mut self, t: &mut Turn<'_, '_>) {
         self.release_hunt(t);
         if let Some(hunt) = self.hunt.take()
             && matches!(hunt.step, Step::Asking(_))
@@ -115,7 +108,7 @@ impl Call {
     }
 
     /// Nobody will answer.
-    pub fn hunt_failed(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause) {
+    pub fn hunt_failed(&mut self, t: &mut Turn<'_, '_>, cause: Cause) {
         self.drop_hunt(t);
         match self.stage {
             Stage::Setup { .. } => self.end(t, cause),
@@ -125,7 +118,7 @@ impl Call {
     }
 
     /// A leg answered: it has the call, all others are cancelled.
-    pub fn hunt_won(&mut self, t: &mut Turn<'_, '_, '_>, winner: LegId) {
+    pub fn hunt_won(&mut self, t: &mut Turn<'_, '_>, winner: LegId) {
         let claim = self.hunt.as_mut().and_then(|hunt| hunt.claim.take());
         match self.leg_mut(winner) {
             Some(leg) => leg.claim = claim,
@@ -137,7 +130,7 @@ impl Call {
     }
 
     /// Whoever waits is joined with the one who was found.
-    fn join(&mut self, t: &mut Turn<'_, '_, '_>, other: Other) {
+    fn join(&mut self, t: &mut Turn<'_, '_>, other: Other) {
         match self.stage {
             Stage::Setup { caller } => {
                 self.stage = Stage::Talk { one: caller, other };
@@ -149,7 +142,7 @@ impl Call {
     }
 
     /// Answers the caller; again after its PRACK, where that had to come first.
-    pub fn answer_caller(&mut self, t: &mut Turn<'_, '_, '_>, caller: LegId) {
+    pub fn answer_caller(&mut self, t: &mut Turn<'_, '_>, caller: LegId) {
         let (codec, want) = (self.partner_codec(caller), self.wanted(caller));
         let Some(leg) = self.leg_mut(caller) else { return };
         if let Err(error) = leg.accept(t, codec, want) {
@@ -184,7 +177,7 @@ impl Call {
     }
 
     /// The node itself answers.
-    pub fn serve(&mut self, t: &mut Turn<'_, '_, '_>, service: Service) {
+    pub fn serve(&mut self, t: &mut Turn<'_, '_>, service: Service) {
         self.drop_hunt(t);
         self.join(t, Other::Service(service));
     }
@@ -194,7 +187,7 @@ impl Call {
 fn missed_by(best: &Cause) -> Missed {
     match (best.status, best.q850) {
         (486 | 600 | 603, _) => Missed::Busy,
-        (_, ABSENT) => Missed::Offline,
+        (_, q850::SUBSCRIBER_ABSENT) => Missed::Offline,
         _ => Missed::NoAnswer,
     }
 }
@@ -209,10 +202,7 @@ mod tests {
         assert_eq!(said(486), Missed::Busy);
         assert_eq!(said(603), Missed::Busy);
         assert_eq!(said(480), Missed::NoAnswer);
-        let absent = Cause {
-            q850: ABSENT,
-            ..cause::cause(480, Blame::Network, "")
-        };
+        let absent = cause::exact(480, q850::SUBSCRIBER_ABSENT, Blame::Network, "");
         assert_eq!(missed_by(&absent), Missed::Offline);
     }
 }

@@ -40,7 +40,7 @@ impl Leg {
     }
 
     /// Writes and sends the INVITE. False when there is no port for its media.
-    pub fn invite(&mut self, t: &mut Turn<'_, '_, '_>, hunt: &Hunt, worker: WorkerId) -> bool {
+    pub fn invite(&mut self, t: &mut Turn<'_, '_>, hunt: &Hunt, worker: WorkerId) -> bool {
         if !self.open_media(t, worker) {
             return false;
         }
@@ -86,7 +86,7 @@ impl Leg {
     }
 
     /// Who calls: From, and towards a carrier what it may know besides.
-    fn write_identity(&self, t: &mut Turn<'_, '_, '_>, hunt: &Hunt, invite: &mut Draft) {
+    fn write_identity(&self, t: &mut Turn<'_, '_>, hunt: &Hunt, invite: &mut Draft) {
         let config = t.cx.config.clone();
         let mut from = match &self.who {
             Who::User(name) => {
@@ -110,7 +110,7 @@ impl Leg {
     }
 
     /// The early dialog of a provisional response: known, or made now. `None` when there are too many, or it makes none.
-    pub fn early(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Option<&mut Early> {
+    pub fn early(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Option<&mut Early> {
         let (id, leg) = (DialogId::of_response(response)?, self.id);
         let outgoing = self.outgoing_mut()?;
         let found = outgoing.early.iter().position(|early| early.dialog.id == id);
@@ -133,7 +133,7 @@ impl Leg {
     }
 
     /// Acknowledges a reliable provisional response.
-    pub fn prack(&mut self, t: &mut Turn<'_, '_, '_>, id: &DialogId, rack: &RAck) {
+    pub fn prack(&mut self, t: &mut Turn<'_, '_>, id: &DialogId, rack: &RAck) {
         let Some(outgoing) = self.outgoing_mut() else { return };
         let Some(early) = outgoing.early.iter_mut().find(|early| early.dialog.id == *id) else {
             return;
@@ -146,7 +146,7 @@ impl Leg {
     }
 
     /// Takes the description of a provisional response: the newest is heard. `None` when it has none that can be used.
-    pub fn early_answer(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Option<Agreed> {
+    pub fn early_answer(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Option<Agreed> {
         let session = read_body(response).ok().flatten()?;
         let agreed = self.oa.as_ref()?.preview(&session, self.signalling()).ok()?;
         let early = self.early(t, response)?;
@@ -162,7 +162,7 @@ impl Leg {
     }
 
     /// The 2xx: its dialog, its answer (or the one of its early dialog), our ACK. The error is why the session can't be.
-    pub fn answered(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Result<(), Cause> {
+    pub fn answered(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Result<(), Cause> {
         let unusable = |text: &str| cause::cause(488, Blame::Callee, text);
         let signalling = self.signalling();
         let State::Outgoing(outgoing) = std::mem::replace(&mut self.state, State::Up) else {
@@ -211,7 +211,7 @@ impl Leg {
     }
 
     /// The same INVITE again under a new CSeq, after a 422.
-    pub fn invite_again(&mut self, t: &mut Turn<'_, '_, '_>) -> bool {
+    pub fn invite_again(&mut self, t: &mut Turn<'_, '_>) -> bool {
         let Some(mut again) = self.outgoing().and_then(|outgoing| outgoing.invite.clone()) else {
             return false;
         };
@@ -231,7 +231,7 @@ impl Leg {
     }
 
     /// A copy of the 2xx that was acknowledged gets its ACK again; another fork's is ended.
-    pub fn success_again(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) {
+    pub fn success_again(&mut self, t: &mut Turn<'_, '_>, response: &Message) {
         let ours = self
             .dialog
             .as_ref()

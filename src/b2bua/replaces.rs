@@ -42,7 +42,7 @@ pub fn replaces_id(value: &str) -> Option<(DialogId, bool)> {
 impl Call {
     /// Attended transfer: `theirs` is the transferor's other call, `replaced` its leg there. What it gives is why that call
     /// ends now, in a turn of its own.
-    pub fn attend(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, replaced: LegId) -> Option<Cause> {
+    pub fn attend(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, replaced: LegId) -> Option<Cause> {
         let kept = self.transfer.as_ref().map(|transfer| transfer.kept)?;
         let side = !self.leg(kept).is_some_and(|leg| leg.caller_side);
         match theirs.partner(replaced) {
@@ -79,7 +79,7 @@ impl Call {
     }
 
     /// Takes a leg over from another call. Its name stays. False: it can't come here, and stays where it is.
-    fn adopt_from(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, id: LegId, caller_side: bool) -> bool {
+    fn adopt_from(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, id: LegId, caller_side: bool) -> bool {
         let Some(ix) = theirs.legs.iter().position(|leg| leg.id == id) else {
             return false;
         };
@@ -94,11 +94,11 @@ impl Call {
     }
 
     /// The dialog to be replaced is in no other call.
-    pub fn replaced_unknown(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn replaced_unknown(&mut self, t: &mut Turn<'_, '_>) {
         self.transfer_failed(t, &unknown_dialog());
     }
 
-    fn adopt_hunt(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, caller_side: bool) {
+    fn adopt_hunt(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, caller_side: bool) {
         let Some(hunt) = theirs.hunt.take() else { return };
         // Else it is no question any more, and may be the name of the leg that stays there.
         if matches!(hunt.step, Step::Asking(_)) {
@@ -125,7 +125,7 @@ impl Call {
     }
 
     /// A leg is replaced by one that has just been answered (INVITE with Replaces, RFC 3891).
-    pub fn replace(&mut self, t: &mut Turn<'_, '_, '_>, replaced: LegId, by: LegId) {
+    pub fn replace(&mut self, t: &mut Turn<'_, '_>, replaced: LegId, by: LegId) {
         let Stage::Talk { one, other } = self.stage else { return };
         self.stage = if one == replaced {
             Stage::Talk { one: by, other }
@@ -184,7 +184,7 @@ impl Leg {
 /// An INVITE with Replaces that found a leg of this call (RFC 3891 3): it is answered in the place of that leg.
 pub fn pick_up(
     call: &mut Call,
-    t: &mut Turn<'_, '_, '_>,
+    t: &mut Turn<'_, '_>,
     entry: Entry,
     replaced: LegId,
     early_only: bool,
@@ -231,7 +231,7 @@ pub fn pick_up(
     Ok(())
 }
 
-fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, replaced: LegId, early: bool) {
+fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, replaced: LegId, early: bool) {
     let other_side = if early {
         call.waiting_side()
     } else {

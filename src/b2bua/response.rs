@@ -9,7 +9,7 @@ use crate::transaction::Failure;
 
 impl Call {
     /// A response of the transaction layer.
-    pub fn on_response(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ClientTx, response: &Message) {
+    pub fn on_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ClientTx, response: &Message) {
         let status = response.status();
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(ix) = leg.sent.iter().position(|sent| sent.tx == tx) else {
@@ -34,7 +34,7 @@ impl Call {
     }
 
     /// There will be no response.
-    pub fn on_no_response(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ClientTx, failure: Failure) {
+    pub fn on_no_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ClientTx, failure: Failure) {
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(ix) = leg.sent.iter().position(|sent| sent.tx == tx) else {
             return;
@@ -64,7 +64,7 @@ impl Leg {
     }
 
     /// A 2xx whose transaction we are done with: again, or of another fork (RFC 3261 13.2.2.4).
-    fn copy_of_2xx(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) {
+    fn copy_of_2xx(&mut self, t: &mut Turn<'_, '_>, response: &Message) {
         let is_invite = response
             .cseq()
             .is_ok_and(|cseq| cseq.method == crate::sip::Method::Invite);

@@ -1,24 +1,32 @@
 //! How a leg speaks in its dialog: the way to the peer, our own fields, credentials.
 
 use super::desk::Turn;
-use super::leg::{Leg, Sent, State, Way, What, Who};
+use super::leg::{Leg, Sent, State, Way, What};
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::Dialog;
 use crate::id::{Flow, Target, Transport};
 use crate::limits;
-use crate::sip::uri::Scheme;
+use crate::sip::uri::{DEFAULT_PORT, Scheme};
 use crate::sip::write::Start;
 use crate::sip::{CSeq, Draft, Host, Message, Method, Name, Uri, auth};
 use crate::transaction::Destination;
 use std::net::{IpAddr, SocketAddr};
 
-/// Methods that we take from anybody in a call; REFER is added where transfers are allowed.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY";
-/// Option tags that we understand in a call.
-pub const SUPPORTED: &str = "100rel, replaces, timer, norefersub";
+/// The extensions that we support (RFC 3261 20.37).
+pub const SUPPORTED: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
 /// The one body that we read in a call.
 pub const SDP: &str = "application/sdp";
+
+/// The methods that we take in a call (RFC 3261 20.5): a transfer from users only, and where the configuration lets them.
+pub fn allow(config: &Config, is_user: bool) -> String {
+    let refer = if is_user && config.calls.transfer {
+        ", REFER"
+    } else {
+        ""
+    };
+    format!("INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY{refer}")
+}
 
 /// Our Contact on a flow.
 pub fn contact(cx: &Cx<'_>, flow: Flow) -> String {
@@ -36,10 +44,10 @@ pub fn own_host(cx: &Cx<'_>, flow: Flow) -> Host {
 
 impl Leg {
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
-    pub fn describe_us(&self, t: &Turn<'_, '_, '_>, draft: &mut Draft) {
+    pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
         draft.set(Name::Contact, contact(t.cx, self.flow));
         draft.set(Name::Allow, self.allow(t.cx.config));
-        draft.set(Name::Supported, SUPPORTED);
+        draft.set(Name::Supported, SUPPORTED.join(", "));
         let agent = if draft.method().is_some() {
             Name::UserAgent
         } else {
@@ -50,10 +58,7 @@ impl Leg {
 
     /// What this peer may ask of us.
     pub fn allow(&self, config: &Config) -> String {
-        match &self.who {
-            Who::User(_) if config.calls.transfer => format!("{ALLOW}, REFER"),
-            Who::User(_) | Who::Trunk(..) => ALLOW.to_owned(),
-        }
+        allow(config, self.who.trunk().is_none())
     }
 
     /// A request in the confirmed dialog.
@@ -62,7 +67,7 @@ impl Leg {
     }
 
     /// Sends a request or ACK, as soon as the way is known.
-    pub fn send(&mut self, t: &mut Turn<'_, '_, '_>, what: What, draft: Draft) {
+    pub fn send(&mut self, t: &mut Turn<'_, '_>, what: What, draft: Draft) {
         match &mut self.way {
             Way::Open => self.send_now(t, what, draft),
             Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => waiting.push((what, draft)),
@@ -70,7 +75,7 @@ impl Leg {
         }
     }
 
-    fn send_now(&mut self, t: &mut Turn<'_, '_, '_>, what: What, draft: Draft) {
+    fn send_now(&mut self, t: &mut Turn<'_, '_>, what: What, draft: Draft) {
         if what == What::Ack {
             t.net.layer.send_ack(t.cx, self.flow, draft);
             return;
@@ -91,7 +96,7 @@ impl Leg {
 
     /// Finds the way of requests in the dialog (RFC 3261 12.2.1.1). A phone is reached by the flow that it came by, which leads
     /// through its NAT; a carrier by its route set or Contact.
-    pub fn find_way(&mut self, t: &mut Turn<'_, '_, '_>, next_hop: &Uri) {
+    pub fn find_way(&mut self, t: &mut Turn<'_, '_>, next_hop: &Uri) {
         if self.who.trunk().is_none() || is_on_flow(next_hop, &self.flow) {
             return;
         }
@@ -107,20 +112,20 @@ impl Leg {
     }
 
     /// Finds the way that the leg's own dialog says.
-    pub fn find_own_way(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn find_own_way(&mut self, t: &mut Turn<'_, '_>) {
         if let Some(next_hop) = self.dialog.as_ref().map(Dialog::next_hop) {
             self.find_way(t, &next_hop);
         }
     }
 
     /// The way is found: what waited is said.
-    pub fn way_found(&mut self, t: &mut Turn<'_, '_, '_>, flow: Flow) {
+    pub fn way_found(&mut self, t: &mut Turn<'_, '_>, flow: Flow) {
         self.flow = flow;
         self.say_waiting(t);
     }
 
     /// There is no way by the dialog's own words: the flow that the peer used is the best that is left.
-    pub fn say_waiting(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn say_waiting(&mut self, t: &mut Turn<'_, '_>) {
         if let Way::Finding(waiting) = std::mem::replace(&mut self.way, Way::Open) {
             for (what, draft) in waiting {
                 self.send_now(t, what, draft);
@@ -130,7 +135,7 @@ impl Leg {
 
     /// The connection broke under a request in the dialog: it is said again over a new one to where the peer listens (RFC 3261
     /// 18.1.1), once until something is heard from there. False when there is nowhere to connect to.
-    pub fn reconnect(&mut self, t: &mut Turn<'_, '_, '_>, sent: &Sent) -> bool {
+    pub fn reconnect(&mut self, t: &mut Turn<'_, '_>, sent: &Sent) -> bool {
         let (Some(dialog), Some(request)) = (&self.dialog, &sent.again) else {
             return false;
         };
@@ -160,7 +165,7 @@ impl Leg {
 
     /// Sends a challenged request again with credentials, once (twice where the nonce was only stale). False when there are
     /// none, or they were refused.
-    pub fn authenticate(&mut self, t: &mut Turn<'_, '_, '_>, sent: &Sent, challenge: &Message) -> bool {
+    pub fn authenticate(&mut self, t: &mut Turn<'_, '_>, sent: &Sent, challenge: &Message) -> bool {
         let (Some(trunk), Some(request)) = (self.who.trunk(), &sent.again) else {
             return false;
         };
@@ -206,7 +211,7 @@ impl Leg {
     }
 
     /// Sends a request again under a new CSeq.
-    pub fn resend(&mut self, t: &mut Turn<'_, '_, '_>, what: What, again: Draft) {
+    pub fn resend(&mut self, t: &mut Turn<'_, '_>, what: What, again: Draft) {
         if let (What::Invite, State::Outgoing(outgoing)) = (what, &mut self.state) {
             outgoing.invite = Some(again.clone());
         }
@@ -231,7 +236,7 @@ impl Leg {
 /// Where a phone listens whose own connection is gone: the address in its Contact, if that is the host which it came from (RFC
 /// 3261 18.1.1).
 pub fn listener(contact: &Uri, flow: Flow) -> Option<Target> {
-    let addr = SocketAddr::new(contact.host.ip()?, contact.port.unwrap_or(5060));
+    let addr = SocketAddr::new(contact.host.ip()?, contact.port.unwrap_or(DEFAULT_PORT));
     let is_gone = flow.transport.is_reliable() && addr != flow.peer && addr.ip() == flow.peer.ip();
     is_gone.then_some(Target {
         transport: flow.transport,
@@ -248,7 +253,7 @@ fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
     let same = match flow.transport {
         Transport::Udp => {
             next_hop.transport().is_none_or(|transport| transport == Transport::Udp)
-                && SocketAddr::new(ip, next_hop.port.unwrap_or(5060)) == flow.peer
+                && SocketAddr::new(ip, next_hop.port.unwrap_or(DEFAULT_PORT)) == flow.peer
         }
         // A connection that the peer opened has a port of its own; it is used again (RFC 5923 says how that is asked for).
         Transport::Tcp => {

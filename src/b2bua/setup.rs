@@ -16,43 +16,8 @@ use crate::effect::{Cause, Fact, Output, Party};
 use crate::id::{Flow, ServerTx};
 use crate::routing::{self, Source};
 use crate::sdp::Session;
+use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Name};
-
-/// How many hops a request of ours may take when its cause has none left to inherit (RFC 3261 8.1.1.6).
-pub const MAX_FORWARDS: u32 = 70;
-
-/// Fields that belong to one leg whatever a configuration says: they make its dialog, its session or its transaction.
-const NEVER_PASSED: [&str; 29] = [
-    "accept",
-    "allow",
-    "allow-events",
-    "authorization",
-    "call-id",
-    "contact",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cseq",
-    "event",
-    "from",
-    "max-forwards",
-    "min-se",
-    "p-asserted-identity",
-    "privacy",
-    "proxy-authorization",
-    "proxy-require",
-    "rack",
-    "record-route",
-    "replaces",
-    "require",
-    "route",
-    "rseq",
-    "session-expires",
-    "supported",
-    "to",
-    "user-agent",
-    "via",
-];
 
 /// An INVITE that has the form of a call.
 pub struct Entry {
@@ -158,7 +123,7 @@ impl Entry {
     }
 
     /// The leg that this INVITE makes.
-    pub fn leg(self, t: &mut Turn<'_, '_, '_>, id: LegId) -> Leg {
+    pub fn leg(self, t: &mut Turn<'_, '_>, id: LegId) -> Leg {
         let config = t.cx.config.clone();
         let identity = Identity::of(&config, &self.source, &self.request);
         let who = match &self.source {
@@ -209,7 +174,7 @@ impl Leg {
 }
 
 /// Begins a call for an INVITE. The error refuses it; then it was none.
-pub fn begin(call: &mut Call, t: &mut Turn<'_, '_, '_>, entry: Entry) -> Result<(), Refusal> {
+pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), Refusal> {
     let config = call.config.clone();
     let (source, offer) = (entry.source.clone(), entry.offer.clone());
     let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
@@ -258,7 +223,7 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_, '_>, entry: Entry) -> Result<
 
 fn record_start(
     call: &Call,
-    t: &mut Turn<'_, '_, '_>,
+    t: &mut Turn<'_, '_>,
     from: Party,
     identity: &Identity,
     called: &str,
@@ -276,7 +241,7 @@ fn record_start(
 }
 
 /// The caller's place: a carrier's calls are limited, a user's own are only counted.
-fn claim(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, source: &Source) -> Result<(), Cause> {
+fn claim(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, source: &Source) -> Result<(), Cause> {
     let claim = match source {
         Source::User(name) => t.desk.claim_user(name),
         Source::Trunk(trunk) => {
@@ -305,8 +270,7 @@ fn passed(config: &Config, source: &Source, request: &Message) -> Vec<Passed> {
         .iter()
         .chain(config.trunks.iter().flat_map(|trunk| &trunk.pass_headers))
     {
-        let known = list.iter().any(|old| old.name.eq_ignore_ascii_case(name));
-        if known || NEVER_PASSED.iter().any(|never| never.eq_ignore_ascii_case(name)) {
+        if list.iter().any(|old| old.name.eq_ignore_ascii_case(name)) {
             continue;
         }
         let anywhere = own.iter().any(|own| own.eq_ignore_ascii_case(name));
@@ -321,7 +285,7 @@ fn passed(config: &Config, source: &Source, request: &Message) -> Vec<Passed> {
 }
 
 /// Answers an INVITE that did not become a call.
-pub fn refuse(t: &mut Turn<'_, '_, '_>, flow: Flow, tx: ServerTx, request: &Message, tag: &str, refusal: &Refusal) {
+pub fn refuse(t: &mut Turn<'_, '_>, flow: Flow, tx: ServerTx, request: &Message, tag: &str, refusal: &Refusal) {
     let mut response = Draft::response(request, refusal.status, Some(tag));
     for (name, value) in &refusal.fields {
         response.push(*name, value);

@@ -5,14 +5,12 @@ use super::country::Country;
 use super::problem::did_you_mean;
 use super::read::Wrong;
 use crate::id::Transport;
-use crate::sip::uri::{Host, Scheme, Uri};
+use crate::sip::uri::{DEFAULT_PORT, Host, Scheme, Uri};
 use codecs::Codec;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// The port of SIP over UDP and TCP (RFC 3261 19.1.2).
-const SIP_PORT: u16 = 5060;
 /// The longest duration that is taken: 365 days, so that no sum of durations overflows.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -114,7 +112,7 @@ pub(super) fn listen(text: &str) -> Result<Listen, Wrong> {
         .unwrap_or(address);
     let addr = match (address.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
         (Ok(addr), _) => addr,
-        (Err(_), Ok(ip)) => SocketAddr::new(ip, SIP_PORT),
+        (Err(_), Ok(ip)) => SocketAddr::new(ip, DEFAULT_PORT),
         (Err(_), Err(_)) => return Err(Wrong::Form),
     };
     if addr.ip().is_multicast() {
@@ -341,11 +339,13 @@ const OWN_HEADERS: &[&str] = &[
     "require",
     "route",
     "rseq",
+    "server",
     "service-route",
     "session-expires",
     "supported",
     "to",
     "unsupported",
+    "user-agent",
     "via",
     "www-authenticate",
     "c",

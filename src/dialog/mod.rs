@@ -8,6 +8,7 @@ pub mod reliable;
 pub mod session_timer;
 
 use crate::sip::uri::Scheme;
+use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr, ParseError, Uri};
 use std::fmt;
 
@@ -113,9 +114,6 @@ pub struct Dialog {
     /// The CSeq of the peer's last request; `None` when there was none.
     pub remote_cseq: Option<u32>,
 }
-
-/// How many hops our requests may take (RFC 3261 8.1.1.6).
-const MAX_FORWARDS: u32 = 70;
 
 impl Dialog {
     /// The dialog that a request makes at its server (RFC 3261 12.1.1): early until [`Dialog::confirm`]. A request without a

@@ -1,6 +1,7 @@
 //! What signalling says to the media workers and hears from them: plain values, nothing of SIP or SDP.
 
 use crate::id::{MediaLegId, WorkerId};
+use crate::pii::{Digit, Digits};
 use codecs::Codec;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -164,7 +165,7 @@ pub enum Command {
         /// Which leg.
         leg: MediaLegId,
         /// At most 32.
-        digits: String,
+        digits: Digits,
     },
     /// Tells when nothing was received for this long (`Event::Silent`, once until media comes again); `None` stops it.
     Watch {
@@ -224,12 +225,12 @@ pub enum Event {
     Started(MediaLegId, SocketAddr),
     /// Nothing came for the watched time.
     Silent(MediaLegId),
-    /// A DTMF digit was received (complete). Redacted in every log.
+    /// A DTMF digit was received (complete).
     Digit {
         /// Which leg.
         leg: MediaLegId,
         /// `0-9*#A-D`.
-        digit: char,
+        digit: Digit,
         /// Its length.
         ms: u16,
     },

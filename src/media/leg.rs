@@ -315,7 +315,7 @@ impl Leg {
             self.rx.counts.digits += 1;
             outputs.event(Event::Digit {
                 leg: self.id,
-                digit,
+                digit: digit.into(),
                 ms: press.ms,
             });
         }

@@ -13,6 +13,7 @@
 //! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
 //! | `dtmf`, `digits`, `tone`, [`phone`] | telephone events in and out, tones, PCM |
 //! | `rtp`, `rtcp`, `reports`, `quality` | the wire, reports, the E-model |
+//! | [`witness`] | what arrives, read once more by other readers: the demo's check of all of the above |
 
 mod bridge;
 pub mod command;
@@ -35,4 +36,5 @@ mod rtp;
 mod sender;
 mod source;
 mod tone;
+pub mod witness;
 pub mod worker;

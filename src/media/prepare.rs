@@ -138,7 +138,7 @@ impl Preparer {
                 Ok(inputs)
             }
             Command::SendDigits { digits, .. } => {
-                let digits = parse_digits(&digits)?;
+                let digits = parse_digits(&digits.0)?;
                 let gear = self.tone_gear(leg, known)?;
                 Ok(vec![Input::SendDigits { leg, digits, gear }])
             }

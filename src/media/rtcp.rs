@@ -5,8 +5,10 @@ use super::sender::Sent;
 use super::source::Block;
 use crate::time::Instant;
 
-const SENDER_REPORT: u8 = 200;
-const RECEIVER_REPORT: u8 = 201;
+/// Packet type of a sender report.
+pub const SENDER_REPORT: u8 = 200;
+/// Packet type of a receiver report.
+pub const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
 const SDES_CNAME: u8 = 1;

@@ -3,17 +3,12 @@
 use super::authenticate::Verdict;
 use super::local;
 use super::machines::Machines;
-use crate::b2bua::{Net, Source};
+use crate::b2bua::{self, SDP, SUPPORTED, Source};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::Flow;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name};
-
-/// The methods that we answer with something else than a refusal (RFC 3261 20.5).
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, REFER, NOTIFY, INFO";
-/// The extensions that we support (RFC 3261 20.37).
-pub const SUPPORTED: [&str; 4] = ["100rel", "timer", "replaces", "norefersub"];
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
@@ -67,14 +62,10 @@ impl Machines {
                 "the called host is not one of `domains` nor an address of ours",
             );
         }
-        let Some(tx) = self.layer.accept(cx, flow, &request) else {
+        let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
             return self.overloaded(cx, flow, &request);
         };
-        let net = &mut Net {
-            layer: &mut self.layer,
-            trunks: &mut self.trunks,
-        };
-        self.calls.invite(cx, net, source, flow, tx, request);
+        self.calls.invite(cx, &mut self.net, source, flow, tx, request);
     }
 
     /// Who sends this INVITE: a trunk, unless a user of ours gives credentials; a user, once they were challenged. Nobody else
@@ -83,7 +74,7 @@ impl Machines {
         let (from, target) = (request.from().ok()?, request.request_uri().ok()?);
         let may_be_user = local::is_local(cx.config, flow, &from.uri) && !cx.config.users.is_empty();
         let gives_credentials = may_be_user && request.get(Name::Authorization).is_some();
-        if !gives_credentials && let Some(trunk) = self.trunks.identify(cx, flow, &target) {
+        if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, &target) {
             return Some(Source::Trunk(trunk));
         }
         if !may_be_user {
@@ -122,8 +113,8 @@ impl Machines {
         let Some(aor) = cx.config.user(&name).map(local::aor) else {
             return;
         };
-        match self.layer.accept(cx, flow, &request) {
-            Some(tx) => self.registrar.register(cx, &mut self.layer, flow, tx, request, aor),
+        match self.net.layer.accept(cx, flow, &request) {
+            Some(tx) => self.registrar.register(cx, &mut self.net.layer, flow, tx, request, aor),
             None => self.overloaded(cx, flow, &request),
         }
     }
@@ -135,8 +126,8 @@ impl Machines {
         }
         let status = if self.stopping { 503 } else { 200 };
         let mut response = Draft::response(request, status, Some(&cx.token(8)));
-        response.push(Name::Allow, ALLOW);
-        response.push(Name::Accept, "application/sdp");
+        response.push(Name::Allow, self.allow(cx, flow, request));
+        response.push(Name::Accept, SDP);
         response.push(Name::Supported, SUPPORTED.join(", "));
         let us = cx.advertised(flow);
         response.push(
@@ -146,6 +137,13 @@ impl Machines {
         self.reply(cx, flow, request, response);
     }
 
+    /// What its sender may ask of us, in a call or outside of any.
+    fn allow(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> String {
+        let called = request.request_uri().ok();
+        let trunk = called.and_then(|called| self.net.trunks.identify(cx, flow, &called));
+        format!("{}, REGISTER", b2bua::allow(cx.config, trunk.is_none()))
+    }
+
     fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         if !self.calls.owns(&request) {
             return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
@@ -153,13 +151,9 @@ impl Machines {
         if !self.is_served(cx, flow, &request) {
             return;
         }
-        match self.layer.accept(cx, flow, &request) {
+        match self.net.layer.accept(cx, flow, &request) {
             Some(tx) => {
-                let net = &mut Net {
-                    layer: &mut self.layer,
-                    trunks: &mut self.trunks,
-                };
-                self.calls.request(cx, net, flow, tx, request);
+                self.calls.request(cx, &mut self.net, flow, tx, request);
             }
             None => self.overloaded(cx, flow, &request),
         }
@@ -180,7 +174,7 @@ impl Machines {
     fn refuse_with(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, status: u16, why: &'static str) {
         let mut response = Draft::response(request, status, Some(&cx.token(8)));
         if matches!(status, 405 | 501) {
-            response.push(Name::Allow, ALLOW);
+            response.push(Name::Allow, self.allow(cx, flow, request));
         }
         self.refuse(cx, flow, request, response, why);
     }
@@ -203,7 +197,7 @@ impl Machines {
 
     fn reply(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
         response.push(Name::Server, crate::USER_AGENT);
-        self.layer.reply_stateless(cx, flow, request, response);
+        self.net.layer.reply_stateless(cx, flow, request, response);
     }
 }
 

@@ -57,40 +57,39 @@ impl Authenticator {
     /// Judges a request by its credentials for the realm of `claimed` (To of a REGISTER, From of everything else). A name
     /// that does not exist gets the same answers at the same cost as one that does.
     pub(super) fn judge(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, claimed: &NameAddr) -> Verdict {
-        let realm = local::realm(cx.config, flow, &claimed.uri).to_owned();
-        let user = local::user_of(cx.config, flow, &claimed.uri).cloned();
-        let credentials = match auth::credentials(request, Name::Authorization, &realm) {
+        let config = cx.config;
+        let realm = local::realm(config, flow, &claimed.uri);
+        let user = local::user_of(config, flow, &claimed.uri);
+        let credentials = match auth::credentials(request, Name::Authorization, realm) {
             Ok(Some(credentials)) => credentials,
-            Ok(None) => return self.challenge(cx, request, &realm, user.as_ref(), false, "no credentials yet"),
+            Ok(None) => return self.challenge(cx, request, realm, user, false, "no credentials yet"),
             Err(error) => {
                 let response = Draft::response(request, error.status, Some(&cx.token(8))).with_reason(error.reason);
                 return Verdict::Refused(response, "unreadable credentials");
             }
         };
-        match self.key.check(&credentials.nonce, &realm, cx.wall, NONCE_AGE.as_secs()) {
+        match self.key.check(&credentials.nonce, realm, cx.wall, NONCE_AGE.as_secs()) {
             NonceState::Valid => {}
             NonceState::Stale | NonceState::Foreign => {
-                return self.challenge(cx, request, &realm, user.as_ref(), true, "an old or foreign nonce");
+                return self.challenge(cx, request, realm, user, true, "an old or foreign nonce");
             }
         }
-        let offered = algorithms(cx.config, user.as_ref(), &realm);
+        let offered = algorithms(config, user, realm);
         let nobody = Secret::new("no such user");
-        let password = user.as_ref().map_or(&nobody, |user| &user.password);
+        let password = user.map_or(&nobody, |user| &user.password);
         let right = auth::verify(&credentials, password, &request.method())
             && offered.contains(&credentials.algorithm)
             && is_target(request, &credentials);
-        let named = user.as_ref().filter(|user| is_named(user, &credentials));
-        match named {
+        match user.filter(|user| is_named(user, &credentials)) {
             Some(user) if right => {
                 if self.count(cx.wall, &credentials) {
                     Verdict::User(user.name.clone())
                 } else {
-                    let user = user.clone();
                     self.challenge(
                         cx,
                         request,
-                        &realm,
-                        Some(&user),
+                        realm,
+                        Some(user),
                         true,
                         "a nonce count that was used before",
                     )

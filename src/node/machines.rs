@@ -10,8 +10,7 @@ use crate::registrar::Registrar;
 use crate::sip::Message;
 use crate::sip::auth::NonceKey;
 use crate::time::Instant;
-use crate::transaction::{Event, Layer};
-use crate::trunk::Trunks;
+use crate::transaction::Event;
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
@@ -19,10 +18,9 @@ use std::time::Duration;
 
 /// All machines of the signalling side.
 pub(super) struct Machines {
-    pub(super) layer: Layer,
+    pub(super) net: Net,
     pub(super) authenticator: Authenticator,
     pub(super) registrar: Registrar,
-    pub(super) trunks: Trunks,
     pub(super) calls: Calls,
     pub(super) stopping: bool,
 }
@@ -32,17 +30,16 @@ impl Machines {
         let mut key = [0; 32];
         rng.fill_bytes(&mut key);
         Machines {
-            layer: Layer::default(),
+            net: Net::default(),
             authenticator: Authenticator::new(NonceKey(key)),
             registrar: Registrar::default(),
-            trunks: Trunks::default(),
             calls: Calls::default(),
             stopping: false,
         }
     }
 
     pub(super) fn configure(&mut self, cx: &mut Cx<'_>) {
-        self.trunks.configure(cx, &mut self.layer);
+        self.net.trunks.configure(cx, &mut self.net.layer);
     }
 
     /// Another configuration is in force; `moved` if media ports are elsewhere now.
@@ -55,15 +52,15 @@ impl Machines {
 
     pub(super) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
         let wishes = [
-            (self.layer.next_deadline(), "transactions"),
+            (self.net.layer.next_deadline(), "transactions"),
             (self.calls.next_deadline(), "calls"),
-            (self.trunks.next_deadline(), "trunks"),
+            (self.net.trunks.next_deadline(), "trunks"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        self.stopping && self.calls.is_empty() && self.registrar.pending() == 0 && self.trunks.is_quiet()
+        self.stopping && self.calls.is_empty() && self.registrar.pending() == 0 && self.net.trunks.is_quiet()
     }
 
     pub(super) fn calls_up(&self) -> usize {
@@ -73,16 +70,16 @@ impl Machines {
     pub(super) fn census(&self) -> Census {
         Census {
             calls: self.calls.len(),
-            transactions: self.layer.len(),
+            transactions: self.net.layer.len(),
             tickets: 0,
             registers: self.registrar.pending(),
-            trunk_places: self.trunks.reserved(),
+            trunk_places: self.net.trunks.reserved(),
         }
     }
 
     /// Hands around what the transaction layer has to tell, until it is silent.
     pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
-        while let Some(event) = self.layer.poll() {
+        while let Some(event) = self.net.layer.poll() {
             self.event(cx, event);
         }
     }
@@ -93,12 +90,12 @@ impl Machines {
             Input::FlowOpened(ticket, flow) => self.flow(cx, ticket, Some(flow)),
             Input::FlowFailed(ticket) => self.flow(cx, ticket, None),
             Input::FlowClosed(flow) => {
-                self.layer.on_flow_closed(cx, flow);
-                self.trunks.on_flow_closed(cx, flow);
+                self.net.layer.on_flow_closed(cx, flow);
+                self.net.trunks.on_flow_closed(cx, flow);
             }
             Input::Resolved(ticket, targets) => {
                 if cx.tickets.take(ticket).is_some() {
-                    self.layer.on_resolved(cx, ticket, targets);
+                    self.net.layer.on_resolved(cx, ticket, targets);
                 }
             }
             Input::Store(ticket, reply) => {
@@ -107,11 +104,7 @@ impl Machines {
                 }
             }
             Input::Media(event) => {
-                let net = &mut Net {
-                    layer: &mut self.layer,
-                    trunks: &mut self.trunks,
-                };
-                self.calls.media(cx, net, event);
+                self.calls.media(cx, &mut self.net, event);
             }
             Input::Ports(ports) => self.calls.add_ports(ports),
             // The node itself switches the configuration.
@@ -123,7 +116,7 @@ impl Machines {
 
     fn sip(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) {
         match Message::parse(bytes) {
-            Ok(message) => self.layer.receive(cx, flow, message),
+            Ok(message) => self.net.layer.receive(cx, flow, message),
             Err(error) => {
                 cx.emit(Output::Record(Fact::Refused {
                     peer: flow.peer,
@@ -136,19 +129,15 @@ impl Machines {
 
     fn flow(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {
         if cx.tickets.take(ticket).is_some() {
-            self.layer.on_flow(cx, ticket, flow);
+            self.net.layer.on_flow(cx, ticket, flow);
         }
     }
 
     fn store(&mut self, cx: &mut Cx<'_>, owner: Owner, reply: Reply) {
         match owner {
-            Owner::Registrar(number) => self.registrar.store(cx, &mut self.layer, number, reply),
+            Owner::Registrar(number) => self.registrar.store(cx, &mut self.net.layer, number, reply),
             Owner::Leg(call, leg) => {
-                let net = &mut Net {
-                    layer: &mut self.layer,
-                    trunks: &mut self.trunks,
-                };
-                self.calls.store(cx, net, call, leg, reply);
+                self.calls.store(cx, &mut self.net, call, leg, reply);
             }
             Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
                 unreachable!("trunks, phones and transactions ask the store nothing")
@@ -160,11 +149,7 @@ impl Machines {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
             Event::Ack { flow, request } => {
-                let net = &mut Net {
-                    layer: &mut self.layer,
-                    trunks: &mut self.trunks,
-                };
-                return self.calls.ack(cx, net, flow, request);
+                return self.calls.ack(cx, &mut self.net, flow, request);
             }
             Event::Cancelled { .. } | Event::ServerGone { .. } => None,
             Event::Reached { owner, .. }
@@ -173,13 +158,9 @@ impl Machines {
             | Event::Failed { owner, .. } => Some(owner),
         };
         match owner {
-            Some(Owner::Trunk(slot, about)) => self.trunks.event(cx, &mut self.layer, slot, about, event),
+            Some(Owner::Trunk(slot, about)) => self.net.trunks.event(cx, &mut self.net.layer, slot, about, event),
             Some(Owner::Leg(..)) | None => {
-                let net = &mut Net {
-                    layer: &mut self.layer,
-                    trunks: &mut self.trunks,
-                };
-                self.calls.event(cx, net, event);
+                self.calls.event(cx, &mut self.net, event);
             }
             Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_)) => {
                 unreachable!("the registrar and the layer itself send no requests")
@@ -189,12 +170,8 @@ impl Machines {
 
     fn stop(&mut self, cx: &mut Cx<'_>, grace: Duration) {
         self.stopping = true;
-        self.trunks.stop(cx, &mut self.layer);
-        let net = &mut Net {
-            layer: &mut self.layer,
-            trunks: &mut self.trunks,
-        };
-        self.calls.stop(cx, net, grace);
+        self.net.trunks.stop(cx, &mut self.net.layer);
+        self.calls.stop(cx, &mut self.net, grace);
     }
 
     fn time(&mut self, cx: &mut Cx<'_>) {
@@ -203,22 +180,18 @@ impl Machines {
                 Owner::Registrar(_) => self.store(cx, owner, Reply::Failed),
                 // A leg asks the store or for a flow; the layer knows the latter.
                 Owner::Leg(..) => {
-                    if !self.layer.on_late(cx, ticket) {
+                    if !self.net.layer.on_late(cx, ticket) {
                         self.store(cx, owner, Reply::Failed);
                     }
                 }
                 // These ask for flows only. One that the layer does not know was given up meanwhile.
                 Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
-                    self.layer.on_late(cx, ticket);
+                    self.net.layer.on_late(cx, ticket);
                 }
             }
         }
-        self.layer.on_time(cx);
-        self.trunks.on_time(cx, &mut self.layer);
-        let net = &mut Net {
-            layer: &mut self.layer,
-            trunks: &mut self.trunks,
-        };
-        self.calls.on_time(cx, net);
+        self.net.layer.on_time(cx);
+        self.net.trunks.on_time(cx, &mut self.net.layer);
+        self.calls.on_time(cx, &mut self.net);
     }
 }

@@ -6,7 +6,6 @@ mod input;
 mod local;
 mod machines;
 
-pub use admission::{ALLOW, SUPPORTED};
 pub use input::Input;
 pub use local::aor;
 

@@ -17,6 +17,7 @@ use crate::dialog::{Dialog, DialogId};
 use crate::effect::Output;
 use crate::id::{ClientTx, Flow, MediaLegId, Owner, ServerTx, WorkerId};
 use crate::media::command::{Command as Media, Function, LegSpec, Port};
+use crate::pii::Digits;
 use crate::sdp::{self, Agreed, Direction, Local, Session};
 use crate::sip::{Draft, Message, Method, Name, Uri};
 use crate::time::Instant;
@@ -439,7 +440,7 @@ impl Line {
         }
     }
 
-    pub(super) fn digits(&mut self, cx: &mut Cx<'_>, digits: String) {
+    pub(super) fn digits(&mut self, cx: &mut Cx<'_>, digits: Digits) {
         if let Some(call) = &self.call {
             cx.emit(Output::Media(WORKER, Media::SendDigits { leg: call.leg, digits }));
         }

@@ -10,7 +10,7 @@ use crate::effect::Output;
 use crate::id::{Flow, MediaLegId, Owner};
 use crate::limits;
 use crate::media::command::{Event as MediaEvent, LegStats, Port};
-use crate::pii::Secret;
+use crate::pii::{Digit, Digits, Secret};
 use crate::sdp::Capabilities;
 use crate::sip::{Draft, Message, Method, Name, Uri, auth};
 use crate::time::{Clock, Instant};
@@ -53,7 +53,7 @@ pub enum Command {
     /// Takes it back.
     Resume,
     /// Sends DTMF.
-    Digits(String),
+    Digits(Digits),
     /// Ends the call, or gives it up.
     HangUp,
 }
@@ -76,7 +76,7 @@ pub enum Report {
     /// Our own hold or resume was accepted.
     Changed,
     /// The other side sent a digit.
-    Digit(char),
+    Digit(Digit),
     /// The call is over: the status (200 after it was up), and who ended it.
     Ended {
         /// SIP status.

@@ -14,6 +14,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// The port where none is written (RFC 3261 18.2.2, 19.1.2).
+pub const DEFAULT_PORT: u16 = 5060;
+
 /// The scheme of a URI.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {

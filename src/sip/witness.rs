@@ -17,7 +17,7 @@ const REQUESTS: usize = 64;
 /// What a message is, for a ladder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A method.
+    /// A method; `re-INVITE` within a dialog.
     Request(String),
     /// A status.
     Response(u16),
@@ -80,13 +80,20 @@ impl Witness {
             to_tag,
         } = theirs;
         if !self.conversations.contains_key(&call_id) && self.conversations.len() >= CONVERSATIONS {
-            return Err(format!("more than {CONVERSATIONS} Call-IDs: the demo has not so many calls"));
+            return Err(format!(
+                "more than {CONVERSATIONS} Call-IDs: the demo has not so many calls"
+            ));
         }
+        let within_dialog = to_tag.is_some();
         let conversation = self.conversations.entry(call_id).or_default();
         conversation
             .follow(sent, &step, cseq, from_tag, to_tag)
             .map_err(|why| format!("{step} does not fit: {why}"))?;
-        Ok(step)
+        Ok(match step {
+            // RFC 3261 14: what it is called when it changes a call that is up.
+            Step::Request(method) if method == "INVITE" && within_dialog => Step::Request("re-INVITE".to_owned()),
+            Step::Request(_) | Step::Response(_) => step,
+        })
     }
 }
 
@@ -186,7 +193,11 @@ mod tests {
     use super::*;
 
     fn message(start: &str, from: &str, to: &str, cseq: &str) -> Bytes {
-        let to = if to.is_empty() { String::new() } else { format!(";tag={to}") };
+        let to = if to.is_empty() {
+            String::new()
+        } else {
+            format!(";tag={to}")
+        };
         Bytes::from(format!(
             "{start}\r\nVia: SIP/2.0/UDP a.example:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
              From: <sip:a@a.example>;tag={from}\r\nTo: <sip:b@a.example>{to}\r\nCall-ID: c\r\nCSeq: {cseq}\r\n\
@@ -206,6 +217,7 @@ mod tests {
             (false, message("SIP/2.0 180 Ringing", "a", "b", "1 INVITE")),
             (false, message("SIP/2.0 200 OK", "a", "b", "1 INVITE")),
             (true, message(ACK, "a", "b", "1 ACK")),
+            (true, message(INVITE, "a", "b", "2 INVITE")),
             (false, message(BYE, "b", "a", "1 BYE")),
             (true, message("SIP/2.0 200 OK", "b", "a", "1 BYE")),
         ]
@@ -219,21 +231,41 @@ mod tests {
 
     #[test]
     fn a_call_is_a_ladder() {
-        let want = ["INVITE", "100", "180", "200", "ACK", "BYE", "200"];
+        let want = ["INVITE", "100", "180", "200", "ACK", "re-INVITE", "BYE", "200"];
         assert_eq!(ladder(&call()).unwrap(), want);
     }
 
     #[test]
     fn what_does_not_fit_is_said() {
         let cases = [
-            (3, false, message("SIP/2.0 200 OK", "a", "b", "2 INVITE"), "nobody asked 2 INVITE"),
-            (3, true, message("SIP/2.0 200 OK", "a", "b", "1 INVITE"), "nobody asked 1 INVITE"),
-            (3, false, message("SIP/2.0 200 OK", "x", "b", "1 INVITE"), "the caller's tag"),
+            (
+                3,
+                false,
+                message("SIP/2.0 200 OK", "a", "b", "2 INVITE"),
+                "nobody asked 2 INVITE",
+            ),
+            (
+                3,
+                true,
+                message("SIP/2.0 200 OK", "a", "b", "1 INVITE"),
+                "nobody asked 1 INVITE",
+            ),
+            (
+                3,
+                false,
+                message("SIP/2.0 200 OK", "x", "b", "1 INVITE"),
+                "the caller's tag",
+            ),
             (4, true, message(ACK, "a", "x", "1 ACK"), "the callee's tag"),
             (4, true, message(ACK, "a", "b", "0 ACK"), "goes back to 0"),
             (4, true, message(ACK, "a", "b", "1 BYE"), "its CSeq names BYE"),
-            (5, false, message(BYE, "a", "b", "1 BYE"), "the caller's tag"),
-            (4, true, Bytes::from_static(b"ACK sip:b@[::1] SIP/2.0\r\n\r\n"), "rsip cannot read"),
+            (6, false, message(BYE, "a", "b", "1 BYE"), "the caller's tag"),
+            (
+                4,
+                true,
+                Bytes::from_static(b"ACK sip:b@[::1] SIP/2.0\r\n\r\n"),
+                "rsip cannot read",
+            ),
         ];
         for (at, sent, wrong, why) in cases {
             let mut messages = call();

@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 use std::sync::LazyLock;
 
+/// How many hops a request of ours may take (RFC 3261 8.1.1.6).
+pub const MAX_FORWARDS: u32 = 70;
+
 /// The first line of a draft.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Start {

@@ -7,6 +7,7 @@ use crate::cx::Cx;
 use crate::effect::Output;
 use crate::id::{ClientTx, Flow, Owner};
 use crate::limits;
+use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{CSeq, Draft, Message, Method, Name};
 use crate::time::T1_64;
 use bytes::Bytes;
@@ -217,7 +218,7 @@ fn same_hop(invite: &Bytes, method: Method) -> Option<(String, Draft)> {
     let branch = invite.top_via().ok()?.branch()?.to_owned();
     let mut draft = Draft::request(method.clone(), invite.request_uri().ok()?);
     draft.push(Name::Via, invite.get(Name::Via)?);
-    draft.push(Name::MaxForwards, 70);
+    draft.push(Name::MaxForwards, MAX_FORWARDS);
     for route in invite.all(Name::Route) {
         draft.push(Name::Route, route);
     }

@@ -13,14 +13,14 @@
 //! The transport is chosen before the request is written, so one that turns out larger than `limits::SIP_UDP_SAFE_BYTES` still
 //! goes by UDP: RFC 3261 18.1.1 would have it try TCP first. Whoever needs that asks for a URI with `transport=tcp`.
 
-use super::via::{DEFAULT_PORT, ip_of};
+use super::via::ip_of;
 use super::{Destination, Event, Failure};
 use crate::cx::Cx;
 use crate::effect::Output;
 use crate::id::{Flow, Owner, Target, Ticket, Transport};
 use crate::limits;
 use crate::sip::Uri;
-use crate::sip::uri::Scheme;
+use crate::sip::uri::{DEFAULT_PORT, Scheme};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 

@@ -2,13 +2,12 @@
 
 use crate::cx::Cx;
 use crate::id::Flow;
+use crate::sip::uri::DEFAULT_PORT;
 use crate::sip::{Draft, Host, Message, Name, Via};
 use std::net::{IpAddr, SocketAddr};
 
 /// What every branch of RFC 3261 begins with (8.1.1.7).
 pub const COOKIE: &str = "z9hG4bK";
-/// The port where none is written (RFC 3261 18.2.2).
-pub const DEFAULT_PORT: u16 = 5060;
 
 /// A branch that nobody else has.
 pub fn new_branch(cx: &mut Cx<'_>) -> String {

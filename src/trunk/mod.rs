@@ -13,6 +13,7 @@ use crate::config::{Trunk, TrunkRegister};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, Owner, TrunkIx, TrunkSlot};
+use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri, auth};
 use crate::time::{Deadlines, Instant};
 use crate::transaction::{Event, Layer};
@@ -374,7 +375,7 @@ fn outside_dialog(
     let mut draft = Draft::request(method.clone(), target);
     let mut from = NameAddr::new(from.clone());
     from.params.set("tag", Some(&cx.token(8)));
-    draft.push(Name::MaxForwards, 70);
+    draft.push(Name::MaxForwards, MAX_FORWARDS);
     draft.push(Name::From, from);
     draft.push(Name::To, NameAddr::new(to.clone()));
     draft.push(Name::CallId, call_id);

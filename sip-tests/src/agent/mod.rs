@@ -158,6 +158,8 @@ pub struct Policy {
     pub sections: Vec<(bool, String)>,
     /// Challenges INVITE, REGISTER with this realm: user and password are its own.
     pub challenge: Option<String>,
+    /// Challenges every request within a call with this status (401, 407) and realm, by the same password.
+    pub challenge_within: Option<(u16, String)>,
     /// Tries a re-INVITE again after 491 (RFC 3261 14.1).
     pub retry_491: bool,
     /// The body of requests is sent to this address in place of the one in Contact (misbehaviour).
@@ -188,6 +190,7 @@ impl Default for Policy {
             answer_lines: Vec::new(),
             sections: Vec::new(),
             challenge: None,
+            challenge_within: None,
             retry_491: false,
             contact: None,
         }

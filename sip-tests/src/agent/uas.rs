@@ -39,16 +39,10 @@ impl Agent {
     }
 
     fn new_call(&mut self, cx: &mut Ctx<'_>, request: Msg) {
-        if let Some(realm) = self.policy.challenge.clone() {
-            let credentials = request.get("Authorization").unwrap_or_default();
-            if !digest::verify(credentials, &self.password, "INVITE") {
-                let challenge = format!(
-                    "Digest realm=\"{realm}\", nonce=\"{}\", algorithm=MD5, qop=\"auth\"",
-                    cx.rng.token()
-                );
-                let response = Msg::response(&request, 401, "ch").with("WWW-Authenticate", &challenge);
-                return self.reply(cx, &request, response);
-            }
+        if let Some(realm) = self.policy.challenge.clone()
+            && self.challenges(cx, 401, &realm, &request)
+        {
+            return;
         }
         let number = self.calls.len();
         let sdp = self.own_description(number);
@@ -68,6 +62,26 @@ impl Agent {
             Answer::After(after) | Answer::Status(_, after, _) => cx.wake(*after, Timer::Answer(number)),
             Answer::Manual => {}
         }
+    }
+
+    /// Asks for credentials; false when the request has good ones.
+    fn challenges(&mut self, cx: &mut Ctx<'_>, status: u16, realm: &str, request: &Msg) -> bool {
+        let (asked, given) = match status {
+            407 => ("Proxy-Authenticate", "Proxy-Authorization"),
+            _ => ("WWW-Authenticate", "Authorization"),
+        };
+        let credentials = request.get(given).unwrap_or_default();
+        if digest::verify(credentials, &self.password, request.method()) {
+            return false;
+        }
+        let nonce = cx.rng.token();
+        let challenge = format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"");
+        self.reply(
+            cx,
+            request,
+            Msg::response(request, status, "ch").with(asked, &challenge),
+        );
+        true
     }
 
     fn take_offer(&mut self, call: usize, request: &Msg) -> bool {
@@ -250,6 +264,14 @@ impl Agent {
             ));
         }
         self.calls[call].remote_cseq = self.calls[call].remote_cseq.max(cseq);
+        if let Some((status, realm)) = self.policy.challenge_within.clone()
+            && self.challenges(cx, status, &realm, &request)
+        {
+            if request.is("INVITE") {
+                self.calls[call].served_branch = request.branch();
+            }
+            return;
+        }
         self.calls[call].requests.push(method.clone());
         if !self.calls[call].is_live() && self.calls[call].up_since.is_none() {
             let response = Msg::response(&request, 481, "");

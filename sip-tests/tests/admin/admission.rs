@@ -57,6 +57,24 @@ fn options_says_what_we_do() {
     w.finish();
 }
 
+/// RFC 3261 20.5: Allow lists REFER only to those who may transfer: users, where the configuration lets them; no carrier.
+#[test]
+fn allow_is_true_to_what_we_do() {
+    for transfer in [true, false] {
+        let mut w = world(12, &format!("{USERS}{TRUNK}calls: {{ transfer: {transfer} }}\n"));
+        let (alice, acme) = (w.registered("alice"), w.carrier("acme", "198.51.100.1:5060"));
+        for (peer, may) in [(alice, transfer), (acme, false)] {
+            for (method, status) in [("OPTIONS", 200), ("MESSAGE", 405)] {
+                let call_id = format!("{method}-of-{}", peer.0);
+                let response = exchange(&mut w, peer, outside(method, "sip:example.com", ALICE, &call_id, 1));
+                assert_eq!(response.status(), status);
+                assert_eq!(response.has_token("Allow", "REFER"), may, "{transfer} {call_id}");
+            }
+        }
+        w.finish();
+    }
+}
+
 /// RFC 3261 8.2.1: known methods that we do not serve outside of dialogs are 405 with Allow, unknown ones 501.
 #[test]
 fn methods_that_are_not_served() {

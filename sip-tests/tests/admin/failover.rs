@@ -1,7 +1,6 @@
 //! Calls to a carrier whose peers fail: timeout, 503, no connection; hold-down, OPTIONS, CANCEL at every moment.
 
 use crate::tools::{USERS, fails, incoming, refuses, trunk_facts, works, world};
-use sip_tests::agent::Wire;
 use sip_tests::{Answer, Peer, State, World, ms, s};
 
 fn two(seed: u64, more: &str) -> (World, Peer, Peer, Peer) {
@@ -246,38 +245,4 @@ fn cancel_during_failover() {
         works(&mut w, alice, LONDON);
         w.finish();
     }
-}
-
-/// RFC 3261 22.2: 401 or 407 to our INVITE, BYE or re-INVITE is answered with the trunk's credentials; a second refusal ends it.
-#[test]
-fn a_challenged_invite_is_sent_again() {
-    let trunk = "trunks:
-  - { name: acme, peers: [ \"sip:198.51.100.1:5060\", \"sip:198.51.100.2:5060\" ], numbers: { country: US }, options: never,
-      register: { username: tandem, password: hush, realm: acme.example } }
-routes:
-  - { to: \"+\", from: user/*, do: trunk/acme }
-";
-    let mut w = world(10, &format!("{USERS}{trunk}"));
-    let alice = w.registered("alice");
-    let acme = w.carrier("acme", "198.51.100.1:5060");
-    w.agent(acme).password = "hush".into();
-    w.policy(acme).challenge = Some("acme.example".into());
-    works(&mut w, alice, LONDON);
-    let asked = w.received(acme, |m| m.is("INVITE"));
-    assert_eq!(asked.len(), 2);
-    assert!(asked[0].1.cseq().0 < asked[1].1.cseq().0 && asked[0].1.call_id() == asked[1].1.call_id());
-    w.agent(acme).password = "changed".into();
-    fails(&mut w, alice, LONDON, 403);
-    w.policy(acme).challenge = Some("elsewhere.example".into());
-    fails(&mut w, alice, LONDON, 403);
-    assert!(
-        w.received(acme, |m| m.is("INVITE"))
-            .last()
-            .is_some_and(|(_, m)| m.get("Authorization").is_none())
-    );
-    assert_eq!(
-        w.agents[acme.0].server,
-        Wire::Udp("192.0.2.1:5060".parse().expect("ours"))
-    );
-    w.finish();
 }

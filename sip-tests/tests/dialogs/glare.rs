@@ -90,9 +90,9 @@ fn check_retry_after(w: &World, peer: Peer) {
     );
 }
 
-/// RFC 3261 14.1, 21.5.4: our change is refused with 500 or 503 and Retry-After: it is made after that time.
+/// RFC 3261 14.1: our change is refused with 491 again and again: it is tried at its distances, and the last wish counts.
 #[test]
-fn our_change_is_put_off_by_the_peer() {
+fn our_change_meets_491_again_and_again() {
     let (mut w, alice, bob) = two(5);
     let (a, b) = w.talk(alice, bob, "bob");
     // The peer's script refuses the INVITE as RFC 3261 14.2 says.

@@ -125,7 +125,7 @@ fn a_phone_cannot_claim_to_be_another() {
     w.finish();
 }
 
-/// Only what the trunk's configuration lists passes, both ways; what makes a dialog never does, even when it is listed.
+/// Only what the trunk's configuration lists passes, both ways.
 #[test]
 fn only_listed_headers_pass() {
     let yaml = edge_with("").replace(

@@ -1,8 +1,9 @@
 //! Start, reload and stop of a running node.
 
 use super::baresip::{Account, Phone};
-use super::node::{Node, program};
+use super::node::Node;
 use super::process::Process;
+use super::program::program;
 use super::scene::{SOON, Scene, eventually};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};

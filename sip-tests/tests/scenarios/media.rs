@@ -1,6 +1,6 @@
 //! RTP in the simulated world: NAT, latching against thieves, DTMF, loss, moves between workers, silence (RFC 4961, 4733, 6716, 3550).
 
-use sip_tests::description::{events, opus, pcma};
+use sip_tests::description::{Format, events, opus, pcma, pcmu};
 use sip_tests::script::EDGE;
 use sip_tests::tone::write_rtp;
 use sip_tests::{CallRef, Peer, World, ms, s};
@@ -186,7 +186,7 @@ fn a_tenth_of_the_packets_is_lost() {
         let mut w = World::builder(9).media().build();
         let (alice, bob) = (w.registered("alice"), w.registered("bob"));
         w.policy(alice).formats = formats;
-        w.policy(bob).formats = vec![sip_tests::description::pcmu(), events()];
+        w.policy(bob).formats = vec![pcmu(), events()];
         let (a, b) = w.talk(alice, bob, "bob");
         w.voice(a).skip_every = 10;
         w.run(s(5));
@@ -304,4 +304,36 @@ fn a_silent_leg_ends_the_call() {
     );
     w.finish();
     assert!(w.cdr().ended.is_some());
+}
+
+/// RFC 4566 6: an encoding's name comes in any case, and the `/1` of one channel is no difference.
+#[test]
+fn odd_spellings_of_formats() {
+    let mut w = World::builder(8).media().build();
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    w.policy(alice).formats = vec![Format::new(0, "pcmu/8000/1"), events()];
+    w.policy(bob).formats = vec![pcmu(), events()];
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.run(s(2));
+    assert!(w.voice(a).received > 50 && w.voice(b).received > 50);
+    w.hang_up(a);
+    w.finish();
+}
+
+/// RFC 3550 6.1, 6.2: our reports come on time, with a CNAME, as another library reads them.
+#[test]
+fn reports_come_on_time() {
+    let mut w = World::builder(9).media().build();
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.run(s(15));
+    for call in [a, b] {
+        let reports = w.voice(call).reports.clone();
+        assert!(!reports.is_empty(), "RFC 3550 6.2: a report in 5 s or so");
+        let mut bytes = reports[0].1.clone();
+        let packets = rtcp::packet::unmarshal(&mut bytes).expect("RTCP that another library reads");
+        assert!(packets.len() >= 2, "a report and a CNAME (RFC 3550 6.1)");
+    }
+    w.hang_up(a);
+    w.finish();
 }

@@ -300,10 +300,10 @@ fn an_error_in_one_call_costs_that_call_only() {
     let mut b = Bench::new();
     let (mut alice, _bob) = b.talk();
     b.invite(CAROL, "carol", "+12125550199", Some(sdp(4000, "")));
-    assert_eq!(b.trunks.reserved(), 1);
+    assert_eq!(b.net.trunks.reserved(), 1);
     let broken = *b.calls.calls.keys().last().unwrap();
     b.with(|calls, cx, net| calls.turn(cx, net, broken, |_, _| panic!("a fault, made for this test")));
-    assert_eq!((b.calls.len(), b.trunks.reserved()), (1, 0));
+    assert_eq!((b.calls.len(), b.net.trunks.reserved()), (1, 0));
     assert!(b.facts.iter().any(|fact| matches!(fact, Fact::Warning(_))));
     assert_eq!((b.ended().len(), b.ended()[0].by), (1, Blame::Node));
     b.ask(ALICE, &mut alice, Method::Bye, None);

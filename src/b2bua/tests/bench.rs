@@ -9,8 +9,7 @@ use crate::id::{CallId, ConnectionId, Flow, ListenerId, Owner, Transport, TrunkI
 use crate::media::command::{Command, Event as MediaEvent, Function, LegStats, Port};
 use crate::sip::{Draft, Message, Method, Name, Uri};
 use crate::time::{Instant, Wall};
-use crate::transaction::{Event, Layer};
-use crate::trunk::Trunks;
+use crate::transaction::Event;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,8 +68,7 @@ pub fn flow(peer: &str) -> Flow {
 
 pub struct Bench {
     pub calls: Calls,
-    layer: Layer,
-    pub trunks: Trunks,
+    pub net: Net,
     rng: ChaCha12Rng,
     tickets: Tickets,
     out: VecDeque<Output>,
@@ -101,8 +99,7 @@ impl Bench {
         };
         let mut bench = Bench {
             calls: Calls::default(),
-            layer: Layer::default(),
-            trunks: Trunks::default(),
+            net: Net::default(),
             rng: ChaCha12Rng::seed_from_u64(1),
             tickets: Tickets::default(),
             out: VecDeque::new(),
@@ -116,7 +113,7 @@ impl Bench {
             port: 20_000,
         };
         bench.with(|calls, cx, net| {
-            net.trunks.configure(cx, net.layer);
+            net.trunks.configure(cx, &mut net.layer);
             calls.add_ports(Vec::new());
             cx.emit(Output::Ports(64));
         });
@@ -143,7 +140,7 @@ impl Bench {
             .push(binding);
     }
 
-    pub fn with<R>(&mut self, step: impl FnOnce(&mut Calls, &mut Cx<'_>, &mut Net<'_>) -> R) -> R {
+    pub fn with<R>(&mut self, step: impl FnOnce(&mut Calls, &mut Cx<'_>, &mut Net) -> R) -> R {
         let mut cx = Cx {
             now: self.now,
             wall: Wall(1_700_000_000_000 + self.now.as_millis()),
@@ -152,11 +149,7 @@ impl Bench {
             out: &mut self.out,
             tickets: &mut self.tickets,
         };
-        let mut net = Net {
-            layer: &mut self.layer,
-            trunks: &mut self.trunks,
-        };
-        let result = step(&mut self.calls, &mut cx, &mut net);
+        let result = step(&mut self.calls, &mut cx, &mut self.net);
         self.pump();
         result
     }
@@ -164,7 +157,7 @@ impl Bench {
     /// Hands everything around until nothing moves.
     fn pump(&mut self) {
         loop {
-            if let Some(event) = self.layer.poll() {
+            if let Some(event) = self.net.layer.poll() {
                 self.event(event);
             } else if let Some(output) = self.out.pop_front() {
                 self.output(output);
@@ -184,7 +177,7 @@ impl Bench {
         };
         match (owner, event) {
             (Some(Owner::Trunk(slot, about)), event) => {
-                self.with(|_, cx, net| net.trunks.event(cx, net.layer, slot, about, event));
+                self.with(|_, cx, net| net.trunks.event(cx, &mut net.layer, slot, about, event));
             }
             (_, Event::Request { flow, request }) => self.with(|calls, cx, net| {
                 let tx = net.layer.accept(cx, flow, &request).unwrap();
@@ -253,7 +246,7 @@ impl Bench {
         let until = self.now + time;
         loop {
             let calls = self.calls.next_deadline();
-            let next = [calls, self.layer.next_deadline(), self.trunks.next_deadline()]
+            let next = [calls, self.net.layer.next_deadline(), self.net.trunks.next_deadline()]
                 .into_iter()
                 .flatten()
                 .min();
@@ -263,7 +256,7 @@ impl Bench {
             self.now = self.now.max(at);
             self.with(|calls, cx, net| {
                 net.layer.on_time(cx);
-                net.trunks.on_time(cx, net.layer);
+                net.trunks.on_time(cx, &mut net.layer);
                 calls.on_time(cx, net);
             });
         }
@@ -449,7 +442,7 @@ impl Bench {
     pub fn rest(&mut self) {
         self.wait(Duration::from_secs(70));
         assert_eq!(self.calls.len(), 0, "calls are left: {:?}", self.calls);
-        assert_eq!(self.trunks.reserved(), 0, "places of a trunk are left");
+        assert_eq!(self.net.trunks.reserved(), 0, "places of a trunk are left");
         let started: Vec<CallId> = self
             .facts
             .iter()

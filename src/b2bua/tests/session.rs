@@ -268,6 +268,33 @@ fn a_change_that_meets_our_refresh_without_offer_is_taken() {
     assert!(b.ended().is_empty());
 }
 
+/// RFC 3261 14.2, 20.33: put off by Retry-After our change is made after that time, within bounds; without one it is not.
+#[test]
+fn a_change_that_is_put_off_is_made_later() {
+    for (status, retry_after, waits) in [
+        (500, Some("7"), Some(7)),
+        (503, Some("7"), Some(7)),
+        (500, Some("0"), Some(1)),
+        (503, Some("3600"), Some(30)),
+        (500, None, None),
+    ] {
+        let mut b = Bench::new();
+        let (mut alice, _) = b.talk();
+        b.ask(ALICE, &mut alice, Method::Invite, hold("sendonly"));
+        b.heard(ALICE);
+        b.say(ALICE, alice.ack(2));
+        let ours = b.one(BOB);
+        let fields: Vec<_> = retry_after.map(|after| ("Retry-After", after)).into_iter().collect();
+        b.answer_with(BOB, &ours, status, "p", None, &fields);
+        assert_eq!(b.heads(BOB), ["ACK"]);
+        let made = (1..=40).find(|_| {
+            b.wait(S1);
+            b.heads(BOB).contains(&"INVITE".to_owned())
+        });
+        assert_eq!(made, waits, "{status} {retry_after:?}");
+    }
+}
+
 #[test]
 fn a_refused_change_keeps_the_session_and_is_not_repeated() {
     let mut b = Bench::new();

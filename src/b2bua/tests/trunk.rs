@@ -185,7 +185,7 @@ fn a_full_trunk_refuses_with_a_clear_status_in_both_directions() {
     for number in ["+14155550102", "+14155550102"] {
         b.invite(ACME, "+12125550123", number, Some(sdp(4000, "")));
     }
-    assert_eq!(b.trunks.reserved(), 2);
+    assert_eq!(b.net.trunks.reserved(), 2);
     b.invite(ACME, "+12125550123", "+14155550101", Some(sdp(4000, "")));
     let full = b.one(ACME);
     assert_eq!((full.status(), full.get(Name::RetryAfter).is_some()), (503, true));

@@ -130,6 +130,10 @@ fn a_trunk() {
             &format!("2:64: trunks[0].pass_headers[0]: {via}"),
         ),
         (
+            "pass_headers: [ User-Agent ]",
+            &format!("2:64: trunks[0].pass_headers[0]: {}", via.replace("Via", "User-Agent")),
+        ),
+        (
             "register: { username: t }",
             &format!("2:60: trunks[0].register: {password}"),
         ),

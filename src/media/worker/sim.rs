@@ -229,7 +229,7 @@ impl World {
     /// The digits reported so far, with their lengths.
     pub fn digits(&self, peer: &Peer) -> Vec<(char, u16)> {
         let of_leg = |event: &Event| match event {
-            Event::Digit { leg, digit, ms } if *leg == peer.leg => Some((*digit, *ms)),
+            Event::Digit { leg, digit, ms } if *leg == peer.leg => Some((digit.0, *ms)),
             _ => None,
         };
         self.events.iter().filter_map(of_leg).collect()

@@ -1,5 +1,7 @@
 //! `tandem demo`: a node, a carrier and two phones on loopback, with real sockets and real RTP, and nobody at the keyboard.
 
+mod check;
+mod party;
 mod runner;
 mod script;
 mod sound;

@@ -2,11 +2,16 @@
 
 use crate::config::Config;
 use crate::effect::{Fact, Output};
-use crate::id::{MediaLegId, WorkerId};
+use crate::id::WorkerId;
+use crate::media::command::{Command as Media, LegSpec};
+use crate::media::packet::{Channel, Packet};
+use crate::media::witness::{self, Testimony};
 use crate::phone::{Command, Input, Phone, Report, Settings};
 use crate::shell::clock::{self, SystemClock};
 use crate::shell::media::{MediaEvent, MediaThreads, Tap};
 use crate::shell::net::{Net, NetEvent};
+use crate::sip::witness::{self as ladder, Step};
+use bytes::Bytes;
 use codecs::tone::Sine;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +20,8 @@ use tokio::sync::mpsc;
 
 /// Samples in each ring between the runner and its media thread: one second at 8 kHz.
 const RING: usize = 8000;
+/// Datagrams in the ring of the wire: five seconds of packets of 20 ms.
+const WIRE: usize = 256;
 /// How often the rings are served.
 const SERVE: Duration = Duration::from_millis(10);
 /// Samples that are kept ready for the media thread: 400 ms, so that a busy machine leaves no gap in a tone.
@@ -32,6 +39,12 @@ pub enum Heard {
     Report(Report),
     /// What was received in the call that has ended, at 8 kHz.
     Sound(Vec<i16>),
+    /// A SIP message was sent (true) or received, as rsip reads it.
+    Step(bool, Step),
+    /// A SIP message that rsip cannot read, or that fits nowhere: a sentence.
+    Objection(String),
+    /// What arrived in the call that has ended, as the crates rtp and rtcp read it. Comes before `Report::Media`.
+    Testimony(Testimony),
 }
 
 /// The script's end of a phone.
@@ -48,6 +61,12 @@ struct Sound {
     recorded: Vec<i16>,
 }
 
+/// The media that arrives, and who counts it.
+struct Wire {
+    arriving: rtrb::Consumer<(Channel, Packet)>,
+    witness: witness::Witness,
+}
+
 struct Runner {
     clock: SystemClock,
     phone: Phone,
@@ -56,6 +75,8 @@ struct Runner {
     inputs: VecDeque<Input>,
     tone: Sine,
     sound: Option<Sound>,
+    wire: Option<Wire>,
+    ladder: ladder::Witness,
     told: mpsc::Sender<Heard>,
 }
 
@@ -78,6 +99,8 @@ pub fn start(config: Config, settings: Settings, hz: f32) -> Result<Handle, Stri
         inputs: VecDeque::new(),
         tone: Sine::new(hz, LEVEL, RATE),
         sound: None,
+        wire: None,
+        ladder: ladder::Witness::default(),
         told,
     };
     tokio::task::spawn_local(runner.run(net_events, media_events, orders));
@@ -127,6 +150,7 @@ impl Runner {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(flow, bytes) => {
+                self.step(true, &bytes);
                 if !self.net.send(flow, bytes) {
                     self.inputs.push_back(Input::FlowClosed(flow));
                 }
@@ -137,7 +161,25 @@ impl Runner {
                 }
             }
             Output::Resolve(ticket, uri) => self.net.resolve(ticket, &uri),
-            Output::Media(worker, command) => self.media.command(worker, command),
+            Output::Media(worker, command) => {
+                match &command {
+                    // Before the leg has its sockets: nothing may arrive unseen.
+                    Media::Open(spec) => self.listen(worker, spec),
+                    Media::Negotiated { stream, .. } => {
+                        let events = stream.events_rx.map(|format| format.payload_type);
+                        if let Some(wire) = &mut self.wire {
+                            wire.witness.agreed(stream.payload_type_rx, events);
+                        }
+                    }
+                    Media::Function { .. }
+                    | Media::SendDigits { .. }
+                    | Media::Watch { .. }
+                    | Media::Move { .. }
+                    | Media::ReadStats(_)
+                    | Media::Close(_) => {}
+                }
+                self.media.command(worker, command);
+            }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
             // A phone asks no store and leaves no records.
@@ -147,7 +189,10 @@ impl Runner {
 
     fn net_event(&mut self, event: NetEvent) {
         match event {
-            NetEvent::Message(flow, bytes) => self.inputs.push_back(Input::Sip(flow, bytes)),
+            NetEvent::Message(flow, bytes) => {
+                self.step(false, &bytes);
+                self.inputs.push_back(Input::Sip(flow, bytes));
+            }
             NetEvent::Opened(flow, handle) => {
                 let opened = |ticket| Input::Flow(ticket, Some(flow));
                 self.inputs
@@ -167,7 +212,13 @@ impl Runner {
 
     fn report(&mut self, report: Report) {
         match &report {
-            Report::Up(leg, _) => self.listen(*leg),
+            Report::Media(_) => {
+                self.serve();
+                if let Some(wire) = self.wire.take() {
+                    let testimony = wire.witness.testimony().clone();
+                    let _ = self.told.try_send(Heard::Testimony(testimony));
+                }
+            }
             Report::Ended { .. } => {
                 self.serve();
                 if let Some(sound) = self.sound.take() {
@@ -178,26 +229,38 @@ impl Runner {
             | Report::NotRegistered(_)
             | Report::Incoming
             | Report::Ringing
+            | Report::Up(..)
             | Report::Held(_)
             | Report::Changed
-            | Report::Digit(_)
-            | Report::Media(_) => {}
+            | Report::Digit(_) => {}
         }
         // The script takes them as they come; it is never a thousand behind.
         let _ = self.told.try_send(Heard::Report(report));
     }
 
-    fn listen(&mut self, leg: MediaLegId) {
+    /// Shows a message to the witness, and the script what it is.
+    fn step(&mut self, sent: bool, octets: &Bytes) {
+        let heard = match self.ladder.message(sent, octets) {
+            Ok(step) => Heard::Step(sent, step),
+            Err(why) => Heard::Objection(why),
+        };
+        let _ = self.told.try_send(heard);
+    }
+
+    fn listen(&mut self, worker: WorkerId, leg: &LegSpec) {
         let (heard_in, heard) = rtrb::RingBuffer::new(RING);
         let (spoken, spoken_out) = rtrb::RingBuffer::new(RING);
-        self.media.tap(
-            WorkerId(0),
-            leg,
-            Tap {
-                heard: heard_in,
-                spoken: spoken_out,
-            },
-        );
+        let (wire, arriving) = rtrb::RingBuffer::new(WIRE);
+        let tap = Tap {
+            wire,
+            heard: heard_in,
+            spoken: spoken_out,
+        };
+        self.media.tap(worker, leg.id, tap);
+        self.wire = Some(Wire {
+            arriving,
+            witness: witness::Witness::new(leg.ssrc),
+        });
         self.sound = Some(Sound {
             heard,
             spoken,
@@ -206,6 +269,11 @@ impl Runner {
     }
 
     fn serve(&mut self) {
+        if let Some(wire) = &mut self.wire {
+            while let Ok((channel, packet)) = wire.arriving.pop() {
+                wire.witness.datagram(channel, packet.as_slice());
+            }
+        }
         let Some(sound) = &mut self.sound else { return };
         while let Ok(sample) = sound.heard.pop() {
             if sound.recorded.len() < RECORDED {

@@ -1,31 +1,20 @@
 //! What happens in the demo, in order, and what must be true of it.
 
-use super::runner::{Handle, Heard};
+use super::party::Party;
+use super::runner::Handle;
 use super::sound::{Judgement, write_wav};
 use super::{ALICE_HZ, BOB_HZ, CARRIER_HZ, call};
 use crate::media::command::LegStats;
+use crate::media::witness::Testimony;
 use crate::phone::{Command, Report};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-/// How long anything may take before the demo says that it failed.
-const PATIENCE: Duration = Duration::from_secs(8);
 /// How long the parties talk.
 const TALK: Duration = Duration::from_secs(3);
 /// What must be left of it after set-up and jitter buffer, in seconds.
 const TALKED: f32 = 2.3;
-
-struct Party {
-    name: &'static str,
-    hz: f32,
-    handle: Handle,
-    sound: Vec<i16>,
-    stats: LegStats,
-    codec: &'static str,
-    digits: String,
-    said: Vec<Report>,
-}
 
 /// One line of the closing table.
 struct Line {
@@ -33,6 +22,7 @@ struct Line {
     leg: &'static str,
     codec: &'static str,
     stats: LegStats,
+    witness: Testimony,
     tone: String,
     held: bool,
 }
@@ -87,6 +77,7 @@ impl Script {
             party.order(Command::Register).await;
             party.wait(|report| matches!(report, Report::Registered)).await?;
             say(self.start, &format!("{} is registered", party.name));
+            party.show_ladder()?;
         }
         Ok(())
     }
@@ -99,7 +90,7 @@ impl Script {
         );
         self.carrier.order(call("+14155550101")?).await;
         connect(self.start, &mut self.carrier, &mut self.alice).await?;
-        tokio::time::sleep(TALK).await;
+        talk(TALK, &mut self.carrier, &mut self.alice).await?;
         say(self.start, "the carrier sends the digits 4, 2 and #");
         self.carrier.order(Command::Digits("42#".into())).await;
         self.alice.digits("42#").await?;
@@ -116,7 +107,7 @@ impl Script {
         );
         self.alice.order(call("+14155550199")?).await;
         connect(self.start, &mut self.alice, &mut self.carrier).await?;
-        tokio::time::sleep(TALK).await;
+        talk(TALK, &mut self.alice, &mut self.carrier).await?;
         say(self.start, "alice sends the digits 1 and 0");
         self.alice.order(Command::Digits("10".into())).await;
         self.carrier.digits("10").await?;
@@ -133,17 +124,17 @@ impl Script {
         );
         self.alice.order(call("bob")?).await;
         connect(self.start, &mut self.alice, &mut self.bob).await?;
-        tokio::time::sleep(TALK).await;
+        talk(TALK, &mut self.alice, &mut self.bob).await?;
         self.alice.order(Command::Hold).await;
         self.alice.wait(|report| matches!(report, Report::Changed)).await?;
         self.bob.wait(|report| matches!(report, Report::Held(true))).await?;
         say(self.start, "alice has put bob on hold");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        talk(Duration::from_secs(1), &mut self.alice, &mut self.bob).await?;
         self.alice.order(Command::Resume).await;
         self.alice.wait(|report| matches!(report, Report::Changed)).await?;
         self.bob.wait(|report| matches!(report, Report::Held(false))).await?;
         say(self.start, "alice has taken bob back");
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        talk(Duration::from_secs(2), &mut self.alice, &mut self.bob).await?;
         hang_up(self.start, &mut self.alice, &mut self.bob).await?;
         let heard = Judgement::of(&self.alice.sound, BOB_HZ).seconds();
         if heard < TALKED + 1.0 {
@@ -170,11 +161,15 @@ impl Script {
                 judgement.level
             );
             let held = clean && listener.stats.received > 0;
+            for why in super::check::differences(&listener.stats, &listener.witness) {
+                self.failures.push(format!("{name}, {}: {why}", listener.name));
+            }
             self.lines.push(Line {
                 call: name,
                 leg: listener.name,
                 codec: listener.codec,
                 stats: listener.stats,
+                witness: listener.witness.clone(),
                 tone,
                 held,
             });
@@ -203,107 +198,27 @@ impl Script {
                 line.call,
                 line.leg,
                 line.codec,
-                line.stats.received,
+                line.witness.packets,
                 line.stats.sent,
-                line.stats.lost,
+                line.witness.missing,
                 f64::from(line.stats.jitter_us) / 1000.0,
                 line.tone,
                 if line.held { "ok" } else { "WRONG" },
             );
         }
-        println!("\nWhat each one heard is in {}/*.wav.", self.out.display());
-    }
-}
-
-impl Party {
-    fn new(name: &'static str, hz: f32, handle: Handle) -> Party {
-        Party {
-            name,
-            hz,
-            handle,
-            sound: Vec::new(),
-            stats: LegStats::default(),
-            codec: "-",
-            digits: String::new(),
-            said: Vec::new(),
-        }
-    }
-
-    async fn order(&self, command: Command) {
-        // The runner lives as long as the script.
-        let _ = self.handle.commands.send(command).await;
-    }
-
-    /// Waits for a report; what else is told on the way is kept.
-    async fn wait(&mut self, wanted: impl Fn(&Report) -> bool) -> Result<(), String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(at) = self.said.iter().position(&wanted) {
-                self.said.drain(..=at);
-                return Ok(());
-            }
-            match timeout_at(deadline, self.handle.heard.recv()).await {
-                Ok(Some(heard)) => self.take(heard)?,
-                Ok(None) | Err(_) => {
-                    return Err(format!(
-                        "{} waited {} s in vain; last it told {:?}",
-                        self.name,
-                        PATIENCE.as_secs(),
-                        self.said.last()
-                    ));
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, heard: Heard) -> Result<(), String> {
-        match heard {
-            Heard::Sound(sound) => self.sound = sound,
-            Heard::Report(Report::Digit(digit)) => self.digits.push(digit),
-            Heard::Report(Report::Media(stats)) => {
-                self.stats = stats;
-                self.said.push(Report::Media(stats));
-            }
-            Heard::Report(Report::Up(leg, codec)) => {
-                self.codec = codec;
-                self.said.push(Report::Up(leg, codec));
-            }
-            Heard::Report(Report::Ended { status, .. }) if status != 200 => {
-                return Err(format!("the call of {} failed with {status}", self.name));
-            }
-            Heard::Report(Report::NotRegistered(status)) => {
-                return Err(format!("{} could not register: {status}", self.name));
-            }
-            Heard::Report(report) => self.said.push(report),
-        }
-        Ok(())
-    }
-
-    async fn digits(&mut self, wanted: &str) -> Result<(), String> {
-        let deadline = Instant::now() + PATIENCE;
-        while self.digits.len() < wanted.len() {
-            match timeout_at(deadline, self.handle.heard.recv()).await {
-                Ok(Some(heard)) => self.take(heard)?,
-                Ok(None) | Err(_) => break,
-            }
-        }
-        if self.digits == wanted {
-            Ok(())
-        } else {
-            Err(format!(
-                "{} got {} of {} digits right",
-                self.name,
-                self.digits.len(),
-                wanted.len()
-            ))
-        }
-    }
-
-    fn forget(&mut self) {
-        self.said.clear();
-        self.sound.clear();
-        self.digits.clear();
-        self.stats = LegStats::default();
+        let sum = |of: fn(&Testimony) -> u64| self.lines.iter().map(|line| of(&line.witness)).sum::<u64>();
+        println!(
+            "\nRead once more by others than our own parsers, and held against what those counted:\n  \
+             {} RTP packets, of which {} begin a talkspurt or a digit (crate rtp): the columns in and lost\n  \
+             {} RTCP reports, by which {} packets were lost on the way to the node (crate rtcp)\n  \
+             {} SIP messages: the lines of arrows (crate rsip)",
+            sum(|seen| seen.packets),
+            sum(|seen| seen.markers),
+            sum(|seen| seen.reports),
+            sum(|seen| seen.peer_lost.map_or(0, |lost| u64::try_from(lost).unwrap_or(0))),
+            self.carrier.steps + self.alice.steps + self.bob.steps,
+        );
+        println!("What each one heard is in {}/*.wav.", self.out.display());
     }
 }
 
@@ -325,12 +240,20 @@ async fn connect(start: Instant, caller: &mut Party, callee: &mut Party) -> Resu
 
 async fn hang_up(start: Instant, first: &mut Party, second: &mut Party) -> Result<(), String> {
     first.order(Command::HangUp).await;
-    for party in [first, second] {
+    for party in [&mut *first, &mut *second] {
         party.wait(|report| matches!(report, Report::Ended { .. })).await?;
         party.wait(|report| matches!(report, Report::Media(_))).await?;
     }
     say(start, "the call is over on both sides");
-    Ok(())
+    first.show_ladder()?;
+    second.show_ladder()
+}
+
+/// Lets them talk; then everything that was said to set it up has arrived.
+async fn talk(time: Duration, first: &mut Party, second: &mut Party) -> Result<(), String> {
+    tokio::time::sleep(time).await;
+    first.show_ladder()?;
+    second.show_ladder()
 }
 
 fn say(start: Instant, what: &str) {

@@ -23,7 +23,7 @@ use tracing::warn;
 
 struct Handle {
     ring: rtrb::Producer<Message>,
-    /// What found no room in the ring; a few commands for each call that is being set up.
+    /// What found no room in the ring: `limits::MEDIA_BACKLOG` at most, and legs that come or go.
     backlog: VecDeque<Message>,
     wake: Wake,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -35,6 +35,8 @@ pub struct MediaThreads {
     preparer: Preparer,
     ports: PortRange,
     seeds: u64,
+    /// Commands that were dropped because their worker was too far behind.
+    dropped: u64,
 }
 
 impl MediaThreads {
@@ -59,13 +61,19 @@ impl MediaThreads {
                 preparer: Preparer::default(),
                 ports,
                 seeds,
+                dropped: 0,
             },
             receiver,
         ))
     }
 
-    /// Carries a command to its worker.
+    /// Carries a command to its worker. One that is `limits::MEDIA_BACKLOG` commands behind opens and closes its legs, in time,
+    /// but is told nothing else: nobody waits for it.
     pub fn command(&mut self, worker: WorkerId, command: Command) {
+        let comes_or_goes = matches!(command, Command::Open(_) | Command::Close(_));
+        if !comes_or_goes && self.backlog(worker) >= limits::MEDIA_BACKLOG {
+            return self.drop_command(worker);
+        }
         let sockets = match &command {
             Command::Open(spec) => match self.ports.take(spec.port) {
                 Some(sockets) => Some(sockets),
@@ -121,8 +129,13 @@ impl MediaThreads {
         self.send(worker, Message::Tap(leg, Box::new(tap)));
     }
 
-    /// Binds spare ports.
+    /// Binds spare ports. None while a worker is half of `limits::MEDIA_BACKLOG` behind: new calls then get 503, those that
+    /// are up keep the rest.
     pub fn bind_ports(&mut self, count: usize) -> Vec<Port> {
+        let behind = |handle: &Handle| handle.backlog.len() >= limits::MEDIA_BACKLOG / 2;
+        if self.workers.iter().any(behind) {
+            return Vec::new();
+        }
         self.ports.bind(count)
     }
 
@@ -160,6 +173,22 @@ impl MediaThreads {
             .iter_mut()
             .filter(|handle| !handle.backlog.is_empty())
             .for_each(Handle::flush);
+    }
+
+    fn backlog(&self, worker: WorkerId) -> usize {
+        let handle = self.workers.get(usize::from(worker.0));
+        handle.map_or(0, |handle| handle.backlog.len())
+    }
+
+    fn drop_command(&mut self, worker: WorkerId) {
+        self.dropped += 1;
+        if self.dropped.is_power_of_two() {
+            warn!(
+                "media worker {worker} is too far behind: {} commands were dropped so far, and new calls get 503 until it has \
+                 caught up",
+                self.dropped
+            );
+        }
     }
 
     fn send(&mut self, worker: WorkerId, message: Message) {

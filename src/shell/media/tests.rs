@@ -1,11 +1,14 @@
 //! Media threads with real sockets: legs come, move and go, and so do their descriptors.
 
-use super::{MediaEvent, MediaThreads};
+use super::thread::{Message, Wake};
+use super::{Handle, MediaEvent, MediaThreads};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
+use crate::limits;
 use crate::media::command::{Command, Event, Function, LegSpec, OpusParams, Remote, Stream};
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
+use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -174,4 +177,53 @@ async fn stop_ends_threads_with_legs_open_and_commands_waiting() {
     }
     bench.threads.stop();
     assert_eq!(open_at("127.0.82.5"), 0);
+}
+
+/// A worker that takes nothing any more.
+fn stuck() -> (Handle, rtrb::Consumer<Message>) {
+    let (ring, commands) = rtrb::RingBuffer::new(limits::MEDIA_COMMANDS);
+    let handle = Handle {
+        ring,
+        backlog: VecDeque::new(),
+        wake: Wake::new().unwrap(),
+        thread: None,
+    };
+    (handle, commands)
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stuck_gets_no_more_calls_and_nobody_waits_for_it() {
+    let mut bench = Bench::new("127.0.82.7", 21_400);
+    let peer = UdpSocket::bind("127.0.82.8:0").unwrap();
+    let (handle, mut commands) = stuck();
+    let lively = std::mem::replace(&mut bench.threads.workers[0], handle);
+    bench.echo(1, &peer);
+    for _ in 0..limits::MEDIA_COMMANDS + limits::MEDIA_BACKLOG / 2 {
+        bench.threads.command(WorkerId(0), Command::ReadStats(MediaLegId(1)));
+    }
+    assert!(bench.threads.bind_ports(1).is_empty(), "a new call is refused");
+    let watch = || Command::Watch {
+        leg: MediaLegId(1),
+        silence: None,
+    };
+    for _ in 0..limits::MEDIA_BACKLOG {
+        bench.threads.command(WorkerId(0), watch());
+    }
+    assert_eq!(bench.threads.workers[0].backlog.len(), limits::MEDIA_BACKLOG);
+    bench.threads.command(WorkerId(0), Command::Close(MediaLegId(1)));
+    assert_eq!(
+        bench.threads.workers[0].backlog.len(),
+        limits::MEDIA_BACKLOG + 1,
+        "what goes is told even so"
+    );
+    // It goes on: everything that was kept comes in order, and there are ports again.
+    let mut taken = 0;
+    while commands.pop().is_ok() {
+        bench.threads.flush();
+        taken += 1;
+    }
+    assert_eq!(taken, limits::MEDIA_COMMANDS + limits::MEDIA_BACKLOG + 1);
+    assert_eq!(bench.threads.bind_ports(1).len(), 1);
+    bench.threads.workers[0] = lively;
+    bench.threads.stop();
 }

@@ -48,9 +48,11 @@ pub struct MediaEvent {
     pub(super) sockets: Option<Sockets>,
 }
 
-/// PCM at 8 kHz between a leg with `Function::Phone` and somebody outside of the media threads. Full or empty rings lose
-/// samples or give silence; nobody waits.
+/// PCM at 8 kHz between a leg with `Function::Phone` and somebody outside of the media threads, and every datagram that
+/// arrives for the leg. Full or empty rings lose samples and datagrams or give silence; nobody waits.
 pub struct Tap {
+    /// What arrives, as it arrives.
+    pub wire: rtrb::Producer<(Channel, Packet)>,
     /// What the peer says.
     pub heard: rtrb::Producer<i16>,
     /// What the peer is to hear.
@@ -61,6 +63,11 @@ pub struct Tap {
 pub(super) struct Wake(Arc<OwnedFd>);
 
 impl Wake {
+    pub(super) fn new() -> io::Result<Wake> {
+        let counter = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Wake(Arc::new(counter)))
+    }
+
     pub(super) fn wake(&self) {
         // It can only fail when the counter is full, and then the thread is awake.
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
@@ -74,14 +81,14 @@ pub(super) fn start(
     events: mpsc::Sender<MediaEvent>,
 ) -> io::Result<(Wake, std::thread::JoinHandle<()>)> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+    let waiter = Wake::new()?;
+    let wake = waiter.0.clone();
     epoll::add(
         &epoll,
         &*wake,
         epoll::EventData::new_u64(COMMANDS),
         epoll::EventFlags::IN,
     )?;
-    let waiter = Wake(wake.clone());
     let thread = std::thread::Builder::new()
         .name(format!("media-{}", id.0))
         .spawn(move || {
@@ -217,6 +224,7 @@ impl Thread {
                 return;
             };
             self.packet.set_len(length);
+            self.show(at, channel);
             let now = self.clock.instant();
             self.worker.on_packet(
                 now,
@@ -302,6 +310,14 @@ impl Thread {
             let _ = epoll::delete(&self.epoll, socket);
         }
         Some(sockets)
+    }
+
+    /// Gives a copy of the packet to whoever taps its leg. Only the demo's phones are tapped.
+    fn show(&mut self, at: LegIx, channel: Channel) {
+        let worker = &self.worker;
+        if let Some((_, tap)) = self.taps.iter_mut().find(|(leg, _)| worker.place(*leg) == Some(at)) {
+            let _ = tap.wire.push((channel, self.packet.clone()));
+        }
     }
 
     fn serve_taps(&mut self) {

@@ -86,6 +86,7 @@ pub(super) struct Context {
     /// Where connection numbers come from: never the same again, also over restarts, since bindings remember them.
     next_connection: AtomicU64,
     places: Arc<Places>,
+    patience: tcp::Patience,
 }
 
 impl Context {
@@ -102,6 +103,7 @@ impl Net {
             counters: NetCounters::default(),
             next_connection: AtomicU64::new(epoch << 16),
             places: Arc::default(),
+            patience: tcp::Patience::default(),
         });
         let net = Net {
             listeners: HashMap::new(),

@@ -28,6 +28,27 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 
+/// How long a connection may keep us waiting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the first octet of one that was opened to us: a stranger who says nothing is not kept for long.
+    pub first: Duration,
+    /// For the rest of a message that has begun.
+    pub message: Duration,
+    /// Between two messages.
+    pub idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            first: limits::CONNECTION_MESSAGE,
+            message: limits::CONNECTION_MESSAGE,
+            idle: limits::CONNECTION_IDLE,
+        }
+    }
+}
+
 /// The way to a connection's task.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -89,19 +110,22 @@ async fn accept(
             local,
             peer,
         };
-        // A stranger who says nothing is not kept for long.
-        start(flow, stream, place, limits::CONNECTION_MESSAGE, &events).await;
+        start(flow, stream, place, context.patience, &events).await;
     }
 }
 
 /// Opens a connection from the listener's own address.
 pub(super) fn connect(flow: Flow, bound: IpAddr, events: mpsc::Sender<NetEvent>, context: &Context) {
     let place = context.places.take(flow.peer.ip());
+    let patience = Patience {
+        first: context.patience.idle,
+        ..context.patience
+    };
     tokio::spawn(async move {
         if let Some(place) = place
             && let Ok(Ok(stream)) = timeout(limits::CONNECT, open(bound, flow.peer)).await
         {
-            return start(flow, stream, place, limits::CONNECTION_IDLE, &events).await;
+            return start(flow, stream, place, patience, &events).await;
         }
         let _ = events.send(NetEvent::Failed(flow.peer)).await;
     });
@@ -117,7 +141,7 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(peer).await
 }
 
-async fn start(flow: Flow, stream: TcpStream, place: Place, patience: Duration, events: &mpsc::Sender<NetEvent>) {
+async fn start(flow: Flow, stream: TcpStream, place: Place, patience: Patience, events: &mpsc::Sender<NetEvent>) {
     let (queue, outgoing) = mpsc::channel(MESSAGES);
     let waiting = Arc::new(AtomicUsize::new(0));
     let handle = Handle {
@@ -139,7 +163,7 @@ async fn start(flow: Flow, stream: TcpStream, place: Place, patience: Duration, 
 async fn serve(
     flow: Flow,
     mut stream: TcpStream,
-    patience: Duration,
+    patience: Patience,
     outgoing: mpsc::Receiver<Bytes>,
     waiting: &AtomicUsize,
     events: &mpsc::Sender<NetEvent>,
@@ -157,12 +181,12 @@ async fn serve(
 async fn read(
     flow: Flow,
     mut stream: ReadHalf<'_>,
-    patience: Duration,
+    patience: Patience,
     pong: &mpsc::Sender<()>,
     events: &mpsc::Sender<NetEvent>,
 ) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(4096);
-    let mut deadline = Instant::now() + patience;
+    let mut deadline = Instant::now() + patience.first;
     let mut begun = false;
     loop {
         if timeout_at(deadline, stream.read_buf(&mut buffer)).await?? == 0 {
@@ -185,9 +209,9 @@ async fn read(
         }
         // A message that has begun keeps its deadline, however slowly its octets drip.
         if buffer.is_empty() {
-            deadline = Instant::now() + limits::CONNECTION_IDLE;
+            deadline = Instant::now() + patience.idle;
         } else if !begun {
-            deadline = Instant::now() + limits::CONNECTION_MESSAGE;
+            deadline = Instant::now() + patience.message;
             begun = true;
         }
     }

@@ -1,11 +1,13 @@
 //! Real sockets on loopback: framing, sharing, bounds, addresses.
 
+use super::tcp::Patience;
 use super::{Net, NetEvent};
 use crate::config::Listen;
 use crate::id::{Flow, Target, Ticket, Transport};
 use crate::limits;
 use bytes::Bytes;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +28,19 @@ impl Bench {
     fn new() -> Bench {
         let (net, events) = Net::new(1);
         Bench { net, events }
+    }
+
+    /// One in which the limit under test is short, and the others never come.
+    fn impatient(change: impl FnOnce(&mut Patience)) -> Bench {
+        let mut bench = Bench::new();
+        let context = Arc::get_mut(&mut bench.net.context).expect("nothing listens yet");
+        context.patience = Patience {
+            first: SOON * 2,
+            message: SOON * 2,
+            idle: SOON * 2,
+        };
+        change(&mut context.patience);
+        bench
     }
 
     fn listen(&mut self, transport: Transport, addr: &str) -> SocketAddr {
@@ -192,6 +207,57 @@ async fn a_peer_that_does_not_read_is_closed_when_its_backlog_is_full() {
         bench.net.connections.is_empty(),
         "it is closed at once, not only given up"
     );
+}
+
+#[tokio::test]
+async fn a_message_that_drips_in_is_given_up_however_often_an_octet_comes() {
+    let mut bench = Bench::impatient(|patience| patience.message = Duration::from_millis(400));
+    let addr = bench.listen(Transport::Tcp, "127.0.81.19:0");
+    let (mut stream, flow) = bench.accepted(addr).await;
+    let mut drip = tokio::time::interval(Duration::from_millis(10));
+    let mut octets = b"OPTIONS sip:a SIP/2.0\r\nSubject: "
+        .iter()
+        .chain(std::iter::repeat(&b'x'));
+    let mut sent = 0;
+    let gone = loop {
+        tokio::select! {
+            gone = bench.closed() => break gone,
+            _ = drip.tick() => {
+                // It may be closed by now: then the event is about to come.
+                let _ = stream.write_all(&[*octets.next().expect("endless")]).await;
+                sent += 1;
+                assert!(sent < 1000, "it is never closed");
+            }
+        }
+    };
+    assert_eq!(gone, flow);
+    assert!(sent >= 5, "it was closed after {sent} octets");
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_said_is_closed_and_one_that_pings_stays() {
+    let idle = Duration::from_millis(600);
+    let mut bench = Bench::impatient(|patience| patience.idle = idle);
+    let addr = bench.listen(Transport::Tcp, "127.0.81.20:0");
+    let (mut stream, flow) = bench.accepted(addr).await;
+    let mut pace = tokio::time::interval(idle / 10);
+    for _ in 0..20 {
+        pace.tick().await;
+        stream.write_all(b"\r\n\r\n").await.unwrap();
+    }
+    stream.write_all(OPTIONS).await.unwrap();
+    assert_eq!(bench.message().await.0, flow, "twice the limit has passed");
+    assert_eq!(bench.closed().await, flow);
+}
+
+#[tokio::test]
+async fn a_stranger_who_says_nothing_at_all_is_closed_sooner() {
+    let mut bench = Bench::impatient(|patience| patience.first = Duration::from_millis(50));
+    let addr = bench.listen(Transport::Tcp, "127.0.81.21:0");
+    let (_stream, flow) = bench.accepted(addr).await;
+    assert_eq!(bench.closed().await, flow);
+    let limits = Patience::default();
+    assert!(limits.first < limits.idle && limits.message < limits.idle);
 }
 
 #[tokio::test]
