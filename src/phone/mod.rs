@@ -275,7 +275,7 @@ impl Line {
     /// A request outside of a dialog (RFC 3261 8.1.1), without Via.
     fn first_request(&self, cx: &mut Cx<'_>, method: Method, target: Uri, to: &Uri) -> Draft {
         let mut draft = Draft::request(method.clone(), target);
-        draft.push(Name::MaxForwards, 70);
+        draft.push(Name::MaxForwards, crate::sip::write::MAX_FORWARDS);
         draft.push(Name::From, format!("<{}>;tag={}", self.settings.identity, cx.token(8)));
         draft.push(Name::To, format!("<{to}>"));
         draft.push(Name::CallId, cx.token(16));

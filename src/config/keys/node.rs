@@ -20,7 +20,7 @@ pub static ROOT: Section = Section {
             "an IP address that others can reach",
             "203.0.113.10",
             "the address of the socket",
-            "Our address as others see it, in Via, Contact and SDP. Omit it when there is no NAT before this node.",
+            "Our address as others see it, in Via, Contact and SDP, on sockets of its own family (IPv4 or IPv6). Omit it when there is no NAT before this node.",
         ),
         key(
             "media",

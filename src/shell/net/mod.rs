@@ -319,7 +319,7 @@ async fn lookup(uri: &Uri) -> Vec<Target> {
         return Vec::new();
     };
     let transport = uri.transport().unwrap_or(Transport::Udp);
-    match tokio::net::lookup_host((&**name, uri.port.unwrap_or(5060))).await {
+    match tokio::net::lookup_host((&**name, uri.port.unwrap_or(crate::sip::uri::DEFAULT_PORT))).await {
         Ok(addrs) => addrs
             .take(limits::TARGETS)
             .map(|addr| Target { transport, addr })
