@@ -19,6 +19,7 @@ test: deps peers
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(CARGO) check --quiet --lib --no-default-features
+	$(CARGO) check --quiet --manifest-path sip-tests/fuzz/Cargo.toml --target-dir target/fuzz
 	$(CARGO) test --workspace --quiet
 
 bench: deps

@@ -6,7 +6,7 @@ use super::machines::Machines;
 use crate::b2bua::{Net, Source};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::Flow;
+use crate::id::{Flow, Transport};
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name};
 
@@ -54,6 +54,7 @@ impl Machines {
         let Some(source) = self.source(cx, flow, &request) else {
             return;
         };
+        known(cx, flow);
         if !self.is_served(cx, flow, &request) {
             return;
         }
@@ -122,6 +123,7 @@ impl Machines {
         let Some(aor) = cx.config.user(&name).map(local::aor) else {
             return;
         };
+        known(cx, flow);
         match self.layer.accept(cx, flow, &request) {
             Some(tx) => self.registrar.register(cx, &mut self.layer, flow, tx, request, aor),
             None => self.overloaded(cx, flow, &request),
@@ -150,6 +152,7 @@ impl Machines {
         if !self.calls.owns(&request) {
             return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
         }
+        known(cx, flow);
         if !self.is_served(cx, flow, &request) {
             return;
         }
@@ -204,6 +207,13 @@ impl Machines {
     fn reply(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
         response.push(Name::Server, crate::USER_AGENT);
         self.layer.reply_stateless(cx, flow, request, response);
+    }
+}
+
+/// The peer of this flow has shown who it is.
+fn known(cx: &mut Cx<'_>, flow: Flow) {
+    if flow.transport == Transport::Tcp {
+        cx.emit(Output::Known(flow));
     }
 }
 

@@ -80,7 +80,9 @@ impl Witness {
             to_tag,
         } = theirs;
         if !self.conversations.contains_key(&call_id) && self.conversations.len() >= CONVERSATIONS {
-            return Err(format!("more than {CONVERSATIONS} Call-IDs: the demo has not so many calls"));
+            return Err(format!(
+                "more than {CONVERSATIONS} Call-IDs: the demo has not so many calls"
+            ));
         }
         let conversation = self.conversations.entry(call_id).or_default();
         conversation
@@ -186,7 +188,11 @@ mod tests {
     use super::*;
 
     fn message(start: &str, from: &str, to: &str, cseq: &str) -> Bytes {
-        let to = if to.is_empty() { String::new() } else { format!(";tag={to}") };
+        let to = if to.is_empty() {
+            String::new()
+        } else {
+            format!(";tag={to}")
+        };
         Bytes::from(format!(
             "{start}\r\nVia: SIP/2.0/UDP a.example:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
              From: <sip:a@a.example>;tag={from}\r\nTo: <sip:b@a.example>{to}\r\nCall-ID: c\r\nCSeq: {cseq}\r\n\
@@ -226,14 +232,34 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said() {
         let cases = [
-            (3, false, message("SIP/2.0 200 OK", "a", "b", "2 INVITE"), "nobody asked 2 INVITE"),
-            (3, true, message("SIP/2.0 200 OK", "a", "b", "1 INVITE"), "nobody asked 1 INVITE"),
-            (3, false, message("SIP/2.0 200 OK", "x", "b", "1 INVITE"), "the caller's tag"),
+            (
+                3,
+                false,
+                message("SIP/2.0 200 OK", "a", "b", "2 INVITE"),
+                "nobody asked 2 INVITE",
+            ),
+            (
+                3,
+                true,
+                message("SIP/2.0 200 OK", "a", "b", "1 INVITE"),
+                "nobody asked 1 INVITE",
+            ),
+            (
+                3,
+                false,
+                message("SIP/2.0 200 OK", "x", "b", "1 INVITE"),
+                "the caller's tag",
+            ),
             (4, true, message(ACK, "a", "x", "1 ACK"), "the callee's tag"),
             (4, true, message(ACK, "a", "b", "0 ACK"), "goes back to 0"),
             (4, true, message(ACK, "a", "b", "1 BYE"), "its CSeq names BYE"),
             (5, false, message(BYE, "a", "b", "1 BYE"), "the caller's tag"),
-            (4, true, Bytes::from_static(b"ACK sip:b@[::1] SIP/2.0\r\n\r\n"), "rsip cannot read"),
+            (
+                4,
+                true,
+                Bytes::from_static(b"ACK sip:b@[::1] SIP/2.0\r\n\r\n"),
+                "rsip cannot read",
+            ),
         ];
         for (at, sent, wrong, why) in cases {
             let mut messages = call();

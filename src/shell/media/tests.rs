@@ -4,6 +4,7 @@ use super::{MediaEvent, MediaThreads};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::media::command::{Command, Event, Function, LegSpec, OpusParams, Remote, Stream};
+use crate::media::worker::Strays;
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
 use std::net::{SocketAddr, UdpSocket};
@@ -174,4 +175,25 @@ async fn stop_ends_threads_with_legs_open_and_commands_waiting() {
     }
     bench.threads.stop();
     assert_eq!(open_at("127.0.82.5"), 0);
+}
+
+#[tokio::test]
+async fn strays_are_counted_where_the_log_line_looks() {
+    let mut bench = Bench::new("127.0.83.9", 25_200);
+    let peer = UdpSocket::bind("127.0.83.10:0").unwrap();
+    let to = bench.echo(1, &peer);
+    is_echoed(&peer, to, 1);
+    assert_eq!(bench.threads.strays(), Strays::default());
+    // A STUN binding request, then media again: when that comes back, the thread has seen both.
+    let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    peer.send_to(&stun, to).unwrap();
+    for first in (300..1500).step_by(300) {
+        is_echoed(&peer, to, first);
+    }
+    let expected = Strays {
+        stun: 1,
+        ..Strays::default()
+    };
+    assert_eq!(bench.threads.strays(), expected);
+    bench.threads.stop();
 }

@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// Messages that wait for the signalling machine: datagrams beyond it are dropped, connections wait.
 const QUEUE: usize = 8192;
-/// Names being resolved at once; further ones wait.
+/// Names being resolved at once; further ones wait, at most `limits::RESOLVING` together with these.
 const RESOLVING: usize = 256;
 
 /// What the sockets have to tell.
@@ -78,15 +78,34 @@ pub struct Net {
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
     resolving: Arc<Semaphore>,
+    asked: Arc<Semaphore>,
 }
 
 /// What the socket tasks share.
 pub(super) struct Context {
     pub counters: NetCounters,
+    patience: Patience,
     /// Where connection numbers come from: never the same again, also over restarts, since bindings remember them.
     next_connection: AtomicU64,
     places: Arc<Places>,
 }
+
+/// How long a connection is kept on which nothing is said.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Until its first words.
+    first: Duration,
+    /// While nobody knows its peer.
+    stranger: Duration,
+    /// Afterwards.
+    known: Duration,
+}
+
+const PATIENCE: Patience = Patience {
+    first: limits::CONNECTION_MESSAGE,
+    stranger: limits::CONNECTION_STRANGER,
+    known: limits::CONNECTION_IDLE,
+};
 
 impl Context {
     fn connection_id(&self) -> ConnectionId {
@@ -97,9 +116,14 @@ impl Context {
 impl Net {
     /// Nothing open yet. `epoch` is the wall clock in milliseconds, from which connection numbers begin.
     pub fn new(epoch: u64) -> (Net, mpsc::Receiver<NetEvent>) {
+        Net::with_patience(epoch, PATIENCE)
+    }
+
+    fn with_patience(epoch: u64, patience: Patience) -> (Net, mpsc::Receiver<NetEvent>) {
         let (events, receiver) = mpsc::channel(QUEUE);
         let context = Arc::new(Context {
             counters: NetCounters::default(),
+            patience,
             next_connection: AtomicU64::new(epoch << 16),
             places: Arc::default(),
         });
@@ -112,6 +136,7 @@ impl Net {
             events,
             context,
             resolving: Arc::new(Semaphore::new(RESOLVING)),
+            asked: Arc::new(Semaphore::new(limits::RESOLVING)),
         };
         (net, receiver)
     }
@@ -226,16 +251,30 @@ impl Net {
         }
     }
 
-    /// Asks the system's resolver; answered by an event.
-    pub fn resolve(&self, ticket: Ticket, uri: &Uri) {
+    /// Asks the system's resolver; answered by an event. False if too many names wait already.
+    pub fn resolve(&self, ticket: Ticket, uri: &Uri) -> bool {
+        let Ok(place) = self.asked.clone().try_acquire_owned() else {
+            return false;
+        };
         let (events, slots, uri) = (self.events.clone(), self.resolving.clone(), uri.clone());
         tokio::spawn(async move {
-            let _slot = slots.acquire().await;
-            let targets = tokio::time::timeout(limits::RESOLVE, lookup(&uri))
-                .await
-                .unwrap_or_default();
+            let ask = async {
+                let _slot = slots.acquire().await;
+                lookup(&uri).await
+            };
+            // Whoever asked waits no longer than this, so neither does the name for its turn.
+            let targets = tokio::time::timeout(limits::RESOLVE, ask).await.unwrap_or_default();
+            drop(place);
             let _ = events.send(NetEvent::Resolved(ticket, targets)).await;
         });
+        true
+    }
+
+    /// The peer of this flow is no stranger.
+    pub fn known(&self, flow: Flow) {
+        if let Some((_, handle)) = self.connections.get(&flow.connection) {
+            handle.know();
+        }
     }
 
     /// To be told of every `Opened`; gives the tickets that waited for it.

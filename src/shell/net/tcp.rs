@@ -1,7 +1,7 @@
 //! Connections: one task each, which reads frames and writes what it is handed.
 
 use super::places::Place;
-use super::{Context, NetEvent, Socket, source};
+use super::{Context, NetEvent, Patience, Socket, source};
 use crate::id::{Flow, ListenerId, Transport};
 use crate::limits;
 use crate::sip::frame::{self, Frame};
@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -32,14 +32,28 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 #[derive(Clone, Debug)]
 pub struct Handle {
     queue: mpsc::Sender<Bytes>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+}
+
+/// What the signalling loop and a connection's task share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Bytes that wait to be written.
+    waiting: AtomicUsize,
+    /// The peer has shown who it is.
+    known: AtomicBool,
 }
 
 impl Handle {
     /// False if the connection is gone or its peer reads too slowly: the caller then closes it by dropping the handle.
     pub(super) fn send(&self, bytes: Bytes) -> bool {
-        let waiting = self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        let waiting = self.shared.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
         waiting <= limits::CONNECTION_BACKLOG_BYTES && self.queue.try_send(bytes).is_ok()
+    }
+
+    /// The connection is worth keeping from now on.
+    pub(super) fn know(&self) {
+        self.shared.known.store(true, Ordering::Relaxed);
     }
 }
 
@@ -89,19 +103,18 @@ async fn accept(
             local,
             peer,
         };
-        // A stranger who says nothing is not kept for long.
-        start(flow, stream, place, limits::CONNECTION_MESSAGE, &events).await;
+        start(flow, stream, place, context.patience, false, &events).await;
     }
 }
 
 /// Opens a connection from the listener's own address.
 pub(super) fn connect(flow: Flow, bound: IpAddr, events: mpsc::Sender<NetEvent>, context: &Context) {
-    let place = context.places.take(flow.peer.ip());
+    let (place, patience) = (context.places.take(flow.peer.ip()), context.patience);
     tokio::spawn(async move {
         if let Some(place) = place
             && let Ok(Ok(stream)) = timeout(limits::CONNECT, open(bound, flow.peer)).await
         {
-            return start(flow, stream, place, limits::CONNECTION_IDLE, &events).await;
+            return start(flow, stream, place, patience, true, &events).await;
         }
         let _ = events.send(NetEvent::Failed(flow.peer)).await;
     });
@@ -117,19 +130,29 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(peer).await
 }
 
-async fn start(flow: Flow, stream: TcpStream, place: Place, patience: Duration, events: &mpsc::Sender<NetEvent>) {
+async fn start(
+    flow: Flow,
+    stream: TcpStream,
+    place: Place,
+    patience: Patience,
+    known: bool,
+    events: &mpsc::Sender<NetEvent>,
+) {
     let (queue, outgoing) = mpsc::channel(MESSAGES);
-    let waiting = Arc::new(AtomicUsize::new(0));
+    let shared = Arc::new(Shared {
+        waiting: AtomicUsize::new(0),
+        known: AtomicBool::new(known),
+    });
     let handle = Handle {
         queue,
-        waiting: waiting.clone(),
+        shared: shared.clone(),
     };
     if events.send(NetEvent::Opened(flow, handle)).await.is_err() {
         return;
     }
     let events = events.clone();
     tokio::spawn(async move {
-        let _ = serve(flow, stream, patience, outgoing, &waiting, &events).await;
+        let _ = serve(flow, stream, patience, outgoing, &shared, &events).await;
         drop(place);
         let _ = events.send(NetEvent::Closed(flow)).await;
     });
@@ -139,9 +162,9 @@ async fn start(flow: Flow, stream: TcpStream, place: Place, patience: Duration, 
 async fn serve(
     flow: Flow,
     mut stream: TcpStream,
-    patience: Duration,
+    patience: Patience,
     outgoing: mpsc::Receiver<Bytes>,
-    waiting: &AtomicUsize,
+    shared: &Shared,
     events: &mpsc::Sender<NetEvent>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -149,24 +172,38 @@ async fn serve(
     let (reader, writer) = stream.split();
     let (pong, pongs) = mpsc::channel(1);
     tokio::select! {
-        ended = read(flow, reader, patience, &pong, events) => ended,
-        ended = write(writer, outgoing, pongs, waiting) => ended,
+        ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
+        ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
     }
 }
 
 async fn read(
     flow: Flow,
     mut stream: ReadHalf<'_>,
-    patience: Duration,
+    patience: Patience,
+    known: &AtomicBool,
     pong: &mpsc::Sender<()>,
     events: &mpsc::Sender<NetEvent>,
 ) -> io::Result<()> {
+    let known = || known.load(Ordering::Relaxed);
     let mut buffer = BytesMut::with_capacity(4096);
-    let mut deadline = Instant::now() + patience;
+    let mut deadline = Instant::now() + if known() { patience.known } else { patience.first };
+    // When something whole was said last, while its peer was a stranger and no message has begun since.
+    let mut strange = None;
     let mut begun = false;
     loop {
-        if timeout_at(deadline, stream.read_buf(&mut buffer)).await?? == 0 {
-            return Ok(());
+        match timeout_at(deadline, stream.read_buf(&mut buffer)).await {
+            Ok(read) => {
+                if read? == 0 {
+                    return Ok(());
+                }
+            }
+            Err(late) => {
+                // What was said last may have shown who it is.
+                let said: Instant = strange.take().filter(|_| known()).ok_or(late)?;
+                deadline = said + patience.known;
+                continue;
+            }
         }
         while let Some(frame) = frame::next(&mut buffer).map_err(|_| io::ErrorKind::InvalidData)? {
             begun = false;
@@ -185,8 +222,11 @@ async fn read(
         }
         // A message that has begun keeps its deadline, however slowly its octets drip.
         if buffer.is_empty() {
-            deadline = Instant::now() + limits::CONNECTION_IDLE;
+            let (now, known) = (Instant::now(), known());
+            strange = (!known).then_some(now);
+            deadline = now + if known { patience.known } else { patience.stranger };
         } else if !begun {
+            strange = None;
             deadline = Instant::now() + limits::CONNECTION_MESSAGE;
             begun = true;
         }

@@ -1,9 +1,10 @@
 //! Real sockets on loopback: framing, sharing, bounds, addresses.
 
-use super::{Net, NetEvent};
+use super::{Net, NetEvent, PATIENCE, Patience};
 use crate::config::Listen;
 use crate::id::{Flow, Target, Ticket, Transport};
 use crate::limits;
+use crate::sip::Uri;
 use bytes::Bytes;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering;
@@ -285,4 +286,42 @@ async fn a_port_that_is_taken_is_named_with_its_holder_and_the_key() {
         why.contains(&format!("(pid {})", std::process::id())) && why.contains("`listen`"),
         "{why}"
     );
+}
+
+#[tokio::test]
+async fn a_stranger_who_only_keeps_a_connection_open_loses_it_and_one_who_is_known_does_not() {
+    let (net, events) = Net::with_patience(
+        1,
+        Patience {
+            stranger: Duration::from_millis(100),
+            ..PATIENCE
+        },
+    );
+    let mut bench = Bench { net, events };
+    let addr = bench.listen(Transport::Tcp, "127.0.81.20:0");
+    let (mut friend, known) = bench.accepted(addr).await;
+    friend.write_all(OPTIONS).await.unwrap();
+    assert_eq!(bench.message().await.0, known);
+    bench.net.known(known);
+    let (mut stranger, unknown) = bench.accepted(addr).await;
+    let mut pong = [0; 2];
+    stranger.write_all(b"\r\n\r\n").await.unwrap();
+    timeout(SOON, stranger.read_exact(&mut pong)).await.unwrap().unwrap();
+    // The friend was silent for longer.
+    assert_eq!(bench.closed().await, unknown);
+    friend.write_all(b"\r\n\r\n").await.unwrap();
+    timeout(SOON, friend.read_exact(&mut pong)).await.unwrap().unwrap();
+    assert!(bench.net.send(known, Bytes::from_static(b"back")));
+}
+
+#[tokio::test]
+async fn names_beyond_the_bound_are_refused_at_once_and_have_their_turn_again_later() {
+    let mut bench = Bench::new();
+    let uri = Uri::parse("sip:localhost").unwrap();
+    for ticket in 0..limits::RESOLVING {
+        assert!(bench.net.resolve(Ticket(ticket as u64), &uri));
+    }
+    assert!(!bench.net.resolve(Ticket(u64::MAX), &uri));
+    assert!(matches!(bench.event().await, NetEvent::Resolved(..)));
+    assert!(bench.net.resolve(Ticket(u64::MAX), &uri));
 }
