@@ -22,6 +22,7 @@ test: deps peers
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(CARGO) check --quiet --lib --no-default-features
+	$(CARGO) check --quiet --manifest-path sip-tests/fuzz/Cargo.toml --target-dir target/fuzz
 	$(CARGO) build --workspace --bins --tests --quiet
 	TANDEM_BIN="$(TARGET)/debug/tandem" $(CARGO) test --workspace --quiet
 

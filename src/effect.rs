@@ -15,6 +15,9 @@ pub enum Output {
     Send(Flow, Bytes),
     /// Finds or opens a flow to a target: answered with `FlowOpened` (UDP and open connections: in the same turn) or `FlowFailed`.
     Connect(Ticket, Target),
+    /// Somebody whom we know (a user with credentials, a carrier, a peer of a dialog) has spoken on this stream flow: it is worth
+    /// keeping while nothing is said. One of a stranger is not.
+    Known(Flow),
     /// The list of targets of a SIP URI (RFC 3263): answered with `Resolved`. A numeric host is never asked for.
     Resolve(Ticket, Uri),
     /// A store operation: answered with `Input::Store`.

@@ -43,18 +43,24 @@ pub const CONNECTION_BACKLOG_BYTES: usize = 256 * 1024;
 /// A stream connection on which nothing was said for this long is closed: longer than a phone that sends no keep-alives takes
 /// to register anew. (A peer that has vanished is noticed sooner, by the probes of TCP.)
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(7200);
+/// The same before its peer has shown who it is: longer than a phone takes to register, and no more for one who only keeps it open.
+pub const CONNECTION_STRANGER: Duration = Duration::from_secs(120);
 /// A stream peer has this long to finish a message it began.
 pub const CONNECTION_MESSAGE: Duration = Duration::from_secs(30);
 /// How long a name may take to resolve before the next target is tried.
 pub const RESOLVE: Duration = Duration::from_secs(5);
+/// Names that wait to be resolved or are being resolved: as many as calls may begin within `RESOLVE` when no resolver answers.
+pub const RESOLVING: usize = 4_096;
 /// How long a connection may take to open before the next target is tried.
 pub const CONNECT: Duration = Duration::from_secs(4);
 /// How long the store may take before the request that waits for it is answered without it.
 pub const STORE_REPLY: Duration = Duration::from_secs(5);
 /// Targets that one name may resolve to.
 pub const TARGETS: usize = 16;
-/// Facts that wait for the recorder before new ones are counted and dropped.
-pub const FACTS: usize = 100_000;
+/// Bytes of writes that wait for the store before new ones are dropped: an hour of 50 calls per second while the disk fails.
+/// Beyond half of it only the starts and ends of calls are taken, beyond three quarters only the ends of calls whose start was
+/// taken: of `CALLS` calls, all of them find room in the last quarter.
+pub const STORE_WAITING_BYTES: usize = 256 * 1024 * 1024;
 /// The largest RTP or RTCP packet: Ethernet's 1500 less IP and UDP, with room for a tunnel.
 pub const RTP_PACKET_BYTES: usize = 1500;
 /// Legs of one media worker.

@@ -189,7 +189,28 @@ impl World {
         if let Some((call, cdr)) = unended {
             self.fail(&format!("{call} has no end: {cdr:?}"));
         }
+        if let Some(why) = self.ledger.unpaid() {
+            self.fail(&why);
+        }
         self.check_peers();
+    }
+
+    /// Nobody hears himself: the loudest tone that a call hears is not its own. For runs without an echo; what was heard before
+    /// is forgotten then.
+    pub fn check_ears(&mut self) {
+        for agent in 0..self.agents.len() {
+            let name = self.agents[agent].name.clone();
+            for call in 0..self.agents[agent].calls.len() {
+                let Some(voice) = self.agents[agent].calls[call].voice.as_mut() else {
+                    continue;
+                };
+                let (own, heard) = (voice.hz(), voice.hears());
+                voice.forget();
+                if heard.is_some_and(|heard| heard.is(own, 5.0)) {
+                    self.fail(&format!("{name} hears himself in call {call}: {heard:?}"));
+                }
+            }
+        }
     }
 
     fn check_peers(&mut self) {

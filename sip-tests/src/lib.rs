@@ -8,13 +8,16 @@
 pub mod agent;
 pub mod carrier;
 pub mod cdr;
+pub mod counting;
 pub mod description;
 pub mod digest;
 pub mod dns;
 pub mod errors;
 pub mod invariants;
 pub mod ladder;
+pub mod ledger;
 pub mod media;
+pub mod memory;
 pub mod message;
 pub mod net;
 pub mod phone;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
+use tandem::limits;
 use tandem::media::command::{Command, Event, LegStats, Port};
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::leg::Leg;
@@ -50,14 +51,18 @@ pub struct Media {
 impl Media {
     /// For a range of ports; without workers only the books are kept.
     pub fn new(ip: IpAddr, ports: std::ops::RangeInclusive<u16>, workers: usize) -> Media {
+        let free: VecDeque<u16> = ports.step_by(2).collect();
         Media {
             ip,
-            workers: (0..workers).map(|_| Worker::new(64)).collect(),
+            // One worker may get all.
+            workers: (0..workers)
+                .map(|_| Worker::new(free.len().min(limits::LEGS_PER_WORKER)))
+                .collect(),
             preparer: Preparer::default(),
             batch: TxBatch::new(),
             outputs: Outputs::default(),
             places: BTreeMap::new(),
-            free: ports.step_by(2).collect(),
+            free,
             spare: BTreeSet::new(),
             open: BTreeMap::new(),
             next_tick: Instant::ZERO,
@@ -240,6 +245,11 @@ impl Media {
         }
     }
 
+    /// What the node keeps in memory of it.
+    pub(crate) fn into_workers(self) -> (Vec<Worker>, Preparer) {
+        (self.workers, self.preparer)
+    }
+
     /// True with workers.
     pub fn is_real(&self) -> bool {
         !self.workers.is_empty()
@@ -273,7 +283,7 @@ impl Media {
         self.open.clear();
         self.places.clear();
         self.preparer = Preparer::default();
-        let count = self.workers.len();
-        self.workers = (0..count).map(|_| Worker::new(64)).collect();
+        let (count, legs) = (self.workers.len(), self.free.len().min(limits::LEGS_PER_WORKER));
+        self.workers = (0..count).map(|_| Worker::new(legs)).collect();
     }
 }

@@ -24,8 +24,8 @@ impl World {
     /// One more phone of a user, with a name of its own.
     pub fn device(&mut self, name: &str, user: &str, transport: Transport) -> Peer {
         let number = self.agents.len();
-        let [high, low] = (number as u16 + 10).to_be_bytes();
-        let addr = SocketAddr::from(([203, 0, high, low], 5060));
+        let [_, high, middle, low] = (number as u32 + 10).to_be_bytes();
+        let addr = SocketAddr::from(([203, high, middle, low], 5060));
         let config = self
             .config
             .user(user)

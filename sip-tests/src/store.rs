@@ -81,6 +81,11 @@ impl Store {
         }
     }
 
+    /// What the node keeps in memory of it.
+    pub(crate) fn into_table(self) -> Table {
+        self.table
+    }
+
     /// What was not committed is gone.
     pub fn restart(&mut self) {
         self.table = Table::default();

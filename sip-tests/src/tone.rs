@@ -76,6 +76,7 @@ pub struct Voice {
     format: Format,
     event: Option<Format>,
     ptime: u8,
+    hz: f32,
     sine: Sine,
     coder: Coder,
     decoder: Option<Box<Decoder>>,
@@ -106,6 +107,7 @@ impl Voice {
             format: Format::new(255, ""),
             event: None,
             ptime: 20,
+            hz,
             sine: Sine::new(hz, -10.0, RATE),
             coder: Coder::Alaw,
             decoder: None,
@@ -154,6 +156,11 @@ impl Voice {
         }
         self.format = format.clone();
         true
+    }
+
+    /// The tone that we send.
+    pub fn hz(&self) -> f32 {
+        self.hz
     }
 
     /// The encoding that we send: `PCMA/8000`.

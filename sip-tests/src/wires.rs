@@ -37,6 +37,7 @@ impl World {
                     peer: arrival.from,
                 };
                 if let Some(bytes) = frame::datagram(bytes) {
+                    self.ledger.came(self.now, &bytes);
                     self.inputs.push_back(Input::Sip(flow, bytes));
                 }
             }
@@ -54,6 +55,7 @@ impl World {
 
     pub(crate) fn node_sends(&mut self, flow: Flow, bytes: Bytes) {
         self.check_wire(flow, &bytes);
+        self.ledger.sent(&bytes);
         let to = if self.ladder.quiet {
             String::new()
         } else {
@@ -237,6 +239,7 @@ impl World {
                 match frame::next(&mut self.streams.list[number].ends[end].buffer) {
                     Ok(Some(Frame::Message(bytes))) => {
                         let flow = self.stream_flow(number);
+                        self.ledger.came(self.now, &bytes);
                         self.inputs.push_back(Input::Sip(flow, bytes));
                     }
                     Ok(Some(Frame::Ping)) => self.write_stream(number, end, &Bytes::from_static(b"\r\n")),

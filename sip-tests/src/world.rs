@@ -6,6 +6,7 @@ use crate::dns::Dns;
 use crate::errors;
 use crate::invariants::Checks;
 use crate::ladder::Ladder;
+use crate::ledger::Ledger;
 use crate::media::{Effect, Media};
 use crate::net::{Arrival, Link, Net, Owner};
 use crate::rng::Rng;
@@ -87,6 +88,8 @@ pub struct World {
     pub records: Records,
     /// What is checked after every step.
     pub checks: Checks,
+    /// What is owed for each 2xx.
+    pub ledger: Ledger,
     /// The messages.
     pub ladder: Ladder,
     /// The configuration in force.
@@ -152,6 +155,7 @@ impl Builder {
             facts: Vec::new(),
             records: Records::default(),
             checks: Checks::default(),
+            ledger: Ledger::default(),
             ladder: Ladder::new(self.quiet),
             config,
             node_ip,
@@ -220,6 +224,12 @@ impl World {
         self.node = None;
         self.generation += 1;
         self.inputs.clear();
+        self.ledger.forget();
+    }
+
+    /// How often the node was killed.
+    pub fn kills(&self) -> u64 {
+        self.generation
     }
 
     /// Does this at a later time.
@@ -323,6 +333,7 @@ impl World {
         match output {
             Output::Send(flow, bytes) => self.node_sends(flow, bytes),
             Output::Connect(ticket, target) => self.node_connects(ticket, target),
+            Output::Known(_) => {}
             Output::Resolve(ticket, uri) => {
                 if let Some((delay, targets)) = self.dns.resolve(&uri) {
                     self.push(

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tandem::id::Transport;
 
+/// After its grace time a node that stops waits for last answers: two transactions of 64*T1 after each other, at most.
+const LAST: Duration = Duration::from_secs(75);
 /// How many seeds, unless `CHAOS_SEEDS` says otherwise (`make soak`).
 const SEEDS: u64 = 1_000;
 /// Actions of one run.
@@ -58,11 +60,36 @@ struct Chaos {
     w: World,
     rng: Rng,
     peers: Vec<Peer>,
-    carrier: Peer,
+    /// Both peers of the trunk.
+    carriers: [Peer; 2],
+    /// RTP flows, and nobody may hear himself: there is no echo in such a run.
+    media: bool,
+}
+
+/// Runs with RTP, which cost ten times as much.
+const MEDIA_EVERY: u64 = 10;
+
+/// What a reload may bring: dave gone, carol's password changed, another plan, less room, and back.
+fn reloads() -> [String; 4] {
+    let edge = sip_tests::script::EDGE;
+    let changed = |from: &str, to: &str| {
+        assert!(edge.contains(from), "{from}");
+        edge.replace(from, to)
+    };
+    [
+        edge.to_owned(),
+        changed("  - { name: dave, password: goliath, calls: 1 }\n", ""),
+        changed("password: xmas", "password: easter").replace("limits: { calls: 100,", "limits: { calls: 2,"),
+        changed("  - { to: \"600\", do: echo }\n", "")
+            .replace("name: acme", "name: blue")
+            .replace("trunk/acme", "trunk/blue"),
+    ]
 }
 
 fn run(seed: u64, quiet: bool) {
+    let media = seed % MEDIA_EVERY == 3;
     let builder = World::builder(seed);
+    let builder = if media { builder.media() } else { builder };
     let mut w = if quiet { builder.quiet() } else { builder }.build();
     let mut rng = Rng::new(seed.wrapping_mul(77));
     w.streams.chop = rng.chance(0.5);
@@ -81,11 +108,25 @@ fn run(seed: u64, quiet: bool) {
         };
         peers.push(w.device(name, user, transport));
     }
-    let carrier = w.carrier("acme", "198.51.100.1:5060");
+    let carriers = [
+        w.carrier("acme", "198.51.100.1:5060"),
+        w.carrier("acme-2", "198.51.100.2:5060"),
+    ];
+    for (number, agent) in w.agents.iter_mut().enumerate() {
+        // None of them is the node's own tone of 1004 Hz.
+        agent.tone = media.then_some(450.0 + 190.0 * number as f32);
+        agent.tone_step = 20.0;
+    }
     if rng.chance(0.3) {
         w.nat(peers[0], "203.0.113.200");
     }
-    let mut chaos = Chaos { w, rng, peers, carrier };
+    let mut chaos = Chaos {
+        w,
+        rng,
+        peers,
+        carriers,
+        media,
+    };
     chaos.spoil_links();
     chaos.register();
     for _ in 0..ACTIONS {
@@ -93,6 +134,7 @@ fn run(seed: u64, quiet: bool) {
         chaos.action();
         let pause = chaos.rng.below(2500);
         chaos.w.run(ms(pause));
+        chaos.w.check_ears();
     }
     chaos.end();
 }
@@ -131,12 +173,14 @@ impl Chaos {
     /// What one peer does by itself from now on.
     fn characters(&mut self) {
         let peer = if self.rng.chance(0.2) {
-            self.carrier
+            *self.rng.pick(&self.carriers)
         } else {
             self.any_peer()
         };
         let rng = &mut self.rng;
         let policy = &mut self.w.agents[peer.0].policy;
+        // A carrier's peer that is dead: calls fail over to the other.
+        policy.deaf = self.carriers.contains(&peer) && rng.chance(0.3);
         policy.trying = rng.chance(0.8);
         policy.ring = rng.chance(0.8).then(|| rng.millis(0, 1500));
         policy.ring_status = if rng.chance(0.3) { 183 } else { 180 };
@@ -167,15 +211,19 @@ impl Chaos {
 
     fn action(&mut self) {
         match self.rng.below(100) {
-            0..45 => self.new_call(),
-            45..60 => self.hang_up(),
-            60..75 => self.change(),
-            75..79 => self.refer(),
-            79..83 => self.store(),
-            83..87 => self.cut_link(),
-            87..90 => self.garbage(),
-            90..92 => self.w.restart(),
-            92..95 => self.cut_stream(),
+            0..40 => self.new_call(),
+            40..52 => self.hang_up(),
+            52..66 => self.change(),
+            66..70 => self.refer(),
+            70..74 => self.attended(),
+            74..77 => self.pick_up(),
+            77..81 => self.store(),
+            81..85 => self.cut_link(),
+            85..88 => self.garbage(),
+            88..90 => self.w.restart(),
+            90..91 => self.stop(),
+            91..93 => self.reload(),
+            93..95 => self.cut_stream(),
             95..97 => self.w.net.rebind("203.0.113.200".parse().expect("an address")),
             _ => {
                 let peer = self.any_peer();
@@ -189,7 +237,7 @@ impl Chaos {
             let number = *self
                 .rng
                 .pick(&["+14155550101", "+14155550102", "+14155550103", "+19995550000"]);
-            let carrier = self.carrier;
+            let carrier = *self.rng.pick(&self.carriers);
             self.w.call(carrier, number);
         } else {
             let from = self.any_peer();
@@ -198,7 +246,7 @@ impl Chaos {
                 "bob",
                 "carol",
                 "dave",
-                "600",
+                if self.media { "103" } else { "600" },
                 "601",
                 "+442079460000",
                 "nobody",
@@ -251,12 +299,85 @@ impl Chaos {
         if self.w.state(call) == State::Up {
             let to = *self
                 .rng
-                .pick(&["sip:carol@example.com", "sip:600@example.com", "sip:nobody@example.com"]);
+                .pick(&["sip:carol@example.com", "sip:601@example.com", "sip:nobody@example.com"]);
             let line = format!("Refer-To: <{to}>");
             self.w.on(call, |agent, cx, call| {
                 agent.send_in_call(cx, call, "REFER", &[&line], None);
             });
         }
+    }
+
+    /// How a dialog is named to others, as the peer that is called sees it (RFC 3891 3).
+    fn replaces(&self, call: CallRef) -> String {
+        let call = self.w.at(call);
+        format!(
+            "{};to-tag={};from-tag={}",
+            call.call_id, call.remote_tag, call.local_tag
+        )
+    }
+
+    /// Two calls of one peer are joined, where it has two (RFC 5589 7): else somebody else's is named, which must do no harm.
+    fn attended(&mut self) {
+        let Some(from) = self.live().filter(|call| self.w.state(*call) == State::Up) else {
+            return;
+        };
+        let others = &self.w.agents[from.peer.0].calls;
+        let own = (0..others.len())
+            .rev()
+            .find(|call| *call != from.call && others[*call].is_live());
+        let replaced = match own {
+            Some(call) => CallRef { call, ..from },
+            None => match self.live() {
+                Some(any) => any,
+                None => return,
+            },
+        };
+        let replaces = self
+            .replaces(replaced)
+            .replace('@', "%40")
+            .replace(';', "%3B")
+            .replace('=', "%3D");
+        let line = format!("Refer-To: <sip:carol@example.com?Replaces={replaces}>");
+        self.w.on(from, |agent, cx, call| {
+            agent.send_in_call(cx, call, "REFER", &[&line], None);
+        });
+    }
+
+    /// Somebody takes a call over that rings elsewhere or is up (RFC 3891 3).
+    fn pick_up(&mut self) {
+        let Some(taken) = self.live() else { return };
+        let early = if self.rng.chance(0.3) { ";early-only" } else { "" };
+        let line = format!("Replaces: {}{early}", self.replaces(taken));
+        let from = self.any_peer();
+        self.w.call_with(from, "bob", &[&line, "Require: replaces"]);
+    }
+
+    /// SIGTERM; the node ends in time, and another is started.
+    fn stop(&mut self) {
+        let grace = self.rng.millis(0, 5000);
+        self.w.stop(grace);
+        let kills = self.w.kills();
+        self.w.after(grace + LAST, move |w| {
+            if w.kills() == kills {
+                if !w.is_stopped() {
+                    w.fail(&format!(
+                        "the node was told to stop and is still there: {:?}",
+                        w.census()
+                    ));
+                }
+                w.restart();
+            }
+        });
+    }
+
+    fn reload(&mut self) {
+        let yaml = self.rng.pick(&reloads()).clone();
+        let yaml = if self.media {
+            yaml.replace("do: echo", "do: tone")
+        } else {
+            yaml
+        };
+        self.w.reload(&yaml);
     }
 
     fn store(&mut self) {
@@ -313,6 +434,7 @@ impl Chaos {
             agent.policy.answer = Answer::Status(480, Duration::ZERO, Vec::new());
             agent.policy.hangup = None;
             agent.policy.drop_acks = 0;
+            agent.policy.deaf = false;
         }
         self.w.finish();
     }

@@ -2,8 +2,7 @@
 //! and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
 
 use codecs::{Codec, g711, opus};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use sip_tests::counting::{Counting, count};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
@@ -14,40 +13,14 @@ use tandem::media::prepare::Preparer;
 use tandem::media::worker::{Tick, Worker};
 use tandem::time::Instant;
 
-/// The system's allocator, counting. libopus has its own malloc, which it calls only when a coder is made.
-struct Counting;
-
-thread_local! {
-    /// Of this thread only: the test harness has its own.
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn calls() -> u64 {
-    CALLS.with(Cell::get)
-}
-
-fn count() {
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
-// SAFETY: every method hands its arguments unchanged to `System`, which fulfils the contract; the counter is a constant
-// thread-local without a destructor, so counting never allocates.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: `pointer` came from `alloc` above, thus from `System`, with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// Calls of the allocator by this thread. libopus has its own malloc, which it calls only when a coder is made.
+fn calls() -> usize {
+    let count = count();
+    count.taken + count.freed
+}
 
 struct World {
     worker: Worker,
@@ -60,7 +33,7 @@ struct World {
     control: Vec<Output>,
     packet: Packet,
     /// Calls of the allocator inside the worker.
-    counted: u64,
+    counted: usize,
 }
 
 impl World {

@@ -20,49 +20,17 @@ mod program;
 use process::Process;
 use program::program;
 use rusqlite::Connection;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 use tandem::config::Algorithm;
-use tandem::effect::{Aor, Binding, Op, Reply};
-use tandem::id::{ConnectionId, Flow, ListenerId, Transport};
 use tandem::pii::Secret;
-use tandem::registrar::bindings::Table;
 use tandem::sip::{Message, Method, Name, auth};
-use tandem::time::Wall;
 
 /// How long anything may take before a test fails.
 const SOON: Duration = Duration::from_secs(20);
-
-/// The system's allocator, with a balance for each thread.
-struct Counting;
-
-thread_local! {
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to `System` with its own arguments; the balance is a thread-local without destructor, which
-// allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.with(|bytes| bytes.set(bytes.get() + layout.size() as isize));
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.with(|bytes| bytes.set(bytes.get() - layout.size() as isize));
-        // SAFETY: `pointer` came from `System` with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A node with an address and a folder of its own.
 struct Node {
@@ -552,43 +520,19 @@ fn json_logs_are_one_object_a_line_with_time_level_and_event() {
 }
 
 #[test]
-fn a_registration_takes_at_most_a_kibibyte_of_memory() {
-    const COUNT: usize = 20_000;
-    let before = BYTES.with(Cell::get);
-    let mut table = Table::default();
-    for number in 0..COUNT {
-        let aor = Aor(format!("user{number}@example.com").into());
-        let (reply, change) = table.apply(replace(aor, number), Wall(0));
-        assert!(matches!(reply, Reply::Replaced { .. }));
-        drop(change);
-    }
-    let each = (BYTES.with(Cell::get) - before) / COUNT as isize;
-    assert!((100..=1024).contains(&each), "{each} bytes for each registration");
-    assert_eq!(table.len(), COUNT);
-}
-
-fn replace(aor: Aor, number: usize) -> Op {
-    let addr = "192.0.2.10:5060".parse().expect("an address");
-    let flow = Flow {
-        transport: Transport::Udp,
-        listener: ListenerId(0),
-        connection: ConnectionId(0),
-        local: addr,
-        peer: addr,
-    };
-    let binding = Binding {
-        contact: format!("sip:user{number}@192.0.2.10:5060;transport=udp;rinstance=0123456789abcdef").into(),
-        q: 1000,
-        call_id: "0123456789abcdef0123456789abcdef@192.0.2.10".into(),
-        cseq: 1,
-        expires: Wall(3_600_000),
-        flow,
-        instance: Some("urn:uuid:00000000-0000-1000-8000-000A95A0E128".into()),
-        user_agent: Some("baresip v3.16.0 (x86_64/linux) and a little more".into()),
-    };
-    Op::Replace {
-        aor,
-        version: 0,
-        bindings: vec![binding],
-    }
+fn a_reload_while_the_node_stops_is_refused_and_nobody_is_registered_with() {
+    let mut node = Node::start(7, USERS);
+    let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
+    let talk = alice.call("600", "c1").expect("the echo answers");
+    node.process.signal("TERM");
+    node.says("stopping: no new calls; 1 calls");
+    let carrier = UdpSocket::bind("127.82.7.9:5060").unwrap();
+    let trunk =
+        "trunks:\n  - { name: acme, peers: [ \"sip:127.82.7.9:5060\" ], register: { username: u, password: p } }\n";
+    node.reload(&node.configuration(&format!("{USERS}{trunk}")));
+    node.says("reload refused, nothing was changed: the node is stopping");
+    alice.hang_up(&talk);
+    assert_eq!(node.process.exit(SOON), Some(0));
+    carrier.set_nonblocking(true).unwrap();
+    assert!(carrier.recv(&mut [0; 9]).is_err(), "the carrier was spoken to");
 }

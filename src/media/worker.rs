@@ -51,6 +51,19 @@ pub struct Strays {
     pub unknown: u64,
 }
 
+impl std::ops::Add for Strays {
+    type Output = Strays;
+
+    fn add(self, other: Strays) -> Strays {
+        Strays {
+            no_leg: self.no_leg + other.no_leg,
+            stun: self.stun + other.stun,
+            dtls: self.dtls + other.dtls,
+            unknown: self.unknown + other.unknown,
+        }
+    }
+}
+
 /// One media worker.
 #[derive(Debug)]
 pub struct Worker {

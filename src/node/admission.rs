@@ -6,7 +6,7 @@ use super::machines::Machines;
 use crate::b2bua::{self, SDP, SUPPORTED, Source};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::Flow;
+use crate::id::{Flow, Transport};
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name};
 
@@ -49,6 +49,7 @@ impl Machines {
         let Some(source) = self.source(cx, flow, &request) else {
             return;
         };
+        known(cx, flow);
         if !self.is_served(cx, flow, &request) {
             return;
         }
@@ -113,6 +114,7 @@ impl Machines {
         let Some(aor) = cx.config.user(&name).map(local::aor) else {
             return;
         };
+        known(cx, flow);
         match self.net.layer.accept(cx, flow, &request) {
             Some(tx) => self.registrar.register(cx, &mut self.net.layer, flow, tx, request, aor),
             None => self.overloaded(cx, flow, &request),
@@ -148,6 +150,7 @@ impl Machines {
         if !self.calls.owns(&request) {
             return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
         }
+        known(cx, flow);
         if !self.is_served(cx, flow, &request) {
             return;
         }
@@ -198,6 +201,13 @@ impl Machines {
     fn reply(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
         response.push(Name::Server, crate::USER_AGENT);
         self.net.layer.reply_stateless(cx, flow, request, response);
+    }
+}
+
+/// The peer of this flow has shown who it is.
+fn known(cx: &mut Cx<'_>, flow: Flow) {
+    if flow.transport == Transport::Tcp {
+        cx.emit(Output::Known(flow));
     }
 }
 

@@ -38,8 +38,9 @@ struct Counted {
 #[derive(Debug)]
 pub(super) struct Authenticator {
     key: NonceKey,
-    counts: BTreeMap<String, Counted>,
-    order: VecDeque<(Wall, String)>,
+    /// By [`auth::nonce_id`], since a nonce as text would be most of what a registration takes of memory.
+    counts: BTreeMap<u128, Counted>,
+    order: VecDeque<(Wall, u128)>,
     /// Nonces whose first use was before this were forgotten for room, so they count as stale.
     floor: Wall,
 }
@@ -123,7 +124,10 @@ impl Authenticator {
     /// True if this use of the nonce is new. Without qop there is no count: such a nonce serves once.
     fn count(&mut self, now: Wall, credentials: &Credentials) -> bool {
         let nc = credentials.nc.unwrap_or(1);
-        if let Some(counted) = self.counts.get_mut(&credentials.nonce) {
+        let Some(nonce) = auth::nonce_id(&credentials.nonce) else {
+            return false;
+        };
+        if let Some(counted) = self.counts.get_mut(&nonce) {
             return credentials.qop_auth && counted.is_new(nc);
         }
         if self.key.check(
@@ -136,9 +140,8 @@ impl Authenticator {
             return false;
         }
         self.forget(now);
-        self.counts
-            .insert(credentials.nonce.clone(), Counted { highest: nc, seen: 0 });
-        self.order.push_back((now, credentials.nonce.clone()));
+        self.counts.insert(nonce, Counted { highest: nc, seen: 0 });
+        self.order.push_back((now, nonce));
         true
     }
 

@@ -3,6 +3,7 @@
 pub mod bindings;
 mod update;
 
+use crate::config::Config;
 use crate::cx::Cx;
 use crate::effect::{Aor, Binding, Fact, Op, Output, Reply};
 use crate::id::{Flow, Owner, ServerTx};
@@ -119,6 +120,10 @@ impl Registrar {
         if pending.update.is_fetch() {
             return answer(cx, layer, &pending, &bindings);
         }
+        // While the store was asked, a reload may have taken the user away, and with the user the bindings.
+        if !is_configured(cx.config, &pending.aor) {
+            return refuse(cx, layer, pending.tx, &pending.request, Refusal::unknown());
+        }
         let places = |list: &[Binding]| -> Vec<_> { list.iter().map(|b| (b.contact.clone(), b.flow.peer)).collect() };
         let before = places(&bindings);
         match pending.update.apply(bindings) {
@@ -137,6 +142,14 @@ impl Registrar {
             }
         }
     }
+}
+
+/// True if the configuration in force has the user whose address of record this is.
+fn is_configured(config: &Config, aor: &Aor) -> bool {
+    let Some((name, domain)) = aor.0.rsplit_once('@') else {
+        return false;
+    };
+    config.user(name).is_some_and(|user| user.domain == domain)
 }
 
 /// The change is durable: the fact, then the answer.
@@ -182,4 +195,128 @@ fn refuse(cx: &mut Cx<'_>, layer: &mut Layer, tx: ServerTx, request: &Message, r
         response.push(name, value);
     }
     layer.respond(cx, tx, response);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use crate::cx::{ChaCha12Rng, SeedableRng, Tickets};
+    use crate::id::{ConnectionId, ListenerId, Transport};
+    use crate::time::{Instant, Wall};
+    use crate::transaction::Event;
+    use bytes::Bytes;
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+
+    struct Bench {
+        registrar: Registrar,
+        layer: Layer,
+        rng: ChaCha12Rng,
+        tickets: Tickets,
+        out: VecDeque<Output>,
+        config: Arc<Config>,
+    }
+
+    impl Bench {
+        fn with<R>(&mut self, step: impl FnOnce(&mut Registrar, &mut Cx<'_>, &mut Layer) -> R) -> R {
+            let mut cx = Cx {
+                now: Instant::ZERO,
+                wall: Wall(0),
+                rng: &mut self.rng,
+                config: &self.config,
+                out: &mut self.out,
+                tickets: &mut self.tickets,
+            };
+            step(&mut self.registrar, &mut cx, &mut self.layer)
+        }
+
+        /// The operation that the store was asked for last, and what is answered to it.
+        fn store(&mut self, reply: Reply) -> Op {
+            let asked = self.out.drain(..).find_map(|output| match output {
+                Output::Store(ticket, op) => Some((ticket, op)),
+                _ => None,
+            });
+            let (ticket, op) = asked.expect("the store was asked");
+            assert_eq!(self.tickets.take(ticket), Some(Owner::Registrar(1)));
+            self.with(|registrar, cx, layer| registrar.store(cx, layer, 1, reply));
+            op
+        }
+
+        fn status(&mut self) -> u16 {
+            let sent = self.out.drain(..).find_map(|output| match output {
+                Output::Send(_, bytes) => Some(Message::parse(bytes).unwrap().status()),
+                _ => None,
+            });
+            sent.expect("it was answered")
+        }
+    }
+
+    fn config(user: &str) -> Arc<Config> {
+        let yaml = format!(
+            "listen: [ \"udp://127.0.0.1:5060\" ]\ndomains: [ example.com ]\nusers: [ {{ name: {user}, password: secret }} ]\n"
+        );
+        Arc::new(crate::config::parse("test", &yaml, &Sources::NONE).unwrap())
+    }
+
+    fn registering() -> Bench {
+        let mut bench = Bench {
+            registrar: Registrar::default(),
+            layer: Layer::default(),
+            rng: ChaCha12Rng::seed_from_u64(1),
+            tickets: Tickets::default(),
+            out: VecDeque::new(),
+            config: config("alice"),
+        };
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener: ListenerId(0),
+            connection: ConnectionId(0),
+            local: "127.0.0.1:5060".parse().unwrap(),
+            peer: "127.0.0.2:5060".parse().unwrap(),
+        };
+        let text = "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.2;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
+                    To: <sip:alice@example.com>\r\nFrom: <sip:alice@example.com>;tag=1\r\nCall-ID: c\r\nCSeq: 1 REGISTER\r\n\
+                    Contact: <sip:alice@127.0.0.2>\r\nContent-Length: 0\r\n\r\n";
+        let message = Message::parse(Bytes::from(text)).unwrap();
+        bench.with(|registrar, cx, layer| {
+            layer.receive(cx, flow, message);
+            let Some(Event::Request { flow, request }) = layer.poll() else {
+                panic!("no request came through")
+            };
+            let tx = layer.accept(cx, flow, &request).unwrap();
+            registrar.register(cx, layer, flow, tx, request, Aor("alice@example.com".into()));
+        });
+        bench
+    }
+
+    fn empty(version: u64) -> Reply {
+        Reply::Bindings {
+            version,
+            bindings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_conflict_is_read_again_and_the_second_try_counts() {
+        let mut bench = registering();
+        assert!(matches!(bench.store(empty(0)), Op::Bindings(_)));
+        assert!(matches!(bench.store(Reply::Conflict), Op::Replace { version: 0, .. }));
+        assert!(matches!(bench.store(empty(7)), Op::Bindings(_)));
+        let replaced = Reply::Replaced { version: 8 };
+        assert!(matches!(bench.store(replaced), Op::Replace { version: 7, .. }));
+        assert_eq!(bench.status(), 200);
+    }
+
+    #[test]
+    fn a_user_whom_a_reload_took_away_meanwhile_gets_no_binding_by_the_second_try() {
+        let mut bench = registering();
+        bench.store(empty(0));
+        // The reload removed the bindings, hence the conflict.
+        bench.config = config("bob");
+        bench.store(Reply::Conflict);
+        bench.store(empty(7));
+        assert!(!bench.out.iter().any(|output| matches!(output, Output::Store(..))));
+        assert_eq!((bench.status(), bench.registrar.pending()), (404, 0));
+    }
 }

@@ -43,6 +43,11 @@ impl Refusal {
         }
     }
 
+    /// RFC 3261 10.3 step 5.
+    pub(super) fn unknown() -> Refusal {
+        Refusal::new(404, "Not Found")
+    }
+
     fn too_brief(min: Duration) -> Refusal {
         Refusal {
             status: 423,

@@ -4,11 +4,12 @@ use super::net::NetCounters;
 use super::store::{CallRow, LegRow};
 use crate::effect::{Blame, Cause, Fact, LegReport, Party};
 use crate::id::CallId;
+use crate::media::worker::Strays;
 use crate::pii::{Redacted, Scrubbed};
 use crate::time::Wall;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::{debug, info, warn};
 
 /// Source addresses whose refusals are logged one by one within a minute; further ones are only counted.
@@ -27,7 +28,7 @@ pub struct Counters {
     pub registrations: u64,
     /// Requests refused, by status; 0 for those that were not answered.
     pub refused: BTreeMap<u16, u64>,
-    /// Call records that found no room in memory.
+    /// Changes of call records that found no room in memory.
     pub lost_records: u64,
 }
 
@@ -48,8 +49,8 @@ pub struct Recorder {
     counters: Counters,
     /// The current minute and the refusals in it.
     refusals: (u64, u32),
-    /// What was told of the sockets' counters.
-    told: [u64; 4],
+    /// What was told of the counters of sockets and media threads.
+    told: [u64; 8],
 }
 
 impl Recorder {
@@ -63,7 +64,7 @@ impl Recorder {
         self.counters.lost_records += 1;
         if self.counters.lost_records.is_power_of_two() {
             warn!(
-                "{} call records lost: the store is too slow or down, and memory for them is used up",
+                "{} changes of call records lost: the store is too slow or down, and memory for them is used up",
                 self.counters.lost_records
             );
         }
@@ -214,29 +215,37 @@ impl Recorder {
     }
 
     /// Tells what was only counted since it was told last: a flood of garbage is one line.
-    pub fn tell_counted(&mut self, minute: u64, net: &NetCounters) {
+    pub fn tell_counted(&mut self, minute: u64, net: &NetCounters, media: Strays) {
         self.new_minute(minute);
-        let now = [
-            &net.not_sip,
-            &net.dropped_full,
-            &net.send_failed,
-            &net.refused_connections,
-        ]
-        .map(|counter| counter.load(Ordering::Relaxed));
-        let words = [
-            "datagrams that are no SIP",
-            "messages dropped because we were too busy",
-            "datagrams that the system would not send",
-            "connections refused because there were too many",
-        ];
-        let news: Vec<String> = (0..4)
-            .filter(|at| now[*at] > self.told[*at])
-            .map(|at| format!("{} {}", now[at] - self.told[at], words[at]))
-            .collect();
-        self.told = now;
+        let news = self.news(net, media);
         if !news.is_empty() {
             info!("since the last line of this kind: {}", news.join(", "));
         }
+    }
+
+    fn news(&mut self, net: &NetCounters, media: Strays) -> Vec<String> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counted: [(u64, &str); 8] = [
+            (read(&net.not_sip), "datagrams that are no SIP"),
+            (read(&net.dropped_full), "messages dropped because we were too busy"),
+            (read(&net.send_failed), "datagrams that the system would not send"),
+            (
+                read(&net.refused_connections),
+                "connections refused because there were too many",
+            ),
+            (media.unknown, "datagrams at media ports that are neither RTP nor RTCP"),
+            (media.stun, "STUN messages at media ports"),
+            (media.dtls, "DTLS records at media ports"),
+            (media.no_leg, "datagrams at media ports whose call is over"),
+        ];
+        let news = counted
+            .iter()
+            .zip(self.told)
+            .filter(|((now, _), told)| now > told)
+            .map(|((now, words), told)| format!("{} {words}", now - told))
+            .collect();
+        self.told = counted.map(|(now, _)| now);
+        news
     }
 }
 
@@ -262,11 +271,76 @@ fn describe(leg: &LegReport) -> String {
     let side = if leg.caller { "caller" } else { "callee" };
     let codec = stats.codec.map_or("no codec", |codec| codec.name());
     let mos = stats.mos.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.1}"));
+    let mut rare = String::new();
+    for (count, word) in [
+        (stats.late, "late"),
+        (stats.concealed, "concealed"),
+        (stats.dropped, "dropped"),
+    ] {
+        if count > 0 {
+            rare.push_str(&format!(", {count} {word}"));
+        }
+    }
+    if stats.strangers > 0 {
+        rare.push_str(&format!(" ({} of them from strangers)", stats.strangers));
+    }
     format!(
-        "{side} {codec}, {} packets in, {} out, {} lost, jitter {:.1} ms, MOS {mos}",
+        "{side} {codec}, {} packets in, {} out, {} lost{rare}, jitter {:.1} ms, MOS {mos}",
         stats.received,
         stats.sent,
         stats.lost,
         f64::from(stats.jitter_us) / 1000.0
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::command::LegStats;
+
+    #[test]
+    fn what_is_only_counted_is_told_once() {
+        let (mut recorder, net) = (Recorder::default(), NetCounters::default());
+        assert!(recorder.news(&net, Strays::default()).is_empty());
+        net.not_sip.store(3, Ordering::Relaxed);
+        let strays = Strays {
+            stun: 2,
+            unknown: 5,
+            ..Strays::default()
+        };
+        assert_eq!(
+            recorder.news(&net, strays),
+            [
+                "3 datagrams that are no SIP",
+                "5 datagrams at media ports that are neither RTP nor RTCP",
+                "2 STUN messages at media ports"
+            ]
+        );
+        let more = Strays { no_leg: 1, ..strays };
+        assert_eq!(
+            recorder.news(&net, more),
+            ["1 datagrams at media ports whose call is over"]
+        );
+    }
+
+    #[test]
+    fn the_line_of_a_call_s_end_tells_what_became_of_each_packet() {
+        let mut stats = LegStats {
+            received: 90,
+            sent: 100,
+            lost: 4,
+            ..LegStats::default()
+        };
+        let text = |stats| describe(&LegReport { caller: true, stats });
+        assert_eq!(
+            text(stats),
+            "caller no codec, 90 packets in, 100 out, 4 lost, jitter 0.0 ms, MOS -"
+        );
+        (stats.late, stats.concealed, stats.dropped, stats.strangers) = (1, 2, 7, 3);
+        assert_eq!(
+            text(stats),
+            "caller no codec, 90 packets in, 100 out, 4 lost, 1 late, 2 concealed, 7 dropped (3 of them from strangers), \
+             jitter 0.0 ms, MOS -"
+        );
+    }
 }

@@ -136,7 +136,10 @@ impl Server {
             // Whoever is ready comes in random order, so that nobody starves.
             tokio::select! {
                 control = self.queues.control.recv() => match (control, stopping) {
-                    (Some(Control::Reload(config)), _) => self.reload(*config).await,
+                    (Some(Control::Reload(config)), None) => self.reload(*config).await,
+                    (Some(Control::Reload(_)), Some(_)) => {
+                        warn!("reload refused, nothing was changed: the node is stopping; start it anew with the new file");
+                    }
                     (Some(Control::Stop), None) => stopping = Some(self.stop()),
                     (Some(Control::Stop), Some(Stopping { hurried: false, .. })) => stopping = Some(self.stop_now()),
                     // Asked a third time, or nobody is left to ask.
@@ -218,7 +221,8 @@ impl Server {
     fn sweep(&mut self) {
         let wall = self.clock.now().wall;
         self.store.sweep(wall);
-        self.recorder.tell_counted(wall.as_secs() / 60, self.net.counters());
+        self.recorder
+            .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -233,7 +237,12 @@ impl Server {
                 Some(Err(())) => self.inputs.push_back(Input::FlowFailed(ticket)),
                 None => {}
             },
-            Output::Resolve(ticket, uri) => self.net.resolve(ticket, &uri),
+            Output::Known(flow) => self.net.known(flow),
+            Output::Resolve(ticket, uri) => {
+                if !self.net.resolve(ticket, &uri) {
+                    self.inputs.push_back(Input::Resolved(ticket, Vec::new()));
+                }
+            }
             Output::Store(ticket, op) => {
                 let reply = self.store.apply(ticket, op, self.clock.now().wall);
                 self.inputs.extend(reply.map(|reply| Input::Store(ticket, reply)));

@@ -359,6 +359,11 @@ const NONCE_TIME: usize = 16;
 /// Hex digits before the seal of a nonce: the time and the salt.
 const NONCE_HEAD: usize = 32;
 
+/// What tells one nonce of ours from all others: its time and its salt.
+pub fn nonce_id(nonce: &str) -> Option<u128> {
+    u128::from_str_radix(nonce.get(..NONCE_HEAD)?, 16).ok()
+}
+
 impl NonceKey {
     /// A nonce for `realm`, valid from `at`: the milliseconds in hex, a random `salt`, then half of HMAC-SHA-256 over them and
     /// the realm. The salt keeps phones apart that are challenged in one millisecond: each counts the uses of its own nonce.

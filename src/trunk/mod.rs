@@ -21,7 +21,7 @@ use health::Peer;
 use leave::Leaving;
 use rate::Bucket;
 use register::Registration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Why a trunk takes no call now.
@@ -99,10 +99,17 @@ impl Trunks {
     /// our registration with one of them.
     pub fn identify(&self, cx: &Cx<'_>, flow: Flow, called: &Uri) -> Option<TrunkIx> {
         let source = flow.peer.ip();
+        // Strangers come this way too: each trunk is looked at once.
+        let knowing: BTreeSet<&str> = self
+            .slots
+            .values()
+            .filter(|state| state.knows(source))
+            .map(|state| state.name.as_str())
+            .collect();
         let mut all = cx
             .config
             .trunks_with_ix()
-            .filter(|(_, trunk)| trunk.claims(source) || self.state(&trunk.name).is_some_and(|s| s.knows(source)));
+            .filter(|(_, trunk)| trunk.claims(source) || knowing.contains(trunk.name.as_str()));
         let (first, _) = all.next()?;
         let is_called = |trunk: &Trunk| {
             let register = trunk.register.as_ref();

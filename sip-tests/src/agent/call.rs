@@ -330,6 +330,7 @@ impl Agent {
         let (Some(hz), Some(remote)) = (self.tone, self.calls[call].remote_sdp.clone()) else {
             return;
         };
+        let hz = hz + self.tone_step * (call % 8) as f32;
         let ssrc = cx.rng.number() as u32;
         let target = &mut self.calls[call];
         match &mut target.voice {

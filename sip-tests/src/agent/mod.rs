@@ -238,6 +238,8 @@ pub struct Agent {
     pub complaints: Vec<String>,
     /// Its tone in Hz; `None`: no RTP.
     pub tone: Option<f32>,
+    /// How much higher the tone of each further call is, in Hz: one who talks with himself must not seem to hear an echo.
+    pub tone_step: f32,
     clients: BTreeMap<String, Client>,
     served: BTreeMap<(String, String), Served>,
     /// When `served` is cleaned next.
@@ -273,6 +275,7 @@ impl Agent {
             quiet: false,
             complaints: Vec::new(),
             tone: None,
+            tone_step: 0.0,
             clients: BTreeMap::new(),
             served: BTreeMap::new(),
             served_bound: 4096,

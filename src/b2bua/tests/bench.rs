@@ -238,6 +238,7 @@ impl Bench {
                 self.calls.add_ports(ports.collect());
             }
             Output::Record(fact) => self.facts.push(fact),
+            Output::Known(_) => panic!("admission tells whom it knows"),
         }
     }
 

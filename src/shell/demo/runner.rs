@@ -160,7 +160,11 @@ impl Runner {
                     self.inputs.push_back(Input::Flow(ticket, flow.ok()));
                 }
             }
-            Output::Resolve(ticket, uri) => self.net.resolve(ticket, &uri),
+            Output::Resolve(ticket, uri) => {
+                if !self.net.resolve(ticket, &uri) {
+                    self.inputs.push_back(Input::Resolved(ticket, Vec::new()));
+                }
+            }
             Output::Media(worker, command) => {
                 match &command {
                     // Before the leg has its sockets: nothing may arrive unseen.
@@ -182,8 +186,8 @@ impl Runner {
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
-            // A phone asks no store and leaves no records.
-            Output::Record(_) | Output::Store(..) => {}
+            // A phone asks no store, leaves no records, and takes no connections of strangers.
+            Output::Record(_) | Output::Store(..) | Output::Known(_) => {}
         }
     }
 

@@ -14,10 +14,12 @@ use crate::limits;
 use crate::media::command::{Command, Event, Port};
 use crate::media::input::{Input, Output};
 use crate::media::prepare::Preparer;
+use crate::media::worker::Strays;
 use ports::PortRange;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use thread::{Message, Wake};
+use std::sync::Arc;
+use thread::{Message, StrayCounters, Wake};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -26,6 +28,7 @@ struct Handle {
     /// What found no room in the ring: `limits::MEDIA_BACKLOG` at most, and legs that come or go.
     backlog: VecDeque<Message>,
     wake: Wake,
+    strays: Arc<StrayCounters>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -144,6 +147,12 @@ impl MediaThreads {
         self.ports.change(media, listeners);
     }
 
+    /// Datagrams since the start that belonged to no leg's media.
+    pub fn strays(&self) -> Strays {
+        let each = self.workers.iter().map(|handle| handle.strays.read());
+        each.fold(Strays::default(), |sum, one| sum + one)
+    }
+
     /// False when a thread has ended before its time, which only a bug can bring about.
     pub fn is_alive(&self) -> bool {
         self.workers
@@ -214,8 +223,10 @@ impl Handle {
 
 fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>) -> std::io::Result<Handle> {
     let (ring, commands) = rtrb::RingBuffer::new(limits::MEDIA_COMMANDS);
-    let (wake, thread) = thread::start(id, clock, commands, events)?;
+    let strays = Arc::<StrayCounters>::default();
+    let (wake, thread) = thread::start(id, clock, commands, events, strays.clone())?;
     Ok(Handle {
+        strays,
         ring,
         backlog: VecDeque::new(),
         wake,

@@ -6,6 +6,7 @@ use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use crate::media::command::{Command, Event, Function, LegSpec, OpusParams, Remote, Stream};
+use crate::media::worker::Strays;
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
 use std::collections::VecDeque;
@@ -186,6 +187,7 @@ fn stuck() -> (Handle, rtrb::Consumer<Message>) {
         ring,
         backlog: VecDeque::new(),
         wake: Wake::new().unwrap(),
+        strays: Default::default(),
         thread: None,
     };
     (handle, commands)
@@ -225,5 +227,26 @@ async fn a_worker_that_is_stuck_gets_no_more_calls_and_nobody_waits_for_it() {
     assert_eq!(taken, limits::MEDIA_COMMANDS + limits::MEDIA_BACKLOG + 1);
     assert_eq!(bench.threads.bind_ports(1).len(), 1);
     bench.threads.workers[0] = lively;
+    bench.threads.stop();
+}
+
+#[tokio::test]
+async fn strays_are_counted_where_the_log_line_looks() {
+    let mut bench = Bench::new("127.0.83.9", 25_200);
+    let peer = UdpSocket::bind("127.0.83.10:0").unwrap();
+    let to = bench.echo(1, &peer);
+    is_echoed(&peer, to, 1);
+    assert_eq!(bench.threads.strays(), Strays::default());
+    // A STUN binding request, then media again: when that comes back, the thread has seen both.
+    let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    peer.send_to(&stun, to).unwrap();
+    for first in (300..1500).step_by(300) {
+        is_echoed(&peer, to, first);
+    }
+    let expected = Strays {
+        stun: 1,
+        ..Strays::default()
+    };
+    assert_eq!(bench.threads.strays(), expected);
     bench.threads.stop();
 }

@@ -5,7 +5,7 @@ use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use crate::media::input::{Input, Output, Outputs};
 use crate::media::packet::{Channel, LegIx, Packet, TxBatch};
-use crate::media::worker::{Tick, Worker};
+use crate::media::worker::{Strays, Tick, Worker};
 use crate::shell::clock::SystemClock;
 use crate::time::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -59,6 +60,34 @@ pub struct Tap {
     pub spoken: rtrb::Consumer<i16>,
 }
 
+/// A worker's strays, for those who only look.
+#[derive(Debug, Default)]
+pub(super) struct StrayCounters([AtomicU64; 4]);
+
+impl StrayCounters {
+    fn write(&self, strays: Strays) {
+        let Strays {
+            no_leg,
+            stun,
+            dtls,
+            unknown,
+        } = strays;
+        for (counter, count) in self.0.iter().zip([no_leg, stun, dtls, unknown]) {
+            counter.store(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn read(&self) -> Strays {
+        let [no_leg, stun, dtls, unknown] = self.0.each_ref().map(|counter| counter.load(Ordering::Relaxed));
+        Strays {
+            no_leg,
+            stun,
+            dtls,
+            unknown,
+        }
+    }
+}
+
 /// Wakes a thread that waits.
 pub(super) struct Wake(Arc<OwnedFd>);
 
@@ -79,6 +108,7 @@ pub(super) fn start(
     clock: SystemClock,
     commands: rtrb::Consumer<Message>,
     events: mpsc::Sender<MediaEvent>,
+    strays: Arc<StrayCounters>,
 ) -> io::Result<(Wake, std::thread::JoinHandle<()>)> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let waiter = Wake::new()?;
@@ -107,6 +137,7 @@ pub(super) fn start(
                 commands,
                 events,
                 late: VecDeque::new(),
+                strays,
                 packet: Packet::default(),
             };
             thread.run();
@@ -131,6 +162,7 @@ struct Thread {
     events: mpsc::Sender<MediaEvent>,
     /// Events that found no room in the queue.
     late: VecDeque<MediaEvent>,
+    strays: Arc<StrayCounters>,
     packet: Packet,
 }
 
@@ -170,6 +202,7 @@ impl Thread {
             next_tick = self.ticks(next_tick);
             self.send_batch();
             self.hand_over();
+            self.strays.write(self.worker.strays());
         }
     }
 

@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// Messages that wait for the signalling machine: datagrams beyond it are dropped, connections wait.
 const QUEUE: usize = 8192;
-/// Names being resolved at once; further ones wait.
+/// Names being resolved at once; further ones wait, at most `limits::RESOLVING` together with these.
 const RESOLVING: usize = 256;
 
 /// What the sockets have to tell.
@@ -78,6 +78,7 @@ pub struct Net {
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
     resolving: Arc<Semaphore>,
+    asked: Arc<Semaphore>,
 }
 
 /// What the socket tasks share.
@@ -114,6 +115,7 @@ impl Net {
             events,
             context,
             resolving: Arc::new(Semaphore::new(RESOLVING)),
+            asked: Arc::new(Semaphore::new(limits::RESOLVING)),
         };
         (net, receiver)
     }
@@ -228,16 +230,30 @@ impl Net {
         }
     }
 
-    /// Asks the system's resolver; answered by an event.
-    pub fn resolve(&self, ticket: Ticket, uri: &Uri) {
+    /// Asks the system's resolver; answered by an event. False if too many names wait already.
+    pub fn resolve(&self, ticket: Ticket, uri: &Uri) -> bool {
+        let Ok(place) = self.asked.clone().try_acquire_owned() else {
+            return false;
+        };
         let (events, slots, uri) = (self.events.clone(), self.resolving.clone(), uri.clone());
         tokio::spawn(async move {
-            let _slot = slots.acquire().await;
-            let targets = tokio::time::timeout(limits::RESOLVE, lookup(&uri))
-                .await
-                .unwrap_or_default();
+            let ask = async {
+                let _slot = slots.acquire().await;
+                lookup(&uri).await
+            };
+            // Whoever asked waits no longer than this, so neither does the name for its turn.
+            let targets = tokio::time::timeout(limits::RESOLVE, ask).await.unwrap_or_default();
+            drop(place);
             let _ = events.send(NetEvent::Resolved(ticket, targets)).await;
         });
+        true
+    }
+
+    /// The peer of this flow is no stranger.
+    pub fn known(&self, flow: Flow) {
+        if let Some((_, handle)) = self.connections.get(&flow.connection) {
+            handle.know();
+        }
     }
 
     /// To be told of every `Opened`; gives the tickets that waited for it.

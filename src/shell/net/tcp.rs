@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -35,8 +35,10 @@ pub(super) struct Patience {
     pub first: Duration,
     /// For the rest of a message that has begun.
     pub message: Duration,
-    /// Between two messages.
-    pub idle: Duration,
+    /// Between two messages of one who is not known.
+    pub stranger: Duration,
+    /// Between two messages of one who is.
+    pub known: Duration,
 }
 
 impl Default for Patience {
@@ -44,7 +46,8 @@ impl Default for Patience {
         Patience {
             first: limits::CONNECTION_MESSAGE,
             message: limits::CONNECTION_MESSAGE,
-            idle: limits::CONNECTION_IDLE,
+            stranger: limits::CONNECTION_STRANGER,
+            known: limits::CONNECTION_IDLE,
         }
     }
 }
@@ -53,14 +56,28 @@ impl Default for Patience {
 #[derive(Clone, Debug)]
 pub struct Handle {
     queue: mpsc::Sender<Bytes>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+}
+
+/// What the signalling loop and a connection's task share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Bytes that wait to be written.
+    waiting: AtomicUsize,
+    /// The peer has shown who it is.
+    known: AtomicBool,
 }
 
 impl Handle {
     /// False if the connection is gone or its peer reads too slowly: the caller then closes it by dropping the handle.
     pub(super) fn send(&self, bytes: Bytes) -> bool {
-        let waiting = self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        let waiting = self.shared.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
         waiting <= limits::CONNECTION_BACKLOG_BYTES && self.queue.try_send(bytes).is_ok()
+    }
+
+    /// The connection is worth keeping from now on.
+    pub(super) fn know(&self) {
+        self.shared.known.store(true, Ordering::Relaxed);
     }
 }
 
@@ -110,22 +127,18 @@ async fn accept(
             local,
             peer,
         };
-        start(flow, stream, place, context.patience, &events).await;
+        start(flow, stream, place, context.patience, false, &events).await;
     }
 }
 
 /// Opens a connection from the listener's own address.
 pub(super) fn connect(flow: Flow, bound: IpAddr, events: mpsc::Sender<NetEvent>, context: &Context) {
-    let place = context.places.take(flow.peer.ip());
-    let patience = Patience {
-        first: context.patience.idle,
-        ..context.patience
-    };
+    let (place, patience) = (context.places.take(flow.peer.ip()), context.patience);
     tokio::spawn(async move {
         if let Some(place) = place
             && let Ok(Ok(stream)) = timeout(limits::CONNECT, open(bound, flow.peer)).await
         {
-            return start(flow, stream, place, patience, &events).await;
+            return start(flow, stream, place, patience, true, &events).await;
         }
         let _ = events.send(NetEvent::Failed(flow.peer)).await;
     });
@@ -141,19 +154,29 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(peer).await
 }
 
-async fn start(flow: Flow, stream: TcpStream, place: Place, patience: Patience, events: &mpsc::Sender<NetEvent>) {
+async fn start(
+    flow: Flow,
+    stream: TcpStream,
+    place: Place,
+    patience: Patience,
+    known: bool,
+    events: &mpsc::Sender<NetEvent>,
+) {
     let (queue, outgoing) = mpsc::channel(MESSAGES);
-    let waiting = Arc::new(AtomicUsize::new(0));
+    let shared = Arc::new(Shared {
+        waiting: AtomicUsize::new(0),
+        known: AtomicBool::new(known),
+    });
     let handle = Handle {
         queue,
-        waiting: waiting.clone(),
+        shared: shared.clone(),
     };
     if events.send(NetEvent::Opened(flow, handle)).await.is_err() {
         return;
     }
     let events = events.clone();
     tokio::spawn(async move {
-        let _ = serve(flow, stream, patience, outgoing, &waiting, &events).await;
+        let _ = serve(flow, stream, patience, outgoing, &shared, &events).await;
         drop(place);
         let _ = events.send(NetEvent::Closed(flow)).await;
     });
@@ -165,7 +188,7 @@ async fn serve(
     mut stream: TcpStream,
     patience: Patience,
     outgoing: mpsc::Receiver<Bytes>,
-    waiting: &AtomicUsize,
+    shared: &Shared,
     events: &mpsc::Sender<NetEvent>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -173,8 +196,8 @@ async fn serve(
     let (reader, writer) = stream.split();
     let (pong, pongs) = mpsc::channel(1);
     tokio::select! {
-        ended = read(flow, reader, patience, &pong, events) => ended,
-        ended = write(writer, outgoing, pongs, waiting) => ended,
+        ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
+        ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
     }
 }
 
@@ -182,15 +205,29 @@ async fn read(
     flow: Flow,
     mut stream: ReadHalf<'_>,
     patience: Patience,
+    known: &AtomicBool,
     pong: &mpsc::Sender<()>,
     events: &mpsc::Sender<NetEvent>,
 ) -> io::Result<()> {
+    let known = || known.load(Ordering::Relaxed);
     let mut buffer = BytesMut::with_capacity(4096);
-    let mut deadline = Instant::now() + patience.first;
+    let mut deadline = Instant::now() + if known() { patience.known } else { patience.first };
+    // When something whole was said last, while its peer was a stranger and no message has begun since.
+    let mut strange = None;
     let mut begun = false;
     loop {
-        if timeout_at(deadline, stream.read_buf(&mut buffer)).await?? == 0 {
-            return Ok(());
+        match timeout_at(deadline, stream.read_buf(&mut buffer)).await {
+            Ok(read) => {
+                if read? == 0 {
+                    return Ok(());
+                }
+            }
+            Err(late) => {
+                // What was said last may have shown who it is.
+                let said: Instant = strange.take().filter(|_| known()).ok_or(late)?;
+                deadline = said + patience.known;
+                continue;
+            }
         }
         while let Some(frame) = frame::next(&mut buffer).map_err(|_| io::ErrorKind::InvalidData)? {
             begun = false;
@@ -209,8 +246,11 @@ async fn read(
         }
         // A message that has begun keeps its deadline, however slowly its octets drip.
         if buffer.is_empty() {
-            deadline = Instant::now() + patience.idle;
+            let (now, known) = (Instant::now(), known());
+            strange = (!known).then_some(now);
+            deadline = now + if known { patience.known } else { patience.stranger };
         } else if !begun {
+            strange = None;
             deadline = Instant::now() + patience.message;
             begun = true;
         }

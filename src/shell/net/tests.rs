@@ -5,6 +5,7 @@ use super::{Net, NetEvent};
 use crate::config::Listen;
 use crate::id::{Flow, Target, Ticket, Transport};
 use crate::limits;
+use crate::sip::Uri;
 use bytes::Bytes;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -37,7 +38,8 @@ impl Bench {
         context.patience = Patience {
             first: SOON * 2,
             message: SOON * 2,
-            idle: SOON * 2,
+            stranger: SOON * 2,
+            known: SOON * 2,
         };
         change(&mut context.patience);
         bench
@@ -237,7 +239,7 @@ async fn a_message_that_drips_in_is_given_up_however_often_an_octet_comes() {
 #[tokio::test]
 async fn a_connection_on_which_nothing_is_said_is_closed_and_one_that_pings_stays() {
     let idle = Duration::from_millis(600);
-    let mut bench = Bench::impatient(|patience| patience.idle = idle);
+    let mut bench = Bench::impatient(|patience| patience.stranger = idle);
     let addr = bench.listen(Transport::Tcp, "127.0.81.20:0");
     let (mut stream, flow) = bench.accepted(addr).await;
     let mut pace = tokio::time::interval(idle / 10);
@@ -257,7 +259,7 @@ async fn a_stranger_who_says_nothing_at_all_is_closed_sooner() {
     let (_stream, flow) = bench.accepted(addr).await;
     assert_eq!(bench.closed().await, flow);
     let limits = Patience::default();
-    assert!(limits.first < limits.idle && limits.message < limits.idle);
+    assert!(limits.first < limits.stranger && limits.message < limits.stranger && limits.stranger < limits.known);
 }
 
 #[tokio::test]
@@ -351,4 +353,35 @@ async fn a_port_that_is_taken_is_named_with_its_holder_and_the_key() {
         why.contains(&format!("(pid {})", std::process::id())) && why.contains("`listen`"),
         "{why}"
     );
+}
+
+#[tokio::test]
+async fn a_stranger_who_only_keeps_a_connection_open_loses_it_and_one_who_is_known_does_not() {
+    let mut bench = Bench::impatient(|patience| patience.stranger = Duration::from_millis(100));
+    let addr = bench.listen(Transport::Tcp, "127.0.81.22:0");
+    let (mut friend, known) = bench.accepted(addr).await;
+    friend.write_all(OPTIONS).await.unwrap();
+    assert_eq!(bench.message().await.0, known);
+    bench.net.known(known);
+    let (mut stranger, unknown) = bench.accepted(addr).await;
+    let mut pong = [0; 2];
+    stranger.write_all(b"\r\n\r\n").await.unwrap();
+    timeout(SOON, stranger.read_exact(&mut pong)).await.unwrap().unwrap();
+    // The friend was silent for longer.
+    assert_eq!(bench.closed().await, unknown);
+    friend.write_all(b"\r\n\r\n").await.unwrap();
+    timeout(SOON, friend.read_exact(&mut pong)).await.unwrap().unwrap();
+    assert!(bench.net.send(known, Bytes::from_static(b"back")));
+}
+
+#[tokio::test]
+async fn names_beyond_the_bound_are_refused_at_once_and_have_their_turn_again_later() {
+    let mut bench = Bench::new();
+    let uri = Uri::parse("sip:localhost").unwrap();
+    for ticket in 0..limits::RESOLVING {
+        assert!(bench.net.resolve(Ticket(ticket as u64), &uri));
+    }
+    assert!(!bench.net.resolve(Ticket(u64::MAX), &uri));
+    assert!(matches!(bench.event().await, NetEvent::Resolved(..)));
+    assert!(bench.net.resolve(Ticket(u64::MAX), &uri));
 }

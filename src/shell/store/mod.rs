@@ -10,9 +10,11 @@ pub use rows::{CallRow, LegRow};
 pub use schema::{Database, RecentCall};
 
 use crate::effect::{Aor, Op, Reply};
-use crate::id::Ticket;
+use crate::id::{CallId, Ticket};
+use crate::limits;
 use crate::registrar::bindings::{Change, Table};
 use crate::time::Wall;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,15 +31,33 @@ pub struct Store {
     writer: std_mpsc::Sender<Write>,
     shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Bytes of writes that may wait.
+    room: usize,
+    /// Calls that are up and whose start found no room: nothing else of them is written. At most `limits::CALLS`.
+    unrecorded: HashSet<CallId>,
 }
 
 /// What the loop and the writer thread share.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Writes that wait, so that memory is bounded when the disk is slow.
+    /// Writes that wait.
     waiting: AtomicUsize,
+    /// Their bytes, so that memory is bounded when the disk is slow.
+    bytes: AtomicUsize,
     /// The node ends: a disk that fails is not tried for ever.
     closing: AtomicBool,
+}
+
+impl Shared {
+    fn add(&self, write: &Write) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(write.bytes(), Ordering::Relaxed);
+    }
+
+    fn done(&self, write: &Write) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(write.bytes(), Ordering::Relaxed);
+    }
 }
 
 /// A write that has ended: the change, and whether it is durable.
@@ -76,6 +96,8 @@ impl Store {
             writer,
             shared,
             thread: Some(thread),
+            room: limits::STORE_WAITING_BYTES,
+            unrecorded: HashSet::new(),
         };
         Ok((store, written, closed))
     }
@@ -106,9 +128,26 @@ impl Store {
         (written.ticket, Reply::Failed)
     }
 
-    /// Queues a CDR's change; false if memory for it has run out.
+    /// Queues a CDR's change; false if memory for it has run out. As it runs out, what a record is poorer without goes first,
+    /// then whole records of new calls: the end of a call whose start was taken always finds room.
     pub fn call(&mut self, row: CallRow) -> bool {
-        self.queue(Write::Call(Box::new(row)))
+        let call = row.call();
+        match &row {
+            CallRow::Started { .. } => {
+                let taken = self.queue_within(Write::Call(Box::new(row)), self.room / 4 * 3);
+                if !taken {
+                    self.unrecorded.insert(call);
+                }
+                taken
+            }
+            // That its record is lost was told at its start.
+            CallRow::Ended { .. } if self.unrecorded.remove(&call) => true,
+            CallRow::Routed { .. } | CallRow::Answered { .. } if self.unrecorded.contains(&call) => true,
+            CallRow::Routed { .. } | CallRow::Answered { .. } => {
+                self.queue_within(Write::Call(Box::new(row)), self.room / 2)
+            }
+            CallRow::Ended { .. } => self.queue(Write::Call(Box::new(row))),
+        }
     }
 
     /// Forgets expired bindings, in memory and on disk, and notes that the node is alive.
@@ -140,8 +179,9 @@ impl Store {
             writer, shared, thread, ..
         } = self;
         shared.closing.store(true, Ordering::Relaxed);
-        shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let _ = writer.send(Write::End(now));
+        let end = Write::End(now);
+        shared.add(&end);
+        let _ = writer.send(end);
         // Nobody else has a sender: the thread ends when it has written all.
         drop(writer);
         if let Some(thread) = thread {
@@ -150,10 +190,15 @@ impl Store {
     }
 
     fn queue(&self, write: Write) -> bool {
-        if self.shared.waiting.load(Ordering::Relaxed) >= crate::limits::FACTS {
+        self.queue_within(write, self.room)
+    }
+
+    /// Queues a write while less than `room` bytes wait.
+    fn queue_within(&self, write: Write, room: usize) -> bool {
+        if self.shared.bytes.load(Ordering::Relaxed) >= room {
             return false;
         }
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        self.shared.add(&write);
         self.writer.send(write).is_ok()
     }
 }

@@ -57,6 +57,35 @@ pub enum CallRow {
     },
 }
 
+impl CallRow {
+    /// Whose change it is.
+    pub fn call(&self) -> CallId {
+        match self {
+            CallRow::Started { call, .. }
+            | CallRow::Routed { call, .. }
+            | CallRow::Answered { call, .. }
+            | CallRow::Ended { call, .. } => *call,
+        }
+    }
+
+    /// What it takes of memory.
+    pub fn bytes(&self) -> usize {
+        let parts = match self {
+            CallRow::Started {
+                source,
+                caller,
+                called,
+                sip_call_id,
+                ..
+            } => source.len() + caller.len() + called.len() + sip_call_id.len(),
+            CallRow::Routed { destination, rule, .. } => destination.len() + rule.len(),
+            CallRow::Answered { .. } => 0,
+            CallRow::Ended { cause, legs, .. } => cause.len() + legs.len() * size_of::<LegRow>(),
+        };
+        size_of::<CallRow>() + parts
+    }
+}
+
 /// One side's media.
 #[derive(Clone, Debug)]
 pub struct LegRow {

@@ -36,15 +36,20 @@ CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
 CREATE INDEX IF NOT EXISTS calls_open ON calls (id) WHERE ended IS NULL;
 CREATE TABLE IF NOT EXISTS legs (
     call TEXT NOT NULL,
+    place INTEGER NOT NULL,
     side TEXT NOT NULL,
     codec TEXT,
     received INTEGER NOT NULL,
     sent INTEGER NOT NULL,
     lost INTEGER NOT NULL,
+    late INTEGER,
+    dropped INTEGER,
+    strangers INTEGER,
+    concealed INTEGER,
     jitter_us INTEGER NOT NULL,
     round_trip_us INTEGER,
     mos REAL,
-    PRIMARY KEY (call, side)
+    PRIMARY KEY (call, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bindings (
     aor TEXT NOT NULL,
@@ -70,7 +75,17 @@ CREATE TABLE IF NOT EXISTS node (
 ";
 
 /// The version of these tables, which the file carries.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// Version 1 kept one leg of a side, and fewer counters: those are unknown (NULL) for its calls.
+const FROM_1_BEGIN: &str = "ALTER TABLE legs RENAME TO legs_1;";
+const FROM_1_END: &str = "
+INSERT INTO legs (call, place, side, codec, received, sent, lost, jitter_us, round_trip_us, mos)
+    SELECT call, row_number() OVER (PARTITION BY call ORDER BY side) - 1, side, codec, received, sent, lost, jitter_us,
+        round_trip_us, mos
+    FROM legs_1;
+DROP TABLE legs_1;
+";
 
 /// The file.
 pub struct Database {
@@ -123,14 +138,13 @@ impl Database {
         };
         let lock = lock(path).map_err(&failed)?;
         let open = || -> rusqlite::Result<(Connection, i64)> {
-            let connection = Connection::open(path)?;
+            let mut connection = Connection::open(path)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.busy_timeout(BUSY)?;
             let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
             if version <= VERSION {
-                connection.execute_batch(TABLES)?;
-                connection.pragma_update(None, "user_version", VERSION)?;
+                migrate(&mut connection, version)?;
             }
             Ok((connection, version))
         };
@@ -236,6 +250,20 @@ impl Database {
         };
         read().map_err(|error| unreadable(path, &error))
     }
+}
+
+/// Makes the tables, or brings those of an older version up: all of it or nothing.
+fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    if version == 1 {
+        transaction.execute_batch(FROM_1_BEGIN)?;
+    }
+    transaction.execute_batch(TABLES)?;
+    if version == 1 {
+        transaction.execute_batch(FROM_1_END)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
 }
 
 fn unreadable(path: &Path, error: &rusqlite::Error) -> String {
@@ -344,8 +372,8 @@ pub(super) fn put_call(connection: &Connection, row: &CallRow) -> rusqlite::Resu
             cause,
             legs,
         } => {
-            for leg in legs {
-                put_leg(connection, *call, leg)?;
+            for (place, leg) in (0i64..).zip(legs) {
+                put_leg(connection, *call, place, leg)?;
             }
             connection
                 .prepare_cached(
@@ -358,17 +386,25 @@ pub(super) fn put_call(connection: &Connection, row: &CallRow) -> rusqlite::Resu
     Ok(())
 }
 
-fn put_leg(connection: &Connection, call: CallId, leg: &LegRow) -> rusqlite::Result<()> {
+/// A call with a transfer or a pick-up has several legs of a side: `place` tells them apart.
+fn put_leg(connection: &Connection, call: CallId, place: i64, leg: &LegRow) -> rusqlite::Result<()> {
     let stats = &leg.stats;
     connection
-        .prepare_cached("INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+        .prepare_cached(
+            "INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
         .execute(params![
             key(call),
+            place,
             leg.side,
             stats.codec.map(|codec| codec.name()),
             integer(stats.received),
             integer(stats.sent),
             integer(stats.lost),
+            integer(stats.late),
+            integer(stats.dropped),
+            integer(stats.strangers),
+            integer(stats.concealed),
             stats.jitter_us,
             stats.round_trip_us,
             stats.mos.map(f64::from),

@@ -1,13 +1,15 @@
 //! The store on a real disk: crashes, disks that fail, and what is left when the node stops.
 
 use super::schema::Database;
-use super::{CallRow, Store, Written};
+use super::{CallRow, LegRow, Store, Written};
 use crate::effect::{Aor, Binding, Op, Reply};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Ticket, Transport};
+use crate::media::command::LegStats;
 use crate::time::Wall;
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -302,5 +304,135 @@ fn a_second_node_on_the_same_file_is_refused_and_so_are_files_that_are_none() {
     assert!(
         why.contains("junk.db cannot be read") && why.contains("not a database"),
         "{why}"
+    );
+}
+
+fn leg(side: &'static str, late: u64) -> LegRow {
+    let stats = LegStats {
+        late,
+        dropped: 5,
+        strangers: 4,
+        concealed: 3,
+        ..LegStats::default()
+    };
+    LegRow { side, stats }
+}
+
+#[test]
+fn every_leg_of_a_call_is_kept_with_its_counters_however_often_it_is_written() {
+    let folder = Folder::new("legs");
+    let (mut store, _written, _) = folder.open(NOW);
+    let mut end = ended(1);
+    if let CallRow::Ended { legs, .. } = &mut end {
+        // A transfer: the second callee took the place of the first.
+        legs.extend([leg("caller", 1), leg("callee", 2), leg("callee", 7)]);
+    }
+    assert!(store.call(started(1)) && store.call(end.clone()) && store.call(end));
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT count(*) FROM legs"), 3);
+    assert_eq!(
+        folder.number(
+            "SELECT sum(late) FROM legs WHERE side = 'callee' AND dropped = 5 AND strangers = 4 AND concealed = 3"
+        ),
+        9
+    );
+}
+
+#[test]
+fn a_file_of_version_1_is_brought_up_with_all_that_is_in_it() {
+    let folder = Folder::new("version-1");
+    let old = Connection::open(folder.file()).unwrap();
+    old.execute_batch(
+        "CREATE TABLE legs (call TEXT NOT NULL, side TEXT NOT NULL, codec TEXT, received INTEGER NOT NULL, sent INTEGER NOT NULL,
+             lost INTEGER NOT NULL, jitter_us INTEGER NOT NULL, round_trip_us INTEGER, mos REAL, PRIMARY KEY (call, side))
+             STRICT, WITHOUT ROWID;
+         INSERT INTO legs VALUES ('c1', 'caller', 'PCMA', 10, 11, 1, 500, NULL, 4.4), ('c1', 'callee', 'opus', 20, 21, 2, 600, 9, 4.1),
+             ('c2', 'caller', NULL, 0, 0, 0, 0, NULL, NULL);
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let (store, _written, _) = folder.open(NOW);
+        store.close(NOW);
+        assert_eq!(folder.number("PRAGMA user_version"), 2);
+        assert_eq!(folder.number("SELECT count(*) FROM legs WHERE late IS NULL"), 3);
+        assert_eq!(folder.number("SELECT sum(place) FROM legs"), 1);
+        assert_eq!(
+            folder.number("SELECT received FROM legs WHERE call = 'c1' AND side = 'callee' AND codec = 'opus'"),
+            20
+        );
+        assert_eq!(
+            folder.number("SELECT count(*) FROM sqlite_master WHERE name = 'legs_1'"),
+            0
+        );
+    }
+}
+
+#[test]
+fn when_memory_for_records_runs_out_every_call_that_has_a_start_gets_its_end() {
+    let folder = Folder::new("room");
+    let (mut store, _written, _) = folder.open(NOW);
+    store.room = 512 * 1024;
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let routed = |call| CallRow::Routed {
+        call: CallId(call),
+        destination: "user/bob".into(),
+        rule: "bob is a user".into(),
+    };
+    let (mut routes, mut starts) = (0, 0);
+    for call in 0..10_000 {
+        let started = store.call(started(call));
+        let routed = store.call(routed(call));
+        starts += u64::from(started);
+        routes += u64::from(started && routed);
+        // A hundred are up at any time.
+        assert!(call < 100 || store.call(ended(call - 100)));
+    }
+    assert!(0 < routes && routes < starts && starts < 10_000, "{routes} of {starts}");
+    for call in 9_900..10_000 {
+        assert!(store.call(ended(call)));
+    }
+    assert!(store.unrecorded.is_empty());
+    other.execute_batch("ROLLBACK").unwrap();
+    store.close(NOW);
+    let count = |condition: &str| {
+        folder
+            .number(&format!("SELECT count(*) FROM calls {condition}"))
+            .unsigned_abs()
+    };
+    assert_eq!(count(""), starts);
+    assert_eq!(
+        count("WHERE status = 200 AND ended_by = 'caller'"),
+        starts,
+        "none was closed for want of its end"
+    );
+    assert_eq!(count("WHERE destination IS NOT NULL"), routes);
+}
+
+#[tokio::test]
+async fn what_was_written_makes_room_again() {
+    let folder = Folder::new("again");
+    let (mut store, mut written, _) = folder.open(NOW);
+    for version in 0..50 {
+        assert!(store.call(started(version)) && store.call(ended(version)));
+        assert_eq!(
+            store.apply(Ticket(version), replace("a@h", version, &["sip:1@h"]), NOW),
+            None
+        );
+        assert!(matches!(
+            reply(&mut store, &mut written).await.1,
+            Reply::Replaced { .. }
+        ));
+    }
+    let shared = store.shared.clone();
+    store.close(NOW);
+    assert_eq!(
+        (
+            shared.waiting.load(Ordering::Relaxed),
+            shared.bytes.load(Ordering::Relaxed)
+        ),
+        (0, 0)
     );
 }

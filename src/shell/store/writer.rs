@@ -35,6 +35,29 @@ pub(super) enum Write {
     End(Wall),
 }
 
+impl Write {
+    /// What it takes of memory while it waits, with the queue's own share.
+    pub(super) fn bytes(&self) -> usize {
+        let own = 2 * size_of::<Write>();
+        match self {
+            Write::Bindings(_, change) => own + change.bindings.iter().map(binding_bytes).sum::<usize>(),
+            Write::Swept(aor, bindings) => own + aor.0.len() + bindings.iter().map(binding_bytes).sum::<usize>(),
+            Write::Call(row) => own + row.bytes(),
+            Write::Alive(_) | Write::End(_) => own,
+        }
+    }
+}
+
+fn binding_bytes(binding: &Binding) -> usize {
+    let texts = [
+        Some(&binding.contact),
+        Some(&binding.call_id),
+        binding.instance.as_ref(),
+        binding.user_agent.as_ref(),
+    ];
+    size_of::<Binding>() + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+}
+
 pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::Sender<Written>, shared: &Shared) {
     let mut pending: Vec<Write> = Vec::new();
     let mut tries = 0;
@@ -50,18 +73,20 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::
                     tracing::info!("the store can write again; nothing was lost");
                 }
                 tries = 0;
-                shared.waiting.fetch_sub(pending.len(), Ordering::Relaxed);
+                pending.iter().for_each(|write| shared.done(write));
                 pending.drain(..).for_each(|write| answer(write, true, done));
             }
             Err(error) => {
                 let before = pending.len();
+                // Counted anew below: what is left of them.
+                pending.iter().for_each(|write| shared.done(write));
                 pending = if is_temporary(&error) {
                     kept(std::mem::take(&mut pending), done)
                 } else {
                     tracing::error!("the store does not take one of {before} writes ({error}); it is left out");
                     one_by_one(&mut database, std::mem::take(&mut pending), done)
                 };
-                shared.waiting.fetch_sub(before - pending.len(), Ordering::Relaxed);
+                pending.iter().for_each(|write| shared.add(write));
                 tries += 1;
                 tell(tries, &error, shared);
                 if shared.closing.load(Ordering::Relaxed) && tries >= LAST_TRIES {

@@ -1,0 +1,175 @@
+//! The fuzz targets on stable Rust: each over the fixtures, and over what chance makes of them.
+
+#[path = "../fuzz/src/lib.rs"]
+mod targets;
+
+use sip_tests::rng::Rng;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Changed copies of each fixture.
+const COPIES: usize = 20;
+
+/// All files below a folder of the fixtures, or one file of the repository.
+fn corpus(path: &str) -> Vec<Vec<u8>> {
+    let mut left: Vec<PathBuf> = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)];
+    let mut all = Vec::new();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(
+                fs::read_dir(&path)
+                    .expect("our own folder")
+                    .flatten()
+                    .map(|entry| entry.path()),
+            );
+        } else {
+            all.push(fs::read(&path).expect("our own file"));
+        }
+    }
+    all.sort();
+    assert!(!all.is_empty(), "{path} has no files");
+    all
+}
+
+/// Each of them, and copies with some octets changed, cut out or doubled.
+fn each(path: &str, mut target: impl FnMut(&[u8])) {
+    let mut rng = Rng::new(1);
+    for octets in corpus(path) {
+        target(&octets);
+        for _ in 0..COPIES {
+            let mut copy = octets.clone();
+            for _ in 0..=rng.below(4) {
+                change(&mut rng, &mut copy);
+            }
+            target(&copy);
+        }
+    }
+}
+
+fn change(rng: &mut Rng, octets: &mut Vec<u8>) {
+    if octets.is_empty() {
+        return;
+    }
+    let at = rng.below(octets.len() as u64) as usize;
+    let end = (at + rng.below(20) as usize).min(octets.len());
+    match rng.below(4) {
+        0 => octets[at] = rng.number() as u8,
+        1 => octets[at] ^= 1 << rng.below(8),
+        2 => drop(octets.drain(at..end)),
+        _ => {
+            let piece = octets[at..end].to_vec();
+            octets.splice(at..at, piece);
+        }
+    }
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+#[test]
+fn messages_and_streams() {
+    each("fixtures/sip/torture", |octets| {
+        targets::message(octets);
+        targets::frame((octets.len() as u16 / 2, octets));
+    });
+}
+
+#[test]
+fn addresses_and_credentials() {
+    each("fixtures/sip/torture", |octets| {
+        for line in text(octets).lines() {
+            let value = line.split_once(':').map_or(line, |(_, value)| value.trim());
+            targets::uri(value);
+            targets::auth(value);
+        }
+    });
+}
+
+#[test]
+fn descriptions() {
+    each("fixtures/sdp", targets::sdp);
+}
+
+#[test]
+fn configurations() {
+    each("config", |octets| targets::config(&text(octets)));
+}
+
+#[test]
+fn numbers() {
+    let mut rng = Rng::new(2);
+    for _ in 0..20_000 {
+        let len = rng.below(20);
+        let text: String = (0..len)
+            .map(|_| *rng.pick(&['0', '1', '4', '9', '+', '0', '-', '(', ' ', 'x', '*', '#']))
+            .collect();
+        targets::number((rng.below(5) as u8, rng.chance(0.5), &text));
+    }
+}
+
+/// What the fields of a call look like: read by the rules, and out of them.
+const VALUES: [&str; 14] = [
+    "1 1 INVITE",
+    "90;refresher=uas",
+    "4294967296",
+    "fuzz;to-tag=a;from-tag=b;early-only",
+    "<sip:600@example.com?Replaces=fuzz%3Bto-tag%3Da%3Bfrom-tag%3Db>",
+    "<sip:600@example.com;method=BYE>",
+    "100rel, timer, replaces",
+    "SIP;cause=200;text=\"Call completed elsewhere\"",
+    "<sip:198.51.100.1;lr>, <sip:h>",
+    "application/dtmf-relay",
+    "refer;id=1",
+    "terminated;reason=noresource",
+    "\"",
+    "",
+];
+
+#[test]
+fn calls() {
+    let mut rng = Rng::new(3);
+    for _ in 0..1_500 {
+        let count = 1 + rng.below(8);
+        let values: Vec<String> = (0..count)
+            .map(|_| {
+                let mut value = rng.pick(&VALUES).as_bytes().to_vec();
+                if rng.chance(0.3) {
+                    change(&mut rng, &mut value);
+                }
+                text(&value)
+            })
+            .collect();
+        let steps = values
+            .iter()
+            .map(|value| (rng.number() as u8, rng.number() as u8, value.as_str()));
+        targets::call::call(steps.collect());
+    }
+}
+
+#[test]
+fn media() {
+    let mut rng = Rng::new(4);
+    let rtp = [0x80u8, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7];
+    let event = [0x80, 101, 0, 2, 0, 0, 0, 160, 0, 0, 0, 7, 5, 0x0a, 0, 160];
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 7];
+    for _ in 0..2_000 {
+        let datagrams: Vec<(u8, Vec<u8>)> = (0..rng.below(30))
+            .map(|n| {
+                let mut octets = rng.pick(&[&rtp[..], &event, &report]).to_vec();
+                octets[3] = octets[3].wrapping_add(n as u8);
+                octets.extend((0..rng.below(200)).map(|at| at as u8));
+                if rng.chance(0.5) {
+                    change(&mut rng, &mut octets);
+                }
+                (rng.number() as u8, octets)
+            })
+            .collect();
+        targets::media::media(
+            datagrams
+                .iter()
+                .map(|(how, octets)| (*how, octets.as_slice()))
+                .collect(),
+        );
+    }
+}
