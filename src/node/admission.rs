@@ -7,6 +7,7 @@ use crate::b2bua::{Net, Source};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::Flow;
+use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name};
 
@@ -136,7 +137,7 @@ impl Machines {
         let status = if self.stopping { 503 } else { 200 };
         let mut response = Draft::response(request, status, Some(&cx.token(8)));
         response.push(Name::Allow, ALLOW);
-        response.push(Name::Accept, "application/sdp");
+        response.push(Name::Accept, ACCEPTED);
         response.push(Name::Supported, SUPPORTED.join(", "));
         let us = cx.advertised(flow);
         response.push(

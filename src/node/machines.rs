@@ -77,6 +77,7 @@ impl Machines {
             tickets: 0,
             registers: self.registrar.pending(),
             trunk_places: self.trunks.reserved(),
+            user_places: self.calls.user_places(),
         }
     }
 

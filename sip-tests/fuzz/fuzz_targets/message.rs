@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use tandem::sip::multipart::session_description;
 use tandem::sip::{Draft, Message, Name};
 
 fuzz_target!(|octets: &[u8]| {
@@ -23,6 +24,7 @@ fuzz_target!(|octets: &[u8]| {
         message.top_via(),
         message.body(),
         message.content_type(),
+        session_description(&message),
     );
     let names: Vec<String> = message.fields().map(|(name, _)| name.to_owned()).collect();
     for written in names {

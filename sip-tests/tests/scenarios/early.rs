@@ -336,3 +336,40 @@ fn a_user_without_call_waiting_is_busy() {
     w.hang_up(b);
     w.finish();
 }
+
+/// RFC 3960 3.2: callers whose configuration says that they make no ringback tone hear ours with the first bare 180, then the one who
+/// answers; the others make it themselves.
+#[test]
+fn a_caller_who_cannot_make_a_ringback_tone_is_given_one() {
+    let config = sip_tests::script::EDGE
+        .replace("name: alice,", "name: alice, ringback: yes,")
+        .replace("name: acme\n", "name: acme\n    ringback: yes\n");
+    let mut w = World::builder(40).config(&config).media().build();
+    let (alice, bob, carol) = (w.registered("alice"), w.registered("bob"), w.registered("carol"));
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(bob).answer = Answer::Manual;
+    for caller in [alice, acme] {
+        let call = w.call(caller, "+14155550102");
+        w.rings(call);
+        let other = w.incoming(bob);
+        assert!((0..30).any(|_| {
+            w.run(ms(200));
+            w.voice(call).hears().is_some_and(|heard| heard.is(425.0, 12.0))
+        }));
+        let statuses = w.at(call).statuses.clone();
+        assert!(statuses.contains(&183) && !statuses.contains(&180), "{statuses:?}");
+        w.respond(other, 180);
+        w.run(ms(100));
+        assert_eq!(w.at(call).statuses, statuses, "once is enough");
+        w.accept(other);
+        w.up(call);
+        w.expect_tones(call, other);
+        w.hang_up(call);
+        w.expect_over(other, 200);
+    }
+    let call = w.call(carol, "bob");
+    w.rings(call);
+    assert!(w.at(call).statuses.contains(&180) && w.at(call).remote_sdp.is_none());
+    w.hang_up(call);
+    w.finish();
+}

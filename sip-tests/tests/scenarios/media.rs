@@ -305,3 +305,52 @@ fn a_silent_leg_ends_the_call() {
     w.finish();
     assert!(w.cdr().ended.is_some());
 }
+
+/// No worker takes another leg: a call without media is none. The caller's own leg, then a phone's: 503, and Q.850 34 (no circuit);
+/// who is up is not touched, and there is room again afterwards.
+#[test]
+fn a_leg_that_no_worker_takes_ends_its_call() {
+    for legs in [2, 3] {
+        let config = EDGE.replace("workers: 2", "workers: 1");
+        let mut w = World::builder(40 + legs as u64).config(&config).media_of(legs).build();
+        let (_, bob, a, b) = talking(&mut w);
+        let (carol, dave) = (w.registered("carol"), w.registered("dave"));
+        let c = w.call(carol, "dave");
+        w.expect_over(c, 503);
+        w.run(s(1));
+        assert!(w.agents[dave.0].calls.iter().all(|call| !call.is_live()), "{legs}");
+        assert_eq!(w.cause(), (503, 34), "{legs}");
+        w.expect_tones(a, b);
+        w.hang_up(a);
+        w.expect_over(b, 200);
+        w.run(s(1));
+        let (c, b) = w.talk(carol, bob, "bob");
+        w.expect_tones(c, b);
+        w.hang_up(c);
+        w.finish();
+    }
+}
+
+/// A leg that finds no room where it moves, in a call that is up: BYE to both, with the cause.
+#[test]
+fn a_leg_that_finds_no_room_where_it_moves() {
+    let mut w = World::builder(44).media_of(2).build();
+    let (alice, _, a1, b) = talking(&mut w);
+    let carol = w.registered("carol");
+    let (a2, c) = w.talk(alice, carol, "carol");
+    // The transferor's leg keeps its place until it has answered the last NOTIFY.
+    let dialog = w.at(a2);
+    let replaces = format!(
+        "{}%3Bto-tag%3D{}%3Bfrom-tag%3D{}",
+        dialog.call_id.replace('@', "%40"),
+        dialog.remote_tag,
+        dialog.local_tag
+    );
+    let line = format!("Refer-To: <sip:carol@example.com?Replaces={replaces}>");
+    assert_eq!(w.request(a1, "REFER", &[&line], None), 202);
+    for call in [b, c] {
+        w.expect_over(call, 200);
+        assert_eq!(w.at(call).reason.as_deref(), Some("Q.850;cause=34"));
+    }
+    w.finish();
+}

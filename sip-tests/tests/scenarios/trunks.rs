@@ -66,6 +66,7 @@ fn which_statuses_try_the_next_peer() {
     for (status, next) in [
         (403, false),
         (404, false),
+        (408, true),
         (480, false),
         (486, false),
         (600, false),

@@ -69,7 +69,7 @@ pub fn flow(peer: &str) -> Flow {
 
 pub struct Bench {
     pub calls: Calls,
-    layer: Layer,
+    pub layer: Layer,
     pub trunks: Trunks,
     rng: ChaCha12Rng,
     tickets: Tickets,
@@ -338,7 +338,7 @@ impl Bench {
             invite.push_named(*name, value);
         }
         if let Some(body) = body {
-            invite.set_body("application/sdp", body);
+            invite.set_body(kind_of(&body), body);
         }
         self.say(peer, invite.clone());
         invite
@@ -379,7 +379,7 @@ impl Bench {
             response.push_named(*name, value);
         }
         if let Some(body) = body {
-            response.set_body("application/sdp", body);
+            response.set_body(kind_of(&body), body);
         }
         self.say(peer, response);
         let dialog = (request.method() == Method::Invite).then(|| Dialog::uas(request, tag).unwrap());
@@ -501,6 +501,15 @@ impl Bench {
                 None
             }
         })
+    }
+}
+
+/// The Content-Type of a body: one that begins with a delimiter is of several parts.
+fn kind_of(body: &str) -> &'static str {
+    if body.starts_with("--part") {
+        "multipart/mixed;boundary=part"
+    } else {
+        "application/sdp"
     }
 }
 

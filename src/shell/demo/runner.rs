@@ -137,7 +137,10 @@ impl Runner {
                 }
             }
             Output::Resolve(ticket, uri) => self.net.resolve(ticket, &uri),
-            Output::Media(worker, command) => self.media.command(worker, command),
+            Output::Media(worker, command) => {
+                let ended = self.media.command(worker, command);
+                self.inputs.extend(ended.map(Input::Media));
+            }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
             // A phone asks no store and leaves no records.

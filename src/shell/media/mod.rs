@@ -11,9 +11,9 @@ use super::clock::SystemClock;
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Command, Event, Port};
+use crate::media::command::{Command, Event, LegStats, Port};
 use crate::media::input::{Input, Output};
-use crate::media::prepare::Preparer;
+use crate::media::prepare::{PrepareError, Preparer};
 use ports::PortRange;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -64,12 +64,16 @@ impl MediaThreads {
         ))
     }
 
-    /// Carries a command to its worker.
-    pub fn command(&mut self, worker: WorkerId, command: Command) {
+    /// Carries a command to its worker. What comes back is for signalling: the end of a leg that could not be opened.
+    pub fn command(&mut self, worker: WorkerId, command: Command) -> Option<Event> {
+        let leg = command.leg();
         let sockets = match &command {
             Command::Open(spec) => match self.ports.take(spec.port) {
                 Some(sockets) => Some(sockets),
-                None => return warn!("media leg {} was opened on a port that is not bound", spec.id),
+                None => {
+                    warn!("media leg {leg} was opened on a port that is not bound; its call ends");
+                    return Some(Event::Closed(leg, LegStats::default()));
+                }
             },
             _ => None,
         };
@@ -90,8 +94,16 @@ impl MediaThreads {
                     self.send(worker, Message::Input(input, own));
                 }
             }
-            Err(error) => warn!("a media command was refused: {error}"),
+            Err(error) => {
+                warn!("a media command was refused: {error}");
+                match error {
+                    // The leg can't do what was agreed: it is closed, which ends its call.
+                    PrepareError::Opus(_) => return self.command(worker, Command::Close(leg)),
+                    PrepareError::UnknownLeg(_) | PrepareError::LegExists(_) | PrepareError::Digits => {}
+                }
+            }
         }
+        None
     }
 
     /// Takes what a thread had to tell; gives what signalling is to hear of it.

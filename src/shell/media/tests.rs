@@ -3,7 +3,7 @@
 use super::{MediaEvent, MediaThreads};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Event, Function, LegSpec, OpusParams, Remote, Stream};
+use crate::media::command::{Command, Event, Function, LegSpec, LegStats, OpusParams, Port, Remote, Stream};
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
 use std::net::{SocketAddr, UdpSocket};
@@ -174,4 +174,23 @@ async fn stop_ends_threads_with_legs_open_and_commands_waiting() {
     }
     bench.threads.stop();
     assert_eq!(open_at("127.0.82.5"), 0);
+}
+
+/// Signalling is told at once: its call ends, rather than go on without media.
+#[tokio::test]
+async fn a_leg_on_a_port_that_is_not_bound_is_closed() {
+    let mut bench = Bench::new("127.0.82.7", 21_400);
+    let id = MediaLegId(1);
+    let spec = LegSpec {
+        id,
+        port: Port { rtp: 21_402, v6: false },
+        ssrc: 1,
+        first_sequence: 1,
+        first_timestamp: 1,
+        cname: "c".into(),
+    };
+    let ended = bench.threads.command(WorkerId(0), Command::Open(Box::new(spec)));
+    assert_eq!(ended, Some(Event::Closed(id, LegStats::default())));
+    assert_eq!(bench.threads.command(WorkerId(0), Command::Close(id)), None);
+    bench.threads.stop();
 }
