@@ -34,7 +34,7 @@ impl Leg {
 
     /// Tells the caller how its call goes. `heard` is there where the caller is to hear something already: then the response
     /// carries our answer, with these codecs first, if they are known.
-    pub fn progress(&mut self, t: &mut Turn<'_, '_, '_>, status: u16, heard: Option<&[Codec]>, want: Direction) {
+    pub fn progress(&mut self, t: &mut Turn<'_, '_>, status: u16, heard: Option<&[Codec]>, want: Direction) {
         let Some(incoming) = self.incoming() else { return };
         let described = incoming.answer.is_some();
         let fresh = heard.is_some() && !described;
@@ -56,7 +56,7 @@ impl Leg {
     }
 
     /// Makes our description, once: the answer to the caller's offer, or an offer where it made none.
-    fn describe(&mut self, t: &mut Turn<'_, '_, '_>, first: &[Codec], want: Direction) -> Result<(), SdpError> {
+    fn describe(&mut self, t: &mut Turn<'_, '_>, first: &[Codec], want: Direction) -> Result<(), SdpError> {
         let signalling = self.signalling();
         let (State::Incoming(incoming), Some(oa)) = (&mut self.state, &mut self.oa) else {
             return Err(SdpError::NotAcceptable("The leg has no media"));
@@ -73,7 +73,7 @@ impl Leg {
         Ok(())
     }
 
-    fn provisional(&mut self, t: &mut Turn<'_, '_, '_>, status: u16, reliable: bool, with_body: bool) {
+    fn provisional(&mut self, t: &mut Turn<'_, '_>, status: u16, reliable: bool, with_body: bool) {
         let now = t.now();
         let Some(incoming) = self.incoming() else { return };
         let (tx, local_tag) = (incoming.tx, self.local_tag());
@@ -102,7 +102,7 @@ impl Leg {
 
     /// Answers the call with 200. `codec` is what the other side speaks. It waits where a reliable response with SDP is not
     /// acknowledged yet. The error is that the caller's offer cannot be answered after all.
-    pub fn accept(&mut self, t: &mut Turn<'_, '_, '_>, codec: Option<Codec>, want: Direction) -> Result<(), SdpError> {
+    pub fn accept(&mut self, t: &mut Turn<'_, '_>, codec: Option<Codec>, want: Direction) -> Result<(), SdpError> {
         let waits = self.reliable.as_ref().is_some_and(Sender::holds_answer);
         let Some(incoming) = self.incoming_mut() else {
             return Ok(());
@@ -141,7 +141,7 @@ impl Leg {
     }
 
     /// Refuses the call.
-    pub fn refuse(&mut self, t: &mut Turn<'_, '_, '_>, cause: &Cause) {
+    pub fn refuse(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
         let Some(incoming) = self.incoming() else { return };
         let status = if cause.status >= 300 { cause.status } else { 480 };
         let mut response = Draft::response(&incoming.invite, status, Some(&self.local_tag()));
@@ -159,7 +159,7 @@ impl Leg {
     }
 
     /// A description that the peer sent in PRACK or ACK: the answer to our offer.
-    pub fn late_answer(&mut self, t: &mut Turn<'_, '_, '_>, body: &Message) -> Result<(), SdpError> {
+    pub fn late_answer(&mut self, t: &mut Turn<'_, '_>, body: &Message) -> Result<(), SdpError> {
         let signalling = self.signalling();
         let Some(oa) = self.oa.as_mut().filter(|oa| oa.is_offering()) else {
             return Ok(());

@@ -26,7 +26,7 @@ enum Retry {
 
 impl Call {
     /// A way to a peer was found: to a branch's, or of requests in a dialog.
-    pub fn on_reached(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, flow: Flow, rest: Vec<Target>) {
+    pub fn on_reached(&mut self, t: &mut Turn<'_, '_>, id: LegId, flow: Flow, rest: Vec<Target>) {
         let (worker, connect) = (self.worker, self.connect_limit(id));
         let Some(leg) = self.legs.iter_mut().find(|leg| leg.id == id) else {
             return self.early_way_found(t, id, Some(flow));
@@ -55,7 +55,7 @@ impl Call {
     }
 
     /// There is no way to a peer.
-    pub fn on_unreachable(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_unreachable(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let Some(leg) = self.leg_mut(id) else {
             return self.early_way_found(t, id, None);
         };
@@ -74,7 +74,7 @@ impl Call {
         }
     }
 
-    fn early_way_found(&mut self, t: &mut Turn<'_, '_, '_>, seeker: LegId, flow: Option<Flow>) {
+    fn early_way_found(&mut self, t: &mut Turn<'_, '_>, seeker: LegId, flow: Option<Flow>) {
         for leg in &mut self.legs {
             if leg.early_way_found(t, seeker, flow) {
                 return;
@@ -83,7 +83,7 @@ impl Call {
     }
 
     /// A carrier's peer said nothing for too long: the next one.
-    pub fn on_silent_peer(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_silent_peer(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let calling = self
             .leg(id)
             .and_then(Leg::outgoing)
@@ -96,7 +96,7 @@ impl Call {
     }
 
     /// A response to our first INVITE.
-    pub fn on_invite_response(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    pub fn on_invite_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         let Some(leg) = self.leg_mut(id) else { return };
         match (&leg.state, response.status()) {
             (State::Outgoing(_), 100..=199) => self.provisional(t, id, response),
@@ -115,7 +115,7 @@ impl Call {
         }
     }
 
-    fn provisional(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    fn provisional(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         t.desk.timers.cancel(super::desk::Timer::Leg(id, LegTimer::Connect));
         let Some(leg) = self.leg_mut(id) else { return };
         if let Some(outgoing) = leg.outgoing_mut()
@@ -160,7 +160,7 @@ impl Call {
         }
     }
 
-    fn ringing(&mut self, t: &mut Turn<'_, '_, '_>) {
+    fn ringing(&mut self, t: &mut Turn<'_, '_>) {
         if let Some(hunt) = &mut self.hunt {
             hunt.rang = true;
         }
@@ -175,7 +175,7 @@ impl Call {
 
     fn pass_progress(
         &mut self,
-        t: &mut Turn<'_, '_, '_>,
+        t: &mut Turn<'_, '_>,
         status: u16,
         codec: Option<codecs::Codec>,
         wish: Option<crate::sdp::Direction>,
@@ -207,7 +207,7 @@ impl Call {
         wants && leg.incoming().is_some_and(|incoming| incoming.offer.is_some())
     }
 
-    fn success(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    fn success(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         t.desk.timers.cancel(super::desk::Timer::Leg(id, LegTimer::Connect));
         self.judge_peer(t, id, Outcome::Alive);
         let Some(leg) = self.leg_mut(id) else { return };
@@ -220,7 +220,7 @@ impl Call {
         }
     }
 
-    fn failure(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    fn failure(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         let (status, config) = (response.status(), self.config.clone());
         let Some(leg) = self.leg_mut(id) else { return };
         if status == 422 && leg.timer.on_too_small(response) && leg.invite_again(t) {
@@ -257,7 +257,7 @@ impl Call {
     }
 
     /// Our INVITE has no final response at all.
-    pub fn on_invite_failed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, failure: Failure) {
+    pub fn on_invite_failed(&mut self, t: &mut Turn<'_, '_>, id: LegId, failure: Failure) {
         let Some(leg) = self.leg_mut(id) else { return };
         match &leg.state {
             State::Outgoing(_) => {}
@@ -296,7 +296,7 @@ impl Call {
     }
 
     /// A branch has failed for good, without any transaction left.
-    fn branch_failed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cause: Cause, retry: Retry) {
+    fn branch_failed(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause, retry: Retry) {
         let rest = self.rest_of(id, retry);
         if let Some(leg) = self.leg_mut(id) {
             leg.gone(t);
@@ -307,7 +307,7 @@ impl Call {
     }
 
     /// A branch that did not react is given up; its transaction may go on for a while.
-    fn branch_abandoned(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cause: Cause) {
+    fn branch_abandoned(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause) {
         let rest = self.rest_of(id, Retry::OtherPeer);
         if let Some(leg) = self.leg_mut(id) {
             leg.give_up(t, None);
@@ -332,7 +332,7 @@ impl Call {
         Some((plan, outgoing.rest.clone()))
     }
 
-    fn same_peer_again(&mut self, t: &mut Turn<'_, '_, '_>, leg: Attempt, targets: Vec<Target>) -> bool {
+    fn same_peer_again(&mut self, t: &mut Turn<'_, '_>, leg: Attempt, targets: Vec<Target>) -> bool {
         let Attempt {
             who,
             identity,
@@ -351,7 +351,7 @@ impl Call {
     }
 
     /// A branch is out of the search: what the others say counts, or the next step.
-    fn branch_over(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause, retry: Retry) {
+    fn branch_over(&mut self, t: &mut Turn<'_, '_>, cause: Cause, retry: Retry) {
         let Some(hunt) = &mut self.hunt else { return };
         let declined = cause.status >= 600;
         let best = match hunt.best.take() {
@@ -375,7 +375,7 @@ impl Call {
     }
 
     /// A branch that nobody could hear is given up.
-    pub fn branch_unheard(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cause: Cause) {
+    pub fn branch_unheard(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause) {
         let Some(leg) = self.leg_mut(id) else { return };
         let searched = leg.outgoing().is_some();
         leg.hang_up(t, &cause);
@@ -385,12 +385,12 @@ impl Call {
     }
 
     /// A branch ended its early dialog itself.
-    pub fn branch_left(&mut self, t: &mut Turn<'_, '_, '_>, request: &Message) {
+    pub fn branch_left(&mut self, t: &mut Turn<'_, '_>, request: &Message) {
         let told = cause::told(request, 480, Blame::Callee, "the phone left before it answered");
         self.branch_over(t, told, Retry::No);
     }
 
-    fn judge_peer(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, outcome: Outcome) {
+    fn judge_peer(&mut self, t: &mut Turn<'_, '_>, id: LegId, outcome: Outcome) {
         if let Some(Who::Trunk(trunk, Some(peer))) = self.leg(id).map(|leg| &leg.who) {
             t.net.trunks.report(t.cx, *trunk, *peer, outcome);
         }

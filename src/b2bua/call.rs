@@ -199,7 +199,7 @@ impl Call {
     }
 
     /// Tells the record what happened, in words.
-    pub fn tell(&self, t: &mut Turn<'_, '_, '_>, what: impl Into<String>) {
+    pub fn tell(&self, t: &mut Turn<'_, '_>, what: impl Into<String>) {
         t.cx.emit(Output::Record(Fact::CallChanged {
             call: self.id,
             what: what.into(),
@@ -207,7 +207,7 @@ impl Call {
     }
 
     /// Brings everything to what the state says. Called after each event.
-    pub fn settle(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn settle(&mut self, t: &mut Turn<'_, '_>) {
         self.wire(t);
         self.reconcile(t);
         self.say_goodbyes(t);
@@ -218,7 +218,7 @@ impl Call {
     }
 
     /// A worker has something to tell.
-    pub fn on_media(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, event: MediaEvent) {
+    pub fn on_media(&mut self, t: &mut Turn<'_, '_>, id: LegId, event: MediaEvent) {
         let caller_side = self.leg(id).is_some_and(|leg| leg.caller_side);
         match event {
             MediaEvent::Started(..) => {
@@ -247,7 +247,7 @@ impl Call {
         }
     }
 
-    fn media_closed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, media: crate::id::MediaLegId, stats: LegStats) {
+    fn media_closed(&mut self, t: &mut Turn<'_, '_>, id: LegId, media: crate::id::MediaLegId, stats: LegStats) {
         t.desk.remove_media(media);
         let Some(leg) = self.leg_mut(id) else { return };
         let lost = leg.media.take().is_some_and(|media| !media.was_closed());
@@ -263,7 +263,7 @@ impl Call {
 
     /// A leg's media ended though nobody wanted that: the worker had no room for it, its port was not bound, or what was agreed
     /// can't be coded. A leg that nobody can hear is none.
-    fn media_lost(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    fn media_lost(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let text = "the media of a leg could not be opened";
         let mut cause = cause::cause(503, crate::effect::Blame::Node, text);
         cause.q850 = super::hunt::NO_CIRCUIT;
@@ -280,7 +280,7 @@ impl Call {
     }
 
     /// The workers had their time.
-    pub fn give_up_reports(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn give_up_reports(&mut self, t: &mut Turn<'_, '_>) {
         for leg in self
             .legs
             .iter_mut()
@@ -293,7 +293,7 @@ impl Call {
     }
 
     /// Forgets legs of which nothing is left, and writes the record when the last media is closed.
-    fn sweep(&mut self, t: &mut Turn<'_, '_, '_>) {
+    fn sweep(&mut self, t: &mut Turn<'_, '_>) {
         let living = |leg: &&Leg| !leg.is_over();
         let living: Vec<LegId> = match self.legs.iter().any(|leg| leg.stray_of.is_some()) {
             true => self.legs.iter().filter(living).map(|leg| leg.id).collect(),
@@ -326,7 +326,7 @@ impl Call {
     }
 
     /// Ends the call: each leg gets what it is owed (a final response, CANCEL, BYE).
-    pub fn end(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause) {
+    pub fn end(&mut self, t: &mut Turn<'_, '_>, cause: Cause) {
         if self.is_over() {
             return;
         }
@@ -343,7 +343,7 @@ impl Call {
     }
 
     /// The INVITE turned out to be none that makes a call, and was refused: nothing is recorded.
-    pub fn forget(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn forget(&mut self, t: &mut Turn<'_, '_>) {
         for leg in &mut self.legs {
             leg.gone(t);
         }
@@ -361,7 +361,7 @@ impl Call {
 
     /// The call broke by a fault of ours: its peers are told, its media is closed, its places are given back, its record is
     /// written. What is wrong with one leg, whatever it is, keeps nothing from the others.
-    pub fn abandon(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn abandon(&mut self, t: &mut Turn<'_, '_>) {
         let cause = cause::cause(500, crate::effect::Blame::Node, "an error in this node ended the call");
         let mut untold = 0;
         for leg in &mut self.legs {

@@ -52,7 +52,7 @@ pub enum Refusal {
 
 impl Call {
     /// Each leg that is free is brought to the direction that its partner wishes.
-    pub fn reconcile(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn reconcile(&mut self, t: &mut Turn<'_, '_>) {
         let Stage::Talk { one, other } = self.stage else { return };
         let other = match other {
             Other::Leg(other) => Some(other),
@@ -74,7 +74,7 @@ impl Call {
     }
 
     /// INVITE or UPDATE in a dialog. It is answered at once.
-    pub fn on_change(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ServerTx, request: &Message) {
+    pub fn on_change(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let want = self.wanted(id);
         let Some(leg) = self.leg_mut(id) else { return };
         let before = leg.oa.as_ref().map(super::offer::OfferAnswer::wish);
@@ -97,7 +97,7 @@ impl Call {
     }
 
     /// The final response to our re-INVITE or UPDATE.
-    pub fn on_change_response(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, sent: &Sent, response: &Message) {
+    pub fn on_change_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, sent: &Sent, response: &Message) {
         let status = response.status();
         let Some(leg) = self.leg_mut(id) else { return };
         match status {
@@ -112,7 +112,7 @@ impl Call {
     }
 
     /// Our re-INVITE or UPDATE has no response.
-    pub fn on_change_failed(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, failure: Failure) {
+    pub fn on_change_failed(&mut self, t: &mut Turn<'_, '_>, id: LegId, failure: Failure) {
         match failure {
             Failure::Timeout => {
                 let cause = cause::cause(408, Blame::Network, "the peer did not answer within the call");
@@ -128,7 +128,7 @@ impl Call {
     }
 
     /// The ACK of our 2xx; with the answer where the 2xx had our offer.
-    pub fn on_ack(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, ack: &Message) {
+    pub fn on_ack(&mut self, t: &mut Turn<'_, '_>, id: LegId, ack: &Message) {
         let talks = self.talks(id);
         let Some(leg) = self.leg_mut(id) else { return };
         if !leg
@@ -156,7 +156,7 @@ impl Leg {
     /// A change that the peer asks for.
     fn change(
         &mut self,
-        t: &mut Turn<'_, '_, '_>,
+        t: &mut Turn<'_, '_>,
         tx: ServerTx,
         request: &Message,
         want: Direction,
@@ -259,7 +259,7 @@ impl Leg {
     }
 
     /// Refuses a change, or the offer of a PRACK.
-    pub fn refuse_change(&self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message, refusal: &Refusal) {
+    pub fn refuse_change(&self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message, refusal: &Refusal) {
         let mut response = match refusal {
             Refusal::Status(status) => Draft::response(request, *status, None),
             Refusal::Later => {
@@ -285,13 +285,13 @@ impl Leg {
     }
 
     /// Sends an INVITE with an offer in this direction.
-    pub fn reinvite(&mut self, t: &mut Turn<'_, '_, '_>, want: Direction) {
+    pub fn reinvite(&mut self, t: &mut Turn<'_, '_>, want: Direction) {
         if let Some(offer) = self.oa.as_mut().map(|oa| oa.offer(want)) {
             self.send_reinvite(t, &offer);
         }
     }
 
-    fn send_reinvite(&mut self, t: &mut Turn<'_, '_, '_>, offer: &Session) {
+    fn send_reinvite(&mut self, t: &mut Turn<'_, '_>, offer: &Session) {
         let Some(mut invite) = self.request(Method::Invite) else {
             return;
         };
@@ -303,7 +303,7 @@ impl Leg {
     }
 
     /// Refreshes the session: by UPDATE where the peer takes it, else by an INVITE that changes nothing (RFC 4028 7.4).
-    pub fn refresh_session(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn refresh_session(&mut self, t: &mut Turn<'_, '_>) {
         if !self.is_stable() {
             return self.timer.on_refresh_failed(t.now());
         }
@@ -324,7 +324,7 @@ impl Leg {
     }
 
     /// Our change was taken.
-    fn changed(&mut self, t: &mut Turn<'_, '_, '_>, sent: &Sent, response: &Message) {
+    fn changed(&mut self, t: &mut Turn<'_, '_>, sent: &Sent, response: &Message) {
         let what = sent.what;
         let Some(dialog) = &mut self.dialog else { return };
         // An unreadable Contact moves nothing: what we know still works.
@@ -360,7 +360,7 @@ impl Leg {
     }
 
     /// Our change was refused: what was agreed stays (RFC 3261 14.1); perhaps it may be tried again.
-    fn change_refused(&mut self, t: &mut Turn<'_, '_, '_>, what: What, response: &Message) {
+    fn change_refused(&mut self, t: &mut Turn<'_, '_>, what: What, response: &Message) {
         let status = response.status();
         if status == 422 && self.timer.on_too_small(response) {
             return self.keep_session(t, Some(Duration::ZERO));
@@ -386,7 +386,7 @@ impl Leg {
     }
 
     /// What was agreed stays. `again`: when our change is tried once more.
-    fn keep_session(&mut self, t: &mut Turn<'_, '_, '_>, again: Option<Duration>) {
+    fn keep_session(&mut self, t: &mut Turn<'_, '_>, again: Option<Duration>) {
         if !matches!(self.state, State::Up) {
             return;
         }

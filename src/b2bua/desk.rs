@@ -263,7 +263,7 @@ pub struct Turn<'t, 'c, 'n> {
     pub desk: &'t mut Desk,
 }
 
-impl Turn<'_, '_, '_> {
+impl Turn<'_, '_> {
     /// Now.
     pub fn now(&self) -> Instant {
         self.cx.now

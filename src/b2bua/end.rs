@@ -15,7 +15,7 @@ use crate::sip::{Draft, Message, Method, Name};
 
 impl Leg {
     /// Ends the leg: a final response to an INVITE that came, CANCEL of one that we sent, BYE in a dialog.
-    pub fn hang_up(&mut self, t: &mut Turn<'_, '_, '_>, cause: &Cause) {
+    pub fn hang_up(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
         match &self.state {
             State::Incoming(_) => self.refuse(t, cause),
             State::Outgoing(_) => self.give_up(t, Some(cause::reason(cause))),
@@ -25,7 +25,7 @@ impl Leg {
     }
 
     /// Cancels our INVITE. Its final response is awaited: it may still be a 2xx.
-    pub fn give_up(&mut self, t: &mut Turn<'_, '_, '_>, reason: Option<String>) {
+    pub fn give_up(&mut self, t: &mut Turn<'_, '_>, reason: Option<String>) {
         if !matches!(self.state, State::Outgoing(_)) {
             return;
         }
@@ -51,7 +51,7 @@ impl Leg {
     }
 
     /// Says BYE, as soon as that is allowed: not before the ACK of our 2xx (RFC 3261 15).
-    pub fn leave(&mut self, t: &mut Turn<'_, '_, '_>, reason: String) {
+    pub fn leave(&mut self, t: &mut Turn<'_, '_>, reason: String) {
         self.state = State::Leaving;
         if let Some(media) = &mut self.media {
             media.close(t);
@@ -64,7 +64,7 @@ impl Leg {
         }
     }
 
-    fn bye(&mut self, t: &mut Turn<'_, '_, '_>, reason: Option<&str>) {
+    fn bye(&mut self, t: &mut Turn<'_, '_>, reason: Option<&str>) {
         let Some(mut bye) = self.request(Method::Bye) else {
             return self.gone(t);
         };
@@ -76,7 +76,7 @@ impl Leg {
     }
 
     /// Says what had to wait: BYE after the ACK, BYE after the last NOTIFY.
-    fn say_goodbye(&mut self, t: &mut Turn<'_, '_, '_>) {
+    fn say_goodbye(&mut self, t: &mut Turn<'_, '_>) {
         if self.unacked.is_none()
             && let Some(reason) = self.leave_after_ack.take()
         {
@@ -92,7 +92,7 @@ impl Leg {
     }
 
     /// Ends the leg as well as that goes after an error of ours: its peer is told at once, and nothing is waited for.
-    pub fn abandon(&mut self, t: &mut Turn<'_, '_, '_>, cause: &Cause) {
+    pub fn abandon(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
         self.say_waiting(t);
         match &self.state {
             State::Incoming(_) => self.refuse(t, cause),
@@ -109,7 +109,7 @@ impl Leg {
     }
 
     /// The peer's BYE.
-    pub fn bye_received(&mut self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
+    pub fn bye_received(&mut self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let mut response = Draft::response(request, 200, None);
         response.push(Name::Server, crate::USER_AGENT);
         t.net.layer.respond(t.cx, tx, response);
@@ -143,7 +143,7 @@ impl Call {
     /// Record-Route lead (RFC 3261 12.2.1.1), and may be challenged.
     pub fn dismiss(
         &mut self,
-        t: &mut Turn<'_, '_, '_>,
+        t: &mut Turn<'_, '_>,
         of: LegId,
         invite: &Draft,
         response: &Message,
@@ -179,14 +179,14 @@ impl Call {
     }
 
     /// Whatever had to wait for an ACK or a NOTIFY.
-    pub fn say_goodbyes(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn say_goodbyes(&mut self, t: &mut Turn<'_, '_>) {
         for leg in &mut self.legs {
             leg.say_goodbye(t);
         }
     }
 
     /// BYE from a peer.
-    pub fn on_bye(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ServerTx, request: &Message) {
+    pub fn on_bye(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let blame = self.blame(id);
         let was_up = self.leg(id).is_some_and(Leg::is_up);
         let was_stray = self.leg(id).is_some_and(|leg| leg.stray_of.is_some());
@@ -218,7 +218,7 @@ impl Call {
     }
 
     /// The caller's INVITE was cancelled. (A re-INVITE is answered at once, so there is nothing to cancel.)
-    pub fn on_cancelled(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cancel: &Message) {
+    pub fn on_cancelled(&mut self, t: &mut Turn<'_, '_>, id: LegId, cancel: &Message) {
         if self.leg(id).is_some_and(|leg| leg.incoming().is_some()) {
             let blame = self.blame(id);
             if cause::is_elsewhere(cancel) {
@@ -231,7 +231,7 @@ impl Call {
     }
 
     /// The way back to an unanswered caller broke.
-    pub fn on_server_gone(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_server_gone(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         if self.leg(id).is_some_and(|leg| leg.incoming().is_some()) {
             self.end(
                 t,
@@ -241,7 +241,7 @@ impl Call {
     }
 
     /// What time brought to a leg's dialog.
-    pub fn on_dialog_time(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId) {
+    pub fn on_dialog_time(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let now = t.now();
         let Some(leg) = self.leg_mut(id) else { return };
         match leg.unacked.as_mut().and_then(|unacked| unacked.poll(now)) {
@@ -279,7 +279,7 @@ impl Call {
     }
 
     /// A leg's peer is gone without a word: the leg gets its BYE, and the call ends unless it goes on without it.
-    pub fn lost(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, cause: Cause) {
+    pub fn lost(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause) {
         if self.transferor() == Some(id) {
             if let Some(leg) = self.leg_mut(id) {
                 leg.hang_up(t, &cause);
@@ -293,7 +293,7 @@ impl Call {
     }
 
     /// The one who asked for a transfer left before it was done: the other hears ringback until somebody answers.
-    pub fn transferor_left(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn transferor_left(&mut self, t: &mut Turn<'_, '_>) {
         let Some(transfer) = &mut self.transfer else { return };
         transfer.transferor = None;
         let kept = transfer.kept;
@@ -306,13 +306,13 @@ impl Call {
 }
 
 impl Leg {
-    fn resend_answer(&mut self, t: &mut Turn<'_, '_, '_>, response: Draft) {
+    fn resend_answer(&mut self, t: &mut Turn<'_, '_>, response: Draft) {
         if let Some(tx) = self.invite_tx {
             t.net.layer.respond(t.cx, tx, response);
         }
     }
 
-    fn resend_provisional(&mut self, t: &mut Turn<'_, '_, '_>, response: Draft) {
+    fn resend_provisional(&mut self, t: &mut Turn<'_, '_>, response: Draft) {
         if let Some(tx) = self.incoming().map(|incoming| incoming.tx) {
             t.net.layer.respond(t.cx, tx, response);
         }

@@ -99,7 +99,7 @@ pub struct Hunt {
 
 impl Call {
     /// Does what the dial plan decided.
-    pub fn follow(&mut self, t: &mut Turn<'_, '_, '_>, decision: Decision) {
+    pub fn follow(&mut self, t: &mut Turn<'_, '_>, decision: Decision) {
         let Some(hunt) = &mut self.hunt else { return };
         hunt.number = decision.number;
         hunt.step = Step::Deciding;
@@ -131,7 +131,7 @@ impl Call {
         }
     }
 
-    fn caller_has_media(&mut self, t: &mut Turn<'_, '_, '_>) -> bool {
+    fn caller_has_media(&mut self, t: &mut Turn<'_, '_>) -> bool {
         let Stage::Setup { caller } = self.stage else {
             return true;
         };
@@ -139,7 +139,7 @@ impl Call {
         self.leg_mut(caller).is_some_and(|leg| leg.open_media(t, worker))
     }
 
-    fn try_user(&mut self, t: &mut Turn<'_, '_, '_>, name: String) {
+    fn try_user(&mut self, t: &mut Turn<'_, '_>, name: String) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return self.hunt_failed(t, cause::cause(404, Blame::Node, "the user is not configured"));
@@ -163,7 +163,7 @@ impl Call {
     }
 
     /// The store's answer.
-    pub fn on_store(&mut self, t: &mut Turn<'_, '_, '_>, no: LegId, reply: Reply) {
+    pub fn on_store(&mut self, t: &mut Turn<'_, '_>, no: LegId, reply: Reply) {
         let Some(hunt) = self.hunt.as_mut().filter(|hunt| hunt.no == no) else {
             return;
         };
@@ -183,7 +183,7 @@ impl Call {
     }
 
     /// All phones ring at once.
-    fn ring(&mut self, t: &mut Turn<'_, '_, '_>, name: String, bindings: Vec<Binding>) {
+    fn ring(&mut self, t: &mut Turn<'_, '_>, name: String, bindings: Vec<Binding>) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return;
@@ -222,7 +222,7 @@ impl Call {
         }
     }
 
-    fn try_trunk(&mut self, t: &mut Turn<'_, '_, '_>, trunk: TrunkIx, number: String) {
+    fn try_trunk(&mut self, t: &mut Turn<'_, '_>, trunk: TrunkIx, number: String) {
         let config = self.config.clone();
         let settings = &config.trunks[usize::from(trunk.0)];
         if let Err(busy) = t.net.trunks.reserve(t.cx, trunk) {
@@ -241,7 +241,7 @@ impl Call {
     }
 
     /// The next of the carrier's peers.
-    pub fn next_peer(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn next_peer(&mut self, t: &mut Turn<'_, '_>) {
         let Some(hunt) = &mut self.hunt else { return };
         let Step::Trunk { trunk, number, peers } = &mut hunt.step else {
             return;
@@ -271,7 +271,7 @@ impl Call {
     /// One more leg that is called. False when the call has as many legs as it may.
     pub fn branch(
         &mut self,
-        t: &mut Turn<'_, '_, '_>,
+        t: &mut Turn<'_, '_>,
         who: Who,
         identity: Identity,
         flow: Flow,

@@ -155,7 +155,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Nothing more is sent in its early dialogs: their next hops are not looked for any more.
-    pub fn forget_ways(&self, t: &mut Turn<'_, '_, '_>) {
+    pub fn forget_ways(&self, t: &mut Turn<'_, '_>) {
         for early in &self.early {
             t.net.layer.forget(early.seeker.owner());
             t.desk.set_home(early.seeker, early.seeker.call);
@@ -331,7 +331,7 @@ impl Leg {
 
     /// Gives the leg a port, opens its media and makes it ready to offer and answer. False when no port is spare, or
     /// the worker has no room.
-    pub fn open_media(&mut self, t: &mut Turn<'_, '_, '_>, worker: WorkerId) -> bool {
+    pub fn open_media(&mut self, t: &mut Turn<'_, '_>, worker: WorkerId) -> bool {
         if self.media.is_some() {
             return true;
         }
@@ -374,7 +374,7 @@ impl Leg {
     }
 
     /// Tells the worker what was agreed last.
-    pub fn negotiated(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn negotiated(&mut self, t: &mut Turn<'_, '_>) {
         let silence = t.cx.config.media.silence.filter(|_| self.is_up());
         if let (Some(media), Some(agreed)) = (&mut self.media, self.oa.as_ref().and_then(OfferAnswer::agreed)) {
             media.negotiated(t, agreed, silence);
@@ -382,7 +382,7 @@ impl Leg {
     }
 
     /// Arms the timer of everything in the dialog that time moves.
-    pub fn arm(&self, t: &mut Turn<'_, '_, '_>) {
+    pub fn arm(&self, t: &mut Turn<'_, '_>) {
         let waits = [
             self.unacked.as_ref().map(Unacknowledged::next_deadline),
             self.reliable.as_ref().and_then(Sender::next_deadline),
@@ -398,7 +398,7 @@ impl Leg {
     }
 
     /// Nothing more is said on it: what it holds is given back and its dialog forgotten. Transactions may still end.
-    pub fn gone(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn gone(&mut self, t: &mut Turn<'_, '_>) {
         let state = std::mem::replace(&mut self.state, State::Gone);
         match state {
             State::Incoming(incoming) => {
@@ -423,7 +423,7 @@ impl Leg {
     }
 
     /// What it holds of a limit from now on; what it held before is given back.
-    pub fn set_claim(&mut self, t: &mut Turn<'_, '_, '_>, claim: Option<Claim>) {
+    pub fn set_claim(&mut self, t: &mut Turn<'_, '_>, claim: Option<Claim>) {
         if let Some(old) = std::mem::replace(&mut self.claim, claim) {
             t.release(old);
         }

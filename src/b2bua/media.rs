@@ -31,7 +31,7 @@ pub struct MediaLeg {
 
 impl MediaLeg {
     /// Opens a leg on a worker.
-    pub fn open(t: &mut Turn<'_, '_, '_>, port: Port, worker: WorkerId) -> MediaLeg {
+    pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId) -> MediaLeg {
         let id = t.desk.new_media_id();
         let spec = LegSpec {
             id,
@@ -79,7 +79,7 @@ impl MediaLeg {
     }
 
     /// Tells the worker what was agreed. While the peer sends, its silence is watched.
-    pub fn negotiated(&mut self, t: &mut Turn<'_, '_, '_>, agreed: &Agreed, silence: Option<Duration>) {
+    pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>) {
         self.tell(
             t,
             Command::Negotiated {
@@ -102,7 +102,7 @@ impl MediaLeg {
     }
 
     /// What it does from now on; nothing is sent when that is what it does already.
-    pub fn function(&mut self, t: &mut Turn<'_, '_, '_>, function: Function) {
+    pub fn function(&mut self, t: &mut Turn<'_, '_>, function: Function) {
         if self.function != function {
             self.function = function;
             self.tell(t, Command::Function { leg: self.id, function });
@@ -120,12 +120,12 @@ impl MediaLeg {
     }
 
     /// Sends digits to the peer.
-    pub fn digits(&mut self, t: &mut Turn<'_, '_, '_>, digits: String) {
+    pub fn digits(&mut self, t: &mut Turn<'_, '_>, digits: String) {
         self.tell(t, Command::SendDigits { leg: self.id, digits });
     }
 
     /// Moves it to another worker.
-    pub fn move_to(&mut self, t: &mut Turn<'_, '_, '_>, to: WorkerId) {
+    pub fn move_to(&mut self, t: &mut Turn<'_, '_>, to: WorkerId) {
         if let Place::At(worker) = self.place
             && worker != to
         {
@@ -137,7 +137,7 @@ impl MediaLeg {
     }
 
     /// `Event::Moved`: what waited is said now.
-    pub fn moved(&mut self, t: &mut Turn<'_, '_, '_>, worker: WorkerId) {
+    pub fn moved(&mut self, t: &mut Turn<'_, '_>, worker: WorkerId) {
         if let Place::Moving(_, waiting) = &mut self.place {
             let waiting = std::mem::take(waiting);
             self.place = Place::At(worker);
@@ -152,7 +152,7 @@ impl MediaLeg {
     }
 
     /// Ends it; once.
-    pub fn close(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn close(&mut self, t: &mut Turn<'_, '_>) {
         let command = Command::Close(self.id);
         match &mut self.place {
             Place::At(worker) => {
@@ -167,7 +167,7 @@ impl MediaLeg {
         }
     }
 
-    fn tell(&mut self, t: &mut Turn<'_, '_, '_>, command: Command) {
+    fn tell(&mut self, t: &mut Turn<'_, '_>, command: Command) {
         match &mut self.place {
             Place::At(worker) => t.cx.emit(Output::Media(*worker, command)),
             Place::Moving(_, waiting) => {

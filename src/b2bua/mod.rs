@@ -315,7 +315,7 @@ impl Calls {
         cx: &mut Cx<'_>,
         net: &mut Net<'_>,
         owner: Owner,
-        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>, LegId),
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_>, LegId),
     ) {
         if let Owner::Leg(call, no) = owner {
             let leg = LegId { call, no };
@@ -328,7 +328,7 @@ impl Calls {
         cx: &mut Cx<'_>,
         net: &mut Net<'_>,
         leg: LegId,
-        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>),
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_>),
     ) {
         let home = self.desk.home(leg);
         self.turn(cx, net, home, step);
@@ -340,7 +340,7 @@ impl Calls {
         cx: &mut Cx<'_>,
         net: &mut Net<'_>,
         id: CallId,
-        step: impl FnOnce(&mut Call, &mut Turn<'_, '_, '_>) -> R,
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_>) -> R,
     ) -> Option<R> {
         let mut call = self.calls.remove(&id)?;
         let config: Arc<Config> = call.config.clone();

@@ -24,7 +24,7 @@ const ROUTING_ERROR: u8 = 25;
 
 impl Call {
     /// All branches of this step failed: the next peer, where the user wants the call to go, or the end.
-    pub fn step_failed(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn step_failed(&mut self, t: &mut Turn<'_, '_>) {
         let Some(hunt) = &self.hunt else { return };
         let worst = || cause::cause(480, Blame::Callee, "nobody could be reached");
         let best = hunt.best.clone().unwrap_or_else(worst);
@@ -41,7 +41,7 @@ impl Call {
     }
 
     /// Nobody answered in time.
-    pub fn ring_timeout(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn ring_timeout(&mut self, t: &mut Turn<'_, '_>) {
         let Some(hunt) = &self.hunt else { return };
         let mut cause = cause::cause(480, Blame::Callee, "nobody answered in time");
         cause.q850 = NO_ANSWER;
@@ -57,7 +57,7 @@ impl Call {
     }
 
     /// The time is over that the caller gave its INVITE (RFC 3261 13.3.1).
-    pub fn expired(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn expired(&mut self, t: &mut Turn<'_, '_>) {
         if matches!(self.stage, Stage::Setup { .. }) {
             let text = "nobody answered in the time that the caller gave";
             let mut cause = cause::cause(487, Blame::Caller, text);
@@ -67,7 +67,7 @@ impl Call {
     }
 
     /// Nobody of this user took the call: it goes where the user wants, or fails.
-    pub fn missed(&mut self, t: &mut Turn<'_, '_, '_>, name: &str, missed: Missed, cause: Cause) {
+    pub fn missed(&mut self, t: &mut Turn<'_, '_>, name: &str, missed: Missed, cause: Cause) {
         self.release_hunt(t);
         let config = self.config.clone();
         let user = config.user(name);
@@ -83,7 +83,7 @@ impl Call {
     }
 
     /// Sends the call on, by the rights of the one who wants it so.
-    pub fn forward(&mut self, t: &mut Turn<'_, '_, '_>, user: &str, to: &str, why: &str) {
+    pub fn forward(&mut self, t: &mut Turn<'_, '_>, user: &str, to: &str, why: &str) {
         self.release_hunt(t);
         let Some(hunt) = &mut self.hunt else { return };
         hunt.hops += 1;
@@ -100,14 +100,14 @@ impl Call {
     }
 
     /// Cancels everybody who is called.
-    pub fn cancel_branches(&mut self, t: &mut Turn<'_, '_, '_>, reason: &str) {
+    pub fn cancel_branches(&mut self, t: &mut Turn<'_, '_>, reason: &str) {
         for leg in &mut self.legs {
             leg.give_up(t, Some(reason.to_owned()));
         }
     }
 
     /// Gives back what the search holds.
-    pub fn release_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn release_hunt(&mut self, t: &mut Turn<'_, '_>) {
         t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Ring));
         if let Some(claim) = self.hunt.as_mut().and_then(|hunt| hunt.claim.take()) {
             t.release(claim);
@@ -115,7 +115,7 @@ impl Call {
     }
 
     /// Ends the search without a result.
-    pub fn drop_hunt(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn drop_hunt(&mut self, t: &mut Turn<'_, '_>) {
         self.release_hunt(t);
         if let Some(hunt) = self.hunt.take()
             && matches!(hunt.step, Step::Asking(_))
@@ -125,7 +125,7 @@ impl Call {
     }
 
     /// Nobody will answer.
-    pub fn hunt_failed(&mut self, t: &mut Turn<'_, '_, '_>, cause: Cause) {
+    pub fn hunt_failed(&mut self, t: &mut Turn<'_, '_>, cause: Cause) {
         self.drop_hunt(t);
         match self.stage {
             Stage::Setup { .. } => self.end(t, cause),
@@ -135,7 +135,7 @@ impl Call {
     }
 
     /// A leg answered: it has the call, all others are cancelled.
-    pub fn hunt_won(&mut self, t: &mut Turn<'_, '_, '_>, winner: LegId) {
+    pub fn hunt_won(&mut self, t: &mut Turn<'_, '_>, winner: LegId) {
         let claim = self.hunt.as_mut().and_then(|hunt| hunt.claim.take());
         match (self.leg_mut(winner), claim) {
             // Whoever picks a call up has a place of their own already.
@@ -149,7 +149,7 @@ impl Call {
     }
 
     /// Whoever waits is joined with the one who was found.
-    fn join(&mut self, t: &mut Turn<'_, '_, '_>, other: Other) {
+    fn join(&mut self, t: &mut Turn<'_, '_>, other: Other) {
         match self.stage {
             Stage::Setup { caller } => {
                 t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Expires));
@@ -162,7 +162,7 @@ impl Call {
     }
 
     /// Answers the caller; again after its PRACK, where that had to come first.
-    pub fn answer_caller(&mut self, t: &mut Turn<'_, '_, '_>, caller: LegId) {
+    pub fn answer_caller(&mut self, t: &mut Turn<'_, '_>, caller: LegId) {
         let (codec, want) = (self.partner_codec(caller), self.wanted(caller));
         let Some(leg) = self.leg_mut(caller) else { return };
         if let Err(error) = leg.accept(t, codec, want) {
@@ -197,7 +197,7 @@ impl Call {
     }
 
     /// The node itself answers.
-    pub fn serve(&mut self, t: &mut Turn<'_, '_, '_>, service: Service) {
+    pub fn serve(&mut self, t: &mut Turn<'_, '_>, service: Service) {
         self.drop_hunt(t);
         self.join(t, Other::Service(service));
     }

@@ -41,7 +41,7 @@ impl Leg {
     }
 
     /// Writes and sends the INVITE. False when there is no port for its media.
-    pub fn invite(&mut self, t: &mut Turn<'_, '_, '_>, hunt: &Hunt, worker: WorkerId) -> bool {
+    pub fn invite(&mut self, t: &mut Turn<'_, '_>, hunt: &Hunt, worker: WorkerId) -> bool {
         if !self.open_media(t, worker) {
             return false;
         }
@@ -87,7 +87,7 @@ impl Leg {
     }
 
     /// Who calls: From, and towards a carrier what it may know besides.
-    fn write_identity(&self, t: &mut Turn<'_, '_, '_>, hunt: &Hunt, invite: &mut Draft) {
+    fn write_identity(&self, t: &mut Turn<'_, '_>, hunt: &Hunt, invite: &mut Draft) {
         let config = t.cx.config.clone();
         let mut from = match &self.who {
             Who::User(name) => {
@@ -112,7 +112,7 @@ impl Leg {
 
     /// The early dialog of a provisional response: known, or made now; then `seeker` is a new name, for the way in it. `None`
     /// when there are too many, or it makes none.
-    pub fn early(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message, seeker: LegId) -> Option<&mut Early> {
+    pub fn early(&mut self, t: &mut Turn<'_, '_>, response: &Message, seeker: LegId) -> Option<&mut Early> {
         let (id, leg, flow) = (DialogId::of_response(response)?, self.id, self.flow);
         let outgoing = self.outgoing_mut()?;
         let found = outgoing.early.iter().position(|early| early.dialog.id == id);
@@ -138,7 +138,7 @@ impl Leg {
     }
 
     /// Acknowledges a reliable provisional response.
-    pub fn prack(&mut self, t: &mut Turn<'_, '_, '_>, id: &DialogId, rack: &RAck) {
+    pub fn prack(&mut self, t: &mut Turn<'_, '_>, id: &DialogId, rack: &RAck) {
         let is_phone = self.who.trunk().is_none();
         let Some(early) = self.early_dialog(id) else { return };
         let (mut prack, next_hop) = (early.dialog.request(Method::Prack), early.dialog.next_hop());
@@ -170,7 +170,7 @@ impl Leg {
 
     /// The next hop of an early dialog was found, or not: then the flow of the INVITE is the best that is left. False when it
     /// was not looked for under this name.
-    pub fn early_way_found(&mut self, t: &mut Turn<'_, '_, '_>, seeker: LegId, flow: Option<Flow>) -> bool {
+    pub fn early_way_found(&mut self, t: &mut Turn<'_, '_>, seeker: LegId, flow: Option<Flow>) -> bool {
         let found = self
             .outgoing_mut()
             .and_then(|outgoing| outgoing.early.iter_mut().find(|early| early.seeker == seeker));
@@ -186,7 +186,7 @@ impl Leg {
     }
 
     /// Takes the description of a provisional response: the newest is heard. `None` when it has none that can be used.
-    pub fn early_answer(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Option<Agreed> {
+    pub fn early_answer(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Option<Agreed> {
         let session = read_body(response).ok().flatten()?;
         let agreed = self.oa.as_ref()?.preview(&session, self.signalling()).ok()?;
         let early = self.early_dialog(&DialogId::of_response(response)?)?;
@@ -202,7 +202,7 @@ impl Leg {
     }
 
     /// The 2xx: its dialog, its answer (or the one of its early dialog), our ACK. The error is why the session can't be.
-    pub fn answered(&mut self, t: &mut Turn<'_, '_, '_>, response: &Message) -> Result<(), Cause> {
+    pub fn answered(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Result<(), Cause> {
         let unusable = |text: &str| cause::cause(488, Blame::Callee, text);
         let signalling = self.signalling();
         let State::Outgoing(outgoing) = std::mem::replace(&mut self.state, State::Up) else {
@@ -253,7 +253,7 @@ impl Leg {
     }
 
     /// The same INVITE again under a new CSeq, after a 422.
-    pub fn invite_again(&mut self, t: &mut Turn<'_, '_, '_>) -> bool {
+    pub fn invite_again(&mut self, t: &mut Turn<'_, '_>) -> bool {
         let Some(mut again) = self.outgoing().and_then(|outgoing| outgoing.invite.clone()) else {
             return false;
         };

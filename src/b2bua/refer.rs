@@ -31,7 +31,7 @@ pub enum Target {
 
 impl Leg {
     /// 202, and the first NOTIFY, unless the phone wants none (RFC 4488).
-    pub fn accept_refer(&mut self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
+    pub fn accept_refer(&mut self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let silent = request
             .get(Name::ReferSub)
             .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
@@ -49,7 +49,7 @@ impl Leg {
     }
 
     /// How the transfer goes, as message/sipfrag (RFC 3515 2.4.5).
-    pub fn notify_refer(&mut self, t: &mut Turn<'_, '_, '_>, status: u16, last: bool) {
+    pub fn notify_refer(&mut self, t: &mut Turn<'_, '_>, status: u16, last: bool) {
         let Some(subscription) = self.subscription.filter(|_| self.is_up()) else {
             return;
         };

@@ -41,7 +41,7 @@ pub fn replaces_id(value: &str) -> Option<(DialogId, bool)> {
 impl Call {
     /// Attended transfer: `theirs` is the transferor's other call, `replaced` its leg there. What it gives is why that call
     /// ends now, in a turn of its own.
-    pub fn attend(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, replaced: LegId) -> Option<Cause> {
+    pub fn attend(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, replaced: LegId) -> Option<Cause> {
         let transfer = self.transfer.as_ref()?;
         let (kept, transferor) = (transfer.kept, transfer.transferor);
         let of = |call: &Call, id: Option<LegId>| id.and_then(|id| call.leg(id)).map(|leg| leg.who.clone());
@@ -78,7 +78,7 @@ impl Call {
     }
 
     /// Takes a leg over from another call. Its name stays. False: it can't come here, and stays where it is.
-    fn adopt_from(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, id: LegId, caller_side: bool) -> bool {
+    fn adopt_from(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, id: LegId, caller_side: bool) -> bool {
         let Some(ix) = theirs.legs.iter().position(|leg| leg.id == id) else {
             return false;
         };
@@ -95,12 +95,12 @@ impl Call {
     }
 
     /// The dialog to be replaced is in no other call.
-    pub fn replaced_unknown(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn replaced_unknown(&mut self, t: &mut Turn<'_, '_>) {
         self.transfer_failed(t, &unknown_dialog());
     }
 
     /// Takes a search over from another call. False: it can't come here, and stays where it is.
-    fn adopt_hunt(&mut self, t: &mut Turn<'_, '_, '_>, theirs: &mut Call, caller_side: bool) -> bool {
+    fn adopt_hunt(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, caller_side: bool) -> bool {
         let Some(hunt) = theirs.hunt.take_if(|hunt| hunt.translate(&theirs.config, &self.config)) else {
             return false;
         };
@@ -130,7 +130,7 @@ impl Call {
     }
 
     /// A leg is replaced by one that has just been answered (INVITE with Replaces, RFC 3891).
-    pub fn replace(&mut self, t: &mut Turn<'_, '_, '_>, replaced: LegId, by: LegId) {
+    pub fn replace(&mut self, t: &mut Turn<'_, '_>, replaced: LegId, by: LegId) {
         let Stage::Talk { one, other } = self.stage else { return };
         self.stage = if one == replaced {
             Stage::Talk { one: by, other }
@@ -225,7 +225,7 @@ fn same_trunk(from: &Config, to: &Config, trunk: TrunkIx) -> Option<TrunkIx> {
 /// ours may do so, and only with a leg of a user of the same domain (RFC 3891 8 leaves that to policy).
 pub fn pick_up(
     call: &mut Call,
-    t: &mut Turn<'_, '_, '_>,
+    t: &mut Turn<'_, '_>,
     entry: Entry,
     replaced: LegId,
     early_only: bool,
@@ -282,7 +282,7 @@ pub fn pick_up(
     Ok(())
 }
 
-fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, replaced: LegId, early: bool) {
+fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, replaced: LegId, early: bool) {
     let other_side = if early {
         call.waiting_side()
     } else {

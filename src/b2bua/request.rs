@@ -58,7 +58,7 @@ impl Leg {
     }
 
     /// A final response without more.
-    pub fn reply(&self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message, status: u16) {
+    pub fn reply(&self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message, status: u16) {
         let mut response = Draft::response(request, status, None);
         response.push(Name::Server, crate::USER_AGENT);
         if matches!(status, 405 | 501) {
@@ -67,7 +67,7 @@ impl Leg {
         t.net.layer.respond(t.cx, tx, response);
     }
 
-    fn options(&self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
+    fn options(&self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let mut response = Draft::response(request, 200, None);
         self.describe_us(t, &mut response);
         response.push(Name::Accept, ACCEPTED);
@@ -77,7 +77,7 @@ impl Leg {
 
 impl Call {
     /// A request in one of the call's dialogs.
-    pub fn on_request(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, flow: Flow, tx: ServerTx, request: &Message) {
+    pub fn on_request(&mut self, t: &mut Turn<'_, '_>, id: LegId, flow: Flow, tx: ServerTx, request: &Message) {
         let Some(leg) = self.leg_mut(id) else { return };
         if let Err(reject) = leg.receive(flow, request) {
             let response = Draft::response(request, reject.status, None).with_reason(reject.reason);
@@ -101,7 +101,7 @@ impl Call {
 
     /// PRACK (RFC 3262 3), perhaps with an answer to our offer or with an offer of its own. One that is refused acknowledges
     /// nothing.
-    fn on_prack(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ServerTx, request: &Message) {
+    fn on_prack(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let now = t.now();
         let want = self.wanted(id);
         let Some(leg) = self.leg_mut(id) else { return };
@@ -141,7 +141,7 @@ impl Call {
     }
 
     /// INFO: DTMF of phones that send it so is passed on as RFC 4733 events; packages we know none (RFC 6086 4.2.2).
-    fn on_info(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ServerTx, request: &Message) {
+    fn on_info(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let partner = self.partner(id);
         let Some(leg) = self.leg_mut(id) else { return };
         if !request.all_named("Info-Package").is_empty() {
@@ -176,7 +176,7 @@ impl Call {
 
 impl Leg {
     /// NOTIFY: we subscribe to nothing, so it belongs to no subscription (RFC 6665 4.1.3).
-    fn notify(&self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
+    fn notify(&self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let event = request.get(Name::Event).unwrap_or_default();
         let package = event.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match package.as_str() {
@@ -186,7 +186,7 @@ impl Leg {
         }
     }
 
-    fn bad_event(&self, t: &mut Turn<'_, '_, '_>, tx: ServerTx, request: &Message) {
+    fn bad_event(&self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let mut response = Draft::response(request, 489, None);
         response.push(Name::AllowEvents, "refer");
         t.net.layer.respond(t.cx, tx, response);

@@ -11,7 +11,7 @@ use crate::transaction::Failure;
 
 impl Call {
     /// A response of the transaction layer.
-    pub fn on_response(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ClientTx, response: &Message) {
+    pub fn on_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ClientTx, response: &Message) {
         let status = response.status();
         let of = |leg: &Leg| leg.sent.iter().position(|sent| sent.tx == tx);
         let Some((leg, ix)) = self.leg_mut(id).and_then(|leg| of(leg).map(|ix| (leg, ix))) else {
@@ -36,7 +36,7 @@ impl Call {
     }
 
     /// There will be no response.
-    pub fn on_no_response(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ClientTx, failure: Failure) {
+    pub fn on_no_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ClientTx, failure: Failure) {
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(ix) = leg.sent.iter().position(|sent| sent.tx == tx) else {
             return;
@@ -56,7 +56,7 @@ impl Call {
 
 impl Call {
     /// A 2xx to an INVITE that is answered already: a copy is acknowledged again; another fork's is ended (RFC 3261 13.2.2.4).
-    pub fn success_again(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, response: &Message) {
+    pub fn success_again(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         let is_invite = response.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
         if !is_invite || !(200..300).contains(&response.status()) {
             return;

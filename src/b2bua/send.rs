@@ -36,7 +36,7 @@ pub fn own_host(cx: &Cx<'_>, flow: Flow) -> Host {
 
 impl Leg {
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
-    pub fn describe_us(&self, t: &Turn<'_, '_, '_>, draft: &mut Draft) {
+    pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
         draft.set(Name::Contact, contact(t.cx, self.flow));
         draft.set(Name::Allow, self.allow(t.cx.config));
         draft.set(Name::Supported, SUPPORTED);
@@ -62,7 +62,7 @@ impl Leg {
     }
 
     /// Sends a request or ACK, as soon as the way is known.
-    pub fn send(&mut self, t: &mut Turn<'_, '_, '_>, what: What, draft: Draft) {
+    pub fn send(&mut self, t: &mut Turn<'_, '_>, what: What, draft: Draft) {
         match &mut self.way {
             Way::Open => self.send_now(t, what, draft),
             Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => waiting.push((what, draft)),
@@ -70,12 +70,12 @@ impl Leg {
         }
     }
 
-    fn send_now(&mut self, t: &mut Turn<'_, '_, '_>, what: What, draft: Draft) {
+    fn send_now(&mut self, t: &mut Turn<'_, '_>, what: What, draft: Draft) {
         self.send_over(t, self.flow, what, draft);
     }
 
     /// Sends a request or ACK over this flow.
-    pub fn send_over(&mut self, t: &mut Turn<'_, '_, '_>, flow: Flow, what: What, draft: Draft) {
+    pub fn send_over(&mut self, t: &mut Turn<'_, '_>, flow: Flow, what: What, draft: Draft) {
         if what == What::Ack {
             t.net.layer.send_ack(t.cx, flow, draft);
             return;
@@ -96,7 +96,7 @@ impl Leg {
 
     /// Finds the way of requests in the dialog (RFC 3261 12.2.1.1). A phone is reached by the flow that it came by, which leads
     /// through its NAT; a carrier by its route set or Contact.
-    pub fn find_way(&mut self, t: &mut Turn<'_, '_, '_>, next_hop: &Uri) {
+    pub fn find_way(&mut self, t: &mut Turn<'_, '_>, next_hop: &Uri) {
         if self.who.trunk().is_none() || is_on_flow(next_hop, &self.flow) {
             return;
         }
@@ -112,20 +112,20 @@ impl Leg {
     }
 
     /// Finds the way that the leg's own dialog says.
-    pub fn find_own_way(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn find_own_way(&mut self, t: &mut Turn<'_, '_>) {
         if let Some(next_hop) = self.dialog.as_ref().map(Dialog::next_hop) {
             self.find_way(t, &next_hop);
         }
     }
 
     /// The way is found: what waited is said.
-    pub fn way_found(&mut self, t: &mut Turn<'_, '_, '_>, flow: Flow) {
+    pub fn way_found(&mut self, t: &mut Turn<'_, '_>, flow: Flow) {
         self.flow = flow;
         self.say_waiting(t);
     }
 
     /// There is no way by the dialog's own words: the flow that the peer used is the best that is left.
-    pub fn say_waiting(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn say_waiting(&mut self, t: &mut Turn<'_, '_>) {
         if let Way::Finding(waiting) = std::mem::replace(&mut self.way, Way::Open) {
             for (what, draft) in waiting {
                 self.send_now(t, what, draft);
@@ -135,7 +135,7 @@ impl Leg {
 
     /// The connection broke under a request in the dialog: it is said again over a new one to where the peer listens (RFC 3261
     /// 18.1.1), once until something is heard from there. False when there is nowhere to connect to.
-    pub fn reconnect(&mut self, t: &mut Turn<'_, '_, '_>, sent: &Sent) -> bool {
+    pub fn reconnect(&mut self, t: &mut Turn<'_, '_>, sent: &Sent) -> bool {
         let (Some(dialog), Some(request)) = (&self.dialog, &sent.again) else {
             return false;
         };
@@ -165,7 +165,7 @@ impl Leg {
 
     /// Sends a challenged request again with credentials, once (twice where the nonce was only stale). False when there are
     /// none, or they were refused.
-    pub fn authenticate(&mut self, t: &mut Turn<'_, '_, '_>, sent: &Sent, challenge: &Message) -> bool {
+    pub fn authenticate(&mut self, t: &mut Turn<'_, '_>, sent: &Sent, challenge: &Message) -> bool {
         let (Some(trunk), Some(request)) = (self.who.trunk(), &sent.again) else {
             return false;
         };
@@ -217,7 +217,7 @@ impl Leg {
     }
 
     /// Sends a request again under a new CSeq.
-    pub fn resend(&mut self, t: &mut Turn<'_, '_, '_>, what: What, again: Draft) {
+    pub fn resend(&mut self, t: &mut Turn<'_, '_>, what: What, again: Draft) {
         if let (What::Invite, State::Outgoing(outgoing)) = (what, &mut self.state) {
             outgoing.invite = Some(again.clone());
         }

@@ -163,7 +163,7 @@ impl Entry {
     }
 
     /// The leg that this INVITE makes.
-    pub fn leg(self, t: &mut Turn<'_, '_, '_>, id: LegId) -> Leg {
+    pub fn leg(self, t: &mut Turn<'_, '_>, id: LegId) -> Leg {
         let config = t.cx.config.clone();
         let identity = Identity::of(&config, &self.source, &self.request);
         let who = match &self.source {
@@ -214,7 +214,7 @@ impl Leg {
 }
 
 /// Begins a call for an INVITE. The error refuses it; then it was none.
-pub fn begin(call: &mut Call, t: &mut Turn<'_, '_, '_>, entry: Entry) -> Result<(), Refusal> {
+pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), Refusal> {
     let config = call.config.clone();
     let (source, offer) = (entry.source.clone(), entry.offer.clone());
     let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
@@ -267,7 +267,7 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_, '_>, entry: Entry) -> Result<
 
 fn record_start(
     call: &Call,
-    t: &mut Turn<'_, '_, '_>,
+    t: &mut Turn<'_, '_>,
     from: Party,
     identity: &Identity,
     called: &str,
@@ -285,7 +285,7 @@ fn record_start(
 }
 
 /// The caller's place: a carrier's calls are limited, a user's own are only counted.
-fn claim(call: &mut Call, t: &mut Turn<'_, '_, '_>, id: LegId, source: &Source) -> Result<(), Cause> {
+fn claim(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, source: &Source) -> Result<(), Cause> {
     let claim = match source {
         Source::User(name) => t.desk.claim_user(name),
         Source::Trunk(trunk) => {
@@ -330,7 +330,7 @@ fn passed(config: &Config, source: &Source, request: &Message) -> Vec<Passed> {
 }
 
 /// Answers an INVITE that did not become a call.
-pub fn refuse(t: &mut Turn<'_, '_, '_>, flow: Flow, tx: ServerTx, request: &Message, tag: &str, refusal: &Refusal) {
+pub fn refuse(t: &mut Turn<'_, '_>, flow: Flow, tx: ServerTx, request: &Message, tag: &str, refusal: &Refusal) {
     let mut response = Draft::response(request, refusal.status, Some(tag));
     for (name, value) in &refusal.fields {
         response.push(*name, value);

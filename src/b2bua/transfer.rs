@@ -45,7 +45,7 @@ impl Call {
     }
 
     /// REFER.
-    pub fn on_refer(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, tx: ServerTx, request: &Message) {
+    pub fn on_refer(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let (may, partner) = (self.may_refer(id), self.partner(id));
         let config = self.config.clone();
         let Some(leg) = self.leg_mut(id) else { return };
@@ -87,7 +87,7 @@ impl Call {
         }
     }
 
-    fn transfer_blind(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, kept: LegId, number: String) {
+    fn transfer_blind(&mut self, t: &mut Turn<'_, '_>, id: LegId, kept: LegId, number: String) {
         let (Some(leg), Some(other)) = (self.leg(id), self.leg(kept)) else {
             return;
         };
@@ -122,7 +122,7 @@ impl Call {
     }
 
     /// The target rings.
-    pub fn transfer_progress(&mut self, t: &mut Turn<'_, '_, '_>, status: u16) {
+    pub fn transfer_progress(&mut self, t: &mut Turn<'_, '_>, status: u16) {
         let Some(transfer) = &mut self.transfer else { return };
         if transfer.told >= status {
             return;
@@ -135,7 +135,7 @@ impl Call {
     }
 
     /// The target is found: the transferor's leg ends, the two others talk.
-    pub fn transfer_done(&mut self, t: &mut Turn<'_, '_, '_>, other: Other) {
+    pub fn transfer_done(&mut self, t: &mut Turn<'_, '_>, other: Other) {
         let Some(transfer) = self.transfer.take() else { return };
         self.stage = Stage::Talk {
             one: transfer.kept,
@@ -150,7 +150,7 @@ impl Call {
     }
 
     /// The target did not take the call: it goes on as it was, or ends if the transferor is gone.
-    pub fn transfer_failed(&mut self, t: &mut Turn<'_, '_, '_>, cause: &Cause) {
+    pub fn transfer_failed(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
         let Some(transfer) = self.transfer.take() else { return };
         self.tell(t, format!("the transfer failed: {}", cause.text));
         match transfer.transferor.and_then(|id| self.leg_mut(id)) {

@@ -17,7 +17,7 @@ const TEST_TONE: Tone = Tone::Sine { hz: 1004, level: -10 };
 
 impl Call {
     /// Who hears what.
-    pub fn wire(&mut self, t: &mut Turn<'_, '_, '_>) {
+    pub fn wire(&mut self, t: &mut Turn<'_, '_>) {
         match self.stage {
             Stage::Setup { caller } => self.wire_early(t, caller),
             Stage::Talk {
@@ -43,7 +43,7 @@ impl Call {
     /// Before the answer a caller who was given a description hears the branch that gave one first. Where that branch then
     /// rings by a bare 180 and no packet of it has come, the caller hears our ringback (RFC 3960 3.2), as it does when that
     /// branch is gone while others ring.
-    fn wire_early(&mut self, t: &mut Turn<'_, '_, '_>, caller: LegId) {
+    fn wire_early(&mut self, t: &mut Turn<'_, '_>, caller: LegId) {
         if !self.leg(caller).is_some_and(Leg::has_early_media) {
             return;
         }
@@ -69,7 +69,7 @@ impl Call {
         })
     }
 
-    fn hear(&mut self, t: &mut Turn<'_, '_, '_>, id: LegId, function: Function) {
+    fn hear(&mut self, t: &mut Turn<'_, '_>, id: LegId, function: Function) {
         let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) else {
             return;
         };
@@ -82,7 +82,7 @@ impl Call {
     }
 
     /// Joins two legs, on one worker: where they are not, the second moves first.
-    fn bridge(&mut self, t: &mut Turn<'_, '_, '_>, one: LegId, other: LegId) {
+    fn bridge(&mut self, t: &mut Turn<'_, '_>, one: LegId, other: LegId) {
         let media = |call: &Call, id: LegId| {
             let media = call.leg(id)?.media.as_ref().filter(|media| media.is_settled())?;
             Some((media.id, media.worker()?, media.current()))
