@@ -14,10 +14,13 @@ pub const SIP_UDP_SAFE_BYTES: usize = 1300;
 pub const CLIENT_TRANSACTIONS: usize = 100_000;
 /// Server transactions at once; above it a request is refused with 503.
 pub const SERVER_TRANSACTIONS: usize = 100_000;
-/// Calls at once; above it an INVITE is refused with 503.
+/// Calls at once; above it an INVITE is refused with 503. What the media workers have room for may be less: then so is this.
 pub const CALLS: usize = 20_000;
-/// Legs of one call: forks of several phones each with early dialogs.
+/// Legs of one call that talk or ring: forks of several phones each with early dialogs. What was cancelled does not count: it
+/// waits for its last response only.
 pub const LEGS_PER_CALL: usize = 32;
+/// The same with those that only wait: a user's sixteen phones for each time that a call is sent on, with room.
+pub const LEGS_PER_CALL_IN_ALL: usize = 128;
 /// Reliable provisional responses of one INVITE that wait for the PRACK of the one before (RFC 3262); a later one is dropped.
 pub const RELIABLE_RESPONSES_WAITING: usize = 8;
 /// Early dialogs that one forked INVITE may open before further ones are ignored.
@@ -63,7 +66,7 @@ pub const TARGETS: usize = 16;
 pub const STORE_WAITING_BYTES: usize = 256 * 1024 * 1024;
 /// The largest RTP or RTCP packet: Ethernet's 1500 less IP and UDP, with room for a tunnel.
 pub const RTP_PACKET_BYTES: usize = 1500;
-/// Legs of one media worker.
+/// Legs of one media worker; a call for which no worker has two places left is refused with 503.
 pub const LEGS_PER_WORKER: usize = 8_192;
 /// Packets in one leg's jitter buffer: a gap waits 120 ms at most, which is 12 packets of 10 ms, and a burst after it.
 pub const JITTER_PACKETS: usize = 32;
@@ -88,6 +91,8 @@ pub const CONFIG_NODES: usize = 2_000_000;
 pub const LISTENERS: usize = 64;
 /// Entries of `trunks`: each is looked at for the source of every call from outside.
 pub const TRUNKS: usize = 1_000;
+/// Parts of one message body: a description, and what networks add for themselves (ISUP, location, metadata).
+pub const BODY_PARTS: usize = 16;
 /// Lines of one session description: a browser with many video sources writes some hundreds.
 pub const SDP_LINES: usize = 2_000;
 /// Bytes of one SDP line: a video format's parameter sets fill two thousand.

@@ -154,13 +154,21 @@ impl World {
                 transactions,
                 registers,
                 trunk_places,
+                user_places,
                 ..
             } = node.census();
             let next = node.poll_timeout();
-            let left = (calls, registers, trunk_places, self.media.legs(), self.records.open);
-            if left != (0, 0, 0, 0, 0) {
+            let left = (
+                calls,
+                registers,
+                trunk_places,
+                user_places,
+                self.media.legs(),
+                self.records.open,
+            );
+            if left != (0, 0, 0, 0, 0, 0) {
                 self.fail(&format!(
-                    "left over: (calls, registers, trunk places, legs, records) = {left:?}; next {next:?}"
+                    "left over: (calls, registers, trunk places, user places, legs, records) = {left:?}; next {next:?}"
                 ));
             }
             // What trunks do by themselves (OPTIONS, REGISTER) may be under way.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
-use tandem::limits;
 use tandem::media::command::{Command, Event, LegStats, Port};
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::leg::Leg;
@@ -39,6 +38,10 @@ pub struct Media {
     free: VecDeque<u16>,
     spare: BTreeSet<u16>,
     open: BTreeMap<MediaLegId, Port>,
+    /// Legs that a worker closed by itself: the node may not know yet.
+    lost: BTreeSet<MediaLegId>,
+    /// Legs of one worker.
+    capacity: usize,
     next_tick: Instant,
     seed: u64,
     effects: Vec<Effect>,
@@ -49,20 +52,18 @@ pub struct Media {
 }
 
 impl Media {
-    /// For a range of ports; without workers only the books are kept.
-    pub fn new(ip: IpAddr, ports: std::ops::RangeInclusive<u16>, workers: usize) -> Media {
-        let free: VecDeque<u16> = ports.step_by(2).collect();
+    /// For a range of ports; without workers only the books are kept. Each worker takes so many legs.
+    pub fn new(ip: IpAddr, ports: std::ops::RangeInclusive<u16>, workers: usize, capacity: usize) -> Media {
         Media {
             ip,
-            // One worker may get all.
-            workers: (0..workers)
-                .map(|_| Worker::new(free.len().min(limits::LEGS_PER_WORKER)))
-                .collect(),
+            workers: (0..workers).map(|_| Worker::new(capacity)).collect(),
+            lost: BTreeSet::new(),
+            capacity,
             preparer: Preparer::default(),
             batch: TxBatch::new(),
             outputs: Outputs::default(),
             places: BTreeMap::new(),
-            free,
+            free: ports.step_by(2).collect(),
             spare: BTreeSet::new(),
             open: BTreeMap::new(),
             next_tick: Instant::ZERO,
@@ -92,6 +93,8 @@ impl Media {
                 ));
             }
             self.open.insert(spec.id, spec.port);
+        } else if self.lost.contains(&command.leg()) {
+            return Vec::new();
         } else if !self.open.contains_key(&command.leg()) {
             self.faults
                 .push(format!("a command for a leg that is not open: {command:?}"));
@@ -212,8 +215,11 @@ impl Media {
                 Output::Opened { at, port, .. } => {
                     self.places.insert(port.rtp, (worker, at));
                 }
-                Output::Closed { leg, .. } => {
+                Output::Closed { at, leg, .. } => {
                     let id = leg.id();
+                    if at.is_none() {
+                        self.lost.insert(id);
+                    }
                     if let Some(port) = self.open.get(&id) {
                         self.places.remove(&port.rtp);
                     }
@@ -283,7 +289,7 @@ impl Media {
         self.open.clear();
         self.places.clear();
         self.preparer = Preparer::default();
-        let (count, legs) = (self.workers.len(), self.free.len().min(limits::LEGS_PER_WORKER));
-        self.workers = (0..count).map(|_| Worker::new(legs)).collect();
+        let count = self.workers.len();
+        self.workers = (0..count).map(|_| Worker::new(self.capacity)).collect();
     }
 }

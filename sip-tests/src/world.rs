@@ -112,6 +112,7 @@ pub struct Builder {
     seed: u64,
     yaml: String,
     real_media: bool,
+    legs_per_worker: usize,
     quiet: bool,
 }
 
@@ -126,6 +127,12 @@ impl Builder {
     pub fn media(mut self) -> Builder {
         self.real_media = true;
         self
+    }
+
+    /// With real workers that take so many legs each.
+    pub fn media_of(mut self, legs_per_worker: usize) -> Builder {
+        self.legs_per_worker = legs_per_worker;
+        self.media()
     }
 
     /// Keeps no messages (large runs).
@@ -150,7 +157,7 @@ impl Builder {
             streams: Streams::default(),
             dns: Dns::default(),
             store: Store::default(),
-            media: Media::new(node_ip, ports, workers),
+            media: Media::new(node_ip, ports, workers, self.legs_per_worker),
             agents: Vec::new(),
             facts: Vec::new(),
             records: Records::default(),
@@ -197,6 +204,7 @@ impl World {
             seed,
             yaml: crate::script::EDGE.to_owned(),
             real_media: false,
+            legs_per_worker: 64,
             quiet: false,
         }
     }

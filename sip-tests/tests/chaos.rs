@@ -450,6 +450,8 @@ fn ten_thousand_calls_up_at_once() {
         .collect();
     let config = sip_tests::script::EDGE
         .replace("ports: 20000-20999", "ports: 20000-60999")
+        // 20,000 legs, of which a worker takes `limits::LEGS_PER_WORKER`.
+        .replace("workers: 2", "workers: 3")
         .replace(
             "calls: 100, calls_per_second: 100",
             "calls: 20000, calls_per_second: 10000",

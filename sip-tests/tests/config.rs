@@ -151,7 +151,15 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
     let missing: Vec<_> = keys.iter().filter(|key| !text.contains(&format!("{key}:"))).collect();
-    let left_out = ["address", "workers", "on_busy", "on_offline", "generate"];
+    let left_out = [
+        "address",
+        "workers",
+        "ringback",
+        "on_busy",
+        "on_offline",
+        "generate",
+        "ringback",
+    ];
     assert_eq!(
         missing,
         left_out.iter().collect::<Vec<_>>(),

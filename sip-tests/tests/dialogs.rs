@@ -43,6 +43,8 @@ mod routes;
 mod sdp_forms;
 #[path = "dialogs/session_timer.rs"]
 mod session_timer;
+#[path = "dialogs/strays.rs"]
+mod strays;
 #[path = "dialogs/tools.rs"]
 mod tools;
 #[path = "dialogs/update.rs"]

@@ -7,6 +7,7 @@ use crate::dialog::accepted::Unacknowledged;
 use crate::dialog::reliable::Sender;
 use crate::effect::Cause;
 use crate::sdp::{Direction, SdpError, Session};
+use crate::sip::multipart::session_description;
 use crate::sip::{Draft, Message, Name};
 use codecs::Codec;
 
@@ -31,12 +32,12 @@ impl Leg {
         self.incoming().is_some_and(|incoming| incoming.answer.is_some())
     }
 
-    /// Tells the caller how its call goes. `codec` is what the other side speaks where its media is to be heard already; then
-    /// the response carries our answer.
-    pub fn progress(&mut self, t: &mut Turn<'_, '_>, status: u16, codec: Option<Codec>, want: Direction) {
+    /// Tells the caller how its call goes. `heard` is there where the caller is to hear something already: then the response
+    /// carries our answer, with these codecs first, if they are known.
+    pub fn progress(&mut self, t: &mut Turn<'_, '_>, status: u16, heard: Option<&[Codec]>, want: Direction) {
         let Some(incoming) = self.incoming() else { return };
         let described = incoming.answer.is_some();
-        let fresh = codec.is_some() && !described;
+        let fresh = heard.is_some() && !described;
         if incoming.last == status && !fresh {
             return;
         }
@@ -45,7 +46,7 @@ impl Leg {
         // Without an offer the first reliable response must have ours (RFC 3262 5); an unreliable one can't have any.
         let ours_first = incoming.offer.is_none() && required && !described;
         let early = fresh && incoming.offer.is_some();
-        if (early || ours_first) && self.describe(t, codec, want).is_err() {
+        if (early || ours_first) && self.describe(t, heard.unwrap_or_default(), want).is_err() {
             return;
         }
         let reliable = required || (able && (early || ours_first));
@@ -55,13 +56,13 @@ impl Leg {
     }
 
     /// Makes our description, once: the answer to the caller's offer, or an offer where it made none.
-    fn describe(&mut self, t: &mut Turn<'_, '_>, codec: Option<Codec>, want: Direction) -> Result<(), SdpError> {
+    fn describe(&mut self, t: &mut Turn<'_, '_>, first: &[Codec], want: Direction) -> Result<(), SdpError> {
         let signalling = self.signalling();
         let (State::Incoming(incoming), Some(oa)) = (&mut self.state, &mut self.oa) else {
             return Err(SdpError::NotAcceptable("The leg has no media"));
         };
         if incoming.answer.is_none() {
-            oa.prefer(codec.as_slice());
+            oa.prefer(first);
             let session = match &incoming.offer {
                 Some(offer) => oa.answer(offer, want, signalling)?,
                 None => oa.offer(want),
@@ -112,7 +113,7 @@ impl Leg {
         }
         // A description that a reliable response carried was answered or acknowledged: it is not said again (RFC 3262 5).
         let said = self.reliable.is_some() && self.has_early_media();
-        self.describe(t, codec, want)?;
+        self.describe(t, codec.as_slice(), want)?;
         let State::Incoming(incoming) = std::mem::replace(&mut self.state, State::Up) else {
             return Ok(());
         };
@@ -186,15 +187,12 @@ impl Leg {
 /// How long a carrier should spare us when a limit is reached.
 pub const RETRY_AFTER_SECS: u32 = 5;
 
-/// The description in a message; an error for a body that is none.
+/// The description in a message; an error for one that can't be read. Who may not carry a body that we do not know is judged
+/// elsewhere.
 pub fn read_body(message: &Message) -> Result<Option<Session>, SdpError> {
-    let body = message.body();
-    if body.is_empty() {
-        return Ok(None);
-    }
-    match message.content_type().as_deref() {
-        Some(super::send::SDP) => Session::parse(&body).map(Some),
-        Some(_) | None => Ok(None),
+    match session_description(message) {
+        Ok(Some(body)) => Session::parse(&body).map(Some),
+        Ok(None) | Err(_) => Ok(None),
     }
 }
 

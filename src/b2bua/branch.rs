@@ -3,8 +3,9 @@
 use super::call::{Call, Stage};
 use super::cause::{self, q850};
 use super::desk::{LegTimer, Turn};
-use super::hunt::{Step, dialled};
+use super::hunt::{Step, reachable};
 use super::leg::{Leg, LegId, Progress, State, Who};
+use crate::config::Config;
 use crate::dialog::DialogId;
 use crate::dialog::reliable::Verdict;
 use crate::effect::{Blame, Cause, Fact, Output};
@@ -12,6 +13,7 @@ use crate::id::{Flow, Target};
 use crate::sip::{Message, Name};
 use crate::transaction::{Destination, Failure};
 use crate::trunk::Outcome;
+use std::net::IpAddr;
 
 /// May another peer of the carrier be tried after this failure?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ impl Call {
     pub fn on_reached(&mut self, t: &mut Turn<'_, '_>, id: LegId, flow: Flow, rest: Vec<Target>) {
         let (worker, connect) = (self.worker, self.connect_limit(id));
         let Some(leg) = self.legs.iter_mut().find(|leg| leg.id == id) else {
-            return;
+            return self.early_way_found(t, id, Some(flow));
         };
         let waiting = matches!(&leg.state, State::Outgoing(outgoing) if outgoing.progress == Progress::Reaching);
         let (true, Some(hunt)) = (waiting, &self.hunt) else {
@@ -54,7 +56,9 @@ impl Call {
 
     /// There is no way to a peer.
     pub fn on_unreachable(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
-        let Some(leg) = self.leg_mut(id) else { return };
+        let Some(leg) = self.leg_mut(id) else {
+            return self.early_way_found(t, id, None);
+        };
         match &leg.state {
             State::Outgoing(outgoing) if outgoing.progress == Progress::Reaching => {
                 self.judge_peer(t, id, Outcome::Dead);
@@ -67,6 +71,14 @@ impl Call {
             | State::Up
             | State::Leaving
             | State::Gone => leg.say_waiting(t),
+        }
+    }
+
+    fn early_way_found(&mut self, t: &mut Turn<'_, '_>, seeker: LegId, flow: Option<Flow>) {
+        for leg in &mut self.legs {
+            if leg.early_way_found(t, seeker, flow) {
+                return;
+            }
         }
     }
 
@@ -91,13 +103,14 @@ impl Call {
             (State::Outgoing(_), 200..=299) => self.success(t, id, response),
             (State::Outgoing(_), _) => self.failure(t, id, response),
             (State::Cancelled(outgoing), 200..=299) => {
-                if let Some(invite) = outgoing.invite.clone() {
-                    leg.dismiss(t, &invite, response);
-                }
+                let (invite, reason) = (outgoing.invite.clone(), outgoing.reason.clone());
                 leg.gone(t);
+                if let Some(invite) = invite {
+                    self.dismiss(t, id, &invite, response, reason.as_deref());
+                }
             }
             (State::Cancelled(_), 300..) => leg.gone(t),
-            (State::Up | State::Leaving | State::Gone, 200..=299) => leg.success_again(t, response),
+            (State::Up | State::Leaving | State::Gone, 200..=299) => self.success_again(t, id, response),
             (State::Cancelled(_) | State::Incoming(_) | State::Up | State::Leaving | State::Gone, _) => {}
         }
     }
@@ -112,12 +125,18 @@ impl Call {
             self.judge_peer(t, id, Outcome::Alive);
         }
         let status = response.status();
+        let dialog = DialogId::of_response(response);
+        let outgoing = self.leg(id).and_then(Leg::outgoing);
+        let is_new = outgoing
+            .zip(dialog.as_ref())
+            .is_some_and(|(outgoing, dialog)| outgoing.may_begin(dialog));
+        let seeker = if is_new { self.new_leg_id() } else { id };
         let Some(leg) = self.leg_mut(id).filter(|_| status > 100) else {
             return;
         };
-        let dialog = DialogId::of_response(response);
         match (
-            leg.early(t, response).map(|early| early.receiver.receive(response)),
+            leg.early(t, response, seeker)
+                .map(|early| early.receiver.receive(response)),
             &dialog,
         ) {
             (Some(Verdict::New(rack)), Some(dialog)) => leg.prack(t, dialog, &rack),
@@ -163,13 +182,29 @@ impl Call {
     ) {
         match self.stage {
             Stage::Setup { caller } => {
+                // A caller who can't make a ringback tone is given one with the first bare 180 (RFC 3960 3.2).
+                let ours = status == 180 && codec.is_none() && self.wants_ringback(caller);
+                let (status, heard) = match (ours, &codec) {
+                    (true, _) => (183, Some(&[][..])),
+                    (false, codec) => (status, codec.as_ref().map(std::slice::from_ref)),
+                };
                 if let Some(leg) = self.leg_mut(caller) {
-                    leg.progress(t, status, codec, wish.unwrap_or_default());
+                    leg.progress(t, status, heard, wish.unwrap_or_default());
                 }
             }
             Stage::Talk { .. } => self.transfer_progress(t, status),
             Stage::Over { .. } => {}
         }
+    }
+
+    /// The caller's configuration says that it makes no ringback tone; and it has told where it can hear ours.
+    fn wants_ringback(&self, caller: LegId) -> bool {
+        let Some(leg) = self.leg(caller) else { return false };
+        let wants = match &leg.who {
+            Who::User(name) => self.config.user(name).is_some_and(|user| user.ringback),
+            Who::Trunk(trunk, _) => self.config.trunks[usize::from(trunk.0)].ringback,
+        };
+        wants && leg.incoming().is_some_and(|incoming| incoming.offer.is_some())
     }
 
     fn success(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
@@ -186,22 +221,26 @@ impl Call {
     }
 
     fn failure(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
-        let status = response.status();
+        let (status, config) = (response.status(), self.config.clone());
         let Some(leg) = self.leg_mut(id) else { return };
         if status == 422 && leg.timer.on_too_small(response) && leg.invite_again(t) {
             return;
         }
         let rang = leg.outgoing().is_some_and(|outgoing| outgoing.rang);
-        let (is_user, who) = (leg.who.trunk().is_none(), leg.who.clone());
+        let (is_user, who, own) = (leg.who.trunk().is_none(), leg.who.clone(), leg.flow.local.ip());
         if let (301 | 302, Who::User(name)) = (status, who)
-            && let Some(to) = redirect(response)
+            && let Some(to) = redirect(response, &config, own)
         {
             leg.gone(t);
             self.cancel_branches(t, cause::ELSEWHERE);
             return self.forward(t, &name, &to, "has sent the call on at the phone");
         }
-        let dead = status == 503;
-        self.judge_peer(t, id, if dead { Outcome::Dead } else { Outcome::Alive });
+        let outcome = match Outcome::of(response) {
+            // What rang is there: 408 says that nobody answered.
+            Outcome::Dead if rang => Outcome::Alive,
+            outcome @ (Outcome::Alive | Outcome::Dead | Outcome::Unavailable(_)) => outcome,
+        };
+        self.judge_peer(t, id, outcome);
         let text = if is_user {
             "the phone refused"
         } else {
@@ -210,7 +249,10 @@ impl Call {
         let mut told = cause::told(response, status, Blame::Callee, text);
         told.status = cause::outward(status);
         // A peer that rang has the call: another one would ring again, and be billed twice.
-        let retry = if dead && !rang { Retry::OtherPeer } else { Retry::No };
+        let retry = match outcome {
+            Outcome::Dead | Outcome::Unavailable(_) if !rang => Retry::OtherPeer,
+            Outcome::Alive | Outcome::Dead | Outcome::Unavailable(_) => Retry::No,
+        };
         self.branch_failed(t, id, told, retry);
     }
 
@@ -327,6 +369,16 @@ impl Call {
         }
     }
 
+    /// A branch that nobody could hear is given up.
+    pub fn branch_unheard(&mut self, t: &mut Turn<'_, '_>, id: LegId, cause: Cause) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        let searched = leg.outgoing().is_some();
+        leg.hang_up(t, &cause);
+        if searched {
+            self.branch_over(t, cause, Retry::No);
+        }
+    }
+
     /// A branch ended its early dialog itself.
     pub fn branch_left(&mut self, t: &mut Turn<'_, '_>, request: &Message) {
         let told = cause::told(request, 480, Blame::Callee, "the phone left before it answered");
@@ -348,8 +400,8 @@ struct Attempt {
     to: crate::sip::Uri,
 }
 
-/// Where a phone sends its calls: the user part of the first Contact of a 301 or 302.
-fn redirect(response: &Message) -> Option<String> {
-    let contact = response.addresses(Name::Contact).ok()?.into_iter().next()?;
-    dialled(&contact.uri)
+/// Where a phone sends its calls: the user part of the first Contact of a 301 or 302 that is ours to reach.
+fn redirect(response: &Message, config: &Config, own: IpAddr) -> Option<String> {
+    let contacts = response.addresses(Name::Contact).ok()?;
+    contacts.iter().find_map(|contact| reachable(&contact.uri, config, own))
 }

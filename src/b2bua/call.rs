@@ -26,6 +26,7 @@ use crate::media::command::{Event as MediaEvent, LegStats};
 use crate::sdp::Direction;
 use crate::time::Wall;
 use codecs::Codec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -248,12 +249,33 @@ impl Call {
     fn media_closed(&mut self, t: &mut Turn<'_, '_>, id: LegId, media: crate::id::MediaLegId, stats: LegStats) {
         t.desk.remove_media(media);
         let Some(leg) = self.leg_mut(id) else { return };
-        leg.media = None;
+        let lost = leg.media.take().is_some_and(|media| !media.was_closed());
         // A fork that never answered has nothing to report.
         let (caller, answered) = (leg.caller_side, leg.dialog.is_some());
         if answered && self.reports.len() < limits::LEGS_PER_CALL {
             self.reports.push(LegReport { caller, stats });
         }
+        if lost {
+            self.media_lost(t, id);
+        }
+    }
+
+    /// A leg's media ended though nobody wanted that: the worker had no room for it, its port was not bound, or what was agreed
+    /// can't be coded. A leg that nobody can hear is none.
+    fn media_lost(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
+        let text = "the media of a leg could not be opened";
+        let mut cause = cause::cause(503, crate::effect::Blame::Node, text);
+        cause.q850 = q850::NO_CIRCUIT;
+        if self.waits_for_answer(id) || self.talks(id) {
+            self.end(t, cause);
+        } else {
+            self.branch_unheard(t, id, cause);
+        }
+    }
+
+    /// The caller's leg, while somebody is searched who answers.
+    pub fn waits_for_answer(&self, id: LegId) -> bool {
+        matches!(self.stage, Stage::Setup { caller } if caller == id)
     }
 
     /// The workers had their time.
@@ -271,8 +293,13 @@ impl Call {
 
     /// Forgets legs of which nothing is left, and writes the record when the last media is closed.
     fn sweep(&mut self, t: &mut Turn<'_, '_>) {
+        let living = |leg: &&Leg| !leg.is_over();
+        let living: Vec<LegId> = match self.legs.iter().any(|leg| leg.stray_of.is_some()) {
+            true => self.legs.iter().filter(living).map(|leg| leg.id).collect(),
+            false => Vec::new(),
+        };
         self.legs.retain(|leg| {
-            let over = leg.is_over();
+            let over = leg.is_over() && leg.stray_of.is_none_or(|origin| !living.contains(&origin));
             if over {
                 t.desk.remove_leg(leg.id);
             }
@@ -304,7 +331,7 @@ impl Call {
         }
         self.drop_hunt(t);
         self.transfer = None;
-        for timer in [CallTimer::Ring, CallTimer::Length] {
+        for timer in [CallTimer::Ring, CallTimer::Expires, CallTimer::Length] {
             t.desk.timers.cancel(super::desk::Timer::Call(self.id, timer));
         }
         for leg in &mut self.legs {
@@ -331,9 +358,16 @@ impl Call {
         }
     }
 
-    /// The call broke by a fault of ours: its media is closed, its places are given back, its record is written.
+    /// The call broke by a fault of ours: its peers are told, its media is closed, its places are given back, its record is
+    /// written. What is wrong with one leg, whatever it is, keeps nothing from the others.
     pub fn abandon(&mut self, t: &mut Turn<'_, '_>) {
-        let legs: Vec<LegId> = self.legs.iter().map(|leg| leg.id).collect();
+        let cause = cause::cause(500, crate::effect::Blame::Node, "an error in this node ended the call");
+        let mut untold = 0;
+        for leg in &mut self.legs {
+            let told = catch_unwind(AssertUnwindSafe(|| leg.abandon(t, &cause)));
+            untold += usize::from(told.is_err());
+        }
+        let legs: Vec<LegId> = self.legs.iter().flat_map(Leg::names).collect();
         t.desk.purge(self.id, &legs);
         let claims = self.legs.iter_mut().filter_map(|leg| leg.claim.take());
         let claims: Vec<_> = claims
@@ -347,7 +381,6 @@ impl Call {
         }
         if !self.recorded {
             self.recorded = true;
-            let cause = cause::cause(500, crate::effect::Blame::Node, "an error in this node ended the call");
             let ended = Fact::CallEnded {
                 call: self.id,
                 at: t.cx.wall,
@@ -357,8 +390,9 @@ impl Call {
             t.cx.emit(Output::Record(ended));
         }
         t.cx.emit(Output::Record(Fact::Warning(format!(
-            "Call {} met an error in this node and was dropped. Its peers were not told; please report the log above.",
-            self.id
+            "Call {} met an error in this node and was ended; {untold} of its {} legs could not be told. Please report the log above.",
+            self.id,
+            self.legs.len()
         ))));
     }
 }

@@ -28,6 +28,7 @@ use crate::dialog::{ends_dialog, glare};
 use crate::effect::Blame;
 use crate::id::ServerTx;
 use crate::sdp::{Direction, SdpError, Session};
+use crate::sip::multipart::{ACCEPTED, session_description};
 use crate::sip::{Draft, Message, Method, Name};
 use crate::transaction::Failure;
 use std::time::Duration;
@@ -274,7 +275,7 @@ impl Leg {
             }
         };
         if let Refusal::Status(415) = refusal {
-            response.push(Name::Accept, SDP);
+            response.push(Name::Accept, ACCEPTED);
         }
         if let Refusal::Sdp(error) = refusal {
             response.push(Name::Warning, format!("399 tandem \"{}\"", error.reason()));
@@ -420,11 +421,6 @@ impl Leg {
 
 /// The offer of a request; an error for a body that we can't read.
 fn offer_in(request: &Message) -> Result<Option<Session>, Refusal> {
-    if request.body().is_empty() {
-        return Ok(None);
-    }
-    if request.content_type().as_deref() != Some(SDP) {
-        return Err(Refusal::Status(415));
-    }
+    session_description(request).map_err(|error| Refusal::Status(error.status))?;
     read_body(request).map_err(Refusal::Sdp)
 }

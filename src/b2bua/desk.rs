@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::DialogId;
 use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
+use crate::limits;
 use crate::time::{Deadlines, Instant};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub enum LegTimer {
 pub enum CallTimer {
     /// Nobody answered.
     Ring,
+    /// The caller's INVITE says how long it is worth anything (RFC 3261 13.3.1).
+    Expires,
     /// `calls.max_duration`.
     Length,
     /// The workers had their time to close the media; the record is written without them.
@@ -79,7 +82,9 @@ pub struct Desk {
     /// Ordered, as peers choose parts of the keys: nobody can make them collide.
     dialogs: BTreeMap<DialogId, LegId>,
     servers: Table<ServerTx, LegId>,
-    media: Table<MediaLegId, LegId>,
+    media: Table<MediaLegId, (LegId, WorkerId)>,
+    /// Media legs of each worker.
+    load: Vec<usize>,
     homes: Table<LegId, CallId>,
     users: BTreeMap<String, u32>,
     last_media: u64,
@@ -93,11 +98,27 @@ impl Desk {
         MediaLegId(self.last_media)
     }
 
-    /// The worker for a new call's legs: each in turn.
-    pub fn next_worker(&mut self, config: &Config) -> WorkerId {
+    /// The worker for a new call's legs: each in turn, unless it has no room for two more. `None` when none has.
+    pub fn next_worker(&mut self, config: &Config) -> Option<WorkerId> {
         let workers = u16::try_from(config.media.workers).unwrap_or(u16::MAX).max(1);
-        self.next_worker = (self.next_worker + 1) % workers;
-        WorkerId(self.next_worker)
+        (1..=workers)
+            .map(|step| WorkerId((self.next_worker + step) % workers))
+            .find(|worker| self.has_room(*worker, 2))
+            .inspect(|worker| self.next_worker = worker.0)
+    }
+
+    /// True if a worker can take so many more legs.
+    pub fn has_room(&self, worker: WorkerId, legs: usize) -> bool {
+        let load = self.load.get(usize::from(worker.0)).copied().unwrap_or(0);
+        load + legs <= limits::LEGS_PER_WORKER
+    }
+
+    fn load_of(&mut self, worker: WorkerId) -> &mut usize {
+        let place = usize::from(worker.0);
+        if self.load.len() <= place {
+            self.load.resize(place + 1, 0);
+        }
+        &mut self.load[place]
     }
 
     /// A dialog belongs to a leg.
@@ -130,19 +151,31 @@ impl Desk {
         self.servers.remove(&tx);
     }
 
-    /// A media leg belongs to a leg.
-    pub fn add_media(&mut self, id: MediaLegId, leg: LegId) {
-        self.media.insert(id, leg);
+    /// A media leg belongs to a leg, and lives on a worker.
+    pub fn add_media(&mut self, id: MediaLegId, leg: LegId, worker: WorkerId) {
+        self.media.insert(id, (leg, worker));
+        *self.load_of(worker) += 1;
+    }
+
+    /// A media leg goes to another worker.
+    pub fn move_media(&mut self, id: MediaLegId, to: WorkerId) {
+        if let Some((_, worker)) = self.media.get_mut(&id) {
+            let from = std::mem::replace(worker, to);
+            *self.load_of(from) -= 1;
+            *self.load_of(to) += 1;
+        }
     }
 
     /// The leg of a media leg.
     pub fn by_media(&self, id: MediaLegId) -> Option<LegId> {
-        self.media.get(&id).copied()
+        self.media.get(&id).map(|(leg, _)| *leg)
     }
 
     /// It is closed.
     pub fn remove_media(&mut self, id: MediaLegId) {
-        self.media.remove(&id);
+        if let Some((_, worker)) = self.media.remove(&id) {
+            *self.load_of(worker) -= 1;
+        }
     }
 
     /// The call that a leg is in: the one that it was born in, unless a transfer moved it.
@@ -169,7 +202,12 @@ impl Desk {
 
     /// A call is no more.
     pub fn remove_call(&mut self, call: CallId) {
-        for timer in [CallTimer::Ring, CallTimer::Length, CallTimer::Reports] {
+        for timer in [
+            CallTimer::Ring,
+            CallTimer::Expires,
+            CallTimer::Length,
+            CallTimer::Reports,
+        ] {
             self.timers.cancel(Timer::Call(call, timer));
         }
     }
@@ -178,11 +216,19 @@ impl Desk {
     pub fn purge(&mut self, call: CallId, legs: &[LegId]) {
         self.dialogs.retain(|_, leg| !legs.contains(leg));
         self.servers.retain(|_, leg| !legs.contains(leg));
-        self.media.retain(|_, leg| !legs.contains(leg));
+        let own = |(id, (leg, _)): (&MediaLegId, &(LegId, WorkerId))| legs.contains(leg).then_some(*id);
+        for id in self.media.iter().filter_map(own).collect::<Vec<_>>() {
+            self.remove_media(id);
+        }
         for leg in legs {
             self.remove_leg(*leg);
         }
         self.remove_call(call);
+    }
+
+    /// Places that users hold.
+    pub fn user_places(&self) -> u32 {
+        self.users.values().sum()
     }
 
     /// How many calls a user is in.

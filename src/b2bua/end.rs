@@ -4,10 +4,10 @@ use super::call::{Call, Other, Stage};
 use super::cause;
 use super::desk::Turn;
 use super::leg::{Leg, LegId, State, What};
+use crate::dialog::Dialog;
 use crate::dialog::accepted::{Acknowledged, Due as AckDue};
 use crate::dialog::reliable::Due as ReliableDue;
 use crate::dialog::session_timer::Due as SessionDue;
-use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause};
 use crate::id::ServerTx;
 use crate::limits;
@@ -29,10 +29,12 @@ impl Leg {
         if !matches!(self.state, State::Outgoing(_)) {
             return;
         }
-        let State::Outgoing(outgoing) = std::mem::replace(&mut self.state, State::Gone) else {
+        let State::Outgoing(mut outgoing) = std::mem::replace(&mut self.state, State::Gone) else {
             return;
         };
         t.net.layer.forget(self.id.owner());
+        outgoing.forget_ways(t);
+        outgoing.reason.clone_from(&reason);
         let tx = outgoing.tx;
         self.state = State::Cancelled(outgoing);
         match tx {
@@ -45,9 +47,7 @@ impl Leg {
             // Nothing was sent yet.
             None => self.gone(t),
         }
-        if let Some(claim) = self.claim.take() {
-            t.release(claim);
-        }
+        self.set_claim(t, None);
     }
 
     /// Says BYE, as soon as that is allowed: not before the ACK of our 2xx (RFC 3261 15).
@@ -56,21 +56,21 @@ impl Leg {
         if let Some(media) = &mut self.media {
             media.close(t);
         }
-        if let Some(claim) = self.claim.take() {
-            t.release(claim);
-        }
+        self.set_claim(t, None);
         if self.unacked.is_some() {
             self.leave_after_ack = Some(reason);
         } else {
-            self.bye(t, &reason);
+            self.bye(t, Some(&reason));
         }
     }
 
-    fn bye(&mut self, t: &mut Turn<'_, '_>, reason: &str) {
+    fn bye(&mut self, t: &mut Turn<'_, '_>, reason: Option<&str>) {
         let Some(mut bye) = self.request(Method::Bye) else {
             return self.gone(t);
         };
-        bye.push(Name::Reason, reason);
+        if let Some(reason) = reason {
+            bye.push(Name::Reason, reason);
+        }
         bye.push(Name::UserAgent, crate::USER_AGENT);
         self.send(t, What::Bye, bye);
     }
@@ -80,7 +80,7 @@ impl Leg {
         if self.unacked.is_none()
             && let Some(reason) = self.leave_after_ack.take()
         {
-            self.bye(t, &reason);
+            self.bye(t, Some(&reason));
         }
         let notifying = self.sent.iter().any(|sent| sent.what == What::Notify);
         if self.is_up()
@@ -91,43 +91,21 @@ impl Leg {
         }
     }
 
-    /// A second answer of a fork, or an answer that came against our CANCEL: acknowledged and ended at once (RFC 3261 13.2.2.4).
-    pub fn dismiss(&mut self, t: &mut Turn<'_, '_>, invite: &Draft, response: &Message) {
-        if self.resend_stray_ack(t, response) || self.strays.len() >= limits::STRAY_ANSWERS {
-            return;
+    /// Ends the leg as well as that goes after an error of ours: its peer is told at once, and nothing is waited for.
+    pub fn abandon(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
+        self.say_waiting(t);
+        match &self.state {
+            State::Incoming(_) => self.refuse(t, cause),
+            State::Outgoing(_) => self.give_up(t, Some(cause::reason(cause))),
+            // Its ACK would find nobody any more.
+            State::Up => self.bye(t, Some(&cause::reason(cause))),
+            State::Leaving => {
+                if let Some(reason) = self.leave_after_ack.take() {
+                    self.bye(t, Some(&reason));
+                }
+            }
+            State::Cancelled(_) | State::Gone => {}
         }
-        let Some(id) = DialogId::of_response(response) else {
-            return;
-        };
-        let Ok(mut dialog) = Dialog::uac(invite, response) else {
-            return;
-        };
-        let ack = acknowledge(&dialog, Some(invite), response);
-        t.net.layer.send_ack(t.cx, self.flow, ack.clone());
-        let mut bye = dialog.request(Method::Bye);
-        bye.push(Name::Reason, cause::ELSEWHERE);
-        let tx = t.net.layer.request(t.cx, self.id.owner(), self.flow, bye);
-        self.sent.push(super::leg::Sent {
-            tx,
-            what: What::StrayBye,
-            again: None,
-        });
-        let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-        self.strays.push((id, Acknowledged::new(cseq, ack)));
-    }
-
-    /// Acknowledges the copy of a second answer again. False when it is none that was dismissed.
-    pub fn resend_stray_ack(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> bool {
-        let Some(id) = DialogId::of_response(response) else {
-            return false;
-        };
-        let Some((_, acknowledged)) = self.strays.iter().find(|(stray, _)| *stray == id) else {
-            return false;
-        };
-        if let Some(ack) = acknowledged.resend(response).cloned() {
-            t.net.layer.send_ack(t.cx, self.flow, ack);
-        }
-        true
     }
 
     /// The peer's BYE.
@@ -160,6 +138,38 @@ pub fn acknowledge(dialog: &Dialog, invite: Option<&Draft>, response: &Message) 
 }
 
 impl Call {
+    /// A second answer of a fork, or an answer that came against our CANCEL, to the INVITE of the leg `of`: acknowledged and
+    /// ended at once (RFC 3261 13.2.2.4). Its dialog is a leg of its own: what is said in it goes where its own Contact and
+    /// Record-Route lead (RFC 3261 12.2.1.1), and may be challenged.
+    pub fn dismiss(
+        &mut self,
+        t: &mut Turn<'_, '_>,
+        of: LegId,
+        invite: &Draft,
+        response: &Message,
+        reason: Option<&str>,
+    ) {
+        let strays = self.legs.iter().filter(|leg| leg.stray_of == Some(of)).count();
+        let (Some(leg), Ok(dialog)) = (self.leg(of), Dialog::uac(invite, response)) else {
+            return;
+        };
+        if strays >= limits::STRAY_ANSWERS {
+            return;
+        }
+        let (who, identity, flow, side) = (leg.who.clone(), leg.identity.clone(), leg.flow, leg.caller_side);
+        let id = self.new_leg_id();
+        let mut stray = Leg::new(id, who, identity, flow, State::Leaving, &self.config);
+        (stray.stray_of, stray.caller_side) = (Some(of), side);
+        let ack = acknowledge(&dialog, Some(invite), response);
+        t.desk.add_dialog(&dialog.id, id);
+        stray.dialog = Some(dialog);
+        stray.find_own_way(t);
+        stray.send(t, What::Ack, ack.clone());
+        stray.acked = Some(Acknowledged::new(response.cseq().map_or(0, |cseq| cseq.number), ack));
+        stray.bye(t, reason);
+        self.legs.push(stray);
+    }
+
     /// Which side of the record is to blame for what this leg did.
     pub fn blame(&self, id: LegId) -> Blame {
         match self.leg(id) {
@@ -179,6 +189,7 @@ impl Call {
     pub fn on_bye(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let blame = self.blame(id);
         let was_up = self.leg(id).is_some_and(Leg::is_up);
+        let was_stray = self.leg(id).is_some_and(|leg| leg.stray_of.is_some());
         if let Some(leg) = self.leg_mut(id) {
             leg.bye_received(t, tx, request);
         }
@@ -189,6 +200,7 @@ impl Call {
                     cause::told(request, 487, blame, "the caller hung up before the answer"),
                 );
             }
+            Stage::Setup { .. } | Stage::Talk { .. } if was_stray => {}
             Stage::Setup { .. } => self.branch_left(t, request),
             Stage::Talk { .. } if self.talks(id) && self.transferor() == Some(id) => self.transferor_left(t),
             Stage::Talk { .. } if self.talks(id) && was_up => {

@@ -20,6 +20,7 @@ use super::desk::{CallTimer, Claim, Turn};
 use super::identity::{Identity, escaped, host_of};
 use super::leg::{Leg, LegId, Outgoing, Progress, State, Who};
 use super::outcome::Missed;
+use crate::config::Config;
 use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply};
 use crate::id::{Flow, TrunkIx};
 use crate::limits;
@@ -30,6 +31,7 @@ use crate::transaction::Destination;
 use crate::trunk::Busy;
 use codecs::Codec;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// Where the search is.
 #[derive(Clone, Debug, PartialEq)]
@@ -277,7 +279,13 @@ impl Call {
         to: Uri,
         destination: Destination,
     ) -> bool {
-        if self.legs.len() >= limits::LEGS_PER_CALL {
+        // Those that were given up or have ended only wait for their last response.
+        let counts = |leg: &&Leg| match leg.state {
+            State::Incoming(_) | State::Outgoing(_) | State::Up => true,
+            State::Cancelled(_) | State::Leaving | State::Gone => false,
+        };
+        let full = self.legs.iter().filter(counts).count() >= limits::LEGS_PER_CALL;
+        if full || self.legs.len() >= limits::LEGS_PER_CALL_IN_ALL {
             return false;
         }
         let id = self.new_leg_id();
@@ -291,6 +299,7 @@ impl Call {
             early: Vec::new(),
             rang: false,
             bare_ring: false,
+            reason: None,
         };
         let mut leg = Leg::new(
             id,
@@ -332,6 +341,12 @@ pub fn no_room(towards_trunk: bool, busy: Busy, trunk: &str) -> Cause {
 /// The host of a URI is not needed where only its user part is looked at.
 pub fn dialled(uri: &Uri) -> Option<String> {
     uri.user_decoded().filter(|user| !user.is_empty())
+}
+
+/// What is to be called by a URI that a peer names, if that is ours to reach: a number, or a name at a host of ours. Who is meant
+/// at another host is none of our users, whatever the name.
+pub fn reachable(uri: &Uri, config: &Config, own: IpAddr) -> Option<String> {
+    dialled(uri).filter(|_| config.is_local(uri, own))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct Identity {
     pub number: Option<String>,
     /// Not to be shown (RFC 3323 4.2, RFC 3325 7).
     pub private: bool,
+    /// The display name is configured, or a carrier asserted it: nobody chose it for himself.
+    pub vouched: bool,
 }
 
 impl Identity {
@@ -39,6 +41,7 @@ impl Identity {
         let user = config.user(name);
         Identity {
             display: user.and_then(|user| user.display_name.clone()),
+            vouched: user.is_some_and(|user| user.display_name.is_some()),
             user: user.map(|user| (user.name.clone(), user.domain.clone())),
             number: user.and_then(|user| user.numbers.first().cloned()),
             private: false,
@@ -76,7 +79,8 @@ impl Identity {
         self.named(Uri::sip(Some(&escaped(name)), host_of(host), None))
     }
 
-    /// From towards a carrier: the number as it wants to see it, at our own host.
+    /// From towards a carrier: the number as it wants to see it, at our own host; where we register, in the domain of that
+    /// address, by which the carrier knows us.
     pub fn for_trunk(&self, trunk: &Trunk, host: &Host) -> NameAddr {
         match self.uri_for_trunk(trunk, host) {
             Some(uri) if !self.private => self.named(uri),
@@ -84,17 +88,27 @@ impl Identity {
         }
     }
 
-    /// P-Asserted-Identity towards a carrier (RFC 3325 9.1), which also sees who wants to stay unseen by others.
+    /// P-Asserted-Identity towards a carrier (RFC 3325 9.1), which also sees who wants to stay unseen by others. We assert no
+    /// name that nobody vouches for.
     pub fn asserted(&self, trunk: &Trunk, host: &Host) -> Option<NameAddr> {
         self.number.as_ref()?;
-        self.uri_for_trunk(trunk, host).map(|uri| self.named(uri))
+        let uri = self.uri_for_trunk(trunk, host)?;
+        Some(if self.vouched {
+            self.named(uri)
+        } else {
+            NameAddr::new(uri)
+        })
     }
 
     fn uri_for_trunk(&self, trunk: &Trunk, host: &Host) -> Option<Uri> {
         let number = self.number.as_ref().map(|number| numbers::outward(trunk, number));
         // A user without a number is the account for the carrier: its own name is nobody's business there.
         let user = number.or_else(|| trunk.register.as_ref().map(|register| register.username.clone()))?;
-        Some(Uri::sip(Some(&escaped(&user)), host.clone(), None))
+        let domain = match (&trunk.register, trunk.peers.first()) {
+            (Some(register), Some(peer)) => register.domain(peer),
+            (Some(_) | None, _) => host.clone(),
+        };
+        Some(Uri::sip(Some(&escaped(&user)), domain, None))
     }
 
     fn named(&self, uri: Uri) -> NameAddr {
@@ -116,11 +130,13 @@ fn of_trunk(trunk: &Trunk, invite: &Message) -> Identity {
         .iter()
         .find(|address| number(address).is_some())
         .or(from.as_ref());
-    let display = best
-        .and_then(|address| address.display.clone())
-        .or_else(|| from.as_ref()?.display.clone());
+    let named = |address: &NameAddr| address.display.clone().filter(|display| !display.is_empty());
+    let asserted_name = asserted.iter().find(|address| Some(*address) == best).and_then(named);
+    let vouched = asserted_name.is_some();
+    let display = asserted_name.or_else(|| from.as_ref().and_then(named));
     Identity {
-        display: display.map(Into::into).filter(|display: &String| !display.is_empty()),
+        display: display.map(Into::into),
+        vouched,
         user: None,
         number: best.and_then(number),
         private: wants_privacy(invite),

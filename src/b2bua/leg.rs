@@ -26,10 +26,10 @@ use super::media::MediaLeg;
 use super::offer::OfferAnswer;
 use super::refer::Subscription;
 use crate::config::Config;
+use crate::dialog::Dialog;
 use crate::dialog::accepted::{Acknowledged, Unacknowledged};
 use crate::dialog::reliable::{Receiver, Sender};
 use crate::dialog::session_timer::SessionTimer;
-use crate::dialog::{Dialog, DialogId};
 use crate::effect::Party;
 use crate::id::{
     CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
@@ -120,6 +120,12 @@ pub struct Early {
     pub complete: bool,
     /// What its description agreed on, and that description.
     pub answer: Option<(Agreed, Session)>,
+    /// The way of requests in it: each fork has a Contact and a route set of its own.
+    pub flow: Flow,
+    /// How to send in it.
+    pub way: Way,
+    /// The name under which its next hop is looked for.
+    pub seeker: LegId,
 }
 
 /// An INVITE that we send.
@@ -143,6 +149,18 @@ pub struct Outgoing {
     pub rang: bool,
     /// A bare 180 came after a description: its own tone may be missing (RFC 3960 3.2).
     pub bare_ring: bool,
+    /// Why it was given up: what the CANCEL said, and what a BYE says where an answer crosses it.
+    pub reason: Option<String>,
+}
+
+impl Outgoing {
+    /// Nothing more is sent in its early dialogs: their next hops are not looked for any more.
+    pub fn forget_ways(&self, t: &mut Turn<'_, '_>) {
+        for early in &self.early {
+            t.net.layer.forget(early.seeker.owner());
+            t.desk.set_home(early.seeker, early.seeker.call);
+        }
+    }
 }
 
 /// Where a leg is.
@@ -188,8 +206,6 @@ pub enum What {
     Bye,
     /// How a transfer goes.
     Notify,
-    /// The end of a dialog that we do not want: a second answer of a fork.
-    StrayBye,
     /// The ACK of a 2xx: no transaction.
     Ack,
 }
@@ -201,6 +217,8 @@ pub struct Sent {
     pub tx: ClientTx,
     /// What for.
     pub what: What,
+    /// Over this.
+    pub flow: Flow,
     /// The request, where it may have to be sent again with credentials.
     pub again: Option<Box<Draft>>,
 }
@@ -259,8 +277,9 @@ pub struct Leg {
     pub allows_update: bool,
     /// What it holds of a limit.
     pub claim: Option<Claim>,
-    /// Second answers of forks that were ended: their 2xx may come again.
-    pub strays: Vec<(DialogId, Acknowledged)>,
+    /// It is the dialog of an answer that nobody wants, to the INVITE of this leg: it ends, and is remembered as long as that
+    /// leg, since its 2xx may come again.
+    pub stray_of: Option<LegId>,
     /// BYE follows when the last NOTIFY is answered, with this Reason.
     pub leave_after_notify: Option<String>,
     /// BYE follows when the ACK came, with this Reason.
@@ -300,7 +319,7 @@ impl Leg {
             refused: None,
             allows_update: false,
             claim: None,
-            strays: Vec::new(),
+            stray_of: None,
             leave_after_notify: None,
             leave_after_ack: None,
             subscription: None,
@@ -310,17 +329,21 @@ impl Leg {
         }
     }
 
-    /// Gives the leg a port, opens its media and makes it ready to offer and answer. False when no port is spare.
+    /// Gives the leg a port, opens its media and makes it ready to offer and answer. False when no port is spare, or
+    /// the worker has no room.
     pub fn open_media(&mut self, t: &mut Turn<'_, '_>, worker: WorkerId) -> bool {
         if self.media.is_some() {
             return true;
+        }
+        if !t.desk.has_room(worker, 1) {
+            return false;
         }
         let addr = t.cx.config.own_media_address(self.flow.local.ip());
         let Some(port) = t.desk.ports.take(addr.is_ipv6()) else {
             return false;
         };
         let media = MediaLeg::open(t, port, worker);
-        t.desk.add_media(media.id, self.id);
+        t.desk.add_media(media.id, self.id, worker);
         self.media = Some(media);
         let can = capabilities(t.cx.config, &self.who);
         self.oa = Some(OfferAnswer::new(addr, port.rtp, t.cx.random(), can));
@@ -382,6 +405,7 @@ impl Leg {
                 t.desk.remove_server(incoming.tx);
             }
             State::Outgoing(outgoing) | State::Cancelled(outgoing) => {
+                outgoing.forget_ways(t);
                 for early in &outgoing.early {
                     t.desk.remove_dialog(&early.dialog.id);
                 }
@@ -392,12 +416,27 @@ impl Leg {
             t.desk.remove_dialog(&dialog.id);
         }
         (self.unacked, self.reliable) = (None, None);
-        if let Some(claim) = self.claim.take() {
-            t.release(claim);
-        }
+        self.set_claim(t, None);
         if let Some(media) = &mut self.media {
             media.close(t);
         }
+    }
+
+    /// What it holds of a limit from now on; what it held before is given back.
+    pub fn set_claim(&mut self, t: &mut Turn<'_, '_>, claim: Option<Claim>) {
+        if let Some(old) = std::mem::replace(&mut self.claim, claim) {
+            t.release(old);
+        }
+    }
+
+    /// All names under which something of it is asked for: its own, and those of its early dialogs.
+    pub fn names(&self) -> Vec<LegId> {
+        let early = match &self.state {
+            State::Outgoing(outgoing) | State::Cancelled(outgoing) => outgoing.early.as_slice(),
+            State::Incoming(_) | State::Up | State::Leaving | State::Gone => &[],
+        };
+        let early = early.iter().map(|early| early.seeker);
+        std::iter::once(self.id).chain(early).collect()
     }
 }
 

@@ -69,6 +69,15 @@ impl MediaLeg {
         self.place == Place::Closing
     }
 
+    /// We wanted its end, whether the worker was told yet or not.
+    pub fn was_closed(&self) -> bool {
+        match &self.place {
+            Place::At(_) => false,
+            Place::Moving(_, waiting) => waiting.iter().any(|command| matches!(command, Command::Close(_))),
+            Place::Closing => true,
+        }
+    }
+
     /// Tells the worker what was agreed. While the peer sends, its silence is watched.
     pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>) {
         self.tell(
@@ -122,6 +131,7 @@ impl MediaLeg {
             && worker != to
         {
             t.cx.emit(Output::Media(worker, Command::Move { leg: self.id, to }));
+            t.desk.move_media(self.id, to);
             self.function = Function::Idle;
             self.place = Place::Moving(to, Vec::new());
         }

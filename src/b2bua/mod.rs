@@ -45,7 +45,7 @@ mod transfer;
 mod wire;
 
 pub use crate::routing::Source;
-pub use send::{SDP, SUPPORTED, allow};
+pub use send::{SUPPORTED, allow};
 
 use crate::config::Config;
 use crate::cx::Cx;
@@ -128,8 +128,10 @@ impl Calls {
                 })
                 .unwrap_or(Err(Refusal::new(481, "the call to be replaced is gone")));
         }
+        let Some(worker) = self.desk.next_worker(cx.config) else {
+            return Err(Refusal::overload("every media worker has as many legs as it can hold"));
+        };
         let id = self.new_call_id(cx);
-        let worker = self.desk.next_worker(cx.config);
         self.calls
             .insert(id, Box::new(Call::new(id, cx.config.clone(), worker)));
         let begun = self.turn(cx, net, id, |call, t| {
@@ -245,6 +247,9 @@ impl Calls {
                 Timer::Call(id, CallTimer::Ring) => {
                     self.turn(cx, net, id, |call, t| call.ring_timeout(t));
                 }
+                Timer::Call(id, CallTimer::Expires) => {
+                    self.turn(cx, net, id, |call, t| call.expired(t));
+                }
                 Timer::Call(id, CallTimer::Length) => {
                     let cause = cause::cause(200, Blame::Node, "the call reached its longest duration");
                     self.turn(cx, net, id, |call, t| call.end(t, cause));
@@ -281,6 +286,11 @@ impl Calls {
     /// Calls that are up or being set up. One that has ended may still wait for the last answer of a peer.
     pub fn up(&self) -> usize {
         self.calls.values().filter(|call| !call.is_over()).count()
+    }
+
+    /// Places that users hold: one for each call that they are in, or that rings at their phones.
+    pub fn user_places(&self) -> u32 {
+        self.desk.user_places()
     }
 
     /// True when there is none.

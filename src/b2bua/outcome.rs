@@ -50,6 +50,16 @@ impl Call {
         }
     }
 
+    /// The time is over that the caller gave its INVITE (RFC 3261 13.3.1).
+    pub fn expired(&mut self, t: &mut Turn<'_, '_>) {
+        if matches!(self.stage, Stage::Setup { .. }) {
+            let text = "nobody answered in the time that the caller gave";
+            let mut cause = cause::cause(487, Blame::Caller, text);
+            cause.q850 = q850::NO_ANSWER;
+            self.end(t, cause);
+        }
+    }
+
     /// Nobody of this user took the call: it goes where the user wants, or fails.
     pub fn missed(&mut self, t: &mut Turn<'_, '_>, name: &str, missed: Missed, cause: Cause) {
         self.release_hunt(t);
@@ -120,9 +130,11 @@ impl Call {
     /// A leg answered: it has the call, all others are cancelled.
     pub fn hunt_won(&mut self, t: &mut Turn<'_, '_>, winner: LegId) {
         let claim = self.hunt.as_mut().and_then(|hunt| hunt.claim.take());
-        match self.leg_mut(winner) {
-            Some(leg) => leg.claim = claim,
-            None => claim.into_iter().for_each(|claim| t.release(claim)),
+        match (self.leg_mut(winner), claim) {
+            // Whoever picks a call up has a place of their own already.
+            (Some(leg), Some(claim)) if leg.claim.is_none() => leg.set_claim(t, Some(claim)),
+            (Some(_) | None, Some(claim)) => t.release(claim),
+            (Some(_) | None, None) => {}
         }
         self.cancel_branches(t, cause::ELSEWHERE);
         self.drop_hunt(t);
@@ -133,6 +145,7 @@ impl Call {
     fn join(&mut self, t: &mut Turn<'_, '_>, other: Other) {
         match self.stage {
             Stage::Setup { caller } => {
+                t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Expires));
                 self.stage = Stage::Talk { one: caller, other };
                 self.answer_caller(t, caller);
             }

@@ -5,17 +5,18 @@ use super::cause;
 use super::desk::Turn;
 use super::end::acknowledge;
 use super::hunt::Hunt;
-use super::leg::{Early, Leg, Outgoing, Progress, State, What, Who};
+use super::leg::{Early, Leg, LegId, Outgoing, Progress, State, Way, What, Who};
 use super::offer::wish_of;
-use super::send::{SDP, listener, own_host};
+use super::send::{SDP, is_on_flow, listener, own_host};
 use crate::dialog::accepted::Acknowledged;
 use crate::dialog::reliable::{RAck, Receiver};
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause};
-use crate::id::{Target, WorkerId};
+use crate::id::{Flow, Target, WorkerId};
 use crate::limits;
 use crate::sdp::{Agreed, Session};
 use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr};
+use crate::transaction::Destination;
 
 impl Leg {
     /// The INVITE that we send or sent.
@@ -109,14 +110,15 @@ impl Leg {
         invite.push(Name::From, from);
     }
 
-    /// The early dialog of a provisional response: known, or made now. `None` when there are too many, or it makes none.
-    pub fn early(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Option<&mut Early> {
-        let (id, leg) = (DialogId::of_response(response)?, self.id);
+    /// The early dialog of a provisional response: known, or made now; then `seeker` is a new name, for the way in it. `None`
+    /// when there are too many, or it makes none.
+    pub fn early(&mut self, t: &mut Turn<'_, '_>, response: &Message, seeker: LegId) -> Option<&mut Early> {
+        let (id, leg, flow) = (DialogId::of_response(response)?, self.id, self.flow);
         let outgoing = self.outgoing_mut()?;
         let found = outgoing.early.iter().position(|early| early.dialog.id == id);
         let ix = match found {
             Some(ix) => ix,
-            None if id.remote_tag.is_empty() || outgoing.early.len() >= limits::EARLY_DIALOGS => return None,
+            None if !outgoing.may_begin(&id) => return None,
             None => {
                 let dialog = Dialog::uac(outgoing.invite.as_ref()?, response).ok()?;
                 t.desk.add_dialog(&id, leg);
@@ -125,6 +127,9 @@ impl Leg {
                     receiver: Receiver::default(),
                     complete: false,
                     answer: None,
+                    flow,
+                    way: Way::Open,
+                    seeker,
                 });
                 outgoing.early.len() - 1
             }
@@ -134,22 +139,57 @@ impl Leg {
 
     /// Acknowledges a reliable provisional response.
     pub fn prack(&mut self, t: &mut Turn<'_, '_>, id: &DialogId, rack: &RAck) {
-        let Some(outgoing) = self.outgoing_mut() else { return };
-        let Some(early) = outgoing.early.iter_mut().find(|early| early.dialog.id == *id) else {
-            return;
-        };
+        let is_phone = self.who.trunk().is_none();
+        let Some(early) = self.early_dialog(id) else { return };
         let (mut prack, next_hop) = (early.dialog.request(Method::Prack), early.dialog.next_hop());
         prack.push(Name::RAck, rack);
         prack.push(Name::UserAgent, crate::USER_AGENT);
-        self.find_way(t, &next_hop);
-        self.send(t, What::Prack, prack);
+        match &mut early.way {
+            Way::Open if is_phone || is_on_flow(&next_hop, &early.flow) => {
+                let flow = early.flow;
+                self.send_over(t, flow, What::Prack, prack);
+            }
+            Way::Open => {
+                early.way = Way::Finding(vec![(What::Prack, prack)]);
+                t.net
+                    .layer
+                    .reach(t.cx, early.seeker.owner(), Destination::Uri(next_hop));
+            }
+            Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => {
+                waiting.push((What::Prack, prack));
+            }
+            Way::Finding(_) => {}
+        }
+    }
+
+    /// The early dialog with this name.
+    fn early_dialog(&mut self, id: &DialogId) -> Option<&mut Early> {
+        let outgoing = self.outgoing_mut()?;
+        outgoing.early.iter_mut().find(|early| early.dialog.id == *id)
+    }
+
+    /// The next hop of an early dialog was found, or not: then the flow of the INVITE is the best that is left. False when it
+    /// was not looked for under this name.
+    pub fn early_way_found(&mut self, t: &mut Turn<'_, '_>, seeker: LegId, flow: Option<Flow>) -> bool {
+        let found = self
+            .outgoing_mut()
+            .and_then(|outgoing| outgoing.early.iter_mut().find(|early| early.seeker == seeker));
+        let Some(early) = found else { return false };
+        early.flow = flow.unwrap_or(early.flow);
+        let flow = early.flow;
+        if let Way::Finding(waiting) = std::mem::replace(&mut early.way, Way::Open) {
+            for (what, draft) in waiting {
+                self.send_over(t, flow, what, draft);
+            }
+        }
+        true
     }
 
     /// Takes the description of a provisional response: the newest is heard. `None` when it has none that can be used.
     pub fn early_answer(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Option<Agreed> {
         let session = read_body(response).ok().flatten()?;
         let agreed = self.oa.as_ref()?.preview(&session, self.signalling()).ok()?;
-        let early = self.early(t, response)?;
+        let early = self.early_dialog(&DialogId::of_response(response)?)?;
         early.complete |= response.has_token(Name::Require, "100rel");
         early.answer = Some((agreed.clone(), session));
         if let Some(outgoing) = self.outgoing_mut() {
@@ -168,6 +208,7 @@ impl Leg {
         let State::Outgoing(outgoing) = std::mem::replace(&mut self.state, State::Up) else {
             return Ok(());
         };
+        outgoing.forget_ways(t);
         for early in &outgoing.early {
             t.desk.remove_dialog(&early.dialog.id);
         }
@@ -185,6 +226,7 @@ impl Leg {
         };
         let dialog = dialog.map_err(|error| cause::cause(502, Blame::Callee, error.reason))?;
         t.desk.add_dialog(&id, self.id);
+        self.flow = early.map_or(self.flow, |early| early.flow);
         let ack = acknowledge(&dialog, Some(invite), response);
         let next_hop = dialog.next_hop();
         self.dialog = Some(dialog);
@@ -230,25 +272,8 @@ impl Leg {
         true
     }
 
-    /// A copy of the 2xx that was acknowledged gets its ACK again; another fork's is ended.
-    pub fn success_again(&mut self, t: &mut Turn<'_, '_>, response: &Message) {
-        let ours = self
-            .dialog
-            .as_ref()
-            .is_some_and(|dialog| DialogId::of_response(response).as_ref() == Some(&dialog.id));
-        let Some(acked) = &self.acked else { return };
-        if ours {
-            if let Some(ack) = acked.resend(response).cloned() {
-                self.send(t, What::Ack, ack);
-            }
-        } else {
-            let invite = self.invite_of_dialog();
-            self.dismiss(t, &invite, response);
-        }
-    }
-
     /// As much of our INVITE as the dialog of another fork is made from.
-    fn invite_of_dialog(&self) -> Draft {
+    pub fn invite_of_dialog(&self) -> Draft {
         let target = self.dialog.as_ref().map(|dialog| dialog.remote_target.clone());
         let mut invite = Draft::request(
             Method::Invite,

@@ -1,15 +1,17 @@
 //! REFER and the NOTIFYs that it is owed (RFC 3515, RFC 4488), as messages.
 
 use super::desk::Turn;
-use super::hunt::dialled;
+use super::hunt::reachable;
 use super::leg::{Leg, What};
 use super::replaces::replaces_id;
 use super::send::contact;
+use crate::config::Config;
 use crate::dialog::DialogId;
 use crate::id::ServerTx;
 use crate::sip::uri::Scheme;
 use crate::sip::write::reason;
 use crate::sip::{Draft, Message, Method, Name, NameAddr};
+use std::net::IpAddr;
 
 /// The subscription that a REFER makes (RFC 3515 2.4.4), for the NOTIFYs of one leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +79,8 @@ impl Leg {
     }
 }
 
-/// What Refer-To asks for; an error with the status that the phone is owed.
-pub fn target(request: &Message) -> Result<Target, u16> {
+/// What Refer-To asks for; an error with the status that the phone is owed. `own` is the address that the request came to.
+pub fn target(request: &Message, config: &Config, own: IpAddr) -> Result<Target, u16> {
     let values = request.all(Name::ReferTo);
     let [value] = values.as_slice() else { return Err(400) };
     let address = NameAddr::parse(value).map_err(|error| error.status)?;
@@ -99,7 +101,7 @@ pub fn target(request: &Message) -> Result<Target, u16> {
         Some(escaped) => replaces_id(&unescaped(escaped))
             .map(|(id, _)| Target::Attended(id))
             .ok_or(400),
-        None => dialled(uri).map(Target::Blind).ok_or(404),
+        None => reachable(uri, config, own).map(Target::Blind).ok_or(404),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::call::{Call, Other, Stage};
 use super::cause;
 use super::desk::{CallTimer, Claim, Timer, Turn};
-use super::hunt::Step;
+use super::hunt::{Hunt, Step};
 use super::leg::{Leg, LegId, State, Who};
 use super::setup::{Entry, Refusal};
 use super::transfer::unknown_dialog;
@@ -12,7 +12,6 @@ use crate::dialog::DialogId;
 use crate::effect::{Blame, Cause};
 use crate::id::TrunkIx;
 use crate::routing::Source;
-use std::sync::Arc;
 
 /// `call-id;to-tag=ours;from-tag=theirs;early-only` (RFC 3891 6.1): the dialog, and whether only an early one is meant.
 pub fn replaces_id(value: &str) -> Option<(DialogId, bool)> {
@@ -43,7 +42,14 @@ impl Call {
     /// Attended transfer: `theirs` is the transferor's other call, `replaced` its leg there. What it gives is why that call
     /// ends now, in a turn of its own.
     pub fn attend(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, replaced: LegId) -> Option<Cause> {
-        let kept = self.transfer.as_ref().map(|transfer| transfer.kept)?;
+        let transfer = self.transfer.as_ref()?;
+        let (kept, transferor) = (transfer.kept, transfer.transferor);
+        let of = |call: &Call, id: Option<LegId>| id.and_then(|id| call.leg(id)).map(|leg| leg.who.clone());
+        if of(self, transferor) != of(theirs, Some(replaced)) {
+            // Somebody else's call, which is none of the transferor's business.
+            self.transfer_failed(t, &unknown_dialog());
+            return None;
+        }
         let side = !self.leg(kept).is_some_and(|leg| leg.caller_side);
         match theirs.partner(replaced) {
             Some(far) if theirs.leg(far).is_some_and(Leg::is_up) && theirs.transfer.is_none() => {
@@ -59,23 +65,16 @@ impl Call {
                 ))
             }
             // The target still rings: the search itself moves, as phones expect that transfer without waiting.
-            None if theirs.waits_for_answer(replaced) && Arc::ptr_eq(&theirs.config, &self.config) => {
-                self.adopt_hunt(t, theirs, side);
-                Some(cause::cause(
-                    487,
-                    Blame::Caller,
-                    "its search was transferred to another call",
-                ))
-            }
+            None if theirs.waits_for_answer(replaced) && self.adopt_hunt(t, theirs, side) => Some(cause::cause(
+                487,
+                Blame::Caller,
+                "its search was transferred to another call",
+            )),
             Some(_) | None => {
                 self.transfer_failed(t, &unknown_dialog());
                 None
             }
         }
-    }
-
-    fn waits_for_answer(&self, leg: LegId) -> bool {
-        matches!(self.stage, Stage::Setup { caller } if caller == leg) && self.hunt.is_some()
     }
 
     /// Takes a leg over from another call. Its name stays. False: it can't come here, and stays where it is.
@@ -88,7 +87,9 @@ impl Call {
         }
         let mut leg = theirs.legs.swap_remove(ix);
         leg.caller_side = caller_side;
-        t.desk.set_home(leg.id, self.id);
+        for name in leg.names() {
+            t.desk.set_home(name, self.id);
+        }
         self.legs.push(leg);
         true
     }
@@ -98,8 +99,11 @@ impl Call {
         self.transfer_failed(t, &unknown_dialog());
     }
 
-    fn adopt_hunt(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, caller_side: bool) {
-        let Some(hunt) = theirs.hunt.take() else { return };
+    /// Takes a search over from another call. False: it can't come here, and stays where it is.
+    fn adopt_hunt(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, caller_side: bool) -> bool {
+        let Some(hunt) = theirs.hunt.take_if(|hunt| hunt.translate(&theirs.config, &self.config)) else {
+            return false;
+        };
         // Else it is no question any more, and may be the name of the leg that stays there.
         if matches!(hunt.step, Step::Asking(_)) {
             t.desk.set_home(hunt.no, self.id);
@@ -122,6 +126,7 @@ impl Call {
         if rang {
             self.transfer_progress(t, 180);
         }
+        true
     }
 
     /// A leg is replaced by one that has just been answered (INVITE with Replaces, RFC 3891).
@@ -166,13 +171,9 @@ impl Leg {
         if std::ptr::eq(from, to) {
             return true;
         }
-        let name = &from.trunks[usize::from(old.0)].name;
-        let place = to
-            .trunks
-            .iter()
-            .position(|trunk| trunk.name == *name)
-            .and_then(|place| u16::try_from(place).ok());
-        let Some(new) = place.map(TrunkIx) else { return false };
+        let Some(new) = same_trunk(from, to, old) else {
+            return false;
+        };
         self.who = Who::Trunk(new, None);
         if let Some(Claim::Trunk(claimed)) = &mut self.claim {
             *claimed = new;
@@ -181,7 +182,47 @@ impl Leg {
     }
 }
 
-/// An INVITE with Replaces that found a leg of this call (RFC 3891 3): it is answered in the place of that leg.
+impl Hunt {
+    /// The search comes to a call with another configuration, where trunks may have other places. False, and nothing is changed:
+    /// whoever is called is not there any more.
+    fn translate(&mut self, from: &Config, to: &Config) -> bool {
+        if std::ptr::eq(from, to) {
+            return true;
+        }
+        let place = |trunk: TrunkIx| same_trunk(from, to, trunk);
+        let source = match &self.source {
+            Source::User(name) => to.user(name).map(|user| Source::User(user.name.clone())),
+            Source::Trunk(trunk) => place(*trunk).map(Source::Trunk),
+        };
+        let step = match &self.step {
+            Step::Deciding => Some(Step::Deciding),
+            Step::Asking(name) | Step::Phones(name) => to.user(name).map(|_| self.step.clone()),
+            Step::Trunk { trunk, number, peers } => place(*trunk).map(|trunk| Step::Trunk {
+                trunk,
+                number: number.clone(),
+                peers: peers.clone(),
+            }),
+        };
+        let (Some(source), Some(step)) = (source, step) else {
+            return false;
+        };
+        if let (Some(Claim::Trunk(claimed)), Step::Trunk { trunk, .. }) = (&mut self.claim, &step) {
+            *claimed = *trunk;
+        }
+        (self.source, self.step) = (source, step);
+        true
+    }
+}
+
+/// The place of a trunk in another configuration, by its name.
+fn same_trunk(from: &Config, to: &Config, trunk: TrunkIx) -> Option<TrunkIx> {
+    let name = &from.trunks[usize::from(trunk.0)].name;
+    let place = to.trunks.iter().position(|trunk| trunk.name == *name)?;
+    u16::try_from(place).ok().map(TrunkIx)
+}
+
+/// An INVITE with Replaces that found a leg of this call (RFC 3891 3): it is answered in the place of that leg. Only a user of
+/// ours may do so, and only with a leg of a user of the same domain (RFC 3891 8 leaves that to policy).
 pub fn pick_up(
     call: &mut Call,
     t: &mut Turn<'_, '_>,
@@ -189,12 +230,24 @@ pub fn pick_up(
     replaced: LegId,
     early_only: bool,
 ) -> Result<(), Refusal> {
-    if !matches!(entry.source, Source::User(_)) {
+    let Source::User(picker) = entry.source.clone() else {
         return Err(Refusal::new(403, "Replaces is for our own users"));
-    }
+    };
     let Some(old) = call.leg(replaced) else {
         return Err(Refusal::new(481, "the call to be replaced is gone"));
     };
+    let config = call.config.clone();
+    let domain = |name: &str| config.user(name).map(|user| &user.domain);
+    let may = match &old.who {
+        Who::User(name) => domain(name).is_some() && domain(name) == domain(&picker),
+        Who::Trunk(..) => false,
+    };
+    if !may {
+        return Err(Refusal::new(
+            403,
+            "the call to be replaced is of nobody in the same domain",
+        ));
+    }
     let early = match &old.state {
         State::Up if early_only => return Err(Refusal::new(486, "the call to be replaced is answered already")),
         State::Up if call.talks(replaced) => false,
@@ -206,7 +259,6 @@ pub fn pick_up(
         }
     };
     let side = old.caller_side;
-    let config = call.config.clone();
     let (source, id) = (entry.source.clone(), call.new_leg_id());
     let mut leg = entry.leg(t, id);
     leg.caller_side = side;
@@ -222,9 +274,8 @@ pub fn pick_up(
         t.desk.remove_leg(id);
         return Err(refusal);
     }
-    if let Source::User(name) = &source {
-        leg.claim = Some(t.desk.claim_user(name));
-    }
+    let place = t.desk.claim_user(&picker);
+    leg.set_claim(t, Some(place));
     call.legs.push(leg);
     call.tell(t, format!("{} takes the call over", source.words(&config)));
     answer_in_place(call, t, id, replaced, early);

@@ -7,9 +7,16 @@ use super::send::SDP;
 use crate::dialog::{Dialog, DialogId, Reject};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
+use crate::sip::multipart::ACCEPTED;
 use crate::sip::{Draft, Message, Method, Name};
 
 impl Outgoing {
+    /// True if a response may begin this early dialog: it has a tag, is not known, and there are not too many.
+    pub fn may_begin(&self, id: &DialogId) -> bool {
+        let known = self.early.iter().any(|early| early.dialog.id == *id);
+        !known && !id.remote_tag.is_empty() && self.early.len() < limits::EARLY_DIALOGS
+    }
+
     /// The early dialog that a request is in.
     pub fn early_of(&self, request: &Message) -> Option<&Early> {
         let id = DialogId::of_request(request)?;
@@ -42,7 +49,10 @@ impl Leg {
         self.dialog_of(request).ok_or(gone)?.receive(request)?;
         // A phone's NAT may have moved, or its connection was made anew. A carrier's way is what its dialog says.
         if self.who.trunk().is_none() {
-            self.flow = flow;
+            match self.outgoing_mut().and_then(|outgoing| outgoing.early_of_mut(request)) {
+                Some(early) => early.flow = flow,
+                None => self.flow = flow,
+            }
         }
         Ok(())
     }
@@ -60,7 +70,7 @@ impl Leg {
     fn options(&self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let mut response = Draft::response(request, 200, None);
         self.describe_us(t, &mut response);
-        response.push(Name::Accept, SDP);
+        response.push(Name::Accept, ACCEPTED);
         t.net.layer.respond(t.cx, tx, response);
     }
 }

@@ -1,19 +1,21 @@
 //! Responses to our requests, sorted by what the request was for.
 
 use super::call::Call;
+use super::cause;
 use super::desk::Turn;
 use super::leg::{Leg, LegId, State, What};
+use crate::dialog::DialogId;
 use crate::id::ClientTx;
-use crate::sip::Message;
+use crate::sip::{Message, Method};
 use crate::transaction::Failure;
 
 impl Call {
     /// A response of the transaction layer.
     pub fn on_response(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ClientTx, response: &Message) {
         let status = response.status();
-        let Some(leg) = self.leg_mut(id) else { return };
-        let Some(ix) = leg.sent.iter().position(|sent| sent.tx == tx) else {
-            return leg.copy_of_2xx(t, response);
+        let of = |leg: &Leg| leg.sent.iter().position(|sent| sent.tx == tx);
+        let Some((leg, ix)) = self.leg_mut(id).and_then(|leg| of(leg).map(|ix| (leg, ix))) else {
+            return self.success_again(t, id, response);
         };
         leg.reconnecting = false;
         let sent = if status < 200 {
@@ -29,7 +31,7 @@ impl Call {
             What::Reinvite | What::Update => self.on_change_response(t, id, &sent, response),
             What::Bye if status >= 200 => leg.gone(t),
             // 481: the phone has forgotten its subscription, or the call; the next request will tell (RFC 5057 5.1).
-            What::Notify | What::Prack | What::StrayBye | What::Bye | What::Ack => {}
+            What::Notify | What::Prack | What::Bye | What::Ack => {}
         }
     }
 
@@ -47,7 +49,32 @@ impl Call {
             What::Invite => self.on_invite_failed(t, id, failure),
             What::Reinvite | What::Update => self.on_change_failed(t, id, failure),
             What::Bye => leg.gone(t),
-            What::Notify | What::Prack | What::StrayBye | What::Ack => {}
+            What::Notify | What::Prack | What::Ack => {}
+        }
+    }
+}
+
+impl Call {
+    /// A 2xx to an INVITE that is answered already: a copy is acknowledged again; another fork's is ended (RFC 3261 13.2.2.4).
+    pub fn success_again(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
+        let is_invite = response.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
+        if !is_invite || !(200..300).contains(&response.status()) {
+            return;
+        }
+        let Some(dialog) = DialogId::of_response(response) else {
+            return;
+        };
+        let known = |leg: &&mut Leg| leg.dialog.as_ref().is_some_and(|own| own.id == dialog);
+        if let Some(leg) = self.legs.iter_mut().find(known) {
+            if let Some(ack) = leg.acked.as_ref().and_then(|acked| acked.resend(response)).cloned() {
+                leg.send(t, What::Ack, ack);
+            }
+            return;
+        }
+        let answered = |leg: &&Leg| matches!(leg.state, State::Up | State::Leaving) && leg.acked.is_some();
+        if let Some(leg) = self.leg(id).filter(answered) {
+            let invite = leg.invite_of_dialog();
+            self.dismiss(t, id, &invite, response, Some(cause::ELSEWHERE));
         }
     }
 }
@@ -58,25 +85,8 @@ impl Leg {
         match what {
             What::Invite => matches!(self.state, State::Outgoing(_)),
             What::Reinvite | What::Update | What::Notify => self.is_up(),
-            What::Prack | What::Bye | What::StrayBye => true,
+            What::Prack | What::Bye => true,
             What::Ack => false,
-        }
-    }
-
-    /// A 2xx whose transaction we are done with: again, or of another fork (RFC 3261 13.2.2.4).
-    fn copy_of_2xx(&mut self, t: &mut Turn<'_, '_>, response: &Message) {
-        let is_invite = response
-            .cseq()
-            .is_ok_and(|cseq| cseq.method == crate::sip::Method::Invite);
-        if !is_invite || !(200..300).contains(&response.status()) {
-            return;
-        }
-        if self.resend_stray_ack(t, response) {
-            return;
-        }
-        match &self.state {
-            State::Up | State::Leaving => self.success_again(t, response),
-            State::Incoming(_) | State::Outgoing(_) | State::Cancelled(_) | State::Gone => {}
         }
     }
 }

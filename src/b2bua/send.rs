@@ -76,8 +76,13 @@ impl Leg {
     }
 
     fn send_now(&mut self, t: &mut Turn<'_, '_>, what: What, draft: Draft) {
+        self.send_over(t, self.flow, what, draft);
+    }
+
+    /// Sends a request or ACK over this flow.
+    pub fn send_over(&mut self, t: &mut Turn<'_, '_>, flow: Flow, what: What, draft: Draft) {
         if what == What::Ack {
-            t.net.layer.send_ack(t.cx, self.flow, draft);
+            t.net.layer.send_ack(t.cx, flow, draft);
             return;
         }
         // Only a carrier may challenge us, and only one that we have credentials for.
@@ -86,9 +91,9 @@ impl Leg {
             .trunk()
             .is_some_and(|trunk| t.cx.config.trunks[usize::from(trunk.0)].register.is_some());
         // A connection may break under it.
-        let again = (may_challenge || self.flow.transport.is_reliable()).then(|| Box::new(draft.clone()));
-        let tx = t.net.layer.request(t.cx, self.id.owner(), self.flow, draft);
-        self.sent.push(Sent { tx, what, again });
+        let again = (may_challenge || flow.transport.is_reliable()).then(|| Box::new(draft.clone()));
+        let tx = t.net.layer.request(t.cx, self.id.owner(), flow, draft);
+        self.sent.push(Sent { tx, what, flow, again });
         if let (What::Invite, State::Outgoing(outgoing)) = (what, &mut self.state) {
             outgoing.tx = Some(tx);
         }
@@ -200,7 +205,13 @@ impl Leg {
         self.nonce = Some((found.nonce.as_str().into(), count));
         again.set(answered, value);
         again.set(Name::CSeq, CSeq { number, method });
-        self.resend(t, sent.what, again);
+        match sent.what {
+            // It belongs to an early dialog, whose way is not the leg's.
+            What::Prack => self.send_over(t, sent.flow, What::Prack, again),
+            What::Invite | What::Reinvite | What::Update | What::Bye | What::Notify | What::Ack => {
+                self.resend(t, sent.what, again);
+            }
+        }
         // A second refusal of the same request is final unless the nonce was stale, and that only once.
         if found.stale
             && let Some(last) = self.sent.last_mut()
@@ -245,7 +256,7 @@ pub fn listener(contact: &Uri, flow: Flow) -> Option<Target> {
 }
 
 /// The next hop is the peer of this flow, or can only be meant so: a private address behind a public one is its NAT's inside.
-fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
+pub fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
     if !matches!(next_hop.scheme, Scheme::Sip | Scheme::Sips) {
         return true;
     }

@@ -2,22 +2,23 @@
 
 use super::answer::{RETRY_AFTER_SECS, read_body};
 use super::call::Call;
-use super::desk::{Claim, Turn};
+use super::desk::{CallTimer, Claim, Turn};
 use super::hunt::{Hunt, Passed, Step, dialled, no_room};
 use super::identity::Identity;
 use super::leg::{Incoming, Leg, LegId, State, Who};
 use super::offer::wish_of;
 use super::outgoing::allows_update;
 use super::replaces::replaces_id;
-use super::send::SDP;
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Cause, Fact, Output, Party};
 use crate::id::{Flow, ServerTx};
 use crate::routing::{self, Source};
 use crate::sdp::Session;
+use crate::sip::multipart::{ACCEPTED, session_description};
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Name};
+use std::time::Duration;
 
 /// An INVITE that has the form of a call.
 pub struct Entry {
@@ -83,15 +84,19 @@ impl Entry {
             return Err(Refusal::new(483, "Max-Forwards is used up: the call runs in a circle"));
         }
         let dialog = Dialog::uas(&request, tag).map_err(|reject| Refusal::new(reject.status, reject.reason))?;
-        if !request.body().is_empty() && request.content_type().as_deref() != Some(SDP) {
-            return Err(Refusal::new(415, "the body is no session description").with(Name::Accept, SDP));
+        if let Err(error) = session_description(&request) {
+            let refusal = Refusal::new(error.status, error.reason);
+            return Err(match error.status {
+                415 => refusal.with(Name::Accept, ACCEPTED),
+                _ => refusal,
+            });
         }
         if request
             .get(Name::ContentEncoding)
             .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
         {
             let refusal = Refusal::new(415, "the body is encoded");
-            return Err(refusal.with(Name::Accept, SDP));
+            return Err(refusal.with(Name::Accept, ACCEPTED));
         }
         let offer = read_body(&request).map_err(|error| Refusal::new(error.status(), error.reason()))?;
         let uri = request
@@ -180,6 +185,7 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), 
     let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
     let passed = passed(&config, &source, &entry.request);
     let sip_call_id = entry.request.call_id().to_owned();
+    let expires = entry.request.number(Name::Expires).and_then(Result::ok);
     let id = LegId {
         call: call.id,
         no: crate::id::LegNo(0),
@@ -196,6 +202,9 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), 
     if let Err(cause) = claim(call, t, id, &source) {
         call.end(t, cause);
         return Ok(());
+    }
+    if let Some(seconds) = expires {
+        t.wake_call(call.id, CallTimer::Expires, Duration::from_secs(seconds.into()));
     }
     let want = offer.as_ref().map(wish_of).unwrap_or_default();
     call.hunt = Some(Box::new(Hunt {
@@ -254,7 +263,7 @@ fn claim(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, source: &Source) -> R
         }
     };
     if let Some(leg) = call.leg_mut(id) {
-        leg.claim = Some(claim);
+        leg.set_claim(t, Some(claim));
     }
     Ok(())
 }

@@ -47,8 +47,9 @@ impl Call {
     /// REFER.
     pub fn on_refer(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let (may, partner) = (self.may_refer(id), self.partner(id));
+        let config = self.config.clone();
         let Some(leg) = self.leg_mut(id) else { return };
-        let target = match (may, target(request)) {
+        let target = match (may, target(request, &config, leg.flow.local.ip())) {
             (Err(status), _) | (Ok(()), Err(status)) => return leg.reply(t, tx, request, status),
             (Ok(()), Ok(target)) => target,
         };

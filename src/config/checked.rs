@@ -3,7 +3,7 @@
 use super::country::Country;
 use crate::id::{Transport, TrunkIx};
 use crate::pii::Secret;
-use crate::sip::uri::{Host, Uri};
+use crate::sip::uri::{Host, Scheme, Uri};
 use codecs::Codec;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -111,6 +111,15 @@ impl Config {
                 .any(|listen| listen.addr.ip() == ip && !ip.is_unspecified());
         if ours { self.domains.first() } else { None }
     }
+
+    /// True if the URI names this node: one of `domains`, an address that we listen on or advertise, or a bare number.
+    pub fn is_local(&self, uri: &Uri, arrived_on: IpAddr) -> bool {
+        match &uri.scheme {
+            Scheme::Tel => true,
+            Scheme::Sip | Scheme::Sips => self.local_domain(&uri.host, arrived_on).is_some(),
+            Scheme::Other(_) => false,
+        }
+    }
 }
 
 /// One entry of `listen`: `udp://0.0.0.0:5060`.
@@ -200,6 +209,8 @@ pub struct User {
     pub calls: u32,
     /// `ring`: how long the phones ring before there is no answer.
     pub ring: Duration,
+    /// `ringback`: its phones can't make a ringback tone, so they get ours.
+    pub ringback: bool,
     /// `on_busy`, `on_no_answer`, `on_offline`: where the call goes then (a number or name, routed anew); none refuses it.
     pub on_busy: Option<String>,
     /// See `on_busy`.
@@ -231,6 +242,8 @@ pub struct Trunk {
     pub options_interval: Option<Duration>,
     /// `ring`: how long a call may ring at the carrier.
     pub ring: Duration,
+    /// `ringback`: the carrier's callers get our ringback tone.
+    pub ringback: bool,
     /// `connect`: how long a peer may stay silent after INVITE before the next one is tried.
     pub connect: Duration,
     /// `pass_headers`: names that are carried to and from the other leg; all others stay.
@@ -259,6 +272,18 @@ pub struct TrunkRegister {
     pub realm: Option<String>,
     /// `expires` asked for.
     pub expires: Duration,
+}
+
+impl TrunkRegister {
+    /// The domain of our address of record there: the realm, where that can be a host, else that of the peer.
+    pub fn domain(&self, peer: &Uri) -> Host {
+        match &self.realm {
+            Some(realm) if !realm.contains(|c: char| c.is_whitespace() || c == '@') => {
+                Host::Name(realm.to_lowercase().into())
+            }
+            Some(_) | None => peer.host.clone(),
+        }
+    }
 }
 
 /// `trunks[].numbers`: how numbers look on this trunk; inside they are E.164 with plus.

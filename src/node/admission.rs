@@ -3,10 +3,11 @@
 use super::authenticate::Verdict;
 use super::local;
 use super::machines::Machines;
-use crate::b2bua::{self, SDP, SUPPORTED, Source};
+use crate::b2bua::{self, SUPPORTED, Source};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, Transport};
+use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name};
 
@@ -129,7 +130,7 @@ impl Machines {
         let status = if self.stopping { 503 } else { 200 };
         let mut response = Draft::response(request, status, Some(&cx.token(8)));
         response.push(Name::Allow, self.allow(cx, flow, request));
-        response.push(Name::Accept, SDP);
+        response.push(Name::Accept, ACCEPTED);
         response.push(Name::Supported, SUPPORTED.join(", "));
         let us = cx.advertised(flow);
         response.push(

@@ -4,15 +4,10 @@ use crate::config::{Config, User};
 use crate::effect::Aor;
 use crate::id::Flow;
 use crate::sip::Uri;
-use crate::sip::uri::Scheme;
 
-/// True if the URI names this node: one of `domains`, an address that we listen on or advertise, or a bare number.
+/// True if the URI names this node, as seen from where a request came in.
 pub(super) fn is_local(config: &Config, flow: Flow, uri: &Uri) -> bool {
-    match &uri.scheme {
-        Scheme::Tel => true,
-        Scheme::Sip | Scheme::Sips => config.local_domain(&uri.host, flow.local.ip()).is_some(),
-        Scheme::Other(_) => false,
-    }
+    config.is_local(uri, flow.local.ip())
 }
 
 /// The configured user that an address of record means. An IP address stands for every domain: names are unique over all.

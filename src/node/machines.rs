@@ -74,6 +74,7 @@ impl Machines {
             tickets: 0,
             registers: self.registrar.pending(),
             trunk_places: self.net.trunks.reserved(),
+            user_places: self.calls.user_places(),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Census {
     pub registers: usize,
     /// Call places held on trunks.
     pub trunk_places: u32,
+    /// Call places held by users.
+    pub user_places: u32,
 }
 
 /// The signalling of one node.

@@ -247,7 +247,10 @@ impl Server {
                 let reply = self.store.apply(ticket, op, self.clock.now().wall);
                 self.inputs.extend(reply.map(|reply| Input::Store(ticket, reply)));
             }
-            Output::Media(worker, command) => self.media.command(worker, command),
+            Output::Media(worker, command) => {
+                let ended = self.media.command(worker, command);
+                self.inputs.extend(ended.map(Input::Media));
+            }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(fact) => {
                 let minute = self.clock.now().wall.as_secs() / 60;

@@ -10,6 +10,7 @@
 //! | `check` | what every message must satisfy before a machine sees it |
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
+//! | `multipart` | the session description in a body of several parts |
 //! | `auth` | digest |
 //! | `witness` | rsip's reading of the demo's messages, held against ours |
 //!
@@ -28,6 +29,7 @@ pub mod frame;
 mod grammar;
 pub mod header;
 pub mod lex;
+pub mod multipart;
 mod name;
 #[cfg(test)]
 mod properties;

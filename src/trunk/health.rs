@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The first hold-down; it doubles with each further failure.
 const HOLD_DOWN: Duration = Duration::from_secs(30);
+/// The shortest hold-down, whatever a Retry-After says.
+const HOLD_DOWN_LEAST: Duration = Duration::from_secs(1);
 /// The longest hold-down.
 const HOLD_DOWN_MOST: Duration = Duration::from_secs(300);
 /// Addresses that are remembered of one peer's name.
@@ -92,17 +94,22 @@ impl Trunks {
                 peer.failures = 0;
                 peer.down_until = None;
             }
-            Outcome::Dead => {
+            Outcome::Dead | Outcome::Unavailable(_) => {
                 peer.failures = (peer.failures + 1).min(16);
-                let hold = (HOLD_DOWN * 2u32.pow(peer.failures.min(8) - 1)).min(HOLD_DOWN_MOST);
-                peer.down_until = Some(cx.now + hold);
+                let hold = match outcome {
+                    Outcome::Unavailable(asked) => asked.max(HOLD_DOWN_LEAST),
+                    Outcome::Alive | Outcome::Dead => HOLD_DOWN * 2u32.pow(peer.failures.min(8) - 1),
+                };
+                peer.down_until = Some(cx.now + hold.min(HOLD_DOWN_MOST));
             }
         }
         let up = peer.down_until.is_none();
         if up != was_up {
             let why = match outcome {
                 Outcome::Alive => format!("it answered {seen_by}"),
-                Outcome::Dead => format!("{seen_by} got no answer or 503; it is tried last until it answers"),
+                Outcome::Dead | Outcome::Unavailable(_) => {
+                    format!("{seen_by} got no answer, 408 or 503; it is tried last until it answers")
+                }
             };
             let fact = Fact::TrunkState {
                 trunk: state.name.clone(),
@@ -160,12 +167,7 @@ impl Trunks {
             Event::Response { response, .. } if response.status() < 200 => {}
             Event::Response { response, .. } => {
                 peer.asking = false;
-                let outcome = if matches!(response.status(), 408 | 503) {
-                    Outcome::Dead
-                } else {
-                    Outcome::Alive
-                };
-                self.judge(cx, slot, place, outcome, "OPTIONS");
+                self.judge(cx, slot, place, Outcome::of(&response), "OPTIONS");
             }
             Event::Unreachable { .. } | Event::Failed { .. } => {
                 peer.asking = false;

@@ -23,6 +23,7 @@ use rate::Bucket;
 use register::Registration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Why a trunk takes no call now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,21 @@ pub enum Busy {
 pub enum Outcome {
     /// It gave a response other than 503: it is alive.
     Alive,
-    /// Timeout, 503 or no connection: held down for a while.
+    /// Timeout, 408, 503 or no connection: held down for a while.
     Dead,
+    /// 503 that says for how long (Retry-After, RFC 3261 21.5.4).
+    Unavailable(Duration),
+}
+
+impl Outcome {
+    /// What a final response tells of the peer that sent it.
+    pub fn of(response: &Message) -> Outcome {
+        match (response.status(), response.number(Name::RetryAfter)) {
+            (503, Some(Ok(seconds))) => Outcome::Unavailable(Duration::from_secs(seconds.into())),
+            (408 | 503, _) => Outcome::Dead,
+            _ => Outcome::Alive,
+        }
+    }
 }
 
 /// What a trunk waits for, by its slot.

@@ -406,12 +406,7 @@ pub(super) fn request(
     expires: Duration,
 ) -> Draft {
     let credentials = registration.credentials.clone();
-    let domain = match &credentials.realm {
-        Some(realm) if !realm.contains(|c: char| c.is_whitespace() || c == '@') => {
-            Host::Name(realm.to_lowercase().into())
-        }
-        Some(_) | None => peer.host.clone(),
-    };
+    let domain = credentials.domain(peer);
     let target = Uri::sip(None, domain.clone(), None);
     let address = Uri::sip(Some(&credentials.username), domain, None);
     registration.cseq += 1;

@@ -30,6 +30,7 @@ pub fn message(octets: &[u8]) {
         message.cseq(),
         message.top_via(),
         message.body(),
+        tandem::sip::multipart::session_description(&message),
         message.content_type(),
     );
     let names: Vec<String> = message.fields().map(|(name, _)| name.to_owned()).collect();

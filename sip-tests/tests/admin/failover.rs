@@ -246,3 +246,48 @@ fn cancel_during_failover() {
         w.finish();
     }
 }
+
+/// RFC 3261 21.5.4: Retry-After of a 503 is the hold-down, whatever was usual; at most five minutes of it.
+#[test]
+fn a_peer_says_for_how_long_it_is_unavailable() {
+    for (seed, asked, held) in [(40, 120, 120), (41, 86_400, 300), (42, 5, 5)] {
+        let (mut w, alice, first, second) = two(seed, "options: never");
+        w.policy(first).ring = None;
+        w.policy(first).answer = Answer::Status(503, ms(20), vec![format!("Retry-After: {asked}")]);
+        works(&mut w, alice, LONDON);
+        w.policy(first).answer = Answer::After(ms(20));
+        w.run(s(held - 4));
+        works(&mut w, alice, LONDON);
+        assert_eq!(
+            (incoming(&w, first).len(), incoming(&w, second).len()),
+            (1, 2),
+            "{asked}"
+        );
+        w.run(s(4));
+        works(&mut w, alice, LONDON);
+        assert_eq!(
+            (incoming(&w, first).len(), incoming(&w, second).len()),
+            (2, 2),
+            "{asked}"
+        );
+        w.finish();
+    }
+}
+
+/// A 408 of a peer that has not rung is a peer that found nobody behind it: the next one is tried, as after a 503. One that rang
+/// has told what there is to tell, and is alive.
+#[test]
+fn a_408_is_failed_over_unless_it_rang() {
+    let (mut w, alice, first, second) = two(43, "options: never");
+    refuses(&mut w, first, 408);
+    works(&mut w, alice, LONDON);
+    assert_eq!(incoming(&w, second).len(), 1);
+    assert!(trunk_facts(&w).iter().any(|told| told.contains("down")));
+    w.run(s(60));
+    w.policy(first).ring = Some(ms(10));
+    w.policy(first).answer = Answer::Status(408, ms(500), Vec::new());
+    fails(&mut w, alice, LONDON, 408);
+    assert_eq!((incoming(&w, first).len(), incoming(&w, second).len()), (2, 1));
+    assert!(trunk_facts(&w).last().is_some_and(|told| told.contains("up")));
+    w.finish();
+}

@@ -229,3 +229,19 @@ fn a_forwarded_call_holds_its_place() {
     assert_eq!(incoming(&w, acme).len(), 2);
     w.finish();
 }
+
+/// A phone's 302 to a name at another host does not ring our user of that name: the branch has failed. A further Contact may be ours.
+#[test]
+fn a_phone_that_sends_its_calls_to_another_host() {
+    let mut w = office(30, "", "", "");
+    let (alice, bob, carol) = (w.registered("alice"), w.registered("bob"), w.registered("carol"));
+    let away = "Contact: <sip:carol@elsewhere.example>";
+    w.policy(bob).answer = Answer::Status(302, ms(100), vec![away.to_owned()]);
+    fails(&mut w, alice, "bob", 480);
+    assert!(incoming(&w, carol).is_empty());
+    let both = format!("{away}, <sip:carol@example.com>");
+    w.policy(bob).answer = Answer::Status(302, ms(100), vec![both]);
+    works(&mut w, alice, "bob");
+    assert_eq!(incoming(&w, carol).len(), 1);
+    w.finish();
+}

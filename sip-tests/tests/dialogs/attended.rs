@@ -236,3 +236,75 @@ fn a_leg_is_closed_while_it_moves() {
         w.finish();
     }
 }
+
+/// The second call began under another configuration, in which the carrier has another place: its search moves all the same, and its
+/// place on the trunk is given back once.
+#[test]
+fn the_target_rings_still_and_the_configuration_has_changed() {
+    let mut w = World::new(9);
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    let (a1, b) = w.talk(alice, bob, "bob");
+    let other = "trunks:\n  - { name: other, peers: [ \"sip:203.0.113.99\" ], options: never }\n";
+    w.reload(&sip_tests::script::EDGE.replace("trunks:\n", other));
+    let (a2, c) = calling(&mut w, alice, acme, "+442079460000");
+    w.respond(c, 180);
+    w.rings(a2);
+    assert_eq!(refer(&mut w, a1, "anybody", a2), 202);
+    w.expect_over(a2, 487);
+    w.run(s(1));
+    assert_eq!(notified(&w, a1), [100, 180]);
+    w.accept(c);
+    w.expect_over(a1, 200);
+    assert_eq!(
+        (w.state(b), w.state(c), w.census().trunk_places),
+        (State::Up, State::Up, 1)
+    );
+    w.hang_up(b);
+    w.expect_over(c, 200);
+    w.finish();
+}
+
+/// The same, and the carrier is gone from the configuration of the first call's side: nothing moves, and both calls go on.
+#[test]
+fn the_target_rings_at_a_carrier_that_the_first_call_does_not_know() {
+    let mut w = World::builder(10)
+        .config(&sip_tests::script::EDGE.replace("acme", "other"))
+        .build();
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    let (a1, b) = w.talk(alice, bob, "bob");
+    w.reload(sip_tests::script::EDGE);
+    let (a2, c) = calling(&mut w, alice, acme, "+442079460000");
+    w.respond(c, 180);
+    w.rings(a2);
+    assert_eq!(refer(&mut w, a1, "anybody", a2), 202);
+    w.run(s(1));
+    assert_eq!(notified(&w, a1), [100, 481]);
+    w.accept(c);
+    w.up(a2);
+    assert_eq!((w.state(a1), w.state(b)), (State::Up, State::Up));
+    w.hang_up(a1);
+    w.hang_up(a2);
+    w.finish();
+}
+
+/// RFC 3891 8: a dialog of somebody else is as unknown as one that is not there: bob may not join the people alice talks with.
+#[test]
+fn only_calls_of_ones_own_are_joined() {
+    let Both {
+        mut w,
+        first: (a1, b),
+        second: (a2, c),
+        ..
+    } = both(11);
+    assert_eq!(refer(&mut w, b, "carol", a2), 202);
+    w.run(s(1));
+    assert_eq!(notified(&w, b), [100, 481]);
+    for call in [a1, b, a2, c] {
+        assert_eq!(w.state(call), State::Up);
+    }
+    w.hang_up(a1);
+    w.hang_up(a2);
+    w.finish();
+}

@@ -172,3 +172,43 @@ fn only_listed_headers_pass() {
     w.hang_up(called);
     w.finish();
 }
+
+/// RFC 3325 5: a name that a phone chose is shown, but not asserted; one of the configuration, or of a carrier, is.
+#[test]
+fn a_name_that_nobody_vouches_for_is_not_asserted() {
+    let own = EDGE_NAMES.map(|(from, to)| edge_with("").replace(from, to));
+    for (yaml, name, asserted) in [(&own[0], "My Bank", false), (&own[1], "Alice", true)] {
+        let (mut w, alice, acme) = carrier(8, yaml);
+        let a = w.call_with(alice, NUMBER, &["From: \"My Bank\" <sip:alice@example.com>;tag=77"]);
+        w.up(a);
+        let c = w.incoming(acme);
+        let invite = &w.at(c).invite;
+        let (from, pai) = (invite.text("From"), invite.text("P-Asserted-Identity"));
+        assert!(from.starts_with(&format!("\"{name}\" <sip:+14155550101@")), "{from}");
+        assert_eq!(pai.starts_with(&format!("\"{name}\"")), asserted, "{pai}");
+        assert!(pai.contains("<sip:+14155550101@"), "{pai}");
+        w.hang_up(a);
+        w.finish();
+    }
+}
+
+const EDGE_NAMES: [(&str, &str); 2] = [
+    ("name: alice,", "name: alice,"),
+    ("name: alice,", "name: alice, display_name: Alice,"),
+];
+
+/// A carrier with which we register knows us by our address of record: From is in its domain.
+#[test]
+fn from_is_in_the_domain_of_our_registration() {
+    let register = "register: { username: tandem, password: secret, realm: Acme.Example }\n    options: never";
+    let (mut w, alice, acme) = carrier(9, &edge_with("").replace("options: never", register));
+    w.run(sip_tests::s(1));
+    let a = w.call(alice, NUMBER);
+    w.up(a);
+    let c = w.incoming(acme);
+    let from = w.at(c).invite.text("From").to_owned();
+    assert_eq!(message::uri_of(&from), "sip:+14155550101@acme.example");
+    w.hang_up(a);
+    w.expect_over(c, 200);
+    w.finish();
+}

@@ -99,7 +99,7 @@ fn options_within_the_call() {
     ] {
         assert!(ok.has_token("Allow", method), "{method}");
     }
-    assert_eq!(ok.text("Accept"), "application/sdp");
+    assert_eq!(ok.text("Accept"), "application/sdp, multipart/mixed");
     for tag in ["100rel", "timer", "replaces"] {
         assert!(ok.has_token("Supported", tag), "{tag}");
     }

@@ -82,6 +82,22 @@ fn what_a_refer_may_ask_for() {
     w.finish();
 }
 
+/// A name at another host is none of our users, whatever the name: 404, and nobody rings. Our own address is as good as the domain.
+#[test]
+fn a_refer_to_somebody_elsewhere() {
+    let Three { mut w, carol, a, b, .. } = three(14, false);
+    for host in ["elsewhere.example", "203.0.113.7"] {
+        let line = format!("Refer-To: <sip:carol@{host}>");
+        assert_eq!(w.request(a, "REFER", &[&line], None), 404, "{host}");
+    }
+    w.run(s(1));
+    assert!(w.agents[carol.0].calls.is_empty());
+    assert_eq!(w.request(a, "REFER", &["Refer-To: <sip:carol@192.0.2.1>"], None), 202);
+    w.expect_over(a, 200);
+    w.hang_up(b);
+    w.finish();
+}
+
 /// Who may not: carriers (403, and their Allow does not list REFER), and everybody where the configuration says so.
 #[test]
 fn who_may_not_transfer() {

@@ -167,7 +167,7 @@ fn a_change_that_is_not_understood() {
     assert_eq!(w.ask(alice, text), 415);
     assert_eq!(
         w.last_received(alice, |m| m.answers("INVITE", 415)).text("Accept"),
-        "application/sdp"
+        "application/sdp, multipart/mixed"
     );
     assert_eq!(w.state(b), State::Up);
     assert_eq!(w.reinvite(a, same()), 200);

@@ -155,3 +155,55 @@ fn answered_and_picked_up_at_once() {
         w.finish();
     }
 }
+
+/// Whoever picks a call up is in one call, not in two: the place of the search is given back, and the picker's own with the call.
+#[test]
+fn a_picker_is_in_one_call_and_free_again_after_it() {
+    let mut w = World::new(8);
+    let (alice, bob, dave) = (w.registered("alice"), w.registered("bob"), w.registered("dave"));
+    for _ in 0..3 {
+        let (a, b) = calling(&mut w, alice, bob, "bob");
+        w.respond(b, 180);
+        w.rings(a);
+        let line = format!("{};early-only", replaces(&w, b));
+        let d = take(&mut w, dave, &line);
+        w.up(d);
+        w.up(a);
+        assert_eq!(w.census().user_places, 2, "alice and dave");
+        w.hang_up(a);
+        w.expect_over(d, 200);
+        w.run(s(1));
+        assert_eq!(w.census().user_places, 0);
+    }
+    // dave has one place only.
+    let (a, d) = w.talk(alice, dave, "dave");
+    w.hang_up(a);
+    w.expect_over(d, 200);
+    w.finish();
+}
+
+/// RFC 3891 8 leaves to policy who may replace: the users of one domain each other's calls, and nobody else's.
+#[test]
+fn nobody_picks_up_the_calls_of_another_domain() {
+    let yaml = sip_tests::script::EDGE
+        .replace("[ example.com ]", "[ example.com, other.example ]")
+        .replace(
+            "users:\n",
+            "users:\n  - { name: erin, password: secret, domain: other.example }\n",
+        );
+    let mut w = World::builder(9).config(&yaml).build();
+    let (alice, bob, erin) = (w.registered("alice"), w.registered("bob"), w.registered("erin"));
+    let (a, b) = calling(&mut w, alice, bob, "bob");
+    w.respond(b, 180);
+    w.rings(a);
+    let line = replaces(&w, b);
+    let e = take(&mut w, erin, &line);
+    w.expect_over(e, 403);
+    w.accept(b);
+    w.up(a);
+    let e = take(&mut w, erin, &line);
+    w.expect_over(e, 403);
+    assert_eq!((w.state(a), w.state(b)), (State::Up, State::Up));
+    w.hang_up(a);
+    w.finish();
+}

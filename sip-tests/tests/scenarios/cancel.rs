@@ -86,8 +86,65 @@ fn cancel_crosses_the_200() {
     w.expect_over(other, 200);
     assert!(w.at(other).acked, "RFC 3261 13.2.2.4: every 2xx is acknowledged");
     assert_eq!(w.at(other).requests, ["BYE"]);
+    assert_eq!(
+        w.at(other).reason.as_deref(),
+        Some("Q.850;cause=16"),
+        "RFC 3326: the caller gave up, nobody else answered"
+    );
     w.finish();
     assert!(w.cdr().answered.is_none());
+}
+
+/// The same where the ring time is over: the phone is told that nobody answered, not that somebody else did.
+#[test]
+fn the_answer_crosses_the_end_of_the_ring_time() {
+    let mut w = World::new(11);
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    w.policy(bob).answer = Answer::Manual;
+    let ip = w.agents[bob.0].addr.ip();
+    let call = w.call(alice, "bob");
+    w.rings(call);
+    let other = w.incoming(bob);
+    w.net.link(ip).delay = s(2);
+    w.until("the ring time is over", |w| !w.at(call).is_live());
+    w.accept(other);
+    w.expect_over(other, 200);
+    assert_eq!(w.at(other).reason.as_deref(), Some("Q.850;cause=19"));
+    w.finish();
+}
+
+/// RFC 3261 13.3.1: an INVITE with Expires is worth something for that long, then 487; a longer one changes nothing.
+#[test]
+fn an_invite_that_expires() {
+    for (expires, status, after) in [(10, 487, 10), (600, 480, 60)] {
+        let mut w = World::new(12);
+        let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+        w.policy(bob).answer = Answer::Manual;
+        let began = w.now;
+        let call = w.call_with(alice, "bob", &[&format!("Expires: {expires}")]);
+        w.rings(call);
+        let other = w.incoming(bob);
+        w.expect_over(call, status);
+        assert!((s(after)..s(after + 1)).contains(&w.now.since(began)));
+        w.expect_over(other, 487);
+        assert_eq!(w.at(other).reason.as_deref(), Some("Q.850;cause=19"));
+        w.finish();
+        assert_eq!(w.cause(), (status, 19));
+    }
+}
+
+/// The time of the INVITE ends with its answer.
+#[test]
+fn an_invite_that_was_answered_in_time_expires_no_more() {
+    let mut w = World::new(13);
+    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+    let call = w.call_with(alice, "bob", &["Expires: 5"]);
+    w.up(call);
+    w.run(s(20));
+    assert_eq!(w.state(call), State::Up);
+    assert_eq!(w.agents[bob.0].calls.len(), 1);
+    w.hang_up(call);
+    w.finish();
 }
 
 /// The other end of the same race: the caller's CANCEL crosses our 200: the call is up, and the caller must send BYE.

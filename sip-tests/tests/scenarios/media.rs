@@ -3,7 +3,7 @@
 use sip_tests::description::{Format, events, opus, pcma, pcmu};
 use sip_tests::script::EDGE;
 use sip_tests::tone::write_rtp;
-use sip_tests::{CallRef, Peer, World, ms, s};
+use sip_tests::{Answer, CallRef, Peer, World, ms, s};
 use std::net::SocketAddr;
 
 /// Alice and bob talk; alice is the caller.
@@ -335,5 +335,91 @@ fn reports_come_on_time() {
         assert!(packets.len() >= 2, "a report and a CNAME (RFC 3550 6.1)");
     }
     w.hang_up(a);
+    w.finish();
+}
+
+/// No worker takes another leg: a call without media is none. The caller's own leg, then a phone's: 503, and Q.850 34 (no circuit);
+/// who is up is not touched, and there is room again afterwards.
+#[test]
+fn a_leg_that_no_worker_takes_ends_its_call() {
+    for legs in [2, 3] {
+        let config = EDGE.replace("workers: 2", "workers: 1");
+        let mut w = World::builder(40 + legs as u64).config(&config).media_of(legs).build();
+        let (_, bob, a, b) = talking(&mut w);
+        let (carol, dave) = (w.registered("carol"), w.registered("dave"));
+        let c = w.call(carol, "dave");
+        w.expect_over(c, 503);
+        w.run(s(1));
+        assert!(w.agents[dave.0].calls.iter().all(|call| !call.is_live()), "{legs}");
+        assert_eq!(w.cause(), (503, 34), "{legs}");
+        w.expect_tones(a, b);
+        w.hang_up(a);
+        w.expect_over(b, 200);
+        w.run(s(1));
+        let (c, b) = w.talk(carol, bob, "bob");
+        w.expect_tones(c, b);
+        w.hang_up(c);
+        w.finish();
+    }
+}
+
+/// A leg that finds no room where it moves, in a call that is up: BYE to both, with the cause.
+#[test]
+fn a_leg_that_finds_no_room_where_it_moves() {
+    let mut w = World::builder(44).media_of(2).build();
+    let (alice, _, a1, b) = talking(&mut w);
+    let carol = w.registered("carol");
+    let (a2, c) = w.talk(alice, carol, "carol");
+    // The transferor's leg keeps its place until it has answered the last NOTIFY.
+    let dialog = w.at(a2);
+    let replaces = format!(
+        "{}%3Bto-tag%3D{}%3Bfrom-tag%3D{}",
+        dialog.call_id.replace('@', "%40"),
+        dialog.remote_tag,
+        dialog.local_tag
+    );
+    let line = format!("Refer-To: <sip:carol@example.com?Replaces={replaces}>");
+    assert_eq!(w.request(a1, "REFER", &[&line], None), 202);
+    for call in [b, c] {
+        w.expect_over(call, 200);
+        assert_eq!(w.at(call).reason.as_deref(), Some("Q.850;cause=34"));
+    }
+    w.finish();
+}
+
+/// RFC 3960 3.2: callers whose configuration says that they make no ringback tone hear ours with the first bare 180, then the one who
+/// answers; the others make it themselves.
+#[test]
+fn a_caller_who_cannot_make_a_ringback_tone_is_given_one() {
+    let config = EDGE
+        .replace("name: alice,", "name: alice, ringback: yes,")
+        .replace("name: acme\n", "name: acme\n    ringback: yes\n");
+    let mut w = World::builder(40).config(&config).media().build();
+    let (alice, bob, carol) = (w.registered("alice"), w.registered("bob"), w.registered("carol"));
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(bob).answer = Answer::Manual;
+    for caller in [alice, acme] {
+        let call = w.call(caller, "+14155550102");
+        w.rings(call);
+        let other = w.incoming(bob);
+        assert!((0..30).any(|_| {
+            w.run(ms(200));
+            w.voice(call).hears().is_some_and(|heard| heard.is(425.0, 12.0))
+        }));
+        let statuses = w.at(call).statuses.clone();
+        assert!(statuses.contains(&183) && !statuses.contains(&180), "{statuses:?}");
+        w.respond(other, 180);
+        w.run(ms(100));
+        assert_eq!(w.at(call).statuses, statuses, "once is enough");
+        w.accept(other);
+        w.up(call);
+        w.expect_tones(call, other);
+        w.hang_up(call);
+        w.expect_over(other, 200);
+    }
+    let call = w.call(carol, "bob");
+    w.rings(call);
+    assert!(w.at(call).statuses.contains(&180) && w.at(call).remote_sdp.is_none());
+    w.hang_up(call);
     w.finish();
 }

@@ -4,12 +4,15 @@ use super::bench::*;
 use crate::b2bua::call::Call;
 use crate::b2bua::leg::Leg;
 use crate::effect::{Blame, Fact};
+use crate::id::{CallId, LegNo, MediaLegId, WorkerId};
+use crate::limits;
 use crate::media::command::Function;
 use crate::sip::{Draft, Method, Name, Uri};
 use crate::transaction::Event;
 use std::time::Duration;
 
 const S1: Duration = Duration::from_secs(1);
+const CALLED: &str = "+12125550199";
 
 #[test]
 fn echo_answers_at_once_and_ends_with_bye() {
@@ -295,21 +298,155 @@ fn what_is_no_call_leaves_no_record() {
     b.rest();
 }
 
+/// Without what a trunk does by itself (REGISTER, OPTIONS): all transactions are those of calls.
+fn without_trunk_business() -> Bench {
+    let line = "    register: { username: tandem, password: \"another secret\", realm: acme.example }\n";
+    Bench::changed(line, "    options: never\n")
+}
+
 #[test]
 fn an_error_in_one_call_costs_that_call_only() {
-    let mut b = Bench::new();
+    let mut b = without_trunk_business();
     let (mut alice, _bob) = b.talk();
     b.invite(CAROL, "carol", "+12125550199", Some(sdp(4000, "")));
     assert_eq!(b.net.trunks.reserved(), 1);
+    let theirs = b.one(ACME);
+    b.answer(ACME, &theirs, 180, None);
+    b.heard(CAROL);
     let broken = *b.calls.calls.keys().last().unwrap();
     b.with(|calls, cx, net| calls.turn(cx, net, broken, |_, _| panic!("a fault, made for this test")));
     assert_eq!((b.calls.len(), b.net.trunks.reserved()), (1, 0));
+    // Its peers are told.
+    assert_eq!(b.heads(CAROL), ["500 INVITE"]);
+    let cancel = b.one(ACME);
+    assert_eq!(cancel.method(), Method::Cancel);
+    b.answer(ACME, &cancel, 200, None);
+    b.answer(ACME, &theirs, 487, None);
     assert!(b.facts.iter().any(|fact| matches!(fact, Fact::Warning(_))));
     assert_eq!((b.ended().len(), b.ended()[0].by), (1, Blame::Node));
     b.ask(ALICE, &mut alice, Method::Bye, None);
     assert_eq!(b.heads(ALICE), ["200 BYE"]);
     let bye = b.one(BOB);
     b.answer(BOB, &bye, 200, None);
+    b.rest();
+    assert!(b.net.layer.is_empty(), "no transaction of the broken call is left");
+}
+
+#[test]
+fn both_sides_of_a_broken_call_that_was_up_get_a_bye() {
+    let mut b = without_trunk_business();
+    b.talk();
+    let broken = *b.calls.calls.keys().last().unwrap();
+    b.with(|calls, cx, net| calls.turn(cx, net, broken, |_, _| panic!("a fault, made for this test")));
+    for peer in [ALICE, BOB] {
+        let bye = b.one(peer);
+        assert_eq!(bye.method(), Method::Bye);
+        b.answer(peer, &bye, 200, None);
+    }
+    b.rest();
+    assert!(b.net.layer.is_empty());
+}
+
+#[test]
+fn what_was_given_up_takes_no_place_of_those_who_ring() {
+    let mut b = Bench::changed("ring: 30s }", "ring: 30s, calls: 100 }");
+    let phone = |user: usize, number: usize| format!("203.0.{user}.{}:5060", number + 1);
+    for number in 0..15 {
+        b.register("bob", &phone(1, number));
+    }
+    for number in 0..16 {
+        b.register("carol", &phone(2, number));
+    }
+    b.invite(ALICE, "alice", "carol", Some(sdp(4000, "")));
+    for number in 0..16 {
+        let theirs = b.one(&phone(2, number));
+        b.answer(&phone(2, number), &theirs, 180, None);
+    }
+    // They never answer our CANCEL, and bob has sixteen phones too.
+    b.wait(61 * S1);
+    for number in 0..15 {
+        assert!(b.heads(&phone(1, number)).contains(&"INVITE".to_owned()), "{number}");
+    }
+    assert!(b.heads(BOB).contains(&"INVITE".to_owned()));
+    b.wait(90 * S1);
+    b.rest();
+}
+
+#[test]
+fn a_call_that_no_media_worker_has_room_for_is_refused() {
+    let mut b = Bench::new();
+    let own = super::super::leg::LegId {
+        call: CallId(1),
+        no: LegNo(0),
+    };
+    let fill = |worker: u16| (0..limits::LEGS_PER_WORKER as u64 - 1).map(move |n| (worker, n));
+    for (worker, n) in fill(0).chain(fill(1)) {
+        let id = MediaLegId(1 << 40 | u64::from(worker) << 32 | n);
+        b.calls.desk.add_media(id, own, WorkerId(worker));
+    }
+    b.invite(CAROL, "carol", "600", Some(sdp(4000, "")));
+    let refused = b.one(CAROL);
+    assert_eq!(refused.status(), 503);
+    assert!(refused.get(Name::RetryAfter).is_some());
+    // One leg less on the second worker, which takes the next call, though it is the first one's turn.
+    b.calls.desk.remove_media(MediaLegId(1 << 40 | 1 << 32));
+    assert_eq!(
+        b.with(|calls, cx, _| calls.desk.next_worker(cx.config)),
+        Some(WorkerId(1))
+    );
+    b.invite(CAROL, "carol", "600", Some(sdp(4000, "")));
+    assert_eq!(b.one(CAROL).status(), 200);
+    b.wait(90 * S1);
+    b.rest();
+}
+
+const ISUP: &str = "Content-Type: application/ISUP\r\nContent-Disposition: signal;handling=optional\r\n\r\nabc";
+
+fn several(first: &str, description: &str) -> String {
+    format!("--part\r\n{first}\r\n--part\r\nContent-Type: application/sdp\r\n\r\n{description}\r\n--part--\r\n")
+}
+
+/// RFC 5621 4: the description is one part of a body, in the INVITE and in its answer; what need not be understood is not.
+#[test]
+fn a_description_among_several_parts() {
+    let mut b = Bench::new();
+    let invite = b.invite(ALICE, "alice", CALLED, Some(several(ISUP, &sdp(4000, ""))));
+    let theirs = b.one(ACME);
+    assert_eq!(theirs.content_type().as_deref(), Some("application/sdp"));
+    assert!(!String::from_utf8_lossy(&theirs.body()).contains("abc"));
+    let mut acme = b
+        .answer(ACME, &theirs, 200, Some(several(ISUP, &sdp(5000, ""))))
+        .unwrap();
+    let ok = b.one(ALICE);
+    assert_eq!(ok.status(), 200);
+    b.ack(ALICE, &invite, &ok);
+    b.heard(ACME);
+    // Within the call as well.
+    let again = several(ISUP, &sdp(5002, "a=sendonly\r\n"));
+    b.ask(
+        ACME,
+        &mut acme,
+        Method::Update,
+        Some(("multipart/mixed; boundary=\"part\"", again)),
+    );
+    let heard = b.heard(ACME);
+    assert_eq!(heard.iter().map(head).collect::<Vec<_>>(), ["200 UPDATE"]);
+    assert!(String::from_utf8_lossy(&heard[0].body()).contains("a=recvonly"));
+    b.heard(ALICE);
+    b.wait(90 * S1);
+    b.rest();
+}
+
+/// RFC 5621 4.1, RFC 3261 21.4.13: what must be understood and is not: 415 with what we read.
+#[test]
+fn a_part_that_must_be_understood() {
+    let mut b = Bench::new();
+    let required = ISUP.replace(";handling=optional", "");
+    b.invite(ALICE, "alice", CALLED, Some(several(&required, &sdp(4000, ""))));
+    let refused = b.one(ALICE);
+    assert_eq!(refused.status(), 415);
+    assert_eq!(refused.get(Name::Accept).unwrap(), "application/sdp, multipart/mixed");
+    assert_eq!(b.heads(ACME), [""; 0]);
     b.rest();
 }
 

@@ -332,7 +332,7 @@ impl Bench {
             invite.push_named(*name, value);
         }
         if let Some(body) = body {
-            invite.set_body("application/sdp", body);
+            invite.set_body(kind_of(&body), body);
         }
         self.say(peer, invite.clone());
         invite
@@ -373,7 +373,7 @@ impl Bench {
             response.push_named(*name, value);
         }
         if let Some(body) = body {
-            response.set_body("application/sdp", body);
+            response.set_body(kind_of(&body), body);
         }
         self.say(peer, response);
         let dialog = (request.method() == Method::Invite).then(|| Dialog::uas(request, tag).unwrap());
@@ -495,6 +495,15 @@ impl Bench {
                 None
             }
         })
+    }
+}
+
+/// The Content-Type of a body: one that begins with a delimiter is of several parts.
+fn kind_of(body: &str) -> &'static str {
+    if body.starts_with("--part") {
+        "multipart/mixed;boundary=part"
+    } else {
+        "application/sdp"
     }
 }
 

@@ -22,13 +22,13 @@ fn a_call_to_a_carrier_shows_number_and_nothing_else() {
     assert!(
         out.get(Name::From)
             .unwrap()
-            .starts_with("\"Alice\" <sip:+14155550101@192.0.2.1>;tag="),
+            .starts_with("\"Alice\" <sip:+14155550101@acme.example>;tag="),
         "{:?}",
         out.get(Name::From)
     );
     assert_eq!(
         out.get(Name::PAssertedIdentity).unwrap(),
-        "\"Alice\" <sip:+14155550101@192.0.2.1>"
+        "\"Alice\" <sip:+14155550101@acme.example>"
     );
     assert_eq!(out.number(Name::MaxForwards), Some(Ok(69)));
     let text = String::from_utf8(out.bytes().to_vec()).unwrap();
@@ -233,5 +233,47 @@ fn requests_in_the_dialog_follow_record_route() {
     let bye = b.one("198.51.100.9:5060");
     assert_eq!(bye.method(), Method::Bye);
     b.answer("198.51.100.9:5060", &bye, 200, None);
+    b.rest();
+}
+
+/// RFC 3261 22.2: the BYE of a dialog that nobody wants is challenged: it goes out again with credentials, in its own dialog.
+#[test]
+fn the_end_of_a_stray_answer_is_challenged() {
+    let mut b = Bench::new();
+    let invite = b.invite(ALICE, "alice", CALLED, Some(sdp(4000, "")));
+    let theirs = b.one(ACME);
+    b.answer(ACME, &theirs, 200, Some(sdp(5000, "")));
+    let ok = b.one(ALICE);
+    let mut alice = b.ack(ALICE, &invite, &ok);
+    b.heard(ACME);
+    let contact = format!("<sip:late@{ACME2}>");
+    b.answer_with(
+        ACME,
+        &theirs,
+        200,
+        "late",
+        Some(sdp(5002, "")),
+        &[("Contact", contact.as_str())],
+    );
+    let heard = b.heard(ACME2);
+    assert_eq!(heard.iter().map(head).collect::<Vec<_>>(), ["ACK", "BYE"]);
+    let challenge = [(
+        "Proxy-Authenticate",
+        "Digest realm=\"acme.example\", nonce=\"n\", algorithm=MD5, qop=\"auth\"",
+    )];
+    b.answer_with(ACME2, &heard[1], 407, "late", None, &challenge);
+    let again = b.one(ACME2);
+    assert_eq!((again.method(), again.to().unwrap().tag()), (Method::Bye, Some("late")));
+    assert!(
+        again
+            .get(Name::ProxyAuthorization)
+            .unwrap()
+            .contains("username=\"tandem\"")
+    );
+    assert!(again.cseq().unwrap().number > heard[1].cseq().unwrap().number);
+    b.answer(ACME2, &again, 200, None);
+    b.ask(ALICE, &mut alice, Method::Bye, None);
+    let bye = b.one(ACME);
+    b.answer(ACME, &bye, 200, None);
     b.rest();
 }

@@ -80,6 +80,7 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
         ring: map.value("ring", 120 * SECOND, problems, |text| {
             values::duration_in(text, SECOND..=HOUR)
         }),
+        ringback: map.value("ringback", false, problems, values::yes_or_no),
         connect: map.value("connect", 4 * SECOND, problems, |text| {
             values::duration_in(text, SECOND..=32 * SECOND)
         }),

@@ -179,6 +179,7 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
         ring: map.value("ring", 60 * SECOND, problems, |text| {
             values::duration_in(text, SECOND..=HOUR)
         }),
+        ringback: map.value("ringback", false, problems, values::yes_or_no),
         on_busy: None,
         on_no_answer: None,
         on_offline: None,

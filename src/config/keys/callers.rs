@@ -40,7 +40,7 @@ pub static USER: Section = Section {
             "one of domains",
             "example.com",
             "the first of domains",
-            "The domain of this user.",
+            "The domain of this user, whose other users may pick its calls up (INVITE with Replaces).",
         ),
         key(
             "digest",
@@ -76,6 +76,13 @@ pub static USER: Section = Section {
             "45s",
             "60s",
             "How long the phones ring before there is no answer; at most 1h.",
+        ),
+        key(
+            "ringback",
+            "yes or no",
+            "yes",
+            "no",
+            "Whether this user's phones make no ringback tone themselves: where the called side only says that it rings (180), they hear ours.",
         ),
         key(
             "on_busy",
@@ -199,6 +206,13 @@ pub static TRUNK: Section = Section {
             "How long a call may ring at the carrier; at most 1h.",
         ),
         key(
+            "ringback",
+            "yes or no",
+            "yes",
+            "no",
+            "Whether the carrier's callers hear no ringback tone by themselves: where the called side only says that it rings (180), they hear ours.",
+        ),
+        key(
             "connect",
             DURATION,
             "4s",
@@ -239,7 +253,7 @@ pub static REGISTER: Section = Section {
             "a realm of visible characters",
             "acme.example",
             "any realm, and the host of the first peer",
-            "The only realm that we give the password to, and the domain of our address there.",
+            "The only realm that we give the password to, and the domain of our address there and of From in calls.",
         ),
         key(
             "expires",

@@ -133,7 +133,7 @@ pub static MEDIA: Section = Section {
             "a whole number from 1 to 256",
             "4",
             "one per core",
-            "Media threads.",
+            "Media threads. Each has room for 8,192 legs, of which a call takes two.",
         ),
         key(
             "silence",

@@ -182,7 +182,8 @@ impl Runner {
                     | Media::ReadStats(_)
                     | Media::Close(_) => {}
                 }
-                self.media.command(worker, command);
+                let ended = self.media.command(worker, command);
+                self.inputs.extend(ended.map(Input::Media));
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),

@@ -11,9 +11,9 @@ use super::clock::SystemClock;
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Command, Event, Port};
+use crate::media::command::{Command, Event, LegStats, Port};
 use crate::media::input::{Input, Output};
-use crate::media::prepare::Preparer;
+use crate::media::prepare::{PrepareError, Preparer};
 use crate::media::worker::Strays;
 use ports::PortRange;
 use std::collections::VecDeque;
@@ -72,15 +72,21 @@ impl MediaThreads {
 
     /// Carries a command to its worker. One that is `limits::MEDIA_BACKLOG` commands behind opens and closes its legs, in time,
     /// but is told nothing else: nobody waits for it.
-    pub fn command(&mut self, worker: WorkerId, command: Command) {
+    /// What comes back is for signalling: the end of a leg that could not be opened.
+    pub fn command(&mut self, worker: WorkerId, command: Command) -> Option<Event> {
         let comes_or_goes = matches!(command, Command::Open(_) | Command::Close(_));
         if !comes_or_goes && self.backlog(worker) >= limits::MEDIA_BACKLOG {
-            return self.drop_command(worker);
+            self.drop_command(worker);
+            return None;
         }
+        let leg = command.leg();
         let sockets = match &command {
             Command::Open(spec) => match self.ports.take(spec.port) {
                 Some(sockets) => Some(sockets),
-                None => return warn!("media leg {} was opened on a port that is not bound", spec.id),
+                None => {
+                    warn!("media leg {leg} was opened on a port that is not bound; its call ends");
+                    return Some(Event::Closed(leg, LegStats::default()));
+                }
             },
             _ => None,
         };
@@ -101,8 +107,16 @@ impl MediaThreads {
                     self.send(worker, Message::Input(input, own));
                 }
             }
-            Err(error) => warn!("a media command was refused: {error}"),
+            Err(error) => {
+                warn!("a media command was refused: {error}");
+                match error {
+                    // The leg can't do what was agreed: it is closed, which ends its call.
+                    PrepareError::Opus(_) => return self.command(worker, Command::Close(leg)),
+                    PrepareError::UnknownLeg(_) | PrepareError::LegExists(_) | PrepareError::Digits => {}
+                }
+            }
         }
+        None
     }
 
     /// Takes what a thread had to tell; gives what signalling is to hear of it.

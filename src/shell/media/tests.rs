@@ -5,7 +5,7 @@ use super::{Handle, MediaEvent, MediaThreads};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Command, Event, Function, LegSpec, OpusParams, Remote, Stream};
+use crate::media::command::{Command, Event, Function, LegSpec, LegStats, OpusParams, Port, Remote, Stream};
 use crate::media::worker::Strays;
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
@@ -248,5 +248,24 @@ async fn strays_are_counted_where_the_log_line_looks() {
         ..Strays::default()
     };
     assert_eq!(bench.threads.strays(), expected);
+    bench.threads.stop();
+}
+
+/// Signalling is told at once: its call ends, rather than go on without media.
+#[tokio::test]
+async fn a_leg_on_a_port_that_is_not_bound_is_closed() {
+    let mut bench = Bench::new("127.0.82.17", 21_500);
+    let id = MediaLegId(1);
+    let spec = LegSpec {
+        id,
+        port: Port { rtp: 21_502, v6: false },
+        ssrc: 1,
+        first_sequence: 1,
+        first_timestamp: 1,
+        cname: "c".into(),
+    };
+    let ended = bench.threads.command(WorkerId(0), Command::Open(Box::new(spec)));
+    assert_eq!(ended, Some(Event::Closed(id, LegStats::default())));
+    assert_eq!(bench.threads.command(WorkerId(0), Command::Close(id)), None);
     bench.threads.stop();
 }
