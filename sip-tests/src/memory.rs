@@ -110,7 +110,7 @@ fn world(config: &str, users: usize, calls: usize, media: bool) -> World {
         .config(&config.replace("users:\n", &format!("users:\n{users}")))
         .quiet();
     let mut w = if media {
-        builder.media().build()
+        builder.media_of(tandem::limits::LEGS_PER_WORKER).build()
     } else {
         builder.build()
     };
