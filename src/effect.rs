@@ -120,6 +120,18 @@ pub struct Cause {
     pub text: String,
 }
 
+impl Cause {
+    /// From a status, with the Q.850 cause that stands for it.
+    pub fn of_status(status: u16, by: Blame, text: impl Into<String>) -> Cause {
+        Cause {
+            status,
+            q850: q850_of(status),
+            by,
+            text: text.into(),
+        }
+    }
+}
+
 /// Who ended or failed a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blame {
@@ -238,4 +250,31 @@ pub enum Fact {
     },
     /// Something that an operator should know.
     Warning(String),
+}
+
+/// Normal call clearing.
+pub const NORMAL: u8 = 16;
+
+/// The Q.850 cause that stands for a SIP status (RFC 3398 8.2.6.1).
+pub const fn q850_of(status: u16) -> u8 {
+    match status {
+        200..=299 => NORMAL,
+        400 | 481 => 41,
+        401 | 402 | 403 | 407 | 603 => 21,
+        404 | 485 | 604 => 1,
+        405 => 63,
+        406 | 415 | 488 | 606 => 65,
+        408 | 504 => 102,
+        410 => 22,
+        413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => 127,
+        480 => 18,
+        482 | 483 => 25,
+        484 => 28,
+        486 | 600 => 17,
+        487 => NORMAL,
+        500 | 503 => 41,
+        501 => 79,
+        502 => 38,
+        _ => 31,
+    }
 }

@@ -89,6 +89,8 @@ pub struct World {
     pub checks: Checks,
     /// The messages.
     pub ladder: Ladder,
+    /// Where a test looks at octets: what the node sends, and whereto.
+    pub wiretap: Option<Vec<(std::net::SocketAddr, Bytes)>>,
     /// The configuration in force.
     pub config: Arc<Config>,
     /// The host of the node.
@@ -153,6 +155,7 @@ impl Builder {
             records: Records::default(),
             checks: Checks::default(),
             ladder: Ladder::new(self.quiet),
+            wiretap: None,
             config,
             node_ip,
             names: BTreeMap::new(),

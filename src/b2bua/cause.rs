@@ -1,34 +1,8 @@
 //! Why calls end: SIP statuses, Q.850 causes, and the Reason header that carries them (RFC 3326, RFC 3398 8.2.6).
 
+pub use crate::effect::q850_of;
 use crate::effect::{Blame, Cause};
 use crate::sip::{Message, Name};
-
-/// Normal call clearing.
-pub const NORMAL: u8 = 16;
-
-/// The Q.850 cause that stands for a SIP status (RFC 3398 8.2.6.1).
-pub const fn q850_of(status: u16) -> u8 {
-    match status {
-        200..=299 => NORMAL,
-        400 | 481 => 41,
-        401 | 402 | 403 | 407 | 603 => 21,
-        404 | 485 | 604 => 1,
-        405 => 63,
-        406 | 415 | 488 | 606 => 65,
-        408 | 504 => 102,
-        410 => 22,
-        413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => 127,
-        480 => 18,
-        482 | 483 => 25,
-        484 => 28,
-        486 | 600 => 17,
-        487 => NORMAL,
-        500 | 503 => 41,
-        501 => 79,
-        502 => 38,
-        _ => 31,
-    }
-}
 
 /// The Q.850 cause of a Reason field, if it has one.
 pub fn q850_in(message: &Message) -> Option<u8> {

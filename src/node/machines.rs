@@ -6,6 +6,7 @@ use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output, Reply};
 use crate::id::{Flow, Owner, Ticket};
+use crate::proxy::Proxy;
 use crate::registrar::Registrar;
 use crate::sip::Message;
 use crate::sip::auth::NonceKey;
@@ -24,19 +25,22 @@ pub(super) struct Machines {
     pub(super) registrar: Registrar,
     pub(super) trunks: Trunks,
     pub(super) calls: Calls,
+    pub(super) proxy: Proxy,
     pub(super) stopping: bool,
 }
 
 impl Machines {
     pub(super) fn new(rng: &mut ChaCha12Rng) -> Machines {
-        let mut key = [0; 32];
+        let (mut key, mut marks) = ([0; 32], [0; 32]);
         rng.fill_bytes(&mut key);
+        rng.fill_bytes(&mut marks);
         Machines {
             layer: Layer::default(),
             authenticator: Authenticator::new(NonceKey(key)),
             registrar: Registrar::default(),
             trunks: Trunks::default(),
             calls: Calls::default(),
+            proxy: Proxy::new(marks),
             stopping: false,
         }
     }
@@ -57,22 +61,28 @@ impl Machines {
         let wishes = [
             (self.layer.next_deadline(), "transactions"),
             (self.calls.next_deadline(), "calls"),
+            (self.proxy.next_deadline(), "proxy"),
             (self.trunks.next_deadline(), "trunks"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        self.stopping && self.calls.is_empty() && self.registrar.pending() == 0 && self.trunks.is_quiet()
+        self.stopping
+            && self.calls.is_empty()
+            && self.proxy.calls() == 0
+            && self.registrar.pending() == 0
+            && self.trunks.is_quiet()
     }
 
     pub(super) fn calls_up(&self) -> usize {
-        self.calls.up()
+        self.calls.up() + self.proxy.calls()
     }
 
     pub(super) fn census(&self) -> Census {
         Census {
-            calls: self.calls.len(),
+            calls: self.calls.len() + self.proxy.calls(),
+            contexts: self.proxy.contexts(),
             transactions: self.layer.len(),
             tickets: 0,
             registers: self.registrar.pending(),
@@ -82,7 +92,9 @@ impl Machines {
 
     /// Hands around what the transaction layer has to tell, until it is silent.
     pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
-        while let Some(event) = self.layer.poll() {
+        loop {
+            self.heed_proxy(cx);
+            let Some(event) = self.layer.poll() else { return };
             self.event(cx, event);
         }
     }
@@ -150,6 +162,7 @@ impl Machines {
                 };
                 self.calls.store(cx, net, call, leg, reply);
             }
+            Owner::Proxy(id, no) => self.proxy.store(cx, &mut self.layer, id, no, reply),
             Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
                 unreachable!("trunks, phones and transactions ask the store nothing")
             }
@@ -159,12 +172,18 @@ impl Machines {
     fn event(&mut self, cx: &mut Cx<'_>, event: Event) {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
+            Event::Ack { flow, request } if !self.calls.owns(&request) => {
+                return self.proxy.ack(cx, &mut self.layer, flow, request);
+            }
             Event::Ack { flow, request } => {
                 let net = &mut Net {
                     layer: &mut self.layer,
                     trunks: &mut self.trunks,
                 };
                 return self.calls.ack(cx, net, flow, request);
+            }
+            Event::Cancelled { tx, .. } | Event::ServerGone { tx } if self.proxy.owns(tx) => {
+                return self.proxy.event(cx, &mut self.layer, event);
             }
             Event::Cancelled { .. } | Event::ServerGone { .. } => None,
             Event::Reached { owner, .. }
@@ -174,6 +193,7 @@ impl Machines {
         };
         match owner {
             Some(Owner::Trunk(slot, about)) => self.trunks.event(cx, &mut self.layer, slot, about, event),
+            Some(Owner::Proxy(..)) => self.proxy.event(cx, &mut self.layer, event),
             Some(Owner::Leg(..)) | None => {
                 let net = &mut Net {
                     layer: &mut self.layer,
@@ -195,14 +215,15 @@ impl Machines {
             trunks: &mut self.trunks,
         };
         self.calls.stop(cx, net, grace);
+        self.proxy.stop(cx, &mut self.layer, grace);
     }
 
     fn time(&mut self, cx: &mut Cx<'_>) {
         while let Some((ticket, owner)) = cx.tickets.pop_due(cx.now) {
             match owner {
                 Owner::Registrar(_) => self.store(cx, owner, Reply::Failed),
-                // A leg asks the store or for a flow; the layer knows the latter.
-                Owner::Leg(..) => {
+                // These ask the store or for a flow; the layer knows the latter.
+                Owner::Leg(..) | Owner::Proxy(..) => {
                     if !self.layer.on_late(cx, ticket) {
                         self.store(cx, owner, Reply::Failed);
                     }
@@ -215,6 +236,7 @@ impl Machines {
         }
         self.layer.on_time(cx);
         self.trunks.on_time(cx, &mut self.layer);
+        self.proxy.on_time(cx, &mut self.layer);
         let net = &mut Net {
             layer: &mut self.layer,
             trunks: &mut self.trunks,

@@ -10,6 +10,7 @@
 //! | `check` | what every message must satisfy before a machine sees it |
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
+//! | `forward` | what came to what a proxy sends on: our edits, and every other octet as it was |
 //! | `auth` | digest |
 //! | `witness` | rsip's reading of the demo's messages, held against ours |
 //!
@@ -24,6 +25,7 @@ pub mod auth;
 mod check;
 mod equal;
 mod field;
+pub mod forward;
 pub mod frame;
 mod grammar;
 pub mod header;
@@ -35,6 +37,7 @@ pub mod uri;
 pub mod witness;
 pub mod write;
 
+pub use forward::Forward;
 pub use header::{CSeq, Method, Name, NameAddr, Params, Via};
 pub use lex::{Message, ParseError};
 pub use uri::{Host, Uri};
