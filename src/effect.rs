@@ -123,6 +123,18 @@ pub struct Cause {
     pub text: String,
 }
 
+impl Cause {
+    /// From a status, with the Q.850 cause that stands for it.
+    pub fn of_status(status: u16, by: Blame, text: impl Into<String>) -> Cause {
+        Cause {
+            status,
+            q850: q850_of(status),
+            by,
+            text: text.into(),
+        }
+    }
+}
+
 /// Who ended or failed a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blame {
@@ -241,4 +253,50 @@ pub enum Fact {
     },
     /// Something that an operator should know.
     Warning(String),
+}
+
+/// The causes of Q.850 that we tell, by its table 1.
+#[allow(missing_docs)]
+pub mod q850 {
+    pub const UNALLOCATED_NUMBER: u8 = 1;
+    pub const NORMAL_CLEARING: u8 = 16;
+    pub const USER_BUSY: u8 = 17;
+    pub const NO_USER_RESPONDING: u8 = 18;
+    pub const NO_ANSWER: u8 = 19;
+    pub const SUBSCRIBER_ABSENT: u8 = 20;
+    pub const CALL_REJECTED: u8 = 21;
+    pub const NUMBER_CHANGED: u8 = 22;
+    pub const ROUTING_ERROR: u8 = 25;
+    pub const INVALID_NUMBER: u8 = 28;
+    pub const NORMAL_UNSPECIFIED: u8 = 31;
+    pub const NO_CIRCUIT: u8 = 34;
+    pub const NETWORK_OUT_OF_ORDER: u8 = 38;
+    pub const TEMPORARY_FAILURE: u8 = 41;
+    pub const SERVICE_NOT_AVAILABLE: u8 = 63;
+    pub const BEARER_NOT_IMPLEMENTED: u8 = 65;
+    pub const SERVICE_NOT_IMPLEMENTED: u8 = 79;
+    pub const TIMER_EXPIRED: u8 = 102;
+    pub const INTERWORKING: u8 = 127;
+}
+
+/// The Q.850 cause that stands for a SIP status (RFC 3398 8.2.6.1).
+pub const fn q850_of(status: u16) -> u8 {
+    match status {
+        200..=299 | 487 => q850::NORMAL_CLEARING,
+        400 | 481 | 500 | 503 => q850::TEMPORARY_FAILURE,
+        401 | 402 | 403 | 407 | 603 => q850::CALL_REJECTED,
+        404 | 485 | 604 => q850::UNALLOCATED_NUMBER,
+        405 => q850::SERVICE_NOT_AVAILABLE,
+        406 | 415 | 488 | 606 => q850::BEARER_NOT_IMPLEMENTED,
+        408 | 504 => q850::TIMER_EXPIRED,
+        410 => q850::NUMBER_CHANGED,
+        413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => q850::INTERWORKING,
+        480 => q850::NO_USER_RESPONDING,
+        482 | 483 => q850::ROUTING_ERROR,
+        484 => q850::INVALID_NUMBER,
+        486 | 600 => q850::USER_BUSY,
+        501 => q850::SERVICE_NOT_IMPLEMENTED,
+        502 => q850::NETWORK_OUT_OF_ORDER,
+        _ => q850::NORMAL_UNSPECIFIED,
+    }
 }

@@ -50,6 +50,10 @@ id!(
     ServerTx(u64), "y"
 );
 id!(
+    /// A response context of the proxy (RFC 3261 16.2).
+    ContextId(u64), "p"
+);
+id!(
     /// An effect in flight. Never used twice, so a late reply finds nobody and is dropped.
     Ticket(u64), "k"
 );
@@ -72,6 +76,8 @@ pub enum Owner {
     Registrar(u64),
     /// A trunk's own requests (REGISTER, OPTIONS) towards one of its peers, by place.
     Trunk(TrunkSlot, u16),
+    /// A branch of a request that the proxy sends on, by a number within its response context.
+    Proxy(ContextId, u16),
     /// A request of the scriptable phone, by a number of its own.
     Phone(u64),
     /// The transaction layer itself: the response of a server transaction needs a new connection (RFC 3261 18.2.2).

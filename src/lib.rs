@@ -22,6 +22,7 @@
 //! | `src/sdp/` | session descriptions; offer and answer as pure functions |
 //! | `src/transaction/` | RFC 3261 17, one diagram a file; the way to a next hop |
 //! | `src/dialog/` | RFC 3261 12; session timers, reliable provisional responses, the 2xx and its ACK |
+//! | `src/proxy/` | RFC 3261 16: requests sent on as they came; forking; the record of a proxied call |
 //! | `src/registrar/` | REGISTER to a new list of bindings, through the store's compare-and-set |
 //! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
@@ -68,6 +69,7 @@ pub mod media;
 pub mod node;
 pub mod phone;
 pub mod pii;
+pub mod proxy;
 pub mod registrar;
 pub mod routing;
 pub mod sdp;

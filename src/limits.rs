@@ -109,3 +109,21 @@ pub const FORWARDS: u8 = 5;
 pub const STRAY_ANSWERS: usize = 8;
 /// Bytes of an INFO body that are looked at for a DTMF digit: two short lines.
 pub const DTMF_INFO_BYTES: usize = 256;
+/// Response contexts of the proxy at once (RFC 3261 16.2): each has a server transaction.
+pub const PROXY_CONTEXTS: usize = SERVER_TRANSACTIONS;
+/// Branches that one request may have over its life, recursion and the questions to the store included.
+pub const PROXY_BRANCHES: usize = 48;
+/// Redirections that one request may follow (RFC 3261 16.5: recursion must end).
+pub const PROXY_RECURSIONS: u8 = 5;
+/// Concurrent branches that one request may have over all proxies (RFC 5393 5.3.3: the default of Max-Breadth).
+pub const MAX_BREADTH: u32 = 60;
+/// Hops that a request may take where it says nothing (RFC 3261 16.6 step 3).
+pub const MAX_FORWARDS: u32 = 70;
+/// Timer C: how long a proxied INVITE may ring without a new provisional response (RFC 3261 16.6 step 11: over three minutes).
+pub const TIMER_C: Duration = Duration::from_secs(200);
+/// How long the phones of one preference ring before those of the next lower one do.
+pub const SERIAL_RING: Duration = Duration::from_secs(20);
+/// Vias that are looked at for a loop: as many as a request can have taken hops.
+pub const LOOP_VIAS: usize = 70;
+/// Answered dialogs of one proxied call: forks that answered at the same time.
+pub const PROXY_DIALOGS: usize = EARLY_DIALOGS;

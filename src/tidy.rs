@@ -16,7 +16,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "node",
         &[
             "b2bua",
+            "proxy",
             "registrar",
+            "routing",
             "trunk",
             "transaction",
             "sip",
@@ -41,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "media::command",
         ],
     ),
+    ("proxy", &["transaction", "sip", "config", "cx", "effect"]),
     ("registrar", &["transaction", "sip", "config", "cx", "effect"]),
     ("trunk", &["transaction", "sip", "config", "cx", "effect"]),
     ("routing", &["sip", "config"]),

@@ -155,6 +155,7 @@ impl World {
                 registers,
                 trunk_places,
                 user_places,
+                contexts,
                 ..
             } = node.census();
             let next = node.poll_timeout();
@@ -170,6 +171,9 @@ impl World {
                 self.fail(&format!(
                     "left over: (calls, registers, trunk places, user places, legs, records) = {left:?}; next {next:?}"
                 ));
+            }
+            if contexts > 0 {
+                self.fail(&format!("{contexts} proxied requests are left over; next {next:?}"));
             }
             // What trunks do by themselves (OPTIONS, REGISTER) may be under way.
             let idle = self
@@ -254,6 +258,8 @@ fn broken(census: &Census, node: &Node, records: usize, spare: usize) -> Option<
         Some("a transaction without a deadline")
     } else if census.tickets > 0 && !timer {
         Some("a ticket without a deadline")
+    } else if census.contexts > 0 && !timer {
+        Some("a proxied request without a deadline")
     } else if census.calls > 0 && !timer {
         Some("a call without any deadline")
     } else if census.tickets > TICKETS {

@@ -56,6 +56,9 @@ impl World {
     pub(crate) fn node_sends(&mut self, flow: Flow, bytes: Bytes) {
         self.check_wire(flow, &bytes);
         self.ledger.sent(&bytes);
+        if let Some(wiretap) = &mut self.wiretap {
+            wiretap.push((flow.peer, bytes.clone()));
+        }
         let to = if self.ladder.quiet {
             String::new()
         } else {

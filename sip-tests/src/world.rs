@@ -92,6 +92,8 @@ pub struct World {
     pub ledger: Ledger,
     /// The messages.
     pub ladder: Ladder,
+    /// Where a test looks at octets: what the node sends, and whereto.
+    pub wiretap: Option<Vec<(std::net::SocketAddr, Bytes)>>,
     /// The configuration in force.
     pub config: Arc<Config>,
     /// The host of the node.
@@ -164,6 +166,7 @@ impl Builder {
             checks: Checks::default(),
             ledger: Ledger::default(),
             ladder: Ladder::new(self.quiet),
+            wiretap: None,
             config,
             node_ip,
             names: BTreeMap::new(),

@@ -88,9 +88,17 @@ fn reloads() -> [String; 4] {
 
 fn run(seed: u64, quiet: bool) {
     let media = seed % MEDIA_EVERY == 3;
-    let builder = World::builder(seed);
-    let builder = if media { builder.media() } else { builder };
+    let mut builder = World::builder(seed);
+    let proxied = seed.is_multiple_of(3);
+    if proxied {
+        builder = builder.config(&proxied_domain());
+    }
+    if media {
+        builder = builder.media();
+    }
     let mut w = if quiet { builder.quiet() } else { builder }.build();
+    // Proxied phones see each other's addresses.
+    w.checks.leaks = !proxied;
     let mut rng = Rng::new(seed.wrapping_mul(77));
     w.streams.chop = rng.chance(0.5);
     let mut peers = Vec::new();
@@ -137,6 +145,14 @@ fn run(seed: u64, quiet: bool) {
         chaos.w.check_ears();
     }
     chaos.end();
+}
+
+/// The users call each other proxied, but for calls to dave.
+fn proxied_domain() -> String {
+    let edge = sip_tests::script::EDGE
+        .replace("[ example.com ]", "[ { name: example.com, do: proxy } ]")
+        .replace("routes:\n", "routes:\n  - { to: dave, do: bridge }\n");
+    format!("{edge}calls: {{ max_duration: 10m }}\n")
 }
 
 impl Chaos {
@@ -224,6 +240,7 @@ impl Chaos {
             90..91 => self.stop(),
             91..93 => self.reload(),
             93..95 => self.cut_stream(),
+            97..99 => self.message(),
             95..97 => self.w.net.rebind("203.0.113.200".parse().expect("an address")),
             _ => {
                 let peer = self.any_peer();
@@ -254,6 +271,24 @@ impl Chaos {
             ]);
             self.w.call(from, to);
         }
+    }
+
+    /// A request that is no call.
+    fn message(&mut self) {
+        let from = self.any_peer();
+        let (user, to) = (
+            self.w.agents[from.0].name.clone(),
+            *self.rng.pick(&["bob", "alice", "nobody"]),
+        );
+        let user = if user == "cell" { "bob".to_owned() } else { user };
+        let method = *self.rng.pick(&["MESSAGE", "SUBSCRIBE", "INFO"]);
+        let message = sip_tests::Msg::request(method, &format!("sip:{to}@example.com"))
+            .with("Max-Forwards", "70")
+            .with("From", &format!("<sip:{user}@example.com>;tag=m"))
+            .with("To", &format!("<sip:{to}@example.com>"))
+            .with("Call-ID", &format!("{}@message", self.rng.token()))
+            .with("CSeq", &format!("1 {method}"));
+        self.w.act(from.0, |agent, cx| agent.send_loose(cx, message));
     }
 
     fn live(&mut self) -> Option<CallRef> {
@@ -435,6 +470,13 @@ impl Chaos {
             agent.policy.hangup = None;
             agent.policy.drop_acks = 0;
             agent.policy.deaf = false;
+        }
+        // A proxied call whose BYE was lost with a phone ends by its longest duration.
+        if self.w.config.calls.max_duration < s(3600) {
+            for peer in 0..self.w.agents.len() {
+                self.w.agents[peer].registration.renews = false;
+            }
+            self.w.run(s(600));
         }
         self.w.finish();
     }

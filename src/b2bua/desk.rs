@@ -242,7 +242,8 @@ impl Desk {
         Claim::User(user.to_owned())
     }
 
-    fn release_user(&mut self, user: &str) {
+    /// One call less of a user.
+    pub fn release_user(&mut self, user: &str) {
         if let Some(calls) = self.users.get_mut(user) {
             *calls -= 1;
             if *calls == 0 {

@@ -45,16 +45,17 @@ mod transfer;
 mod wire;
 
 pub use crate::routing::Source;
+pub use outcome::Missed;
 pub use send::{SUPPORTED, allow};
 
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::DialogId;
-use crate::effect::{Blame, Reply};
+use crate::effect::{Blame, Fact, Output, Reply};
 use crate::id::{CallId, Flow, LegNo, Owner, ServerTx};
 use crate::limits;
 use crate::media::command::{Event as MediaEvent, Port};
-use crate::sip::Message;
+use crate::sip::{Message, Name};
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
 use crate::trunk::Trunks;
@@ -98,7 +99,7 @@ impl Calls {
     ) {
         let tag = cx.token(8);
         let copy = request.clone();
-        let entered = self.enter(cx, net, Entry::read(source, flow, tx, request, &tag));
+        let entered = self.enter(cx, net, Entry::read(source, flow, tx, request, &tag), None);
         if let Err(refusal) = entered {
             let t = &mut Turn {
                 cx,
@@ -109,7 +110,60 @@ impl Calls {
         }
     }
 
-    fn enter(&mut self, cx: &mut Cx<'_>, net: &mut Net, entry: Result<Entry, Refusal>) -> Result<(), Refusal> {
+    /// An INVITE that the proxy could not place: its record has begun and goes on here, and its transaction rings. `missed` is why,
+    /// where the callee's phones were asked and did not take it; else they are called anew, with our own offer.
+    pub fn adopt(
+        &mut self,
+        cx: &mut Cx<'_>,
+        net: &mut Net,
+        (call, missed): (CallId, Option<Missed>),
+        source: Source,
+        flow: Flow,
+        tx: ServerTx,
+        request: Message,
+    ) {
+        let tag = cx.token(8);
+        let copy = request.clone();
+        let entry = Entry::read(source, flow, tx, request, &tag);
+        if let Err(refusal) = self.enter(cx, net, entry, Some((call, missed))) {
+            let cause = cause::cause(refusal.status, Blame::Node, refusal.why);
+            let t = &mut Turn {
+                cx,
+                net,
+                desk: &mut self.desk,
+            };
+            setup::refuse(t, flow, tx, &copy, &tag, &refusal);
+            cx.emit(Output::Record(Fact::CallEnded {
+                call,
+                at: cx.wall,
+                cause,
+                legs: Vec::new(),
+            }));
+        }
+    }
+
+    /// How many calls a user is in, those included that the proxy has claimed.
+    pub fn calls_of(&self, user: &str) -> u32 {
+        self.desk.calls_of(user)
+    }
+
+    /// One more call of a user, for the proxy; to be given back by `release`.
+    pub fn claim(&mut self, user: &str) {
+        self.desk.claim_user(user);
+    }
+
+    /// One call less of a user.
+    pub fn release(&mut self, user: &str) {
+        self.desk.release_user(user);
+    }
+
+    fn enter(
+        &mut self,
+        cx: &mut Cx<'_>,
+        net: &mut Net,
+        entry: Result<Entry, Refusal>,
+        adopted: Option<(CallId, Option<Missed>)>,
+    ) -> Result<(), Refusal> {
         let entry = entry?;
         if self.stopping {
             return Err(Refusal::overload("the node is being stopped"));
@@ -131,11 +185,11 @@ impl Calls {
         let Some(worker) = self.desk.next_worker(cx.config) else {
             return Err(Refusal::overload("every media worker has as many legs as it can hold"));
         };
-        let id = self.new_call_id(cx);
+        let id = adopted.map_or_else(|| self.new_call_id(cx), |(id, _)| id);
         self.calls
             .insert(id, Box::new(Call::new(id, cx.config.clone(), worker)));
         let begun = self.turn(cx, net, id, |call, t| {
-            let begun = setup::begin(call, t, entry);
+            let begun = setup::begin(call, t, entry, adopted.map(|(_, missed)| missed));
             if begun.is_err() {
                 call.forget(t);
             }
@@ -156,6 +210,13 @@ impl Calls {
         };
         self.leg_turn(cx, net, leg, |call, t| call.on_request(t, leg, flow, tx, &request));
         self.grant_wishes(cx, net);
+    }
+
+    /// True for an INVITE that is to replace a dialog of ours (RFC 3891).
+    pub fn is_replaced(&self, invite: &Message) -> bool {
+        let values = invite.all(Name::Replaces);
+        let named = values.iter().filter_map(|value| replaces::replaces_id(value));
+        named.into_iter().any(|(id, _)| self.desk.by_dialog(&id).is_some())
     }
 
     /// The ACK of a 2xx that we sent.
@@ -307,7 +368,7 @@ impl Calls {
     }
 
     /// A name that no call of this node had, before a restart either: the wall clock in its upper bits.
-    fn new_call_id(&mut self, cx: &Cx<'_>) -> CallId {
+    pub fn new_call_id(&mut self, cx: &Cx<'_>) -> CallId {
         self.last = (self.last + 1).max(cx.wall.0 << 20);
         CallId(self.last)
     }

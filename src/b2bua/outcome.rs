@@ -12,8 +12,11 @@ use crate::routing::{self, Source};
 /// Why nobody of a user answered, for its `on_...` keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
+    /// Busy, or in as many calls as `calls` allows.
     Busy,
+    /// Nobody answered in time.
     NoAnswer,
+    /// No phone is registered.
     Offline,
 }
 

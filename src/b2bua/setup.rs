@@ -7,13 +7,14 @@ use super::hunt::{Hunt, Passed, Step, dialled, no_room};
 use super::identity::Identity;
 use super::leg::{Incoming, Leg, LegId, State, Who};
 use super::offer::wish_of;
+use super::outcome::Missed;
 use super::outgoing::allows_update;
 use super::replaces::replaces_id;
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
-use crate::effect::{Cause, Fact, Output, Party};
+use crate::effect::{Blame, Cause, Fact, Output, Party};
 use crate::id::{Flow, ServerTx};
-use crate::routing::{self, Source};
+use crate::routing::{self, Plan, Source};
 use crate::sdp::Session;
 use crate::sip::multipart::{ACCEPTED, session_description};
 use crate::sip::write::MAX_FORWARDS;
@@ -178,8 +179,14 @@ impl Leg {
     }
 }
 
-/// Begins a call for an INVITE. The error refuses it; then it was none.
-pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), Refusal> {
+/// Begins a call for an INVITE. The error refuses it; then it was none. `adopted` by one whose record has begun: why its callee did
+/// not take it, where that is so.
+pub fn begin(
+    call: &mut Call,
+    t: &mut Turn<'_, '_>,
+    entry: Entry,
+    adopted: Option<Option<Missed>>,
+) -> Result<(), Refusal> {
     let config = call.config.clone();
     let (source, offer) = (entry.source.clone(), entry.offer.clone());
     let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
@@ -198,7 +205,9 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), 
     call.legs.push(leg);
     judged?;
     let decision = routing::decide(&config, &source, &dialled);
-    record_start(call, t, from, &identity, &decision.number, sip_call_id);
+    if adopted.is_none() {
+        record_start(call, t, from, &identity, &decision.number, sip_call_id);
+    }
     if let Err(cause) = claim(call, t, id, &source) {
         call.end(t, cause);
         return Ok(());
@@ -226,7 +235,13 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), 
         passed,
         rang: false,
     }));
-    call.follow(t, decision);
+    match (adopted.flatten(), &decision.plan) {
+        (Some(missed), Plan::User(name)) => {
+            let cause = super::cause::cause(480, Blame::Callee, "nobody took the call");
+            call.missed(t, &name.clone(), missed, cause);
+        }
+        (Some(_) | None, _) => call.follow(t, decision),
+    }
     Ok(())
 }
 

@@ -82,6 +82,12 @@ impl Config {
         (0u16..).map(TrunkIx).zip(&self.trunks)
     }
 
+    /// How users of this domain call each other.
+    pub fn way_of(&self, domain: &str) -> Way {
+        let found = self.domains.iter().find(|own| own.name == domain);
+        found.map_or(Way::Bridge, |domain| domain.way)
+    }
+
     /// Our address as the peer of a flow sees it, for Via, Contact and SDP: `advertise`, else the flow's own (`local`). An
     /// address of the other family is no use to a peer that can't reach it.
     pub fn own_address(&self, local: IpAddr) -> IpAddr {
@@ -179,13 +185,35 @@ pub enum Algorithm {
     Sha256,
 }
 
-/// One entry of `domains`: a name, or `{ name, digest }`.
+/// How a call is taken from one user to another: `do` of a domain or a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// `bridge`: two dialogs, and media through the node.
+    #[default]
+    Bridge,
+    /// `proxy`: one dialog between the phones, and media between them (RFC 3261 16).
+    Proxy,
+}
+
+impl Way {
+    /// As in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Way::Bridge => "bridge",
+            Way::Proxy => "proxy",
+        }
+    }
+}
+
+/// One entry of `domains`: a name, or `{ name, digest, do }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain {
     /// Lower case.
     pub name: String,
     /// Challenges, in order of preference; default `[md5]`.
     pub digest: Vec<Algorithm>,
+    /// `do`: how its users call each other.
+    pub way: Way,
 }
 
 /// One entry of `users`.
@@ -446,6 +474,8 @@ pub enum Action {
     Tone,
     /// `reject/403`: this status.
     Reject(u16),
+    /// `proxy` or `bridge`: where the call would go without this route, but that way.
+    Way(Way),
 }
 
 /// `store`.
@@ -510,6 +540,7 @@ impl Route {
             Action::Echo => "echo".to_owned(),
             Action::Tone => "tone".to_owned(),
             Action::Reject(status) => format!("reject/{status}"),
+            Action::Way(way) => way.name().to_owned(),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What becomes of a request that belongs to no transaction: who may ask for what, before any state is made.
 
-use super::authenticate::Verdict;
+use super::authenticate::{By, Verdict};
 use super::local;
 use super::machines::Machines;
 use crate::b2bua::{self, SUPPORTED, Source};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, Transport};
+use crate::proxy::{Passed, Refusal};
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name};
@@ -18,22 +19,26 @@ impl Machines {
         }
         match request.method() {
             Method::Invite => self.invite(cx, flow, request),
+            Method::Register if self.net.layer.refuse_merged(cx, flow, &request) => {}
             Method::Register => self.register(cx, flow, request),
             Method::Options => self.options(cx, flow, &request),
-            Method::Bye | Method::Prack | Method::Update | Method::Notify | Method::Info => {
+            Method::Bye | Method::Prack | Method::Update => {
                 self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
             }
-            Method::Refer | Method::Subscribe | Method::Message | Method::Publish => {
-                self.refuse_with(cx, flow, &request, 405, "that method is not served outside of a dialog");
-            }
-            Method::Other(_) => self.refuse_with(cx, flow, &request, 501, "an unknown method"),
+            Method::Notify
+            | Method::Info
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_) => self.relay_loose(cx, flow, request),
             // The transaction layer keeps these two to itself.
             Method::Ack | Method::Cancel => {}
         }
     }
 
     /// Refuses a request that asks for what we do not have; false if it did.
-    fn is_served(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> bool {
+    pub(super) fn is_served(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> bool {
         let Err((status, reason)) = served(request) else {
             return true;
         };
@@ -47,11 +52,38 @@ impl Machines {
 
     /// Who calls is found out first (RFC 3261 22.4 before 8.2): a stranger is told nothing, not even what we do not support.
     fn invite(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let Some(source) = self.source(cx, flow, &request) else {
+        let validated = self.proxy.validate(&request);
+        let passed = match &validated {
+            Ok(passed) => *passed,
+            // Only our own marks tell of a loop: no stranger learns anything by it.
+            Err(refusal) if refusal.status == 482 => return self.refuse_by(cx, flow, &request, refusal),
+            Err(_) => Passed::Never,
+        };
+        let Some(source) = self.source(cx, flow, &request, passed) else {
             return;
         };
         known(cx, flow);
-        if !self.is_served(cx, flow, &request) {
+        if let Some(order) = self.proxied_call(cx, flow, &source, &request) {
+            // A call is counted once, by Call-ID and tag: nobody has a second one for it (RFC 3261 8.2.2.2 in a proxy's words).
+            let again = passed != Passed::Spiral && self.proxy.is_call(&request);
+            let merged = Refusal::new(482, "a call with this Call-ID and tag is there already");
+            return match validated {
+                Ok(_) if again => self.refuse_by(cx, flow, &request, &merged),
+                Ok(_) => self.relay_call(cx, flow, source, request, order),
+                Err(refusal) => self.refuse_by(cx, flow, &request, &refusal),
+            };
+        }
+        if passed == Passed::Spiral {
+            // Its sender was not asked who he is: that is enough to ring a user here, and not for more.
+            return self.refuse_with(
+                cx,
+                flow,
+                &request,
+                403,
+                "a call that was sent back to us, and not to a proxied user",
+            );
+        }
+        if self.net.layer.refuse_merged(cx, flow, &request) || !self.is_served(cx, flow, &request) {
             return;
         }
         let Ok(target) = request.request_uri() else { return };
@@ -70,17 +102,21 @@ impl Machines {
         self.calls.invite(cx, &mut self.net, source, flow, tx, request);
     }
 
-    /// Who sends this INVITE: a trunk, unless a user of ours gives credentials; a user, once they were challenged. Nobody else
-    /// is answered.
-    fn source(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<Source> {
+    /// Who sends this request: a trunk, unless a user of ours gives credentials; a user, once they were challenged; the user whose
+    /// request it is that `passed` here before on its way. Nobody else is answered.
+    pub(super) fn source(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, passed: Passed) -> Option<Source> {
         let (from, target) = (request.from().ok()?, request.request_uri().ok()?);
         let may_be_user = local::is_local(cx.config, flow, &from.uri) && !cx.config.users.is_empty();
-        let gives_credentials = may_be_user && request.get(Name::Authorization).is_some();
+        let by = local::asks_as(cx.config, flow, request, &from.uri);
+        let gives_credentials = may_be_user && request.get(by.credentials()).is_some();
         if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, &target) {
             return Some(Source::Trunk(trunk));
         }
+        if may_be_user && passed == Passed::Spiral {
+            return local::user_of(cx.config, flow, &from.uri).map(|user| Source::User(user.name.clone()));
+        }
         if !may_be_user {
-            let why = "an INVITE from an unknown address, from nobody of our domains: not answered";
+            let why = "a request from an unknown address, from nobody of our domains: not answered";
             cx.emit(Output::Record(Fact::Refused {
                 peer: flow.peer,
                 status: 0,
@@ -88,7 +124,7 @@ impl Machines {
             }));
             return None;
         }
-        match self.authenticator.judge(cx, flow, request, &from) {
+        match self.authenticator.judge(cx, flow, request, &from, by) {
             Verdict::User(name) => Some(Source::User(name)),
             Verdict::Refused(response, why) => {
                 self.refuse(cx, flow, request, response, why);
@@ -108,7 +144,7 @@ impl Machines {
         if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to.uri) {
             return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
         }
-        let name = match self.authenticator.judge(cx, flow, &request, &to) {
+        let name = match self.authenticator.judge(cx, flow, &request, &to, By::Server) {
             Verdict::User(name) => name,
             Verdict::Refused(response, why) => return self.refuse(cx, flow, &request, response, why),
         };
@@ -149,7 +185,7 @@ impl Machines {
 
     fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         if !self.calls.owns(&request) {
-            return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+            return self.relay_in_dialog(cx, flow, request);
         }
         known(cx, flow);
         if !self.is_served(cx, flow, &request) {
@@ -163,7 +199,7 @@ impl Machines {
         }
     }
 
-    fn overloaded(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
+    pub(super) fn overloaded(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
         let mut response = Draft::response(request, 503, Some(&cx.token(8)));
         response.push(Name::RetryAfter, 10);
         self.refuse(
@@ -175,7 +211,23 @@ impl Machines {
         );
     }
 
-    fn refuse_with(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, status: u16, why: &'static str) {
+    /// What the proxy says of a request that it does not send on.
+    pub(super) fn refuse_by(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, refusal: &Refusal) {
+        let mut response = Draft::response(request, refusal.status, Some(&cx.token(8)));
+        for (name, value) in &refusal.fields {
+            response.push(*name, value);
+        }
+        self.refuse(cx, flow, request, response, refusal.why);
+    }
+
+    pub(super) fn refuse_with(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        request: &Message,
+        status: u16,
+        why: &'static str,
+    ) {
         let mut response = Draft::response(request, status, Some(&cx.token(8)));
         if matches!(status, 405 | 501) {
             response.push(Name::Allow, self.allow(cx, flow, request));
@@ -189,7 +241,12 @@ impl Machines {
             crate::sip::write::Start::Request(..) => 0,
         };
         // A first challenge is the ordinary course of things, not a refusal.
-        if status != 401 || request.get(Name::Authorization).is_some() {
+        let asked = match status {
+            401 => Some(By::Server),
+            407 => Some(By::Proxy),
+            _ => None,
+        };
+        if asked.is_none_or(|by| request.get(by.credentials()).is_some()) {
             cx.emit(Output::Record(Fact::Refused {
                 peer: flow.peer,
                 status,

@@ -27,6 +27,32 @@ pub(super) enum Verdict {
     Refused(Draft, &'static str),
 }
 
+/// As what we ask for credentials (RFC 3261 22.2, 22.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// As the server that the request is for: 401.
+    Server,
+    /// As a proxy on its way: 407.
+    Proxy,
+}
+
+impl By {
+    /// Where they are given.
+    pub(super) const fn credentials(self) -> Name {
+        match self {
+            By::Server => Name::Authorization,
+            By::Proxy => Name::ProxyAuthorization,
+        }
+    }
+
+    const fn challenge(self) -> (u16, Name) {
+        match self {
+            By::Server => (401, Name::WwwAuthenticate),
+            By::Proxy => (407, Name::ProxyAuthenticate),
+        }
+    }
+}
+
 /// The highest count seen with a nonce, and which of the 64 below it.
 #[derive(Clone, Copy, Debug)]
 struct Counted {
@@ -55,15 +81,22 @@ impl Authenticator {
         }
     }
 
-    /// Judges a request by its credentials for the realm of `claimed` (To of a REGISTER, From of everything else). A name
+    /// Judges a request by its credentials, as the server that it is for or the proxy on its way ([`By`]), for the realm of `claimed` (To of a REGISTER, From of everything else). A name
     /// that does not exist gets the same answers at the same cost as one that does.
-    pub(super) fn judge(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, claimed: &NameAddr) -> Verdict {
+    pub(super) fn judge(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        request: &Message,
+        claimed: &NameAddr,
+        by: By,
+    ) -> Verdict {
         let config = cx.config;
         let realm = local::realm(config, flow, &claimed.uri);
         let user = local::user_of(config, flow, &claimed.uri);
-        let credentials = match auth::credentials(request, Name::Authorization, realm) {
+        let credentials = match auth::credentials(request, by.credentials(), realm) {
             Ok(Some(credentials)) => credentials,
-            Ok(None) => return self.challenge(cx, request, realm, user, false, "no credentials yet"),
+            Ok(None) => return self.challenge(cx, (request, by), realm, user, false, "no credentials yet"),
             Err(error) => {
                 let response = Draft::response(request, error.status, Some(&cx.token(8))).with_reason(error.reason);
                 return Verdict::Refused(response, "unreadable credentials");
@@ -72,7 +105,7 @@ impl Authenticator {
         match self.key.check(&credentials.nonce, realm, cx.wall, NONCE_AGE.as_secs()) {
             NonceState::Valid => {}
             NonceState::Stale | NonceState::Foreign => {
-                return self.challenge(cx, request, realm, user, true, "an old or foreign nonce");
+                return self.challenge(cx, (request, by), realm, user, true, "an old or foreign nonce");
             }
         }
         let offered = algorithms(config, user, realm);
@@ -88,7 +121,7 @@ impl Authenticator {
                 } else {
                     self.challenge(
                         cx,
-                        request,
+                        (request, by),
                         realm,
                         Some(user),
                         true,
@@ -106,17 +139,18 @@ impl Authenticator {
     fn challenge(
         &self,
         cx: &mut Cx<'_>,
-        request: &Message,
+        (request, by): (&Message, By),
         realm: &str,
         user: Option<&User>,
         stale: bool,
         why: &'static str,
     ) -> Verdict {
+        let (status, field) = by.challenge();
         // Without state (RFC 3261 26.3.2.4): the tag needs no memory, since nothing but a new request can follow.
-        let mut response = Draft::response(request, 401, Some(&cx.token(8)));
+        let mut response = Draft::response(request, status, Some(&cx.token(8)));
         for algorithm in algorithms(cx.config, user, realm) {
             let value = self.key.challenge(realm, *algorithm, cx.wall, cx.random(), stale);
-            response.push(Name::WwwAuthenticate, value);
+            response.push(field, value);
         }
         Verdict::Refused(response, why)
     }

@@ -1,9 +1,11 @@
 //! What is ours: whether a URI means this node, and which user an address of record is.
 
+use super::authenticate::By;
+use crate::config::Way;
 use crate::config::{Config, User};
 use crate::effect::Aor;
 use crate::id::Flow;
-use crate::sip::Uri;
+use crate::sip::{Message, Method, Uri};
 
 /// True if the URI names this node, as seen from where a request came in.
 pub(super) fn is_local(config: &Config, flow: Flow, uri: &Uri) -> bool {
@@ -23,6 +25,15 @@ pub(super) fn realm<'a>(config: &'a Config, flow: Flow, uri: &Uri) -> &'a str {
         .local_domain(&uri.host, flow.local.ip())
         .or(config.domains.first());
     own.map_or("tandem", |domain| domain.name.as_str())
+}
+
+/// As what we ask the sender of a request for credentials: what we proxy as a proxy, a call that is bridged as its server.
+pub(super) fn asks_as(config: &Config, flow: Flow, request: &Message, from: &Uri) -> By {
+    let domain = config.local_domain(&from.host, flow.local.ip());
+    match (request.method(), domain.map(|domain| domain.way)) {
+        (Method::Invite, Some(Way::Bridge) | None) => By::Server,
+        (_, _) => By::Proxy,
+    }
 }
 
 /// The address of record of a user.

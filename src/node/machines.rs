@@ -6,6 +6,7 @@ use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output, Reply};
 use crate::id::{Flow, Owner, Ticket};
+use crate::proxy::Proxy;
 use crate::registrar::Registrar;
 use crate::sip::Message;
 use crate::sip::auth::NonceKey;
@@ -22,18 +23,21 @@ pub(super) struct Machines {
     pub(super) authenticator: Authenticator,
     pub(super) registrar: Registrar,
     pub(super) calls: Calls,
+    pub(super) proxy: Proxy,
     pub(super) stopping: bool,
 }
 
 impl Machines {
     pub(super) fn new(rng: &mut ChaCha12Rng) -> Machines {
-        let mut key = [0; 32];
+        let (mut key, mut marks) = ([0; 32], [0; 32]);
         rng.fill_bytes(&mut key);
+        rng.fill_bytes(&mut marks);
         Machines {
             net: Net::default(),
             authenticator: Authenticator::new(NonceKey(key)),
             registrar: Registrar::default(),
             calls: Calls::default(),
+            proxy: Proxy::new(marks),
             stopping: false,
         }
     }
@@ -54,22 +58,28 @@ impl Machines {
         let wishes = [
             (self.net.layer.next_deadline(), "transactions"),
             (self.calls.next_deadline(), "calls"),
+            (self.proxy.next_deadline(), "proxy"),
             (self.net.trunks.next_deadline(), "trunks"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        self.stopping && self.calls.is_empty() && self.registrar.pending() == 0 && self.net.trunks.is_quiet()
+        self.stopping
+            && self.calls.is_empty()
+            && self.proxy.calls() == 0
+            && self.registrar.pending() == 0
+            && self.net.trunks.is_quiet()
     }
 
     pub(super) fn calls_up(&self) -> usize {
-        self.calls.up()
+        self.calls.up() + self.proxy.calls()
     }
 
     pub(super) fn census(&self) -> Census {
         Census {
-            calls: self.calls.len(),
+            calls: self.calls.len() + self.proxy.calls(),
+            contexts: self.proxy.contexts(),
             transactions: self.net.layer.len(),
             tickets: 0,
             registers: self.registrar.pending(),
@@ -80,7 +90,9 @@ impl Machines {
 
     /// Hands around what the transaction layer has to tell, until it is silent.
     pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
-        while let Some(event) = self.net.layer.poll() {
+        loop {
+            self.heed_proxy(cx);
+            let Some(event) = self.net.layer.poll() else { return };
             self.event(cx, event);
         }
     }
@@ -140,6 +152,7 @@ impl Machines {
             Owner::Leg(call, leg) => {
                 self.calls.store(cx, &mut self.net, call, leg, reply);
             }
+            Owner::Proxy(id, no) => self.proxy.store(cx, &mut self.net.layer, id, no, reply),
             Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
                 unreachable!("trunks, phones and transactions ask the store nothing")
             }
@@ -149,8 +162,14 @@ impl Machines {
     fn event(&mut self, cx: &mut Cx<'_>, event: Event) {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
+            Event::Ack { flow, request } if !self.calls.owns(&request) => {
+                return self.proxy.ack(cx, &mut self.net.layer, flow, request);
+            }
             Event::Ack { flow, request } => {
                 return self.calls.ack(cx, &mut self.net, flow, request);
+            }
+            Event::Cancelled { tx, .. } | Event::ServerGone { tx } if self.proxy.owns(tx) => {
+                return self.proxy.event(cx, &mut self.net.layer, event);
             }
             Event::Cancelled { .. } | Event::ServerGone { .. } => None,
             Event::Reached { owner, .. }
@@ -160,6 +179,7 @@ impl Machines {
         };
         match owner {
             Some(Owner::Trunk(slot, about)) => self.net.trunks.event(cx, &mut self.net.layer, slot, about, event),
+            Some(Owner::Proxy(..)) => self.proxy.event(cx, &mut self.net.layer, event),
             Some(Owner::Leg(..)) | None => {
                 self.calls.event(cx, &mut self.net, event);
             }
@@ -173,14 +193,15 @@ impl Machines {
         self.stopping = true;
         self.net.trunks.stop(cx, &mut self.net.layer);
         self.calls.stop(cx, &mut self.net, grace);
+        self.proxy.stop(cx, &mut self.net.layer, grace);
     }
 
     fn time(&mut self, cx: &mut Cx<'_>) {
         while let Some((ticket, owner)) = cx.tickets.pop_due(cx.now) {
             match owner {
                 Owner::Registrar(_) => self.store(cx, owner, Reply::Failed),
-                // A leg asks the store or for a flow; the layer knows the latter.
-                Owner::Leg(..) => {
+                // These ask the store or for a flow; the layer knows the latter.
+                Owner::Leg(..) | Owner::Proxy(..) => {
                     if !self.net.layer.on_late(cx, ticket) {
                         self.store(cx, owner, Reply::Failed);
                     }
@@ -193,6 +214,7 @@ impl Machines {
         }
         self.net.layer.on_time(cx);
         self.net.trunks.on_time(cx, &mut self.net.layer);
+        self.proxy.on_time(cx, &mut self.net.layer);
         self.calls.on_time(cx, &mut self.net);
     }
 }

@@ -5,6 +5,7 @@ mod authenticate;
 mod input;
 mod local;
 mod machines;
+mod relay;
 
 pub use input::Input;
 pub use local::aor;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 pub struct Census {
     /// Calls.
     pub calls: usize,
+    /// Requests that are proxied, or whose late answers may still come.
+    pub contexts: usize,
     /// Client and server transactions.
     pub transactions: usize,
     /// Effects in flight.

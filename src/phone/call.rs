@@ -121,7 +121,11 @@ impl Line {
                     self.end(cx, 408, false);
                 }
             }
-            Event::Request { flow, request } => self.request(cx, flow, request),
+            Event::Request { flow, request } => {
+                if !self.layer.refuse_merged(cx, flow, &request) {
+                    self.request(cx, flow, request);
+                }
+            }
             Event::Ack { request, .. } => {
                 if let Some(call) = &mut self.call
                     && call

@@ -2,7 +2,7 @@
 
 use super::{Decision, Pass, Plan, Source, decide, numbers, owner, pass, rule_words};
 use crate::config::number::{How, Normal};
-use crate::config::{Config, Pattern, Route, Trunk, User};
+use crate::config::{Action, Config, Pattern, Route, Trunk, User, Way};
 use std::fmt::Write;
 
 /// What would happen to a call, which line decides, which lines were passed over and why. Ends in a newline.
@@ -18,6 +18,7 @@ pub fn explain(config: &Config, source: &Source, dialled: &str) -> String {
     for (ix, route) in config.routes.iter().enumerate() {
         let rule = rule_words(config, ix, route);
         let verdict = match pass(config, route, source, &normal.number) {
+            None if matches!(route.action, Action::Way(_)) => way_words(&decision).to_owned(),
             None => "decides".to_owned(),
             Some(reason) => format!(
                 "passed over: {}",
@@ -84,10 +85,21 @@ fn pass_words(config: &Config, route: &Route, source: &Source, number: &str, pas
     }
 }
 
+/// What a route that only says the way does to this call.
+fn way_words(decision: &Decision) -> &'static str {
+    match (&decision.plan, decision.way) {
+        (Plan::User(_), Way::Proxy) => "the call is proxied; the next that matches says where it goes",
+        (Plan::User(_), Way::Bridge) => "the call is bridged; the next that matches says where it goes",
+        (Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. }, Way::Proxy | Way::Bridge) => {
+            "without effect, since the call does not go to a user; the next that matches says where it goes"
+        }
+    }
+}
+
 fn outcome(config: &Config, decision: &Decision) -> String {
     match &decision.plan {
         Plan::User(name) => match config.user(name) {
-            Some(user) => user_outcome(user),
+            Some(user) => user_outcome(user, decision.way),
             None => format!("{name} is called.\n"),
         },
         Plan::Trunk { ix, number } => match config.trunk(*ix) {
@@ -100,9 +112,13 @@ fn outcome(config: &Config, decision: &Decision) -> String {
     }
 }
 
-fn user_outcome(user: &User) -> String {
+fn user_outcome(user: &User, way: Way) -> String {
+    let how = match way {
+        Way::Bridge => "",
+        Way::Proxy => " The call is proxied: media goes directly between the phones.",
+    };
     let mut out = format!(
-        "All phones of {} ring for up to {} s.\n",
+        "All phones of {} ring for up to {} s.{how}\n",
         user.name,
         user.ring.as_secs()
     );

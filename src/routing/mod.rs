@@ -12,7 +12,7 @@ pub mod numbers;
 
 pub use explain::explain;
 
-use crate::config::{Action, Config, FromPattern, Pattern, Route, User};
+use crate::config::{Action, Config, FromPattern, Pattern, Route, User, Way};
 use crate::id::TrunkIx;
 
 /// Who calls.
@@ -54,6 +54,8 @@ pub enum Plan {
 pub struct Decision {
     /// What is to be done.
     pub plan: Plan,
+    /// How a call to a user is taken there. A call to a trunk or a service is bridged whatever this says.
+    pub way: Way,
     /// What decided, for the log: `routes[2] at line 31: to +, from user/* -> trunk/acme`.
     pub rule: String,
     /// What was called, in the form that is compared inside (E.164 with plus, an extension, a name).
@@ -76,32 +78,45 @@ enum Pass {
 /// Says where a call goes. `dialled` is the user part that was called, decoded: a number or a name.
 pub fn decide(config: &Config, source: &Source, dialled: &str) -> Decision {
     let number = numbers::inward(config, source, dialled).number;
-    let found = config
+    let mut takers = config
         .routes
         .iter()
         .enumerate()
-        .find(|(_, route)| pass(config, route, source, &number).is_none());
-    if let Some((ix, route)) = found {
-        let rule = rule_words(config, ix, route);
-        return Decision {
-            plan: plan(config, route, &number),
-            rule,
-            number,
-        };
-    }
-    if let Some(user) = owner(config, &number) {
-        let rule = owner_words(user, &number);
-        return Decision {
-            plan: Plan::User(user.name.clone()),
-            rule,
-            number,
-        };
-    }
-    let why = "no route takes it, and no user has that name or number".to_owned();
+        .filter(|(_, route)| pass(config, route, source, &number).is_none());
+    let mut said = None;
+    let found = takers.find(|(_, route)| match route.action {
+        Action::Way(way) => {
+            said.get_or_insert(way);
+            false
+        }
+        Action::User(_) | Action::Trunk(_) | Action::Echo | Action::Tone | Action::Reject(_) => true,
+    });
+    let (plan, rule) = match (found, owner(config, &number)) {
+        (Some((ix, route)), _) => (plan(config, route, &number), rule_words(config, ix, route)),
+        (None, Some(user)) => (Plan::User(user.name.clone()), owner_words(user, &number)),
+        (None, None) => {
+            let why = "no route takes it, and no user has that name or number".to_owned();
+            (Plan::Reject { status: 404, why }, "no rule".to_owned())
+        }
+    };
     Decision {
-        plan: Plan::Reject { status: 404, why },
-        rule: "no rule".to_owned(),
+        way: said.unwrap_or_else(|| usual_way(config, source, &plan)),
+        plan,
+        rule,
         number,
+    }
+}
+
+/// The way where no route says one: a call between users whose domains both say `proxy` is proxied.
+fn usual_way(config: &Config, source: &Source, plan: &Plan) -> Way {
+    let way_of = |name: &String| {
+        config
+            .user(name)
+            .map_or(Way::Bridge, |user| config.way_of(&user.domain))
+    };
+    match (source, plan) {
+        (Source::User(caller), Plan::User(callee)) if way_of(caller) == Way::Proxy => way_of(callee),
+        (Source::User(_) | Source::Trunk(_), _) => Way::Bridge,
     }
 }
 
@@ -119,7 +134,7 @@ fn pass(config: &Config, route: &Route, source: &Source, number: &str) -> Option
         return Some(Pass::From);
     }
     match route.action {
-        Action::User(_) | Action::Echo | Action::Tone | Action::Reject(_) => None,
+        Action::User(_) | Action::Echo | Action::Tone | Action::Reject(_) | Action::Way(_) => None,
         Action::Trunk(_) if joins_trunks_unasked(route, source) => Some(Pass::TrunkToTrunk),
         Action::Trunk(_) if !matches!(route.to, Pattern::Exact(_)) && owner(config, number).is_some() => {
             Some(Pass::OurOwn)
@@ -161,6 +176,11 @@ fn plan(config: &Config, route: &Route, number: &str) -> Plan {
         Action::Reject(status) => Plan::Reject {
             status: *status,
             why: "the dial plan refuses it".to_owned(),
+        },
+        // `decide` goes on behind such a route.
+        Action::Way(_) => Plan::Reject {
+            status: 404,
+            why: "the route only says how".to_owned(),
         },
     }
 }

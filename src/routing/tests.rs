@@ -213,3 +213,62 @@ fn a_caller_who_does_not_exist_is_named_with_those_who_do() {
     );
     assert_eq!(Source::parse(&config, "trunk/ten").unwrap().words(&config), "trunk/ten");
 }
+
+const WAYS: &str = r#"
+listen: udp://127.0.0.1:5060
+domains: [ { name: p.example, do: proxy }, b.example ]
+users:
+  - { name: ann, password: x }
+  - { name: pat, password: x }
+  - { name: ben, password: x, domain: b.example }
+trunks:
+  - { name: acme, peers: [ sip:192.0.2.1 ], numbers: { country: US } }
+routes:
+  - { to: "*", from: user/ben, do: proxy }
+  - { to: pat, from: user/pat, do: bridge }
+  - { to: pat, from: trunk/acme, do: proxy }
+  - { to: "+", do: trunk/acme }
+"#;
+
+#[test]
+fn which_way_a_call_goes() {
+    let config = parse("x.yaml", WAYS, &Sources::NONE).unwrap();
+    let way = |from: &str, to: &str| decide(&config, &source(&config, from), to).way;
+    for (from, to, expected) in [
+        ("user/ann", "pat", Way::Proxy),
+        ("user/ann", "ben", Way::Bridge),
+        ("user/ben", "ann", Way::Proxy),
+        ("user/pat", "pat", Way::Bridge),
+        ("user/pat", "ann", Way::Proxy),
+        ("trunk/acme", "ann", Way::Bridge),
+        ("trunk/acme", "pat", Way::Proxy),
+        ("user/ann", "+14155550199", Way::Bridge),
+    ] {
+        assert_eq!(way(from, to), expected, "{from} calls {to}");
+    }
+    let decision = decide(&config, &source(&config, "user/ben"), "ann");
+    assert_eq!(
+        (decision.plan, decision.rule.as_str()),
+        (Plan::User("ann".into()), "users: ann, by name")
+    );
+}
+
+#[test]
+fn the_way_is_explained() {
+    let config = parse("x.yaml", WAYS, &Sources::NONE).unwrap();
+    let text = |from: &str, to: &str| explain(&config, &source(&config, from), to);
+    let proxied = text("user/ben", "ann");
+    assert!(
+        proxied.contains("to *, from user/ben -> proxy: the call is proxied; the next that matches says where it goes"),
+        "{proxied}"
+    );
+    assert!(proxied.contains("users: ann, by name: decides"), "{proxied}");
+    assert!(proxied.contains("media goes directly between the phones"), "{proxied}");
+    let bridged = text("user/pat", "pat");
+    assert!(
+        bridged.contains("-> bridge: the call is bridged") && !bridged.contains("directly"),
+        "{bridged}"
+    );
+    let trunk = text("user/ben", "+14155550199");
+    assert!(trunk.contains("-> proxy: without effect"), "{trunk}");
+}

@@ -48,7 +48,7 @@ fn service(route: &crate::config::Route) -> Option<String> {
     match route.action {
         Action::Echo => Some(format!("{number} (you hear yourself)")),
         Action::Tone => Some(format!("{number} (a tone)")),
-        Action::User(_) | Action::Trunk(_) | Action::Reject(_) => None,
+        Action::User(_) | Action::Trunk(_) | Action::Reject(_) | Action::Way(_) => None,
     }
 }
 

@@ -174,6 +174,13 @@ pub fn credentials(request: &Message, field: Name, realm: &str) -> Result<Option
     Ok(None)
 }
 
+/// True if a line of credentials is for this realm.
+pub fn names_realm(line: &str, realm: &str) -> bool {
+    schemes(line)
+        .iter()
+        .any(|scheme| scheme.is_digest() && scheme.get("realm") == Some(realm))
+}
+
 fn read_credentials(scheme: &Scheme<'_>, realm: &str, algorithm: Algorithm) -> Result<Credentials, ParseError> {
     let needed = |name| {
         let missing = ParseError::bad("digest credentials lack username, nonce, uri or response");
@@ -392,6 +399,21 @@ impl NonceKey {
         };
         let is_young = made <= now && now.since(made).as_secs() < max_age_secs;
         if is_young { NonceState::Valid } else { NonceState::Stale }
+    }
+
+    /// A mark that only who has the key can make: a quarter of HMAC-SHA-256 over the parts, in hex.
+    pub fn mark(&self, parts: &[&str]) -> String {
+        let mut fed: Vec<&[u8]> = Vec::with_capacity(parts.len() * 2);
+        for part in parts {
+            // No part of a message can hold a line break, so two lists never give one text.
+            fed.extend([part.as_bytes(), b"\n"]);
+        }
+        hex(&hmac(&self.0, &fed)[..8])
+    }
+
+    /// True if `mark` is the one of these parts.
+    pub fn is_mark(&self, mark: &str, parts: &[&str]) -> bool {
+        bool::from(self.mark(parts).as_bytes().ct_eq(mark.as_bytes()))
     }
 
     /// The challenge header value for one algorithm.

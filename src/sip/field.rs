@@ -194,7 +194,7 @@ impl Message {
     }
 
     /// A display name in Latin-1 must not cost the call: octets that are not UTF-8 are replaced.
-    fn lossy(&self, line: &Line) -> Cow<'_, str> {
+    pub(super) fn lossy(&self, line: &Line) -> Cow<'_, str> {
         match String::from_utf8_lossy(self.slice(line.value)) {
             value if line.is_folded => unfold(&value).into(),
             value => value,

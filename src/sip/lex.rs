@@ -142,6 +142,29 @@ impl Message {
         &self.bytes[usize::from(span.from)..usize::from(span.to)]
     }
 
+    /// Where the start line begins, and where the Request-URI of a request stands.
+    pub(super) fn start_spans(&self) -> (usize, Option<std::ops::Range<usize>>) {
+        match self.start {
+            Start::Request { method, uri } => (method.range().start, Some(uri.range())),
+            Start::Response { .. } => {
+                let line_breaks = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+                (line_breaks.count(), None)
+            }
+        }
+    }
+
+    /// Where the header lines end: before the empty line, or at the end of a message that has none.
+    pub(super) fn head_end(&self) -> usize {
+        let body_at = usize::from(self.body_at);
+        let head = &self.bytes[..body_at];
+        let blank = if head.ends_with(b"\n\r\n") {
+            2
+        } else {
+            usize::from(head.ends_with(b"\n\n"))
+        };
+        body_at - blank
+    }
+
     /// What follows the empty line, whatever Content-Length says.
     pub(super) fn rest(&self) -> Bytes {
         self.bytes.slice(usize::from(self.body_at)..)
@@ -166,6 +189,11 @@ impl Span {
             from: from as u16,
             to: to as u16,
         }
+    }
+
+    /// As offsets into the octets.
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        usize::from(self.from)..usize::from(self.to)
     }
 
     fn is_empty(self) -> bool {

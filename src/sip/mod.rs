@@ -11,6 +11,7 @@
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
 //! | `multipart` | the session description in a body of several parts |
+//! | `forward` | what came to what a proxy sends on: our edits, and every other octet as it was |
 //! | `auth` | digest |
 //! | `witness` | rsip's reading of the demo's messages, held against ours |
 //!
@@ -25,6 +26,7 @@ pub mod auth;
 mod check;
 mod equal;
 mod field;
+pub mod forward;
 pub mod frame;
 mod grammar;
 pub mod header;
@@ -37,6 +39,7 @@ pub mod uri;
 pub mod witness;
 pub mod write;
 
+pub use forward::Forward;
 pub use header::{CSeq, Method, Name, NameAddr, Params, Via};
 pub use lex::{Message, ParseError};
 pub use uri::{Host, Uri};

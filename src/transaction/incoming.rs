@@ -7,6 +7,7 @@ use crate::cx::Cx;
 use crate::effect::Output;
 use crate::id::{Flow, Owner, ServerTx, Target, Ticket, Transport};
 use crate::limits;
+use crate::sip::forward::Backward;
 use crate::sip::write::Start;
 use crate::sip::{Draft, Message, Method, Name, Via};
 use bytes::Bytes;
@@ -45,12 +46,17 @@ impl Layer {
         if method == Method::Cancel {
             return self.receive_cancel(cx, flow, request, &via);
         }
-        if self.table.is_merged(&request) {
-            refuse(cx, flow, 482, "the same request came by two ways");
-            let response = Draft::response(&request, 482, Some(&stateless_tag(&request)));
-            return self.answer_stateless(cx, flow, &request, response);
-        }
         self.events.push_back(Event::Request { flow, request });
+    }
+
+    pub(super) fn answer_merged(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> bool {
+        let is_merged = self.table.is_merged(request);
+        if is_merged {
+            refuse(cx, flow, 482, "the same request came by two ways");
+            let response = Draft::response(request, 482, Some(&stateless_tag(request)));
+            self.answer_stateless(cx, flow, request, response);
+        }
+        is_merged
     }
 
     fn receive_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message, via: &Via) {
@@ -126,21 +132,42 @@ impl Layer {
         let Start::Response(status, _) = response.start else {
             unreachable!("a user gives a response, not a request")
         };
-        let Some(server) = self.table.server(tx) else { return };
-        let actions = match (server.state, status) {
-            (ServerState::Invite(_), 100..200) => server.step_invite(server_invite::Input::Provisional),
-            (ServerState::Invite(_), 200..300) => server.step_invite(server_invite::Input::Success),
-            (ServerState::Invite(_), _) => server.step_invite(server_invite::Input::Failure),
-            // The machine sends its own 100, and nobody may send another (RFC 4320 4.1).
-            (ServerState::Other(_), 100..200) => return,
-            (ServerState::Other(_), 408) => server.step_other(server::Input::RequestTimeout),
-            (ServerState::Other(_), _) => server.step_other(server::Input::Final),
+        let Some(actions) = self.step_response(tx, status) else {
+            return;
         };
+        let Some(server) = self.table.server(tx) else { return };
         if actions.contains(&Action::Send) {
             via::stamp(&mut response, server.source);
             server.last = response.to_bytes();
         }
         self.run_server(cx, tx, actions, None);
+    }
+
+    pub(super) fn relay_response(&mut self, cx: &mut Cx<'_>, tx: ServerTx, status: u16, mut response: Backward<'_>) {
+        let Some(actions) = self.step_response(tx, status) else {
+            return;
+        };
+        let Some(server) = self.table.server(tx) else { return };
+        if actions.contains(&Action::Send) {
+            // The Via of the client was stamped when its request was sent on.
+            response.needs_length = server.flow.transport.is_reliable();
+            server.last = response.to_bytes();
+        }
+        self.run_server(cx, tx, actions, None);
+    }
+
+    /// What a response does to the state; nothing where it may not be sent.
+    fn step_response(&mut self, tx: ServerTx, status: u16) -> Option<Actions> {
+        let server = self.table.server(tx)?;
+        Some(match (server.state, status) {
+            (ServerState::Invite(_), 100..200) => server.step_invite(server_invite::Input::Provisional),
+            (ServerState::Invite(_), 200..300) => server.step_invite(server_invite::Input::Success),
+            (ServerState::Invite(_), _) => server.step_invite(server_invite::Input::Failure),
+            // The machine sends its own 100, and nobody may send another (RFC 4320 4.1).
+            (ServerState::Other(_), 100..200) => return None,
+            (ServerState::Other(_), 408) => server.step_other(server::Input::RequestTimeout),
+            (ServerState::Other(_), _) => server.step_other(server::Input::Final),
+        })
     }
 
     pub(super) fn answer_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {

@@ -26,9 +26,12 @@ mod tests;
 mod timer;
 mod via;
 
+pub use via::COOKIE;
+
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{ClientTx, Flow, Owner, ServerTx, Target, Ticket};
+use crate::sip::forward::{Backward, Forward};
 use crate::sip::{Draft, Message, Uri};
 use crate::time::{Deadlines, Instant};
 use incoming::ServerInput;
@@ -141,8 +144,8 @@ pub struct Layer {
 impl Layer {
     /// A message that came over `flow`: matched, answered where the RFC leaves no choice, or told to the user by `poll`.
     ///
-    /// A request that fails `Message::check` gets its status, a merged one 482 (RFC 3261 8.2.2.2), a CANCEL 200 or 481;
-    /// a response that nobody waits for is dropped. Each of these leaves a fact.
+    /// A request that fails `Message::check` gets its status, a CANCEL 200 or 481; a response that nobody waits for is dropped,
+    /// by a proxy too (RFC 6026 7.3: a stray response is not forwarded). Each of these leaves a fact.
     pub fn receive(&mut self, cx: &mut Cx<'_>, flow: Flow, message: Message) {
         match message.is_request() {
             true => self.receive_request(cx, flow, message),
@@ -169,6 +172,20 @@ impl Layer {
         self.send_response(cx, tx, response);
     }
 
+    /// For a user agent server, before it accepts a request: one that came before by another way is answered with 482 (RFC 3261
+    /// 8.2.2.2). True if so. A proxy does not ask: to it, such a request may be a spiral (RFC 3261 16.3).
+    pub fn refuse_merged(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> bool {
+        self.answer_merged(cx, flow, request)
+    }
+
+    /// Sends a response that came on to the client of `tx`, as it is but for the edits (RFC 3261 16.7 step 9). What `respond` says
+    /// of the order of responses holds here too.
+    pub fn relay(&mut self, cx: &mut Cx<'_>, tx: ServerTx, response: &Message, extra: Vec<(crate::sip::Name, String)>) {
+        let mut backward = Backward::new(response);
+        backward.extra = extra;
+        self.relay_response(cx, tx, response.status(), backward);
+    }
+
     /// Answers a request without keeping anything (RFC 3261 8.2.7).
     pub fn reply_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, response: Draft) {
         self.answer_stateless(cx, flow, request, response);
@@ -188,6 +205,25 @@ impl Layer {
     /// `limits::CLIENT_TRANSACTIONS`, and for a request that is too large to be one, `Failed` with `Transport` follows.
     pub fn request(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, request: Draft) -> ClientTx {
         self.begin_client(cx, owner, flow, request)
+    }
+
+    /// Starts a client transaction for a request that came and is sent on (RFC 3261 16.6): with our Via, which has this branch, in
+    /// front, and the edits. Else as `request`; the responses may have further Vias below ours.
+    pub fn forward(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: Owner,
+        flow: Flow,
+        branch: &str,
+        request: Forward<'_>,
+    ) -> ClientTx {
+        self.begin_forward(cx, owner, flow, branch, request)
+    }
+
+    /// Sends a request on without a transaction: the ACK of a 2xx (RFC 3261 16.11, 17.1.1.3).
+    pub fn forward_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, branch: &str, mut request: Forward<'_>) {
+        request.needs_length = flow.transport.is_reliable();
+        cx.emit(Output::Send(flow, request.to_bytes(&via::ours(cx, flow, branch))));
     }
 
     /// Cancels an INVITE: at once if a provisional response came, else as soon as one comes (RFC 3261 9.1). Its outcome is that

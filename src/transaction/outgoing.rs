@@ -8,7 +8,7 @@ use crate::effect::Output;
 use crate::id::{ClientTx, Flow, Owner};
 use crate::limits;
 use crate::sip::write::MAX_FORWARDS;
-use crate::sip::{CSeq, Draft, Message, Method, Name};
+use crate::sip::{CSeq, Draft, Forward, Message, Method, Name};
 use crate::time::T1_64;
 use bytes::Bytes;
 
@@ -21,7 +21,32 @@ impl Layer {
             .clone();
         let branch = via::new_branch(cx);
         request.push_front(Name::Via, via::ours(cx, flow, &branch));
-        let message = request.to_bytes();
+        self.begin(cx, owner, flow, (&branch, &method), request.to_bytes(), tx);
+        tx
+    }
+
+    pub(super) fn begin_forward(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: Owner,
+        flow: Flow,
+        branch: &str,
+        mut request: Forward<'_>,
+    ) -> ClientTx {
+        let tx = self.table.next_client();
+        request.needs_length = flow.transport.is_reliable();
+        let (method, message) = (
+            request.message().method(),
+            request.to_bytes(&via::ours(cx, flow, branch)),
+        );
+        self.begin(cx, owner, flow, (branch, &method), message, tx);
+        if let Some(client) = self.table.client(tx) {
+            client.forwards = true;
+        }
+        tx
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, key: (&str, &Method), message: Bytes, tx: ClientTx) {
         // What its own parser refuses could be neither acknowledged nor cancelled, and no peer would take it.
         if self.table.clients() >= limits::CLIENT_TRANSACTIONS || Message::parse(message.clone()).is_err() {
             self.events.push_back(Event::Failed {
@@ -29,10 +54,9 @@ impl Layer {
                 owner,
                 failure: Failure::Transport,
             });
-            return tx;
+            return;
         }
-        self.start_client(cx, tx, (&branch, &method), Some(owner), flow, message);
-        tx
+        self.start_client(cx, tx, key, Some(owner), flow, message);
     }
 
     fn start_client(
@@ -63,8 +87,12 @@ impl Layer {
         if let Err(error) = response.check() {
             return refuse(cx, flow, 0, error.reason);
         }
-        // RFC 3261 8.1.3.3 and 18.1.2; a late 2xx without transaction is dropped too (RFC 6026 8.2).
-        let found = self.table.of_response(&response).filter(|_| via::is_alone(&response));
+        // RFC 3261 18.1.2; a late 2xx without transaction is dropped too (RFC 6026 8.2), and so is a response to us that has
+        // another Via below ours, unless it answers what we sent on (RFC 3261 8.1.3.3).
+        let found = self
+            .table
+            .of_response(&response)
+            .filter(|tx| self.table.forwards(*tx) != via::is_alone(&response));
         let Some(tx) = found else {
             return refuse(cx, flow, 0, "a response that belongs to no transaction");
         };

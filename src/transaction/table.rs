@@ -45,6 +45,8 @@ pub struct Client {
     pub message: Bytes,
     /// Whether it is to be cancelled.
     pub cancel: Cancel,
+    /// The request came and was sent on: its responses have the Via of whom it came from.
+    pub forwards: bool,
     key: Arc<str>,
 }
 
@@ -184,6 +186,11 @@ impl Table {
         self.servers.len()
     }
 
+    /// True for one whose request came and was sent on.
+    pub fn forwards(&self, tx: ClientTx) -> bool {
+        self.clients.get(&tx).is_some_and(|client| client.forwards)
+    }
+
     /// By number.
     pub fn client(&mut self, tx: ClientTx) -> Option<&mut Client> {
         self.clients.get_mut(&tx)
@@ -213,6 +220,7 @@ impl Table {
             flow,
             message,
             cancel: Cancel::No,
+            forwards: false,
             key,
         };
         self.clients.insert(tx, client);

@@ -130,6 +130,8 @@ pub struct Policy {
     pub reliable: bool,
     /// What becomes of an INVITE.
     pub answer: Answer,
+    /// What a request outside of calls is answered with that is neither INVITE nor OPTIONS.
+    pub loose: u16,
     /// Hangs up after this time of an answered call.
     pub hangup: Option<Duration>,
     /// How many 2xx are not acknowledged (lost ACK).
@@ -176,6 +178,7 @@ impl Default for Policy {
             ring_sdp: false,
             reliable: false,
             answer: Answer::After(Duration::from_secs(1)),
+            loose: 481,
             hangup: None,
             drop_acks: 0,
             refuse_change: None,

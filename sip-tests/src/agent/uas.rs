@@ -27,7 +27,7 @@ impl Agent {
             _ => match self.find(&request) {
                 Some(call) => self.in_call(cx, call, request),
                 None => {
-                    let response = Msg::response(&request, 481, "none");
+                    let response = Msg::response(&request, self.policy.loose, "none");
                     self.reply(cx, &request, response);
                 }
             },

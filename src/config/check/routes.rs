@@ -2,7 +2,7 @@
 
 use super::Check;
 use super::users::{Case, Diversion};
-use crate::config::checked::{Action, FromPattern, Index, Pattern, Route, Trunk, User};
+use crate::config::checked::{Action, FromPattern, Index, Pattern, Route, Trunk, User, Way};
 use crate::config::country::Country;
 use crate::config::number::{How, normalise};
 use crate::config::problem::did_you_mean;
@@ -34,7 +34,10 @@ pub(super) fn routes(root: &Map<'_>, names: &Names<'_>, check: &mut Check<'_>) -
         let (Some(to), Some(from), Some(action)) = (to, from, action) else {
             continue;
         };
-        if let Some(first) = routes.iter().find(|route| route.to == to && route.from == from) {
+        // A route that only says the way lets those behind it decide.
+        let is_way = |action: &Action| matches!(action, Action::Way(_));
+        let same = |route: &&Route| route.to == to && route.from == from && is_way(&route.action) == is_way(&action);
+        if let Some(first) = routes.iter().find(same) {
             let text = format!(
                 "the route at line {} has the same to and from and comes first, so this one never decides. Remove one.",
                 first.line
@@ -136,9 +139,11 @@ impl Names<'_> {
             Some(("trunk", name)) => self.trunk(name).map(Action::Trunk),
             Some(("reject", status)) => values::whole(status, 400..=699).map(Action::Reject),
             Some(_) => Err(Wrong::Form),
-            None => match values::one_of(text, &["echo", "tone", "reject"])?.as_str() {
+            None => match values::one_of(text, &["echo", "tone", "reject", "proxy", "bridge"])?.as_str() {
                 "echo" => Ok(Action::Echo),
                 "tone" => Ok(Action::Tone),
+                "proxy" => Ok(Action::Way(Way::Proxy)),
+                "bridge" => Ok(Action::Way(Way::Bridge)),
                 _ => Err(Wrong::Because(
                     "with which status? Write, for example, do: reject/403".to_owned(),
                 )),
@@ -214,7 +219,8 @@ impl Names<'_> {
             Some(_) => return Ok(normal.number),
             None => {}
         }
-        if routes.iter().any(|route| route.to.matches(&normal.number)) {
+        let leads = |route: &Route| !matches!(route.action, Action::Way(_)) && route.to.matches(&normal.number);
+        if routes.iter().any(leads) {
             return Ok(normal.number);
         }
         let meant = did_you_mean(text, self.users.iter().map(|user| user.name.as_str()));

@@ -1,7 +1,7 @@
 //! `domains` and `users`.
 
 use super::{Check, HOUR, SECOND, list_of, secret, twice};
-use crate::config::checked::{Algorithm, Domain, Index, Listen, User};
+use crate::config::checked::{Algorithm, Domain, Index, Listen, User, Way};
 use crate::config::country::Country;
 use crate::config::number::{How, normalise};
 use crate::config::problem::did_you_mean;
@@ -41,6 +41,7 @@ pub(super) fn domains(
         found.push(Domain {
             name,
             digest: vec![Algorithm::Md5],
+            way: Way::default(),
         });
     }
     found
@@ -52,14 +53,23 @@ fn domain(field: &Field<'_>, check: &mut Check<'_>) -> Option<Domain> {
         return Some(Domain {
             name,
             digest: vec![Algorithm::Md5],
+            way: Way::default(),
         });
     }
     let map = field.map(&keys::DOMAIN, &mut check.problems);
     let digest = list_of(&map, "digest", &[Algorithm::Md5], check, values::algorithm);
+    let way = map.value("do", Way::default(), &mut check.problems, way);
     let name = map
         .require("name", &mut check.problems)?
         .parse(&mut check.problems, values::domain)?;
-    Some(Domain { name, digest })
+    Some(Domain { name, digest, way })
+}
+
+fn way(text: &str) -> Result<Way, Wrong> {
+    Ok(match values::one_of(text, &["bridge", "proxy"])?.as_str() {
+        "proxy" => Way::Proxy,
+        _bridge => Way::Bridge,
+    })
 }
 
 /// When a user's call goes elsewhere.

@@ -330,11 +330,11 @@ pub static ROUTE: Section = Section {
         ),
         key(
             "do",
-            "user/NAME, trunk/NAME, echo, tone, or reject/STATUS with a status from 400 to 699",
+            "user/NAME, trunk/NAME, echo, tone, proxy, bridge, or reject/STATUS with a status from 400 to 699",
             "user/alice",
             "required",
             "What happens: all phones of a user ring, a trunk is called, the caller hears himself or a 1,004 Hz tone, \
-             or the call is refused.",
+             the call is refused, or (proxy, bridge) it goes where it would go without this route, but that way.",
         ),
     ],
 };

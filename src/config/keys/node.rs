@@ -178,6 +178,15 @@ pub static DOMAIN: Section = Section {
             "[ md5 ]",
             "The challenges that phones get, the preferred first. Many phones give up when they see SHA-256.",
         ),
+        key(
+            "do",
+            "bridge or proxy",
+            "proxy",
+            "bridge",
+            "How its users call each other: bridged, with media through this node, or proxied, with media directly between \
+             the phones. Only users of a domain that says proxy may send requests to other domains. Calls to and from trunks \
+             are bridged in any case.",
+        ),
     ],
 };
 

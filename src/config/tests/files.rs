@@ -19,6 +19,7 @@ fn the_example_is_read_whole() {
     assert_eq!(
         config.domains,
         [Domain {
+            way: Way::Bridge,
             name: "example.com".into(),
             digest: vec![Algorithm::Md5]
         }]
@@ -187,4 +188,22 @@ fn a_reload_says_what_changes() {
         &good(&EXAMPLE.replace("\n  - { name: alice", "\n\n  - { name: alice")),
     );
     assert!(moved.is_empty(), "lines that move are no change: {:?}", moved.sentences);
+}
+
+/// `do` of a domain and of a route: how users call each other.
+#[test]
+fn the_way_of_a_call() {
+    let config = good(
+        "listen: udp://127.0.0.1:5060\ndomains: [ { name: a.example, do: proxy }, b.example, { name: c.example, do: bridge } ]\n\
+         users:\n  - { name: alice, password: x }\nroutes:\n  - { to: alice, do: bridge }\n  - { to: alice, do: user/alice }\n  \
+         - { to: \"*\", do: proxy }\n",
+    );
+    let ways: Vec<Way> = config.domains.iter().map(|domain| domain.way).collect();
+    assert_eq!(ways, [Way::Proxy, Way::Bridge, Way::Bridge]);
+    assert_eq!(
+        (config.way_of("a.example"), config.way_of("x.example")),
+        (Way::Proxy, Way::Bridge)
+    );
+    let actions: Vec<String> = config.routes.iter().map(|route| route.action_words(&config)).collect();
+    assert_eq!(actions, ["bridge", "user/alice", "proxy"]);
 }

@@ -1,0 +1,410 @@
+//! A proxied INVITE is a call: RFC 3261 16.1, RFC 4028 8.3, and the rules of the house on records and limits.
+
+use crate::tools::{calling, requests, settle, statuses, two};
+use sip_tests::{State, ms, s};
+
+/// RFC 3261 16.12.1.1: INVITE, 180, 200, ACK, BYE in one dialog from phone to phone, all through us; one record.
+#[test]
+fn a_call_from_phone_to_phone() {
+    let (mut w, alice, bob) = two(1);
+    let (a, b) = calling(&mut w, alice, bob, "bob");
+    w.respond(b, 180);
+    w.rings(a);
+    w.accept(b);
+    w.up(a);
+    settle(&mut w);
+    assert_eq!(w.at(b).invite.call_id(), w.at(a).invite.call_id(), "one dialog");
+    assert_eq!(w.at(b).invite.body, w.at(a).invite.body, "media goes directly");
+    assert!(w.at(b).acked);
+    assert_eq!(statuses(&w, alice, "INVITE"), [180, 200]);
+    w.run(ms(5000));
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    settle(&mut w);
+    assert_eq!(requests(&w, bob, "BYE").len(), 1);
+    w.finish();
+    let cdr = w.records.last().unwrap();
+    assert_eq!(
+        (
+            w.records.by_call.len(),
+            cdr.caller.as_str(),
+            cdr.called.as_str(),
+            cdr.to.as_str()
+        ),
+        (1, "alice", "bob", "user/bob")
+    );
+    assert!(cdr.ringing.is_some() && cdr.answered.is_some());
+    assert_eq!(cdr.ended.as_ref().unwrap().1.status, 200);
+    assert_eq!(w.state(a), State::Ended(200));
+}
+
+/// 488 (or 606): the call is tried once more as a bridge, in the same record; the caller sees one answer.
+#[test]
+fn a_488_becomes_a_bridge() {
+    for (seed, status) in [(2, 488), (3, 606)] {
+        let (mut w, alice, bob) = two(seed);
+        let (a, b) = calling(&mut w, alice, bob, "bob");
+        w.respond(b, status);
+        settle(&mut w);
+        let second = w.incoming(bob);
+        let (first, again) = (w.at(b).invite.clone(), w.at(second).invite.clone());
+        assert_ne!(first.call_id(), again.call_id(), "a dialog of our own");
+        assert!(
+            again.body.contains("192.0.2.1") && !again.body.contains("203.0.0."),
+            "our media"
+        );
+        w.accept(second);
+        w.up(a);
+        w.run(ms(200));
+        w.hang_up(a);
+        w.expect_over(second, 200);
+        w.finish();
+        assert_eq!(
+            (statuses(&w, alice, "INVITE").last(), w.records.by_call.len()),
+            (Some(&200), 1),
+            "{status}"
+        );
+        let cdr = w.records.last().unwrap();
+        assert!(
+            cdr.answered.is_some() && cdr.changes.iter().any(|what| what.contains("bridged")),
+            "{cdr:?}"
+        );
+    }
+}
+
+/// The bridge is tried once: refused again, the call fails, in one record.
+#[test]
+fn a_488_of_the_bridge_is_the_end() {
+    let (mut w, alice, bob) = two(4);
+    let (a, b) = calling(&mut w, alice, bob, "bob");
+    w.respond(b, 488);
+    settle(&mut w);
+    let second = w.incoming(bob);
+    w.respond(second, 488);
+    w.expect_over(a, 488);
+    w.finish();
+    assert_eq!((requests(&w, bob, "INVITE").len(), w.records.by_call.len()), (2, 1));
+}
+
+/// The dial plan's `do: bridge` and `do: proxy` win over the domain's.
+#[test]
+fn a_route_says_the_way() {
+    let (mut w, _, bob) = two(5);
+    let carol = w.registered("carol");
+    let (b, c) = calling(&mut w, bob, carol, "carol");
+    assert_ne!(
+        w.at(b).invite.call_id(),
+        w.at(c).invite.call_id(),
+        "bridged by the route"
+    );
+    w.hang_up(b);
+    w.expect_over(b, 487);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    let (x, b) = calling(&mut w, acme, bob, "+14155550102");
+    assert_eq!(
+        w.at(x).invite.call_id(),
+        w.at(b).invite.call_id(),
+        "proxied by the route"
+    );
+    w.accept(b);
+    w.up(x);
+    w.hang_up(x);
+    w.expect_over(b, 200);
+    w.finish();
+    assert_eq!(w.records.last().unwrap().to, "user/bob");
+}
+
+/// Calls to trunks, to services and between users of different ways are bridged.
+#[test]
+fn what_stays_a_bridge() {
+    let (mut w, alice, _) = two(6);
+    let erin = w.registered("erin");
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    for (from, to, number) in [
+        (alice, acme, "+442079460000"),
+        (alice, erin, "erin"),
+        (erin, alice, "alice"),
+    ] {
+        let (a, b) = calling(&mut w, from, to, number);
+        assert_ne!(w.at(a).invite.call_id(), w.at(b).invite.call_id(), "{number}");
+        w.hang_up(a);
+        w.expect_over(a, 487);
+        settle(&mut w);
+    }
+    let echo = w.call(alice, "600");
+    w.up(echo);
+    w.hang_up(echo);
+    w.finish();
+}
+
+/// A proxied call counts: a user with `calls: 1` is busy in one, and `on_busy` takes the next; afterwards everything is free again.
+#[test]
+fn proxied_calls_count() {
+    let (mut w, alice, bob) = two(7);
+    let (dave, carol) = (w.registered("dave"), w.registered("carol"));
+    let (a, d) = calling(&mut w, alice, dave, "dave");
+    w.accept(d);
+    w.up(a);
+    let b = w.call(bob, "dave");
+    w.up(b);
+    assert_eq!(
+        (requests(&w, dave, "INVITE").len(), requests(&w, carol, "INVITE").len()),
+        (1, 1)
+    );
+    w.hang_up(b);
+    w.hang_up(a);
+    w.expect_over(d, 200);
+    settle(&mut w);
+    let again = w.call(bob, "dave");
+    w.incoming(dave);
+    w.hang_up(again);
+    w.expect_over(again, 487);
+    w.finish();
+    assert_eq!(w.records.by_call.len(), 3);
+}
+
+/// `on_busy`, `on_no_answer` and `on_offline` work for proxied calls, too: the call goes on as a bridge, in the same record.
+#[test]
+fn a_user_who_does_not_take_the_call_sends_it_on() {
+    for (seed, case) in [(8, "busy"), (9, "no answer"), (10, "offline")] {
+        let (mut w, alice, _) = two(seed);
+        let carol = w.registered("carol");
+        let dave = w.phone("dave");
+        if case != "offline" {
+            w.register(dave);
+        }
+        crate::tools::by_hand(&mut w, dave);
+        let a = w.call(alice, "dave");
+        if case == "busy" {
+            let d = w.incoming(dave);
+            w.respond(d, 486);
+        }
+        w.up(a);
+        let expected = usize::from(case != "offline");
+        assert_eq!(
+            requests(&w, carol, "INVITE").len(),
+            expected,
+            "{case}: offline goes to the echo"
+        );
+        w.hang_up(a);
+        w.finish();
+        assert_eq!(w.records.by_call.len(), 1, "{case}");
+    }
+}
+
+/// RFC 4028 8.2, 8.3: a session whose refresh never comes is over in our books, without a BYE of ours.
+#[test]
+fn a_session_that_is_not_refreshed_ends() {
+    let (mut w, alice, bob) = two(11);
+    w.policy(bob).answer_lines = vec!["Session-Expires: 120;refresher=uas".into()];
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.policy(bob).deaf = true;
+    w.run(s(115));
+    assert_eq!(w.census().calls, 1);
+    w.run(s(10));
+    assert_eq!(w.census().calls, 0);
+    w.policy(bob).deaf = false;
+    let ended = w.records.last().unwrap().ended.as_ref().unwrap().1.status;
+    assert_eq!((requests(&w, bob, "BYE").len(), ended), (0, 408));
+    // The phones do not know: their BYE still passes.
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+    assert_eq!(w.records.by_call.len(), 1);
+}
+
+/// RFC 4028 8.2: each 2xx to a refresh says anew how long the session lasts.
+#[test]
+fn a_session_that_is_refreshed_goes_on() {
+    let (mut w, alice, bob) = two(16);
+    for peer in [alice, bob] {
+        w.policy(peer).session = Some("120;refresher=uac".into());
+        w.policy(peer).supported = "timer".into();
+    }
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.run(s(500));
+    assert_eq!(w.census().calls, 1);
+    assert!(
+        w.at(b).requests.iter().filter(|method| *method != "ACK").count() > 3,
+        "{:?}",
+        w.at(b).requests
+    );
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+    assert_eq!(w.records.last().unwrap().ended.as_ref().unwrap().1.status, 200);
+}
+
+/// `calls.max_duration` ends what has no session timer.
+#[test]
+fn a_call_whose_bye_never_comes_ends() {
+    let (mut w, alice, bob) = two(12);
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.run(s(3590));
+    assert_eq!(w.census().calls, 1);
+    w.run(s(20));
+    assert_eq!(w.census().calls, 0);
+    w.hang_up(b);
+    w.expect_over(a, 200);
+    w.finish();
+    assert_eq!(w.records.last().unwrap().ended.as_ref().unwrap().1.status, 200);
+}
+
+/// A BYE that its peer does not answer ends the call all the same.
+#[test]
+fn a_bye_to_a_dead_phone_ends_the_call() {
+    let (mut w, alice, bob) = two(13);
+    let (a, _) = w.talk(alice, bob, "bob");
+    let ip = w.agents[bob.0].addr.ip();
+    w.net.link(ip).cut = true;
+    w.hang_up(a);
+    w.run(s(40));
+    assert_eq!(w.census().calls, 0);
+    w.net.link(ip).cut = false;
+    w.policy(bob).deaf = true;
+    w.checks.complaints = false;
+    w.finish();
+}
+
+/// A node that stops takes no new call, and has none any more after its grace.
+#[test]
+fn a_node_that_stops() {
+    let (mut w, alice, bob) = two(14);
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.feed(tandem::node::Input::Stop(s(10)));
+    let refused = w.call(bob, "alice");
+    w.expect_over(refused, 503);
+    assert_eq!(w.census().calls, 1);
+    w.run(s(11));
+    assert_eq!(w.census().calls, 0);
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+}
+
+/// The 2xx and its ACK are the phones' own: a copy of the 2xx passes, and its ACK too, each with the branch of the first (16.11).
+#[test]
+fn copies_of_the_2xx_and_its_ack_pass() {
+    let (mut w, alice, bob) = two(15);
+    w.policy(alice).drop_acks = 2;
+    let (a, b) = calling(&mut w, alice, bob, "bob");
+    w.accept(b);
+    w.up(a);
+    w.run(s(3));
+    assert!(w.received(alice, |m| m.answers("INVITE", 200)).len() >= 3);
+    assert!(w.at(b).acked);
+    w.hang_up(b);
+    w.expect_over(a, 200);
+    w.finish();
+}
+
+/// RFC 3262: reliable provisional responses and their PRACKs are the phones' own, and pass.
+#[test]
+fn a_reliable_response_and_its_prack_pass() {
+    let (mut w, alice, bob) = two(17);
+    for peer in [alice, bob] {
+        w.policy(peer).supported = "100rel".into();
+        w.policy(peer).reliable = true;
+    }
+    let (a, b) = w.talk(alice, bob, "bob");
+    let reliable = w.received(alice, |m| m.status() == 180 && m.has_token("Require", "100rel"));
+    assert!(!reliable.is_empty());
+    assert_eq!(
+        (requests(&w, bob, "PRACK").len(), statuses(&w, alice, "PRACK")),
+        (1, vec![200])
+    );
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+}
+
+/// A phone whose connection is gone is called at the place that its Contact names.
+#[test]
+fn a_phone_whose_connection_is_gone_is_called_anew() {
+    let mut w = crate::tools::office(18);
+    let alice = w.registered("alice");
+    let bob = w.tcp_phone("bob");
+    w.register(bob);
+    w.cut_stream(0);
+    settle(&mut w);
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.hang_up(b);
+    w.expect_over(a, 200);
+    w.finish();
+}
+
+/// A restart forgets the keys of the dialogs: what comes in them is 481, and nothing is left of them.
+#[test]
+fn a_restart_ends_what_was_proxied() {
+    let (mut w, alice, bob) = two(19);
+    let (a, _) = w.talk(alice, bob, "bob");
+    w.restart();
+    assert_eq!(w.request(a, "INFO", &[], None), 481);
+    assert_eq!(w.census().calls, 0);
+    w.checks.complaints = false;
+    w.finish();
+}
+
+/// The 2xx of the callee and the CANCEL of a stopped node cross: each call has one record whatever was faster.
+#[test]
+fn a_node_that_stops_while_a_phone_rings() {
+    let (mut w, alice, bob) = two(20);
+    let (a, b) = calling(&mut w, alice, bob, "bob");
+    w.respond(b, 180);
+    w.rings(a);
+    w.feed(tandem::node::Input::Stop(std::time::Duration::ZERO));
+    w.expect_over(b, 487);
+    w.expect_over(a, 503);
+    w.finish();
+    assert_eq!(w.records.last().unwrap().ended.as_ref().unwrap().1.status, 503);
+}
+
+/// RFC 3891: a dialog between phones is replaced by them; the node knows nothing of it, and the field passes.
+#[test]
+fn a_replaces_passes() {
+    let (mut w, alice, bob) = two(21);
+    let a = w.call_with(alice, "bob", &["Replaces: other@phone;to-tag=1;from-tag=2"]);
+    w.up(a);
+    let got = w.last_received(bob, |m| m.is("INVITE"));
+    assert_eq!(
+        (got.call_id(), got.text("Replaces")),
+        (w.at(a).call_id.as_str(), "other@phone;to-tag=1;from-tag=2")
+    );
+    w.hang_up(a);
+    w.finish();
+}
+
+/// RFC 3515: a REFER within a proxied dialog is between the phones, and so is its NOTIFY.
+#[test]
+fn a_refer_passes() {
+    let (mut w, alice, bob) = two(22);
+    let (a, b) = w.talk(alice, bob, "bob");
+    let status = w.request(a, "REFER", &["Refer-To: <sip:carol@example.com>"], None);
+    let got = w.last_received(bob, |m| m.is("REFER"));
+    assert_eq!(got.text("Refer-To"), "<sip:carol@example.com>");
+    assert_eq!(statuses(&w, alice, "REFER"), [status], "the phone's own answer");
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+}
+
+/// Limits count calls by Call-ID and tag: a second INVITE under the name of a call that is up is no way around them.
+#[test]
+fn a_call_is_not_two() {
+    let (mut w, alice, bob) = two(23);
+    let carol = w.registered("carol");
+    let (a, b) = w.talk(alice, bob, "bob");
+    let mut again = w.at(a).invite.clone();
+    again.start = "INVITE sip:carol@example.com SIP/2.0".into();
+    again.set("CSeq", "9 INVITE");
+    for name in ["Via", "Proxy-Authorization", "Content-Length"] {
+        again.remove(name);
+    }
+    assert_eq!(w.ask(alice, again), 482);
+    assert!(requests(&w, carol, "INVITE").is_empty());
+    w.checks.complaints = false;
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+    assert_eq!(w.records.by_call.len(), 1);
+}

@@ -1,0 +1,305 @@
+//! What is proxied: for whom, and whereto. Nobody is served who is not a user, a trunk or a dialog of ours (no open relay).
+
+use super::local;
+use super::machines::Machines;
+use crate::b2bua::{self, Source};
+use crate::config::{Config, Way};
+use crate::cx::Cx;
+use crate::effect::Party;
+use crate::id::Flow;
+use crate::limits;
+use crate::proxy::{Aim, Missed, Order, Passed, Prepared, Refusal, Start, Told};
+use crate::routing::{self, Decision, Plan};
+use crate::sip::auth;
+use crate::sip::{Message, Method, Name};
+
+/// Where a call that is proxied goes.
+pub(super) struct Destined {
+    prepared: Prepared,
+    /// The callee, and what decided; none for another domain.
+    user: Option<(String, Decision)>,
+}
+
+impl Machines {
+    /// Whether a call is proxied, and whereto. One to a user who is busy is bridged, since the user's `on_busy` may send it anywhere.
+    pub(super) fn proxied_call(&self, cx: &Cx<'_>, flow: Flow, source: &Source, request: &Message) -> Option<Destined> {
+        let prepared = self.proxy.prepare(cx, flow, request).ok()?;
+        if is_foreign(cx.config, flow, &prepared) {
+            return may_leave(cx.config, source).then_some(Destined { prepared, user: None });
+        }
+        let dialled = prepared.uri.user_decoded().filter(|user| !user.is_empty())?;
+        let decision = routing::decide(cx.config, source, &dialled);
+        // A dialog of phones that are proxied is replaced by them; one of ours is ours to replace.
+        let replaces = self.calls.is_replaced(request);
+        match (&decision.plan, decision.way) {
+            (Plan::User(name), Way::Proxy) if !replaces => {
+                let limit = cx.config.user(name).map_or(0, |user| user.calls);
+                let free = self.calls.calls_of(name) < limit || self.proxy.is_call(request);
+                let user = Some((name.clone(), decision));
+                free.then_some(Destined { prepared, user })
+            }
+            (Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. }, _) => None,
+        }
+    }
+
+    /// Sends an INVITE on that makes a call.
+    pub(super) fn relay_call(&mut self, cx: &mut Cx<'_>, flow: Flow, source: Source, request: Message, to: Destined) {
+        let why = if self.stopping {
+            Some("the node is being stopped")
+        } else if self.calls.len() + self.proxy.calls() >= limits::CALLS {
+            Some("as many calls as the node may have are up")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            let mut refusal = Refusal::new(503, why);
+            refusal.fields.push((Name::RetryAfter, "10".to_owned()));
+            return self.refuse_by(cx, flow, &request, &refusal);
+        }
+        let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
+            return self.overloaded(cx, flow, &request);
+        };
+        let config = cx.config.clone();
+        let call = (!self.proxy.is_call(&request)).then(|| self.start_of(cx, &source, &request, &to));
+        let user = to.user.as_ref().and_then(|(name, _)| config.user(name));
+        let mut bridges = Vec::new();
+        if let Some(user) = user {
+            bridges.push(Missed::Media);
+            bridges.extend(user.on_busy.as_ref().map(|_| Missed::Busy));
+            bridges.extend(user.on_no_answer.as_ref().map(|_| Missed::NoAnswer));
+            bridges.extend(user.on_offline.as_ref().map(|_| Missed::Offline));
+        }
+        let order = Order {
+            flow,
+            tx,
+            not: own_flow(&source, user.map(|user| user.name.as_str()), flow),
+            foreign: may_leave(&config, &source),
+            consumed: consumed(cx, flow, &request),
+            ring: user.map(|user| user.ring),
+            aim: user.map_or(Aim::Target { uri: None, flow: None }, |user| {
+                Aim::User(user.name.clone())
+            }),
+            prepared: to.prepared,
+            request,
+            call,
+            bridges,
+        };
+        self.proxy.begin(cx, &mut self.net.layer, order);
+    }
+
+    /// The record of a call, whose users are in one call more from now on.
+    fn start_of(&mut self, cx: &Cx<'_>, source: &Source, request: &Message, to: &Destined) -> Start {
+        let from_user = || request.from().ok().and_then(|from| from.uri.user_decoded());
+        let (from, caller) = match source {
+            Source::User(name) => (Party::User(name.clone()), name.clone()),
+            Source::Trunk(ix) => {
+                let name = cx
+                    .config
+                    .trunk(*ix)
+                    .map_or_else(String::new, |trunk| trunk.name.clone());
+                (
+                    Party::Trunk(*ix, name),
+                    from_user().unwrap_or_else(|| "unknown".to_owned()),
+                )
+            }
+        };
+        let mut claims: Vec<String> = match source {
+            Source::User(name) => vec![name.clone()],
+            Source::Trunk(_) => Vec::new(),
+        };
+        let (called, to, rule, callee) = match &to.user {
+            Some((name, decision)) => {
+                claims.push(name.clone());
+                let (called, rule) = (decision.number.clone(), decision.rule.clone());
+                (called, format!("user/{name}"), rule, Party::User(name.clone()))
+            }
+            None => {
+                let host = to.prepared.uri.host.to_string();
+                let called = to.prepared.uri.user_decoded().unwrap_or_else(|| host.clone());
+                let rule = "another domain, by the Request-URI".to_owned();
+                (called, host.clone(), rule, Party::Service(host))
+            }
+        };
+        for name in &claims {
+            self.calls.claim(name);
+        }
+        Start {
+            id: self.calls.new_call_id(cx),
+            from,
+            caller,
+            called,
+            to,
+            rule,
+            callee,
+            claims,
+        }
+    }
+
+    /// A request outside of dialogs that is no call and not for the node itself.
+    pub(super) fn relay_loose(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        let validated = self.proxy.validate(&request);
+        let passed = match &validated {
+            Ok(passed) => *passed,
+            Err(refusal) if refusal.status == 482 => return self.refuse_by(cx, flow, &request, refusal),
+            Err(_) => Passed::Never,
+        };
+        let Some(source) = self.source(cx, flow, &request, passed) else {
+            return;
+        };
+        let prepared = validated.and_then(|_| self.proxy.prepare(cx, flow, &request));
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(refusal) => return self.refuse_by(cx, flow, &request, &refusal),
+        };
+        let aim = match loose_aim(cx.config, flow, &source, &request, &prepared) {
+            Ok(aim) => aim,
+            Err((status, why)) => return self.refuse_with(cx, flow, &request, status, why),
+        };
+        let callee = match &aim {
+            Aim::User(name) => Some(name.as_str()),
+            Aim::Target { .. } => None,
+        };
+        let not = own_flow(&source, callee, flow);
+        let foreign = may_leave(cx.config, &source);
+        self.relay(cx, flow, request, prepared, aim, (not, foreign));
+    }
+
+    /// A request with a To tag that no call of ours knows: sent on if its Route proves that its dialog was set up through us.
+    pub(super) fn relay_in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        let prepared = self.proxy.prepare(cx, flow, &request).ok();
+        let found = prepared.and_then(|prepared| prepared.passage.map(|passage| (prepared, passage)));
+        let Some((prepared, passage)) = found else {
+            return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+        };
+        if let Err(refusal) = self.proxy.validate(&request) {
+            return self.refuse_by(cx, flow, &request, &refusal);
+        }
+        let aim = Aim::Target {
+            uri: None,
+            flow: passage.flow(),
+        };
+        self.relay(cx, flow, request, prepared, aim, (None, false));
+    }
+
+    fn relay(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        request: Message,
+        prepared: Prepared,
+        aim: Aim,
+        (not, foreign): (Option<Flow>, bool),
+    ) {
+        let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
+            return self.overloaded(cx, flow, &request);
+        };
+        let order = Order {
+            flow,
+            tx,
+            prepared,
+            aim,
+            not,
+            foreign,
+            consumed: consumed(cx, flow, &request),
+            ring: None,
+            call: None,
+            bridges: Vec::new(),
+            request,
+        };
+        self.proxy.begin(cx, &mut self.net.layer, order);
+    }
+
+    /// Does what the proxy wants done.
+    pub(super) fn heed_proxy(&mut self, cx: &mut Cx<'_>) {
+        while let Some(told) = self.proxy.poll() {
+            match told {
+                Told::Released(users) => users.iter().for_each(|user| self.calls.release(user)),
+                Told::Bridge {
+                    call,
+                    from,
+                    flow,
+                    tx,
+                    request,
+                    missed,
+                } => {
+                    let source = match from {
+                        Party::User(name) | Party::Service(name) => Source::User(name),
+                        Party::Trunk(ix, _) => Source::Trunk(ix),
+                    };
+                    let missed = match missed {
+                        Missed::Media => None,
+                        Missed::Busy => Some(b2bua::Missed::Busy),
+                        Missed::NoAnswer => Some(b2bua::Missed::NoAnswer),
+                        Missed::Offline => Some(b2bua::Missed::Offline),
+                    };
+                    self.calls.adopt(cx, &mut self.net, (call, missed), source, flow, tx, request);
+                }
+            }
+        }
+    }
+}
+
+/// True for a request that leaves us by its Request-URI or by a Route of another.
+fn is_foreign(config: &Config, flow: Flow, prepared: &Prepared) -> bool {
+    prepared.next_route.is_some() || !local::is_local(config, flow, &prepared.uri)
+}
+
+/// Only users of a domain that says `do: proxy` reach other domains.
+fn may_leave(config: &Config, source: &Source) -> bool {
+    match source {
+        Source::User(name) => config
+            .user(name)
+            .is_some_and(|user| config.way_of(&user.domain) == Way::Proxy),
+        Source::Trunk(_) => false,
+    }
+}
+
+/// Where a request that is no call goes: to a user's phones, by the dial plan, or to another domain.
+fn loose_aim(
+    config: &Config,
+    flow: Flow,
+    source: &Source,
+    request: &Message,
+    prepared: &Prepared,
+) -> Result<Aim, (u16, &'static str)> {
+    if is_foreign(config, flow, prepared) {
+        return match may_leave(config, source) {
+            true => Ok(Aim::Target { uri: None, flow: None }),
+            false => Err((404, "the called host is not one of `domains` nor an address of ours")),
+        };
+    }
+    let not_served = match request.method() {
+        Method::Other(_) => (501, "an unknown method, and not for a user"),
+        _known => (405, "that method is not served outside of a dialog"),
+    };
+    let dialled = prepared.uri.user_decoded().filter(|user| !user.is_empty());
+    let plan = dialled.map(|dialled| routing::decide(config, source, &dialled).plan);
+    match plan {
+        Some(Plan::User(name)) => Ok(Aim::User(name)),
+        Some(Plan::Reject { status, .. }) => Err((status, "the dial plan refuses it")),
+        Some(Plan::Trunk { .. } | Plan::Echo | Plan::Tone) | None => Err(not_served),
+    }
+}
+
+/// The caller's own phone does not ring when the caller's user is called.
+fn own_flow(source: &Source, callee: Option<&str>, flow: Flow) -> Option<Flow> {
+    match source {
+        Source::User(name) if callee == Some(name) => Some(flow),
+        Source::User(_) | Source::Trunk(_) => None,
+    }
+}
+
+/// Credentials for a realm of ours have done their work (RFC 3261 22.3), and are nobody else's business.
+fn consumed(cx: &Cx<'_>, flow: Flow, request: &Message) -> Vec<(Name, String)> {
+    let Ok(from) = request.from() else { return Vec::new() };
+    let realm = local::realm(cx.config, flow, &from.uri);
+    let mut consumed = Vec::new();
+    for name in [Name::ProxyAuthorization, Name::Authorization] {
+        let ours = request
+            .all(name)
+            .into_iter()
+            .filter(|value| auth::names_realm(value, realm));
+        consumed.extend(ours.map(|value| (name, value.into_owned())));
+    }
+    consumed
+}

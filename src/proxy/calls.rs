@@ -1,0 +1,244 @@
+//! A proxied INVITE is a call: its record begins with the request and ends once, whoever ends it.
+//!
+//! ```text
+//!              2xx                       BYE of the last dialog, session expired (RFC 4028 8.3), longest duration
+//!   Setup ----------------> Up ------------------------------------------------------------------------------> ended
+//!     |  failed, cancelled
+//!     +----------------------------------------------------------------------------------------------------> ended
+//! ```
+//!
+//! A call that runs out here is ended in our books only: a proxy must not send a BYE (RFC 4028 8.3), and it has no sequence
+//! numbers to do so in dialogs that are not its own (RFC 3261 12.2.1.1).
+
+use super::{Desk, Timer, Told};
+use crate::cx::Cx;
+use crate::effect::{Blame, Cause, Fact, Output, Party};
+use crate::id::CallId;
+use crate::limits;
+use crate::sip::{Message, Name};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the node says of an INVITE that is to be a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// The name of the call.
+    pub id: CallId,
+    /// From whom.
+    pub from: Party,
+    /// The caller as presented.
+    pub caller: String,
+    /// What was dialled, normalised.
+    pub called: String,
+    /// Whereto, in words.
+    pub to: String,
+    /// What decided.
+    pub rule: String,
+    /// Who answers.
+    pub callee: Party,
+    /// Users whose calls this counts among; told back by `Told::Released`.
+    pub claims: Vec<String>,
+}
+
+/// Call-ID and the tag of the caller.
+type Dialog = (Box<str>, Box<str>);
+
+/// One call.
+#[derive(Debug)]
+struct Record {
+    dialog: Dialog,
+    from: Party,
+    callee: Party,
+    claims: Vec<String>,
+    rang: bool,
+    /// The tags of the callees whose dialogs are up; none before the answer.
+    up: SmallVec<[Box<str>; 1]>,
+}
+
+/// All proxied calls.
+#[derive(Debug, Default)]
+pub struct Calls {
+    by_id: BTreeMap<CallId, Record>,
+    /// Ordered, as peers choose the keys: nobody can make them collide.
+    by_dialog: BTreeMap<Dialog, CallId>,
+}
+
+/// A request within a call's dialog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Within {
+    /// The call.
+    pub call: CallId,
+    /// The caller sends it.
+    pub from_caller: bool,
+    /// The callee's tag.
+    pub tag: Box<str>,
+}
+
+impl Calls {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// All of them.
+    pub fn ids(&self) -> Vec<CallId> {
+        self.by_id.keys().copied().collect()
+    }
+
+    /// The call that a request with a To tag is in.
+    pub fn within(&self, request: &Message) -> Option<Within> {
+        let (from, to) = (request.from().ok()?, request.to().ok()?);
+        let (from, to) = (from.tag()?, to.tag()?);
+        let find = |tag: &str| self.by_dialog.get(&(request.call_id().into(), tag.into())).copied();
+        let within = |call, from_caller, tag: &str| Within {
+            call,
+            from_caller,
+            tag: tag.into(),
+        };
+        find(from)
+            .map(|call| within(call, true, to))
+            .or_else(|| find(to).map(|call| within(call, false, from)))
+    }
+
+    /// True while the request that makes a call is in another context already: it spirals, and is one call.
+    pub fn has(&self, request: &Message) -> bool {
+        dialog_of(request).is_some_and(|dialog| self.by_dialog.contains_key(&dialog))
+    }
+}
+
+impl Desk {
+    /// A call begins, unless the same request is one already.
+    pub fn start_call(&mut self, cx: &mut Cx<'_>, start: Start, request: &Message) -> Option<CallId> {
+        let dialog = dialog_of(request)?;
+        if self.calls.by_dialog.contains_key(&dialog) {
+            self.told.push_back(Told::Released(start.claims));
+            return None;
+        }
+        let id = start.id;
+        cx.emit(Output::Record(Fact::CallStarted {
+            call: id,
+            at: cx.wall,
+            from: start.from.clone(),
+            caller: start.caller,
+            called: start.called,
+            sip_call_id: request.call_id().to_owned(),
+        }));
+        cx.emit(Output::Record(Fact::CallRouted {
+            call: id,
+            to: start.to,
+            rule: start.rule,
+        }));
+        self.calls.by_dialog.insert(dialog.clone(), id);
+        let record = Record {
+            dialog,
+            from: start.from,
+            callee: start.callee,
+            claims: start.claims,
+            rang: false,
+            up: SmallVec::new(),
+        };
+        self.calls.by_id.insert(id, record);
+        Some(id)
+    }
+
+    /// The callee rings.
+    pub fn call_rings(&mut self, cx: &mut Cx<'_>, id: CallId) {
+        if let Some(record) = self.calls.by_id.get_mut(&id).filter(|record| !record.rang) {
+            record.rang = true;
+            cx.emit(Output::Record(Fact::CallRinging { call: id, at: cx.wall }));
+        }
+    }
+
+    /// A 2xx to the INVITE: the first one answers the call, each makes a dialog of it.
+    pub fn call_answered(&mut self, cx: &mut Cx<'_>, id: CallId, response: &Message) {
+        let Some(record) = self.calls.by_id.get_mut(&id) else {
+            return;
+        };
+        let first = record.up.is_empty();
+        let tag: Box<str> = match response.to() {
+            Ok(to) => to.tag().unwrap_or_default().into(),
+            Err(_) => return,
+        };
+        if !record.up.contains(&tag) && record.up.len() < limits::PROXY_DIALOGS {
+            record.up.push(tag);
+        }
+        if first {
+            let by = record.callee.clone();
+            cx.emit(Output::Record(Fact::CallAnswered {
+                call: id,
+                at: cx.wall,
+                by,
+            }));
+            self.timers
+                .set(Timer::Length(id), cx.now + cx.config.calls.max_duration);
+        }
+        self.call_refreshed(cx, id, response);
+    }
+
+    /// A 2xx to INVITE or UPDATE says how long the session lasts (RFC 4028 8.2).
+    pub fn call_refreshed(&mut self, cx: &Cx<'_>, id: CallId, response: &Message) {
+        if !self.calls.by_id.contains_key(&id) {
+            return;
+        }
+        match response.number(Name::SessionExpires) {
+            Some(Ok(secs)) => self
+                .timers
+                .set(Timer::Session(id), cx.now + Duration::from_secs(u64::from(secs))),
+            Some(Err(_)) | None => {
+                self.timers.cancel(Timer::Session(id));
+            }
+        }
+    }
+
+    /// A BYE was answered, or its peer is gone: the last dialog ends the call.
+    pub fn call_hung_up(&mut self, cx: &mut Cx<'_>, within: &Within) {
+        let Some(record) = self.calls.by_id.get_mut(&within.call) else {
+            return;
+        };
+        record.up.retain(|tag| *tag != within.tag);
+        if record.up.is_empty() {
+            let by = if within.from_caller {
+                Blame::Caller
+            } else {
+                Blame::Callee
+            };
+            self.end_call(cx, within.call, Cause::of_status(200, by, "hung up"));
+        }
+    }
+
+    /// Something worth a line in the record.
+    pub fn tell_call(&mut self, cx: &mut Cx<'_>, id: CallId, what: &str) {
+        cx.emit(Output::Record(Fact::CallChanged {
+            call: id,
+            what: what.to_owned(),
+        }));
+    }
+
+    /// The call is over.
+    pub fn end_call(&mut self, cx: &mut Cx<'_>, id: CallId, cause: Cause) {
+        if self.forget_call(id).is_some() {
+            cx.emit(Output::Record(Fact::CallEnded {
+                call: id,
+                at: cx.wall,
+                cause,
+                legs: Vec::new(),
+            }));
+        }
+    }
+
+    /// The call is no longer the proxy's; who made it, if it was.
+    pub fn forget_call(&mut self, id: CallId) -> Option<Party> {
+        let record = self.calls.by_id.remove(&id)?;
+        self.calls.by_dialog.remove(&record.dialog);
+        self.timers.cancel(Timer::Session(id));
+        self.timers.cancel(Timer::Length(id));
+        self.told.push_back(Told::Released(record.claims));
+        Some(record.from)
+    }
+}
+
+fn dialog_of(request: &Message) -> Option<Dialog> {
+    let from = request.from().ok()?;
+    Some((request.call_id().into(), from.tag().unwrap_or_default().into()))
+}

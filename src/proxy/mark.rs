@@ -1,0 +1,325 @@
+//! What the proxy writes into a request to know it again without keeping anything: the branch of our Via, which tells a loop from a
+//! spiral (RFC 5393 4.2), and the user part of our Record-Route, which proves that a dialog was set up through us and says by which
+//! flows its ends are reached (as the flow tokens of RFC 5626 5.3.1).
+
+use crate::cx::Cx;
+use crate::id::{ConnectionId, ContextId, Flow, ListenerId, Transport};
+use crate::limits;
+use crate::sip::auth::NonceKey;
+use crate::sip::{Message, Name, Via};
+use crate::transaction::COOKIE;
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Hex digits of a mark, and of the random part of a branch.
+const MARK: usize = 16;
+/// Hex digits of a context's name in a branch.
+const ID: usize = 10;
+/// What the user part of our Record-Route begins with.
+const TOKEN: &str = "tw-";
+
+/// The key of all marks of this process.
+#[derive(Debug)]
+pub struct Marks {
+    key: NonceKey,
+}
+
+/// Whether a request was here before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// Never.
+    Never,
+    /// With another target: it spirals, and was admitted when it came first, which is not over yet.
+    Spiral,
+    /// As it is now.
+    Looped,
+}
+
+/// The flows by which the ends of a dialog are reached, where they are directly connected to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Of the one who sent the first request.
+    pub caller: Option<Flow>,
+    /// Of the one who answered it.
+    pub callee: Option<Flow>,
+}
+
+/// What our own Route value says of a request within a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The one who sent the dialog's first request sends this one, too.
+    pub from_caller: bool,
+    /// Flows.
+    pub ends: Ends,
+}
+
+impl Passage {
+    /// The flow to the other end.
+    pub fn flow(&self) -> Option<Flow> {
+        if self.from_caller {
+            self.ends.callee
+        } else {
+            self.ends.caller
+        }
+    }
+}
+
+impl Marks {
+    /// With this key.
+    pub fn new(key: [u8; 32]) -> Marks {
+        Marks { key: NonceKey(key) }
+    }
+
+    /// A branch for a request that this context sends on: its name and chance, then the mark of what decides the request's way (RFC
+    /// 5393 4.2.1), then a seal.
+    pub fn branch(&self, cx: &mut Cx<'_>, id: ContextId, request: &Message) -> String {
+        let name = format!("{:0ID$x}{}", id.0 & ((1 << (4 * ID)) - 1), cx.token((MARK - ID) / 2));
+        let (way, seal) = (self.way(request), self.seal(request, &name));
+        format!("{COOKIE}{name}.{way}.{seal}")
+    }
+
+    /// The branch of an ACK of a 2xx, which is the same for each copy of it (RFC 3261 16.11).
+    pub fn stateless_branch(&self, ack: &Message) -> String {
+        let via = ack.get(Name::Via).unwrap_or_default();
+        format!("{COOKIE}{}", self.key.mark(&["ack", &via, ack.call_id()]))
+    }
+
+    /// Looks for our own Vias in a request. `is_live` says whether a context still waits for an answer: only then does its Via vouch
+    /// for the sender, so that nobody can use what was once sent to him.
+    pub fn passed(&self, request: &Message, is_live: impl Fn(ContextId) -> bool) -> Passed {
+        let mut passed = Passed::Never;
+        for via in request.all(Name::Via).iter().take(limits::LOOP_VIAS) {
+            let Ok(via) = Via::parse(via) else { continue };
+            let Some((id, way)) = via.branch().and_then(|branch| self.read_branch(request, branch)) else {
+                continue;
+            };
+            if way == self.way(request) {
+                return Passed::Looped;
+            }
+            if is_live(id) {
+                passed = Passed::Spiral;
+            }
+        }
+        passed
+    }
+
+    /// The context and the way's mark in a branch of ours.
+    fn read_branch<'b>(&self, request: &Message, branch: &'b str) -> Option<(ContextId, &'b str)> {
+        let mut parts = branch.strip_prefix(COOKIE)?.split('.');
+        let (name, way, seal) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_form = parts.next().is_none() && [name, way, seal].iter().all(|part| part.len() == MARK);
+        let id = u64::from_str_radix(name.get(..ID)?, 16).ok()?;
+        (is_form && self.is_sealed(request, name, seal)).then_some((ContextId(id), way))
+    }
+
+    /// The received Request-URI and Route decide where a request goes; what names the request keeps apart those of others.
+    fn way(&self, request: &Message) -> String {
+        let uri = request.request_uri().map(|uri| uri.to_string()).unwrap_or_default();
+        let routes = request.all(Name::Route).join(",");
+        self.key.mark(&["way", &uri, &routes, request.call_id()])
+    }
+
+    fn seal(&self, request: &Message, random: &str) -> String {
+        let (from, number) = named(request);
+        self.key.mark(&["seal", random, request.call_id(), &from, &number])
+    }
+
+    fn is_sealed(&self, request: &Message, random: &str, seal: &str) -> bool {
+        let (from, number) = named(request);
+        self.key
+            .is_mark(seal, &["seal", random, request.call_id(), &from, &number])
+    }
+
+    /// The user part of our Record-Route in the first request of a dialog.
+    pub fn token(&self, request: &Message, ends: &Ends) -> String {
+        let mut text = String::from(TOKEN);
+        for flow in [ends.caller, ends.callee] {
+            write_flow(&mut text, flow);
+        }
+        let tag = tag_of(request, Name::From);
+        let seal = self.key.mark(&["route", &text, request.call_id(), &tag]);
+        text + &seal
+    }
+
+    /// Reads it back in a request of that dialog; nothing where it is not ours, or of another dialog.
+    pub fn read_token(&self, request: &Message, user: &str) -> Option<Passage> {
+        let (text, seal) = user.split_at_checked(user.len().checked_sub(MARK)?)?;
+        let rest = text.strip_prefix(TOKEN)?;
+        let is_of = |name| {
+            let tag = tag_of(request, name);
+            self.key.is_mark(seal, &["route", text, request.call_id(), &tag])
+        };
+        let from_caller = is_of(Name::From);
+        if !from_caller && !is_of(Name::To) {
+            return None;
+        }
+        let (caller, rest) = read_flow(rest)?;
+        let (callee, rest) = read_flow(rest)?;
+        let ends = Ends { caller, callee };
+        rest.is_empty().then_some(Passage { from_caller, ends })
+    }
+}
+
+/// From as it stands, and the number of CSeq.
+fn named(request: &Message) -> (String, String) {
+    let from = request.get(Name::From).unwrap_or_default().into_owned();
+    (from, request.cseq().map_or(0, |cseq| cseq.number).to_string())
+}
+
+fn tag_of(request: &Message, name: Name) -> String {
+    let address = if name == Name::From {
+        request.from()
+    } else {
+        request.to()
+    };
+    let tag = address.ok().and_then(|address| address.tag().map(str::to_owned));
+    tag.unwrap_or_default()
+}
+
+fn write_flow(text: &mut String, flow: Option<Flow>) {
+    let Some(flow) = flow else { return text.push('n') };
+    text.push(match (flow.transport, flow.peer.is_ipv4()) {
+        (Transport::Udp, true) => 'u',
+        (Transport::Udp, false) => 'U',
+        (Transport::Tcp, true) => 't',
+        (Transport::Tcp, false) => 'T',
+    });
+    let (listener, connection) = (flow.listener.0, flow.connection.0);
+    write!(text, "{listener:04x}{connection:016x}").expect("writing to a String does not fail");
+    for addr in [flow.local, flow.peer] {
+        match addr.ip() {
+            IpAddr::V4(ip) => write!(text, "{:08x}", u32::from(ip)),
+            IpAddr::V6(ip) => write!(text, "{:032x}", u128::from(ip)),
+        }
+        .expect("writing to a String does not fail");
+        write!(text, "{:04x}", addr.port()).expect("writing to a String does not fail");
+    }
+}
+
+fn read_flow(text: &str) -> Option<(Option<Flow>, &str)> {
+    let kind = text.chars().next()?;
+    let mut rest = text.get(1..)?;
+    let (transport, v4) = match kind {
+        'n' => return Some((None, rest)),
+        'u' => (Transport::Udp, true),
+        'U' => (Transport::Udp, false),
+        't' => (Transport::Tcp, true),
+        'T' => (Transport::Tcp, false),
+        _no_flow => return None,
+    };
+    let mut number = |digits: usize| {
+        let (head, tail) = rest.split_at_checked(digits)?;
+        rest = tail;
+        u128::from_str_radix(head, 16).ok()
+    };
+    let listener = ListenerId(u16::try_from(number(4)?).ok()?);
+    let connection = ConnectionId(u64::try_from(number(16)?).ok()?);
+    let mut addr = || {
+        let ip = match v4 {
+            true => IpAddr::V4(Ipv4Addr::from(u32::try_from(number(8)?).ok()?)),
+            false => IpAddr::V6(Ipv6Addr::from(number(32)?)),
+        };
+        Some(SocketAddr::new(ip, u16::try_from(number(4)?).ok()?))
+    };
+    let (local, peer) = (addr()?, addr()?);
+    let flow = Flow {
+        transport,
+        listener,
+        connection,
+        local,
+        peer,
+    };
+    Some((Some(flow), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn request(uri: &str, from: &str, to: &str, via: &str) -> Message {
+        let text = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n{via}From: <sip:a@x>;tag={from}\r\n\
+             To: <sip:b@x>{to}\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn flow(transport: Transport, local: &str, peer: &str) -> Flow {
+        Flow {
+            transport,
+            listener: ListenerId(3),
+            connection: ConnectionId(77),
+            local: local.parse().unwrap(),
+            peer: peer.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_back_in_its_dialog_only() {
+        let marks = Marks::new([1; 32]);
+        let ends = Ends {
+            caller: Some(flow(Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000")),
+            callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
+        };
+        let token = marks.token(&request("sip:b@x", "1", "", ""), &ends);
+        let read = |from: &str, to: &str, token: &str| marks.read_token(&request("sip:b@x", from, to, ""), token);
+        let passage = read("1", ";tag=2", &token).unwrap();
+        assert_eq!(
+            (passage.from_caller, passage.ends, passage.flow()),
+            (true, ends, ends.callee)
+        );
+        let back = read("2", ";tag=1", &token).unwrap();
+        assert_eq!((back.from_caller, back.flow()), (false, ends.caller));
+        assert_eq!(read("3", ";tag=2", &token), None);
+        for at in 0..token.len() {
+            let mut other = token.clone().into_bytes();
+            other[at] ^= 1;
+            assert_eq!(read("1", ";tag=2", &String::from_utf8(other).unwrap()), None);
+        }
+        for odd in [
+            "",
+            "tw-",
+            "alice",
+            "tw-nn0000000000000000",
+            "ü\u{1F600}ü\u{1F600}ü\u{1F600}üxx",
+        ] {
+            assert_eq!(read("1", "", odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_loop_is_told_from_a_spiral_and_a_forged_via_from_ours() {
+        let (marks, others) = (Marks::new([1; 32]), Marks::new([2; 32]));
+        let first = request("sip:b@x", "1", "", "");
+        let branch = |marks: &Marks| {
+            let random = "0123456789abcdef";
+            format!("{COOKIE}{random}.{}.{}", marks.way(&first), marks.seal(&first, random))
+        };
+        let via = |branch: String| format!("Via: SIP/2.0/UDP us;branch={branch}\r\n");
+        let ours = via(branch(&marks));
+        let passed = |marks: &Marks, request: &Message| marks.passed(request, |id| id == ContextId(0x01_2345_6789));
+        assert_eq!(passed(&marks, &first), Passed::Never);
+        assert_eq!(passed(&marks, &request("sip:b@x", "1", "", &ours)), Passed::Looped);
+        assert_eq!(passed(&marks, &request("sip:c@x", "1", "", &ours)), Passed::Spiral);
+        assert_eq!(
+            passed(&marks, &request("sip:b@x", "2", "", &ours)),
+            Passed::Never,
+            "another request"
+        );
+        assert_eq!(
+            passed(&marks, &request("sip:b@x", "1", "", &via(branch(&others)))),
+            Passed::Never
+        );
+        assert_eq!(
+            passed(&marks, &request("sip:b@x", "1", "", &via("z9hG4bK1.2.3".into()))),
+            Passed::Never
+        );
+        let over = marks.passed(&request("sip:c@x", "1", "", &ours), |_| false);
+        assert_eq!(
+            over,
+            Passed::Never,
+            "a Via of a request that is over vouches for nobody"
+        );
+    }
+}

@@ -1,0 +1,303 @@
+//! RFC 3261 16.7: what comes back on a branch, and what of it goes to the caller.
+
+use super::best::{self, Final};
+use super::branch::{Aim, Branch, Stage};
+use super::context::{Context, Ending, State};
+use super::{Missed, Timer, Turn};
+use crate::effect::{Blame, Cause, q850};
+use crate::limits;
+use crate::sip::{Draft, Message, Method, Name};
+use crate::transaction::{Destination, Failure};
+
+/// Q.850: no answer from user.
+const NO_ANSWER: u8 = 19;
+
+impl Context {
+    /// A response of a branch.
+    pub fn on_response(&mut self, t: &mut Turn<'_, '_>, no: u16, response: Message) {
+        let Some(place) = self.place(no) else { return };
+        match response.status() {
+            0..=199 => self.provisional(t, place, &response),
+            200..=299 => self.success(t, place, &response),
+            _failure => self.failure(t, place, response),
+        }
+    }
+
+    /// 16.7 steps 2 and 5: all but 100 go to the caller at once, and start timer C anew.
+    fn provisional(&mut self, t: &mut Turn<'_, '_>, place: usize, response: &Message) {
+        let branch = &mut self.branches[place];
+        let no = branch.no;
+        match branch.stage {
+            Stage::Asked(tx) | Stage::Proceeding(tx) => branch.stage = Stage::Proceeding(tx),
+            Stage::Asking | Stage::Reaching | Stage::Over(_) | Stage::Done => return,
+        }
+        if response.status() == 100 {
+            return;
+        }
+        let tag = response.to().ok().and_then(|to| to.tag().map(Box::<str>::from));
+        let ended = response.status() == 199;
+        branch.early.retain(|early| !ended || Some(&*early) != tag.as_ref());
+        if let Some(tag) = tag.filter(|tag| !ended && !branch.early.contains(tag))
+            && branch.early.len() < limits::EARLY_DIALOGS
+        {
+            branch.early.push(tag);
+        }
+        if self.is_invite {
+            self.start_timer_c(t, no);
+        }
+        if matches!(self.state, State::Forking | State::Ending(_)) {
+            t.layer.relay(t.cx, self.tx, response, Vec::new());
+            if let Some(call) = self.call.filter(|_| matches!(response.status(), 180 | 183)) {
+                t.desk.call_rings(t.cx, call);
+            }
+        }
+    }
+
+    /// 16.7 steps 5 and 10: each 2xx to INVITE goes to the caller at once, whatever went before, and the other branches are
+    /// cancelled.
+    fn success(&mut self, t: &mut Turn<'_, '_>, place: usize, response: &Message) {
+        let no = self.branches[place].no;
+        t.desk.timers.cancel(Timer::C(self.id, no));
+        self.branches[place].stage = Stage::Done;
+        if self.state == State::Closed || (self.state == State::Answered && !self.is_invite) {
+            return;
+        }
+        t.layer.relay(t.cx, self.tx, response, Vec::new());
+        if let Some(call) = self.call {
+            t.desk.call_answered(t.cx, call, response);
+        }
+        self.within_ends(t, response.status(), Some(response));
+        if self.state != State::Answered {
+            self.state = State::Answered;
+            self.answered(t);
+        }
+    }
+
+    /// 16.7 steps 4 to 6 for a final failure of one branch.
+    fn failure(&mut self, t: &mut Turn<'_, '_>, place: usize, response: Message) {
+        if !self.branches[place].is_pending() {
+            return;
+        }
+        let (no, status) = (self.branches[place].no, response.status());
+        t.desk.timers.cancel(Timer::C(self.id, no));
+        // RFC 3263 4.3: another server of that name may have room.
+        if status == 503 && self.state == State::Forking && self.next_address(t, place) {
+            return;
+        }
+        let redirected = status / 100 == 3 && self.recurse(t, &response);
+        self.tell_ended_dialogs(t, place, &response);
+        self.branches[place].stage = if redirected {
+            Stage::Done
+        } else {
+            Stage::Over(Box::new(Final::Theirs(response)))
+        };
+        if status >= 600 {
+            self.end_forking(t, Ending::Declined, None);
+        }
+        self.advance(t);
+    }
+
+    /// No response will come: 408 for a silent peer (16.7, 16.8), 503 for one without a way (16.9). Another address of it is tried
+    /// first (RFC 3263 4.3), and for a phone whose connection is gone, the place that its contact names.
+    pub fn on_failed(&mut self, t: &mut Turn<'_, '_>, no: u16, failure: Failure) {
+        let Some(place) = self.place(no).filter(|place| self.branches[*place].is_pending()) else {
+            return;
+        };
+        t.desk.timers.cancel(Timer::C(self.id, no));
+        let rang = matches!(self.branches[place].stage, Stage::Proceeding(_));
+        if self.state == State::Forking
+            && !rang
+            && (self.next_address(t, place) || (failure == Failure::Transport && self.without_flow(t, place)))
+        {
+            return;
+        }
+        let status = match failure {
+            Failure::Timeout => 408,
+            Failure::Transport | Failure::Unresolved => 503,
+        };
+        self.branches[place].stage = Stage::Over(Box::new(Final::Own(status)));
+        self.advance(t);
+    }
+
+    fn next_address(&mut self, t: &mut Turn<'_, '_>, place: usize) -> bool {
+        let rest = std::mem::take(&mut self.branches[place].rest);
+        if rest.is_empty() {
+            return false;
+        }
+        self.branches[place].stage = Stage::Reaching;
+        let owner = self.owner(self.branches[place].no);
+        t.layer.reach(t.cx, owner, Destination::Targets(rest));
+        true
+    }
+
+    fn without_flow(&mut self, t: &mut Turn<'_, '_>, place: usize) -> bool {
+        let next = match &mut self.branches[place].aim {
+            Aim::Target { uri, flow } if flow.is_some_and(|flow| flow.transport.is_reliable()) => {
+                *flow = None;
+                uri.as_ref().unwrap_or(&self.prepared.uri).clone()
+            }
+            Aim::Target { .. } | Aim::User(_) => return false,
+        };
+        self.branches[place].stage = Stage::Reaching;
+        let owner = self.owner(self.branches[place].no);
+        t.layer.reach(t.cx, owner, Destination::Uri(next));
+        true
+    }
+
+    /// RFC 6228 6: a branch failed that had early dialogs, and its failure does not go to the caller now.
+    fn tell_ended_dialogs(&mut self, t: &mut Turn<'_, '_>, place: usize, response: &Message) {
+        let ended = std::mem::take(&mut self.branches[place].early);
+        let others = (0..self.branches.len()).any(|other| other != place && self.branches[other].is_pending());
+        let Some(request) = self.request.as_ref().filter(|_| self.is_invite && others) else {
+            return;
+        };
+        let reliable = request.has_token(Name::Require, "100rel");
+        if self.state != State::Forking || reliable || !request.has_token(Name::Supported, "199") {
+            return;
+        }
+        for tag in ended {
+            let mut told = Draft::response(request, 199, Some(&tag)).with_reason("Early Dialog Terminated");
+            told.push(Name::Reason, format!("SIP;cause={}", response.status()));
+            t.layer.respond(t.cx, self.tx, told);
+        }
+    }
+
+    /// Every branch is over: the best response goes to the caller (16.7 steps 6 to 9), unless the call is bridged instead.
+    pub fn finish(&mut self, t: &mut Turn<'_, '_>) {
+        let ending = match self.state {
+            State::Ending(ending) => Some(ending),
+            State::Forking | State::Answered | State::Closed => None,
+        };
+        let finals = || {
+            self.branches.iter().filter_map(|branch: &Branch| match &branch.stage {
+                Stage::Over(last) => Some(&**last),
+                Stage::Asking | Stage::Reaching | Stage::Asked(_) | Stage::Proceeding(_) | Stage::Done => None,
+            })
+        };
+        let chosen = match ending {
+            Some(Ending::Cancelled) => finals()
+                .find(|last| last.status() == 487)
+                .cloned()
+                .unwrap_or(Final::Own(487)),
+            Some(Ending::NoAnswer) => Final::Own(480),
+            Some(Ending::Stopped) => Final::Own(503),
+            Some(Ending::Declined) | None => best::best(finals()).cloned().unwrap_or(Final::Own(480)),
+        };
+        let extra = match &chosen {
+            Final::Theirs(response) => best::challenges(response, finals()),
+            Final::Own(_) => Vec::new(),
+        };
+        if let Some(missed) = missed(ending, &chosen).filter(|missed| self.bridges.contains(missed)) {
+            self.bridges.clear();
+            if self.hand_over(t, missed) {
+                return;
+            }
+        }
+        let status = self.send_final(t, &chosen, extra);
+        if let Some(call) = self.call.take() {
+            t.desk.end_call(t.cx, call, cause_of(ending, status));
+        }
+        self.within_ends(t, status, None);
+        self.close();
+    }
+
+    /// Sends the final failure; gives its status.
+    fn send_final(&mut self, t: &mut Turn<'_, '_>, chosen: &Final, extra: Vec<(Name, String)>) -> u16 {
+        // 16.7 step 6: a 503 says that the whole server is overloaded, which it need not be.
+        let status = match (chosen.status(), self.state) {
+            (503, State::Forking | State::Answered | State::Closed) => 500,
+            (503, State::Ending(Ending::Stopped)) => 503,
+            (503, State::Ending(_)) => 500,
+            (status, _) => status,
+        };
+        match chosen {
+            Final::Theirs(response) if response.status() == status => t.layer.relay(t.cx, self.tx, response, extra),
+            Final::Theirs(_) | Final::Own(_) => {
+                if let Some(request) = &self.request {
+                    let mut response = Draft::response(request, status, Some(&t.cx.token(8)));
+                    response.push(Name::Server, crate::USER_AGENT);
+                    t.layer.respond(t.cx, self.tx, response);
+                }
+            }
+        }
+        status
+    }
+
+    /// What the outcome of a request within a call's dialog means to the call.
+    fn within_ends(&mut self, t: &mut Turn<'_, '_>, status: u16, response: Option<&Message>) {
+        let Some(within) = &self.within else { return };
+        let method = match (&self.request, response) {
+            (Some(request), _) => request.method(),
+            (None, Some(response)) => response.method(),
+            (None, None) => return,
+        };
+        match (method, response) {
+            // One that was only asked for credentials comes again.
+            (Method::Bye, _) if !matches!(status, 401 | 407) => t.desk.call_hung_up(t.cx, within),
+            (Method::Invite | Method::Update, Some(response)) => t.desk.call_refreshed(t.cx, within.call, response),
+            (_other, _) => {}
+        }
+    }
+}
+
+/// Why nobody has the call, as far as that is a reason to bridge it. A challenge and a redirection are for the caller.
+fn missed(ending: Option<Ending>, chosen: &Final) -> Option<Missed> {
+    match (ending, chosen) {
+        (Some(Ending::Cancelled | Ending::Stopped), _) => None,
+        (Some(Ending::NoAnswer), _) => Some(Missed::NoAnswer),
+        (Some(Ending::Declined) | None, Final::Own(480 | 503)) => Some(Missed::Offline),
+        (Some(Ending::Declined) | None, last) => match last.status() {
+            488 | 606 => Some(Missed::Media),
+            486 | 600 | 603 => Some(Missed::Busy),
+            300..=399 | 401 | 407 => None,
+            _other => Some(Missed::NoAnswer),
+        },
+    }
+}
+
+fn cause_of(ending: Option<Ending>, status: u16) -> Cause {
+    let mut cause = match ending {
+        Some(Ending::Cancelled) => Cause::of_status(487, Blame::Caller, "the caller gave up"),
+        Some(Ending::NoAnswer) => Cause::of_status(480, Blame::Callee, "nobody answered in time"),
+        Some(Ending::Stopped) => Cause::of_status(503, Blame::Node, "the node is stopped"),
+        Some(Ending::Declined) | None => Cause::of_status(status, Blame::Callee, "the call was not taken"),
+    };
+    match ending {
+        Some(Ending::Cancelled) => cause.q850 = q850::NORMAL_CLEARING,
+        Some(Ending::NoAnswer) => cause.q850 = NO_ANSWER,
+        Some(Ending::Stopped | Ending::Declined) | None => {}
+    }
+    cause
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn what_nobody_took_goes_on_where_the_user_wants() {
+        let theirs = |status: u16| {
+            Message::parse(Bytes::from(format!("SIP/2.0 {status} x\r\n\r\n")))
+                .map(Final::Theirs)
+                .unwrap()
+        };
+        for (ending, last, expected) in [
+            (None, theirs(488), Some(Missed::Media)),
+            (Some(Ending::Declined), theirs(606), Some(Missed::Media)),
+            (None, theirs(486), Some(Missed::Busy)),
+            (Some(Ending::Declined), theirs(603), Some(Missed::Busy)),
+            (None, Final::Own(480), Some(Missed::Offline)),
+            (None, Final::Own(503), Some(Missed::Offline)),
+            (None, Final::Own(408), Some(Missed::NoAnswer)),
+            (None, theirs(480), Some(Missed::NoAnswer)),
+            (Some(Ending::NoAnswer), Final::Own(480), Some(Missed::NoAnswer)),
+            (None, theirs(407), None),
+            (None, theirs(302), None),
+            (Some(Ending::Cancelled), theirs(487), None),
+            (Some(Ending::Stopped), Final::Own(503), None),
+        ] {
+            assert_eq!(missed(ending, &last), expected, "{ending:?} {}", last.status());
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! RFC 3261 16.4: what Request-URI and Route say once our own values are taken out of them.
+
+use super::mark::{Marks, Passage};
+use super::validate::Refusal;
+use crate::config::Config;
+use crate::id::Flow;
+use crate::sip::uri::Scheme;
+use crate::sip::{Host, Message, Name, Uri};
+
+/// A request as 16.5 and 16.6 see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The Request-URI that is meant.
+    pub uri: Uri,
+    /// It is not the one that the request came with.
+    pub rewritten: bool,
+    /// Our own values at the front of Route.
+    pub pop_routes: usize,
+    /// The last value of Route was the target: the request came from a strict router.
+    pub pop_last_route: bool,
+    /// The first value of Route that is left.
+    pub next_route: Option<Uri>,
+    /// What our Record-Route says that came back as Route.
+    pub passage: Option<Passage>,
+}
+
+/// Takes our own values out.
+pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) -> Result<Prepared, Refusal> {
+    let uri = request
+        .request_uri()
+        .map_err(|error| Refusal::new(error.status, error.reason))?;
+    let routes = request
+        .addresses(Name::Route)
+        .map_err(|error| Refusal::new(error.status, error.reason))?;
+    let mut routes: Vec<Uri> = routes.into_iter().map(|route| route.uri).collect();
+    let mut prepared = Prepared {
+        uri,
+        rewritten: false,
+        pop_routes: 0,
+        pop_last_route: false,
+        next_route: None,
+        passage: None,
+    };
+    // A strict router puts our own URI into the Request-URI, and the target behind all routes.
+    if is_us(config, flow, &prepared.uri)
+        && let Some(passage) = token_in(marks, request, &prepared.uri)
+        && let Some(target) = routes.pop()
+    {
+        prepared.uri = target;
+        prepared.rewritten = true;
+        prepared.pop_last_route = true;
+        prepared.passage = Some(passage);
+    }
+    prepared.take_maddr(config, flow);
+    while let Some(first) = routes.first().filter(|first| is_us(config, flow, first)) {
+        prepared.passage = prepared.passage.or_else(|| token_in(marks, request, first));
+        prepared.pop_routes += 1;
+        routes.remove(0);
+    }
+    prepared.next_route = routes.into_iter().next();
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// An `maddr` that names us has done its work (16.4).
+    fn take_maddr(&mut self, config: &Config, flow: Flow) {
+        let Some(maddr) = self.uri.params.value("maddr").and_then(|maddr| Host::parse(maddr).ok()) else {
+            return;
+        };
+        let named = Uri {
+            host: maddr,
+            ..self.uri.clone()
+        };
+        if self.uri.scheme == Scheme::Sip && is_us(config, flow, &named) {
+            self.uri.params.remove("maddr");
+            self.uri.params.remove("transport");
+            self.uri.port = None;
+            self.rewritten = true;
+        }
+    }
+
+    /// The URI that decides where the request goes (16.6 step 7).
+    pub fn next_hop(&self) -> &Uri {
+        self.next_route.as_ref().unwrap_or(&self.uri)
+    }
+}
+
+/// True for a URI that means this node: a domain or an address of ours, and no port on which we do not listen.
+pub fn is_us(config: &Config, flow: Flow, uri: &Uri) -> bool {
+    let host = uri.params.value("maddr").and_then(|maddr| Host::parse(maddr).ok());
+    let named = config.local_domain(host.as_ref().unwrap_or(&uri.host), flow.local.ip());
+    let listens =
+        |port: u16| flow.local.port() == port || config.listen.iter().any(|listen| listen.addr.port() == port);
+    matches!(uri.scheme, Scheme::Sip) && named.is_some() && uri.port.is_none_or(listens)
+}
+
+fn token_in(marks: &Marks, request: &Message, uri: &Uri) -> Option<Passage> {
+    marks.read_token(request, uri.user.as_deref()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, parse};
+    use crate::id::{ConnectionId, ListenerId, Transport};
+    use crate::proxy::mark::Ends;
+    use bytes::Bytes;
+
+    const FILE: &str = "listen: [ \"udp://192.0.2.1:5060\", \"tcp://192.0.2.1:5070\" ]\ndomains: [ example.com ]\n";
+
+    fn message(uri: &str, routes: &str) -> Message {
+        let text = format!(
+            "BYE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n{routes}From: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n\
+             Call-ID: c\r\nCSeq: 1 BYE\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    /// Request-URI, values popped in front and at the end, next route, whether our token was there.
+    fn seen(uri: &str, routes: &str) -> (String, usize, bool, String, bool) {
+        let config = parse("x", FILE, &Sources::NONE).unwrap();
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener: ListenerId(0),
+            connection: ConnectionId(0),
+            local: "192.0.2.1:5060".parse().unwrap(),
+            peer: "192.0.2.9:5060".parse().unwrap(),
+        };
+        let marks = Marks::new([1; 32]);
+        let token = marks.token(&message("sip:b", ""), &Ends::default());
+        let fill = |text: &str| text.replace("TOKEN", &token);
+        let prepared = prepare(&marks, &config, flow, &message(&fill(uri), &fill(routes))).unwrap();
+        let next = prepared.next_route.map_or(String::new(), |route| route.to_string());
+        (
+            prepared.uri.to_string(),
+            prepared.pop_routes,
+            prepared.pop_last_route,
+            next,
+            prepared.passage.is_some(),
+        )
+    }
+
+    #[test]
+    fn routes_of_ours_are_popped_and_those_of_others_stay() {
+        let row = |uri: &str, routes: &str| {
+            let (uri, front, last, next, ours) = seen(uri, routes);
+            format!("{uri} {front} {last} {next} {ours}")
+        };
+        for (uri, routes, expected) in [
+            ("sip:b@10.0.0.2", "", "sip:b@10.0.0.2 0 false  false"),
+            (
+                "sip:b@10.0.0.2",
+                "Route: <sip:192.0.2.1;lr>\r\n",
+                "sip:b@10.0.0.2 1 false  false",
+            ),
+            (
+                "sip:b@10.0.0.2",
+                "Route: <sip:TOKEN@192.0.2.1:5060;lr>\r\n",
+                "sip:b@10.0.0.2 1 false  true",
+            ),
+            (
+                "sip:b@10.0.0.2",
+                "Route: <sip:TOKEN@192.0.2.1:5070;transport=tcp;lr>, <sip:TOKEN@192.0.2.1:5060;lr>\r\nRoute: <sip:p;lr>\r\n",
+                "sip:b@10.0.0.2 2 false sip:p;lr true",
+            ),
+            (
+                "sip:b@10.0.0.2",
+                "Route: <sip:192.0.2.1:5080;lr>\r\n",
+                "sip:b@10.0.0.2 0 false sip:192.0.2.1:5080;lr false",
+            ),
+            // 16.4: a strict router before us.
+            (
+                "sip:TOKEN@192.0.2.1:5060;lr",
+                "Route: <sip:p;lr>, <sip:b@10.0.0.2>\r\n",
+                "sip:b@10.0.0.2 0 true sip:p;lr true",
+            ),
+            (
+                "sip:TOKEN@192.0.2.1",
+                "Route: <sip:b@10.0.0.2>\r\n",
+                "sip:b@10.0.0.2 0 true  true",
+            ),
+            (
+                "sip:bob@example.com",
+                "Route: <sip:b@10.0.0.2>\r\n",
+                "sip:bob@example.com 0 false sip:b@10.0.0.2 false",
+            ),
+            // 16.4: maddr.
+            (
+                "sip:b@example.net:5070;maddr=192.0.2.1;transport=tcp",
+                "",
+                "sip:b@example.net 0 false  false",
+            ),
+            (
+                "sip:b@example.net;maddr=192.0.2.7",
+                "",
+                "sip:b@example.net;maddr=192.0.2.7 0 false  false",
+            ),
+        ] {
+            assert_eq!(row(uri, routes), expected, "{uri} {routes}");
+        }
+    }
+}

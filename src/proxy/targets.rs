@@ -1,0 +1,206 @@
+//! The targets of a request (RFC 3261 16.5): in order of preference, each once; a user's bindings, and where a redirection points.
+
+use super::best::Final;
+use super::branch::{Aim, Branch, Stage, destination};
+use super::context::{Context, State};
+use super::{Timer, Turn};
+use crate::effect::{Aor, Binding, Op, Output, Reply};
+use crate::limits;
+use crate::sip::uri::Scheme;
+use crate::sip::{Message, Name, Uri};
+use crate::transaction::Destination;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+
+impl Context {
+    /// One more target, behind those of the same preference; none twice.
+    pub fn aim_at(&mut self, q: u16, aim: Aim) {
+        let name: Box<str> = match &aim {
+            Aim::User(name) => format!("user/{name}").into(),
+            Aim::Target { uri, flow } => {
+                let uri = uri.as_ref().unwrap_or(&self.prepared.uri);
+                let peer = flow.map_or(String::new(), |flow| flow.peer.to_string());
+                format!("{uri} {peer}").into()
+            }
+        };
+        if self.tried.contains(&name) || self.tried.len() >= limits::PROXY_BRANCHES {
+            return;
+        }
+        self.tried.push(name);
+        let at = self.waiting.iter().position(|(other, _)| *other < q);
+        self.waiting.insert(at.unwrap_or(self.waiting.len()), (q, aim));
+    }
+
+    /// All targets of the highest preference that is left, in parallel, as far as Max-Breadth reaches; the rest of them after these
+    /// (RFC 5393 5.3.3).
+    pub fn next_group(&mut self, t: &mut Turn<'_, '_>) {
+        let Some((q, _)) = self.waiting.front() else { return };
+        let q = *q;
+        let same = self.waiting.iter().take_while(|(other, _)| *other == q).count();
+        let width = same.min(usize::try_from(self.breadth).unwrap_or(usize::MAX));
+        let group: SmallVec<[Aim; 4]> = self.waiting.drain(..width).map(|(_, aim)| aim).collect();
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+        let count = u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
+        for (nth, aim) in (0u32..).zip(group) {
+            let share = self.breadth / count + u32::from(nth < self.breadth % count);
+            self.start(t, aim, share);
+        }
+        // The last ones ring as long as nobody else ends it.
+        let step = Timer::Step(self.id);
+        if self.waiting.is_empty() || !self.is_invite {
+            t.desk.timers.cancel(step);
+        } else {
+            t.desk.timers.set(step, t.cx.now + limits::SERIAL_RING);
+        }
+    }
+
+    fn start(&mut self, t: &mut Turn<'_, '_>, aim: Aim, breadth: u32) {
+        self.last_branch = self.last_branch.wrapping_add(1);
+        let no = self.last_branch;
+        let owner = self.owner(no);
+        let stage = match &aim {
+            Aim::User(name) => match t.cx.config.user(name) {
+                Some(user) => {
+                    let aor = Aor(format!("{}@{}", user.name, user.domain).into());
+                    let ticket = t.cx.ticket(owner, limits::STORE_REPLY);
+                    t.cx.emit(Output::Store(ticket, Op::Bindings(aor)));
+                    Stage::Asking
+                }
+                None => Stage::Over(Box::new(Final::Own(404))),
+            },
+            Aim::Target { uri, flow } => {
+                let to = match (uri, &self.prepared.next_route) {
+                    (Some(uri), None) if flow.is_none() => Destination::Uri(uri.clone()),
+                    _ => destination(&self.prepared, *flow),
+                };
+                t.layer.reach(t.cx, owner, to);
+                Stage::Reaching
+            }
+        };
+        self.branches.push(Branch {
+            no,
+            aim,
+            stage,
+            breadth,
+            rest: Vec::new(),
+            early: SmallVec::new(),
+        });
+    }
+
+    /// The bindings of a user (16.5): each is a target.
+    pub fn on_bindings(&mut self, t: &mut Turn<'_, '_>, no: u16, reply: Reply) {
+        let Some(place) = self
+            .place(no)
+            .filter(|place| matches!(self.branches[*place].stage, Stage::Asking))
+        else {
+            return;
+        };
+        let bindings = match reply {
+            Reply::Bindings { bindings, .. } => bindings,
+            Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
+                self.branches[place].stage = Stage::Over(Box::new(Final::Own(500)));
+                return self.advance(t);
+            }
+        };
+        let own = self.not;
+        let waited = self.waiting.len();
+        let others = bindings.into_iter().filter(|binding| Some(binding.flow) != own);
+        for binding in others.take(limits::CONTACTS_PER_AOR) {
+            let q = binding.q;
+            if let Some(aim) = aim_of(binding) {
+                self.aim_at(q, aim);
+            }
+        }
+        let found = self.waiting.len() > waited;
+        self.branches[place].stage = if found {
+            Stage::Done
+        } else {
+            Stage::Over(Box::new(Final::Own(480)))
+        };
+        self.advance(t);
+    }
+
+    /// A redirection (16.5): its contacts are further targets. False where they are none of our business, so that the response is
+    /// one like others.
+    pub fn recurse(&mut self, t: &Turn<'_, '_>, response: &Message) -> bool {
+        if self.state != State::Forking || self.recursions >= limits::PROXY_RECURSIONS || response.status() == 305 {
+            return false;
+        }
+        let Ok(contacts) = response.addresses(Name::Contact) else {
+            return false;
+        };
+        self.recursions += 1;
+        let before = self.waiting.len();
+        for contact in contacts.into_iter().take(limits::CONTACTS_PER_AOR) {
+            let q = contact.params.value("q").and_then(thousandths).unwrap_or(1000);
+            let mut uri = contact.uri;
+            let user = super::route::is_us(t.cx.config, self.flow, &uri)
+                .then(|| uri.user_decoded())
+                .flatten();
+            uri.headers = None;
+            uri.params.remove("method");
+            match user {
+                Some(name) => {
+                    let known = t.cx.config.user(&name).or_else(|| t.cx.config.user_by_number(&name));
+                    if let Some(user) = known {
+                        self.aim_at(q, Aim::User(user.name.clone()));
+                    }
+                }
+                None if self.foreign && uri.scheme == Scheme::Sip => {
+                    let aim = Aim::Target {
+                        uri: Some(uri),
+                        flow: None,
+                    };
+                    self.aim_at(q, aim);
+                }
+                None => {}
+            }
+        }
+        self.waiting.len() > before
+    }
+}
+
+/// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1).
+fn aim_of(binding: Binding) -> Option<Aim> {
+    let mut uri = Uri::parse(&binding.contact).ok()?;
+    uri.headers = None;
+    uri.params.remove("method");
+    Some(Aim::Target {
+        uri: Some(uri),
+        flow: Some(binding.flow),
+    })
+}
+
+/// A `q` in thousandths (RFC 3261 25.1).
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = format!("{part:0<3}");
+    let part: u16 = digits.get(..3)?.parse().ok()?;
+    let whole: u16 = whole.parse().ok()?;
+    (whole <= 1).then(|| (whole * 1000 + part).min(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn q_in_thousandths() {
+        let all = ["1", "1.0", "0.5", "0", "0.123", "0.", "7", "x", "0.x", "0.1234"].map(thousandths);
+        let expected = [
+            Some(1000),
+            Some(1000),
+            Some(500),
+            Some(0),
+            Some(123),
+            Some(0),
+            None,
+            None,
+            None,
+            Some(123),
+        ];
+        assert_eq!(all, expected);
+    }
+}
