@@ -4,9 +4,10 @@
 CARGO ?= cargo
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
-PEER_PACKAGES := sip-tester baresip-core sox procps
+BENCH_PACKAGES := kamailio sip-tester
+PEER_PACKAGES := sip-tester baresip-core sox procps kamailio
 
-.PHONY: run demo test bench deps peers soak check-toolchain
+.PHONY: run demo test bench bench-proxy deps peers soak check-toolchain
 
 run: deps
 	$(CARGO) build --release --bin tandem
@@ -28,6 +29,11 @@ test: deps peers
 
 bench: deps
 	$(CARGO) bench --workspace
+
+# Side by side with Kamailio, an hour long: benches/peers/README.md. QUICK=1 for a look, BUSY=1 on a machine that is not quiet.
+bench-proxy: deps
+	@.ci/packages $(BENCH_PACKAGES)
+	$(CARGO) bench --quiet --bench peers -- run
 
 # The long forms of what `make test` runs reduced.
 soak: deps peers

@@ -99,6 +99,9 @@ impl Entry {
             let refusal = Refusal::new(415, "the body is encoded");
             return Err(refusal.with(Name::Accept, ACCEPTED));
         }
+        if !takes_sdp(&request) {
+            return Err(Refusal::new(406, "the caller does not take a session description"));
+        }
         let offer = read_body(&request).map_err(|error| Refusal::new(error.status(), error.reason()))?;
         let uri = request
             .request_uri()
@@ -324,4 +327,10 @@ pub fn refuse(t: &mut Turn<'_, '_>, flow: Flow, tx: ServerTx, request: &Message,
         status: refusal.status,
         why: refusal.why,
     }));
+}
+
+/// RFC 3261 20.1: without Accept it is application/sdp that a caller takes.
+fn takes_sdp(request: &Message) -> bool {
+    let ranges = [SDP, "application/*", "*/*"];
+    request.get(Name::Accept).is_none() || ranges.iter().any(|range| request.has_token(Name::Accept, range))
 }

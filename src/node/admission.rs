@@ -141,6 +141,10 @@ impl Machines {
         if !self.is_served(cx, flow, &request) {
             return;
         }
+        // RFC 3261 10.2, and RFC 4475 3.3.4 for the status.
+        if !matches!(to.uri.scheme, Scheme::Sip | Scheme::Sips) {
+            return self.refuse_with(cx, flow, &request, 400, "an address of record that is no SIP URI");
+        }
         if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to.uri) {
             return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
         }

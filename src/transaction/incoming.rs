@@ -14,13 +14,12 @@ use bytes::Bytes;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
-/// RFC 3261 8.2.6.2: a response repeats these five. Where one is not there, its sender could not read the response either. (A CSeq
-/// that is out of range is repeated as it is, RFC 4475 3.1.2.4.)
+/// RFC 3261 8.2.6.2: a response repeats these five. Where one is not there, its sender could not read the response either. What is
+/// wrong in From, To or CSeq is repeated as it is (RFC 4475 3.1.2.4, 3.1.2.6).
 fn has_what_a_response_needs(request: &Message) -> bool {
-    request.top_via().is_ok_and(|via| via.branch().is_some())
-        && request.from().is_ok()
-        && request.to().is_ok()
-        && request.get(Name::CSeq).is_some()
+    let repeated = [Name::From, Name::To, Name::CSeq];
+    request.top_via().is_ok()
+        && repeated.iter().all(|name| request.get(*name).is_some())
         && !request.call_id().is_empty()
 }
 

@@ -1,0 +1,253 @@
+//! The programs that are compared: started on an address of their own, and what the system says of them.
+
+use crate::load::Load;
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The password of every user.
+pub const PASSWORD: &str = "secret";
+/// A peer must be up by then; 100,000 users take a while to read.
+const START: Duration = Duration::from_secs(60);
+
+/// Three hosts that nobody else has.
+#[derive(Clone, Copy)]
+pub struct Hosts {
+    pub peer: Ipv4Addr,
+    pub uac: Ipv4Addr,
+    pub uas: Ipv4Addr,
+}
+
+impl Hosts {
+    pub fn of(place: usize) -> Hosts {
+        let at = |host| Ipv4Addr::new(127, 77, u8::try_from(place).expect("few rows"), host);
+        Hosts {
+            peer: at(1),
+            uac: at(2),
+            uas: at(3),
+        }
+    }
+}
+
+/// Debian's Kamailio with `kamailio.cfg`.
+pub struct Kamailio {
+    pub stateful: bool,
+    pub workers: usize,
+}
+
+/// This repository's program.
+pub struct Tandem {
+    /// Calls are proxied, else bridged.
+    pub proxy: bool,
+    /// Without call records, store and a line in the log for each call.
+    pub plain: bool,
+}
+
+pub enum Peer {
+    Kamailio(Kamailio),
+    Tandem(Tandem),
+}
+
+/// A peer that runs, with its children. It ends when this is dropped.
+pub struct Running {
+    child: Child,
+}
+
+impl Peer {
+    /// Starts it with users u0, u1, ... and waits until it answers.
+    pub fn start(&self, load: &Load, users: usize) -> Result<Running, String> {
+        let log = File::create(load.folder.join("peer.log")).map_err(|error| error.to_string())?;
+        let mut command = match self {
+            Peer::Kamailio(kamailio) => kamailio.command(load),
+            Peer::Tandem(tandem) => tandem.command(load, users)?,
+        };
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(|error| error.to_string())?)
+            .stderr(log);
+        let child = command
+            .spawn()
+            .map_err(|error| format!("{} cannot be started: {error}", command.get_program().to_string_lossy()))?;
+        let mut running = Running { child };
+        let until = Instant::now() + START;
+        while !load.is_answered() {
+            if let Ok(Some(status)) = running.child.try_wait() {
+                let said = fs::read_to_string(load.folder.join("peer.log")).unwrap_or_default();
+                return Err(format!(
+                    "ended at once ({status}): {}",
+                    said.lines().last().unwrap_or_default()
+                ));
+            }
+            if Instant::now() > until {
+                return Err(format!("does not answer within {} s", START.as_secs()));
+            }
+        }
+        Ok(running)
+    }
+}
+
+impl Kamailio {
+    fn command(&self, load: &Load) -> Command {
+        let mut command = Command::new("kamailio");
+        let folder = &load.folder;
+        command
+            .args([
+                "-DD",
+                "-E",
+                "-m",
+                "2048",
+                "-M",
+                "32",
+                "-b",
+                "4194304",
+                "-n",
+                &self.workers.to_string(),
+            ])
+            .args(["-l", &format!("udp:{}:5060", load.hosts.peer)])
+            .args(["-f", &path("kamailio.cfg").to_string_lossy()])
+            .arg("-w")
+            .arg(folder)
+            .arg("-Y")
+            .arg(folder)
+            .arg("-P")
+            .arg(folder.join("pid"));
+        if self.stateful {
+            command.args(["-A", "WITH_TM"]);
+        }
+        command
+    }
+}
+
+impl Tandem {
+    fn command(&self, load: &Load, users: usize) -> Result<Command, String> {
+        let file = load.folder.join("tandem.yaml");
+        fs::write(&file, self.configuration(load, users)).map_err(|error| error.to_string())?;
+        let program = env!("CARGO_BIN_EXE_tandem");
+        let check = Command::new(program).arg("check").arg(&file).output();
+        let check = check.map_err(|error| format!("{program} cannot be started: {error}"))?;
+        if !check.status.success() {
+            let said = String::from_utf8_lossy(&check.stderr).into_owned() + &String::from_utf8_lossy(&check.stdout);
+            return Err(format!(
+                "not with this program: {}",
+                said.lines().next().unwrap_or_default()
+            ));
+        }
+        let mut command = Command::new(program);
+        command.arg("run").arg(&file);
+        Ok(command)
+    }
+
+    /// The callers are a trunk, so that nobody is asked for a password but who registers, as with Kamailio.
+    fn configuration(&self, load: &Load, users: usize) -> String {
+        let (hosts, folder) = (load.hosts, load.folder.display());
+        let mut yaml = format!(
+            "node: {{ name: peers }}
+listen: [ \"udp://{}:5060\" ]
+media: {{ ports: 6000-29999 }}
+trunks:
+  - {{ name: callers, peers: [ \"sip:{}:5060\" ], options: never, limits: {{ calls: 20000, calls_per_second: 10000 }} }}
+",
+            hosts.peer, hosts.uac
+        );
+        if self.proxy {
+            yaml += "domains: [ { name: example.com, do: proxy } ]\nroutes: [ { to: \"*\", from: trunk/callers, do: proxy } ]\n";
+        } else {
+            yaml += "domains: [ example.com ]\n";
+        }
+        if self.plain {
+            yaml += "store: { records: no, bindings: no }\nlog: { level: warn }\n";
+        } else {
+            // It cannot fail: a `String` grows.
+            let _ = writeln!(yaml, "store: {{ path: {folder}/tandem.db }}");
+        }
+        yaml += "users:\n";
+        for user in 0..users {
+            let _ = writeln!(yaml, "  - {{ name: u{user}, password: {PASSWORD}, calls: 100 }}");
+        }
+        yaml
+    }
+}
+
+/// A file of this folder.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(name)
+}
+
+impl Running {
+    /// CPU time so far of all its processes, in clock ticks.
+    pub fn ticks(&self) -> u64 {
+        self.processes().iter().map(|pid| ticks(*pid)).sum()
+    }
+
+    /// Memory in KiB, what processes share counted once (the proportional set size).
+    pub fn memory(&self) -> u64 {
+        self.processes().iter().map(|pid| memory(*pid)).sum()
+    }
+
+    /// It and its children, and theirs.
+    fn processes(&self) -> Vec<u32> {
+        let mut found = vec![self.child.id()];
+        let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter_map(|pid| Some((pid, u32::try_from(*stat(pid)?.get(1)?).ok()?)))
+            .collect();
+        let mut at = 0;
+        while let Some(parent) = found.get(at).copied() {
+            found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+            at += 1;
+        }
+        found
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Asks a process to end, which takes its children along, and sees that it does.
+pub fn end(child: &mut Child) {
+    // It may have ended already.
+    let _ = Command::new("kill")
+        .arg(child.id().to_string())
+        .stderr(Stdio::null())
+        .status();
+    let until = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < until {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// utime and stime.
+pub fn ticks(pid: u32) -> u64 {
+    stat(pid).map_or(0, |fields| fields[11] + fields[12])
+}
+
+/// The numbers of /proc/PID/stat from the state on (proc(5)): 0 state (as 0), 1 parent, ..., 11 utime, 12 stime.
+fn stat(pid: u32) -> Option<Vec<u64>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<u64> = rest
+        .split_whitespace()
+        .map(|field| field.parse().unwrap_or(0))
+        .collect();
+    (fields.len() > 12).then_some(fields)
+}
+
+fn memory(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
+}
