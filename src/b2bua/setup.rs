@@ -10,6 +10,7 @@ use super::offer::wish_of;
 use super::outcome::Missed;
 use super::outgoing::allows_update;
 use super::replaces::replaces_id;
+use super::send::SDP;
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause, Fact, Output, Party};

@@ -4,6 +4,7 @@ use super::authenticate::{By, Verdict};
 use super::local;
 use super::machines::Machines;
 use crate::b2bua::{self, SUPPORTED, Source};
+use crate::config::Way;
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, Transport};
@@ -21,6 +22,7 @@ impl Machines {
             Method::Invite => self.invite(cx, flow, request),
             Method::Register if self.net.layer.refuse_merged(cx, flow, &request) => {}
             Method::Register => self.register(cx, flow, request),
+            Method::Options if self.is_for_others(cx, flow, &request) => self.relay_loose(cx, flow, request),
             Method::Options => self.options(cx, flow, &request),
             Method::Bye | Method::Prack | Method::Update => {
                 self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
@@ -160,6 +162,19 @@ impl Machines {
             Some(tx) => self.registrar.register(cx, &mut self.net.layer, flow, tx, request, aor),
             None => self.overloaded(cx, flow, &request),
         }
+    }
+
+    /// OPTIONS to somebody, not to the node (RFC 3261 11): a user of a domain that is proxied, or whoever is behind us.
+    fn is_for_others(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> bool {
+        if !cx.config.domains.iter().any(|domain| domain.way == Way::Proxy) {
+            return false;
+        }
+        let Ok(prepared) = self.proxy.prepare(cx, flow, request) else {
+            return false;
+        };
+        let domain = cx.config.local_domain(&prepared.uri.host, flow.local.ip());
+        let is_user = |way: Way| way == Way::Proxy && prepared.uri.user.is_some();
+        prepared.next_route.is_some() || domain.is_none_or(|domain| is_user(domain.way))
     }
 
     /// RFC 3261 11.2: what an INVITE would meet, without a body of our own.

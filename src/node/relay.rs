@@ -232,7 +232,8 @@ impl Machines {
                         Missed::NoAnswer => Some(b2bua::Missed::NoAnswer),
                         Missed::Offline => Some(b2bua::Missed::Offline),
                     };
-                    self.calls.adopt(cx, &mut self.net, (call, missed), source, flow, tx, request);
+                    self.calls
+                        .adopt(cx, &mut self.net, (call, missed), source, flow, tx, request);
                 }
             }
         }

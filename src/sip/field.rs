@@ -212,7 +212,7 @@ fn without_params(value: &str) -> &str {
 }
 
 /// A line break and the blanks around it become one space (RFC 3261 7.3.1). A CR alone is no line break and stays.
-fn unfold(value: &str) -> String {
+pub(super) fn unfold(value: &str) -> String {
     let mut plain = String::with_capacity(value.len());
     for (nth, line) in value.split('\n').enumerate() {
         let line = if nth == 0 {

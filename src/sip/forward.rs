@@ -3,6 +3,7 @@
 //! Nothing is read into values and written again: the octets are spliced from the index, so folded lines, odd spellings and
 //! fields that nobody knows leave as they came.
 
+use super::field::unfold;
 use super::grammar::is_token;
 use super::header::{Name, Via};
 use super::lex::{Line, Message};
@@ -337,7 +338,7 @@ fn trimmed(octets: &[u8], range: Range<usize>) -> Option<Range<usize>> {
 
 /// A Via value with `received` and `rport` (RFC 3261 18.2.1, RFC 3581 4); nothing where it says all that already.
 fn stamped(value: &str, source: SocketAddr) -> Option<String> {
-    let via = Via::parse(value).ok()?;
+    let via = Via::parse(&unfold(value)).ok()?;
     let asks_port = via.params.get("rport").is_some();
     let differs = via.host.ip() != Some(source.ip());
     // A `received` that the sender wrote itself is not believed.
