@@ -66,6 +66,12 @@ pub const TARGETS: usize = 16;
 pub const STORE_WAITING_BYTES: usize = 256 * 1024 * 1024;
 /// The largest RTP or RTCP packet: Ethernet's 1500 less IP and UDP, with room for a tunnel.
 pub const RTP_PACKET_BYTES: usize = 1500;
+/// Calls that a user may place beyond those that make him busy (`users[].calls`).
+pub const CALLS_PLACED: u32 = 10;
+/// RTP packets that one leg takes in a second, over time: speech in packets of 10 ms is 100, and as many again are events and copies.
+pub const RTP_PER_SECOND: u64 = 400;
+/// RTP packets that one leg takes at once: five seconds of speech in 20 ms that a network held back.
+pub const RTP_BURST: u64 = 250;
 /// Legs of one media worker; a call for which no worker has two places left is refused with 503.
 pub const LEGS_PER_WORKER: usize = 8_192;
 /// Packets in one leg's jitter buffer: a gap waits 120 ms at most, which is 12 packets of 10 ms, and a burst after it.

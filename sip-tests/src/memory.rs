@@ -59,6 +59,7 @@ pub fn registration(count: usize) -> Weight {
 /// `count` calls between `pairs` of users.
 fn office(count: usize, pairs: usize, media: bool) -> World {
     let config = EDGE
+        .replace("workers: 2", "workers: 3")
         .replace("silence: 5m", "silence: 1h")
         .replace("ports: 20000-20999", "ports: 20000-60999");
     let mut w = world(&config, 2 * pairs, CALLS_PER_USER, media);

@@ -2,6 +2,7 @@
 
 use super::answer::{RETRY_AFTER_SECS, read_body};
 use super::call::Call;
+use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
 use super::hunt::{Hunt, Passed, Step, dialled, no_room};
 use super::identity::Identity;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause, Fact, Output, Party};
 use crate::id::{Flow, ServerTx};
+use crate::limits;
 use crate::routing::{self, Plan, Source};
 use crate::sdp::Session;
 use crate::sip::multipart::{ACCEPTED, session_description};
@@ -241,7 +243,7 @@ pub fn begin(
     }));
     match (adopted.flatten(), &decision.plan) {
         (Some(missed), Plan::User(name)) => {
-            let cause = super::cause::cause(480, Blame::Callee, "nobody took the call");
+            let cause = cause::cause(480, Blame::Callee, "nobody took the call");
             call.missed(t, &name.clone(), missed, cause);
         }
         (Some(_) | None, _) => call.follow(t, decision),
@@ -268,10 +270,18 @@ fn record_start(
     }));
 }
 
-/// The caller's place: a carrier's calls are limited, a user's own are only counted.
+/// The caller's place: a carrier's calls are limited as configured; a user may place some more than make him busy, for whoever is
+/// busy still consults and transfers, but not so many that there is no room for others.
 fn claim(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, source: &Source) -> Result<(), Cause> {
     let claim = match source {
-        Source::User(name) => t.desk.claim_user(name),
+        Source::User(name) => {
+            let most = call.config.user(name).map_or(0, |user| user.calls) + limits::CALLS_PLACED;
+            if t.desk.calls_of(name) >= most {
+                let why = "a user has as many calls as one may place";
+                return Err(cause::exact(403, q850::CALL_REJECTED, Blame::Node, why));
+            }
+            t.desk.claim_user(name)
+        }
         Source::Trunk(trunk) => {
             let name = &call.config.trunks[usize::from(trunk.0)].name;
             t.net

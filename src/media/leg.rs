@@ -11,6 +11,7 @@ use super::encode::Encode;
 use super::input::{Change, Digits, Gear, Outputs};
 use super::jitter::Offer;
 use super::latch::{Latch, Sight, Verdict};
+use super::pace::Pace;
 use super::packet::{Channel, LegIx, TxBatch};
 use super::phone::Phone;
 use super::quality;
@@ -64,6 +65,7 @@ pub(super) struct Counts {
 #[derive(Debug)]
 pub(super) struct Rx {
     pub latch: Latch,
+    pub pace: Pace,
     pub source: Source,
     pub stream: Option<Stream>,
     pub path: Path,
@@ -162,6 +164,7 @@ impl Leg {
             role: Role::Idle,
             rx: Rx {
                 latch: Latch::default(),
+                pace: Pace::default(),
                 source: Source::default(),
                 stream: None,
                 path: Path::Nowhere,
@@ -282,6 +285,10 @@ impl Leg {
                 rx.counts.dropped += 1;
                 return None;
             }
+        }
+        if !rx.pace.takes(now) {
+            rx.counts.dropped += 1;
+            return None;
         }
         let arrival = rx.source.packet(view.ssrc, view.sequence);
         if matches!(arrival, Arrival::Duplicate | Arrival::Suspect) {

@@ -26,6 +26,7 @@ pub mod input;
 mod jitter;
 mod latch;
 pub mod leg;
+mod pace;
 pub mod packet;
 pub mod phone;
 pub mod prepare;

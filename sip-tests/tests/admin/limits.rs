@@ -208,3 +208,26 @@ fn flood(w: &mut World, phone: Peer, count: usize) {
         w.act(phone.0, |agent, cx| agent.register_with(cx, &[&lines[0], &lines[1]]));
     }
 }
+
+/// One who is busy may still call, to consult and to transfer, but takes no more of the node than that.
+#[test]
+fn a_user_places_ten_calls_more_than_make_him_busy() {
+    let rest = format!("{USERS}routes:\n  - {{ to: \"601\", do: tone }}\n");
+    let mut w = world(60, &rest);
+    let alice = w.registered("alice");
+    let calls: Vec<CallRef> = (0..12)
+        .map(|_| {
+            let call = w.call(alice, "601");
+            w.up(call);
+            call
+        })
+        .collect();
+    fails(&mut w, alice, "601", 403);
+    w.hang_up(calls[0]);
+    w.expect_over(calls[0], 200);
+    works(&mut w, alice, "601");
+    for call in &calls[1..] {
+        w.hang_up(*call);
+    }
+    w.finish();
+}

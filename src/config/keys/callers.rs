@@ -68,7 +68,7 @@ pub static USER: Section = Section {
             "a whole number from 1 to 100",
             "1",
             "2",
-            "Calls at once before the user is busy: 1 turns call waiting off.",
+            "Calls at once before the user is busy: 1 turns call waiting off. The user may place ten more.",
         ),
         key(
             "ring",

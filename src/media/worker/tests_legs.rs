@@ -437,3 +437,26 @@ fn a_tick_of_a_full_worker_is_cut_into_batches() {
     world.tick();
     assert_eq!(world.rtp.values().map(Vec::len).sum::<usize>(), 600);
 }
+
+/// Two legs that name each other's ports would keep a packet circling between them for ever.
+#[test]
+fn a_leg_takes_no_more_packets_than_speech_can_be() {
+    let mut world = World::new();
+    let mut a = world.peer(1, stream(Codec::Pcma), 440.0);
+    world.function(a.leg, Function::Echo);
+    for _ in 0..5_000 {
+        let packet = a.speak();
+        world.deliver(&a, &packet);
+    }
+    assert_eq!(world.take(&a).len() as u64, limits::RTP_BURST);
+    world.ticks(50);
+    for _ in 0..5_000 {
+        let packet = a.speak();
+        world.deliver(&a, &packet);
+    }
+    let passed = world.take(&a).len() as u64;
+    assert!(
+        (1..=limits::RTP_BURST).contains(&passed),
+        "{passed} in the second after it"
+    );
+}
