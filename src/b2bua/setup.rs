@@ -189,6 +189,7 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), 
     let judged = leg.judge_invite(&config);
     let identity = leg.identity.clone();
     let from = leg.who.party(&config);
+    let secure = leg.is_secure();
     call.legs.push(leg);
     judged?;
     let decision = routing::decide(&config, &source, &dialled);
@@ -216,6 +217,7 @@ pub fn begin(call: &mut Call, t: &mut Turn<'_, '_>, entry: Entry) -> Result<(), 
         max_forwards,
         passed,
         rang: false,
+        secure,
     }));
     call.follow(t, decision);
     Ok(())

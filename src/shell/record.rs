@@ -49,7 +49,7 @@ pub struct Recorder {
     /// The current minute and the refusals in it.
     refusals: (u64, u32),
     /// What was told of the sockets' counters.
-    told: [u64; 4],
+    told: [u64; 5],
 }
 
 impl Recorder {
@@ -221,6 +221,7 @@ impl Recorder {
             &net.dropped_full,
             &net.send_failed,
             &net.refused_connections,
+            &net.handshakes_failed,
         ]
         .map(|counter| counter.load(Ordering::Relaxed));
         let words = [
@@ -228,8 +229,9 @@ impl Recorder {
             "messages dropped because we were too busy",
             "datagrams that the system would not send",
             "connections refused because there were too many",
+            "TLS or WebSocket handshakes that failed or were given up",
         ];
-        let news: Vec<String> = (0..4)
+        let news: Vec<String> = (0..now.len())
             .filter(|at| now[*at] > self.told[*at])
             .map(|at| format!("{} {}", now[at] - self.told[at], words[at]))
             .collect();

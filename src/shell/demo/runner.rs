@@ -160,7 +160,7 @@ impl Runner {
                     self.inputs.push_back(Input::Flow(ticket, flow.ok()));
                 }
             }
-            Output::Resolve(ticket, uri) => self.net.resolve(ticket, &uri),
+            Output::Query(ticket, question) => self.net.query(ticket, question),
             Output::Media(worker, command) => {
                 match &command {
                     // Before the leg has its sockets: nothing may arrive unseen.
@@ -206,7 +206,7 @@ impl Runner {
                 self.net.closed(flow);
                 self.inputs.push_back(Input::FlowClosed(flow));
             }
-            NetEvent::Resolved(ticket, targets) => self.inputs.push_back(Input::Resolved(ticket, targets)),
+            NetEvent::Answered(ticket, answer) => self.inputs.push_back(Input::Answered(ticket, answer)),
         }
     }
 

@@ -16,25 +16,26 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// How long anything may take before the test fails.
-const SOON: Duration = Duration::from_secs(10);
-const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
+pub(super) const SOON: Duration = Duration::from_secs(10);
+pub(super) const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
 
-struct Bench {
-    net: Net,
+pub(super) struct Bench {
+    pub(super) net: Net,
     events: mpsc::Receiver<NetEvent>,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(super) fn new() -> Bench {
         let (net, events) = Net::new(1);
         Bench { net, events }
     }
 
     /// One in which the limit under test is short, and the others never come.
-    fn impatient(change: impl FnOnce(&mut Patience)) -> Bench {
+    pub(super) fn impatient(change: impl FnOnce(&mut Patience)) -> Bench {
         let mut bench = Bench::new();
         let context = Arc::get_mut(&mut bench.net.context).expect("nothing listens yet");
         context.patience = Patience {
+            handshake: SOON * 2,
             first: SOON * 2,
             message: SOON * 2,
             idle: SOON * 2,
@@ -43,17 +44,17 @@ impl Bench {
         bench
     }
 
-    fn listen(&mut self, transport: Transport, addr: &str) -> SocketAddr {
+    pub(super) fn listen(&mut self, transport: Transport, addr: &str) -> SocketAddr {
         let addr = addr.parse().unwrap();
         self.net.listen(Listen { transport, addr }).unwrap()
     }
 
-    async fn event(&mut self) -> NetEvent {
+    pub(super) async fn event(&mut self) -> NetEvent {
         let event = timeout(SOON, self.events.recv()).await.expect("nothing happened");
         event.expect("the sockets live")
     }
 
-    async fn message(&mut self) -> (Flow, Bytes) {
+    pub(super) async fn message(&mut self) -> (Flow, Bytes) {
         match self.event().await {
             NetEvent::Message(flow, bytes) => (flow, bytes),
             other => panic!("{other:?}"),
@@ -70,7 +71,7 @@ impl Bench {
         (stream, flow)
     }
 
-    async fn closed(&mut self) -> Flow {
+    pub(super) async fn closed(&mut self) -> Flow {
         match self.event().await {
             NetEvent::Closed(flow) => {
                 self.net.closed(flow);
@@ -82,10 +83,7 @@ impl Bench {
 }
 
 fn target(addr: SocketAddr) -> Target {
-    Target {
-        transport: Transport::Tcp,
-        addr,
-    }
+    Target::new(Transport::Tcp, addr)
 }
 
 #[tokio::test]
