@@ -2,10 +2,9 @@
 
 use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
 use crate::media::command::{Command, LegStats};
-use crate::sip::uri::Uri;
 use crate::time::Wall;
 use bytes::Bytes;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// From a signalling machine to the shell.
@@ -18,8 +17,8 @@ pub enum Output {
     /// Somebody whom we know (a user with credentials, a carrier, a peer of a dialog) has spoken on this stream flow: it is worth
     /// keeping while nothing is said. One of a stranger is not.
     Known(Flow),
-    /// The list of targets of a SIP URI (RFC 3263): answered with `Resolved`. A numeric host is never asked for.
-    Resolve(Ticket, Uri),
+    /// One question to the DNS: answered with `Answered`. What is made of the answers is decided here (RFC 3263).
+    Query(Ticket, Question),
     /// A store operation: answered with `Input::Store`.
     Store(Ticket, Op),
     /// A command for a media worker, in order per worker.
@@ -28,6 +27,68 @@ pub enum Output {
     Ports(usize),
     /// One more fact of the stream that CDRs, logs and counters are folded from.
     Record(Fact),
+}
+
+/// What kind of record is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// IPv4 addresses (RFC 1035).
+    A,
+    /// IPv6 addresses (RFC 3596).
+    Aaaa,
+    /// Where a service lives (RFC 2782).
+    Srv,
+    /// Which services there are (RFC 3403).
+    Naptr,
+}
+
+/// A question to the DNS.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Question {
+    /// Of which kind.
+    pub kind: Kind,
+    /// About which name: in lower case, without the dot at its end.
+    pub name: Box<str>,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Of the kind that was asked for, aliases followed. Empty where there is no such name, no such record, or no answer at all.
+    pub records: Vec<Record>,
+    /// How long it may be kept, also where it is empty (RFC 2308); zero where nobody answered.
+    pub ttl: Duration,
+}
+
+/// One record of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A or AAAA.
+    Address(IpAddr),
+    /// SRV.
+    Srv {
+        /// The lowest is tried first.
+        priority: u16,
+        /// The share among those of the same priority.
+        weight: u16,
+        /// Of the service.
+        port: u16,
+        /// The host; the root where the service is expressly not there.
+        target: Box<str>,
+    },
+    /// NAPTR, without its regular expression, which SIP does not use (RFC 3263 4.1).
+    Naptr {
+        /// The lowest is tried first.
+        order: u16,
+        /// The lowest of an order is tried first.
+        preference: u16,
+        /// `s`: `replacement` has SRV records.
+        flags: Box<str>,
+        /// `SIP+D2U` and its like.
+        services: Box<str>,
+        /// The next name.
+        replacement: Box<str>,
+    },
 }
 
 /// A store operation on one address of record.

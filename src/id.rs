@@ -91,14 +91,64 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream under TLS.
+    Tls,
+    /// WebSocket (RFC 7118).
+    Ws,
+    /// WebSocket under TLS.
+    Wss,
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 5] = [
+        Transport::Udp,
+        Transport::Tcp,
+        Transport::Tls,
+        Transport::Ws,
+        Transport::Wss,
+    ];
+
     /// True where the transport itself repeats what is lost, so the transaction layer does not.
     pub const fn is_reliable(self) -> bool {
         match self {
             Transport::Udp => false,
-            Transport::Tcp => true,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => true,
+        }
+    }
+
+    /// True for what a SIPS URI may use (RFC 3261 26.2.2).
+    pub const fn is_secure(self) -> bool {
+        match self {
+            Transport::Tls | Transport::Wss => true,
+            Transport::Udp | Transport::Tcp | Transport::Ws => false,
+        }
+    }
+
+    /// True for the two that carry one message in each WebSocket message.
+    pub const fn is_websocket(self) -> bool {
+        match self {
+            Transport::Ws | Transport::Wss => true,
+            Transport::Udp | Transport::Tcp | Transport::Tls => false,
+        }
+    }
+
+    /// The same under TLS; datagrams have no such form here.
+    pub const fn secured(self) -> Option<Transport> {
+        match self {
+            Transport::Udp => None,
+            Transport::Tcp | Transport::Tls => Some(Transport::Tls),
+            Transport::Ws | Transport::Wss => Some(Transport::Wss),
+        }
+    }
+
+    /// The port where none is written (RFC 3261 18.2.2, RFC 7118 5.4 by RFC 6455 3).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
         }
     }
 
@@ -107,35 +157,47 @@ impl Transport {
         match self {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
         }
     }
 
-    /// As in a URI parameter and in the configuration: `udp`.
+    /// As in the configuration and in the store: `udp`.
     pub const fn param(self) -> &'static str {
         match self {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Ws => "ws",
+            Transport::Wss => "wss",
         }
     }
 
-    /// From Via or a URI parameter, in any case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        if name.eq_ignore_ascii_case("udp") {
-            Some(Transport::Udp)
-        } else if name.eq_ignore_ascii_case("tcp") {
-            Some(Transport::Tcp)
-        } else {
-            None
+    /// As `transport` in a URI of ours with the scheme `sip`, where it has to be said: `wss` is no such value (RFC 7118 5.2.2).
+    pub const fn uri_param(self) -> Option<&'static str> {
+        match self {
+            Transport::Udp => None,
+            Transport::Tcp => Some("tcp"),
+            Transport::Tls => Some("tls"),
+            Transport::Ws | Transport::Wss => Some("ws"),
         }
+    }
+
+    /// From Via, a URI parameter or the configuration, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Transport::ALL
+            .into_iter()
+            .find(|transport| name.eq_ignore_ascii_case(transport.param()))
     }
 }
 
 /// The path a message came by or goes by: plain data, so that it can be kept in a binding and written to disk.
 ///
-/// A UDP flow is always usable. A TCP flow whose connection has closed is answered with `FlowFailed`.
+/// A UDP flow is always usable. Any other whose connection has closed is answered with `FlowClosed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flow {
-    /// UDP or TCP.
+    /// How it travels.
     pub transport: Transport,
     /// The listener that it belongs to (for a connection we opened: the listener whose address we advertise on it).
     pub listener: ListenerId,
@@ -148,10 +210,31 @@ pub struct Flow {
 }
 
 /// Where a request may be sent: one step of RFC 3263's list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
-    /// UDP or TCP.
+    /// How.
     pub transport: Transport,
     /// Address and port.
     pub addr: SocketAddr,
+    /// Whom the peer's certificate must name (RFC 5922 7): the host of the URI that was resolved, not what DNS made of it. None
+    /// where no name is known: the address itself has to be in the certificate.
+    pub name: Option<Box<str>>,
+}
+
+impl Target {
+    /// An address for which no name is known.
+    pub fn new(transport: Transport, addr: SocketAddr) -> Target {
+        Target {
+            transport,
+            addr,
+            name: None,
+        }
+    }
+
+    /// The name if there is one, else the address.
+    pub fn host(&self) -> String {
+        self.name
+            .as_deref()
+            .map_or_else(|| self.addr.ip().to_string(), str::to_owned)
+    }
 }

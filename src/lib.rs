@@ -20,7 +20,7 @@
 //! |---|---|
 //! | `src/sip/` | bytes and values, no state: the wire index, URIs, header values, writing, framing, digest |
 //! | `src/sdp/` | session descriptions; offer and answer as pure functions |
-//! | `src/transaction/` | RFC 3261 17, one diagram a file; the way to a next hop |
+//! | `src/transaction/` | RFC 3261 17, one diagram a file; the way to a next hop (RFC 3263) |
 //! | `src/dialog/` | RFC 3261 12; session timers, reliable provisional responses, the 2xx and its ACK |
 //! | `src/proxy/` | RFC 3261 16: requests sent on as they came; forking; the record of a proxied call |
 //! | `src/registrar/` | REGISTER to a new list of bindings, through the store's compare-and-set |
@@ -32,6 +32,7 @@
 //! | `src/media/` | the packet path: no allocation, no lock, no log |
 //! | `src/config/` | from YAML to values that cannot be wrong |
 //! | `src/shell/` | tokio, sockets, threads, disk, clock, commands |
+//! | `src/shell/net/` | UDP, TCP, TLS, WebSockets, certificates, DNS questions |
 //! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
 //! | `src/cx.rs` | the one context that every signalling machine receives |
 //! | `src/limits.rs` | every bound of the system, each with its reason |

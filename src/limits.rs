@@ -41,6 +41,12 @@ pub const REGISTERS_PENDING: usize = 20_000;
 pub const CONNECTIONS: usize = 10_000;
 /// Of them with one host: the phones of an office behind one address, and no more than a tenth for one who means ill.
 pub const CONNECTIONS_PER_HOST: usize = 1_000;
+/// Connections that are in a TLS handshake or in the upgrade to a WebSocket: each costs a handshake's CPU time at most once.
+pub const HALF_OPEN: usize = 1_000;
+/// Of them with one host: an office's phones that come back all at once are let in within seconds.
+pub const HALF_OPEN_PER_HOST: usize = 100;
+/// How long a TLS handshake and the upgrade to a WebSocket may take together.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Bytes that wait for one slow stream peer before its connection is closed.
 pub const CONNECTION_BACKLOG_BYTES: usize = 256 * 1024;
 /// A stream connection on which nothing was said for this long is closed: longer than a phone that sends no keep-alives takes
@@ -58,6 +64,24 @@ pub const RESOLVING: usize = 4_096;
 pub const CONNECT: Duration = Duration::from_secs(4);
 /// How long the store may take before the request that waits for it is answered without it.
 pub const STORE_REPLY: Duration = Duration::from_secs(5);
+/// Records of one answer that are looked at: a server that lies may send thousands.
+pub const DNS_RECORDS: usize = 32;
+/// Questions for one next hop: NAPTR, three SRV, and two addresses of each target.
+pub const DNS_QUESTIONS: usize = 4 + 2 * TARGETS;
+/// Answers that are kept for as long as they say; the one that ends first makes room.
+pub const DNS_ANSWERS: usize = 10_000;
+/// The longest that an answer is kept, whatever it says, so that no wrong one lasts.
+pub const DNS_TTL: Duration = Duration::from_secs(86_400);
+/// The same for an answer that there is nothing (RFC 2308 5 advises at most three hours; a new record must be seen sooner).
+pub const DNS_NEGATIVE_TTL: Duration = Duration::from_secs(300);
+/// Targets that are remembered as dead; the one that is tried again first makes room.
+pub const DEAD_TARGETS: usize = 1_000;
+/// A target that failed comes last in its list for this long: twice the interval of a carrier's health checks.
+pub const HOLD_DOWN: Duration = Duration::from_secs(60);
+/// Peers on UDP of whom it is remembered that they may as well be reached by TCP; the oldest makes room.
+pub const OPEN_PEERS: usize = 1_000;
+/// How long a connection for a request too large for UDP may take to open before it goes by UDP all the same.
+pub const LARGER: Duration = Duration::from_secs(2);
 /// Targets that one name may resolve to.
 pub const TARGETS: usize = 16;
 /// Bytes of writes that wait for the store before new ones are dropped: an hour of 50 calls per second while the disk fails.

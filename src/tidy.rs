@@ -94,6 +94,26 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/shell/store/"]),
     ("nix", &["src/shell/net/"]),
     ("socket2", &["src/shell/net/", "src/shell/media/"]),
+    ("rustls", &["src/shell/net/tls.rs", "src/shell/net/tests_secure.rs"]),
+    ("rcgen", &["src/shell/net/tls.rs", "src/shell/net/tests_secure.rs"]),
+    ("webpki_roots", &["src/shell/net/tls.rs"]),
+    (
+        "tokio_rustls",
+        &[
+            "src/shell/net/tls.rs",
+            "src/shell/net/tcp.rs",
+            "src/shell/net/tests_secure.rs",
+        ],
+    ),
+    (
+        "tokio_tungstenite",
+        &["src/shell/net/ws.rs", "src/shell/net/tests_secure.rs"],
+    ),
+    (
+        "futures_util",
+        &["src/shell/net/ws.rs", "src/shell/net/tests_secure.rs"],
+    ),
+    ("hickory_resolver", &["src/shell/net/dns.rs"]),
     ("rustix", &["src/shell/"]),
     ("rtrb", &["src/shell/", "src/media/phone.rs"]),
     ("hound", &["src/shell/"]),

@@ -5,7 +5,7 @@ use crate::rng::Rng;
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tandem::id::Ticket;
+use tandem::id::{Ticket, Transport};
 use tandem::time::Instant;
 
 /// How long a stream waits before it sends again.
@@ -45,6 +45,8 @@ impl End {
 pub struct Connection {
     /// Both ends.
     pub ends: [End; 2],
+    /// TCP, or what stands for TLS here: who is at the other end is not looked at.
+    pub transport: Transport,
     /// Octets may pass.
     pub open: bool,
     /// It was closed or refused.
@@ -93,6 +95,7 @@ impl Streams {
         let ends = [End::new(from.0, from.1, seen), End::new(to.0, to.1, to.1)];
         self.list.push(Connection {
             ends,
+            transport: Transport::Tcp,
             open: false,
             closed: false,
             ticket,

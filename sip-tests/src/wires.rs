@@ -74,7 +74,7 @@ impl World {
                     self.push(arrival.at, Event::Udp(arrival, bytes.clone()));
                 }
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 self.ladder.message(self.now, "node", &to, &bytes, false);
                 let number = flow.connection.0 as usize - 1;
                 if self
@@ -112,24 +112,28 @@ impl World {
             return self.inputs.push_back(Input::FlowOpened(ticket, flow));
         }
         match self.streams.find(Owner::Node, target.addr) {
-            Some(number) if self.streams.list[number].open => {
+            Some(number)
+                if self.streams.list[number].open && self.streams.list[number].transport == target.transport =>
+            {
                 let flow = self.stream_flow(number);
                 self.inputs.push_back(Input::FlowOpened(ticket, flow));
             }
             _ => {
                 let port = 33_000 + (self.streams.list.len() % 30_000) as u16;
                 let from = SocketAddr::new(self.node_ip, port);
-                self.open_stream(Owner::Node, from, target.addr, Some(ticket));
+                let number = self.open_stream(Owner::Node, from, target.addr, Some(ticket));
+                self.streams.list[number].transport = target.transport;
             }
         }
     }
 
     fn stream_flow(&self, number: usize) -> Flow {
-        let tcp = |listen: &tandem::config::Listen| listen.transport == Transport::Tcp;
-        let listener = self.config.listen.iter().position(tcp).unwrap_or(0);
+        let transport = self.streams.list[number].transport;
+        let fits = |listen: &tandem::config::Listen| listen.transport == transport;
+        let listener = self.config.listen.iter().position(fits).unwrap_or(0);
         let end = self.streams.end_of(number, Owner::Node);
         Flow {
-            transport: Transport::Tcp,
+            transport,
             listener: ListenerId(listener as u16),
             connection: ConnectionId(number as u64 + 1),
             local: SocketAddr::new(self.node_ip, self.config.listen[listener].addr.port()),

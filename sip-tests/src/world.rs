@@ -345,11 +345,11 @@ impl World {
             Output::Send(flow, bytes) => self.node_sends(flow, bytes),
             Output::Connect(ticket, target) => self.node_connects(ticket, target),
             Output::Known(_) => {}
-            Output::Resolve(ticket, uri) => {
-                if let Some((delay, targets)) = self.dns.resolve(&uri) {
+            Output::Query(ticket, question) => {
+                if let Some((delay, answer)) = self.dns.resolve(&question) {
                     self.push(
                         self.now + delay,
-                        Event::Input(self.generation, Input::Resolved(ticket, targets)),
+                        Event::Input(self.generation, Input::Answered(ticket, answer)),
                     );
                 }
             }

@@ -48,7 +48,7 @@ fn load_shipped(
 fn the_embedded_default_needs_nothing_from_outside() {
     let (path, result) = load_shipped("tandem.yaml", &[], None);
     let text = report(&path, &result);
-    let good = " is good: tandem listens on udp://0.0.0.0:5060, tcp://0.0.0.0:5060; 2 users with 2 numbers, 0 trunks, 2 routes.\n";
+    let good = " is good: tandem listens on udp://0.0.0.0:5060, tcp://0.0.0.0:5060, tls://0.0.0.0:5061, wss://0.0.0.0:8443; 2 users with 2 numbers, 0 trunks, 2 routes.\n";
     assert!(text.ends_with(good), "{text}");
     let config = result.unwrap();
     assert_eq!(config.user("alice").unwrap().password.expose(), "random-alice");

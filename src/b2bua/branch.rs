@@ -89,6 +89,9 @@ impl Call {
             .and_then(Leg::outgoing)
             .is_some_and(|out| out.progress == Progress::Calling);
         if calling {
+            if let Some(leg) = self.leg(id) {
+                t.net.layer.hold_down(t.cx, leg.flow);
+            }
             self.judge_peer(t, id, Outcome::Dead);
             let cause = self.unreached(id, "the peer did not react");
             self.branch_abandoned(t, id, cause);

@@ -27,6 +27,7 @@ use crate::limits;
 use crate::routing::{Decision, Plan, Source};
 use crate::sdp::Direction;
 use crate::sip::Uri;
+use crate::sip::uri::Scheme;
 use crate::transaction::Destination;
 use crate::trunk::Busy;
 use codecs::Codec;
@@ -95,6 +96,8 @@ pub struct Hunt {
     pub not: Option<(String, Flow)>,
     /// Somebody rings.
     pub rang: bool,
+    /// SIPS was called: only phones and peers that are reached by TLS, and that say so, may ring (RFC 5630 5).
+    pub secure: bool,
 }
 
 impl Call {
@@ -191,6 +194,7 @@ impl Call {
         let Some(hunt) = &mut self.hunt else { return };
         hunt.step = Step::Phones(name.clone());
         let to = Uri::sip(Some(&escaped(&hunt.number)), host_of(&user.domain), None);
+        let secure = hunt.secure;
         let own = hunt
             .not
             .as_ref()
@@ -202,7 +206,15 @@ impl Call {
             .filter(|binding| Some(binding.flow) != own)
             .take(limits::CONTACTS_PER_AOR)
         {
-            if let Ok(target) = Uri::parse(&binding.contact) {
+            if let Ok(mut target) = Uri::parse(&binding.contact) {
+                let is_sips = target.scheme == Scheme::Sips;
+                if secure && !(is_sips && binding.flow.transport.is_secure()) {
+                    continue;
+                }
+                // RFC 5630 5.1.1.2: a phone that may be called by SIPS is called by SIP as well.
+                if is_sips && !secure {
+                    target.scheme = Scheme::Sip;
+                }
                 let identity = Identity::of_user(&config, &name);
                 let who = Who::User(name.clone());
                 self.branch(
@@ -228,8 +240,11 @@ impl Call {
         if let Err(busy) = t.net.trunks.reserve(t.cx, trunk) {
             return self.hunt_failed(t, no_room(self.caller_is_trunk(), busy, &settings.name));
         }
-        let peers = t.net.trunks.peers(t.cx, trunk).into();
+        let mut peers: VecDeque<(u16, Uri)> = t.net.trunks.peers(t.cx, trunk).into();
         let Some(hunt) = &mut self.hunt else { return };
+        if hunt.secure {
+            peers.retain(|(_, peer)| peer.scheme == Scheme::Sips);
+        }
         hunt.claim = Some(Claim::Trunk(trunk));
         hunt.step = Step::Trunk { trunk, number, peers };
         t.wake_call(self.id, CallTimer::Ring, settings.ring);

@@ -36,7 +36,7 @@ impl Leg {
             .get(Name::ReferSub)
             .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
         let mut response = Draft::response(request, 202, None);
-        response.push(Name::Contact, contact(t.cx, self.flow));
+        response.push(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
         response.push(Name::Server, crate::USER_AGENT);
         if silent {
             response.push(Name::ReferSub, "false");
@@ -66,7 +66,7 @@ impl Leg {
             "active;expires=180"
         };
         notify.push(Name::SubscriptionState, state);
-        notify.push(Name::Contact, contact(t.cx, self.flow));
+        notify.push(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
         notify.push(Name::UserAgent, crate::USER_AGENT);
         notify.set_body(
             "message/sipfrag;version=2.0",

@@ -7,7 +7,7 @@ use crate::cx::Cx;
 use crate::dialog::Dialog;
 use crate::id::{Flow, Target, Transport};
 use crate::limits;
-use crate::sip::uri::{DEFAULT_PORT, Scheme};
+use crate::sip::uri::Scheme;
 use crate::sip::write::Start;
 use crate::sip::{CSeq, Draft, Host, Message, Method, Name, Uri, auth};
 use crate::transaction::Destination;
@@ -28,13 +28,15 @@ pub fn allow(config: &Config, is_user: bool) -> String {
     format!("INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY{refer}")
 }
 
-/// Our Contact on a flow.
-pub fn contact(cx: &Cx<'_>, flow: Flow) -> String {
-    let transport = match flow.transport {
-        Transport::Udp => "",
-        Transport::Tcp => ";transport=tcp",
+/// Our Contact on a flow; in a dialog that SIPS began it is SIPS (RFC 3261 8.1.1.8, 12.1.1).
+pub fn contact(cx: &Cx<'_>, flow: Flow, secure: bool) -> String {
+    let (scheme, transport) = match flow.transport.uri_param() {
+        Some(_) if secure && flow.transport == Transport::Tls => ("sips", String::new()),
+        Some(name) if secure && flow.transport.is_secure() => ("sips", format!(";transport={name}")),
+        Some(name) => ("sip", format!(";transport={name}")),
+        None => ("sip", String::new()),
     };
-    format!("<sip:tandem@{}{transport}>", cx.advertised(flow))
+    format!("<{scheme}:tandem@{}{transport}>", cx.advertised(flow))
 }
 
 /// The host by which we are known on a flow.
@@ -45,7 +47,7 @@ pub fn own_host(cx: &Cx<'_>, flow: Flow) -> Host {
 impl Leg {
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
     pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
-        draft.set(Name::Contact, contact(t.cx, self.flow));
+        draft.set(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
         draft.set(Name::Allow, self.allow(t.cx.config));
         draft.set(Name::Supported, SUPPORTED.join(", "));
         let agent = if draft.method().is_some() {
@@ -54,6 +56,17 @@ impl Leg {
             Name::Server
         };
         draft.set(agent, crate::USER_AGENT);
+    }
+
+    /// SIPS began it, so that each hop of it is under TLS (RFC 3261 26.2.2, RFC 5630).
+    pub fn is_secure(&self) -> bool {
+        let scheme = match &self.state {
+            State::Incoming(incoming) => incoming.invite.request_uri().ok().map(|uri| uri.scheme),
+            State::Outgoing(outgoing) => Some(outgoing.target.scheme.clone()),
+            State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
+        };
+        let of_dialog = || self.dialog.as_ref().map(|dialog| dialog.remote_target.scheme.clone());
+        scheme.or_else(of_dialog) == Some(Scheme::Sips)
     }
 
     /// What this peer may ask of us.
@@ -247,12 +260,11 @@ impl Leg {
 /// Where a phone listens whose own connection is gone: the address in its Contact, if that is the host which it came from (RFC
 /// 3261 18.1.1).
 pub fn listener(contact: &Uri, flow: Flow) -> Option<Target> {
-    let addr = SocketAddr::new(contact.host.ip()?, contact.port.unwrap_or(DEFAULT_PORT));
+    let port = contact.port.unwrap_or(flow.transport.default_port());
+    let addr = SocketAddr::new(contact.host.ip()?, port);
     let is_gone = flow.transport.is_reliable() && addr != flow.peer && addr.ip() == flow.peer.ip();
-    is_gone.then_some(Target {
-        transport: flow.transport,
-        addr,
-    })
+    // A browser listens nowhere (RFC 7118 5.4).
+    (is_gone && !flow.transport.is_websocket()).then(|| Target::new(flow.transport, addr))
 }
 
 /// The next hop is the peer of this flow, or can only be meant so: a private address behind a public one is its NAT's inside.
@@ -264,12 +276,17 @@ pub fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
     let same = match flow.transport {
         Transport::Udp => {
             next_hop.transport().is_none_or(|transport| transport == Transport::Udp)
-                && SocketAddr::new(ip, next_hop.port.unwrap_or(DEFAULT_PORT)) == flow.peer
+                && SocketAddr::new(ip, next_hop.port.unwrap_or(Transport::Udp.default_port())) == flow.peer
         }
         // A connection that the peer opened has a port of its own; it is used again (RFC 5923 says how that is asked for).
-        Transport::Tcp => {
-            next_hop.transport().is_none_or(|transport| transport == Transport::Tcp) && ip == flow.peer.ip()
+        Transport::Tcp | Transport::Tls => {
+            next_hop
+                .transport()
+                .is_none_or(|transport| transport == flow.transport || transport.secured() == Some(flow.transport))
+                && ip == flow.peer.ip()
         }
+        // A browser is reached by its own connection only.
+        Transport::Ws | Transport::Wss => true,
     };
     same || (is_private(ip) && !is_private(flow.peer.ip()))
 }

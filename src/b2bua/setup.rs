@@ -208,6 +208,7 @@ pub fn begin(
     let judged = leg.judge_invite(&config);
     let identity = leg.identity.clone();
     let from = leg.who.party(&config);
+    let secure = leg.is_secure();
     call.legs.push(leg);
     judged?;
     let decision = routing::decide(&config, &source, &dialled);
@@ -240,6 +241,7 @@ pub fn begin(
         max_forwards,
         passed,
         rang: false,
+        secure,
     }));
     match (adopted.flatten(), &decision.plan) {
         (Some(missed), Plan::User(name)) => {

@@ -115,6 +115,7 @@ impl Call {
             passed: Vec::new(),
             not: Some((name.clone(), leg.flow)),
             rang: false,
+            secure: other.is_secure(),
         };
         self.hunt = Some(Box::new(hunt));
         self.tell(t, format!("{name} transfers the call"));

@@ -8,6 +8,7 @@ use codecs::Codec;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything that the program takes from its file, checked: no reader of it validates again.
@@ -19,6 +20,10 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// `advertise`: our address as others see it; read by `own_address`.
     pub advertise: Option<IpAddr>,
+    /// `tls`.
+    pub tls: Tls,
+    /// `dns`.
+    pub dns: Dns,
     /// `media`.
     pub media: Media,
     /// `domains`, in order; the first is the one that we use for users without their own.
@@ -131,7 +136,7 @@ impl Config {
 /// One entry of `listen`: `udp://0.0.0.0:5060`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Listen {
-    /// UDP or TCP.
+    /// How.
     pub transport: Transport,
     /// Address and port; port 0 asks the system for one (tests).
     pub addr: SocketAddr,
@@ -144,17 +149,56 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
-    /// True if the system would refuse one of the two: same transport, same port, and one address takes in the other.
+    /// True if the system would refuse one of the two: both datagrams or both streams, same port, and one address takes in the other.
     /// A wildcard takes in the addresses of its own family (the listeners for IPv6 are set to IPv6 only).
     pub fn clashes(&self, other: &Listen) -> bool {
         let (a, b) = (self.addr, other.addr);
-        self.transport == other.transport && a.port() == b.port() && a.port() != 0 && same_address(a.ip(), b.ip())
+        let same_kind = (self.transport == Transport::Udp) == (other.transport == Transport::Udp);
+        same_kind && a.port() == b.port() && a.port() != 0 && same_address(a.ip(), b.ip())
     }
 }
 
 /// True if a socket on one address would collide with one on the other.
 pub(super) fn same_address(a: IpAddr, b: IpAddr) -> bool {
     a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
+}
+
+/// A certificate chain and its private key, both PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPair {
+    /// `certificate`: ours first, then those that lead to the root.
+    pub certificate: PathBuf,
+    /// `key`.
+    pub key: PathBuf,
+}
+
+/// `tls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// `certificate` and `key`; none: one that the node makes and signs itself.
+    pub certificate: Option<KeyPair>,
+    /// `client_ca`: whose client certificates are taken; none: nobody is asked for one.
+    pub client_ca: Option<PathBuf>,
+    /// `min_expiry_warning`: a certificate that ends within this is warned of.
+    pub min_expiry_warning: Duration,
+}
+
+/// `trunks[].tls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrunkTls {
+    /// `ca`: who may have signed the carrier's certificate; none: the public roots.
+    pub ca: Option<PathBuf>,
+    /// `name`: what we ask for (SNI) and what the certificate must say; none: the host of the peer.
+    pub name: Option<String>,
+    /// `certificate` and `key`: who we are to the carrier; none: nobody in particular.
+    pub certificate: Option<KeyPair>,
+}
+
+/// `dns`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// `servers`; none: those of /etc/resolv.conf.
+    pub servers: Vec<SocketAddr>,
 }
 
 /// `media`.
@@ -276,6 +320,8 @@ pub struct Trunk {
     pub connect: Duration,
     /// `pass_headers`: names that are carried to and from the other leg; all others stay.
     pub pass_headers: Vec<String>,
+    /// `tls`.
+    pub tls: TrunkTls,
 }
 
 impl Trunk {
@@ -482,7 +528,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     /// `path` of the SQLite file, relative to the working directory.
-    pub path: std::path::PathBuf,
+    pub path: PathBuf,
 }
 
 /// `registrar`.

@@ -126,6 +126,8 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
     let codec = (media.silence, media.opus_bitrate, media.opus_complexity);
     let others = [
         ("advertise", old.advertise != new.advertise),
+        ("tls", old.tls != new.tls),
+        ("dns", old.dns != new.dns),
         ("domains", old.domains != new.domains),
         (
             "media",

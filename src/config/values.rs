@@ -5,7 +5,7 @@ use super::country::Country;
 use super::problem::did_you_mean;
 use super::read::Wrong;
 use crate::id::Transport;
-use crate::sip::uri::{DEFAULT_PORT, Host, Scheme, Uri};
+use crate::sip::uri::{Host, Scheme, Uri};
 use codecs::Codec;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -97,12 +97,12 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, Wrong> {
     }
 }
 
-/// `udp://0.0.0.0:5060`, `tcp://[::1]`.
+/// `udp://0.0.0.0:5060`, `tcp://[::1]`, `wss://0.0.0.0:8443`.
 pub(super) fn listen(text: &str) -> Result<Listen, Wrong> {
     let (scheme, address) = text.split_once("://").ok_or(Wrong::Form)?;
     let transport = Transport::from_name(scheme).ok_or_else(|| match scheme {
-        "tls" | "ws" | "wss" | "sip" | "sips" => Wrong::Because(format!(
-            "this node does not listen on {scheme}. Write udp://... or tcp://..."
+        "sip" | "sips" => Wrong::Because(format!(
+            "{scheme} does not say how it travels. Write udp://..., tcp://..., tls://..., ws://... or wss://..."
         )),
         _ => Wrong::Form,
     })?;
@@ -112,7 +112,7 @@ pub(super) fn listen(text: &str) -> Result<Listen, Wrong> {
         .unwrap_or(address);
     let addr = match (address.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
         (Ok(addr), _) => addr,
-        (Err(_), Ok(ip)) => SocketAddr::new(ip, DEFAULT_PORT),
+        (Err(_), Ok(ip)) => SocketAddr::new(ip, transport.default_port()),
         (Err(_), Err(_)) => return Err(Wrong::Form),
     };
     if addr.ip().is_multicast() {
@@ -133,6 +133,19 @@ pub(super) fn unicast(text: &str) -> Result<IpAddr, Wrong> {
         Err(Wrong::Form)
     } else {
         Ok(ip)
+    }
+}
+
+/// `192.0.2.53`, `[2001:db8::53]:5353`.
+pub(super) fn dns_server(text: &str) -> Result<SocketAddr, Wrong> {
+    let addr = match text.parse::<SocketAddr>() {
+        Ok(addr) => addr,
+        Err(_) => SocketAddr::new(unicast(text)?, 53),
+    };
+    if addr.ip().is_unspecified() || addr.ip().is_multicast() || addr.port() == 0 {
+        Err(Wrong::Form)
+    } else {
+        Ok(addr)
     }
 }
 
@@ -212,19 +225,20 @@ fn mask(addr: IpAddr, prefix: u8) -> IpAddr {
 pub(super) fn peer(text: &str) -> Result<Uri, Wrong> {
     let uri = Uri::parse(text).map_err(|_| Wrong::Form)?;
     match uri.scheme {
-        Scheme::Sip => {}
-        Scheme::Sips => {
-            return Err(Wrong::Because(format!(
-                "{text:?} asks for TLS, which this node does not speak. Write sip:..."
-            )));
-        }
+        Scheme::Sip | Scheme::Sips => {}
         Scheme::Tel | Scheme::Other(_) => return Err(Wrong::Form),
     }
+    let speaks = [Transport::Udp, Transport::Tcp, Transport::Tls];
     if let Some(name) = uri.params.value("transport")
-        && Transport::from_name(name).is_none()
+        && !uri.transport().is_some_and(|transport| speaks.contains(&transport))
     {
         return Err(Wrong::Because(format!(
-            "this node speaks udp and tcp with peers, not {name}."
+            "this node speaks udp, tcp and tls with peers, not {name}."
+        )));
+    }
+    if uri.scheme == Scheme::Sips && uri.transport() == Some(Transport::Udp) {
+        return Err(Wrong::Because(format!(
+            "{text:?} asks for TLS over UDP, which does not exist. Write sips:HOST."
         )));
     }
     let is_plain = uri.user.is_none() && uri.password.is_none() && uri.headers.is_none() && uri.port != Some(0);

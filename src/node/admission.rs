@@ -7,7 +7,7 @@ use crate::b2bua::{self, SUPPORTED, Source};
 use crate::config::Way;
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::{Flow, Transport};
+use crate::id::Flow;
 use crate::proxy::{Passed, Refusal};
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
@@ -41,7 +41,7 @@ impl Machines {
 
     /// Refuses a request that asks for what we do not have; false if it did.
     pub(super) fn is_served(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> bool {
-        let Err((status, reason)) = served(request) else {
+        let Err((status, reason)) = served(flow, request) else {
             return true;
         };
         let mut response = Draft::response(request, status, Some(&cx.token(8))).with_reason(reason);
@@ -188,10 +188,8 @@ impl Machines {
         response.push(Name::Accept, ACCEPTED);
         response.push(Name::Supported, SUPPORTED.join(", "));
         let us = cx.advertised(flow);
-        response.push(
-            Name::Contact,
-            format!("<sip:{us};transport={}>", flow.transport.param()),
-        );
+        let transport = flow.transport.uri_param().unwrap_or("udp");
+        response.push(Name::Contact, format!("<sip:{us};transport={transport}>"));
         self.reply(cx, flow, request, response);
     }
 
@@ -283,18 +281,19 @@ impl Machines {
 
 /// The peer of this flow has shown who it is.
 fn known(cx: &mut Cx<'_>, flow: Flow) {
-    if flow.transport == Transport::Tcp {
+    if flow.transport.is_reliable() {
         cx.emit(Output::Known(flow));
     }
 }
 
 /// RFC 3261 8.2.2.1 and 8.2.2.3: the scheme and the extensions. (The layer has looked at the form before.)
-fn served(request: &Message) -> Result<(), (u16, &'static str)> {
+fn served(flow: Flow, request: &Message) -> Result<(), (u16, &'static str)> {
     let uri = request.request_uri().map_err(|error| (error.status, error.reason))?;
     match uri.scheme {
         Scheme::Sip | Scheme::Tel => {}
-        // Without TLS we can't keep what `sips` promises (RFC 3261 26.2.2).
-        Scheme::Sips => return Err((416, "SIPS Needs TLS, Which Is Not Spoken Here")),
+        Scheme::Sips if flow.transport.is_secure() => {}
+        // Somebody on the way did not keep what `sips` promises (RFC 3261 26.2.2).
+        Scheme::Sips => return Err((416, "SIPS Came Without TLS")),
         Scheme::Other(_) => return Err((416, "Unsupported URI Scheme")),
     }
     if unsupported(request).is_empty() {

@@ -1,8 +1,8 @@
 //! What the shell tells the signalling machine.
 
 use crate::config::Config;
-use crate::effect::Reply;
-use crate::id::{Flow, Target, Ticket};
+use crate::effect::{Answer, Reply};
+use crate::id::{Flow, Ticket};
 use crate::media::command::{Event, Port};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ pub enum Input {
     FlowFailed(Ticket),
     /// A stream flow closed, or a flow could not take a message.
     FlowClosed(Flow),
-    /// Answer to `Output::Resolve`; empty when the name has no address.
-    Resolved(Ticket, Vec<Target>),
+    /// Answer to `Output::Query`.
+    Answered(Ticket, Answer),
     /// Answer to `Output::Store`.
     Store(Ticket, Reply),
     /// From a media worker.

@@ -106,9 +106,9 @@ impl Machines {
                 self.net.layer.on_flow_closed(cx, flow);
                 self.net.trunks.on_flow_closed(cx, flow);
             }
-            Input::Resolved(ticket, targets) => {
+            Input::Answered(ticket, answer) => {
                 if cx.tickets.take(ticket).is_some() {
-                    self.net.layer.on_resolved(cx, ticket, targets);
+                    self.net.layer.on_answer(cx, ticket, answer);
                 }
             }
             Input::Store(ticket, reply) => {

@@ -202,9 +202,9 @@ impl Line {
                     self.layer.on_flow(cx, ticket, flow);
                 }
             }
-            Input::Resolved(ticket, targets) => {
+            Input::Answered(ticket, answer) => {
                 if cx.tickets.take(ticket).is_some() {
-                    self.layer.on_resolved(cx, ticket, targets);
+                    self.layer.on_answer(cx, ticket, answer);
                 }
             }
             Input::FlowClosed(flow) => self.layer.on_flow_closed(cx, flow),
@@ -292,8 +292,8 @@ pub enum Input {
     Sip(Flow, bytes::Bytes),
     /// Answer to `Output::Connect`; `None` when it failed.
     Flow(crate::id::Ticket, Option<Flow>),
-    /// Answer to `Output::Resolve`.
-    Resolved(crate::id::Ticket, Vec<crate::id::Target>),
+    /// Answer to `Output::Query`.
+    Answered(crate::id::Ticket, crate::effect::Answer),
     /// A connection ended.
     FlowClosed(Flow),
     /// From its media worker.

@@ -177,10 +177,8 @@ impl Context {
 /// Our Record-Route; two where the sides differ in transport or address, that of the callee's side on top (RFC 5658 4).
 fn record_routes(t: &Turn<'_, '_>, token: &str, incoming: Flow, outgoing: Flow) -> Vec<String> {
     let value = |flow: Flow| {
-        let transport = match flow.transport.is_reliable() {
-            true => format!(";transport={}", flow.transport.param()),
-            false => String::new(),
-        };
+        let param = flow.transport.uri_param();
+        let transport = param.map_or_else(String::new, |param| format!(";transport={param}"));
         format!("<sip:{token}@{}{transport};lr>", t.cx.advertised(flow))
     };
     let (inner, outer) = (value(incoming), value(outgoing));

@@ -183,6 +183,12 @@ fn write_flow(text: &mut String, flow: Option<Flow>) {
         (Transport::Udp, false) => 'U',
         (Transport::Tcp, true) => 't',
         (Transport::Tcp, false) => 'T',
+        (Transport::Tls, true) => 's',
+        (Transport::Tls, false) => 'S',
+        (Transport::Ws, true) => 'w',
+        (Transport::Ws, false) => 'W',
+        (Transport::Wss, true) => 'x',
+        (Transport::Wss, false) => 'X',
     });
     let (listener, connection) = (flow.listener.0, flow.connection.0);
     write!(text, "{listener:04x}{connection:016x}").expect("writing to a String does not fail");
@@ -205,6 +211,12 @@ fn read_flow(text: &str) -> Option<(Option<Flow>, &str)> {
         'U' => (Transport::Udp, false),
         't' => (Transport::Tcp, true),
         'T' => (Transport::Tcp, false),
+        's' => (Transport::Tls, true),
+        'S' => (Transport::Tls, false),
+        'w' => (Transport::Ws, true),
+        'W' => (Transport::Ws, false),
+        'x' => (Transport::Wss, true),
+        'X' => (Transport::Wss, false),
         _no_flow => return None,
     };
     let mut number = |digits: usize| {

@@ -2,11 +2,11 @@
 
 use super::clock::SystemClock;
 use super::media::{MediaEvent, MediaThreads};
-use super::net::{Net, NetEvent};
+use super::net::{Keys, Net, NetEvent};
 use super::record::Recorder;
 use super::store::{Store, Written};
 use crate::config::{Changes, Config, Listen};
-use crate::effect::Output;
+use crate::effect::{Answer, Output};
 use crate::node::{Input, Node, aor};
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,6 +48,8 @@ pub struct Server {
     inputs: VecDeque<Input>,
     queues: Queues,
     bugs: u32,
+    /// The day on which the operator was last told of certificates that end.
+    told_day: u64,
 }
 
 /// What wakes the loop.
@@ -74,6 +76,14 @@ impl Server {
         let now = clock.now();
         enough_files(&config);
         let (mut net, net_events) = Net::new(now.wall.0);
+        let (keys, made) = Keys::load(&config, &config.store.path, now.wall)?;
+        if let Some(sentence) = made {
+            info!("{sentence}");
+        }
+        net.set_keys(keys);
+        if let Some(complaint) = net.set_dns(&config.dns) {
+            warn!("{complaint}");
+        }
         for listen in &config.listen {
             net.listen(*listen)?;
         }
@@ -103,6 +113,7 @@ impl Server {
             inputs: VecDeque::new(),
             queues,
             bugs: 0,
+            told_day: 0,
         })
     }
 
@@ -223,6 +234,30 @@ impl Server {
         self.store.sweep(wall);
         self.recorder
             .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());
+        let today = wall.as_secs() / 86_400;
+        if self.told_day != today {
+            self.told_day = today;
+            self.warn_of_certificates();
+        }
+    }
+
+    fn warn_of_certificates(&self) {
+        for sentence in self.net.expiring(self.clock.now().wall) {
+            warn!("{sentence}");
+        }
+    }
+
+    /// Certificates that were read again take the place of the old ones, and so do the servers for names: both may be different
+    /// where the configuration is not.
+    fn switch_files(&mut self, config: &Config, (keys, made): (Keys, Option<String>)) {
+        self.net.set_keys(keys);
+        if let Some(sentence) = made {
+            info!("{sentence}");
+        }
+        self.warn_of_certificates();
+        if let Some(complaint) = self.net.set_dns(&config.dns) {
+            warn!("{complaint}");
+        }
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -238,9 +273,9 @@ impl Server {
                 None => {}
             },
             Output::Known(flow) => self.net.known(flow),
-            Output::Resolve(ticket, uri) => {
-                if !self.net.resolve(ticket, &uri) {
-                    self.inputs.push_back(Input::Resolved(ticket, Vec::new()));
+            Output::Query(ticket, question) => {
+                if !self.net.query(ticket, question) {
+                    self.inputs.push_back(Input::Answered(ticket, Answer::default()));
                 }
             }
             Output::Store(ticket, op) => {
@@ -279,19 +314,26 @@ impl Server {
                 self.net.closed(flow);
                 self.inputs.push_back(Input::FlowClosed(flow));
             }
-            NetEvent::Resolved(ticket, targets) => self.inputs.push_back(Input::Resolved(ticket, targets)),
+            NetEvent::Answered(ticket, answer) => self.inputs.push_back(Input::Answered(ticket, answer)),
         }
     }
 
     /// Switches to a new configuration everywhere at once, or refuses it whole. What only a restart can change stays as it is.
     async fn reload(&mut self, mut config: Config) {
+        // What is different in certificates is in their files, and not in the configuration.
+        let keys = match Keys::load(&config, &self.config.store.path, self.clock.now().wall) {
+            Ok(keys) => keys,
+            Err(why) => return warn!("reload refused, nothing was changed: {why}"),
+        };
         let changes = Config::diff(&self.config, &config);
         if changes.is_empty() {
+            self.switch_files(&config, keys);
             return info!("reloaded: nothing is different");
         }
         if let Err(why) = self.switch_listeners(&changes).await {
             return warn!("reload refused, nothing was changed: {why}");
         }
+        self.switch_files(&config, keys);
         config.node_name.clone_from(&self.config.node_name);
         config.store.clone_from(&self.config.store);
         config.media.workers = self.config.media.workers;

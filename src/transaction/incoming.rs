@@ -5,7 +5,7 @@ use super::timer::{Action, Actions, Key, Timer};
 use super::{Event, Layer, refuse, server, server_invite, via};
 use crate::cx::Cx;
 use crate::effect::Output;
-use crate::id::{Flow, Owner, ServerTx, Target, Ticket, Transport};
+use crate::id::{Flow, Owner, ServerTx, Target, Ticket};
 use crate::limits;
 use crate::sip::forward::Backward;
 use crate::sip::write::Start;
@@ -220,13 +220,7 @@ impl Layer {
                 let ticket = cx.ticket(Owner::Response(tx), limits::CONNECT);
                 server.link = Link::Opening(ticket);
                 let addr = SocketAddr::new(server.source.ip(), server.sent_by_port);
-                cx.emit(Output::Connect(
-                    ticket,
-                    Target {
-                        transport: Transport::Tcp,
-                        addr,
-                    },
-                ));
+                cx.emit(Output::Connect(ticket, Target::new(server.flow.transport, addr)));
                 self.reopening.insert(ticket, tx);
             }
         }

@@ -7,7 +7,10 @@
 //! | `table` | which transaction a message belongs to, and what each keeps |
 //! | `outgoing`, `incoming` | what the layer does for its client and server transactions |
 //! | `via` | our Via, and the way back of a response |
+//! | `resolve` | from a URI to a list of targets: RFC 3263 as a pure function of what the DNS says |
+//! | `known` | DNS answers, dead targets: what is remembered, within bounds |
 //! | `reach` | from a URI to a flow |
+//! | `larger` | requests that are too large for UDP |
 //!
 //! A user of the layer first reaches a peer ([`Layer::reach`]), which gives it a [`Flow`]; with the flow it knows its own
 //! address, writes the request, and starts a client transaction ([`Layer::request`]). What arrives is sorted by
@@ -16,8 +19,11 @@
 mod client;
 mod client_invite;
 mod incoming;
+mod known;
+mod larger;
 mod outgoing;
 mod reach;
+mod resolve;
 mod server;
 mod server_invite;
 mod table;
@@ -29,7 +35,7 @@ mod via;
 pub use via::COOKIE;
 
 use crate::cx::Cx;
-use crate::effect::{Fact, Output};
+use crate::effect::{Answer, Fact, Output};
 use crate::id::{ClientTx, Flow, Owner, ServerTx, Target, Ticket};
 use crate::sip::forward::{Backward, Forward};
 use crate::sip::{Draft, Message, Uri};
@@ -135,6 +141,8 @@ pub struct Layer {
     table: table::Table,
     timers: Deadlines<(Key, Timer)>,
     reaching: reach::Reaching,
+    /// Requests that wait for a connection because they are too large for UDP.
+    larger: larger::Larger,
     /// Connections that are being opened for a response.
     reopening: BTreeMap<Ticket, ServerTx>,
     /// Drained by `poll` after each input, so it holds what one input brings.
@@ -201,7 +209,8 @@ impl Layer {
         self.reaching.forget(owner);
     }
 
-    /// Starts a client transaction over `flow`: puts Via in front (with branch and rport) and sends. Not for ACK. Above
+    /// Starts a client transaction over `flow`: puts Via in front (with branch and rport) and sends. Not for ACK. One too large
+    /// for UDP goes by TCP where the URI that led here leaves the transport to us (RFC 3261 18.1.1). Above
     /// `limits::CLIENT_TRANSACTIONS`, and for a request that is too large to be one, `Failed` with `Transport` follows.
     pub fn request(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, request: Draft) -> ClientTx {
         self.begin_client(cx, owner, flow, request)
@@ -237,22 +246,29 @@ impl Layer {
         self.transmit_ack(cx, flow, ack);
     }
 
-    /// `Input::Resolved`.
-    pub fn on_resolved(&mut self, cx: &mut Cx<'_>, ticket: Ticket, targets: Vec<Target>) {
-        self.reaching.on_resolved(cx, &mut self.events, ticket, targets);
+    /// `Input::Answered`.
+    pub fn on_answer(&mut self, cx: &mut Cx<'_>, ticket: Ticket, answer: Answer) {
+        self.reaching.on_answer(cx, &mut self.events, ticket, answer);
+    }
+
+    /// The peer of a flow does not work, as its user has found out before the transaction did: for a while it comes last among
+    /// the targets of its name (RFC 3263 4.3).
+    pub fn hold_down(&mut self, cx: &Cx<'_>, flow: Flow) {
+        self.reaching.died(cx.now, flow, None);
     }
 
     /// `Input::FlowOpened` and `Input::FlowFailed` (`None`), and tickets whose time is over.
     pub fn on_flow(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {
         match self.reopening.remove(&ticket) {
             Some(tx) => self.reopened(cx, ticket, tx, flow),
+            None if self.larger.knows(ticket) => self.on_larger(cx, ticket, flow),
             None => self.reaching.on_flow(cx, &mut self.events, ticket, flow),
         }
     }
 
     /// A ticket's time is over: false when it is not one of the layer's.
     pub fn on_late(&mut self, cx: &mut Cx<'_>, ticket: Ticket) -> bool {
-        let known = self.reopening.contains_key(&ticket) || self.reaching.knows(ticket);
+        let known = self.reopening.contains_key(&ticket) || self.larger.knows(ticket) || self.reaching.knows(ticket);
         if known {
             self.on_flow(cx, ticket, None);
         }
@@ -293,7 +309,7 @@ impl Layer {
 
     /// Transactions that are alive.
     pub fn len(&self) -> usize {
-        self.table.clients() + self.table.servers()
+        self.table.clients() + self.table.servers() + self.larger.len()
     }
 
     /// True when there is none.

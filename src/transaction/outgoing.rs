@@ -11,10 +11,21 @@ use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{CSeq, Draft, Forward, Message, Method, Name};
 use crate::time::T1_64;
 use bytes::Bytes;
+use std::time::Duration;
 
 impl Layer {
-    pub(super) fn begin_client(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, mut request: Draft) -> ClientTx {
+    pub(super) fn begin_client(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, request: Draft) -> ClientTx {
         let tx = self.table.next_client();
+        if self.is_too_large(cx, flow, &request) {
+            self.wait_for_tcp(cx, tx, owner, flow, request);
+        } else {
+            self.write_client(cx, tx, owner, flow, request);
+        }
+        tx
+    }
+
+    /// Puts Via in front and sends.
+    pub(super) fn write_client(&mut self, cx: &mut Cx<'_>, tx: ClientTx, owner: Owner, flow: Flow, mut request: Draft) {
         let method = request
             .method()
             .expect("a user gives a request, not a response")
@@ -22,7 +33,6 @@ impl Layer {
         let branch = via::new_branch(cx);
         request.push_front(Name::Via, via::ours(cx, flow, &branch));
         self.begin(cx, owner, flow, (&branch, &method), request.to_bytes(), tx);
-        tx
     }
 
     pub(super) fn begin_forward(
@@ -97,6 +107,11 @@ impl Layer {
             return refuse(cx, flow, 0, "a response that belongs to no transaction");
         };
         let status = response.status();
+        if status == 503 {
+            self.reaching.died(cx.now, flow, retry_after(&response));
+        } else {
+            self.reaching.lives(flow);
+        }
         let Some(client) = self.table.client(tx) else { return };
         let actions = match client.state {
             ClientState::Invite(_) => client.step_invite(match status {
@@ -133,6 +148,7 @@ impl Layer {
                     }
                 }
                 Action::Fail(failure) => {
+                    self.reaching.died(cx.now, client.flow, None);
                     if let Some(owner) = client.owner {
                         self.events.push_back(Event::Failed { tx, owner, failure });
                     }
@@ -156,6 +172,9 @@ impl Layer {
     }
 
     pub(super) fn want_cancel(&mut self, cx: &mut Cx<'_>, tx: ClientTx, reason: Option<String>) {
+        if self.cancel_larger(tx) {
+            return;
+        }
         let Some(client) = self.table.client(tx) else { return };
         let ClientState::Invite(state) = client.state else {
             return;
@@ -225,6 +244,13 @@ pub(super) enum ClientInput {
     Invite(client_invite::Input),
     /// Of any other method.
     Other(client::Input),
+}
+
+/// For how long the peer cannot be used, if it says so (RFC 3261 20.33).
+fn retry_after(response: &Message) -> Option<Duration> {
+    let text = response.get(Name::RetryAfter)?;
+    let seconds = text.split([';', '(']).next()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// The ACK of a failure (RFC 3261 17.1.1.3) takes the place of the INVITE: copies of the failure are answered by it.

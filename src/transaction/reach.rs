@@ -1,54 +1,57 @@
-//! The way to a next hop (RFC 3263 4, RFC 3261 18.1.1): which name, port and transport, and the next one when that fails.
+//! The way to a next hop: its name is walked to targets (see `resolve`), and the first that can be connected is taken.
 //!
 //! ```text
 //!    Destination::Uri --- numeric host ---------------+
 //!          | name                                     v
 //!          v                 targets            +------------+  opened: Reached
 //!    +-----------+ ---------------------------> | Connecting | ------------------>
-//!    | Resolving |      Destination::Targets -> |            | ---+ failed, late:
+//!    |  Asking   |      Destination::Targets -> |            | ---+ failed, late:
 //!    +-----------+                              +------------+ <--+ the next target
-//!          | none, late: Unreachable                  | no more: Unreachable
+//!      ^   |   | none, late: Unreachable              | no more: Unreachable
+//!      +---+ answers that lead to further questions
 //! ```
-//!
-//! The transport is chosen before the request is written, so one that turns out larger than `limits::SIP_UDP_SAFE_BYTES` still
-//! goes by UDP: RFC 3261 18.1.1 would have it try TCP first. Whoever needs that asks for a URI with `transport=tcp`.
 
-use super::via::ip_of;
+use super::known::{Answers, Dead, Open};
+use super::resolve::{self, Hop, Search, Speaks, Walk};
 use super::{Destination, Event, Failure};
-use crate::cx::Cx;
-use crate::effect::Output;
+use crate::cx::{Cx, RngCore};
+use crate::effect::{Answer, Output, Question};
 use crate::id::{Flow, Owner, Target, Ticket, Transport};
 use crate::limits;
 use crate::sip::Uri;
-use crate::sip::uri::{DEFAULT_PORT, Scheme};
+use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What a ticket of the layer waits for.
 #[derive(Clone, Debug, PartialEq)]
 enum Attempt {
-    /// Targets of a name.
-    Resolving,
-    /// A flow; these are next.
-    Connecting(Vec<Target>),
+    /// The answer to a question of this search.
+    Asking(u64, Question),
+    /// A flow to this; these are next.
+    Connecting(Target, Vec<Target>),
 }
 
-/// All ways that are being found. Bounded by the users: each owner has one or a few.
+/// A search under way.
+#[derive(Debug)]
+struct Searching {
+    search: Search,
+    answers: BTreeMap<Question, Answer>,
+    asked: BTreeMap<Ticket, Question>,
+    until: Instant,
+}
+
+/// All ways that are being found, and what is remembered of the world. Bounded by the users: each owner has one or a few.
 #[derive(Debug, Default)]
 pub struct Reaching {
     attempts: BTreeMap<Ticket, (Owner, Attempt)>,
     /// Whose each attempt is: a CANCEL must not look at those of all other calls.
     by_owner: BTreeSet<(Owner, Ticket)>,
-}
-
-/// What a URI says of its target without asking anybody.
-enum Hop {
-    /// Address, port and transport are known.
-    Target(Target),
-    /// This has to be resolved.
-    Name(Uri),
-    /// Nothing here speaks it.
-    None,
+    searches: BTreeMap<u64, Searching>,
+    last_search: u64,
+    known: Answers,
+    dead: Dead,
+    open: Open,
 }
 
 impl Reaching {
@@ -61,12 +64,22 @@ impl Reaching {
                 rest: Vec::new(),
             }),
             Destination::Targets(targets) => self.connect(cx, events, owner, targets, Failure::Transport),
-            Destination::Uri(uri) => match hop(uri) {
-                Hop::Target(target) => self.connect(cx, events, owner, vec![target], Failure::Transport),
-                Hop::Name(uri) => {
-                    let ticket = cx.ticket(owner, limits::RESOLVE);
-                    self.wait(owner, ticket, Attempt::Resolving);
-                    cx.emit(Output::Resolve(ticket, uri));
+            Destination::Uri(uri) => match resolve::hop(&uri) {
+                Hop::Target(target) => {
+                    if is_open(&uri, &target) {
+                        self.open.add(target.addr);
+                    }
+                    self.connect(cx, events, owner, vec![target], Failure::Transport);
+                }
+                Hop::Name(search) => {
+                    self.last_search += 1;
+                    let searching = Searching {
+                        search,
+                        answers: BTreeMap::new(),
+                        asked: BTreeMap::new(),
+                        until: cx.now + limits::RESOLVE,
+                    };
+                    self.walk(cx, events, owner, self.last_search, searching);
                 }
                 Hop::None => events.push_back(Event::Unreachable {
                     owner,
@@ -76,11 +89,72 @@ impl Reaching {
         }
     }
 
+    /// Goes on with a search: asks what is missing, or connects to what was found.
+    fn walk(
+        &mut self,
+        cx: &mut Cx<'_>,
+        events: &mut VecDeque<Event>,
+        owner: Owner,
+        number: u64,
+        mut searching: Searching,
+    ) {
+        let speaks = Speaks::of(cx.config);
+        loop {
+            let mut missing = match searching.walk(cx, &speaks) {
+                Walk::Found(targets) => return self.found(cx, events, owner, &searching.search, targets),
+                Walk::Ask(missing) => missing,
+            };
+            let before = missing.len();
+            missing.retain(|question| match self.known.get(cx.now, question) {
+                Some(answer) => searching.answers.insert(question.clone(), answer.clone()).is_some(),
+                None => true,
+            });
+            if missing.len() < before {
+                continue;
+            }
+            let asked: BTreeSet<&Question> = searching.asked.values().collect();
+            missing.retain(|question| !asked.contains(question));
+            // One that leads us on and on gets no more questions: what it has left out is not there.
+            let room = limits::DNS_QUESTIONS.saturating_sub(searching.answers.len() + searching.asked.len());
+            for question in missing.split_off(room.min(missing.len())) {
+                searching.answers.insert(question, Answer::default());
+            }
+            let limit = searching.until.since(cx.now);
+            for question in missing {
+                let ticket = cx.ticket(owner, limit);
+                self.wait(owner, ticket, Attempt::Asking(number, question.clone()));
+                searching.asked.insert(ticket, question.clone());
+                cx.emit(Output::Query(ticket, question));
+            }
+            if !searching.asked.is_empty() {
+                self.searches.insert(number, searching);
+                return;
+            }
+        }
+    }
+
+    fn found(
+        &mut self,
+        cx: &mut Cx<'_>,
+        events: &mut VecDeque<Event>,
+        owner: Owner,
+        search: &Search,
+        targets: Vec<Target>,
+    ) {
+        if search.is_open() {
+            let datagrams = targets.iter().filter(|target| target.transport == Transport::Udp);
+            datagrams.for_each(|target| self.open.add(target.addr));
+        }
+        self.connect(cx, events, owner, targets, Failure::Unresolved);
+    }
+
     /// Drops what an owner waits for; the replies will find nobody.
     pub fn forget(&mut self, owner: Owner) {
         let own = self.by_owner.range((owner, Ticket(0))..=(owner, Ticket(u64::MAX)));
         for (_, ticket) in own.copied().collect::<Vec<_>>() {
-            self.take(ticket);
+            if let Some((_, Attempt::Asking(number, _))) = self.take(ticket) {
+                self.searches.remove(&number);
+            }
         }
     }
 
@@ -100,40 +174,54 @@ impl Reaching {
         self.attempts.contains_key(&ticket)
     }
 
-    /// The targets of a name.
-    pub fn on_resolved(
-        &mut self,
-        cx: &mut Cx<'_>,
-        events: &mut VecDeque<Event>,
-        ticket: Ticket,
-        mut targets: Vec<Target>,
-    ) {
-        if let Some((owner, Attempt::Resolving)) = self.take(ticket) {
-            targets.truncate(limits::TARGETS);
-            self.connect(cx, events, owner, targets, Failure::Unresolved);
-        }
+    /// The answer to a question.
+    pub fn on_answer(&mut self, cx: &mut Cx<'_>, events: &mut VecDeque<Event>, ticket: Ticket, mut answer: Answer) {
+        let Some((owner, Attempt::Asking(number, question))) = self.take(ticket) else {
+            return;
+        };
+        let Some(mut searching) = self.searches.remove(&number) else {
+            return;
+        };
+        answer.records.truncate(limits::DNS_RECORDS);
+        self.known.keep(cx.now, &question, &answer);
+        searching.asked.remove(&ticket);
+        searching.answers.insert(question, answer);
+        self.walk(cx, events, owner, number, searching);
     }
 
     /// A flow, or none.
     pub fn on_flow(&mut self, cx: &mut Cx<'_>, events: &mut VecDeque<Event>, ticket: Ticket, flow: Option<Flow>) {
         match (self.take(ticket), flow) {
-            (Some((owner, Attempt::Connecting(rest))), Some(flow)) => {
+            (Some((owner, Attempt::Connecting(_, rest))), Some(flow)) => {
                 events.push_back(Event::Reached { owner, flow, rest });
             }
-            (Some((owner, Attempt::Connecting(rest))), None) => {
+            (Some((owner, Attempt::Connecting(target, rest))), None) => {
+                self.dead.died(cx.now, target.transport, target.addr, limits::HOLD_DOWN);
                 self.connect(cx, events, owner, rest, Failure::Transport);
             }
-            (Some((owner, Attempt::Resolving)), _) => {
-                events.push_back(Event::Unreachable {
-                    owner,
-                    failure: Failure::Unresolved,
-                });
-            }
+            (Some((owner, Attempt::Asking(number, _))), _) => self.late(cx, events, owner, number),
             (None, _) => {}
         }
     }
 
-    /// Asks for the first target; with none left, `failure` is the answer.
+    /// The time of a search is over: with what is known by now, or not at all.
+    fn late(&mut self, cx: &mut Cx<'_>, events: &mut VecDeque<Event>, owner: Owner, number: u64) {
+        let Some(mut searching) = self.searches.remove(&number) else {
+            return;
+        };
+        for (ticket, question) in std::mem::take(&mut searching.asked) {
+            self.take(ticket);
+            searching.answers.insert(question, Answer::default());
+        }
+        let speaks = Speaks::of(cx.config);
+        let targets = match searching.walk(cx, &speaks) {
+            Walk::Found(targets) => targets,
+            Walk::Ask(_) => Vec::new(),
+        };
+        self.found(cx, events, owner, &searching.search, targets);
+    }
+
+    /// Asks for the first target, the living before the dead; with none left, `failure` is the answer.
     fn connect(
         &mut self,
         cx: &mut Cx<'_>,
@@ -146,32 +234,42 @@ impl Reaching {
             events.push_back(Event::Unreachable { owner, failure });
             return;
         }
+        targets.truncate(limits::TARGETS);
+        targets.sort_by_key(|target| self.dead.until(cx.now, target));
         let first = targets.remove(0);
+        self.dead.probe(cx.now, &first);
         let ticket = cx.ticket(owner, limits::CONNECT);
-        self.wait(owner, ticket, Attempt::Connecting(targets));
+        self.wait(owner, ticket, Attempt::Connecting(first.clone(), targets));
         cx.emit(Output::Connect(ticket, first));
+    }
+
+    /// The peer of a flow did not answer, or said for how long it cannot (RFC 3263 4.3, RFC 3261 21.5.4).
+    pub fn died(&mut self, now: Instant, flow: Flow, for_long: Option<Duration>) {
+        let for_long = for_long.unwrap_or(limits::HOLD_DOWN).min(limits::HOLD_DOWN);
+        self.dead.died(now, flow.transport, flow.peer, for_long);
+    }
+
+    /// The peer of a flow answered.
+    pub fn lives(&mut self, flow: Flow) {
+        self.dead.lives(flow.transport, flow.peer);
+    }
+
+    /// True for a peer on UDP that may as well be reached by TCP (RFC 3261 18.1.1).
+    pub fn is_open(&self, flow: Flow) -> bool {
+        flow.transport == Transport::Udp && self.open.has(flow.peer)
     }
 }
 
-/// RFC 3263 4.1 and 4.2 as far as they need no question: maddr before host, a numeric host with the port and transport
-/// that are written, 5060 and UDP where they are not. SIPS needs TLS, which nothing here speaks.
-fn hop(mut uri: Uri) -> Hop {
-    if uri.scheme != Scheme::Sip || (uri.params.get("transport").is_some() && uri.transport().is_none()) {
-        return Hop::None;
+impl Searching {
+    fn walk(&self, cx: &mut Cx<'_>, speaks: &Speaks) -> Walk {
+        let known = |question: &Question| self.answers.get(question);
+        self.search.walk(speaks, &known, &mut || cx.rng.next_u64())
     }
-    if let Some(maddr) = uri.params.value("maddr") {
-        let named = ip_of(maddr).map_or_else(|| crate::sip::Host::Name(maddr.to_ascii_lowercase().into()), Into::into);
-        uri.host = named;
-        uri.params.remove("maddr");
-    }
-    match uri.host.ip() {
-        Some(ip) => Hop::Target(Target {
-            transport: uri.transport().unwrap_or(Transport::Udp),
-            addr: SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT)),
-        }),
-        None if uri.host == crate::sip::Host::Name("".into()) => Hop::None,
-        None => Hop::Name(uri),
-    }
+}
+
+/// Nobody said how: neither the URI, nor its scheme.
+fn is_open(uri: &Uri, target: &Target) -> bool {
+    target.transport == Transport::Udp && uri.transport().is_none()
 }
 
 #[cfg(test)]
@@ -179,21 +277,15 @@ mod tests {
     use super::*;
     use crate::id::{CallId, LegNo};
 
-    fn seen(uri: &str) -> String {
-        match hop(Uri::parse(uri).unwrap()) {
-            Hop::Target(target) => format!("{} {}", target.transport.param(), target.addr),
-            Hop::Name(uri) => uri.to_string(),
-            Hop::None => "none".to_owned(),
-        }
-    }
-
     /// Only what this owner waits for is dropped, and nothing of it is left.
     #[test]
     fn forgetting_one_owner_leaves_the_others() {
         let owner = |no| Owner::Leg(CallId(7), LegNo(no));
+        let target = Target::new(Transport::Udp, ([127, 0, 0, 1], 5060).into());
         let mut reaching = Reaching::default();
         for ticket in 1..=6 {
-            reaching.wait(owner(ticket as u16 % 3), Ticket(ticket), Attempt::Resolving);
+            let attempt = Attempt::Connecting(target.clone(), Vec::new());
+            reaching.wait(owner(ticket as u16 % 3), Ticket(ticket), attempt);
         }
         reaching.forget(owner(1));
         let left: Vec<u64> = (1..=6).filter(|ticket| reaching.knows(Ticket(*ticket))).collect();
@@ -202,22 +294,5 @@ mod tests {
             reaching.take(Ticket(ticket));
         }
         assert!(reaching.attempts.is_empty() && reaching.by_owner.is_empty());
-    }
-
-    #[test]
-    fn a_numeric_host_needs_no_question() {
-        assert_eq!(seen("sip:alice@192.0.2.4"), "udp 192.0.2.4:5060");
-        assert_eq!(seen("sip:alice@192.0.2.4:5080;transport=TCP"), "tcp 192.0.2.4:5080");
-        assert_eq!(seen("sip:[2001:db8::1]:5070"), "udp [2001:db8::1]:5070");
-        assert_eq!(seen("sip:alice@example.com;maddr=192.0.2.9"), "udp 192.0.2.9:5060");
-    }
-
-    #[test]
-    fn a_name_is_asked_for_and_what_nobody_speaks_is_not() {
-        assert_eq!(seen("sip:alice@example.com"), "sip:alice@example.com");
-        assert_eq!(seen("sip:192.0.2.4;maddr=gw.example.com"), "sip:gw.example.com");
-        assert_eq!(seen("sips:alice@192.0.2.4"), "none");
-        assert_eq!(seen("sip:alice@192.0.2.4;transport=tls"), "none");
-        assert_eq!(seen("tel:+14155550101"), "none");
     }
 }

@@ -250,7 +250,7 @@ impl Table {
         if flow.transport.is_reliable() {
             self.by_flow.insert((flow, Key::Server(tx)));
         }
-        let sent_by_port = via.port.unwrap_or(crate::sip::uri::DEFAULT_PORT);
+        let sent_by_port = via.port.unwrap_or(flow.transport.default_port());
         let server = Server {
             state,
             flow,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Config, Sources};
 use crate::cx::{ChaCha12Rng, SeedableRng, Tickets};
+use crate::effect::{Kind, Record};
 use crate::id::{CallId, ConnectionId, LegNo, ListenerId, Transport};
 use crate::limits;
 use crate::sip::{Method, Name};
@@ -35,7 +36,7 @@ fn flow(transport: Transport) -> Flow {
 
 impl Bench {
     fn new() -> Bench {
-        let yaml = "listen: [ \"udp://127.0.0.1:5060\" ]\ndomains: [ example.com ]\n";
+        let yaml = "listen: [ \"udp://127.0.0.1:5060\", \"tcp://127.0.0.1:5060\" ]\ndomains: [ example.com ]\n";
         let config = crate::config::parse("test", yaml, &Sources::NONE).unwrap();
         Bench {
             layer: Layer::default(),
@@ -405,19 +406,25 @@ fn a_final_408_to_another_method_than_invite_is_not_sent() {
 #[test]
 fn a_name_is_resolved_and_its_targets_are_tried_in_order() {
     let mut bench = Bench::new();
-    let targets: Vec<Target> = (1..4)
-        .map(|port| Target {
-            transport: Transport::Tcp,
-            addr: ([127, 0, 0, 9], port).into(),
+    let ips: Vec<std::net::IpAddr> = (1..4).map(|last| [127, 0, 0, last].into()).collect();
+    let targets: Vec<Target> = ips
+        .iter()
+        .map(|ip| Target {
+            name: Some("example.net".into()),
+            ..Target::new(Transport::Tcp, (*ip, 5070).into())
         })
         .collect();
-    let uri = Uri::parse("sip:bob@example.net").unwrap();
+    let uri = Uri::parse("sip:bob@example.net:5070;transport=tcp").unwrap();
     bench.with(|layer, cx| layer.reach(cx, OWNER, Destination::Uri(uri.clone())));
-    let Some(Output::Resolve(ticket, asked)) = bench.out.pop_front() else {
+    let Some(Output::Query(ticket, asked)) = bench.out.pop_front() else {
         panic!("not asked")
     };
-    assert_eq!(asked, uri);
-    bench.with(|layer, cx| layer.on_resolved(cx, ticket, targets.clone()));
+    assert_eq!((asked.kind, &*asked.name), (Kind::A, "example.net"));
+    let answer = Answer {
+        records: ips.into_iter().map(Record::Address).collect(),
+        ttl: Duration::ZERO,
+    };
+    bench.with(|layer, cx| layer.on_answer(cx, ticket, answer));
     let Some(Output::Connect(first, target)) = bench.out.pop_front() else {
         panic!("no connection")
     };

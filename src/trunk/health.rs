@@ -4,6 +4,7 @@ use super::{Outcome, Timer, Trunks, outside_dialog, owner};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, TrunkSlot};
+use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Host, Method, Name, Uri};
 use crate::time::Instant;
 use crate::transaction::{Destination, Event, Layer};
@@ -188,7 +189,13 @@ fn options(cx: &mut Cx<'_>, peer: &mut Peer, flow: Flow) -> Draft {
         ..peer.uri.clone()
     };
     let mut draft = outside_dialog(cx, Method::Options, peer.uri.clone(), &from, &to, &call_id, peer.cseq);
-    draft.push(Name::Contact, format!("<{from};transport={}>", flow.transport.param()));
+    // Where SIPS is asked, the Contact is SIPS (RFC 3261 8.1.1.8).
+    let contact = if peer.uri.scheme == Scheme::Sips {
+        format!("<sips:{us}>")
+    } else {
+        format!("<{from};transport={}>", flow.transport.param())
+    };
+    draft.push(Name::Contact, contact);
     draft.push(Name::Accept, "application/sdp");
     draft
 }

@@ -3,7 +3,7 @@
 use super::{Busy, Trunks};
 use crate::config::{self, Config, Sources};
 use crate::cx::{Cx, SeedableRng, Tickets};
-use crate::effect::{Fact, Output};
+use crate::effect::{Answer, Fact, Kind, Output, Record};
 use crate::id::{ConnectionId, Flow, ListenerId, Target, Ticket, Transport, TrunkIx};
 use crate::sip::{Draft, Message, Method, Name, Uri, auth};
 use crate::time::{Instant, Wall};
@@ -129,14 +129,13 @@ impl Bench {
                     self.told
                         .push(format!("{what} {}: {why}", if up { "up" } else { "down" }));
                 }
-                Output::Resolve(ticket, _) => {
-                    let target = Target {
-                        transport: Transport::Udp,
-                        addr: format!("{FIRST}:5060").parse().unwrap(),
-                    };
+                Output::Query(ticket, question) => {
+                    let address = Record::Address(FIRST.parse().unwrap());
+                    let records = (question.kind == Kind::A).then_some(address).into_iter().collect();
                     self.step(|_, layer, cx| {
                         cx.tickets.take(ticket);
-                        layer.on_resolved(cx, ticket, vec![target]);
+                        let ttl = Duration::ZERO;
+                        layer.on_answer(cx, ticket, Answer { records, ttl });
                     });
                 }
                 other => panic!("a trunk asks for no {other:?}"),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem::config::{self, Sources};
-use tandem::effect::Output;
+use tandem::effect::{Answer, Output};
 use tandem::id::{ConnectionId, Flow, ListenerId, Transport};
 use tandem::media::command::Port;
 use tandem::node::{Input, Node};
@@ -142,7 +142,9 @@ impl Line {
                     self.node.handle(clock(self.now), Input::Media(closed));
                 }
                 Output::Connect(ticket, _) => self.node.handle(clock(self.now), Input::FlowFailed(ticket)),
-                Output::Resolve(ticket, _) => self.node.handle(clock(self.now), Input::Resolved(ticket, Vec::new())),
+                Output::Query(ticket, _) => self
+                    .node
+                    .handle(clock(self.now), Input::Answered(ticket, Answer::default())),
                 Output::Media(..) | Output::Store(..) | Output::Record(_) | Output::Known(_) => {}
             }
         }

@@ -47,7 +47,7 @@ pub struct Account<'a> {
     /// The tone that it plays.
     pub hz: f32,
     pub speaks: Speaks,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `tls`.
     pub transport: &'a str,
     /// Whether it answers by itself.
     pub answers: bool,

@@ -124,7 +124,7 @@ fn without_a_file_the_users_get_passwords_that_stay() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tandem.yaml");
     let text = fs::read_to_string(shipped).expect("it is shipped");
     // The file as it is shipped, but at an address of this test.
-    let own = text.replace("0.0.0.0:5060", &scene.sip(1).to_string());
+    let own = text.replace("0.0.0.0:", &format!("{}:", scene.host(1)));
     fs::create_dir(scene.folder().join("config")).expect("our own folder");
     fs::write(scene.folder().join("config/tandem.yaml"), own).expect("our own folder");
     let start = || {

@@ -24,13 +24,14 @@ pub fn tandem(arguments: &[&str]) -> Output {
 fn configuration(scene: &Scene, rest: &str) -> String {
     format!(
         "node: {{ name: edge }}
-listen: [ \"udp://{sip}\", \"tcp://{sip}\" ]
+listen: [ \"udp://{sip}\", \"tcp://{sip}\", \"tls://{host}\" ]
 media: {{ ports: 20000-20399, workers: 1 }}
 domains: [ example.com ]
 store: {{ path: {store} }}
 log: {{ level: debug }}
 {rest}",
         sip = scene.sip(HOST),
+        host = scene.host(HOST),
         store = store(scene).display(),
     )
 }

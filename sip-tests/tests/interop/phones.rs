@@ -54,6 +54,30 @@ fn two_phones_register_by_digest_and_talk_in_opus() {
     node.stop();
 }
 
+/// RFC 3261 26.3: a phone that registers over TLS is called over the same connection, and calls.
+#[test]
+fn a_phone_on_tls_and_one_on_udp_call_each_other() {
+    let scene = Scene::new("tls");
+    let node = Node::start(&scene, USERS);
+    let account = Account {
+        transport: "tls",
+        ..Account::new("alice", 2, 1_000.0)
+    };
+    let alice = Phone::start(&scene, &account, node.sip);
+    let bob = Phone::start(&scene, &Account::new("bob", 3, 440.0), node.sip);
+    for (times, caller, called, number) in [(1, &alice, &bob, "102"), (2, &bob, &alice, "101")] {
+        caller.dial(number, node.sip);
+        caller.wait_event("CALL_ESTABLISHED", times);
+        called.wait_event("CALL_ESTABLISHED", times);
+        alice.hears(440.0);
+        bob.hears(1_000.0);
+        caller.command("hangup", "");
+        called.wait_event("CALL_CLOSED", times);
+    }
+    all_hung_up(&node, 2);
+    node.stop();
+}
+
 #[test]
 fn a_phone_hears_itself_and_the_tone() {
     let scene = Scene::new("services");

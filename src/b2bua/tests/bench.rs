@@ -206,9 +206,9 @@ impl Bench {
                 self.tickets.take(ticket);
                 self.with(|_, cx, net| net.layer.on_flow(cx, ticket, Some(found)));
             }
-            Output::Resolve(ticket, _) => {
+            Output::Query(ticket, _) => {
                 self.tickets.take(ticket);
-                self.with(|_, cx, net| net.layer.on_resolved(cx, ticket, Vec::new()));
+                self.with(|_, cx, net| net.layer.on_answer(cx, ticket, crate::effect::Answer::default()));
             }
             Output::Store(ticket, Op::Bindings(aor)) => {
                 let bindings = self.bindings.get(&*aor.0).cloned().unwrap_or_default();

@@ -4,6 +4,7 @@
 mod listen;
 mod routes;
 mod secret;
+mod tls;
 mod trunks;
 mod users;
 
@@ -69,6 +70,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         .get("country")
         .and_then(|field| field.parse(&mut check.problems, values::country));
     let trunks = trunks::trunks(root, written, check);
+    tls::peers_can_be_reached(root, &listen, &trunks, check);
     let country = written.or_else(|| trunks::shared_country(&trunks));
     let users::Users {
         mut users,
@@ -93,10 +95,13 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
     let store = Store { path };
+    let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
     Config {
         node_name,
         listen,
         advertise,
+        tls,
+        dns,
         media,
         domains,
         users,

@@ -1,6 +1,6 @@
 //! `trunks`.
 
-use super::{Check, DAY, HOUR, SECOND, entries_of, list_of, secret};
+use super::{Check, DAY, HOUR, SECOND, entries_of, list_of, secret, tls};
 use crate::config::checked::{Network, NumberFormat, Numbers, Trunk, TrunkRegister};
 use crate::config::country::Country;
 use crate::config::read::{Field, Map};
@@ -63,6 +63,7 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
     let pass_headers = list_of(map, "pass_headers", &[], check, values::pass_header);
     let register = map.get("register").map(|field| register(&field, check));
     let numbers = numbers(map, country, check);
+    let tls = tls::trunk(map, check);
     let problems = &mut check.problems;
     let limits = map.section("limits", &keys::LIMITS, problems);
     Trunk {
@@ -85,6 +86,7 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
             values::duration_in(text, SECOND..=32 * SECOND)
         }),
         pass_headers,
+        tls,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The sections on who calls and where calls go.
 
-use super::{CODECS, DIGEST, DURATION, DURATION_OR_NEVER, PASSWORD, Section, key};
+use super::{CERTIFICATES, CODECS, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
 /// `users[]`.
 pub static USER: Section = Section {
@@ -151,7 +151,7 @@ pub static TRUNK: Section = Section {
         ),
         key(
             "peers",
-            "a SIP URI as sip:HOST:PORT, with ;transport=tcp for TCP",
+            "a SIP URI as sip:HOST:PORT, with ;transport=tcp or ;transport=tls, or as sips:HOST",
             "[ \"sip:sbc1.acme.example:5060\" ]",
             "required",
             "Where calls are sent: the first that works. A peer given by address is also accepted as a source.",
@@ -225,6 +225,13 @@ pub static TRUNK: Section = Section {
             "[ X-Account ]",
             "none",
             "Header fields that are carried between the trunk and the other leg. All others stay.",
+        ),
+        key(
+            "tls",
+            "a section",
+            "{ ca: /etc/ssl/acme.pem }",
+            "see below",
+            "Whom we trust and who we are where a peer is reached by TLS.",
         ),
     ],
 };
@@ -305,6 +312,42 @@ pub static TRUNK_NUMBERS: Section = Section {
             "e164",
             "e164",
             "How the carrier wants to see numbers.",
+        ),
+    ],
+};
+
+/// `trunks[].tls`.
+pub static TRUNK_TLS: Section = Section {
+    path: "trunks[].tls",
+    about: "For peers that are reached by TLS.",
+    keys: &[
+        key(
+            "ca",
+            CERTIFICATES,
+            "/etc/ssl/acme.pem",
+            "the public roots",
+            "Who may have signed the carrier's certificate.",
+        ),
+        key(
+            "name",
+            "a domain name or an address",
+            "sbc.acme.example",
+            "the host of the peer",
+            "What the certificate must be for, and what we ask for when we connect (SNI).",
+        ),
+        key(
+            "certificate",
+            CERTIFICATES,
+            "/etc/ssl/us-at-acme.pem",
+            "none",
+            "Who we are, where the carrier wants to see it.",
+        ),
+        key(
+            "key",
+            KEY,
+            "/etc/ssl/private/us-at-acme.key",
+            "none",
+            "The private key of the certificate.",
         ),
     ],
 };

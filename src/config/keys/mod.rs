@@ -70,6 +70,10 @@ pub(super) const DURATION_OR_NEVER: &str = "a duration (seconds, or a number wit
 pub(super) const CODECS: &str = "a codec: pcmu, pcma or opus";
 /// What a digest list may hold.
 pub(super) const DIGEST: &str = "a digest algorithm: md5 or sha-256";
+/// What the file of a certificate is.
+pub(super) const CERTIFICATES: &str = "the path of a PEM file with certificates";
+/// What the file of a key is.
+pub(super) const KEY: &str = "the path of a PEM file with a private key";
 /// What a password may look like.
 pub(super) const PASSWORD: &str = "a password in quotes, or { env: NAME }, or { file: PATH }";
 
@@ -77,6 +81,8 @@ pub(super) const PASSWORD: &str = "a password in quotes, or { env: NAME }, or { 
 pub static SECTIONS: &[&Section] = &[
     &ROOT,
     &NODE,
+    &TLS,
+    &DNS,
     &MEDIA,
     &DOMAIN,
     &USER,
@@ -85,6 +91,7 @@ pub static SECTIONS: &[&Section] = &[
     &REGISTER,
     &LIMITS,
     &TRUNK_NUMBERS,
+    &TRUNK_TLS,
     &NUMBERS,
     &ROUTE,
     &STORE,

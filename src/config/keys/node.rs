@@ -1,6 +1,6 @@
 //! The sections on the node itself.
 
-use super::{DIGEST, DURATION, DURATION_OR_NEVER, Section, key};
+use super::{CERTIFICATES, DIGEST, DURATION, DURATION_OR_NEVER, KEY, Section, key};
 
 /// The whole file.
 pub static ROOT: Section = Section {
@@ -10,10 +10,11 @@ pub static ROOT: Section = Section {
         key("node", "a section", "{ name: edge-1 }", "see below", "This node."),
         key(
             "listen",
-            "an address as udp://IP:PORT or tcp://IP:PORT",
+            "an address as udp://IP:PORT, or the same with tcp, tls, ws or wss",
             "[ \"udp://0.0.0.0:5060\", \"tcp://0.0.0.0:5060\" ]",
             "required",
-            "Where SIP is taken. 0.0.0.0 and [::] stand for every address; the port is 5060 if none is written.",
+            "Where SIP is taken: by datagrams, streams, TLS, and WebSockets without and with TLS (RFC 7118). 0.0.0.0 and [::] \
+             stand for every address. Without a port it is 5060, of tls 5061, of ws 80, of wss 443.",
         ),
         key(
             "advertise",
@@ -21,6 +22,20 @@ pub static ROOT: Section = Section {
             "203.0.113.10",
             "the address of the socket",
             "Our address as others see it, in Via, Contact and SDP, on sockets of its own family (IPv4 or IPv6). Omit it when there is no NAT before this node.",
+        ),
+        key(
+            "tls",
+            "a section",
+            "{ certificate: /etc/ssl/sip.pem, key: /etc/ssl/private/sip.key }",
+            "see below",
+            "Who we are to those who come by tls or wss.",
+        ),
+        key(
+            "dns",
+            "a section",
+            "{ servers: [ 192.0.2.53 ] }",
+            "see below",
+            "Who is asked for names.",
         ),
         key(
             "media",
@@ -106,6 +121,56 @@ pub static NODE: Section = Section {
         "edge-1",
         "tandem",
         "The name of this node in logs and records.",
+    )],
+};
+
+/// `tls`.
+pub static TLS: Section = Section {
+    path: "tls",
+    about: "Who we are to those who come by tls or wss. SIGHUP reads the files again; connections that are open stay.",
+    keys: &[
+        key(
+            "certificate",
+            CERTIFICATES,
+            "/etc/ssl/sip.pem",
+            "one that the node makes and signs itself at the first start, kept beside the store",
+            "Our certificate, and behind it those that lead to the root.",
+        ),
+        key(
+            "key",
+            KEY,
+            "/etc/ssl/private/sip.key",
+            "that of the certificate which the node makes itself",
+            "The private key of the certificate.",
+        ),
+        key(
+            "client_ca",
+            CERTIFICATES,
+            "/etc/ssl/partners.pem",
+            "nobody is asked for a certificate",
+            "Who may have signed the certificates of those who come. Who shows one that is not so signed is refused; who shows \
+             none is taken like everybody.",
+        ),
+        key(
+            "min_expiry_warning",
+            DURATION,
+            "720h",
+            "336h",
+            "A certificate of ours that ends within this time is warned of at the start, at each SIGHUP and once a day.",
+        ),
+    ],
+};
+
+/// `dns`.
+pub static DNS: Section = Section {
+    path: "dns",
+    about: "Who is asked for names (RFC 3263). Answers are kept for as long as they say.",
+    keys: &[key(
+        "servers",
+        "an IP address, or IP:PORT where the port is not 53",
+        "[ 192.0.2.53 ]",
+        "those of /etc/resolv.conf",
+        "The servers, which all know the same.",
     )],
 };
 

@@ -1,7 +1,7 @@
 //! Problems of users, trunks and routes.
 
 use super::super::*;
-use super::{good, trunk, user, with};
+use super::{good, problems, trunk, user, with};
 
 /// Each text gives exactly this problem.
 fn each(found: impl Fn(&str) -> Vec<String>, table: &[(&str, &str)]) {
@@ -148,14 +148,27 @@ fn peers() {
             "trunks: [ {{ name: a, accept_from: [], peers: [ \"{text}\" ] }} ]"
         ))
     };
-    let tls = "\"sips:192.0.2.1\" asks for TLS, which this node does not speak. Write sip:...";
-    assert_eq!(uri("sips:192.0.2.1"), [format!("2:48: trunks[0].peers[0]: {tls}")]);
-    let tls = "this node speaks udp and tcp with peers, not tls.";
+    for good in [
+        "sips:192.0.2.1",
+        "sips:sbc.example;transport=tcp",
+        "sip:192.0.2.1;transport=tls",
+    ] {
+        let text = format!("trunks: [ {{ name: a, accept_from: [], peers: [ \"{good}\" ] }} ]");
+        assert!(problems(&format!("listen: [ udp://127.0.0.1, tls://127.0.0.1 ]\n{text}")).is_empty());
+        let missing = &with(&text)[0];
+        assert!(missing.starts_with("1:1: listen: trunk a has the peer "), "{missing}");
+    }
+    let tls = "\"sips:192.0.2.1;transport=udp\" asks for TLS over UDP, which does not exist. Write sips:HOST.";
     assert_eq!(
-        uri("sip:192.0.2.1;transport=tls"),
+        uri("sips:192.0.2.1;transport=udp"),
         [format!("2:48: trunks[0].peers[0]: {tls}")]
     );
-    let form = "is not a SIP URI as sip:HOST:PORT, with ;transport=tcp for TCP. Write, for example, peers: [ \
+    let browser = "this node speaks udp, tcp and tls with peers, not ws.";
+    assert_eq!(
+        uri("sip:192.0.2.1;transport=ws"),
+        [format!("2:48: trunks[0].peers[0]: {browser}")]
+    );
+    let form = "is not a SIP URI as sip:HOST:PORT, with ;transport=tcp or ;transport=tls, or as sips:HOST. Write, for example, peers: [ \
                 \"sip:sbc1.acme.example:5060\" ]";
     for bad in [
         "192.0.2.1",

@@ -58,12 +58,12 @@ fn listeners_and_ports() {
     assert_eq!(
         problems("listen: [ 0.0.0.0:5060 ]"),
         [
-            "1:11: listen[0]: \"0.0.0.0:5060\" is not an address as udp://IP:PORT or tcp://IP:PORT. Write, for example, listen: [ \"udp://0.0.0.0:5060\", \"tcp://0.0.0.0:5060\" ]"
+            "1:11: listen[0]: \"0.0.0.0:5060\" is not an address as udp://IP:PORT, or the same with tcp, tls, ws or wss. Write, for example, listen: [ \"udp://0.0.0.0:5060\", \"tcp://0.0.0.0:5060\" ]"
         ]
     );
     assert_eq!(
-        problems("listen: wss://0.0.0.0"),
-        ["1:9: listen: this node does not listen on wss. Write udp://... or tcp://..."]
+        problems("listen: sips://0.0.0.0"),
+        ["1:9: listen: sips does not say how it travels. Write udp://..., tcp://..., tls://..., ws://... or wss://..."]
     );
     assert_eq!(
         problems("listen: []"),

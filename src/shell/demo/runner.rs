@@ -1,7 +1,7 @@
 //! One phone of the demo with real sockets and real media: carries its effects out, speaks a tone and keeps what it hears.
 
 use crate::config::Config;
-use crate::effect::{Fact, Output};
+use crate::effect::{Answer, Fact, Output};
 use crate::id::WorkerId;
 use crate::media::command::{Command as Media, LegSpec};
 use crate::media::packet::{Channel, Packet};
@@ -160,9 +160,9 @@ impl Runner {
                     self.inputs.push_back(Input::Flow(ticket, flow.ok()));
                 }
             }
-            Output::Resolve(ticket, uri) => {
-                if !self.net.resolve(ticket, &uri) {
-                    self.inputs.push_back(Input::Resolved(ticket, Vec::new()));
+            Output::Query(ticket, question) => {
+                if !self.net.query(ticket, question) {
+                    self.inputs.push_back(Input::Answered(ticket, Answer::default()));
                 }
             }
             Output::Media(worker, command) => {
@@ -211,7 +211,7 @@ impl Runner {
                 self.net.closed(flow);
                 self.inputs.push_back(Input::FlowClosed(flow));
             }
-            NetEvent::Resolved(ticket, targets) => self.inputs.push_back(Input::Resolved(ticket, targets)),
+            NetEvent::Answered(ticket, answer) => self.inputs.push_back(Input::Answered(ticket, answer)),
         }
     }
 

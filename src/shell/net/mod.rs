@@ -1,31 +1,40 @@
-//! Sockets: datagrams and connections in, messages out, names to addresses.
+//! Sockets: datagrams and connections in, messages out; questions to the DNS.
 
+mod aside;
+mod dns;
 mod places;
 mod taken;
 mod tcp;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_secure;
+mod tls;
 mod udp;
+mod ws;
 
-use crate::config::Listen;
+use crate::config::{Dns, Listen};
+use crate::effect::{Answer, Question};
 use crate::id::{ConnectionId, Flow, ListenerId, Target, Ticket, Transport};
 use crate::limits;
-use crate::sip::Uri;
-use crate::sip::uri::{Host, Scheme};
+use crate::time::Wall;
+use aside::Aside;
 use bytes::Bytes;
+use dns::Resolver;
 use places::Places;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+pub use tls::Keys;
 use tokio::sync::{Semaphore, mpsc};
 
 /// Messages that wait for the signalling machine: datagrams beyond it are dropped, connections wait.
 const QUEUE: usize = 8192;
-/// Names being resolved at once; further ones wait, at most `limits::RESOLVING` together with these.
+/// Questions to the DNS at once; further ones wait, at most `limits::RESOLVING` together with these.
 const RESOLVING: usize = 256;
 
 /// What the sockets have to tell.
@@ -35,12 +44,12 @@ pub enum NetEvent {
     Message(Flow, Bytes),
     /// A connection that somebody opened to us, or that we opened: for [`Net::opened`].
     Opened(Flow, tcp::Handle),
-    /// No connection to this peer could be opened: for [`Net::failed`].
-    Failed(SocketAddr),
+    /// No connection to this target could be opened: for [`Net::failed`].
+    Failed(Target),
     /// A connection ended.
     Closed(Flow),
-    /// A name was resolved; empty if it has no address.
-    Resolved(Ticket, Vec<Target>),
+    /// What the DNS says.
+    Answered(Ticket, Answer),
 }
 
 /// Counters of what never reached the machine.
@@ -54,6 +63,8 @@ pub struct NetCounters {
     pub send_failed: AtomicU64,
     /// Connections refused because there were too many.
     pub refused_connections: AtomicU64,
+    /// Connections that ended before the first message could come: in the TLS handshake or the upgrade to a WebSocket.
+    pub handshakes_failed: AtomicU64,
 }
 
 enum Socket {
@@ -72,11 +83,13 @@ pub struct Net {
     listeners: HashMap<ListenerId, Listener>,
     next_listener: u16,
     connections: HashMap<ConnectionId, (Flow, tcp::Handle)>,
-    by_peer: HashMap<SocketAddr, ConnectionId>,
+    /// Connections by where they lead. One that was opened to us has proved no name, so it is never taken where one is wanted.
+    by_peer: HashMap<Target, ConnectionId>,
     /// Connections that are being opened, and who waits for them.
-    opening: HashMap<SocketAddr, Vec<Ticket>>,
+    opening: HashMap<Target, Vec<Ticket>>,
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
+    resolver: Option<Resolver>,
     resolving: Arc<Semaphore>,
     asked: Arc<Semaphore>,
 }
@@ -87,12 +100,20 @@ pub(super) struct Context {
     /// Where connection numbers come from: never the same again, also over restarts, since bindings remember them.
     next_connection: AtomicU64,
     places: Arc<Places>,
+    half_open: Arc<Places>,
+    keys: Mutex<Arc<Keys>>,
+    aside: Aside,
     patience: tcp::Patience,
 }
 
 impl Context {
     fn connection_id(&self) -> ConnectionId {
         ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Those in force for connections that are opened now.
+    fn keys(&self) -> Arc<Keys> {
+        self.keys.lock().expect("nobody panics while copying").clone()
     }
 }
 
@@ -103,7 +124,10 @@ impl Net {
         let context = Arc::new(Context {
             counters: NetCounters::default(),
             next_connection: AtomicU64::new(epoch << 16),
-            places: Arc::default(),
+            places: Places::new(limits::CONNECTIONS, limits::CONNECTIONS_PER_HOST),
+            half_open: Places::new(limits::HALF_OPEN, limits::HALF_OPEN_PER_HOST),
+            keys: Mutex::default(),
+            aside: Aside::default(),
             patience: tcp::Patience::default(),
         });
         let net = Net {
@@ -114,10 +138,21 @@ impl Net {
             opening: HashMap::new(),
             events,
             context,
+            resolver: None,
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             asked: Arc::new(Semaphore::new(limits::RESOLVING)),
         };
         (net, receiver)
+    }
+
+    /// Certificates for connections that are opened from now on.
+    pub fn set_keys(&self, keys: Keys) {
+        *self.context.keys.lock().expect("nobody panics while copying") = Arc::new(keys);
+    }
+
+    /// A sentence for each of our certificates that has ended or ends soon.
+    pub fn expiring(&self, wall: Wall) -> Vec<String> {
+        self.context.keys().warnings(wall)
     }
 
     /// Opens one listener and tells where it is bound. The error names who holds the port, if that can be seen.
@@ -125,7 +160,7 @@ impl Net {
         let id = ListenerId(self.next_listener);
         let opened = match listen.transport {
             Transport::Udp => udp::listen(id, listen.addr, self.events.clone(), self.context.clone()),
-            Transport::Tcp => tcp::listen(id, listen.addr, self.events.clone(), self.context.clone()),
+            transport => tcp::listen(id, transport, listen.addr, self.events.clone(), self.context.clone()),
         };
         let (bound, socket) = opened.map_err(|error| explain(&error, listen))?;
         self.next_listener += 1;
@@ -186,7 +221,7 @@ impl Net {
                 }
                 true
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let Some((_, handle)) = self.connections.get(&flow.connection) else {
                     return false;
                 };
@@ -201,12 +236,10 @@ impl Net {
 
     /// A flow to a target: at once, or `None` and an event later. Those who want the same connection share it.
     pub fn connect(&mut self, ticket: Ticket, target: Target) -> Option<Result<Flow, ()>> {
-        if target.transport == Transport::Tcp
-            && let Some((flow, _)) = self.by_peer.get(&target.addr).and_then(|id| self.connections.get(id))
-        {
+        if let Some((flow, _)) = self.by_peer.get(&target).and_then(|id| self.connections.get(id)) {
             return Some(Ok(*flow));
         }
-        let Some((listener, bound, local)) = self.listener_for(target) else {
+        let Some((listener, bound, local)) = self.listener_for(&target) else {
             return Some(Err(()));
         };
         let flow = |connection| Flow {
@@ -218,33 +251,46 @@ impl Net {
         };
         match target.transport {
             Transport::Udp => Some(Ok(flow(ConnectionId(0)))),
-            Transport::Tcp => {
-                let waiting = self.opening.entry(target.addr).or_default();
+            Transport::Tcp | Transport::Tls => {
+                let waiting = self.opening.entry(target.clone()).or_default();
                 waiting.push(ticket);
                 if waiting.len() == 1 {
                     let flow = flow(self.context.connection_id());
-                    tcp::connect(flow, bound, self.events.clone(), &self.context);
+                    tcp::connect(flow, target, bound, self.events.clone(), &self.context);
                 }
                 None
             }
+            // A browser connects to us, never we to it.
+            Transport::Ws | Transport::Wss => Some(Err(())),
         }
     }
 
-    /// Asks the system's resolver; answered by an event. False if too many names wait already.
-    pub fn resolve(&self, ticket: Ticket, uri: &Uri) -> bool {
+    /// Who is asked for names from now on. Gives a sentence where nobody can be asked.
+    pub fn set_dns(&mut self, config: &Dns) -> Option<String> {
+        let (resolver, complaint) = Resolver::new(config);
+        self.resolver = Some(resolver);
+        complaint
+    }
+
+    /// Asks the DNS; answered by an event.
+    /// False if too many questions wait already.
+    pub fn query(&self, ticket: Ticket, question: Question) -> bool {
         let Ok(place) = self.asked.clone().try_acquire_owned() else {
             return false;
         };
-        let (events, slots, uri) = (self.events.clone(), self.resolving.clone(), uri.clone());
+        let (events, slots, resolver) = (self.events.clone(), self.resolving.clone(), self.resolver.clone());
         tokio::spawn(async move {
             let ask = async {
                 let _slot = slots.acquire().await;
-                lookup(&uri).await
+                match resolver {
+                    Some(resolver) => resolver.ask(&question).await,
+                    None => Answer::default(),
+                }
             };
-            // Whoever asked waits no longer than this, so neither does the name for its turn.
-            let targets = tokio::time::timeout(limits::RESOLVE, ask).await.unwrap_or_default();
+            // Whoever asked waits no longer than this, so neither does the question for its turn.
+            let answer = tokio::time::timeout(limits::RESOLVE, ask).await.unwrap_or_default();
             drop(place);
-            let _ = events.send(NetEvent::Resolved(ticket, targets)).await;
+            let _ = events.send(NetEvent::Answered(ticket, answer)).await;
         });
         true
     }
@@ -258,21 +304,26 @@ impl Net {
 
     /// To be told of every `Opened`; gives the tickets that waited for it.
     pub fn opened(&mut self, flow: Flow, handle: tcp::Handle) -> Vec<Ticket> {
-        self.by_peer.insert(flow.peer, flow.connection);
+        let target = led_to(flow, &handle);
+        let waited = self.opening.remove(&target).unwrap_or_default();
+        self.by_peer.insert(target, flow.connection);
         self.connections.insert(flow.connection, (flow, handle));
-        self.opening.remove(&flow.peer).unwrap_or_default()
+        waited
     }
 
     /// To be told of every `Failed`; gives the tickets that waited for it.
-    pub fn failed(&mut self, peer: SocketAddr) -> Vec<Ticket> {
-        self.opening.remove(&peer).unwrap_or_default()
+    pub fn failed(&mut self, target: Target) -> Vec<Ticket> {
+        self.opening.remove(&target).unwrap_or_default()
     }
 
     /// To be told of every `Closed`.
     pub fn closed(&mut self, flow: Flow) {
-        self.connections.remove(&flow.connection);
-        if self.by_peer.get(&flow.peer) == Some(&flow.connection) {
-            self.by_peer.remove(&flow.peer);
+        let Some((flow, handle)) = self.connections.remove(&flow.connection) else {
+            return;
+        };
+        let target = led_to(flow, &handle);
+        if self.by_peer.get(&target) == Some(&flow.connection) {
+            self.by_peer.remove(&target);
         }
     }
 
@@ -306,7 +357,7 @@ impl Net {
 
     /// The listener by which a target can be reached, its bound address, and our address as the target sees it. The listener
     /// on the address that the system's routes choose comes first, then a wildcard. Loopback and the world do not mix.
-    fn listener_for(&self, target: Target) -> Option<(ListenerId, IpAddr, SocketAddr)> {
+    fn listener_for(&self, target: &Target) -> Option<(ListenerId, IpAddr, SocketAddr)> {
         let peer = target.addr.ip();
         let reaches = |ip: IpAddr| {
             ip.is_ipv4() == peer.is_ipv4() && (ip.is_unspecified() || ip.is_loopback() == peer.is_loopback())
@@ -329,18 +380,12 @@ impl Net {
     }
 }
 
-/// A and AAAA of a host (RFC 3263 4.2), with the transport and port of the URI or their defaults.
-async fn lookup(uri: &Uri) -> Vec<Target> {
-    let (Host::Name(name), Scheme::Sip | Scheme::Sips) = (&uri.host, &uri.scheme) else {
-        return Vec::new();
-    };
-    let transport = uri.transport().unwrap_or(Transport::Udp);
-    match tokio::net::lookup_host((&**name, uri.port.unwrap_or(crate::sip::uri::DEFAULT_PORT))).await {
-        Ok(addrs) => addrs
-            .take(limits::TARGETS)
-            .map(|addr| Target { transport, addr })
-            .collect(),
-        Err(_) => Vec::new(),
+/// What a connection is good for.
+fn led_to(flow: Flow, handle: &tcp::Handle) -> Target {
+    Target {
+        transport: flow.transport,
+        addr: flow.peer,
+        name: handle.name.clone(),
     }
 }
 

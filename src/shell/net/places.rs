@@ -1,6 +1,5 @@
 //! How many connections are open, altogether and with each host.
 
-use crate::limits;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,8 +12,10 @@ struct Taken {
 }
 
 /// The places for connections, shared by the tasks that serve them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
+    /// For all, and for one host.
+    limits: (usize, usize),
     taken: Mutex<Taken>,
     empty: Notify,
 }
@@ -27,11 +28,20 @@ pub(super) struct Place {
 }
 
 impl Places {
+    /// For this many altogether, and this many with one host.
+    pub(super) fn new(all: usize, by_host: usize) -> Arc<Places> {
+        Arc::new(Places {
+            limits: (all, by_host),
+            taken: Mutex::default(),
+            empty: Notify::new(),
+        })
+    }
+
     /// A place for a connection with this host, unless it or all of them together have enough.
     pub(super) fn take(self: &Arc<Self>, host: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
         let own = taken.by_host.get(&host).copied().unwrap_or(0);
-        if taken.all >= limits::CONNECTIONS || own >= limits::CONNECTIONS_PER_HOST {
+        if taken.all >= self.limits.0 || own >= self.limits.1 {
             return None;
         }
         taken.all += 1;
@@ -80,11 +90,13 @@ mod tests {
 
     #[test]
     fn one_host_cannot_take_every_place_and_places_come_back() {
-        let places = Arc::new(Places::default());
+        let places = Places::new(11, 10);
         let (one, two): (IpAddr, IpAddr) = ("127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap());
         let mut held: Vec<Place> = std::iter::from_fn(|| places.take(one)).collect();
-        assert_eq!(held.len(), limits::CONNECTIONS_PER_HOST);
-        assert!(places.take(two).is_some());
+        assert_eq!(held.len(), 10);
+        let other = places.take(two);
+        assert!(other.is_some() && places.take(two).is_none());
+        drop(other);
         held.pop();
         assert!(places.take(one).is_some());
         drop(held);

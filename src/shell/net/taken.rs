@@ -31,7 +31,7 @@ pub(super) fn holder(transport: Transport, addr: SocketAddr) -> Option<String> {
 fn inodes(transport: Transport, addr: SocketAddr) -> Vec<String> {
     let tables = match transport {
         Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
-        Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => ["/proc/net/tcp", "/proc/net/tcp6"],
     };
     let mut found = Vec::new();
     for table in tables {

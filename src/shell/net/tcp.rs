@@ -1,8 +1,16 @@
 //! Connections: one task each, which reads frames and writes what it is handed.
+//!
+//! ```text
+//!   accept --- tcp ------------------------------------------+--> Opened, then messages, then Closed
+//!          +-- tls ---- TLS handshake -----------------------+
+//!          +-- wss ---- TLS handshake --+                    |
+//!          +-- ws  ---------------------+-- HTTP upgrade ----+
+//! ```
 
 use super::places::Place;
+use super::ws::WebSocket;
 use super::{Context, NetEvent, Socket, source};
-use crate::id::{Flow, ListenerId, Transport};
+use crate::id::{Flow, ListenerId, Target, Transport};
 use crate::limits;
 use crate::sip::frame::{self, Frame};
 use bytes::{Bytes, BytesMut};
@@ -12,11 +20,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsStream;
+use tracing::warn;
 
 /// Connections that wait to be accepted.
 const ACCEPT_QUEUE: i32 = 1024;
@@ -31,6 +41,8 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 /// How long a connection may keep us waiting.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
+    /// For a TLS handshake and the upgrade to a WebSocket.
+    pub handshake: Duration,
     /// For the first octet of one that was opened to us: a stranger who says nothing is not kept for long.
     pub first: Duration,
     /// For the rest of a message that has begun.
@@ -44,6 +56,7 @@ pub(super) struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Patience {
+            handshake: limits::HANDSHAKE,
             first: limits::CONNECTION_MESSAGE,
             message: limits::CONNECTION_MESSAGE,
             stranger: limits::CONNECTION_STRANGER,
@@ -57,15 +70,25 @@ impl Default for Patience {
 pub struct Handle {
     queue: mpsc::Sender<Bytes>,
     shared: Arc<Shared>,
+    /// The name that the peer's certificate was found to be for: only of connections that we opened.
+    pub(super) name: Option<Box<str>>,
 }
 
 /// What the signalling loop and a connection's task share.
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     /// Bytes that wait to be written.
-    waiting: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
     /// The peer has shown who it is.
-    known: AtomicBool,
+    pub(super) known: AtomicBool,
+}
+
+/// A connection that is ready for messages.
+enum Wire {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Ws(Box<WebSocket<TcpStream>>),
+    Wss(Box<WebSocket<TlsStream<TcpStream>>>),
 }
 
 impl Handle {
@@ -83,6 +106,7 @@ impl Handle {
 
 pub(super) fn listen(
     id: ListenerId,
+    transport: Transport,
     addr: SocketAddr,
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
@@ -98,12 +122,13 @@ pub(super) fn listen(
     socket.listen(ACCEPT_QUEUE)?;
     let listener = TcpListener::from_std(socket.into())?;
     let bound = listener.local_addr()?;
-    let task = tokio::spawn(accept(id, bound, listener, events, context));
+    let task = tokio::spawn(accept(id, transport, bound, listener, events, context));
     Ok((bound, Socket::Tcp(task)))
 }
 
 async fn accept(
     id: ListenerId,
+    transport: Transport,
     bound: SocketAddr,
     listener: TcpListener,
     events: mpsc::Sender<NetEvent>,
@@ -121,27 +146,86 @@ async fn accept(
         };
         let local = SocketAddr::new(stream.local_addr().map_or(bound.ip(), |l| l.ip()), bound.port());
         let flow = Flow {
-            transport: Transport::Tcp,
+            transport,
             listener: id,
             connection: context.connection_id(),
             local,
             peer,
         };
-        start(flow, stream, place, context.patience, false, &events).await;
+        if transport == Transport::Tcp {
+            start(flow, None, Wire::Tcp(stream), place, context.patience, false, &events).await;
+            continue;
+        }
+        let Some(half_open) = context.half_open.take(peer.ip()) else {
+            context.counters.refused_connections.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        let (events, context) = (events.clone(), context.clone());
+        let aside = context.aside.handle();
+        aside.spawn(async move {
+            let wire = timeout(context.patience.handshake, shake_hands(transport, stream, &context)).await;
+            drop(half_open);
+            match wire {
+                Ok(Ok(wire)) => start(flow, None, wire, place, context.patience, false, &events).await,
+                Ok(Err(_)) | Err(_) => {
+                    context.counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
     }
 }
 
+/// What comes before the first message of a connection that was opened to us.
+async fn shake_hands(transport: Transport, stream: TcpStream, context: &Context) -> io::Result<Wire> {
+    let keys = context.keys();
+    Ok(match transport {
+        Transport::Udp | Transport::Tcp => Wire::Tcp(stream),
+        Transport::Tls => Wire::Tls(Box::new(keys.accept(stream).await?)),
+        Transport::Ws => Wire::Ws(Box::new(WebSocket::accept(stream).await?)),
+        Transport::Wss => Wire::Wss(Box::new(WebSocket::accept(keys.accept(stream).await?).await?)),
+    })
+}
+
 /// Opens a connection from the listener's own address.
-pub(super) fn connect(flow: Flow, bound: IpAddr, events: mpsc::Sender<NetEvent>, context: &Context) {
+pub(super) fn connect(
+    flow: Flow,
+    target: Target,
+    bound: IpAddr,
+    events: mpsc::Sender<NetEvent>,
+    context: &Arc<Context>,
+) {
     let (place, patience) = (context.places.take(flow.peer.ip()), context.patience);
-    tokio::spawn(async move {
+    let shared = context.clone();
+    let place_to_run = match target.transport {
+        Transport::Tls => context.aside.handle(),
+        Transport::Udp | Transport::Tcp | Transport::Ws | Transport::Wss => runtime::Handle::current(),
+    };
+    place_to_run.spawn(async move {
         if let Some(place) = place
-            && let Ok(Ok(stream)) = timeout(limits::CONNECT, open(bound, flow.peer)).await
+            && let Ok(Ok(wire)) = timeout(limits::CONNECT, open_wire(bound, &target, &shared)).await
         {
-            return start(flow, stream, place, patience, true, &events).await;
+            return start(flow, target.name, wire, place, patience, true, &events).await;
         }
-        let _ = events.send(NetEvent::Failed(flow.peer)).await;
+        let _ = events.send(NetEvent::Failed(target)).await;
     });
+}
+
+async fn open_wire(bound: IpAddr, target: &Target, context: &Context) -> io::Result<Wire> {
+    let stream = open(bound, target.addr).await?;
+    match target.transport {
+        Transport::Tls => {
+            let host = target.host();
+            let shaken = context.keys().connect(&host, stream).await;
+            if let Err(why) = &shaken {
+                // The other side is up and cannot be used: only a person can change that.
+                warn!("TLS with {host} at {} failed: {why}", target.addr);
+            }
+            Ok(Wire::Tls(Box::new(shaken?)))
+        }
+        Transport::Tcp => Ok(Wire::Tcp(stream)),
+        // A browser connects to us, never we to it.
+        Transport::Udp | Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
+    }
 }
 
 async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
@@ -156,7 +240,8 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
 
 async fn start(
     flow: Flow,
-    stream: TcpStream,
+    name: Option<Box<str>>,
+    wire: Wire,
     place: Place,
     patience: Patience,
     known: bool,
@@ -170,40 +255,65 @@ async fn start(
     let handle = Handle {
         queue,
         shared: shared.clone(),
+        name,
     };
     if events.send(NetEvent::Opened(flow, handle)).await.is_err() {
         return;
     }
     let events = events.clone();
     tokio::spawn(async move {
-        let _ = serve(flow, stream, patience, outgoing, &shared, &events).await;
+        let _ = serve(flow, wire, patience, outgoing, &shared, &events).await;
         drop(place);
         let _ = events.send(NetEvent::Closed(flow)).await;
     });
 }
 
+impl Wire {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Wire::Tcp(stream) => stream,
+            Wire::Tls(stream) => stream.get_ref().0,
+            Wire::Ws(socket) => socket.stream(),
+            Wire::Wss(socket) => socket.stream().get_ref().0,
+        }
+    }
+}
+
 /// Reads and writes until either side ends it, nothing is said for too long, or a message takes too long to arrive.
 async fn serve(
     flow: Flow,
-    mut stream: TcpStream,
+    wire: Wire,
     patience: Patience,
     outgoing: mpsc::Receiver<Bytes>,
     shared: &Shared,
     events: &mpsc::Sender<NetEvent>,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE)?;
-    let (reader, writer) = stream.split();
+    wire.socket().set_nodelay(true)?;
+    SockRef::from(wire.socket()).set_tcp_keepalive(&KEEP_ALIVE)?;
     let (pong, pongs) = mpsc::channel(1);
-    tokio::select! {
-        ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
-        ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
+    match wire {
+        Wire::Tcp(mut stream) => {
+            let (reader, writer) = stream.split();
+            tokio::select! {
+                ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
+                ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
+            }
+        }
+        Wire::Tls(stream) => {
+            let (reader, writer) = tokio::io::split(*stream);
+            tokio::select! {
+                ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
+                ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
+            }
+        }
+        Wire::Ws(socket) => socket.serve(flow, patience, outgoing, shared, events).await,
+        Wire::Wss(socket) => socket.serve(flow, patience, outgoing, shared, events).await,
     }
 }
 
 async fn read(
     flow: Flow,
-    mut stream: ReadHalf<'_>,
+    mut stream: impl AsyncRead + Unpin,
     patience: Patience,
     known: &AtomicBool,
     pong: &mpsc::Sender<()>,
@@ -259,20 +369,31 @@ async fn read(
 
 /// Ends when everything is written that was handed over before the handle was dropped.
 async fn write(
-    mut stream: WriteHalf<'_>,
+    mut stream: impl AsyncWrite + Unpin,
     mut outgoing: mpsc::Receiver<Bytes>,
     mut pongs: mpsc::Receiver<()>,
     waiting: &AtomicUsize,
 ) -> io::Result<()> {
     loop {
-        tokio::select! {
-            message = outgoing.recv() => {
-                let Some(message) = message else { return Ok(()) };
-                let written = timeout(limits::CONNECTION_MESSAGE, stream.write_all(&message)).await;
-                waiting.fetch_sub(message.len(), Ordering::Relaxed);
-                written??;
+        let message = tokio::select! {
+            message = outgoing.recv() => message,
+            Some(()) = pongs.recv() => {
+                timeout(limits::CONNECTION_MESSAGE, put(&mut stream, b"\r\n")).await??;
+                continue;
             }
-            Some(()) = pongs.recv() => timeout(limits::CONNECTION_MESSAGE, stream.write_all(b"\r\n")).await??,
-        }
+        };
+        let Some(message) = message else {
+            // Under TLS the peer learns that nothing was cut off (RFC 8446 6.1).
+            return timeout(limits::HANDSHAKE, stream.shutdown()).await?;
+        };
+        let written = timeout(limits::CONNECTION_MESSAGE, put(&mut stream, &message)).await;
+        waiting.fetch_sub(message.len(), Ordering::Relaxed);
+        written??;
     }
+}
+
+/// To the wire itself: what is under TLS may otherwise wait in a buffer.
+async fn put(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }

@@ -3,9 +3,9 @@
 use super::tcp::Patience;
 use super::{Net, NetEvent};
 use crate::config::Listen;
+use crate::effect::{Kind, Question};
 use crate::id::{Flow, Target, Ticket, Transport};
 use crate::limits;
-use crate::sip::Uri;
 use bytes::Bytes;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -17,25 +17,26 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// How long anything may take before the test fails.
-const SOON: Duration = Duration::from_secs(10);
-const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
+pub(super) const SOON: Duration = Duration::from_secs(10);
+pub(super) const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
 
-struct Bench {
-    net: Net,
+pub(super) struct Bench {
+    pub(super) net: Net,
     events: mpsc::Receiver<NetEvent>,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(super) fn new() -> Bench {
         let (net, events) = Net::new(1);
         Bench { net, events }
     }
 
     /// One in which the limit under test is short, and the others never come.
-    fn impatient(change: impl FnOnce(&mut Patience)) -> Bench {
+    pub(super) fn impatient(change: impl FnOnce(&mut Patience)) -> Bench {
         let mut bench = Bench::new();
         let context = Arc::get_mut(&mut bench.net.context).expect("nothing listens yet");
         context.patience = Patience {
+            handshake: SOON * 2,
             first: SOON * 2,
             message: SOON * 2,
             stranger: SOON * 2,
@@ -45,17 +46,17 @@ impl Bench {
         bench
     }
 
-    fn listen(&mut self, transport: Transport, addr: &str) -> SocketAddr {
+    pub(super) fn listen(&mut self, transport: Transport, addr: &str) -> SocketAddr {
         let addr = addr.parse().unwrap();
         self.net.listen(Listen { transport, addr }).unwrap()
     }
 
-    async fn event(&mut self) -> NetEvent {
+    pub(super) async fn event(&mut self) -> NetEvent {
         let event = timeout(SOON, self.events.recv()).await.expect("nothing happened");
         event.expect("the sockets live")
     }
 
-    async fn message(&mut self) -> (Flow, Bytes) {
+    pub(super) async fn message(&mut self) -> (Flow, Bytes) {
         match self.event().await {
             NetEvent::Message(flow, bytes) => (flow, bytes),
             other => panic!("{other:?}"),
@@ -72,7 +73,7 @@ impl Bench {
         (stream, flow)
     }
 
-    async fn closed(&mut self) -> Flow {
+    pub(super) async fn closed(&mut self) -> Flow {
         match self.event().await {
             NetEvent::Closed(flow) => {
                 self.net.closed(flow);
@@ -84,10 +85,7 @@ impl Bench {
 }
 
 fn target(addr: SocketAddr) -> Target {
-    Target {
-        transport: Transport::Tcp,
-        addr,
-    }
+    Target::new(Transport::Tcp, addr)
 }
 
 #[tokio::test]
@@ -377,11 +375,14 @@ async fn a_stranger_who_only_keeps_a_connection_open_loses_it_and_one_who_is_kno
 #[tokio::test]
 async fn names_beyond_the_bound_are_refused_at_once_and_have_their_turn_again_later() {
     let mut bench = Bench::new();
-    let uri = Uri::parse("sip:localhost").unwrap();
+    let question = Question {
+        kind: Kind::A,
+        name: "localhost".into(),
+    };
     for ticket in 0..limits::RESOLVING {
-        assert!(bench.net.resolve(Ticket(ticket as u64), &uri));
+        assert!(bench.net.query(Ticket(ticket as u64), question.clone()));
     }
-    assert!(!bench.net.resolve(Ticket(u64::MAX), &uri));
-    assert!(matches!(bench.event().await, NetEvent::Resolved(..)));
-    assert!(bench.net.resolve(Ticket(u64::MAX), &uri));
+    assert!(!bench.net.query(Ticket(u64::MAX), question.clone()));
+    assert!(matches!(bench.event().await, NetEvent::Answered(..)));
+    assert!(bench.net.query(Ticket(u64::MAX), question.clone()));
 }

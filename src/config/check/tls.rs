@@ -1,0 +1,92 @@
+//! `tls`, `dns`, and what a trunk says of TLS: files that must be there, names, servers.
+
+use super::{Check, DAY};
+use crate::config::checked::{Dns, KeyPair, Listen, Tls, Trunk, TrunkTls};
+use crate::config::read::{Field, Map};
+use crate::config::{keys, values};
+use crate::id::Transport;
+use crate::sip::uri::{Scheme, Uri};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Reads `tls`.
+pub(super) fn tls(root: &Map<'_>, check: &mut Check<'_>) -> Tls {
+    let map = root.section("tls", &keys::TLS, &mut check.problems);
+    let certificate = pair(&map, check);
+    let client_ca = map.get("client_ca").and_then(|field| file(&field, check));
+    let min_expiry_warning = map.value("min_expiry_warning", 14 * DAY, &mut check.problems, |text| {
+        values::duration_in(text, Duration::ZERO..=365 * DAY)
+    });
+    Tls {
+        certificate,
+        client_ca,
+        min_expiry_warning,
+    }
+}
+
+/// Reads `trunks[].tls`.
+pub(super) fn trunk(map: &Map<'_>, check: &mut Check<'_>) -> TrunkTls {
+    let map = map.section("tls", &keys::TRUNK_TLS, &mut check.problems);
+    let certificate = pair(&map, check);
+    let ca = map.get("ca").and_then(|field| file(&field, check));
+    let name = map
+        .get("name")
+        .and_then(|field| field.parse(&mut check.problems, values::domain));
+    TrunkTls { ca, name, certificate }
+}
+
+/// A peer that is reached by TLS needs a listener of ours for it: its address stands in our Via and Contact.
+pub(super) fn peers_can_be_reached(root: &Map<'_>, listen: &[Listen], trunks: &[Trunk], check: &mut Check<'_>) {
+    if listen.iter().any(|listen| listen.transport == Transport::Tls) {
+        return;
+    }
+    let by_tls = |peer: &&Uri| peer.scheme == Scheme::Sips || peer.transport() == Some(Transport::Tls);
+    for trunk in trunks {
+        if let Some(peer) = trunk.peers.iter().find(by_tls) {
+            let text = format!(
+                "trunk {} has the peer {peer}, which is reached by TLS, and there is no tls:// in the list. Add, for example, \
+                 tls://0.0.0.0:5061",
+                trunk.name
+            );
+            check.problems.add(root.mark, "listen", text);
+        }
+    }
+}
+
+/// Reads `dns`.
+pub(super) fn dns(root: &Map<'_>, check: &mut Check<'_>) -> Dns {
+    let map = root.section("dns", &keys::DNS, &mut check.problems);
+    Dns {
+        servers: super::list_of(&map, "servers", &[], check, values::dns_server),
+    }
+}
+
+/// `certificate` and `key`, which are of no use without each other.
+fn pair(map: &Map<'_>, check: &mut Check<'_>) -> Option<KeyPair> {
+    let (certificate, key) = (map.get("certificate"), map.get("key"));
+    let alone = match (&certificate, &key) {
+        (Some(field), None) => Some((field, "key")),
+        (None, Some(field)) => Some((field, "certificate")),
+        (Some(_), Some(_)) | (None, None) => None,
+    };
+    if let Some((field, missing)) = alone {
+        let text = format!("{missing} is missing beside it: a certificate and its private key belong together.");
+        field.wrong(&mut check.problems, text);
+    }
+    let certificate = certificate.and_then(|field| file(&field, check));
+    let key = key.and_then(|field| file(&field, check));
+    Some(KeyPair {
+        certificate: certificate?,
+        key: key?,
+    })
+}
+
+/// A file that can be read now.
+fn file(field: &Field<'_>, check: &mut Check<'_>) -> Option<PathBuf> {
+    let path: PathBuf = field.parse(&mut check.problems, |text| Ok(text.into()))?;
+    if let Err(why) = (check.sources.read)(&path) {
+        let text = format!("the file {} cannot be read: {why}.", path.display());
+        field.wrong(&mut check.problems, text);
+    }
+    Some(path)
+}

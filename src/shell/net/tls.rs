@@ -1,0 +1,407 @@
+//! Certificates: who we are, and whom we trust. The one door to `rustls` and `rcgen`.
+//!
+//! Everything is read at once and takes effect for connections that are opened from then on; those that are open keep what they
+//! began with.
+
+use crate::config::{Config, KeyPair, TrunkTls};
+use crate::time::Wall;
+use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// The certificate that a node makes for itself, in the folder of the store.
+const OWN_CERTIFICATE: &str = "tls-certificate.pem";
+/// Its key.
+const OWN_KEY: &str = "tls-key.pem";
+/// How long it lasts, in years.
+const OWN_YEARS: i32 = 10;
+
+/// What is needed to accept and to open connections under TLS.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// None where nobody listens on TLS.
+    server: Option<Arc<ServerConfig>>,
+    strangers: Option<Arc<ClientConfig>>,
+    /// By the host of a trunk's peer.
+    trunks: HashMap<String, Carrier>,
+    /// Our certificates: the file, and when it ends.
+    ends: Vec<(PathBuf, Wall)>,
+    warn_before: Duration,
+}
+
+/// How a carrier is met.
+#[derive(Clone, Debug)]
+struct Carrier {
+    config: Arc<ClientConfig>,
+    name: Option<String>,
+}
+
+impl Keys {
+    /// Reads every file that the configuration names, and makes a certificate where it names none. Also gives the sentence that
+    /// says so; it is kept beside the store. The error is a sentence with the file and the key of the configuration.
+    pub fn load(config: &Config, store: &Path, wall: Wall) -> Result<(Keys, Option<String>), String> {
+        let mut keys = Keys {
+            warn_before: config.tls.min_expiry_warning,
+            ..Keys::default()
+        };
+        let mut made = None;
+        if config.listen.iter().any(|listen| listen.transport.is_secure()) {
+            let pair = match &config.tls.certificate {
+                Some(pair) => pair.clone(),
+                None => {
+                    let (pair, sentence) = own_pair(config, store, wall)?;
+                    made = sentence;
+                    pair
+                }
+            };
+            keys.server = Some(Arc::new(server(&pair, config.tls.client_ca.as_deref())?));
+            keys.note_end(&pair)?;
+        }
+        keys.strangers = Some(Arc::new(client(&TrunkTls::default())?));
+        for trunk in config.trunks.iter().filter(|trunk| trunk.tls != TrunkTls::default()) {
+            let carrier = Carrier {
+                config: Arc::new(client(&trunk.tls).map_err(|why| format!("trunk {}: {why}", trunk.name))?),
+                name: trunk.tls.name.clone(),
+            };
+            if let Some(pair) = &trunk.tls.certificate {
+                keys.note_end(pair)?;
+            }
+            for peer in &trunk.peers {
+                keys.trunks
+                    .insert(plain(&peer.host.to_string()).to_owned(), carrier.clone());
+            }
+        }
+        Ok((keys, made))
+    }
+
+    /// A sentence for each of our certificates that has ended or ends soon.
+    pub fn warnings(&self, wall: Wall) -> Vec<String> {
+        let soon = self.ends.iter().filter(|(_, end)| *end < wall + self.warn_before);
+        let sentence = |(path, end): &(PathBuf, Wall)| match end.since(wall).as_secs() {
+            0 => format!(
+                "the certificate in {} ended on {}: peers refuse it. Put a new one there and send SIGHUP",
+                path.display(),
+                end.civil()
+            ),
+            left => format!(
+                "the certificate in {} ends on {}, in {} days. Put a new one there and send SIGHUP",
+                path.display(),
+                end.civil(),
+                left / 86_400
+            ),
+        };
+        soon.map(sentence).collect()
+    }
+
+    fn note_end(&mut self, pair: &KeyPair) -> Result<(), String> {
+        let chain = certificates(&pair.certificate)?;
+        if let Some(end) = chain.first().and_then(|first| not_after(first)) {
+            self.ends.push((pair.certificate.clone(), end));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let config = self.server.clone().ok_or(io::ErrorKind::Unsupported)?;
+        Ok(TlsAcceptor::from(config).accept(stream).await?.into())
+    }
+
+    /// `host` is the name that the certificate must be for; a trunk may say that it is another.
+    pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let carrier = self.trunks.get(plain(host));
+        let config = carrier
+            .map(|carrier| carrier.config.clone())
+            .or_else(|| self.strangers.clone());
+        let name = carrier
+            .and_then(|carrier| carrier.name.as_deref())
+            .unwrap_or(plain(host));
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let connector = TlsConnector::from(config.ok_or(io::ErrorKind::Unsupported)?);
+        Ok(connector.connect(name, stream).await?.into())
+    }
+}
+
+/// An IPv6 address without its brackets.
+fn plain(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+fn server(pair: &KeyPair, client_ca: Option<&Path>) -> Result<ServerConfig, String> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots(path)?, provider())
+                .allow_unauthenticated()
+                .build()
+                .map_err(|error| format!("{} is no list of CAs: {error} (key `tls.client_ca`)", path.display()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    builder
+        .with_single_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
+        .map_err(|error| mismatch(pair, &error))
+}
+
+fn client(tls: &TrunkTls) -> Result<ClientConfig, String> {
+    let trusted = match &tls.ca {
+        Some(path) => roots(path)?,
+        None => Arc::new(RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        }),
+    };
+    let verifier = WebPkiServerVerifier::builder_with_provider(trusted, provider())
+        .build()
+        .map_err(|error| format!("the CAs cannot be used: {error} (key `trunks[].tls.ca`)"))?;
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?
+        .with_webpki_verifier(verifier);
+    match &tls.certificate {
+        None => Ok(builder.with_no_client_auth()),
+        Some(pair) => builder
+            .with_client_auth_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
+            .map_err(|error| mismatch(pair, &error)),
+    }
+}
+
+fn mismatch(pair: &KeyPair, error: &rustls::Error) -> String {
+    format!(
+        "the certificate in {} and the key in {} cannot be used together: {error}",
+        pair.certificate.display(),
+        pair.key.display()
+    )
+}
+
+fn roots(path: &Path) -> Result<Arc<RootCertStore>, String> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store
+            .add(certificate)
+            .map_err(|error| format!("a certificate in {} cannot be trusted as a CA: {error}", path.display()))?;
+    }
+    Ok(Arc::new(store))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) => Err(format!(
+            "there is no certificate in {}: it must be PEM, with -----BEGIN CERTIFICATE-----",
+            path.display()
+        )),
+        Err(error) => Err(format!(
+            "the certificates in {} cannot be read: {error}",
+            path.display()
+        )),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| {
+        format!(
+            "there is no private key that can be read in {}: {error}",
+            path.display()
+        )
+    })
+}
+
+/// The certificate that the node made earlier, or a new one.
+fn own_pair(config: &Config, store: &Path, wall: Wall) -> Result<(KeyPair, Option<String>), String> {
+    let folder = store.parent().unwrap_or_else(|| Path::new(""));
+    let pair = KeyPair {
+        certificate: folder.join(OWN_CERTIFICATE),
+        key: folder.join(OWN_KEY),
+    };
+    if pair.certificate.exists() && pair.key.exists() {
+        return Ok((pair, None));
+    }
+    let failed = |why: &dyn std::fmt::Display| format!("no certificate can be made for this node: {why} (key `tls`)");
+    let key = rcgen::KeyPair::generate().map_err(|why| failed(&why))?;
+    let certificate = own_params(config, wall).self_signed(&key).map_err(|why| failed(&why))?;
+    let keep = || -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        write(&pair.key, 0o600, &key.serialize_pem())?;
+        write(&pair.certificate, 0o644, &certificate.pem())
+    };
+    keep().map_err(|why| failed(&format!("{}: {why}", folder.display())))?;
+    let sentence = format!(
+        "a self-signed certificate was made for tls and wss and is kept in {}. Phones and browsers must be told to trust it; one \
+         that they trust already goes into the key `tls`",
+        pair.certificate.display()
+    );
+    Ok((pair, Some(sentence)))
+}
+
+/// For all names and addresses by which we are called.
+fn own_params(config: &Config, wall: Wall) -> CertificateParams {
+    let mut names: Vec<SanType> = Vec::new();
+    let mut add = |name: &str| {
+        let name = plain(name);
+        let found = match name.parse::<IpAddr>() {
+            Ok(ip) if ip.is_unspecified() => None,
+            Ok(ip) => Some(SanType::IpAddress(ip)),
+            Err(_) => name.try_into().ok().map(SanType::DnsName),
+        };
+        if let Some(found) = found.filter(|found| !names.contains(found)) {
+            names.push(found);
+        }
+    };
+    config.domains.iter().for_each(|domain| add(&domain.name));
+    add(&config.node_name);
+    let addresses = config.listen.iter().map(|listen| listen.addr.ip());
+    for ip in addresses.chain(config.advertise).chain(super::own_address()) {
+        add(&ip.to_string());
+    }
+    if config.listen.iter().any(|listen| listen.addr.ip().is_unspecified()) {
+        ["localhost", "127.0.0.1", "::1"].into_iter().for_each(&mut add);
+    }
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, config.node_name.clone());
+    params.subject_alt_names = names;
+    let this_year = i32::try_from(wall.civil().year).unwrap_or(2026);
+    // Clocks of phones that were just switched on lag behind.
+    params.not_before = rcgen::date_time_ymd(this_year - 1, 1, 1);
+    params.not_after = rcgen::date_time_ymd(this_year + OWN_YEARS, 1, 1);
+    params
+}
+
+fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// The end of a certificate's validity (RFC 5280 4.1): the second time in the fourth part of what is signed, or the fifth where
+/// a version stands first. None where it is not built so.
+fn not_after(certificate: &[u8]) -> Option<Wall> {
+    const SEQUENCE: u8 = 0x30;
+    const VERSION: u8 = 0xa0;
+    let (_, whole, _) = element(certificate)?;
+    let (_, mut signed, _) = element(whole)?;
+    let (tag, _, rest) = element(signed)?;
+    if tag == VERSION {
+        signed = rest;
+    }
+    for _serial_algorithm_issuer in 0..3 {
+        signed = element(signed)?.2;
+    }
+    let (tag, validity, _) = element(signed)?;
+    let (_, _, rest) = element(validity)?;
+    let (kind, text, _) = element(rest)?;
+    (tag == SEQUENCE).then(|| time(kind, text)).flatten()
+}
+
+/// Tag, content and what follows of one element of DER.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, mut rest) = rest.split_first()?;
+    let mut length = usize::from(first);
+    if first >= 0x80 {
+        let octets = usize::from(first & 0x7f);
+        if octets > 4 {
+            return None;
+        }
+        let (long, after) = rest.split_at_checked(octets)?;
+        length = long.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
+        rest = after;
+    }
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+/// `YYMMDDhhmmssZ` (UTCTime, 1950 to 2049) or `YYYYMMDDhhmmssZ` (GeneralizedTime).
+fn time(kind: u8, text: &[u8]) -> Option<Wall> {
+    const UTC_TIME: u8 = 0x17;
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
+    let (year, rest) = text.split_at_checked(if kind == UTC_TIME { 2 } else { 4 })?;
+    let number = |at: usize| rest.get(at..at + 2)?.parse::<u64>().ok();
+    let year: u64 = year.parse().ok()?;
+    let year = match kind {
+        UTC_TIME if year < 50 => 2000 + year,
+        UTC_TIME => 1900 + year,
+        _ => year,
+    };
+    let (month, day) = (number(0)?, number(2)?);
+    // Days from the civil calendar, counted from 0000-03-01; see `Wall::civil`.
+    let (shifted_year, shifted) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days =
+        365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400 + (153 * shifted + 2) / 5 + day
+            - 1;
+    let days = days.checked_sub(719_468)?;
+    let seconds = days * 86_400 + number(4)? * 3600 + number(6)? * 60 + number(8)?;
+    Some(Wall(seconds * 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        for (year, month, day, shown) in [
+            (2026, 12, 6, "Sun, 06 Dec 2026 00:00:00 GMT"),
+            (2028, 2, 29, "Tue, 29 Feb 2028 00:00:00 GMT"),
+            (2049, 12, 31, "Fri, 31 Dec 2049 00:00:00 GMT"),
+            (2050, 1, 1, "Sat, 01 Jan 2050 00:00:00 GMT"),
+        ] {
+            let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, month, day);
+            let certificate = params.self_signed(&key).unwrap();
+            assert_eq!(not_after(certificate.der()).unwrap().civil().to_string(), shown);
+            for cut in 0..certificate.der().len().min(300) {
+                // What is cut off has no end, and nothing breaks.
+                assert_eq!(not_after(&certificate.der()[..cut]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_warned_of() {
+        let day = |days: u64| Wall(days * 86_400_000);
+        let keys = Keys {
+            ends: vec![("a.pem".into(), day(100)), ("b.pem".into(), day(1000))],
+            warn_before: Duration::from_secs(14 * 86_400),
+            ..Keys::default()
+        };
+        assert!(keys.warnings(day(80)).is_empty());
+        let soon = keys.warnings(day(90));
+        assert_eq!(soon.len(), 1);
+        assert!(soon[0].contains("a.pem") && soon[0].contains("in 10 days"), "{soon:?}");
+        assert!(keys.warnings(day(101))[0].contains("a.pem ended on"));
+    }
+}
