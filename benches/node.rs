@@ -431,7 +431,10 @@ fn row(name: &str, count: u64) {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
     let count = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(20_000);
     let all = ["proxied", "registered", "bridged"];
     let chosen = all.into_iter().filter(|name| {

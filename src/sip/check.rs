@@ -1,7 +1,9 @@
 //! What every message must satisfy before a machine sees it (RFC 3261 8.1.1, 8.2, 16.3, 18.3; RFC 4475 for the doubtful).
 
-use super::header::{Method, Name, NameAddr};
+use super::facts::{Facts, Tag};
+use super::header::{Method, Name};
 use super::lex::{Message, ParseError};
+use super::scan::AddrText;
 
 impl Message {
     /// What RFC 3261 8.1.1 and 16.3 demand of every message: To, From, CSeq, Call-ID, Via (and Max-Forwards readable), no
@@ -18,12 +20,18 @@ impl Message {
             self.check_request_uri()?;
             self.check_contacts()?;
         }
-        self.from()?;
-        self.to()?;
+        let facts = self.facts();
+        // What is odd is read again, to be found good after all or to say what is wrong.
+        if facts.from == Tag::Odd {
+            self.from()?;
+        }
+        if facts.to == Tag::Odd {
+            self.to()?;
+        }
         if self.call_id().is_empty() {
             return Err(ParseError::bad("Call-ID is missing, empty or folded"));
         }
-        self.check_via()?;
+        self.check_via(facts)?;
         self.check_cseq()?;
         self.number(Name::MaxForwards).transpose()?;
         self.check_length()
@@ -48,23 +56,25 @@ impl Message {
 
     /// RFC 3261 19.1.1, table 1: a request URI has no headers.
     fn check_request_uri(&self) -> Result<(), ParseError> {
-        match self.request_uri()?.headers {
+        match self.request_uri_text()?.headers {
             Some(_) => Err(ParseError::bad("the request URI has headers")),
             None => Ok(()),
         }
     }
 
     fn check_contacts(&self) -> Result<(), ParseError> {
-        self.all(Name::Contact)
-            .iter()
-            .filter(|value| *value != "*")
-            .try_for_each(|value| NameAddr::parse(value).map(drop))
+        self.values(Name::Contact)
+            .filter(|value| value != "*")
+            .try_for_each(|value| AddrText::parse(&value).and_then(AddrText::uri).map(drop))
     }
 
     /// Only the topmost is ours to act on; the others are echoed as they came. A branch that is nothing but the magic
     /// cookie identifies no transaction (RFC 4475 3.2.1).
-    fn check_via(&self) -> Result<(), ParseError> {
-        match self.top_via()?.branch() {
+    fn check_via(&self, facts: Facts) -> Result<(), ParseError> {
+        if facts.via.is_none() {
+            self.top_via()?;
+        }
+        match self.top_branch().as_deref() {
             Some("z9hG4bK") => Err(ParseError::bad(
                 "the branch of the topmost Via is only the magic cookie",
             )),

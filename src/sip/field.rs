@@ -1,9 +1,9 @@
 //! Values read out of the index when somebody asks (RFC 3261 7.3, 20).
 
-use super::grammar::{BLANK, split_list};
+use super::grammar::{BLANK, Parts, split_list};
 use super::header::{CSeq, Method, Name, NameAddr, Via};
 use super::lex::{Line, Message, ParseError, Start};
-use super::uri::{Scheme, Uri};
+use super::uri::{SchemeText, Uri, UriText};
 use bytes::Bytes;
 use std::borrow::Cow;
 
@@ -21,15 +21,20 @@ impl Message {
     /// 416 (RFC 3261 8.2.2.1) is for schemes that nothing here can route: all but sip, sips, tel and the service URNs of
     /// emergency calls (RFC 5031), which the dial plan decides on.
     pub fn request_uri(&self) -> Result<Uri, ParseError> {
+        self.request_uri_text().map(Uri::from)
+    }
+
+    /// The same with nothing copied.
+    pub fn request_uri_text(&self) -> Result<UriText<'_>, ParseError> {
         let Start::Request { uri, .. } = self.start else {
             return Err(ParseError::bad("a response has no request URI"));
         };
         let written = text(self.slice(uri)).ok_or(ParseError::bad("the request URI is not UTF-8"))?;
-        let uri = Uri::parse(written)?;
-        match &uri.scheme {
-            Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(uri),
-            Scheme::Other(scheme) if &**scheme == "urn" => Ok(uri),
-            Scheme::Other(_) => Err(ParseError {
+        let uri = UriText::parse(written)?;
+        match uri.scheme {
+            SchemeText::Sip | SchemeText::Sips | SchemeText::Tel => Ok(uri),
+            SchemeText::Other(scheme) if scheme.eq_ignore_ascii_case("urn") => Ok(uri),
+            SchemeText::Other(_) => Err(ParseError {
                 status: 416,
                 reason: "the scheme of the request URI is unknown",
             }),
@@ -52,15 +57,19 @@ impl Message {
     /// All values of a field in order: of list fields the single values, split at commas outside quotes and brackets.
     /// Octets that are not UTF-8 are replaced by U+FFFD.
     pub fn all(&self, name: Name) -> Vec<Cow<'_, str>> {
-        let mut values = Vec::new();
-        for line in self.lines_of(name) {
-            match self.lossy(line) {
-                value if !name.is_list() => values.push(value),
-                Cow::Borrowed(value) => values.extend(split_list(value).into_iter().map(Cow::Borrowed)),
-                Cow::Owned(value) => values.extend(split_list(&value).into_iter().map(|part| part.to_owned().into())),
+        self.values(name).collect()
+    }
+
+    /// The same one by one.
+    pub fn values(&self, name: Name) -> impl Iterator<Item = Cow<'_, str>> {
+        self.lines_of(name).flat_map(move |line| match self.lossy(line) {
+            value if !name.is_list() => Values::One(Some(value)),
+            Cow::Borrowed(value) => Values::Parts(split_list(value)),
+            Cow::Owned(value) => {
+                let parts: Vec<String> = split_list(&value).map(str::to_owned).collect();
+                Values::Owned(parts.into_iter())
             }
-        }
-        values
+        })
     }
 
     /// The values of a field that has no `Name`, one per line. Compact forms count (RFC 3261 7.3.3).
@@ -97,9 +106,7 @@ impl Message {
     pub fn has_token(&self, name: Name, token: &str) -> bool {
         self.lines_of(name).any(|line| {
             let value = self.lossy(line);
-            split_list(&value)
-                .iter()
-                .any(|part| without_params(part).eq_ignore_ascii_case(token))
+            split_list(&value).any(|part| without_params(part).eq_ignore_ascii_case(token))
         })
     }
 
@@ -123,21 +130,32 @@ impl Message {
 
     /// CSeq.
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
+        if let Some((number, method)) = self.facts().cseq {
+            let method = Method::from(text(self.slice(method)).unwrap_or_default());
+            return Ok(CSeq { number, method });
+        }
         CSeq::parse(&self.get(Name::CSeq).ok_or(ParseError::bad("CSeq is missing"))?)
     }
 
     /// The topmost Via.
     pub fn top_via(&self) -> Result<Via, ParseError> {
-        let line = self.get(Name::Via).ok_or(ParseError::bad("Via is missing"))?;
-        Via::parse(split_list(&line).first().ok_or(ParseError::bad("Via is empty"))?)
+        Via::parse(&self.top_via_line()?)
+    }
+
+    /// The topmost value of Via as text.
+    pub fn top_via_line(&self) -> Result<Cow<'_, str>, ParseError> {
+        let empty = ParseError::bad("Via is empty");
+        match self.get(Name::Via).ok_or(ParseError::bad("Via is missing"))? {
+            Cow::Borrowed(line) => split_list(line).next().map(Cow::Borrowed).ok_or(empty),
+            Cow::Owned(line) => split_list(&line).next().map(|top| top.to_owned().into()).ok_or(empty),
+        }
     }
 
     /// All values of a field as name-addr (Contact without `*`, Route, Record-Route, ...).
     pub fn addresses(&self, name: Name) -> Result<Vec<NameAddr>, ParseError> {
-        self.all(name)
-            .iter()
-            .filter(|value| *value != "*")
-            .map(|value| NameAddr::parse(value))
+        self.values(name)
+            .filter(|value| value != "*")
+            .map(|value| NameAddr::parse(&value))
             .collect()
     }
 
@@ -195,14 +213,35 @@ impl Message {
 
     /// A display name in Latin-1 must not cost the call: octets that are not UTF-8 are replaced.
     pub(super) fn lossy(&self, line: &Line) -> Cow<'_, str> {
-        match String::from_utf8_lossy(self.slice(line.value)) {
+        let octets = self.slice(line.value);
+        match text(octets).map_or_else(|| String::from_utf8_lossy(octets), Cow::Borrowed) {
             value if line.is_folded => unfold(&value).into(),
             value => value,
         }
     }
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
+/// The values of one line.
+enum Values<'m> {
+    One(Option<Cow<'m, str>>),
+    Parts(Parts<'m>),
+    /// Of a line that had to be copied.
+    Owned(std::vec::IntoIter<String>),
+}
+
+impl<'m> Iterator for Values<'m> {
+    type Item = Cow<'m, str>;
+
+    fn next(&mut self) -> Option<Cow<'m, str>> {
+        match self {
+            Values::One(value) => value.take(),
+            Values::Parts(parts) => parts.next().map(Cow::Borrowed),
+            Values::Owned(parts) => parts.next().map(Cow::Owned),
+        }
+    }
+}
+
+pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 

@@ -1,16 +1,10 @@
 //! The typed values of the header fields that we read.
 
 use super::ParseError;
-use super::grammar::{BLANK, around, is_token, lws, params, quoted, token, write_quoted};
+use super::grammar::{is_token, write_quoted};
 pub use super::name::{Method, Name};
-use super::uri::{self, Host, Uri, unescape};
-use nom::branch::alt;
-use nom::bytes::complete::{tag, take_till, take_while, take_while1};
-use nom::character::complete::{digit1, space1};
-use nom::combinator::{all_consuming, map, opt};
-use nom::sequence::{preceded, terminated};
-use nom::{IResult, Parser};
-use std::borrow::Cow;
+use super::scan::{self, AddrText, ParamsText, ViaText};
+use super::uri::{Host, Uri, unescape};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -50,8 +44,17 @@ impl Params {
     }
 }
 
-fn same_name(written: &str, name: &str) -> bool {
+pub(super) fn same_name(written: &str, name: &str) -> bool {
     written.eq_ignore_ascii_case(name) || (written.contains('%') && unescape(written).eq_ignore_ascii_case(name))
+}
+
+impl From<ParamsText<'_>> for Params {
+    fn from(text: ParamsText<'_>) -> Params {
+        let owned = text
+            .iter()
+            .map(|(name, value)| (name.into(), value.map(|value| Box::from(&*value))));
+        Params(owned.collect())
+    }
 }
 
 /// As parameters of a header field: a value that is no token and no address is quoted.
@@ -121,14 +124,11 @@ pub struct NameAddr {
 impl NameAddr {
     /// Reads one value (the whole text). Without angle brackets, parameters belong to the header (RFC 3261 20).
     pub fn parse(text: &str) -> Result<NameAddr, ParseError> {
-        let malformed = |_| ParseError::bad("a name-addr is malformed");
-        let (_, (display, uri, params)) = all_consuming(alt((bracketed, bare)))
-            .parse(text.trim_matches(BLANK))
-            .map_err(malformed)?;
+        let parts = AddrText::parse(text)?;
         Ok(NameAddr {
-            display: display.map(|name| name.into_owned().into()),
-            uri: Uri::parse(uri)?,
-            params,
+            display: parts.display().map(|name| Box::from(&*name)),
+            uri: Uri::parse(parts.uri)?,
+            params: parts.params.into(),
         })
     }
 
@@ -145,29 +145,6 @@ impl NameAddr {
     pub fn tag(&self) -> Option<&str> {
         self.params.value("tag")
     }
-}
-
-/// Display name, URI and parameters as text.
-type AddrParts<'a> = (Option<Cow<'a, str>>, &'a str, Params);
-
-/// `name-addr`. A display name without quotes may hold more than tokens, since it does in the field, but no separator.
-fn bracketed(input: &str) -> IResult<&str, AddrParts<'_>> {
-    let words = map(take_while(|c: char| !",;<>\"\\".contains(c)), |words: &str| {
-        words.trim_matches(BLANK)
-    });
-    let words = map(words, |words| (!words.is_empty()).then_some(Cow::Borrowed(words)));
-    let display = alt((map(quoted, Some), words));
-    let (rest, (display, _, _, uri, _)) = (display, lws, tag("<"), take_till(|c| c == '>'), tag(">")).parse(input)?;
-    let (rest, params) = params(rest)?;
-    Ok((rest, (display, uri, params)))
-}
-
-/// `addr-spec` without brackets: what follows the first semicolon are the field's parameters, and a `?` may not stand
-/// there (RFC 3261 20.10).
-fn bare(input: &str) -> IResult<&str, AddrParts<'_>> {
-    let (rest, uri) = take_while1(|c: char| !c.is_ascii_whitespace() && !",;<>?\"".contains(c)).parse(input)?;
-    let (rest, params) = params(rest)?;
-    Ok((rest, (None, uri, params)))
 }
 
 /// Always with angle brackets; the display name always quoted.
@@ -197,14 +174,12 @@ pub struct Via {
 impl Via {
     /// Reads one value (the whole text).
     pub fn parse(text: &str) -> Result<Via, ParseError> {
-        let malformed = |_| ParseError::bad("a Via value is malformed");
-        let (_, (transport, host, port, params)) =
-            all_consuming(via).parse(text.trim_matches(BLANK)).map_err(malformed)?;
+        let parts = ViaText::parse(text)?;
         Ok(Via {
-            transport: transport.to_ascii_uppercase().into(),
-            host: Host::parse(host)?,
-            port: port.map(uri::port).transpose()?,
-            params,
+            transport: parts.transport.to_ascii_uppercase().into(),
+            host: parts.host.into(),
+            port: parts.port,
+            params: parts.params.into(),
         })
     }
 
@@ -217,21 +192,6 @@ impl Via {
     pub fn received(&self) -> Option<IpAddr> {
         self.params.value("received").and_then(address)
     }
-}
-
-/// Transport, host and port as text, parameters.
-type ViaParts<'a> = (&'a str, &'a str, Option<&'a str>, Params);
-
-/// `via-parm` of any version: the answer 505 finds its way by it too.
-fn via(input: &str) -> IResult<&str, ViaParts<'_>> {
-    let protocol = (
-        terminated(token, around('/')),
-        terminated(token, around('/')),
-        terminated(token, lws),
-    );
-    let sent_by = (uri::host_text, opt(preceded(around(':'), digit1)));
-    let (rest, ((_, _, transport), (host, port), params)) = (protocol, sent_by, params).parse(input)?;
-    Ok((rest, (transport, host, port, params)))
 }
 
 impl fmt::Display for Via {
@@ -256,12 +216,7 @@ pub struct CSeq {
 impl CSeq {
     /// Reads the whole text.
     pub fn parse(text: &str) -> Result<CSeq, ParseError> {
-        let malformed = |_| ParseError::bad("CSeq is not a number and a method");
-        let (_, (number, _, method)) = all_consuming((digit1, space1, token))
-            .parse(text.trim_matches(BLANK))
-            .map_err(malformed)?;
-        let number: Option<u32> = number.parse().ok().filter(|number| *number < 1 << 31);
-        let number = number.ok_or(ParseError::bad("the number in CSeq is not below 2^31"))?;
+        let (number, method) = scan::cseq(text)?;
         Ok(CSeq {
             number,
             method: Method::from(method),

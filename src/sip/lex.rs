@@ -1,11 +1,13 @@
 //! The lazy index over a message that came: one pass over the bytes finds the lines; values are read when somebody asks.
 
+use super::facts::Facts;
 use super::grammar::is_token;
 use super::header::Name;
 use crate::limits::{SIP_HEADERS, SIP_MESSAGE_BYTES};
 use bytes::Bytes;
 use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::fmt;
 
 /// Why a message, or a value in it, cannot be read. Knows the status that its sender is owed, if any.
@@ -41,13 +43,14 @@ pub struct Message {
     body_at: u16,
     /// What the index stumbled over and could step across, so that the message can still be answered.
     pub(super) fault: Option<ParseError>,
+    pub(super) facts: Cell<Facts>,
 }
 
 /// Header lines that the index holds without the heap: an INVITE of a carrier has around 20.
 const INLINE_LINES: usize = 32;
 
 /// A piece of the message, as offsets: they fit because `SIP_MESSAGE_BYTES` does.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     from: u16,
     to: u16,
@@ -112,6 +115,7 @@ impl Message {
             lines,
             body_at: Span::new(body_at, body_at).from,
             fault,
+            facts: Cell::default(),
             bytes,
         })
     }
@@ -140,6 +144,13 @@ impl Message {
 
     pub(super) fn slice(&self, span: Span) -> &[u8] {
         &self.bytes[usize::from(span.from)..usize::from(span.to)]
+    }
+
+    /// Where a piece of the message's text stands.
+    pub(super) fn span_of(&self, piece: &str) -> Span {
+        let from = piece.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        debug_assert!(from + piece.len() <= self.bytes.len(), "a piece of another text");
+        Span::new(from, from + piece.len())
     }
 
     /// Where the start line begins, and where the Request-URI of a request stands.

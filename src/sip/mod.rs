@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `frame` | cuts messages out of datagrams and streams |
 //! | `lex` | one pass over a message: where its lines are and which fields we know |
-//! | `field` | reads values out of the index when somebody asks |
+//! | `field`, `facts` | read values out of the index when somebody asks, those that everybody asks for once |
+//! | `scan` | values as text, for a look that copies nothing |
 //! | `check` | what every message must satisfy before a machine sees it |
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
@@ -23,8 +24,11 @@
 //! closed list and its URIs lose headers and the spelling of parameters.
 
 pub mod auth;
+#[cfg(test)]
+mod by_nom;
 mod check;
 mod equal;
+mod facts;
 mod field;
 pub mod forward;
 pub mod frame;
@@ -35,6 +39,7 @@ pub mod multipart;
 mod name;
 #[cfg(test)]
 mod properties;
+mod scan;
 pub mod uri;
 pub mod witness;
 pub mod write;
@@ -42,5 +47,6 @@ pub mod write;
 pub use forward::Forward;
 pub use header::{CSeq, Method, Name, NameAddr, Params, Via};
 pub use lex::{Message, ParseError};
-pub use uri::{Host, Uri};
+pub use scan::{AddrText, ViaText};
+pub use uri::{Host, HostText, Uri, UriText};
 pub use write::Draft;
