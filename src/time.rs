@@ -1,6 +1,7 @@
 //! Virtual time: the machines' clock, their deadline queue, and the timers of RFC 3261 table 4.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::fmt;
 use std::hash::Hash;
 use std::ops::{Add, AddAssign, Sub};
@@ -158,17 +159,35 @@ pub struct Clock {
 /// The deadlines of one machine: at most one per key, in order of time, then of key.
 ///
 /// A key is the machine's own enum of timers (with the id of the thing timed), so that a wake-up says its reason.
+///
+/// Most timers are cancelled or set anew long before they are due, so an entry of the queue that no longer holds stays where it is
+/// until its time comes near. Entries lie unsorted by slots of time; only those of the first slot are put in order.
 #[derive(Clone, Debug)]
 pub struct Deadlines<K> {
-    by_time: BTreeSet<(Instant, K)>,
+    /// What holds.
     by_key: HashMap<K, Instant, foldhash::fast::FixedState>,
+    /// The first slot that has entries: its first entry holds, unless nothing does.
+    near: BinaryHeap<Reverse<(Instant, K)>>,
+    near_slot: u64,
+    /// Later ones.
+    far: BTreeMap<u64, Vec<(Instant, K)>>,
+    /// Entries in all slots.
+    queued: usize,
 }
 
-impl<K> Default for Deadlines<K> {
+/// A slot is 2^28 ns, about a quarter of a second.
+const SLOT_BITS: u32 = 28;
+/// Entries that no longer hold may be as many as those that do, and so many more.
+const STALE: usize = 1024;
+
+impl<K: Ord> Default for Deadlines<K> {
     fn default() -> Self {
         Self {
-            by_time: BTreeSet::new(),
             by_key: HashMap::default(),
+            near: BinaryHeap::new(),
+            near_slot: 0,
+            far: BTreeMap::new(),
+            queued: 0,
         }
     }
 }
@@ -176,18 +195,37 @@ impl<K> Default for Deadlines<K> {
 impl<K: Copy + Ord + Hash> Deadlines<K> {
     /// Wakes `key` at `at`, in place of any earlier wish of the same key.
     pub fn set(&mut self, key: K, at: Instant) {
-        if let Some(old) = self.by_key.insert(key, at) {
-            self.by_time.remove(&(old, key));
+        let before = self.by_key.insert(key, at);
+        if before == Some(at) {
+            return;
         }
-        self.by_time.insert((at, key));
+        self.queued += 1;
+        let slot = at.0 >> SLOT_BITS;
+        if slot < self.near_slot || self.near.is_empty() {
+            let later = std::mem::take(&mut self.near);
+            if !later.is_empty() {
+                let later = later.into_iter().map(|Reverse(entry)| entry);
+                self.far.entry(self.near_slot).or_default().extend(later);
+            }
+            self.near_slot = slot;
+        }
+        if slot == self.near_slot {
+            self.near.push(Reverse((at, key)));
+        } else {
+            self.far.entry(slot).or_default().push((at, key));
+        }
+        if before.is_some() {
+            self.left_its_place(key);
+        }
     }
 
     /// Forgets `key`; true if it was waiting.
     pub fn cancel(&mut self, key: K) -> bool {
-        match self.by_key.remove(&key) {
-            Some(at) => self.by_time.remove(&(at, key)),
-            None => false,
+        let was = self.by_key.remove(&key).is_some();
+        if was {
+            self.left_its_place(key);
         }
+        was
     }
 
     /// When `key` is due.
@@ -197,7 +235,7 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
 
     /// The first deadline and who asked for it.
     pub fn next(&self) -> Option<(Instant, K)> {
-        self.by_time.first().copied()
+        self.near.peek().map(|Reverse(entry)| *entry)
     }
 
     /// Takes the first key that is due at `now`.
@@ -206,19 +244,67 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         if at > now {
             return None;
         }
-        self.by_time.pop_first();
+        self.near.pop();
+        self.queued -= 1;
         self.by_key.remove(&key);
+        self.find_first();
         Some(key)
     }
 
     /// How many are waiting.
     pub fn len(&self) -> usize {
-        self.by_time.len()
+        self.by_key.len()
     }
 
     /// True when nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.by_time.is_empty()
+        self.by_key.is_empty()
+    }
+
+    /// An entry of this key holds no longer.
+    fn left_its_place(&mut self, key: K) {
+        if self.near.peek().is_some_and(|Reverse((_, first))| *first == key) {
+            self.find_first();
+        }
+        if self.queued > 2 * self.by_key.len() + STALE {
+            self.clean();
+        }
+    }
+
+    /// Sees to it that the first entry holds.
+    fn find_first(&mut self) {
+        loop {
+            match self.near.peek() {
+                Some(Reverse((at, key))) if self.by_key.get(key) == Some(at) => return,
+                Some(_) => {
+                    self.near.pop();
+                    self.queued -= 1;
+                }
+                None => match self.far.pop_first() {
+                    Some((slot, mut entries)) => {
+                        let all = entries.len();
+                        entries.retain(|(at, key)| self.by_key.get(key) == Some(at));
+                        self.queued -= all - entries.len();
+                        self.near = entries.into_iter().map(Reverse).collect();
+                        self.near_slot = slot;
+                    }
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Takes out all entries that no longer hold.
+    fn clean(&mut self) {
+        let by_key = &self.by_key;
+        let holds = |(at, key): &(Instant, K)| by_key.get(key) == Some(at);
+        self.near.retain(|Reverse(entry)| holds(entry));
+        self.far.retain(|_, entries| {
+            entries.retain(holds);
+            entries.shrink_to_fit();
+            !entries.is_empty()
+        });
+        self.queued = self.near.len() + self.far.values().map(Vec::len).sum::<usize>();
     }
 }
 
@@ -246,6 +332,53 @@ mod tests {
         assert_eq!(queue.pop_due(at(2)), Some('a'));
         assert_eq!(queue.pop_due(at(2)), None);
         assert!(queue.cancel('b'));
-        assert!(queue.is_empty() && queue.by_key.is_empty());
+        assert!(queue.is_empty() && queue.next().is_none());
+    }
+
+    /// Whatever is set and cancelled in whatever order, near and far: what comes out is what a sorted set would give.
+    #[test]
+    fn deadlines_come_in_order_of_time_then_key() {
+        use rand_chacha::ChaCha12Rng;
+        use rand_chacha::rand_core::{RngCore, SeedableRng};
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let (mut queue, mut model) = (Deadlines::default(), BTreeMap::new());
+        let mut now = Instant::ZERO;
+        for _ in 0..200_000 {
+            let (dice, key) = (rng.next_u32() % 100, rng.next_u32() % 3_000);
+            match dice {
+                0..55 => {
+                    let spread = [1, 1_000_000, 500_000_000, 32_000_000_000][(rng.next_u32() % 4) as usize];
+                    let at = now + Duration::from_nanos(spread * u64::from(rng.next_u32() % 8));
+                    queue.set(key, at);
+                    model.insert(key, at);
+                }
+                55..90 => assert_eq!(queue.cancel(key), model.remove(&key).is_some()),
+                _ => {
+                    now += Duration::from_millis(u64::from(rng.next_u32() % 40));
+                    let first = model
+                        .iter()
+                        .map(|(key, at)| (*at, *key))
+                        .min()
+                        .filter(|(at, _)| *at <= now);
+                    let popped = queue.pop_due(now);
+                    assert_eq!(popped, first.map(|(_, key)| key));
+                    popped.and_then(|key| model.remove(&key));
+                }
+            }
+            assert_eq!((queue.len(), queue.get(key)), (model.len(), model.get(&key).copied()));
+            if dice % 16 == 0 {
+                assert_eq!(queue.next(), model.iter().map(|(key, at)| (*at, *key)).min());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cancelled_takes_no_room_for_long() {
+        let mut queue = Deadlines::default();
+        for nth in 0..100_000u64 {
+            queue.set(nth, Instant::ZERO + Duration::from_secs(7_200 + nth % 7));
+            queue.cancel(nth);
+            assert!(queue.queued <= STALE + 1);
+        }
     }
 }

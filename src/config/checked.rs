@@ -3,9 +3,9 @@
 use super::country::Country;
 use crate::id::{Transport, TrunkIx};
 use crate::pii::Secret;
-use crate::sip::uri::{Host, Scheme, Uri};
+use crate::sip::uri::{Host, HostText, Scheme, SchemeText, Uri, UriText};
 use codecs::Codec;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -51,8 +51,8 @@ pub struct Config {
 /// What is looked up by a word at every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
-    pub(super) names: BTreeMap<String, usize>,
-    pub(super) numbers: BTreeMap<String, usize>,
+    pub(super) names: HashMap<String, usize, foldhash::fast::FixedState>,
+    pub(super) numbers: HashMap<String, usize, foldhash::fast::FixedState>,
 }
 
 impl Config {
@@ -108,9 +108,9 @@ impl Config {
 
     /// The domain that a host in a request stands for, if it is one of ours: by name, or by any address of ours
     /// (`advertise`, a listener, the address `arrived_on`), which stands for the first domain.
-    pub fn local_domain(&self, host: &Host, arrived_on: IpAddr) -> Option<&Domain> {
-        let text = host.to_string();
-        if let Some(named) = self.domains.iter().find(|domain| domain.name == text) {
+    pub fn local_domain<'t>(&self, host: impl Into<HostText<'t>>, arrived_on: IpAddr) -> Option<&Domain> {
+        let host = host.into();
+        if let Some(named) = self.domains.iter().find(|domain| domain.is_named(host)) {
             return Some(named);
         }
         let ip = host.ip()?;
@@ -129,6 +129,15 @@ impl Config {
             Scheme::Tel => true,
             Scheme::Sip | Scheme::Sips => self.local_domain(&uri.host, arrived_on).is_some(),
             Scheme::Other(_) => false,
+        }
+    }
+
+    /// The same of a URI as text.
+    pub fn is_local_text(&self, uri: &UriText<'_>, arrived_on: IpAddr) -> bool {
+        match uri.scheme {
+            SchemeText::Tel => true,
+            SchemeText::Sip | SchemeText::Sips => self.local_domain(uri.host, arrived_on).is_some(),
+            SchemeText::Other(_) => false,
         }
     }
 }
@@ -258,6 +267,19 @@ pub struct Domain {
     pub digest: Vec<Algorithm>,
     /// `do`: how its users call each other.
     pub way: Way,
+}
+
+impl Domain {
+    /// True for the host that is written like it. An address may be a domain's name.
+    fn is_named(&self, host: HostText<'_>) -> bool {
+        match host {
+            HostText::Name(name) => self.name.eq_ignore_ascii_case(name),
+            HostText::V4(ip) => {
+                self.name.starts_with(|first: char| first.is_ascii_digit()) && self.name == ip.to_string()
+            }
+            HostText::V6(ip) => self.name.starts_with('[') && self.name == format!("[{ip}]"),
+        }
+    }
 }
 
 /// One entry of `users`.

@@ -27,11 +27,11 @@ impl DialogId {
     /// The dialog that a request which came belongs to: our tag is in To. `None` when To has no tag (a request outside of
     /// dialogs) or From or To cannot be read.
     pub fn of_request(request: &Message) -> Option<DialogId> {
-        let (from, to) = (request.from().ok()?, request.to().ok()?);
+        let (from, to) = request.tags()?;
         Some(DialogId {
             call_id: request.call_id().into(),
-            local_tag: to.tag()?.into(),
-            remote_tag: from.tag().unwrap_or_default().into(),
+            local_tag: to?.into(),
+            remote_tag: from.unwrap_or_default().into(),
         })
     }
 
@@ -41,11 +41,11 @@ impl DialogId {
         if response.status() == 100 {
             return None;
         }
-        let (from, to) = (response.from().ok()?, response.to().ok()?);
+        let (from, to) = response.tags()?;
         Some(DialogId {
             call_id: response.call_id().into(),
-            local_tag: from.tag()?.into(),
-            remote_tag: to.tag().unwrap_or_default().into(),
+            local_tag: from?.into(),
+            remote_tag: to.unwrap_or_default().into(),
         })
     }
 }

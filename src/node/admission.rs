@@ -10,12 +10,12 @@ use crate::effect::{Fact, Output};
 use crate::id::Flow;
 use crate::proxy::{Passed, Refusal};
 use crate::sip::multipart::ACCEPTED;
-use crate::sip::uri::Scheme;
-use crate::sip::{Draft, Message, Method, Name};
+use crate::sip::uri::SchemeText;
+use crate::sip::{AddrText, Draft, Message, Method, Name};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        if request.to().is_ok_and(|to| to.tag().is_some()) {
+        if request.to_tag().is_some() {
             return self.in_dialog(cx, flow, request);
         }
         match request.method() {
@@ -88,7 +88,7 @@ impl Machines {
         if self.net.layer.refuse_merged(cx, flow, &request) || !self.is_served(cx, flow, &request) {
             return;
         }
-        let Ok(target) = request.request_uri() else { return };
+        let Ok(target) = request.request_uri_text() else { return };
         if !local::is_local(cx.config, flow, &target) {
             return self.refuse_with(
                 cx,
@@ -107,15 +107,16 @@ impl Machines {
     /// Who sends this request: a trunk, unless a user of ours gives credentials; a user, once they were challenged; the user whose
     /// request it is that `passed` here before on its way. Nobody else is answered.
     pub(super) fn source(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, passed: Passed) -> Option<Source> {
-        let (from, target) = (request.from().ok()?, request.request_uri().ok()?);
-        let may_be_user = local::is_local(cx.config, flow, &from.uri) && !cx.config.users.is_empty();
-        let by = local::asks_as(cx.config, flow, request, &from.uri);
+        let (line, target) = (request.from_line().ok()?, request.request_uri_text().ok()?);
+        let from = AddrText::parse(&line).and_then(AddrText::uri).ok()?;
+        let may_be_user = local::is_local(cx.config, flow, &from) && !cx.config.users.is_empty();
+        let by = local::asks_as(cx.config, flow, request, &from);
         let gives_credentials = may_be_user && request.get(by.credentials()).is_some();
-        if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, &target) {
+        if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, target.user) {
             return Some(Source::Trunk(trunk));
         }
         if may_be_user && passed == Passed::Spiral {
-            return local::user_of(cx.config, flow, &from.uri).map(|user| Source::User(user.name.clone()));
+            return local::user_of(cx.config, flow, &from).map(|user| Source::User(user.name.clone()));
         }
         if !may_be_user {
             let why = "a request from an unknown address, from nobody of our domains: not answered";
@@ -137,17 +138,20 @@ impl Machines {
 
     /// In the order of RFC 3261 10.3: steps 1 and 2, then who it is, then the bindings.
     fn register(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let (Ok(to), Ok(domain)) = (request.to(), request.request_uri()) else {
+        let (Ok(line), Ok(domain)) = (request.to_line(), request.request_uri_text()) else {
+            return;
+        };
+        let Ok(to) = AddrText::parse(&line).and_then(AddrText::uri) else {
             return;
         };
         if !self.is_served(cx, flow, &request) {
             return;
         }
         // RFC 3261 10.2, and RFC 4475 3.3.4 for the status.
-        if !matches!(to.uri.scheme, Scheme::Sip | Scheme::Sips) {
+        if !matches!(to.scheme, SchemeText::Sip | SchemeText::Sips) {
             return self.refuse_with(cx, flow, &request, 400, "an address of record that is no SIP URI");
         }
-        if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to.uri) {
+        if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to) {
             return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
         }
         let name = match self.authenticator.judge(cx, flow, &request, &to, By::Server) {
@@ -195,8 +199,8 @@ impl Machines {
 
     /// What its sender may ask of us, in a call or outside of any.
     fn allow(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> String {
-        let called = request.request_uri().ok();
-        let trunk = called.and_then(|called| self.net.trunks.identify(cx, flow, &called));
+        let called = request.request_uri_text().ok();
+        let trunk = called.and_then(|called| self.net.trunks.identify(cx, flow, called.user));
         format!("{}, REGISTER", b2bua::allow(cx.config, trunk.is_none()))
     }
 
@@ -288,13 +292,15 @@ fn known(cx: &mut Cx<'_>, flow: Flow) {
 
 /// RFC 3261 8.2.2.1 and 8.2.2.3: the scheme and the extensions. (The layer has looked at the form before.)
 fn served(flow: Flow, request: &Message) -> Result<(), (u16, &'static str)> {
-    let uri = request.request_uri().map_err(|error| (error.status, error.reason))?;
+    let uri = request
+        .request_uri_text()
+        .map_err(|error| (error.status, error.reason))?;
     match uri.scheme {
-        Scheme::Sip | Scheme::Tel => {}
-        Scheme::Sips if flow.transport.is_secure() => {}
+        SchemeText::Sip | SchemeText::Tel => {}
+        SchemeText::Sips if flow.transport.is_secure() => {}
         // Somebody on the way did not keep what `sips` promises (RFC 3261 26.2.2).
-        Scheme::Sips => return Err((416, "SIPS Came Without TLS")),
-        Scheme::Other(_) => return Err((416, "Unsupported URI Scheme")),
+        SchemeText::Sips => return Err((416, "SIPS Came Without TLS")),
+        SchemeText::Other(_) => return Err((416, "Unsupported URI Scheme")),
     }
     if unsupported(request).is_empty() {
         Ok(())
@@ -306,8 +312,7 @@ fn served(flow: Flow, request: &Message) -> Result<(), (u16, &'static str)> {
 /// The option tags of Require that we do not support (RFC 3261 8.2.2.3).
 fn unsupported(request: &Message) -> Vec<String> {
     request
-        .all(Name::Require)
-        .iter()
+        .values(Name::Require)
         .map(|tag| tag.trim().to_owned())
         .filter(|tag| !tag.is_empty() && !SUPPORTED.iter().any(|own| own.eq_ignore_ascii_case(tag)))
         .collect()

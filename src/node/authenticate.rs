@@ -8,9 +8,9 @@ use crate::id::Flow;
 use crate::limits;
 use crate::pii::Secret;
 use crate::sip::auth::{self, Credentials, NonceKey, NonceState};
-use crate::sip::{Draft, Message, Name, NameAddr};
+use crate::sip::{Draft, Message, Name, UriText};
 use crate::time::Wall;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// How long a nonce may be used before the phone is given a new one (with `stale=true`, so nobody is asked again).
@@ -65,7 +65,7 @@ struct Counted {
 pub(super) struct Authenticator {
     key: NonceKey,
     /// By [`auth::nonce_id`], since a nonce as text would be most of what a registration takes of memory.
-    counts: BTreeMap<u128, Counted>,
+    counts: HashMap<u128, Counted, foldhash::fast::FixedState>,
     order: VecDeque<(Wall, u128)>,
     /// Nonces whose first use was before this were forgotten for room, so they count as stale.
     floor: Wall,
@@ -75,7 +75,7 @@ impl Authenticator {
     pub(super) fn new(key: NonceKey) -> Authenticator {
         Authenticator {
             key,
-            counts: BTreeMap::new(),
+            counts: HashMap::default(),
             order: VecDeque::new(),
             floor: Wall(0),
         }
@@ -88,12 +88,12 @@ impl Authenticator {
         cx: &mut Cx<'_>,
         flow: Flow,
         request: &Message,
-        claimed: &NameAddr,
+        claimed: &UriText<'_>,
         by: By,
     ) -> Verdict {
         let config = cx.config;
-        let realm = local::realm(config, flow, &claimed.uri);
-        let user = local::user_of(config, flow, &claimed.uri);
+        let realm = local::realm(config, flow, claimed);
+        let user = local::user_of(config, flow, claimed);
         let credentials = match auth::credentials(request, by.credentials(), realm) {
             Ok(Some(credentials)) => credentials,
             Ok(None) => return self.challenge(cx, (request, by), realm, user, false, "no credentials yet"),
@@ -224,10 +224,10 @@ fn algorithms<'a>(config: &'a Config, user: Option<&'a User>, realm: &str) -> &'
 /// RFC 7616 3.4.6: the credentials are for this request. Proxies may have rewritten it, so equality of the user and host is
 /// enough, and a bare host is taken for a REGISTER as phones write it.
 fn is_target(request: &Message, credentials: &Credentials) -> bool {
-    let Ok(target) = request.request_uri() else {
+    let Ok(target) = request.request_uri_text() else {
         return false;
     };
-    match crate::sip::Uri::parse(&credentials.uri) {
+    match UriText::parse(&credentials.uri) {
         Ok(uri) => uri.user == target.user && uri.host == target.host,
         Err(_) => false,
     }

@@ -5,31 +5,31 @@ use crate::config::Way;
 use crate::config::{Config, User};
 use crate::effect::Aor;
 use crate::id::Flow;
-use crate::sip::{Message, Method, Uri};
+use crate::sip::{Message, Method, UriText};
 
 /// True if the URI names this node, as seen from where a request came in.
-pub(super) fn is_local(config: &Config, flow: Flow, uri: &Uri) -> bool {
-    config.is_local(uri, flow.local.ip())
+pub(super) fn is_local(config: &Config, flow: Flow, uri: &UriText<'_>) -> bool {
+    config.is_local_text(uri, flow.local.ip())
 }
 
 /// The configured user that an address of record means. An IP address stands for every domain: names are unique over all.
-pub(super) fn user_of<'a>(config: &'a Config, flow: Flow, uri: &Uri) -> Option<&'a User> {
-    let domain = config.local_domain(&uri.host, flow.local.ip())?;
+pub(super) fn user_of<'a>(config: &'a Config, flow: Flow, uri: &UriText<'_>) -> Option<&'a User> {
+    let domain = config.local_domain(uri.host, flow.local.ip())?;
     let user = config.user(&uri.user_decoded()?)?;
     (uri.host.ip().is_some() || user.domain == domain.name).then_some(user)
 }
 
 /// The realm in which a request to or from this URI is challenged: its domain if that is ours, else the first.
-pub(super) fn realm<'a>(config: &'a Config, flow: Flow, uri: &Uri) -> &'a str {
+pub(super) fn realm<'a>(config: &'a Config, flow: Flow, uri: &UriText<'_>) -> &'a str {
     let own = config
-        .local_domain(&uri.host, flow.local.ip())
+        .local_domain(uri.host, flow.local.ip())
         .or(config.domains.first());
     own.map_or("tandem", |domain| domain.name.as_str())
 }
 
 /// As what we ask the sender of a request for credentials: what we proxy as a proxy, a call that is bridged as its server.
-pub(super) fn asks_as(config: &Config, flow: Flow, request: &Message, from: &Uri) -> By {
-    let domain = config.local_domain(&from.host, flow.local.ip());
+pub(super) fn asks_as(config: &Config, flow: Flow, request: &Message, from: &UriText<'_>) -> By {
+    let domain = config.local_domain(from.host, flow.local.ip());
     match (request.method(), domain.map(|domain| domain.way)) {
         (Method::Invite, Some(Way::Bridge) | None) => By::Server,
         (_, _) => By::Proxy,
@@ -38,5 +38,5 @@ pub(super) fn asks_as(config: &Config, flow: Flow, request: &Message, from: &Uri
 
 /// The address of record of a user.
 pub fn aor(user: &User) -> Aor {
-    Aor(format!("{}@{}", user.name, user.domain).into())
+    Aor([&*user.name, "@", &*user.domain].concat().into())
 }

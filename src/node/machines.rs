@@ -6,12 +6,13 @@ use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output, Reply};
 use crate::id::{Flow, Owner, Ticket};
+use crate::keyed;
 use crate::proxy::Proxy;
 use crate::registrar::Registrar;
 use crate::sip::Message;
 use crate::sip::auth::NonceKey;
 use crate::time::Instant;
-use crate::transaction::Event;
+use crate::transaction::{Event, Layer};
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
@@ -29,11 +30,15 @@ pub(super) struct Machines {
 
 impl Machines {
     pub(super) fn new(rng: &mut ChaCha12Rng) -> Machines {
-        let (mut key, mut marks) = ([0; 32], [0; 32]);
+        let (mut key, mut marks, mut tables) = ([0; 32], [0; 32], [0; 16]);
         rng.fill_bytes(&mut key);
         rng.fill_bytes(&mut marks);
+        rng.fill_bytes(&mut tables);
         Machines {
-            net: Net::default(),
+            net: Net {
+                layer: Layer::new(keyed::Key::new(tables)),
+                ..Net::default()
+            },
             authenticator: Authenticator::new(NonceKey(key)),
             registrar: Registrar::default(),
             calls: Calls::default(),

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::proxy::{Aim, Missed, Order, Passed, Prepared, Refusal, Start, Told};
 use crate::routing::{self, Decision, Plan};
 use crate::sip::auth;
-use crate::sip::{Message, Method, Name};
+use crate::sip::{AddrText, Message, Method, Name};
 
 /// Where a call that is proxied goes.
 pub(super) struct Destined {
@@ -89,7 +89,11 @@ impl Machines {
 
     /// The record of a call, whose users are in one call more from now on.
     fn start_of(&mut self, cx: &Cx<'_>, source: &Source, request: &Message, to: &Destined) -> Start {
-        let from_user = || request.from().ok().and_then(|from| from.uri.user_decoded());
+        let from_user = || {
+            let line = request.from_line().ok()?;
+            let from = AddrText::parse(&line).and_then(AddrText::uri).ok()?;
+            Some(from.user_decoded()?.into_owned())
+        };
         let (from, caller) = match source {
             Source::User(name) => (Party::User(name.clone()), name.clone()),
             Source::Trunk(ix) => {
@@ -242,7 +246,7 @@ impl Machines {
 
 /// True for a request that leaves us by its Request-URI or by a Route of another.
 fn is_foreign(config: &Config, flow: Flow, prepared: &Prepared) -> bool {
-    prepared.next_route.is_some() || !local::is_local(config, flow, &prepared.uri)
+    prepared.next_route.is_some() || !config.is_local(&prepared.uri, flow.local.ip())
 }
 
 /// Only users of a domain that says `do: proxy` reach other domains.
@@ -292,10 +296,17 @@ fn own_flow(source: &Source, callee: Option<&str>, flow: Flow) -> Option<Flow> {
 
 /// Credentials for a realm of ours have done their work (RFC 3261 22.3), and are nobody else's business.
 fn consumed(cx: &Cx<'_>, flow: Flow, request: &Message) -> Vec<(Name, String)> {
-    let Ok(from) = request.from() else { return Vec::new() };
-    let realm = local::realm(cx.config, flow, &from.uri);
+    let names = [Name::ProxyAuthorization, Name::Authorization];
     let mut consumed = Vec::new();
-    for name in [Name::ProxyAuthorization, Name::Authorization] {
+    if names.iter().all(|name| request.get(*name).is_none()) {
+        return consumed;
+    }
+    let Ok(line) = request.from_line() else { return consumed };
+    let Ok(from) = AddrText::parse(&line).and_then(AddrText::uri) else {
+        return consumed;
+    };
+    let realm = local::realm(cx.config, flow, &from);
+    for name in names {
         let ours = request
             .all(name)
             .into_iter()

@@ -15,7 +15,8 @@ use super::route::Prepared;
 use super::{Turn, context::Context};
 use crate::id::{ClientTx, Flow, Target};
 use crate::limits;
-use crate::sip::{Forward, Message, Method, Name, Uri};
+use crate::sip::write::push_address;
+use crate::sip::{Forward, Message, Method, Name, Uri, ViaText};
 use crate::transaction::Destination;
 use smallvec::SmallVec;
 
@@ -90,7 +91,7 @@ pub fn edit_way(forward: &mut Forward<'_>, prepared: &Prepared, target: Option<&
     forward.pop_routes = prepared.pop_routes;
     forward.pop_last_route = prepared.pop_last_route;
     let meant = target.or(prepared.rewritten.then_some(&prepared.uri));
-    forward.uri = meant.map(ToString::to_string);
+    forward.uri = meant.map(Uri::text);
     // The next hop is a strict router: it gets its own URI as Request-URI, and the target behind all routes.
     if let Some(next) = prepared.next_route.as_ref().filter(|next| !next.is_loose()) {
         forward.push_route = Some(format!("<{}>", meant.unwrap_or(&prepared.uri)));
@@ -168,8 +169,11 @@ impl Context {
 
     /// The flow back to the sender, where it is a phone that said so: nobody is between us, and it listens where it sends from.
     fn caller_flow(&self, request: &Message) -> Option<Flow> {
-        let alone = request.all(Name::Via).len() == 1;
-        let rport = || request.top_via().is_ok_and(|via| via.params.get("rport").is_some());
+        let alone = request.values(Name::Via).nth(1).is_none();
+        let rport = || {
+            let line = request.top_via_line().ok();
+            line.is_some_and(|line| ViaText::parse(&line).is_ok_and(|via| via.params.has("rport")))
+        };
         (alone && (self.flow.transport.is_reliable() || rport())).then_some(self.flow)
     }
 }
@@ -177,14 +181,22 @@ impl Context {
 /// Our Record-Route; two where the sides differ in transport or address, that of the callee's side on top (RFC 5658 4).
 fn record_routes(t: &Turn<'_, '_>, token: &str, incoming: Flow, outgoing: Flow) -> Vec<String> {
     let value = |flow: Flow| {
-        let param = flow.transport.uri_param();
-        let transport = param.map_or_else(String::new, |param| format!(";transport={param}"));
-        format!("<sip:{token}@{}{transport};lr>", t.cx.advertised(flow))
+        let mut text = String::with_capacity(64 + token.len());
+        for part in ["<sip:", token, "@"] {
+            text.push_str(part);
+        }
+        push_address(&mut text, t.cx.advertised(flow));
+        if let Some(param) = flow.transport.uri_param() {
+            text.push_str(";transport=");
+            text.push_str(param);
+        }
+        text.push_str(";lr>");
+        text
     };
-    let (inner, outer) = (value(incoming), value(outgoing));
-    if inner == outer {
-        vec![outer]
+    let side = |flow: Flow| (t.cx.advertised(flow), flow.transport.uri_param());
+    if side(incoming) == side(outgoing) {
+        vec![value(outgoing)]
     } else {
-        vec![outer, inner]
+        vec![value(outgoing), value(incoming)]
     }
 }

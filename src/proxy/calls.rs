@@ -14,10 +14,11 @@ use super::{Desk, Timer, Told};
 use crate::cx::Cx;
 use crate::effect::{Blame, Cause, Fact, Output, Party};
 use crate::id::CallId;
+use crate::keyed;
 use crate::limits;
 use crate::sip::{Message, Name};
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// What the node says of an INVITE that is to be a call.
@@ -41,8 +42,8 @@ pub struct Start {
     pub claims: Vec<String>,
 }
 
-/// Call-ID and the tag of the caller.
-type Dialog = (Box<str>, Box<str>);
+/// Call-ID and the tag of the caller, as a hash that is keyed, since peers choose them.
+type Dialog = u128;
 
 /// One call.
 #[derive(Debug)]
@@ -57,11 +58,11 @@ struct Record {
 }
 
 /// All proxied calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Calls {
+    key: keyed::Key,
     by_id: BTreeMap<CallId, Record>,
-    /// Ordered, as peers choose the keys: nobody can make them collide.
-    by_dialog: BTreeMap<Dialog, CallId>,
+    by_dialog: HashMap<Dialog, CallId, foldhash::fast::FixedState>,
 }
 
 /// A request within a call's dialog.
@@ -76,6 +77,15 @@ pub struct Within {
 }
 
 impl Calls {
+    /// With the key of their table.
+    pub fn new(key: keyed::Key) -> Calls {
+        Calls {
+            key,
+            by_id: BTreeMap::new(),
+            by_dialog: HashMap::default(),
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_id.len()
@@ -88,29 +98,36 @@ impl Calls {
 
     /// The call that a request with a To tag is in.
     pub fn within(&self, request: &Message) -> Option<Within> {
-        let (from, to) = (request.from().ok()?, request.to().ok()?);
-        let (from, to) = (from.tag()?, to.tag()?);
-        let find = |tag: &str| self.by_dialog.get(&(request.call_id().into(), tag.into())).copied();
+        let (from, to) = (request.from_tag()?, request.to_tag()?);
+        let find = |tag: &str| self.by_dialog.get(&self.dialog(request.call_id(), tag)).copied();
         let within = |call, from_caller, tag: &str| Within {
             call,
             from_caller,
             tag: tag.into(),
         };
-        find(from)
-            .map(|call| within(call, true, to))
-            .or_else(|| find(to).map(|call| within(call, false, from)))
+        find(&from)
+            .map(|call| within(call, true, &to))
+            .or_else(|| find(&to).map(|call| within(call, false, &from)))
     }
 
     /// True while the request that makes a call is in another context already: it spirals, and is one call.
     pub fn has(&self, request: &Message) -> bool {
-        dialog_of(request).is_some_and(|dialog| self.by_dialog.contains_key(&dialog))
+        self.by_dialog.contains_key(&self.dialog_of(request))
+    }
+
+    fn dialog_of(&self, request: &Message) -> Dialog {
+        self.dialog(request.call_id(), &request.from_tag().unwrap_or_default())
+    }
+
+    fn dialog(&self, call_id: &str, tag: &str) -> Dialog {
+        self.key.of(&[call_id.as_bytes(), tag.as_bytes()])
     }
 }
 
 impl Desk {
     /// A call begins, unless the same request is one already.
     pub fn start_call(&mut self, cx: &mut Cx<'_>, start: Start, request: &Message) -> Option<CallId> {
-        let dialog = dialog_of(request)?;
+        let dialog = self.calls.dialog_of(request);
         if self.calls.by_dialog.contains_key(&dialog) {
             self.told.push_back(Told::Released(start.claims));
             return None;
@@ -129,7 +146,7 @@ impl Desk {
             to: start.to,
             rule: start.rule,
         }));
-        self.calls.by_dialog.insert(dialog.clone(), id);
+        self.calls.by_dialog.insert(dialog, id);
         let record = Record {
             dialog,
             from: start.from,
@@ -156,10 +173,7 @@ impl Desk {
             return;
         };
         let first = record.up.is_empty();
-        let tag: Box<str> = match response.to() {
-            Ok(to) => to.tag().unwrap_or_default().into(),
-            Err(_) => return,
-        };
+        let tag: Box<str> = response.to_tag().unwrap_or_default().into();
         if !record.up.contains(&tag) && record.up.len() < limits::PROXY_DIALOGS {
             record.up.push(tag);
         }
@@ -236,9 +250,4 @@ impl Desk {
         self.told.push_back(Told::Released(record.claims));
         Some(record.from)
     }
-}
-
-fn dialog_of(request: &Message) -> Option<Dialog> {
-    let from = request.from().ok()?;
-    Some((request.call_id().into(), from.tag().unwrap_or_default().into()))
 }

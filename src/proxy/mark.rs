@@ -4,24 +4,28 @@
 
 use crate::cx::Cx;
 use crate::id::{ConnectionId, ContextId, Flow, ListenerId, Transport};
+use crate::keyed::{self, push_hex};
 use crate::limits;
-use crate::sip::auth::NonceKey;
-use crate::sip::{Message, Name, Via};
+use crate::sip::{Message, Name, ViaText};
 use crate::transaction::COOKIE;
-use std::fmt::Write;
+use std::borrow::Cow;
+use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Hex digits of a mark, and of the random part of a branch.
-const MARK: usize = 16;
+const MARK: u32 = 16;
 /// Hex digits of a context's name in a branch.
-const ID: usize = 10;
+const ID: u32 = 10;
+/// Characters of a flow in a token, where both its addresses are IPv4.
+const FLOW: usize = 45;
 /// What the user part of our Record-Route begins with.
 const TOKEN: &str = "tw-";
 
-/// The key of all marks of this process.
+/// The key of all marks of this process. A mark is half of the keyed hash: who sees marks, as many as he likes, can make none of his
+/// own but by guessing 64 bits against a running node.
 #[derive(Debug)]
 pub struct Marks {
-    key: NonceKey,
+    key: keyed::Key,
 }
 
 /// Whether a request was here before.
@@ -66,31 +70,48 @@ impl Passage {
 
 impl Marks {
     /// With this key.
-    pub fn new(key: [u8; 32]) -> Marks {
-        Marks { key: NonceKey(key) }
+    pub fn new(key: keyed::Key) -> Marks {
+        Marks { key }
     }
 
     /// A branch for a request that this context sends on: its name and chance, then the mark of what decides the request's way (RFC
     /// 5393 4.2.1), then a seal.
     pub fn branch(&self, cx: &mut Cx<'_>, id: ContextId, request: &Message) -> String {
-        let name = format!("{:0ID$x}{}", id.0 & ((1 << (4 * ID)) - 1), cx.token((MARK - ID) / 2));
-        let (way, seal) = (self.way(request), self.seal(request, &name));
-        format!("{COOKIE}{name}.{way}.{seal}")
+        let name = (id.0 & ((1 << (4 * ID)) - 1)) << (4 * (MARK - ID)) | cx.random() >> (4 * ID);
+        let mut text = String::with_capacity(COOKIE.len() + 3 * MARK as usize + 2);
+        text.push_str(COOKIE);
+        push_hex(&mut text, name.into(), MARK);
+        text.push('.');
+        push_hex(&mut text, self.way(request).into(), MARK);
+        text.push('.');
+        let seal = self.seal(request, &text[COOKIE.len()..COOKIE.len() + MARK as usize]);
+        push_hex(&mut text, seal.into(), MARK);
+        text
     }
 
     /// The branch of an ACK of a 2xx, which is the same for each copy of it (RFC 3261 16.11).
     pub fn stateless_branch(&self, ack: &Message) -> String {
         let via = ack.get(Name::Via).unwrap_or_default();
-        format!("{COOKIE}{}", self.key.mark(&["ack", &via, ack.call_id()]))
+        let mut text = COOKIE.to_owned();
+        push_hex(&mut text, self.mark(&["ack", &via, ack.call_id()]).into(), MARK);
+        text
+    }
+
+    fn mark(&self, parts: &[&str]) -> u64 {
+        let mut hash = self.key.start();
+        for part in parts {
+            hash.part(part.as_bytes());
+        }
+        low(hash)
     }
 
     /// Looks for our own Vias in a request. `is_live` says whether a context still waits for an answer: only then does its Via vouch
     /// for the sender, so that nobody can use what was once sent to him.
     pub fn passed(&self, request: &Message, is_live: impl Fn(ContextId) -> bool) -> Passed {
         let mut passed = Passed::Never;
-        for via in request.all(Name::Via).iter().take(limits::LOOP_VIAS) {
-            let Ok(via) = Via::parse(via) else { continue };
-            let Some((id, way)) = via.branch().and_then(|branch| self.read_branch(request, branch)) else {
+        for line in request.values(Name::Via).take(limits::LOOP_VIAS) {
+            let Ok(via) = ViaText::parse(&line) else { continue };
+            let Some((id, way)) = via.branch().and_then(|branch| self.read_branch(request, &branch)) else {
                 continue;
             };
             if way == self.way(request) {
@@ -104,53 +125,64 @@ impl Marks {
     }
 
     /// The context and the way's mark in a branch of ours.
-    fn read_branch<'b>(&self, request: &Message, branch: &'b str) -> Option<(ContextId, &'b str)> {
+    fn read_branch(&self, request: &Message, branch: &str) -> Option<(ContextId, u64)> {
         let mut parts = branch.strip_prefix(COOKIE)?.split('.');
         let (name, way, seal) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_form = parts.next().is_none() && [name, way, seal].iter().all(|part| part.len() == MARK);
-        let id = u64::from_str_radix(name.get(..ID)?, 16).ok()?;
-        (is_form && self.is_sealed(request, name, seal)).then_some((ContextId(id), way))
+        let is_form = parts.next().is_none() && [name, way, seal].iter().all(|part| part.len() == MARK as usize);
+        if !is_form || read_mark(seal)? != self.seal(request, name) {
+            return None;
+        }
+        let id = u64::from_str_radix(name.get(..ID as usize)?, 16).ok()?;
+        Some((ContextId(id), read_mark(way)?))
     }
 
     /// The received Request-URI and Route decide where a request goes; what names the request keeps apart those of others.
-    fn way(&self, request: &Message) -> String {
-        let uri = request.request_uri().map(|uri| uri.to_string()).unwrap_or_default();
-        let routes = request.all(Name::Route).join(",");
-        self.key.mark(&["way", &uri, &routes, request.call_id()])
+    fn way(&self, request: &Message) -> u64 {
+        let mut hash = self.key.start();
+        for part in ["way", request.call_id(), request.written_uri()] {
+            hash.part(part.as_bytes());
+        }
+        for route in request.values(Name::Route) {
+            hash.part(route.as_bytes());
+        }
+        low(hash)
     }
 
-    fn seal(&self, request: &Message, random: &str) -> String {
-        let (from, number) = named(request);
-        self.key.mark(&["seal", random, request.call_id(), &from, &number])
-    }
-
-    fn is_sealed(&self, request: &Message, random: &str, seal: &str) -> bool {
-        let (from, number) = named(request);
-        self.key
-            .is_mark(seal, &["seal", random, request.call_id(), &from, &number])
+    /// From as it stands, and the number of CSeq.
+    fn seal(&self, request: &Message, random: &str) -> u64 {
+        let mut hash = self.key.start();
+        let from = request.get(Name::From).unwrap_or_default();
+        for part in ["seal", random, request.call_id(), &from] {
+            hash.part(part.as_bytes());
+        }
+        hash.number(request.cseq().map_or(0, |cseq| cseq.number).into());
+        low(hash)
     }
 
     /// The user part of our Record-Route in the first request of a dialog.
     pub fn token(&self, request: &Message, ends: &Ends) -> String {
-        let mut text = String::from(TOKEN);
+        let mut text = String::with_capacity(TOKEN.len() + 2 * FLOW + MARK as usize);
+        text.push_str(TOKEN);
         for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
         }
-        let tag = tag_of(request, Name::From);
-        let seal = self.key.mark(&["route", &text, request.call_id(), &tag]);
-        text + &seal
+        let tag = request.from_tag().unwrap_or_default();
+        let seal = self.mark(&["route", &text, request.call_id(), &tag]);
+        push_hex(&mut text, seal.into(), MARK);
+        text
     }
 
     /// Reads it back in a request of that dialog; nothing where it is not ours, or of another dialog.
     pub fn read_token(&self, request: &Message, user: &str) -> Option<Passage> {
-        let (text, seal) = user.split_at_checked(user.len().checked_sub(MARK)?)?;
+        let (text, seal) = user.split_at_checked(user.len().checked_sub(MARK as usize)?)?;
         let rest = text.strip_prefix(TOKEN)?;
-        let is_of = |name| {
-            let tag = tag_of(request, name);
-            self.key.is_mark(seal, &["route", text, request.call_id(), &tag])
+        let seal = read_mark(seal)?;
+        let is_of = |tag: Option<Cow<'_, str>>| {
+            let tag = tag.unwrap_or_default();
+            seal == self.mark(&["route", text, request.call_id(), &tag])
         };
-        let from_caller = is_of(Name::From);
-        if !from_caller && !is_of(Name::To) {
+        let from_caller = is_of(request.from_tag());
+        if !from_caller && !is_of(request.to_tag()) {
             return None;
         }
         let (caller, rest) = read_flow(rest)?;
@@ -160,20 +192,19 @@ impl Marks {
     }
 }
 
-/// From as it stands, and the number of CSeq.
-fn named(request: &Message) -> (String, String) {
-    let from = request.get(Name::From).unwrap_or_default().into_owned();
-    (from, request.cseq().map_or(0, |cseq| cseq.number).to_string())
+/// The half of a hash that a mark is.
+fn low(hash: keyed::Hash) -> u64 {
+    hash.finish()
 }
 
-fn tag_of(request: &Message, name: Name) -> String {
-    let address = if name == Name::From {
-        request.from()
+/// A mark as we write it; one in other digits is none. What is read is compared as a number, so that the time tells nothing.
+fn read_mark(text: &str) -> Option<u64> {
+    let is_ours = text.len() == MARK as usize && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_ours {
+        u64::from_str_radix(text, 16).ok()
     } else {
-        request.to()
-    };
-    let tag = address.ok().and_then(|address| address.tag().map(str::to_owned));
-    tag.unwrap_or_default()
+        None
+    }
 }
 
 fn write_flow(text: &mut String, flow: Option<Flow>) {
@@ -190,15 +221,14 @@ fn write_flow(text: &mut String, flow: Option<Flow>) {
         (Transport::Wss, true) => 'x',
         (Transport::Wss, false) => 'X',
     });
-    let (listener, connection) = (flow.listener.0, flow.connection.0);
-    write!(text, "{listener:04x}{connection:016x}").expect("writing to a String does not fail");
+    push_hex(text, flow.listener.0.into(), 4);
+    push_hex(text, flow.connection.0.into(), 16);
     for addr in [flow.local, flow.peer] {
         match addr.ip() {
-            IpAddr::V4(ip) => write!(text, "{:08x}", u32::from(ip)),
-            IpAddr::V6(ip) => write!(text, "{:032x}", u128::from(ip)),
+            IpAddr::V4(ip) => push_hex(text, u32::from(ip).into(), 8),
+            IpAddr::V6(ip) => push_hex(text, u128::from(ip), 32),
         }
-        .expect("writing to a String does not fail");
-        write!(text, "{:04x}", addr.port()).expect("writing to a String does not fail");
+        push_hex(text, addr.port().into(), 4);
     }
 }
 
@@ -269,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_token_is_read_back_in_its_dialog_only() {
-        let marks = Marks::new([1; 32]);
+        let marks = Marks::new(keyed::Key::new([1; 16]));
         let ends = Ends {
             caller: Some(flow(Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000")),
             callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
@@ -302,11 +332,18 @@ mod tests {
 
     #[test]
     fn a_loop_is_told_from_a_spiral_and_a_forged_via_from_ours() {
-        let (marks, others) = (Marks::new([1; 32]), Marks::new([2; 32]));
+        let (marks, others) = (
+            Marks::new(keyed::Key::new([1; 16])),
+            Marks::new(keyed::Key::new([2; 16])),
+        );
         let first = request("sip:b@x", "1", "", "");
         let branch = |marks: &Marks| {
             let random = "0123456789abcdef";
-            format!("{COOKIE}{random}.{}.{}", marks.way(&first), marks.seal(&first, random))
+            format!(
+                "{COOKIE}{random}.{:016x}.{:016x}",
+                marks.way(&first),
+                marks.seal(&first, random)
+            )
         };
         let via = |branch: String| format!("Via: SIP/2.0/UDP us;branch={branch}\r\n");
         let ours = via(branch(&marks));

@@ -36,6 +36,7 @@ pub use validate::Refusal;
 use crate::cx::Cx;
 use crate::effect::{Blame, Cause, Party, Reply};
 use crate::id::{CallId, ContextId, Flow, Owner, ServerTx};
+use crate::keyed;
 use crate::limits;
 use crate::sip::{Draft, Forward, Message, Name};
 use crate::time::{Deadlines, Instant};
@@ -129,16 +130,18 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// With the key of its marks.
+    /// With the key of its marks and tables.
     pub fn new(key: [u8; 32]) -> Proxy {
+        let half = |at: usize| keyed::Key::new(std::array::from_fn(|nth| key[at + nth]));
+        let (marks, dialogs) = (half(0), half(16));
         Proxy {
             contexts: HashMap::default(),
             acks: HashMap::default(),
             desk: Desk {
-                marks: Marks::new(key),
+                marks: Marks::new(marks),
                 timers: Deadlines::default(),
                 servers: HashMap::default(),
-                calls: Calls::default(),
+                calls: Calls::new(dialogs),
                 told: VecDeque::new(),
             },
             last: 0,
@@ -329,7 +332,7 @@ impl Proxy {
         layer.forward_stateless(cx, flow, &branch, forward);
     }
 
-    /// One step of one context: out of the table, the step, back unless it is over.
+    /// One step of one context, which is forgotten when it is over.
     fn turn(
         &mut self,
         cx: &mut Cx<'_>,
@@ -337,7 +340,7 @@ impl Proxy {
         id: ContextId,
         step: impl FnOnce(&mut Context, &mut Turn<'_, '_>),
     ) {
-        let Some(mut context) = self.contexts.remove(&id) else {
+        let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
         let t = &mut Turn {
@@ -346,13 +349,12 @@ impl Proxy {
             desk: &mut self.desk,
         };
         // A panic costs this request and no other.
-        if catch_unwind(AssertUnwindSafe(|| step(&mut context, t))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| step(context, t))).is_err() {
             context.abandon(t);
         }
         if context.is_over() {
             context.leave(t);
-        } else {
-            self.contexts.insert(id, context);
+            self.contexts.remove(&id);
         }
     }
 }

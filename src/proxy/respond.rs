@@ -34,7 +34,7 @@ impl Context {
         if response.status() == 100 {
             return;
         }
-        let tag = response.to().ok().and_then(|to| to.tag().map(Box::<str>::from));
+        let tag = response.to_tag().map(Box::<str>::from);
         let ended = response.status() == 199;
         branch.early.retain(|early| !ended || Some(&*early) != tag.as_ref());
         if let Some(tag) = tag.filter(|tag| !ended && !branch.early.contains(tag))

@@ -4,8 +4,10 @@ use super::mark::{Marks, Passage};
 use super::validate::Refusal;
 use crate::config::Config;
 use crate::id::Flow;
-use crate::sip::uri::Scheme;
-use crate::sip::{Host, Message, Name, Uri};
+use crate::sip::uri::{Scheme, SchemeText};
+use crate::sip::{AddrText, Host, HostText, Message, Name, ParseError, Uri, UriText};
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// A request as 16.5 and 16.6 see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,15 +28,15 @@ pub struct Prepared {
 
 /// Takes our own values out.
 pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) -> Result<Prepared, Refusal> {
-    let uri = request
-        .request_uri()
-        .map_err(|error| Refusal::new(error.status, error.reason))?;
-    let routes = request
-        .addresses(Name::Route)
-        .map_err(|error| Refusal::new(error.status, error.reason))?;
-    let mut routes: Vec<Uri> = routes.into_iter().map(|route| route.uri).collect();
+    let told = |error: ParseError| Refusal::new(error.status, error.reason);
+    let uri = request.request_uri_text().map_err(told)?;
+    let lines: SmallVec<[Cow<'_, str>; 4]> = request.values(Name::Route).collect();
+    let mut routes: SmallVec<[UriText<'_>; 4]> = SmallVec::new();
+    for line in &lines {
+        routes.push(AddrText::parse(line).and_then(AddrText::uri).map_err(told)?);
+    }
     let mut prepared = Prepared {
-        uri,
+        uri: uri.into(),
         rewritten: false,
         pop_routes: 0,
         pop_last_route: false,
@@ -42,22 +44,23 @@ pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) ->
         passage: None,
     };
     // A strict router puts our own URI into the Request-URI, and the target behind all routes.
-    if is_us(config, flow, &prepared.uri)
-        && let Some(passage) = token_in(marks, request, &prepared.uri)
+    if !routes.is_empty()
+        && is_us(config, flow, &uri)
+        && let Some(passage) = token_in(marks, request, &uri)
         && let Some(target) = routes.pop()
     {
-        prepared.uri = target;
+        prepared.uri = target.into();
         prepared.rewritten = true;
         prepared.pop_last_route = true;
         prepared.passage = Some(passage);
     }
     prepared.take_maddr(config, flow);
-    while let Some(first) = routes.first().filter(|first| is_us(config, flow, first)) {
-        prepared.passage = prepared.passage.or_else(|| token_in(marks, request, first));
+    let ours = routes.iter().take_while(|route| is_us(config, flow, route));
+    for route in ours {
+        prepared.passage = prepared.passage.or_else(|| token_in(marks, request, route));
         prepared.pop_routes += 1;
-        routes.remove(0);
     }
-    prepared.next_route = routes.into_iter().next();
+    prepared.next_route = routes.get(prepared.pop_routes).map(|route| (*route).into());
     Ok(prepared)
 }
 
@@ -67,11 +70,7 @@ impl Prepared {
         let Some(maddr) = self.uri.params.value("maddr").and_then(|maddr| Host::parse(maddr).ok()) else {
             return;
         };
-        let named = Uri {
-            host: maddr,
-            ..self.uri.clone()
-        };
-        if self.uri.scheme == Scheme::Sip && is_us(config, flow, &named) {
+        if self.uri.scheme == Scheme::Sip && means_us(config, flow, (&maddr).into(), self.uri.port) {
             self.uri.params.remove("maddr");
             self.uri.params.remove("transport");
             self.uri.port = None;
@@ -86,16 +85,19 @@ impl Prepared {
 }
 
 /// True for a URI that means this node: a domain or an address of ours, and no port on which we do not listen.
-pub fn is_us(config: &Config, flow: Flow, uri: &Uri) -> bool {
-    let host = uri.params.value("maddr").and_then(|maddr| Host::parse(maddr).ok());
-    let named = config.local_domain(host.as_ref().unwrap_or(&uri.host), flow.local.ip());
-    let listens =
-        |port: u16| flow.local.port() == port || config.listen.iter().any(|listen| listen.addr.port() == port);
-    matches!(uri.scheme, Scheme::Sip) && named.is_some() && uri.port.is_none_or(listens)
+pub fn is_us(config: &Config, flow: Flow, uri: &UriText<'_>) -> bool {
+    let maddr = uri.params.value("maddr").and_then(|maddr| HostText::parse(maddr).ok());
+    matches!(uri.scheme, SchemeText::Sip) && means_us(config, flow, maddr.unwrap_or(uri.host), uri.port)
 }
 
-fn token_in(marks: &Marks, request: &Message, uri: &Uri) -> Option<Passage> {
-    marks.read_token(request, uri.user.as_deref()?)
+fn means_us(config: &Config, flow: Flow, host: HostText<'_>, port: Option<u16>) -> bool {
+    let listens =
+        |port: u16| flow.local.port() == port || config.listen.iter().any(|listen| listen.addr.port() == port);
+    config.local_domain(host, flow.local.ip()).is_some() && port.is_none_or(listens)
+}
+
+fn token_in(marks: &Marks, request: &Message, uri: &UriText<'_>) -> Option<Passage> {
+    marks.read_token(request, uri.user?)
 }
 
 #[cfg(test)]
@@ -126,7 +128,7 @@ mod tests {
             local: "192.0.2.1:5060".parse().unwrap(),
             peer: "192.0.2.9:5060".parse().unwrap(),
         };
-        let marks = Marks::new([1; 32]);
+        let marks = Marks::new(crate::keyed::Key::new([1; 16]));
         let token = marks.token(&message("sip:b", ""), &Ends::default());
         let fill = |text: &str| text.replace("TOKEN", &token);
         let prepared = prepare(&marks, &config, flow, &message(&fill(uri), &fill(routes))).unwrap();

@@ -7,7 +7,8 @@ use super::{Timer, Turn};
 use crate::effect::{Aor, Binding, Op, Output, Reply};
 use crate::limits;
 use crate::sip::uri::Scheme;
-use crate::sip::{Message, Name, Uri};
+use crate::sip::write::push_address;
+use crate::sip::{Message, Name, Uri, UriText};
 use crate::transaction::Destination;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -16,11 +17,14 @@ impl Context {
     /// One more target, behind those of the same preference; none twice.
     pub fn aim_at(&mut self, q: u16, aim: Aim) {
         let name: Box<str> = match &aim {
-            Aim::User(name) => format!("user/{name}").into(),
+            Aim::User(name) => ["user/", name].concat().into(),
             Aim::Target { uri, flow } => {
-                let uri = uri.as_ref().unwrap_or(&self.prepared.uri);
-                let peer = flow.map_or(String::new(), |flow| flow.peer.to_string());
-                format!("{uri} {peer}").into()
+                let mut text = uri.as_ref().unwrap_or(&self.prepared.uri).text();
+                if let Some(flow) = flow {
+                    text.push(' ');
+                    push_address(&mut text, flow.peer);
+                }
+                text.into()
             }
         };
         if self.tried.contains(&name) || self.tried.len() >= limits::PROXY_BRANCHES {
@@ -63,7 +67,7 @@ impl Context {
         let stage = match &aim {
             Aim::User(name) => match t.cx.config.user(name) {
                 Some(user) => {
-                    let aor = Aor(format!("{}@{}", user.name, user.domain).into());
+                    let aor = Aor([&*user.name, "@", &*user.domain].concat().into());
                     let ticket = t.cx.ticket(owner, limits::STORE_REPLY);
                     t.cx.emit(Output::Store(ticket, Op::Bindings(aor)));
                     Stage::Asking
@@ -136,9 +140,9 @@ impl Context {
         for contact in contacts.into_iter().take(limits::CONTACTS_PER_AOR) {
             let q = contact.params.value("q").and_then(thousandths).unwrap_or(1000);
             let mut uri = contact.uri;
-            let user = super::route::is_us(t.cx.config, self.flow, &uri)
-                .then(|| uri.user_decoded())
-                .flatten();
+            let text = uri.text();
+            let is_us = UriText::parse(&text).is_ok_and(|uri| super::route::is_us(t.cx.config, self.flow, &uri));
+            let user = is_us.then(|| uri.user_decoded()).flatten();
             uri.headers = None;
             uri.params.remove("method");
             match user {

@@ -4,7 +4,7 @@
 use super::mark::{Marks, Passed};
 use crate::id::ContextId;
 use crate::limits;
-use crate::sip::uri::Scheme;
+use crate::sip::uri::SchemeText;
 use crate::sip::{Message, Name};
 
 /// Why a request is refused.
@@ -32,13 +32,13 @@ impl Refusal {
 /// Steps 2 to 5, and Max-Breadth (RFC 5393 5.3.3). Tells whether the request was here before with another target.
 pub fn validate(marks: &Marks, request: &Message, is_live: impl Fn(ContextId) -> bool) -> Result<Passed, Refusal> {
     let uri = request
-        .request_uri()
+        .request_uri_text()
         .map_err(|error| Refusal::new(error.status, error.reason))?;
     match uri.scheme {
-        Scheme::Sip | Scheme::Tel => {}
+        SchemeText::Sip | SchemeText::Tel => {}
         // Without TLS we can't keep what `sips` promises (RFC 3261 26.2.2).
-        Scheme::Sips => return Err(Refusal::new(416, "SIPS needs TLS, which is not spoken here")),
-        Scheme::Other(_) => return Err(Refusal::new(416, "the scheme of the Request-URI is unknown")),
+        SchemeText::Sips => return Err(Refusal::new(416, "SIPS needs TLS, which is not spoken here")),
+        SchemeText::Other(_) => return Err(Refusal::new(416, "the scheme of the Request-URI is unknown")),
     }
     match request.number(Name::MaxForwards) {
         Some(Ok(0)) => {
@@ -72,8 +72,7 @@ pub fn breadth(request: &Message) -> Result<u32, Refusal> {
 /// We support no extension that a proxy could be required to have.
 fn proxy_require(request: &Message) -> Result<(), Refusal> {
     let tags: Vec<String> = request
-        .all(Name::ProxyRequire)
-        .iter()
+        .values(Name::ProxyRequire)
         .map(|tag| tag.trim().to_owned())
         .filter(|tag| !tag.is_empty())
         .collect();
@@ -96,7 +95,8 @@ mod tests {
              CSeq: 1 MESSAGE\r\n{lines}\r\n"
         );
         let request = Message::parse(Bytes::from(text)).unwrap();
-        validate(&Marks::new([0; 32]), &request, |_| false).map_or_else(|refusal| refusal.status, |_| 0)
+        validate(&Marks::new(crate::keyed::Key::default()), &request, |_| false)
+            .map_or_else(|refusal| refusal.status, |_| 0)
     }
 
     #[test]

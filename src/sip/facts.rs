@@ -58,6 +58,18 @@ impl Message {
         self.tag(self.facts().to, Name::To)
     }
 
+    /// The tags of From and To; none where one of the fields cannot be read.
+    pub fn tags(&self) -> Option<(Option<Cow<'_, str>>, Option<Cow<'_, str>>)> {
+        let facts = self.facts();
+        if facts.from == Tag::Odd {
+            self.from().ok()?;
+        }
+        if facts.to == Tag::Odd {
+            self.to().ok()?;
+        }
+        Some((self.from_tag(), self.to_tag()))
+    }
+
     /// The branch of the topmost Via.
     pub fn top_branch(&self) -> Option<Cow<'_, str>> {
         match self.facts().via {

@@ -41,6 +41,14 @@ impl Message {
         }
     }
 
+    /// The request URI as it is written; empty for a response, and where it is not UTF-8.
+    pub fn written_uri(&self) -> &str {
+        match self.start {
+            Start::Request { uri, .. } => text(self.slice(uri)).unwrap_or_default(),
+            Start::Response { .. } => "",
+        }
+    }
+
     /// The reason phrase of a response; empty where it is not UTF-8.
     pub fn reason(&self) -> &str {
         match self.start {
@@ -108,6 +116,20 @@ impl Message {
             let value = self.lossy(line);
             split_list(&value).any(|part| without_params(part).eq_ignore_ascii_case(token))
         })
+    }
+
+    /// From as it stands, unfolded.
+    pub fn from_line(&self) -> Result<Cow<'_, str>, ParseError> {
+        self.whole_lines(Name::From)
+            .next()
+            .ok_or(ParseError::bad("From is missing"))
+    }
+
+    /// To as it stands, unfolded.
+    pub fn to_line(&self) -> Result<Cow<'_, str>, ParseError> {
+        self.whole_lines(Name::To)
+            .next()
+            .ok_or(ParseError::bad("To is missing"))
     }
 
     /// From.

@@ -4,12 +4,14 @@
 //! fields that nobody knows leave as they came.
 
 use super::field::unfold;
-use super::grammar::is_token;
+use super::grammar::{comma, is_token};
 use super::header::{Name, Via};
 use super::lex::{Line, Message};
+use super::scan::ViaText;
+use super::write::{push_ip, push_number};
 use bytes::Bytes;
 use smallvec::SmallVec;
-use std::fmt::Write;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -70,6 +72,12 @@ impl<'m> Forward<'m> {
     /// The request that is edited.
     pub fn message(&self) -> &'m Message {
         self.message
+    }
+
+    /// Header fields that are sent at most, the new Via among them.
+    pub fn lines(&self) -> usize {
+        // Via, Route, Max-Forwards, Max-Breadth, Content-Length.
+        self.message.lines().len() + self.record_routes.len() + 5
     }
 
     /// The octets to send, with `via` in front of every other Via.
@@ -253,9 +261,11 @@ impl Message {
 
     /// The first value of Max-Breadth, an error where it is no number (RFC 5393 5.3.1).
     pub fn max_breadth(&self) -> Option<Result<u32, super::ParseError>> {
-        let value = self.all_named(MAX_BREADTH).into_iter().next()?;
+        let is_it =
+            |line: &&Line| line.known.is_none() && self.slice(line.name).eq_ignore_ascii_case(MAX_BREADTH.as_bytes());
+        let line = self.lines().iter().find(is_it)?;
         Some(
-            value
+            self.lossy(line)
                 .parse()
                 .map_err(|_| super::ParseError::bad("Max-Breadth is no number")),
         )
@@ -271,11 +281,13 @@ fn raw(message: &Message, at: usize) -> Range<usize> {
 fn field(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
-    out.extend(
-        value
-            .bytes()
-            .map(|byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte }),
-    );
+    let from = out.len();
+    out.extend_from_slice(value.as_bytes());
+    for byte in &mut out[from..] {
+        if matches!(byte, b'\r' | b'\n' | 0) {
+            *byte = b' ';
+        }
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -306,23 +318,10 @@ fn finish(out: &mut Vec<u8>, message: &Message, needs_length: bool) {
 /// Where the values of a list stand, without blanks around them: cut at commas outside of quotes and angle brackets.
 fn values(octets: &[u8], all: Range<usize>) -> SmallVec<[Range<usize>; 4]> {
     let mut found = SmallVec::new();
-    let (mut from, mut quoted, mut escaped, mut bracket) = (all.start, false, false, false);
-    for at in all.clone() {
-        if escaped {
-            escaped = false;
-            continue;
-        }
-        match octets[at] {
-            b'\\' if quoted => escaped = true,
-            b'"' if !bracket => quoted = !quoted,
-            b'<' if !quoted => bracket = true,
-            b'>' if !quoted => bracket = false,
-            b',' if !quoted && !bracket => {
-                found.extend(trimmed(octets, from..at));
-                from = at + 1;
-            }
-            _ => {}
-        }
+    let mut from = all.start;
+    while let Some(length) = comma(&octets[from..all.end]) {
+        found.extend(trimmed(octets, from..from + length));
+        from += length + 1;
     }
     found.extend(trimmed(octets, from..all.end));
     found
@@ -337,48 +336,59 @@ fn trimmed(octets: &[u8], range: Range<usize>) -> Option<Range<usize>> {
 }
 
 /// A Via value with `received` and `rport` (RFC 3261 18.2.1, RFC 3581 4); nothing where it says all that already.
-fn stamped(value: &str, source: SocketAddr) -> Option<String> {
-    let via = Via::parse(&unfold(value)).ok()?;
-    let asks_port = via.params.get("rport").is_some();
-    let differs = via.host.ip() != Some(source.ip());
+pub fn stamped(value: &str, source: SocketAddr) -> Option<String> {
+    let plain = match value.contains('\n') {
+        true => Cow::Owned(unfold(value)),
+        false => Cow::Borrowed(value),
+    };
+    let via = ViaText::parse(&plain).ok()?;
+    let rport = via.params.get("rport");
+    let differs = via.ip() != Some(source.ip());
     // A `received` that the sender wrote itself is not believed.
-    let forged = via.params.get("received").is_some() || via.params.value("rport").is_some();
+    let forged = via.params.has("received") || rport.as_ref().is_some_and(Option::is_some);
     if forged {
-        let mut own = via;
+        let mut own = Via::parse(&plain).ok()?;
         own.params.remove("received");
-        if asks_port {
+        if rport.is_some() {
             own.params.set("rport", Some(&source.port().to_string()));
         }
         own.params.set("received", Some(&source.ip().to_string()));
         return Some(own.to_string());
     }
-    if !asks_port && !differs {
+    if rport.is_none() && !differs {
         return None;
     }
-    let mut text = value.to_owned();
-    if asks_port {
-        let at = rport_end(value)?;
-        text.insert_str(at, &format!("={}", source.port()));
+    let mut text = String::with_capacity(value.len() + 64);
+    let end = if rport.is_some() {
+        rport_end(value)?
+    } else {
+        value.len()
+    };
+    text.push_str(&value[..end]);
+    if rport.is_some() {
+        text.push('=');
+        push_number(&mut text, source.port().into());
     }
-    write!(text, ";received={}", source.ip()).expect("writing to a String does not fail");
+    text.push_str(&value[end..]);
+    text.push_str(";received=");
+    push_ip(&mut text, source.ip());
     Some(text)
 }
 
 /// Where the word `rport` ends that stands as a parameter of its own.
 fn rport_end(value: &str) -> Option<usize> {
-    let lower = value.to_ascii_lowercase();
-    lower
-        .match_indices("rport")
-        .map(|(at, word)| (at, at + word.len()))
-        .find_map(|(at, end)| {
-            let before = lower[..at].trim_end();
-            let after = lower[end..].trim_start();
-            let alone = !after
-                .bytes()
-                .next()
-                .is_some_and(|byte| is_token(&[byte]) || byte == b'=');
-            (before.ends_with(';') && alone).then_some(end)
-        })
+    const WORD: &[u8] = b"rport";
+    let octets = value.as_bytes();
+    (0..octets.len().saturating_sub(WORD.len() - 1)).find_map(|at| {
+        let end = at + WORD.len();
+        if !octets[at..end].eq_ignore_ascii_case(WORD) {
+            return None;
+        }
+        let (before, after) = (value.get(..at)?.trim_end(), value.get(end..)?.trim_start());
+        let next = after.bytes().next();
+        let alone = !next.is_some_and(|byte| is_token(&[byte]) || byte == b'=');
+        (before.ends_with(';') && alone).then_some(end)
+    })
 }
 
 #[cfg(test)]

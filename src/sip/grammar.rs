@@ -150,7 +150,12 @@ impl<'t> Iterator for Parts<'t> {
     }
 }
 
-/// The first comma outside quotes and angle brackets.
+/// Where the first element of a list ends, if there are more: at the first comma outside quotes and angle brackets.
+pub fn first_comma(text: &str) -> Option<usize> {
+    comma(text.as_bytes())
+}
+
+/// The same of octets.
 pub(super) fn comma(text: &[u8]) -> Option<usize> {
     // Most lists have one element.
     memchr(b',', text)?;

@@ -45,6 +45,7 @@ pub mod witness;
 pub mod write;
 
 pub use forward::Forward;
+pub use grammar::first_comma;
 pub use header::{CSeq, Method, Name, NameAddr, Params, Via};
 pub use lex::{Message, ParseError};
 pub use scan::{AddrText, ViaText};

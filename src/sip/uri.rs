@@ -4,10 +4,11 @@ use super::ParseError;
 use super::grammar::{HOST, NOT_URI, is_class};
 use super::header::Params;
 use super::scan::Scan;
+use super::write::{push_ip, push_number};
 use crate::id::Transport;
 use crate::limits::SIP_PARAMS;
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The port where none is written (RFC 3261 18.2.2, 19.1.2).
@@ -427,6 +428,18 @@ impl<'t> HostText<'t> {
     }
 }
 
+/// Names compare without case.
+impl PartialEq for HostText<'_> {
+    fn eq(&self, other: &HostText<'_>) -> bool {
+        match (self, other) {
+            (HostText::Name(a), HostText::Name(b)) => a.eq_ignore_ascii_case(b),
+            (HostText::V4(a), HostText::V4(b)) => a == b,
+            (HostText::V6(a), HostText::V6(b)) => a == b,
+            (HostText::Name(_), _) | (HostText::V4(_), _) | (HostText::V6(_), _) => false,
+        }
+    }
+}
+
 impl<'t> From<&'t Host> for HostText<'t> {
     fn from(host: &'t Host) -> HostText<'t> {
         match host {
@@ -515,6 +528,56 @@ impl Uri {
         match &self.headers {
             Some(headers) => write!(f, "?{headers}"),
             None => Ok(()),
+        }
+    }
+}
+
+impl Uri {
+    /// As on the wire. The same as `to_string`, sooner.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(64);
+        self.push_to(&mut text);
+        text
+    }
+
+    fn push_to(&self, text: &mut String) {
+        match &self.scheme {
+            Scheme::Sip => text.push_str("sip:"),
+            Scheme::Sips => text.push_str("sips:"),
+            Scheme::Tel | Scheme::Other(_) => {
+                return write!(text, "{self}").expect("writing to a String does not fail");
+            }
+        }
+        if let Some(user) = &self.user {
+            text.push_str(user);
+        }
+        if let Some(password) = &self.password {
+            text.push(':');
+            text.push_str(password);
+        }
+        if self.user.is_some() {
+            text.push('@');
+        }
+        match &self.host {
+            Host::Name(name) => text.push_str(name),
+            Host::V4(ip) => push_ip(text, IpAddr::V4(*ip)),
+            Host::V6(ip) => write!(text, "[{ip}]").expect("writing to a String does not fail"),
+        }
+        if let Some(port) = self.port {
+            text.push(':');
+            push_number(text, port.into());
+        }
+        for (name, value) in &self.params.0 {
+            text.push(';');
+            text.push_str(name);
+            if let Some(value) = value {
+                text.push('=');
+                text.push_str(value);
+            }
+        }
+        if let Some(headers) = &self.headers {
+            text.push('?');
+            text.push_str(headers);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{Message, ParseError};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
 /// How many hops a request of ours may take (RFC 3261 8.1.1.6).
@@ -63,7 +64,7 @@ impl Draft {
                 draft.push_named("Timestamp", value);
             }
         } else if let Some(tag) = to_tag
-            && request.to().is_ok_and(|to| to.tag().is_none())
+            && request.tags().is_some_and(|(_, to)| to.is_none())
             && let Some((_, to)) = draft.headers.iter_mut().find(|(name, _)| name == Name::To.as_str())
         {
             to.push_str(";tag=");
@@ -145,35 +146,38 @@ impl Draft {
             .map(|(name, value)| name.len() + value.len() + 4)
             .sum();
         let mut text = String::with_capacity(fields + self.body.len() + 256);
-        self.write_start(&mut text).expect("writing to a String does not fail");
+        self.write_start(&mut text);
         for (name, value) in &self.headers {
             if is(name, Name::ContentLength) {
                 continue;
             }
-            text.extend(name.chars().map(|c| if is_token_char(c) { c } else { '-' }));
+            push_token(&mut text, name);
             text.push_str(": ");
             push_line(&mut text, value);
         }
-        write!(text, "Content-Length: {}\r\n\r\n", self.body.len()).expect("writing to a String does not fail");
+        text.push_str("Content-Length: ");
+        push_number(&mut text, self.body.len() as u64);
+        text.push_str("\r\n\r\n");
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes.into()
     }
 
-    fn write_start(&self, text: &mut String) -> fmt::Result {
+    fn write_start(&self, text: &mut String) {
         match &self.start {
             Start::Request(method, uri) => {
-                text.extend(method.as_str().chars().map(|c| if is_token_char(c) { c } else { '-' }));
+                push_token(text, method.as_str());
                 text.push(' ');
-                push_without_blanks(text, &uri.to_string());
+                push_without_blanks(text, &uri.text());
                 text.push_str(" SIP/2.0\r\n");
             }
             Start::Response(status, reason) => {
-                write!(text, "SIP/2.0 {status} ")?;
+                text.push_str("SIP/2.0 ");
+                push_number(text, (*status).into());
+                text.push(' ');
                 push_line(text, reason);
             }
         }
-        Ok(())
     }
 
     /// The same read back: for code that must treat what we send as what came (RFC 3261 17.1.1.3: the ACK of a failure).
@@ -200,28 +204,78 @@ fn is(field: &str, name: Name) -> bool {
     Name::from_bytes(field.as_bytes()) == Some(name)
 }
 
-fn is_token_char(c: char) -> bool {
-    u8::try_from(c).is_ok_and(is_token_byte)
+/// A name; what may not stand in one becomes a hyphen.
+fn push_token(text: &mut String, name: &str) {
+    if name.bytes().all(is_token_byte) {
+        return text.push_str(name);
+    }
+    let is_in = |c: char| u8::try_from(c).is_ok_and(is_token_byte);
+    text.extend(name.chars().map(|c| if is_in(c) { c } else { '-' }));
 }
 
 /// A value and its line break; what could end the line earlier becomes a space.
 fn push_line(text: &mut String, value: &str) {
-    text.extend(
-        value
-            .chars()
-            .map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }),
-    );
+    let mut rest = value;
+    while let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest.as_bytes()) {
+        text.push_str(&rest[..at]);
+        text.push(' ');
+        rest = &rest[at + 1..];
+    }
+    text.push_str(rest);
     text.push_str("\r\n");
 }
 
 /// A request URI; what would end it, or the line, is escaped.
 fn push_without_blanks(text: &mut String, uri: &str) {
+    if uri.bytes().all(|byte| byte > b' ' && byte != 0x7f) {
+        return text.push_str(uri);
+    }
     for c in uri.chars() {
         match c {
             '\0'..=' ' | '\x7f' => text.push_str(&format!("%{:02X}", u32::from(c))),
             c => text.push(c),
         }
     }
+}
+
+/// A number in decimal.
+pub fn push_number(text: &mut String, number: u64) {
+    let mut digits = [0; 20];
+    let (mut at, mut rest) = (digits.len(), number);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    text.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+}
+
+/// An address without brackets.
+pub fn push_ip(text: &mut String, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => {
+            for (nth, octet) in ip.octets().into_iter().enumerate() {
+                if nth > 0 {
+                    text.push('.');
+                }
+                push_number(text, octet.into());
+            }
+        }
+        IpAddr::V6(ip) => write!(text, "{ip}").expect("writing to a String does not fail"),
+    }
+}
+
+/// An address with its port, that of IPv6 in brackets.
+pub fn push_address(text: &mut String, address: SocketAddr) {
+    if address.is_ipv6() {
+        text.push('[');
+    }
+    push_ip(text, address.ip());
+    text.push_str(if address.is_ipv6() { "]:" } else { ":" });
+    push_number(text, address.port().into());
 }
 
 /// The standard reason phrase of a status; of a status without one, that of its class (RFC 3261 8.1.3.2).

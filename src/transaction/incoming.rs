@@ -9,7 +9,7 @@ use crate::id::{Flow, Owner, ServerTx, Target, Ticket};
 use crate::limits;
 use crate::sip::forward::Backward;
 use crate::sip::write::Start;
-use crate::sip::{Draft, Message, Method, Name, Via};
+use crate::sip::{Draft, Message, Method, Name, ViaText};
 use bytes::Bytes;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
@@ -35,15 +35,22 @@ impl Layer {
             }
             return;
         }
-        let Ok(via) = request.top_via() else { return };
+        let Ok(line) = request.top_via_line() else { return };
+        let Ok(via) = ViaText::parse(&line) else { return };
+        let tx = match matches!(method, Method::Ack | Method::Cancel) {
+            true => self.table.invite_of(&request, &via),
+            false => None,
+        };
         if method == Method::Ack {
-            return self.receive_ack(cx, flow, request, &via);
+            drop(line);
+            return self.receive_ack(cx, flow, request, tx);
         }
-        if let Some(tx) = self.table.of_request(&request, &via) {
-            return self.receive_again(cx, tx, flow);
+        if let Some(again) = self.table.of_request(&request, &via) {
+            return self.receive_again(cx, again, flow);
         }
+        drop(line);
         if method == Method::Cancel {
-            return self.receive_cancel(cx, flow, request, &via);
+            return self.receive_cancel(cx, flow, request, tx);
         }
         self.events.push_back(Event::Request { flow, request });
     }
@@ -58,8 +65,8 @@ impl Layer {
         is_merged
     }
 
-    fn receive_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message, via: &Via) {
-        let Some(tx) = self.table.invite_of(&request, via) else {
+    fn receive_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message, invite: Option<ServerTx>) {
+        let Some(tx) = invite else {
             self.events.push_back(Event::Ack { flow, request });
             return;
         };
@@ -82,8 +89,8 @@ impl Layer {
     }
 
     /// RFC 3261 9.2: 200 where there is an INVITE, whatever its state, 481 where there is none.
-    fn receive_cancel(&mut self, cx: &mut Cx<'_>, flow: Flow, cancel: Message, via: &Via) {
-        let Some(invite) = self.table.invite_of(&cancel, via) else {
+    fn receive_cancel(&mut self, cx: &mut Cx<'_>, flow: Flow, cancel: Message, invite: Option<ServerTx>) {
+        let Some(invite) = invite else {
             let response = Draft::response(&cancel, 481, Some(&stateless_tag(&cancel)));
             return self.answer_stateless(cx, flow, &cancel, response);
         };
@@ -110,10 +117,11 @@ impl Layer {
     }
 
     pub(super) fn begin_server(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {
-        let via = request.top_via().ok()?;
         if self.table.servers() >= limits::SERVER_TRANSACTIONS {
             return None;
         }
+        let line = request.top_via_line().ok()?;
+        let via = ViaText::parse(&line).ok()?;
         let back = via::response_flow(flow, &via);
         let (state, actions, last) = if request.method() == Method::Invite {
             let (state, actions) = server_invite::State::start();
@@ -170,7 +178,8 @@ impl Layer {
     }
 
     pub(super) fn answer_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
-        if let Ok(via) = request.top_via() {
+        let Ok(line) = request.top_via_line() else { return };
+        if let Ok(via) = ViaText::parse(&line) {
             via::stamp(&mut response, flow.peer);
             cx.emit(Output::Send(via::response_flow(flow, &via), response.to_bytes()));
         }
@@ -188,9 +197,15 @@ impl Layer {
                     }
                 }
                 Action::Gone => self.events.push_back(Event::ServerGone { tx }),
-                Action::Start(timer, wait) => self.timers.set((Key::Server(tx), timer), cx.now + wait),
+                Action::Start(timer, wait) => {
+                    self.table.timers(Key::Server(tx)).map(|timers| timers.start(timer));
+                    self.timers.set((Key::Server(tx), timer), cx.now + wait);
+                }
                 Action::Stop(timer) => {
-                    self.timers.cancel((Key::Server(tx), timer));
+                    let timers = self.table.timers(Key::Server(tx));
+                    if timers.is_some_and(|timers| timers.stop(timer)) {
+                        self.timers.cancel((Key::Server(tx), timer));
+                    }
                 }
                 Action::Ack | Action::Fail(_) => unreachable!("a server machine neither acknowledges nor waits"),
             }
@@ -201,8 +216,9 @@ impl Layer {
     fn drop_server_if_over(&mut self, tx: ServerTx) {
         // One whose last response still waits for its connection stays until that is decided.
         let over = |server: &mut Server| server.is_over() && !matches!(server.link, Link::Opening(_));
-        if self.table.server(tx).is_some_and(over) {
-            for timer in Timer::SERVER {
+        let Some(server) = self.table.server(tx) else { return };
+        if over(server) {
+            for timer in server.timers.running(Timer::SERVER) {
                 self.timers.cancel((Key::Server(tx), timer));
             }
             self.table.remove_server(tx);
@@ -291,7 +307,7 @@ fn trying(request: &Message, source: SocketAddr) -> Bytes {
 
 /// A To tag that comes out the same for each copy of a request, without state (RFC 3261 8.2.7).
 fn stateless_tag(request: &Message) -> String {
-    let branch = request.top_via().ok().and_then(|via| via.branch().map(str::to_owned));
+    let branch = request.top_branch().map(std::borrow::Cow::into_owned);
     let hash = foldhash::quality::FixedState::default().hash_one((request.call_id(), branch));
     format!("{hash:016x}")
 }

@@ -37,6 +37,7 @@ pub use via::COOKIE;
 use crate::cx::Cx;
 use crate::effect::{Answer, Fact, Output};
 use crate::id::{ClientTx, Flow, Owner, ServerTx, Target, Ticket};
+use crate::keyed;
 use crate::sip::forward::{Backward, Forward};
 use crate::sip::{Draft, Message, Uri};
 use crate::time::{Deadlines, Instant};
@@ -150,6 +151,14 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// With the key of its tables.
+    pub fn new(key: keyed::Key) -> Layer {
+        Layer {
+            table: table::Table::new(key),
+            ..Layer::default()
+        }
+    }
+
     /// A message that came over `flow`: matched, answered where the RFC leaves no choice, or told to the user by `poll`.
     ///
     /// A request that fails `Message::check` gets its status, a CANCEL 200 or 481; a response that nobody waits for is dropped,
@@ -289,6 +298,7 @@ impl Layer {
     /// Runs the timers that are due.
     pub fn on_time(&mut self, cx: &mut Cx<'_>) {
         while let Some((key, timer)) = self.timers.pop_due(cx.now) {
+            self.table.timers(key).map(|timers| timers.stop(timer));
             match (key, timer.due()) {
                 (Key::Client(tx), Due::ClientInvite(input)) => self.client_timer(cx, tx, ClientInput::Invite(input)),
                 (Key::Client(tx), Due::Client(input)) => self.client_timer(cx, tx, ClientInput::Other(input)),

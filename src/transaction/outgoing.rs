@@ -32,7 +32,9 @@ impl Layer {
             .clone();
         let branch = via::new_branch(cx);
         request.push_front(Name::Via, via::ours(cx, flow, &branch));
-        self.begin(cx, owner, flow, (&branch, &method), request.to_bytes(), tx);
+        let message = request.to_bytes();
+        let fits = Message::parse(message.clone()).is_ok();
+        self.begin(cx, owner, flow, (&branch, &method), message, (tx, fits));
     }
 
     pub(super) fn begin_forward(
@@ -49,16 +51,25 @@ impl Layer {
             request.message().method(),
             request.to_bytes(&via::ours(cx, flow, branch)),
         );
-        self.begin(cx, owner, flow, (branch, &method), message, tx);
+        let fits = request.lines() <= limits::SIP_HEADERS && message.len() <= limits::SIP_MESSAGE_BYTES;
+        self.begin(cx, owner, flow, (branch, &method), message, (tx, fits));
         if let Some(client) = self.table.client(tx) {
             client.forwards = true;
         }
         tx
     }
 
-    fn begin(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, key: (&str, &Method), message: Bytes, tx: ClientTx) {
-        // What its own parser refuses could be neither acknowledged nor cancelled, and no peer would take it.
-        if self.table.clients() >= limits::CLIENT_TRANSACTIONS || Message::parse(message.clone()).is_err() {
+    /// What our own parser refuses does not fit: it could be neither acknowledged nor cancelled, and no peer would take it.
+    fn begin(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: Owner,
+        flow: Flow,
+        key: (&str, &Method),
+        message: Bytes,
+        (tx, fits): (ClientTx, bool),
+    ) {
+        if self.table.clients() >= limits::CLIENT_TRANSACTIONS || !fits {
             self.events.push_back(Event::Failed {
                 tx,
                 owner,
@@ -153,9 +164,14 @@ impl Layer {
                         self.events.push_back(Event::Failed { tx, owner, failure });
                     }
                 }
-                Action::Start(timer, wait) => self.timers.set((Key::Client(tx), timer), cx.now + wait),
+                Action::Start(timer, wait) => {
+                    client.timers.start(timer);
+                    self.timers.set((Key::Client(tx), timer), cx.now + wait);
+                }
                 Action::Stop(timer) => {
-                    self.timers.cancel((Key::Client(tx), timer));
+                    if client.timers.stop(timer) {
+                        self.timers.cancel((Key::Client(tx), timer));
+                    }
                 }
                 Action::Gone => unreachable!("a client machine sends no final response"),
             }
@@ -164,7 +180,7 @@ impl Layer {
             client.message = Bytes::new();
         }
         if client.is_over() {
-            for timer in Timer::CLIENT {
+            for timer in client.timers.running(Timer::CLIENT) {
                 self.timers.cancel((Key::Client(tx), timer));
             }
             self.table.remove_client(tx);
@@ -201,6 +217,7 @@ impl Layer {
             return;
         };
         let flow = client.flow;
+        client.timers.start(Timer::Cancelled);
         self.timers.set((Key::Client(tx), Timer::Cancelled), cx.now + T1_64);
         let Some((branch, mut cancel)) = same_hop(&client.message, Method::Cancel) else {
             return;

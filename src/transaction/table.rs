@@ -1,16 +1,21 @@
 //! Which transaction a message belongs to (RFC 3261 17.1.3, 17.2.3, 8.2.2.2, 9.2), and what each keeps.
 //!
-//! The keys hold what a peer chose (branch, Call-ID), so they live in ordered maps: nobody can make them collide.
+//! The keys hold what a peer chose (branch, Call-ID, its address), so they are hashed with a key of ours: nobody can make them
+//! collide.
 
-use super::timer::{Actions, Key};
+use super::timer::{Actions, Key, Timers};
 use super::via::COOKIE;
 use super::{client, client_invite, server, server_invite};
 use crate::id::{ClientTx, Flow, Owner, ServerTx, Ticket};
-use crate::sip::{Message, Method, Via};
+use crate::keyed;
+use crate::sip::{HostText, Message, Method, ViaText};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
-use std::sync::Arc;
+
+/// By a number of ours, or by a hash that is keyed already.
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
 /// A client transaction's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +52,11 @@ pub struct Client {
     pub cancel: Cancel,
     /// The request came and was sent on: its responses have the Via of whom it came from.
     pub forwards: bool,
-    key: Arc<str>,
+    /// Timers that run.
+    pub timers: Timers,
+    key: u128,
+    /// Where it stands in the list of its flow.
+    place: usize,
 }
 
 impl Client {
@@ -117,8 +126,12 @@ pub struct Server {
     pub last: Bytes,
     /// A CANCEL was reported.
     pub cancelled: bool,
-    key: Arc<str>,
-    merge_key: Option<Arc<str>>,
+    /// Timers that run.
+    pub timers: Timers,
+    key: u128,
+    merge_key: Option<u128>,
+    /// Where it stands in the list of its flow, if it is a stream.
+    place: usize,
 }
 
 impl Server {
@@ -159,17 +172,38 @@ impl Server {
 /// All transactions, found by number, by message and by flow.
 #[derive(Debug, Default)]
 pub struct Table {
-    clients: HashMap<ClientTx, Client, foldhash::fast::FixedState>,
-    servers: HashMap<ServerTx, Server, foldhash::fast::FixedState>,
-    client_keys: BTreeMap<Arc<str>, ClientTx>,
-    server_keys: BTreeMap<Arc<str>, ServerTx>,
-    merge_keys: BTreeMap<Arc<str>, ServerTx>,
-    by_flow: BTreeSet<(Flow, Key)>,
+    key: keyed::Key,
+    clients: Map<ClientTx, Client>,
+    servers: Map<ServerTx, Server>,
+    client_keys: Map<u128, ClientTx>,
+    server_keys: Map<u128, ServerTx>,
+    merge_keys: Map<u128, ServerTx>,
+    by_flow: HashMap<ByPeer, Vec<Key>, keyed::Key>,
     last_client: u64,
     last_server: u64,
 }
 
+/// A flow as a key: those of one peer differ by their connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ByPeer(Flow);
+
+impl Hash for ByPeer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.connection.hash(state);
+        self.0.peer.hash(state);
+    }
+}
+
 impl Table {
+    /// With the key of its hashes.
+    pub fn new(key: keyed::Key) -> Table {
+        Table {
+            key,
+            by_flow: HashMap::with_hasher(key),
+            ..Table::default()
+        }
+    }
+
     /// A number that no client transaction has had.
     pub fn next_client(&mut self) -> ClientTx {
         self.last_client += 1;
@@ -201,6 +235,14 @@ impl Table {
         self.servers.get_mut(&tx)
     }
 
+    /// The timers of one.
+    pub fn timers(&mut self, key: Key) -> Option<&mut Timers> {
+        match key {
+            Key::Client(tx) => self.client(tx).map(|client| &mut client.timers),
+            Key::Server(tx) => self.server(tx).map(|server| &mut server.timers),
+        }
+    }
+
     /// A new one. `branch` and `method` are what its responses are known by (RFC 3261 17.1.3).
     pub fn add_client(
         &mut self,
@@ -211,9 +253,8 @@ impl Table {
         state: ClientState,
         message: Bytes,
     ) {
-        let key: Arc<str> = client_key(branch, method).into();
-        self.client_keys.insert(key.clone(), tx);
-        self.by_flow.insert((flow, Key::Client(tx)));
+        let key = self.client_key(branch, method.as_str());
+        self.client_keys.insert(key, tx);
         let client = Client {
             state,
             owner,
@@ -221,7 +262,9 @@ impl Table {
             message,
             cancel: Cancel::No,
             forwards: false,
+            timers: Timers::default(),
             key,
+            place: self.join(flow, Key::Client(tx)),
         };
         self.clients.insert(tx, client);
     }
@@ -230,26 +273,27 @@ impl Table {
     pub fn add_server(
         &mut self,
         request: &Message,
-        via: &Via,
+        via: &ViaText<'_>,
         flow: Flow,
         source: SocketAddr,
         state: ServerState,
         last: Bytes,
     ) -> Option<ServerTx> {
-        let key: Arc<str> = server_key(request, via, &request.method()).into();
+        let key = self.server_key(request, via, request.method().as_str());
         if self.server_keys.contains_key(&key) {
             return None;
         }
         self.last_server += 1;
         let tx = ServerTx(self.last_server);
-        let merge_key: Option<Arc<str>> = merge_key(request).map(Into::into);
-        if let Some(merge_key) = &merge_key {
-            self.merge_keys.insert(merge_key.clone(), tx);
+        let merge_key = self.merge_key(request);
+        if let Some(merge_key) = merge_key {
+            self.merge_keys.insert(merge_key, tx);
         }
-        self.server_keys.insert(key.clone(), tx);
-        if flow.transport.is_reliable() {
-            self.by_flow.insert((flow, Key::Server(tx)));
-        }
+        self.server_keys.insert(key, tx);
+        let place = match flow.transport.is_reliable() {
+            true => self.join(flow, Key::Server(tx)),
+            false => 0,
+        };
         let sent_by_port = via.port.unwrap_or(flow.transport.default_port());
         let server = Server {
             state,
@@ -259,8 +303,10 @@ impl Table {
             sent_by_port,
             last,
             cancelled: false,
+            timers: Timers::default(),
             key,
             merge_key,
+            place,
         };
         self.servers.insert(tx, server);
         Some(tx)
@@ -270,7 +316,7 @@ impl Table {
     pub fn remove_client(&mut self, tx: ClientTx) {
         if let Some(client) = self.clients.remove(&tx) {
             self.client_keys.remove(&client.key);
-            self.by_flow.remove(&(client.flow, Key::Client(tx)));
+            self.part(client.flow, client.place, Key::Client(tx));
         }
     }
 
@@ -278,7 +324,7 @@ impl Table {
     pub fn remove_server(&mut self, tx: ServerTx) {
         let Some(server) = self.servers.remove(&tx) else { return };
         self.server_keys.remove(&server.key);
-        self.by_flow.remove(&(server.flow, Key::Server(tx)));
+        self.part(server.flow, server.place, Key::Server(tx));
         if let Some(key) = server.merge_key
             && self.merge_keys.get(&key) == Some(&tx)
         {
@@ -288,89 +334,152 @@ impl Table {
 
     /// A server transaction goes on over another connection.
     pub fn move_server(&mut self, tx: ServerTx, flow: Flow) {
+        let Some(server) = self.servers.get_mut(&tx) else {
+            return;
+        };
+        server.link = Link::Up;
+        let (old, place) = (std::mem::replace(&mut server.flow, flow), server.place);
+        self.part(old, place, Key::Server(tx));
+        let place = self.join(flow, Key::Server(tx));
         if let Some(server) = self.servers.get_mut(&tx) {
-            self.by_flow.remove(&(server.flow, Key::Server(tx)));
-            server.flow = flow;
-            server.link = Link::Up;
-            self.by_flow.insert((flow, Key::Server(tx)));
+            server.place = place;
+        }
+    }
+
+    /// Puts one into the list of a flow; gives its place there.
+    fn join(&mut self, flow: Flow, key: Key) -> usize {
+        let list = self.by_flow.entry(ByPeer(flow)).or_default();
+        list.push(key);
+        list.len() - 1
+    }
+
+    /// Takes one out of the list of a flow, if it stands there: the last one gets its place.
+    fn part(&mut self, flow: Flow, place: usize, key: Key) {
+        let Some(list) = self.by_flow.get_mut(&ByPeer(flow)) else {
+            return;
+        };
+        if list.get(place) != Some(&key) {
+            return;
+        }
+        list.swap_remove(place);
+        let moved = list.get(place).copied();
+        if list.is_empty() {
+            self.by_flow.remove(&ByPeer(flow));
+        }
+        match moved {
+            Some(Key::Client(tx)) => {
+                if let Some(client) = self.clients.get_mut(&tx) {
+                    client.place = place;
+                }
+            }
+            Some(Key::Server(tx)) => {
+                if let Some(server) = self.servers.get_mut(&tx) {
+                    server.place = place;
+                }
+            }
+            None => {}
         }
     }
 
     /// The transaction of a response (RFC 3261 17.1.3).
     pub fn of_response(&self, response: &Message) -> Option<ClientTx> {
-        let via = response.top_via().ok()?;
-        let key = client_key(via.branch()?, &response.cseq().ok()?.method);
-        self.client_keys.get(key.as_str()).copied()
+        let method = response.cseq().ok()?.method;
+        let key = self.client_key(&response.top_branch()?, method.as_str());
+        self.client_keys.get(&key).copied()
     }
 
     /// The transaction of a request that is not an ACK (RFC 3261 17.2.3).
-    pub fn of_request(&self, request: &Message, via: &Via) -> Option<ServerTx> {
-        self.server_keys
-            .get(server_key(request, via, &request.method()).as_str())
-            .copied()
+    pub fn of_request(&self, request: &Message, via: &ViaText<'_>) -> Option<ServerTx> {
+        let key = self.server_key(request, via, request.method().as_str());
+        self.server_keys.get(&key).copied()
     }
 
     /// The INVITE that an ACK or a CANCEL is about (RFC 3261 17.2.3, 9.2). The ACK of a peer of RFC 2543 carries the To tag of
     /// our response, which its INVITE had not.
-    pub fn invite_of(&self, request: &Message, via: &Via) -> Option<ServerTx> {
-        let by = |key: String| self.server_keys.get(key.as_str()).copied();
-        by(server_key(request, via, &Method::Invite)).or_else(|| match is_marked(via) {
+    pub fn invite_of(&self, request: &Message, via: &ViaText<'_>) -> Option<ServerTx> {
+        let by = |key: u128| self.server_keys.get(&key).copied();
+        let invite = Method::Invite;
+        by(self.server_key(request, via, invite.as_str())).or_else(|| match is_marked(via) {
             true => None,
-            false => by(old_key(request, via, &Method::Invite, "")),
+            false => by(self.old_key(request, via, invite.as_str(), "")),
         })
     }
 
     /// True for a request outside of dialogs that came before by another way (RFC 3261 8.2.2.2).
     pub fn is_merged(&self, request: &Message) -> bool {
-        merge_key(request).is_some_and(|key| self.merge_keys.contains_key(key.as_str()))
+        self.merge_key(request)
+            .is_some_and(|key| self.merge_keys.contains_key(&key))
     }
 
     /// The transactions over a flow: all clients, and servers over streams.
     pub fn of_flow(&self, flow: Flow) -> Vec<Key> {
-        let first = (flow, Key::Client(ClientTx(0)));
-        let last = (flow, Key::Server(ServerTx(u64::MAX)));
-        self.by_flow.range(first..=last).map(|(_, key)| *key).collect()
+        let mut all = self.by_flow.get(&ByPeer(flow)).cloned().unwrap_or_default();
+        all.sort_unstable();
+        all
     }
-}
 
-fn client_key(branch: &str, method: &Method) -> String {
-    format!("{branch} {method}")
+    fn client_key(&self, branch: &str, method: &str) -> u128 {
+        self.key.of(&[branch.as_bytes(), method.as_bytes()])
+    }
+
+    fn server_key(&self, request: &Message, via: &ViaText<'_>, method: &str) -> u128 {
+        if !is_marked(via) {
+            return self.old_key(request, via, method, &request.to_tag().unwrap_or_default());
+        }
+        let branch = via.branch().unwrap_or_default();
+        let mut key = self.key.start();
+        key.part(branch.as_bytes());
+        sent_by(&mut key, via);
+        key.part(method.as_bytes());
+        key.end()
+    }
+
+    /// RFC 3261 17.2.3 for a branch without the magic cookie: Request-URI, tags, Call-ID, CSeq number and topmost Via.
+    fn old_key(&self, request: &Message, via: &ViaText<'_>, method: &str, to_tag: &str) -> u128 {
+        let uri = request.request_uri().map(|uri| uri.to_string()).unwrap_or_default();
+        let number = request.cseq().map_or(0, |cseq| cseq.number);
+        let from_tag = request.from_tag().unwrap_or_default();
+        let mut key = self.key.start();
+        for part in [&*uri, to_tag, &from_tag, request.call_id(), method] {
+            key.part(part.as_bytes());
+        }
+        key.number(number.into());
+        key.part(via.transport.to_ascii_uppercase().as_bytes());
+        sent_by(&mut key, via);
+        for (name, value) in via.params.iter() {
+            key.part(name.as_bytes());
+            key.part(value.unwrap_or_default().as_bytes());
+        }
+        key.end()
+    }
+
+    /// From tag, Call-ID and CSeq of a request without To tag (RFC 3261 8.2.2.2).
+    fn merge_key(&self, request: &Message) -> Option<u128> {
+        let (from, to) = request.tags()?;
+        if to.is_some() {
+            return None;
+        }
+        let cseq = request.cseq().ok()?;
+        let mut key = self.key.start();
+        for part in [&*from?, request.call_id(), cseq.method.as_str()] {
+            key.part(part.as_bytes());
+        }
+        key.number(cseq.number.into());
+        Some(key.end())
+    }
 }
 
 /// True where the branch alone tells transactions apart (RFC 3261 8.1.1.7).
-fn is_marked(via: &Via) -> bool {
+fn is_marked(via: &ViaText<'_>) -> bool {
     via.branch().is_some_and(|branch| branch.starts_with(COOKIE))
 }
 
-/// Line breaks separate the parts, as no part can hold one.
-fn server_key(request: &Message, via: &Via, method: &Method) -> String {
-    if !is_marked(via) {
-        let to = request.to().ok();
-        let tag = to.as_ref().and_then(|to| to.tag()).unwrap_or_default();
-        return old_key(request, via, method, tag);
+fn sent_by(key: &mut keyed::Hash, via: &ViaText<'_>) {
+    match via.host {
+        HostText::Name(name) => key.part(name.to_ascii_lowercase().as_bytes()),
+        // No name holds an octet of 0.
+        HostText::V4(ip) => key.part(&u64::from(u32::from(ip)).to_be_bytes()),
+        HostText::V6(ip) => key.part(&[&[0], &ip.octets()[..]].concat()),
     }
-    let branch = via.branch().unwrap_or_default();
-    let port = via.port.map(|port| port.to_string()).unwrap_or_default();
-    format!("{branch}\n{}:{port}\n{method}", via.host)
-}
-
-/// RFC 3261 17.2.3 for a branch without the magic cookie: Request-URI, tags, Call-ID, CSeq number and topmost Via.
-fn old_key(request: &Message, via: &Via, method: &Method, to_tag: &str) -> String {
-    let uri = request.request_uri().map(|uri| uri.to_string()).unwrap_or_default();
-    let from = request.from().ok();
-    let from_tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
-    let number = request.cseq().map_or(0, |cseq| cseq.number);
-    format!(
-        "\n{uri}\n{to_tag}\n{from_tag}\n{}\n{number}\n{via}\n{method}",
-        request.call_id()
-    )
-}
-
-/// From tag, Call-ID and CSeq of a request without To tag (RFC 3261 8.2.2.2).
-fn merge_key(request: &Message) -> Option<String> {
-    if request.to().ok()?.tag().is_some() {
-        return None;
-    }
-    let (from, cseq) = (request.from().ok()?, request.cseq().ok()?);
-    Some(format!("{}\n{}\n{cseq}", from.tag()?, request.call_id()))
+    key.number(via.port.map_or(u64::MAX, u64::from));
 }

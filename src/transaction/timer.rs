@@ -73,6 +73,29 @@ pub enum Action {
 /// Few, so that a step allocates nothing.
 pub type Actions = SmallVec<[Action; 6]>;
 
+/// The timers of one transaction that run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timers(u16);
+
+impl Timers {
+    /// One runs from now on.
+    pub fn start(&mut self, timer: Timer) {
+        self.0 |= 1 << timer as u16;
+    }
+
+    /// One runs no more; true if it did.
+    pub fn stop(&mut self, timer: Timer) -> bool {
+        let ran = self.0 & (1 << timer as u16) != 0;
+        self.0 &= !(1 << timer as u16);
+        ran
+    }
+
+    /// All that run, of these.
+    pub fn running(self, of: [Timer; 8]) -> impl Iterator<Item = Timer> {
+        of.into_iter().filter(move |timer| self.0 & (1 << *timer as u16) != 0)
+    }
+}
+
 /// A timer that ran out, as the input of the machine that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {

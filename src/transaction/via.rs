@@ -2,8 +2,10 @@
 
 use crate::cx::Cx;
 use crate::id::Flow;
+use crate::sip::forward::stamped;
 use crate::sip::uri::DEFAULT_PORT;
-use crate::sip::{Draft, Host, Message, Name, Via};
+use crate::sip::write::push_address;
+use crate::sip::{Draft, Message, Name, ViaText, first_comma};
 use std::net::{IpAddr, SocketAddr};
 
 /// What every branch of RFC 3261 begins with (8.1.1.7).
@@ -17,8 +19,14 @@ pub fn new_branch(cx: &mut Cx<'_>) -> String {
 /// Our Via for a request over `flow`: sent-by is the address by which the peer sees us.
 pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
     let seen = cx.advertised(flow);
-    let (transport, host) = (flow.transport.via(), Host::from(seen.ip()));
-    format!("SIP/2.0/{transport} {host}:{};rport;branch={branch}", seen.port())
+    let mut text = String::with_capacity(80 + branch.len());
+    for part in ["SIP/2.0/", flow.transport.via(), " "] {
+        text.push_str(part);
+    }
+    push_address(&mut text, seen);
+    text.push_str(";rport;branch=");
+    text.push_str(branch);
+    text
 }
 
 /// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it
@@ -31,24 +39,15 @@ pub fn stamp(response: &mut Draft, source: SocketAddr) {
     else {
         return;
     };
-    let (top, rest) = split_first(line);
-    let Ok(mut via) = Via::parse(top.trim()) else { return };
-    let asks_port = via.params.get("rport").is_some();
-    // A `received` that the sender wrote itself is not believed.
-    let differs = via.host.ip() != Some(source.ip()) || via.params.get("received").is_some();
-    if !asks_port && !differs {
-        return;
+    let (top, rest) = line.split_at(first_comma(line).unwrap_or(line.len()));
+    if let Some(stamped) = stamped(top, source) {
+        *line = stamped + rest;
     }
-    via.params.set("received", Some(&source.ip().to_string()));
-    if asks_port {
-        via.params.set("rport", Some(&source.port().to_string()));
-    }
-    *line = format!("{via}{rest}");
 }
 
 /// Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over a stream the same connection; over datagrams `maddr`, the
 /// source port if `rport` was asked for, else the sent-by port of the source address.
-pub fn response_flow(flow: Flow, via: &Via) -> Flow {
+pub fn response_flow(flow: Flow, via: &ViaText<'_>) -> Flow {
     if flow.transport.is_reliable() {
         return flow;
     }
@@ -56,11 +55,11 @@ pub fn response_flow(flow: Flow, via: &Via) -> Flow {
     let maddr = via
         .params
         .value("maddr")
-        .and_then(ip_of)
+        .and_then(|maddr| ip_of(&maddr))
         .filter(|ip| ip.is_ipv4() == flow.peer.is_ipv4());
     let peer = match maddr {
         Some(ip) => SocketAddr::new(ip, port),
-        None if via.params.get("rport").is_some() => flow.peer,
+        None if via.params.has("rport") => flow.peer,
         None => SocketAddr::new(flow.peer.ip(), port),
     };
     Flow { peer, ..flow }
@@ -69,28 +68,12 @@ pub fn response_flow(flow: Flow, via: &Via) -> Flow {
 /// True for a response whose only Via is the one that we put: another below it means that it is somebody else's (RFC 3261
 /// 8.1.3.3).
 pub fn is_alone(response: &Message) -> bool {
-    response.all(Name::Via).len() == 1
+    response.values(Name::Via).nth(1).is_none()
 }
 
 /// An address as a parameter writes it, IPv6 with or without brackets.
 pub fn ip_of(text: &str) -> Option<IpAddr> {
     text.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-/// The first value of a line that may hold several, and the rest with its comma.
-fn split_first(line: &str) -> (&str, &str) {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, c) in line.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ',' if !quoted => return line.split_at(at),
-            _ => {}
-        }
-    }
-    (line, "")
 }
 
 #[cfg(test)]
@@ -144,7 +127,7 @@ mod tests {
     #[test]
     fn a_response_goes_where_the_via_says() {
         let to = |via: &str| {
-            response_flow(flow(Transport::Udp), &Via::parse(via).unwrap())
+            response_flow(flow(Transport::Udp), &ViaText::parse(via).unwrap())
                 .peer
                 .to_string()
         };
@@ -158,7 +141,7 @@ mod tests {
             to("SIP/2.0/UDP 10.0.0.9:5070;maddr=239.1.1.1;branch=z9hG4bKa"),
             "239.1.1.1:5070"
         );
-        let via = Via::parse("SIP/2.0/TCP 10.0.0.9:5070;branch=z9hG4bKa").unwrap();
+        let via = ViaText::parse("SIP/2.0/TCP 10.0.0.9:5070;branch=z9hG4bKa").unwrap();
         assert_eq!(response_flow(flow(Transport::Tcp), &via), flow(Transport::Tcp));
     }
 }

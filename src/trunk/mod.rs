@@ -111,7 +111,8 @@ impl Trunks {
     /// The trunk that a request comes from: by the source addresses in its configuration, the addresses that its peers' names
     /// led to, or the flow that we registered over. Carriers that share a host are told apart by what is called: the user of
     /// our registration with one of them.
-    pub fn identify(&self, cx: &Cx<'_>, flow: Flow, called: &Uri) -> Option<TrunkIx> {
+    /// `called` is the user of the Request-URI.
+    pub fn identify(&self, cx: &Cx<'_>, flow: Flow, called: Option<&str>) -> Option<TrunkIx> {
         let source = flow.peer.ip();
         // Strangers come this way too: each trunk is looked at once.
         let knowing: BTreeSet<&str> = self
@@ -120,14 +121,15 @@ impl Trunks {
             .filter(|state| state.knows(source))
             .map(|state| state.name.as_str())
             .collect();
+        let is_known = |trunk: &Trunk| !knowing.is_empty() && knowing.contains(trunk.name.as_str());
         let mut all = cx
             .config
             .trunks_with_ix()
-            .filter(|(_, trunk)| trunk.claims(source) || knowing.contains(trunk.name.as_str()));
+            .filter(|(_, trunk)| trunk.claims(source) || is_known(trunk));
         let (first, _) = all.next()?;
         let is_called = |trunk: &Trunk| {
             let register = trunk.register.as_ref();
-            register.is_some_and(|register| called.user.as_deref() == Some(&register.username))
+            register.is_some_and(|register| called == Some(&register.username))
         };
         let first_is_called = cx.config.trunk(first).is_some_and(is_called);
         let called = all.find(|(_, trunk)| !first_is_called && is_called(trunk));
