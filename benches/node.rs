@@ -5,7 +5,7 @@
 //! over, so that tables and timers are as full as they are in a node that carries this for hours.
 //!
 //! `cargo bench --bench node` prints the table; `cargo bench --bench node -- proxied 100000` measures one row for long, to be
-//! watched by a profiler.
+//! watched by a profiler, and with a second number only so many calls go before it.
 
 use bytes::Bytes;
 use std::alloc::{GlobalAlloc, Layout};
@@ -396,22 +396,22 @@ fn on_cpu() -> Duration {
 }
 
 /// One row: `count` of them, behind what fills the tables.
-fn row(name: &str, count: u64) {
+fn row(name: &str, count: u64, warm: u64) {
     let mut world = World::new(name != "bridged");
     let mut up = VecDeque::new();
     let mut costs = Vec::new();
     let slice = (count / SLICES).max(1);
     let (mut all, mut before) = (Spent::default(), (Spent::default(), Instant::now(), on_cpu()));
-    for nth in 0..WARM + count {
-        if nth == WARM {
+    for nth in 0..warm + count {
+        if nth == warm {
             all = world.spent;
-        } else if nth > WARM && (nth - WARM) % slice == 0 {
+        } else if nth > warm && (nth - warm) % slice == 0 {
             // Of the time on the CPU, the node's part is its part of the time on the clock.
             let (spent, began, cpu) = before;
             let share = (world.spent.time - spent.time).as_secs_f64() / began.elapsed().as_secs_f64();
             costs.push((on_cpu() - cpu).as_secs_f64() * share * 1e6 / slice as f64);
         }
-        if nth >= WARM && (nth - WARM) % slice == 0 {
+        if nth >= warm && (nth - warm) % slice == 0 {
             before = (world.spent, Instant::now(), on_cpu());
         }
         let user = u32::try_from(nth % u64::from(USERS)).expect("few users");
@@ -442,20 +442,18 @@ fn row(name: &str, count: u64) {
 }
 
 fn main() {
-    use std::mem::size_of as z; //ZZ
-    println!("Message {} Uri {} NameAddr {} Output {} Fact {} Event {} Flow {} Draft {}", z::<Message>(), z::<tandem::sip::Uri>(), z::<tandem::sip::NameAddr>(), z::<Output>(), z::<Fact>(), z::<tandem::transaction::Event>(), z::<Flow>(), z::<tandem::sip::Draft>()); //ZZ
-    println!("Order {} Prepared {} Start {} Binding {} Input {} Told {} Client", z::<tandem::proxy::Order>(), z::<tandem::proxy::Prepared>(), z::<tandem::proxy::Start>(), z::<tandem::effect::Binding>(), z::<Input>(), z::<tandem::proxy::Told>()); //ZZ
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with("--"))
         .collect();
-    let count = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(20_000);
+    let mut numbers = arguments.iter().filter_map(|word| word.parse().ok());
+    let (count, warm) = (numbers.next().unwrap_or(20_000), numbers.next().unwrap_or(WARM));
     let all = ["proxied", "registered", "bridged"];
     let chosen = all.into_iter().filter(|name| {
         arguments.iter().all(|word| !all.contains(&word.as_str())) || arguments.iter().any(|word| word == name)
     });
     println!("each           us CPU    least  allocations      bytes   inputs   sent  transactions");
     for name in chosen {
-        row(name, count);
+        row(name, count, warm);
     }
 }

@@ -7,7 +7,7 @@
 //! | `frame` | cuts messages out of datagrams and streams |
 //! | `lex` | one pass over a message: where its lines are and which fields we know |
 //! | `field`, `facts` | read values out of the index when somebody asks, those that everybody asks for once |
-//! | `scan` | values as text, for a look that copies nothing |
+//! | `scan`, `uri_text` | values as text, for a look that copies nothing |
 //! | `check` | what every message must satisfy before a machine sees it |
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
@@ -41,6 +41,7 @@ mod name;
 mod properties;
 mod scan;
 pub mod uri;
+mod uri_text;
 pub mod witness;
 pub mod write;
 
