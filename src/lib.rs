@@ -35,6 +35,7 @@
 //! | `src/shell/net/` | UDP, TCP, TLS, WebSockets, certificates, DNS questions |
 //! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
 //! | `src/cx.rs` | the one context that every signalling machine receives |
+//! | `src/keyed.rs` | a keyed hash: tables whose keys a peer chooses, marks that only we can make |
 //! | `src/limits.rs` | every bound of the system, each with its reason |
 //! | `codecs/src/` | PCM in, PCM out; the only place that calls foreign code |
 //! | `sip-tests/src/` | the simulated world, and peers written apart from the code under test |
@@ -65,6 +66,7 @@ pub mod cx;
 pub mod dialog;
 pub mod effect;
 pub mod id;
+pub mod keyed;
 pub mod limits;
 pub mod media;
 pub mod node;
