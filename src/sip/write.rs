@@ -5,8 +5,10 @@ use super::header::{Method, Name};
 use super::uri::Uri;
 use super::{Message, ParseError};
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// How many hops a request of ours may take (RFC 3261 8.1.1.6).
@@ -21,36 +23,87 @@ pub enum Start {
     Response(u16, Cow<'static, str>),
 }
 
-/// A message under construction: header fields in order. Content-Length is written by `to_bytes`. No value can carry a line
-/// break out: CR, LF and NUL in a value become spaces.
+/// A message under construction: header fields in order, written as they are added. Content-Length is written by `to_bytes`. No
+/// value can carry a line break out: CR, LF and NUL in a value become spaces.
 #[derive(Clone, PartialEq)]
 pub struct Draft {
     /// The first line.
     pub start: Start,
-    /// Fields in order.
-    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The header lines as they will be sent.
+    pub(super) lines: String,
+    /// Where in them each field is.
+    pub(super) fields: SmallVec<[Field; INLINE_FIELDS]>,
     /// The body.
     pub body: Bytes,
 }
 
+/// Fields that a draft knows without the heap: an INVITE of ours has around 14.
+const INLINE_FIELDS: usize = 16;
+
+/// Where a field stands in the lines of its draft. Its line break follows the value.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Field {
+    known: Option<Name>,
+    from: u32,
+    value: u32,
+    to: u32,
+}
+
+impl Field {
+    fn name(self) -> Range<usize> {
+        self.from as usize..self.value as usize - SEPARATOR.len()
+    }
+
+    fn value(self) -> Range<usize> {
+        self.value as usize..self.to as usize
+    }
+
+    fn line(self) -> Range<usize> {
+        self.from as usize..self.to as usize + LINE_BREAK.len()
+    }
+
+    /// The lines before it have become so much longer.
+    fn moved(self, by: i64) -> Field {
+        let moved = |at: u32| offset(i64::from(at) + by);
+        Field {
+            known: self.known,
+            from: moved(self.from),
+            value: moved(self.value),
+            to: moved(self.to),
+        }
+    }
+}
+
+const SEPARATOR: &str = ": ";
+const LINE_BREAK: &str = "\r\n";
+
+/// A place in the lines of a draft.
+fn offset(at: impl TryInto<u32>) -> u32 {
+    at.try_into().ok().expect("a draft is shorter than 4 GiB")
+}
+
 impl Draft {
-    /// A request with no fields yet.
-    pub fn request(method: Method, uri: Uri) -> Draft {
+    /// With no fields yet.
+    pub fn new(start: Start) -> Draft {
         Draft {
-            start: Start::Request(method, uri),
-            headers: Vec::new(),
+            start,
+            lines: String::new(),
+            fields: SmallVec::new(),
             body: Bytes::new(),
         }
+    }
+
+    /// A request with no fields yet.
+    pub fn request(method: Method, uri: Uri) -> Draft {
+        Draft::new(Start::Request(method, uri))
     }
 
     /// A response to `request` by RFC 3261 8.2.6.2: Via, From, To, Call-ID, CSeq copied (and Timestamp for 100), the
     /// standard reason phrase. `to_tag` is added where To has none and the status is not 100.
     pub fn response(request: &Message, status: u16, to_tag: Option<&str>) -> Draft {
-        let mut draft = Draft {
-            start: Start::Response(status, Cow::Borrowed(reason(status))),
-            headers: Vec::with_capacity(8),
-            body: Bytes::new(),
-        };
+        let mut draft = Draft::new(Start::Response(status, Cow::Borrowed(reason(status))));
+        // Room for what is copied, and for as much as most responses add.
+        draft.lines.reserve(request.bytes().len() + 256);
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
             // Of a field that must not come twice the first counts, so that the refusal is no fault of the same kind.
             let most = if name.is_single() { 1 } else { usize::MAX };
@@ -64,10 +117,8 @@ impl Draft {
             }
         } else if let Some(tag) = to_tag
             && request.to().is_ok_and(|to| to.tag().is_none())
-            && let Some((_, to)) = draft.headers.iter_mut().find(|(name, _)| name == Name::To.as_str())
         {
-            to.push_str(";tag=");
-            to.push_str(tag);
+            draft.rewrite(Name::To, |to| Some(format!("{to};tag={tag}")));
         }
         draft
     }
@@ -82,45 +133,63 @@ impl Draft {
 
     /// Adds a field at the end.
     pub fn push(&mut self, name: Name, value: impl Display) {
-        self.headers.push((Cow::Borrowed(name.as_str()), value.to_string()));
+        self.add(Some(name), name.as_str(), value);
     }
 
     /// Adds a field that has no `Name`.
-    pub fn push_named(&mut self, name: impl Into<Cow<'static, str>>, value: impl Display) {
-        self.headers.push((name.into(), value.to_string()));
+    pub fn push_named(&mut self, name: impl AsRef<str>, value: impl Display) {
+        let name = name.as_ref();
+        self.add(Name::from_bytes(name.as_bytes()), name, value);
     }
 
     /// Adds a field in front of all others (Via).
     pub fn push_front(&mut self, name: Name, value: impl Display) {
-        self.headers
-            .insert(0, (Cow::Borrowed(name.as_str()), value.to_string()));
+        let before = (std::mem::take(&mut self.lines), std::mem::take(&mut self.fields));
+        self.lines.reserve(before.0.len() + 128);
+        self.push(name, value);
+        let by = self.lines.len() as i64;
+        self.lines.push_str(&before.0);
+        self.fields.extend(before.1.iter().map(|field| field.moved(by)));
     }
 
     /// Replaces all fields of that name by one, in the place of the first.
     pub fn set(&mut self, name: Name, value: impl Display) {
-        let value = value.to_string();
-        match self.headers.iter().position(|(field, _)| is(field, name)) {
-            Some(place) => {
-                self.headers[place].1 = value;
-                let mut nth = 0;
-                self.headers.retain(|(field, _)| {
-                    nth += 1;
-                    nth <= place + 1 || !is(field, name)
-                });
+        let Some(place) = self.place(name) else {
+            return self.push(name, value);
+        };
+        self.put(place, &value.to_string());
+        for nth in (place + 1..self.fields.len()).rev() {
+            if self.fields[nth].known == Some(name) {
+                self.cut(nth);
             }
-            None => self.push(name, value),
+        }
+    }
+
+    /// Gives the first field of that name another value, unless there is none to give.
+    pub fn rewrite(&mut self, name: Name, another: impl FnOnce(&str) -> Option<String>) {
+        if let Some(place) = self.place(name)
+            && let Some(value) = another(&self.lines[self.fields[place].value()])
+        {
+            self.put(place, &value);
         }
     }
 
     /// Removes all fields of that name.
     pub fn remove(&mut self, name: Name) {
-        self.headers.retain(|(field, _)| !is(field, name));
+        while let Some(place) = self.place(name) {
+            self.cut(place);
+        }
     }
 
     /// The first field of that name.
     pub fn get(&self, name: Name) -> Option<&str> {
-        let field = self.headers.iter().find(|(field, _)| is(field, name));
-        field.map(|(_, value)| value.as_str())
+        self.place(name).map(|place| &self.lines[self.fields[place].value()])
+    }
+
+    /// Names and values, as they will be sent.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let parts = |field: &Field| (&self.lines[field.name()], &self.lines[field.value()]);
+        self.fields.iter().map(parts)
     }
 
     /// Sets Content-Type and the body.
@@ -137,24 +206,71 @@ impl Draft {
         }
     }
 
+    fn place(&self, name: Name) -> Option<usize> {
+        self.fields.iter().position(|field| field.known == Some(name))
+    }
+
+    fn add(&mut self, known: Option<Name>, name: &str, value: impl Display) {
+        if known == Some(Name::ContentLength) {
+            return;
+        }
+        let from = offset(self.lines.len());
+        push_token(&mut self.lines, name);
+        self.lines.push_str(SEPARATOR);
+        let at = offset(self.lines.len());
+        write!(InLine(&mut self.lines), "{value}").expect("writing to a String does not fail");
+        let to = offset(self.lines.len());
+        self.lines.push_str(LINE_BREAK);
+        self.fields.push(Field {
+            known,
+            from,
+            value: at,
+            to,
+        });
+    }
+
+    /// The value of the field at this place becomes another.
+    fn put(&mut self, place: usize, value: &str) {
+        let old = self.fields[place].value();
+        let mut clean = String::with_capacity(value.len());
+        push_in_line(&mut clean, value);
+        let by = clean.len() as i64 - old.len() as i64;
+        self.fields[place].to = offset(old.start + clean.len());
+        self.lines.replace_range(old, &clean);
+        self.shift(place + 1, by);
+    }
+
+    /// The field at this place goes.
+    fn cut(&mut self, place: usize) {
+        let line = self.fields.remove(place).line();
+        let by = -(line.len() as i64);
+        self.lines.replace_range(line, "");
+        self.shift(place, by);
+    }
+
+    fn shift(&mut self, from: usize, by: i64) {
+        for field in &mut self.fields[from..] {
+            *field = field.moved(by);
+        }
+    }
+
     /// The octets to send.
     pub fn to_bytes(&self) -> Bytes {
-        let fields: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum();
-        let mut text = String::with_capacity(fields + self.body.len() + 256);
+        const LENGTH: &str = "Content-Length: ";
+        let digits = self.body.len().checked_ilog10().unwrap_or_default() as usize + 1;
+        let known = self.lines.len() + LENGTH.len() + digits + 2 * LINE_BREAK.len() + self.body.len();
+        // Octets that fill their room are taken over as they are.
+        let start = match &self.start {
+            Start::Request(..) => 256,
+            Start::Response(_, reason) => "SIP/2.0 100 \r\n".len() + reason.len(),
+        };
+        let mut text = String::with_capacity(start + known);
         self.write_start(&mut text).expect("writing to a String does not fail");
-        for (name, value) in &self.headers {
-            if is(name, Name::ContentLength) {
-                continue;
-            }
-            text.extend(name.chars().map(|c| if is_token_char(c) { c } else { '-' }));
-            text.push_str(": ");
-            push_line(&mut text, value);
-        }
-        write!(text, "Content-Length: {}\r\n\r\n", self.body.len()).expect("writing to a String does not fail");
+        text.push_str(&self.lines);
+        text.push_str(LENGTH);
+        write!(text, "{}", self.body.len()).expect("writing to a String does not fail");
+        text.push_str(LINE_BREAK);
+        text.push_str(LINE_BREAK);
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes.into()
@@ -163,14 +279,15 @@ impl Draft {
     fn write_start(&self, text: &mut String) -> fmt::Result {
         match &self.start {
             Start::Request(method, uri) => {
-                text.extend(method.as_str().chars().map(|c| if is_token_char(c) { c } else { '-' }));
+                push_token(text, method.as_str());
                 text.push(' ');
                 push_without_blanks(text, &uri.to_string());
                 text.push_str(" SIP/2.0\r\n");
             }
             Start::Response(status, reason) => {
                 write!(text, "SIP/2.0 {status} ")?;
-                push_line(text, reason);
+                push_in_line(text, reason);
+                text.push_str(LINE_BREAK);
             }
         }
         Ok(())
@@ -187,35 +304,49 @@ impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         list.entry(&self.start);
-        for (name, value) in &self.headers {
-            let is_secret = is(name, Name::Authorization) || is(name, Name::ProxyAuthorization);
+        for (field, (name, value)) in self.fields.iter().zip(self.fields()) {
+            let is_secret = matches!(field.known, Some(Name::Authorization | Name::ProxyAuthorization));
             list.entry(&format_args!("{name}: {}", if is_secret { "***" } else { value }));
         }
         list.entry(&format_args!("{} octets of body", self.body.len())).finish()
     }
 }
 
-/// True if a field is written with this name, in any case or compact.
-fn is(field: &str, name: Name) -> bool {
-    Name::from_bytes(field.as_bytes()) == Some(name)
+/// A name; what may not stand in one becomes a hyphen.
+fn push_token(text: &mut String, name: &str) {
+    if name.bytes().all(is_token_byte) {
+        return text.push_str(name);
+    }
+    let is_in = |c: char| u8::try_from(c).is_ok_and(is_token_byte);
+    text.extend(name.chars().map(|c| if is_in(c) { c } else { '-' }));
 }
 
-fn is_token_char(c: char) -> bool {
-    u8::try_from(c).is_ok_and(is_token_byte)
+/// A text within a line; what could end the line earlier becomes a space.
+fn push_in_line(text: &mut String, value: &str) {
+    let mut rest = value;
+    while let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest.as_bytes()) {
+        text.push_str(&rest[..at]);
+        text.push(' ');
+        rest = &rest[at + 1..];
+    }
+    text.push_str(rest);
 }
 
-/// A value and its line break; what could end the line earlier becomes a space.
-fn push_line(text: &mut String, value: &str) {
-    text.extend(
-        value
-            .chars()
-            .map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }),
-    );
-    text.push_str("\r\n");
+/// Writes within a line, as [`push_in_line`].
+struct InLine<'t>(&'t mut String);
+
+impl Write for InLine<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_in_line(self.0, text);
+        Ok(())
+    }
 }
 
 /// A request URI; what would end it, or the line, is escaped.
 fn push_without_blanks(text: &mut String, uri: &str) {
+    if uri.bytes().all(|byte| byte > b' ' && byte != 0x7f) {
+        return text.push_str(uri);
+    }
     for c in uri.chars() {
         match c {
             '\0'..=' ' | '\x7f' => text.push_str(&format!("%{:02X}", u32::from(c))),
@@ -344,8 +475,7 @@ mod tests {
         draft.set(Name::Allow, "INVITE");
         draft.push_front(Name::Via, "first");
         let tail: Vec<_> = draft
-            .headers
-            .iter()
+            .fields()
             .skip(7)
             .map(|(name, value)| format!("{name}: {value}"))
             .collect();

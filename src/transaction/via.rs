@@ -24,26 +24,21 @@ pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
 /// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it
 /// was asked for (RFC 3581 4, which then wants `received` too).
 pub fn stamp(response: &mut Draft, source: SocketAddr) {
-    let Some((_, line)) = response
-        .headers
-        .iter_mut()
-        .find(|(name, _)| name.eq_ignore_ascii_case(Name::Via.as_str()))
-    else {
-        return;
-    };
-    let (top, rest) = split_first(line);
-    let Ok(mut via) = Via::parse(top.trim()) else { return };
-    let asks_port = via.params.get("rport").is_some();
-    // A `received` that the sender wrote itself is not believed.
-    let differs = via.host.ip() != Some(source.ip()) || via.params.get("received").is_some();
-    if !asks_port && !differs {
-        return;
-    }
-    via.params.set("received", Some(&source.ip().to_string()));
-    if asks_port {
-        via.params.set("rport", Some(&source.port().to_string()));
-    }
-    *line = format!("{via}{rest}");
+    response.rewrite(Name::Via, |line| {
+        let (top, rest) = split_first(line);
+        let mut via = Via::parse(top.trim()).ok()?;
+        let asks_port = via.params.get("rport").is_some();
+        // A `received` that the sender wrote itself is not believed.
+        let differs = via.host.ip() != Some(source.ip()) || via.params.get("received").is_some();
+        if !asks_port && !differs {
+            return None;
+        }
+        via.params.set("received", Some(&source.ip().to_string()));
+        if asks_port {
+            via.params.set("rport", Some(&source.port().to_string()));
+        }
+        Some(format!("{via}{rest}"))
+    });
 }
 
 /// Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over a stream the same connection; over datagrams `maddr`, the
