@@ -38,5 +38,5 @@ pub(super) fn asks_as(config: &Config, flow: Flow, request: &Message, from: &Uri
 
 /// The address of record of a user.
 pub fn aor(user: &User) -> Aor {
-    Aor(format!("{}@{}", user.name, user.domain).into())
+    Aor([&user.name, "@", &user.domain].concat().into())
 }
