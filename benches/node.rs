@@ -5,7 +5,7 @@
 //! over, so that tables and timers are as full as they are in a node that carries this for hours.
 //!
 //! `cargo bench --bench node` prints the table; `cargo bench --bench node -- proxied 100000` measures one row for long, to be
-//! watched by a profiler. A second number replaces the 35,000 that come before, for tools under which everything is slow.
+//! watched by a profiler.
 
 use bytes::Bytes;
 use std::alloc::{GlobalAlloc, Layout};
@@ -387,16 +387,16 @@ fn echo(request: &Message) -> String {
 }
 
 /// One row: `count` of them, behind what fills the tables.
-fn row(name: &str, count: u64, warm: u64) {
+fn row(name: &str, count: u64) {
     let mut world = World::new(name != "bridged");
     let mut up = VecDeque::new();
     let mut best = Duration::MAX;
     // Some slices, of which the fastest tells most on a machine that has other work.
     let slice = (count / 10).max(1);
     let (mut before, mut all) = (Spent::default(), Spent::default());
-    for nth in 0..warm + count {
-        if nth >= warm && (nth - warm) % slice == 0 {
-            if nth == warm {
+    for nth in 0..WARM + count {
+        if nth >= WARM && (nth - WARM) % slice == 0 {
+            if nth == WARM {
                 all = world.spent;
             } else {
                 best = best.min(world.spent.time - before.time);
@@ -432,14 +432,13 @@ fn row(name: &str, count: u64, warm: u64) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let mut numbers = arguments.iter().filter_map(|word| word.parse().ok());
-    let (count, warm) = (numbers.next().unwrap_or(20_000), numbers.next().unwrap_or(WARM));
+    let count = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(20_000);
     let all = ["proxied", "registered", "bridged"];
     let chosen = all.into_iter().filter(|name| {
         arguments.iter().all(|word| !all.contains(&word.as_str())) || arguments.iter().any(|word| word == name)
     });
     println!("each             us     best  allocations      bytes   inputs   sent  transactions");
     for name in chosen {
-        row(name, count, warm);
+        row(name, count);
     }
 }

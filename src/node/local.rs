@@ -38,5 +38,5 @@ pub(super) fn asks_as(config: &Config, flow: Flow, request: &Message, from: &Uri
 
 /// The address of record of a user.
 pub fn aor(user: &User) -> Aor {
-    Aor([&user.name, "@", &user.domain].concat().into())
+    Aor([&*user.name, "@", &*user.domain].concat().into())
 }
