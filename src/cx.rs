@@ -94,12 +94,12 @@ impl Cx<'_> {
         let mut raw = [0u8; 32];
         let raw = &mut raw[..bytes.min(32)];
         self.rng.fill_bytes(raw);
-        let mut text = String::with_capacity(raw.len() * 2);
-        for byte in raw {
-            for nibble in [*byte >> 4, *byte & 15] {
-                text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
-            }
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(raw.iter()) {
+            let nibble = |nibble: u8| b"0123456789abcdef"[usize::from(nibble & 15)];
+            pair.copy_from_slice(&[nibble(*byte >> 4), nibble(*byte)]);
         }
-        text
+        let digits = &digits[..2 * raw.len()];
+        std::str::from_utf8(digits).expect("digits are ASCII").to_owned()
     }
 }

@@ -5,6 +5,7 @@ use crate::media::command::{Command, LegStats};
 use crate::time::Wall;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// From a signalling machine to the shell.
@@ -131,7 +132,7 @@ pub enum Reply {
 
 /// An address of record in canonical form: `user@domain`, the domain in lower case (RFC 3261 10.3).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Aor(pub Box<str>);
+pub struct Aor(pub Arc<str>);
 
 impl std::fmt::Display for Aor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -139,15 +140,15 @@ impl std::fmt::Display for Aor {
     }
 }
 
-/// One contact of an address of record (RFC 3261 10.3).
+/// One contact of an address of record (RFC 3261 10.3). Its texts are shared: a list is copied on its way to the store and back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The Contact URI as the phone wrote it.
-    pub contact: Box<str>,
+    pub contact: Arc<str>,
     /// Preference in thousandths, 0 to 1000.
     pub q: u16,
     /// Call-ID of the REGISTER that made it.
-    pub call_id: Box<str>,
+    pub call_id: Arc<str>,
     /// CSeq of the REGISTER that made it.
     pub cseq: u32,
     /// When it ends.
@@ -155,9 +156,9 @@ pub struct Binding {
     /// The flow that the REGISTER came by: the way back through NAT.
     pub flow: Flow,
     /// `+sip.instance`, without quotes and angle brackets.
-    pub instance: Option<Box<str>>,
+    pub instance: Option<Arc<str>>,
     /// User-Agent, cut to 64 characters.
-    pub user_agent: Option<Box<str>>,
+    pub user_agent: Option<Arc<str>>,
 }
 
 /// Who a call or request comes from or goes to, as routing and records see it.

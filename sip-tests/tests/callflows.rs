@@ -93,17 +93,16 @@ fn all_examples() -> Vec<Example> {
 
 /// Writes a message again from what the index gives.
 fn rebuilt(message: &Message) -> Draft {
-    let mut draft = match message.is_request() {
-        true => Draft::request(
+    let mut draft = Draft::new(match message.is_request() {
+        true => Start::Request(
             message.method(),
             message.request_uri().expect("the request URI is readable"),
         ),
-        false => Draft::response(message, message.status(), None).with_reason(message.reason().to_owned()),
-    };
-    draft.headers = message
-        .fields()
-        .map(|(name, value)| (name.to_owned().into(), value.into_owned()))
-        .collect();
+        false => Start::Response(message.status(), message.reason().to_owned().into()),
+    });
+    for (name, value) in message.fields() {
+        draft.push_named(name, value);
+    }
     draft.body = message.body();
     draft
 }

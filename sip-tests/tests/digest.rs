@@ -44,13 +44,13 @@ fn published_responses_are_computed_and_verified() {
             field("id")
         );
         let credentials = Credentials {
-            username: field("username"),
-            realm: field("realm"),
-            nonce: field("nonce"),
-            uri: field("uri"),
-            response: field("response"),
+            username: field("username").into(),
+            realm: field("realm").into(),
+            nonce: field("nonce").into(),
+            uri: field("uri").into(),
+            response: field("response").into(),
             algorithm,
-            cnonce: Some(field("cnonce")),
+            cnonce: Some(field("cnonce").into()),
             nc: Some(1),
             opaque: None,
             qop_auth: true,

@@ -128,7 +128,7 @@ impl Machines {
             return None;
         }
         match self.authenticator.judge(cx, flow, request, &from, by) {
-            Verdict::User(name) => Some(Source::User(name)),
+            Verdict::User(user) => Some(Source::User(user.name.clone())),
             Verdict::Refused(response, why) => {
                 self.refuse(cx, flow, request, response, why);
                 None
@@ -154,12 +154,9 @@ impl Machines {
         if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to) {
             return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
         }
-        let name = match self.authenticator.judge(cx, flow, &request, &to, By::Server) {
-            Verdict::User(name) => name,
+        let aor = match self.authenticator.judge(cx, flow, &request, &to, By::Server) {
+            Verdict::User(user) => local::aor(user),
             Verdict::Refused(response, why) => return self.refuse(cx, flow, &request, response, why),
-        };
-        let Some(aor) = cx.config.user(&name).map(local::aor) else {
-            return;
         };
         known(cx, flow);
         match self.net.layer.accept(cx, flow, &request) {

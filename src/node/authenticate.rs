@@ -20,9 +20,9 @@ const WINDOW: u32 = 64;
 
 /// What became of a request's credentials.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum Verdict<'c> {
     /// This user.
-    User(String),
+    User(&'c User),
     /// Send this response and forget the request.
     Refused(Draft, &'static str),
 }
@@ -64,7 +64,7 @@ struct Counted {
 #[derive(Debug)]
 pub(super) struct Authenticator {
     key: NonceKey,
-    /// By [`auth::nonce_id`], since a nonce as text would be most of what a registration takes of memory.
+    /// By the number in [`NonceState::Valid`], since a nonce as text would be most of what a registration takes of memory.
     counts: HashMap<u128, Counted, foldhash::fast::FixedState>,
     order: VecDeque<(Wall, u128)>,
     /// Nonces whose first use was before this were forgotten for room, so they count as stale.
@@ -83,14 +83,14 @@ impl Authenticator {
 
     /// Judges a request by its credentials, as the server that it is for or the proxy on its way ([`By`]), for the realm of `claimed` (To of a REGISTER, From of everything else). A name
     /// that does not exist gets the same answers at the same cost as one that does.
-    pub(super) fn judge(
+    pub(super) fn judge<'c>(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx<'c>,
         flow: Flow,
         request: &Message,
         claimed: &UriText<'_>,
         by: By,
-    ) -> Verdict {
+    ) -> Verdict<'c> {
         let config = cx.config;
         let realm = local::realm(config, flow, claimed);
         let user = local::user_of(config, flow, claimed);
@@ -102,22 +102,22 @@ impl Authenticator {
                 return Verdict::Refused(response, "unreadable credentials");
             }
         };
-        match self.key.check(&credentials.nonce, realm, cx.wall, NONCE_AGE.as_secs()) {
-            NonceState::Valid => {}
+        let nonce = match self.key.check(&credentials.nonce, realm, cx.wall, NONCE_AGE.as_secs()) {
+            NonceState::Valid { made, id } => (made, id),
             NonceState::Stale | NonceState::Foreign => {
                 return self.challenge(cx, (request, by), realm, user, true, "an old or foreign nonce");
             }
-        }
+        };
         let offered = algorithms(config, user, realm);
         let nobody = Secret::new("no such user");
         let password = user.map_or(&nobody, |user| &user.password);
         let right = auth::verify(&credentials, password, &request.method())
             && offered.contains(&credentials.algorithm)
-            && is_target(request, &credentials);
+            && credentials.are_for(request);
         match user.filter(|user| is_named(user, &credentials)) {
             Some(user) if right => {
-                if self.count(cx.wall, &credentials) {
-                    Verdict::User(user.name.clone())
+                if self.count(cx.wall, nonce, &credentials) {
+                    Verdict::User(user)
                 } else {
                     self.challenge(
                         cx,
@@ -144,7 +144,7 @@ impl Authenticator {
         user: Option<&User>,
         stale: bool,
         why: &'static str,
-    ) -> Verdict {
+    ) -> Verdict<'static> {
         let (status, field) = by.challenge();
         // Without state (RFC 3261 26.3.2.4): the tag needs no memory, since nothing but a new request can follow.
         let mut response = Draft::response(request, status, Some(&cx.token(8)));
@@ -155,22 +155,13 @@ impl Authenticator {
         Verdict::Refused(response, why)
     }
 
-    /// True if this use of the nonce is new. Without qop there is no count: such a nonce serves once.
-    fn count(&mut self, now: Wall, credentials: &Credentials) -> bool {
+    /// True if this use of the nonce, which was made then, is new. Without qop there is no count: such a nonce serves once.
+    fn count(&mut self, now: Wall, (made, nonce): (Wall, u128), credentials: &Credentials<'_>) -> bool {
         let nc = credentials.nc.unwrap_or(1);
-        let Some(nonce) = auth::nonce_id(&credentials.nonce) else {
-            return false;
-        };
         if let Some(counted) = self.counts.get_mut(&nonce) {
             return credentials.qop_auth && counted.is_new(nc);
         }
-        if self.key.check(
-            &credentials.nonce,
-            &credentials.realm,
-            now,
-            now.since(self.floor).as_secs(),
-        ) != NonceState::Valid
-        {
+        if now.since(made).as_secs() >= now.since(self.floor).as_secs() {
             return false;
         }
         self.forget(now);
@@ -221,20 +212,8 @@ fn algorithms<'a>(config: &'a Config, user: Option<&'a User>, realm: &str) -> &'
     own.map_or(&[Algorithm::Md5], |digest| &digest[..])
 }
 
-/// RFC 7616 3.4.6: the credentials are for this request. Proxies may have rewritten it, so equality of the user and host is
-/// enough, and a bare host is taken for a REGISTER as phones write it.
-fn is_target(request: &Message, credentials: &Credentials) -> bool {
-    let Ok(target) = request.request_uri_text() else {
-        return false;
-    };
-    match UriText::parse(&credentials.uri) {
-        Ok(uri) => uri.user == target.user && uri.host == target.host,
-        Err(_) => false,
-    }
-}
-
-fn is_named(user: &User, credentials: &Credentials) -> bool {
-    let name = credentials.username.as_str();
+fn is_named(user: &User, credentials: &Credentials<'_>) -> bool {
+    let name = &*credentials.username;
     name == user.name || name.strip_suffix(&user.domain).and_then(|rest| rest.strip_suffix('@')) == Some(&user.name)
 }
 

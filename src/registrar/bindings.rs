@@ -154,14 +154,20 @@ impl Table {
     }
 
     fn set(&mut self, aor: &Aor, version: u64, bindings: Vec<Binding>) -> Entry {
-        let previous = self.by_aor.remove(aor).unwrap_or_default();
-        if let Some(first) = previous.bindings.iter().map(|b| b.expires).min() {
-            self.by_expiry.remove(&(first, aor.clone()));
-        }
-        self.count = self.count - previous.bindings.len() + bindings.len();
-        if let Some(first) = bindings.iter().map(|b| b.expires).min() {
-            self.by_expiry.insert((first, aor.clone()));
-            self.by_aor.insert(aor.clone(), Entry { version, bindings });
+        let first = |bindings: &[Binding]| bindings.iter().map(|b| b.expires).min();
+        let (count, ends) = (bindings.len(), first(&bindings));
+        let previous = match ends {
+            Some(_) => self.by_aor.insert(aor.clone(), Entry { version, bindings }),
+            None => self.by_aor.remove(aor),
+        };
+        let previous = previous.unwrap_or_default();
+        self.count = self.count - previous.bindings.len() + count;
+        let ended = first(&previous.bindings);
+        if ended != ends {
+            if let Some(ended) = ended {
+                self.by_expiry.remove(&(ended, aor.clone()));
+            }
+            self.by_expiry.extend(ends.map(|ends| (ends, aor.clone())));
         }
         previous
     }

@@ -10,7 +10,9 @@ use crate::id::{Flow, Owner, ServerTx};
 use crate::limits;
 use crate::sip::{Draft, Message, Name};
 use crate::transaction::Layer;
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::fmt::Write;
 use update::{Refusal, Update};
 
 /// How often a REGISTER reads again after another node was faster.
@@ -35,7 +37,8 @@ struct Pending {
 #[derive(Debug, Default)]
 pub struct Registrar {
     last: u64,
-    pending: BTreeMap<u64, Pending>,
+    /// By a number of ours, so nobody can make two meet.
+    pending: HashMap<u64, Box<Pending>, foldhash::fast::FixedState>,
 }
 
 impl Registrar {
@@ -60,7 +63,7 @@ impl Registrar {
         let number = self.last;
         self.pending.insert(
             number,
-            Pending {
+            Box::new(Pending {
                 tx,
                 flow,
                 request,
@@ -69,7 +72,7 @@ impl Registrar {
                 written: None,
                 changed: false,
                 conflicts: 0,
-            },
+            }),
         );
         self.ask(cx, number);
     }
@@ -113,7 +116,7 @@ impl Registrar {
         cx: &mut Cx<'_>,
         layer: &mut Layer,
         number: u64,
-        mut pending: Pending,
+        mut pending: Box<Pending>,
         version: u64,
         bindings: Vec<Binding>,
     ) {
@@ -124,7 +127,8 @@ impl Registrar {
         if !is_configured(cx.config, &pending.aor) {
             return refuse(cx, layer, pending.tx, &pending.request, Refusal::unknown());
         }
-        let places = |list: &[Binding]| -> Vec<_> { list.iter().map(|b| (b.contact.clone(), b.flow.peer)).collect() };
+        let places =
+            |list: &[Binding]| -> SmallVec<[_; 4]> { list.iter().map(|b| (b.contact.clone(), b.flow.peer)).collect() };
         let before = places(&bindings);
         match pending.update.apply(bindings) {
             Err(refusal) => refuse(cx, layer, pending.tx, &pending.request, refusal),
@@ -176,7 +180,8 @@ fn answer(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, bindings: &[Bin
     response.push(Name::Date, cx.wall.civil());
     for binding in bindings {
         let left = binding.expires.since(cx.wall).as_millis().div_ceil(1000);
-        let mut value = format!("<{}>;expires={left}", binding.contact);
+        let mut value = String::with_capacity(binding.contact.len() + 96);
+        write!(value, "<{}>;expires={left}", binding.contact).expect("writing to a String does not fail");
         if binding.q != 1000 {
             value.push_str(&format!(";q={}.{:03}", binding.q / 1000, binding.q % 1000));
         }

@@ -6,6 +6,7 @@ use crate::id::Flow;
 use crate::limits;
 use crate::sip::{Message, Name, NameAddr, Uri};
 use crate::time::Wall;
+use std::sync::Arc;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,7 +68,7 @@ pub(super) enum Update {
     /// No Contact: tell me what there is.
     Fetch,
     /// `Contact: *` with `Expires: 0`.
-    RemoveAll { call_id: Box<str>, cseq: u32 },
+    RemoveAll { call_id: Arc<str>, cseq: u32 },
     /// Contacts to add, refresh or (expiring now) remove.
     Contacts { wanted: Vec<Binding>, now: Wall },
 }
@@ -88,7 +89,7 @@ impl Update {
             .cseq()
             .map_err(|error| Refusal::new(error.status, error.reason))?
             .number;
-        let call_id: Box<str> = request.call_id().into();
+        let call_id: Arc<str> = request.call_id().into();
         if call_id.len() > limits::BINDING_TEXT_BYTES {
             return Err(Refusal::new(400, "Call-ID Too Long"));
         }
@@ -110,7 +111,7 @@ impl Update {
         if values.len() > limits::CONTACTS_PER_AOR {
             return Err(Refusal::new(403, "Too Many Contacts"));
         }
-        let user_agent: Option<Box<str>> = request.get(Name::UserAgent).map(|text| {
+        let user_agent: Option<Arc<str>> = request.get(Name::UserAgent).map(|text| {
             text.chars()
                 .take(64)
                 .filter(|c| !c.is_control())
@@ -224,7 +225,7 @@ fn granted(contact: &NameAddr, field: Option<u32>, limits: &config::Registrar) -
 }
 
 /// `<urn:uuid:...>` without its brackets (RFC 5626 4.1); what is none, or cannot be written back, counts as absent.
-fn instance(text: &str) -> Option<Box<str>> {
+fn instance(text: &str) -> Option<Arc<str>> {
     let urn = text.strip_prefix('<')?.strip_suffix('>')?;
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\<>".contains(&byte);
     (urn.len() <= limits::BINDING_TEXT_BYTES && urn.bytes().all(is_plain)).then(|| urn.into())

@@ -5,9 +5,11 @@ use super::header::{Method, Name};
 use super::uri::Uri;
 use super::{Message, ParseError};
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// How many hops a request of ours may take (RFC 3261 8.1.1.6).
@@ -22,36 +24,81 @@ pub enum Start {
     Response(u16, Cow<'static, str>),
 }
 
-/// A message under construction: header fields in order. Content-Length is written by `to_bytes`. No value can carry a line
-/// break out: CR, LF and NUL in a value become spaces.
+/// A message under construction: header fields in order, written as they are added. Content-Length is written by `to_bytes`. No
+/// value can carry a line break out: CR, LF and NUL in a value become spaces.
 #[derive(Clone, PartialEq)]
 pub struct Draft {
     /// The first line.
     pub start: Start,
-    /// Fields in order.
-    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The header lines as they will be sent.
+    pub(super) lines: String,
+    /// Where in them each field is.
+    pub(super) fields: SmallVec<[Field; INLINE_FIELDS]>,
     /// The body.
     pub body: Bytes,
 }
 
+/// Fields that a draft knows without the heap: most responses have seven to ten.
+const INLINE_FIELDS: usize = 10;
+
+/// Where a field stands in the lines of its draft. Its line break follows the value.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Field {
+    known: Option<Name>,
+    from: usize,
+    value: usize,
+    to: usize,
+}
+
+impl Field {
+    fn name(self) -> Range<usize> {
+        self.from..self.value - SEPARATOR.len()
+    }
+
+    fn value(self) -> Range<usize> {
+        self.value..self.to
+    }
+
+    fn line(self) -> Range<usize> {
+        self.from..self.to + LINE_BREAK.len()
+    }
+
+    /// So many octets before it have become so many.
+    fn moved(self, old: usize, new: usize) -> Field {
+        Field {
+            known: self.known,
+            from: self.from - old + new,
+            value: self.value - old + new,
+            to: self.to - old + new,
+        }
+    }
+}
+
+const SEPARATOR: &str = ": ";
+const LINE_BREAK: &str = "\r\n";
+
 impl Draft {
-    /// A request with no fields yet.
-    pub fn request(method: Method, uri: Uri) -> Draft {
+    /// With no fields yet.
+    pub fn new(start: Start) -> Draft {
         Draft {
-            start: Start::Request(method, uri),
-            headers: Vec::new(),
+            start,
+            lines: String::new(),
+            fields: SmallVec::new(),
             body: Bytes::new(),
         }
+    }
+
+    /// A request with no fields yet.
+    pub fn request(method: Method, uri: Uri) -> Draft {
+        Draft::new(Start::Request(method, uri))
     }
 
     /// A response to `request` by RFC 3261 8.2.6.2: Via, From, To, Call-ID, CSeq copied (and Timestamp for 100), the
     /// standard reason phrase. `to_tag` is added where To has none and the status is not 100.
     pub fn response(request: &Message, status: u16, to_tag: Option<&str>) -> Draft {
-        let mut draft = Draft {
-            start: Start::Response(status, Cow::Borrowed(reason(status))),
-            headers: Vec::with_capacity(8),
-            body: Bytes::new(),
-        };
+        let mut draft = Draft::new(Start::Response(status, Cow::Borrowed(reason(status))));
+        // Room for what is copied, and for as much as most responses add.
+        draft.lines.reserve(request.bytes().len() + 256);
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
             // Of a field that must not come twice the first counts, so that the refusal is no fault of the same kind.
             let most = if name.is_single() { 1 } else { usize::MAX };
@@ -65,10 +112,8 @@ impl Draft {
             }
         } else if let Some(tag) = to_tag
             && request.tags().is_some_and(|(_, to)| to.is_none())
-            && let Some((_, to)) = draft.headers.iter_mut().find(|(name, _)| name == Name::To.as_str())
         {
-            to.push_str(";tag=");
-            to.push_str(tag);
+            draft.rewrite(Name::To, |to| Some(format!("{to};tag={tag}")));
         }
         draft
     }
@@ -83,45 +128,63 @@ impl Draft {
 
     /// Adds a field at the end.
     pub fn push(&mut self, name: Name, value: impl Display) {
-        self.headers.push((Cow::Borrowed(name.as_str()), value.to_string()));
+        self.add(Some(name), name.as_str(), value);
     }
 
     /// Adds a field that has no `Name`.
-    pub fn push_named(&mut self, name: impl Into<Cow<'static, str>>, value: impl Display) {
-        self.headers.push((name.into(), value.to_string()));
+    pub fn push_named(&mut self, name: impl AsRef<str>, value: impl Display) {
+        let name = name.as_ref();
+        self.add(Name::from_bytes(name.as_bytes()), name, value);
     }
 
     /// Adds a field in front of all others (Via).
     pub fn push_front(&mut self, name: Name, value: impl Display) {
-        self.headers
-            .insert(0, (Cow::Borrowed(name.as_str()), value.to_string()));
+        let before = (std::mem::take(&mut self.lines), std::mem::take(&mut self.fields));
+        self.lines.reserve(before.0.len() + 128);
+        self.push(name, value);
+        let new = self.lines.len();
+        self.lines.push_str(&before.0);
+        self.fields.extend(before.1.iter().map(|field| field.moved(0, new)));
     }
 
     /// Replaces all fields of that name by one, in the place of the first.
     pub fn set(&mut self, name: Name, value: impl Display) {
-        let value = value.to_string();
-        match self.headers.iter().position(|(field, _)| is(field, name)) {
-            Some(place) => {
-                self.headers[place].1 = value;
-                let mut nth = 0;
-                self.headers.retain(|(field, _)| {
-                    nth += 1;
-                    nth <= place + 1 || !is(field, name)
-                });
+        let Some(place) = self.place(name) else {
+            return self.push(name, value);
+        };
+        self.put(place, &value.to_string());
+        for nth in (place + 1..self.fields.len()).rev() {
+            if self.fields[nth].known == Some(name) {
+                self.cut(nth);
             }
-            None => self.push(name, value),
+        }
+    }
+
+    /// Gives the first field of that name another value, unless there is none to give.
+    pub fn rewrite(&mut self, name: Name, another: impl FnOnce(&str) -> Option<String>) {
+        if let Some(place) = self.place(name)
+            && let Some(value) = another(&self.lines[self.fields[place].value()])
+        {
+            self.put(place, &value);
         }
     }
 
     /// Removes all fields of that name.
     pub fn remove(&mut self, name: Name) {
-        self.headers.retain(|(field, _)| !is(field, name));
+        while let Some(place) = self.place(name) {
+            self.cut(place);
+        }
     }
 
     /// The first field of that name.
     pub fn get(&self, name: Name) -> Option<&str> {
-        let field = self.headers.iter().find(|(field, _)| is(field, name));
-        field.map(|(_, value)| value.as_str())
+        self.place(name).map(|place| &self.lines[self.fields[place].value()])
+    }
+
+    /// Names and values, as they will be sent.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let parts = |field: &Field| (&self.lines[field.name()], &self.lines[field.value()]);
+        self.fields.iter().map(parts)
     }
 
     /// Sets Content-Type and the body.
@@ -138,26 +201,69 @@ impl Draft {
         }
     }
 
+    fn place(&self, name: Name) -> Option<usize> {
+        self.fields.iter().position(|field| field.known == Some(name))
+    }
+
+    fn add(&mut self, known: Option<Name>, name: &str, value: impl Display) {
+        if known == Some(Name::ContentLength) {
+            return;
+        }
+        let from = self.lines.len();
+        push_token(&mut self.lines, name);
+        self.lines.push_str(SEPARATOR);
+        let begin = self.lines.len();
+        write!(InLine(&mut self.lines), "{value}").expect("writing to a String does not fail");
+        let to = self.lines.len();
+        self.lines.push_str(LINE_BREAK);
+        self.fields.push(Field {
+            known,
+            from,
+            value: begin,
+            to,
+        });
+    }
+
+    /// The value of the field at this place becomes another.
+    fn put(&mut self, place: usize, value: &str) {
+        let mut clean = String::with_capacity(value.len());
+        push_in_line(&mut clean, value);
+        let old = self.fields[place].value();
+        self.fields[place].to = old.start + clean.len();
+        self.shift(place + 1, old.len(), clean.len());
+        self.lines.replace_range(old, &clean);
+    }
+
+    /// The field at this place goes.
+    fn cut(&mut self, place: usize) {
+        let line = self.fields.remove(place).line();
+        self.shift(place, line.len(), 0);
+        self.lines.replace_range(line, "");
+    }
+
+    fn shift(&mut self, from: usize, old: usize, new: usize) {
+        for field in &mut self.fields[from..] {
+            *field = field.moved(old, new);
+        }
+    }
+
     /// The octets to send.
     pub fn to_bytes(&self) -> Bytes {
-        let fields: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum();
-        let mut text = String::with_capacity(fields + self.body.len() + 256);
+        const LENGTH: &str = "Content-Length: ";
+        let digits = self.body.len().checked_ilog10().unwrap_or_default() as usize + 1;
+        let known = self.lines.len() + LENGTH.len() + digits + 2 * LINE_BREAK.len() + self.body.len();
+        // Octets that fill their room are taken over as they are.
+        let start = match &self.start {
+            Start::Request(..) => 256,
+            Start::Response(_, reason) => "SIP/2.0 100 \r\n".len() + reason.len(),
+        };
+        let mut text = String::with_capacity(start + known);
         self.write_start(&mut text);
-        for (name, value) in &self.headers {
-            if is(name, Name::ContentLength) {
-                continue;
-            }
-            push_token(&mut text, name);
-            text.push_str(": ");
-            push_line(&mut text, value);
-        }
-        text.push_str("Content-Length: ");
+        text.push_str(&self.lines);
+        text.push_str(LENGTH);
         push_number(&mut text, self.body.len() as u64);
-        text.push_str("\r\n\r\n");
+        text.push_str(LINE_BREAK);
+        text.push_str(LINE_BREAK);
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes.into()
@@ -175,7 +281,8 @@ impl Draft {
                 text.push_str("SIP/2.0 ");
                 push_number(text, (*status).into());
                 text.push(' ');
-                push_line(text, reason);
+                push_in_line(text, reason);
+                text.push_str(LINE_BREAK);
             }
         }
     }
@@ -191,17 +298,12 @@ impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         list.entry(&self.start);
-        for (name, value) in &self.headers {
-            let is_secret = is(name, Name::Authorization) || is(name, Name::ProxyAuthorization);
+        for (field, (name, value)) in self.fields.iter().zip(self.fields()) {
+            let is_secret = matches!(field.known, Some(Name::Authorization | Name::ProxyAuthorization));
             list.entry(&format_args!("{name}: {}", if is_secret { "***" } else { value }));
         }
         list.entry(&format_args!("{} octets of body", self.body.len())).finish()
     }
-}
-
-/// True if a field is written with this name, in any case or compact.
-fn is(field: &str, name: Name) -> bool {
-    Name::from_bytes(field.as_bytes()) == Some(name)
 }
 
 /// A name; what may not stand in one becomes a hyphen.
@@ -213,8 +315,8 @@ fn push_token(text: &mut String, name: &str) {
     text.extend(name.chars().map(|c| if is_in(c) { c } else { '-' }));
 }
 
-/// A value and its line break; what could end the line earlier becomes a space.
-fn push_line(text: &mut String, value: &str) {
+/// A text within a line; what could end the line earlier becomes a space.
+fn push_in_line(text: &mut String, value: &str) {
     let mut rest = value;
     while let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest.as_bytes()) {
         text.push_str(&rest[..at]);
@@ -222,7 +324,16 @@ fn push_line(text: &mut String, value: &str) {
         rest = &rest[at + 1..];
     }
     text.push_str(rest);
-    text.push_str("\r\n");
+}
+
+/// Writes within a line, as [`push_in_line`].
+struct InLine<'t>(&'t mut String);
+
+impl Write for InLine<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_in_line(self.0, text);
+        Ok(())
+    }
 }
 
 /// A request URI; what would end it, or the line, is escaped.
@@ -378,6 +489,7 @@ mod tests {
         draft.push(Name::UserAgent, "a\r\nEvil: yes\0\n\r\n");
         draft.push_named("X\r\nEvil: x", "ä");
         draft.push_named("l", "7");
+        draft.set(Name::ContentLength, 8);
         draft.set_body("text/plain", "hi");
         assert_eq!(
             text(&draft),
@@ -398,8 +510,7 @@ mod tests {
         draft.set(Name::Allow, "INVITE");
         draft.push_front(Name::Via, "first");
         let tail: Vec<_> = draft
-            .headers
-            .iter()
+            .fields()
             .skip(7)
             .map(|(name, value)| format!("{name}: {value}"))
             .collect();
@@ -407,6 +518,53 @@ mod tests {
         assert_eq!(draft.get(Name::Via), Some("first"));
         draft.remove(Name::Contact);
         assert_eq!((draft.get(Name::Contact), draft.method()), (None, None));
+    }
+
+    /// Every short sequence of edits makes of a draft what it makes of a plain list of names and values.
+    #[test]
+    fn edits_are_those_of_a_plain_list() {
+        const VALUES: [&str; 3] = ["", "<sip:a>", "longer\r\nthan the others"];
+        const NAMES: [Name; 2] = [Name::Contact, Name::Route];
+        const KINDS: usize = 5;
+        const EDITS: usize = KINDS * VALUES.len() * NAMES.len();
+        for sequence in 0..EDITS.pow(3) {
+            let mut draft = Draft::new(Start::Response(200, "OK".into()));
+            let mut list = Vec::new();
+            for (written, value) in [("m", "1"), ("Route", "2"), ("X", "3"), ("Contact", "4")] {
+                draft.push_named(written, value);
+                list.push((Name::from_bytes(written.as_bytes()), written, value.to_owned()));
+            }
+            for edit in [sequence % EDITS, sequence / EDITS % EDITS, sequence / EDITS.pow(2)] {
+                let (kind, rest) = (edit % KINDS, edit / KINDS);
+                let (name, value) = (NAMES[rest % NAMES.len()], VALUES[rest / NAMES.len()]);
+                let is_it = |(known, ..): &(Option<Name>, &str, String)| *known == Some(name);
+                let clean = value.replace(['\r', '\n'], " ");
+                let (place, field) = (list.iter().position(is_it), (Some(name), name.as_str(), clean.clone()));
+                match (kind, place) {
+                    (0, _) | (2, None) => list.push(field),
+                    (1, _) => list.insert(0, field),
+                    (2, Some(place)) => {
+                        list[place].2 = clean;
+                        let rest = list.split_off(place + 1);
+                        list.extend(rest.into_iter().filter(|field| !is_it(field)));
+                    }
+                    (3, Some(place)) => list[place].2 += &clean,
+                    (4, _) => list.retain(|field| !is_it(field)),
+                    (_, _) => {}
+                }
+                match kind {
+                    0 => draft.push(name, value),
+                    1 => draft.push_front(name, value),
+                    2 => draft.set(name, value),
+                    3 => draft.rewrite(name, |old| Some(format!("{old}{value}"))),
+                    _ => draft.remove(name),
+                }
+            }
+            let expected: Vec<(&str, &str)> = list.iter().map(|(_, name, value)| (*name, value.as_str())).collect();
+            assert_eq!(draft.fields().collect::<Vec<_>>(), expected, "{sequence}");
+            let lines: String = list.iter().map(|(_, name, value)| format!("{name}: {value}\r\n")).collect();
+            assert_eq!(text(&draft), format!("SIP/2.0 200 OK\r\n{lines}Content-Length: 0\r\n\r\n"));
+        }
     }
 
     #[test]

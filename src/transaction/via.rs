@@ -32,17 +32,10 @@ pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
 /// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it
 /// was asked for (RFC 3581 4, which then wants `received` too).
 pub fn stamp(response: &mut Draft, source: SocketAddr) {
-    let Some((_, line)) = response
-        .headers
-        .iter_mut()
-        .find(|(name, _)| name.eq_ignore_ascii_case(Name::Via.as_str()))
-    else {
-        return;
-    };
-    let (top, rest) = line.split_at(first_comma(line).unwrap_or(line.len()));
-    if let Some(stamped) = stamped(top, source) {
-        *line = stamped + rest;
-    }
+    response.rewrite(Name::Via, |line| {
+        let (top, rest) = line.split_at(first_comma(line).unwrap_or(line.len()));
+        Some(stamped(top, source)? + rest)
+    });
 }
 
 /// Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over a stream the same connection; over datagrams `maddr`, the

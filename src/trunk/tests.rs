@@ -261,7 +261,7 @@ fn cseq(request: &(Flow, Message)) -> u32 {
     request.1.cseq().unwrap().number
 }
 
-fn credentials(request: &(Flow, Message)) -> Option<auth::Credentials> {
+fn credentials(request: &(Flow, Message)) -> Option<auth::Credentials<'_>> {
     auth::credentials(&request.1, Name::Authorization, "acme.example").unwrap()
 }
 
