@@ -429,7 +429,7 @@ fn others() -> impl Strategy<Value = String> {
     proptest::collection::vec(line, 0..4).prop_map(|lines| lines.concat())
 }
 
-fn reread(session: &Session) -> Session {
+fn reread(session: &Session<'_>) -> Session<'static> {
     read(&session.to_string())
 }
 

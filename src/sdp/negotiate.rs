@@ -342,7 +342,7 @@ fn number_text(number: u32) -> Text<'static> {
 }
 
 /// `t=` of a session without beginning or end (RFC 8866 5.9).
-fn unbounded() -> Line<'static> {
+fn unbounded<'t>() -> Line<'t> {
     Line {
         kind: 't',
         value: "0 0".into(),

@@ -164,7 +164,8 @@ mod tests {
             ("a=maxptime:10", 10, 10),
             ("a=ptime:60\na=maxptime:35", 30, 20),
         ] {
-            let session = Session::parse(format!("v=0\nm=audio 1 RTP/AVP 0\n{rest}").as_bytes()).unwrap();
+            let body = format!("v=0\nm=audio 1 RTP/AVP 0\n{rest}");
+            let session = Session::parse(body.as_bytes()).unwrap();
             let of = |codec| ptime(&session.media[0], codec);
             assert_eq!(
                 (of(Codec::Pcmu), of(Codec::Pcma), of(Codec::Opus)),
@@ -189,7 +190,8 @@ mod tests {
             ("a=rtcp:many", false, "192.0.2.20:4001"),
             ("a=rtcp:53020", true, "192.0.2.20:4000"),
         ] {
-            let session = Session::parse(format!("v=0\nm=audio 4000 RTP/AVP 0\n{rest}").as_bytes()).unwrap();
+            let body = format!("v=0\nm=audio 4000 RTP/AVP 0\n{rest}");
+            let session = Session::parse(body.as_bytes()).unwrap();
             let remote = remote(addr, &session.media[0], mux, addr);
             assert_eq!((remote.rtcp, remote.rtcp_mux), (rtcp.parse().unwrap(), mux), "{rest}");
         }

@@ -3,7 +3,7 @@
 use super::parse::rank;
 use super::session::{Attribute, Connection, Line, Media, Session};
 use bytes::Bytes;
-use std::fmt::{self, Write};
+use std::fmt::{self, Display, Write};
 use std::net::IpAddr;
 
 /// A description of ours fits into this many octets.
@@ -18,7 +18,7 @@ impl Session<'_> {
     }
 }
 
-impl fmt::Display for Session<'_> {
+impl Display for Session<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let o = &self.origin;
         let origin = ["v=0\r\no=", &o.username, " ", &o.session_id, " ", &o.version, " "];
@@ -30,7 +30,7 @@ impl fmt::Display for Session<'_> {
     }
 }
 
-impl fmt::Display for Media<'_> {
+impl Display for Media<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         all(f, &["m=", &self.kind, " "])?;
         self.port.fmt(f)?;
@@ -65,14 +65,14 @@ fn section(
     attributes.iter().try_for_each(|attribute| attribute.fmt(f))
 }
 
-impl fmt::Display for Line<'_> {
+impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char(self.kind)?;
         all(f, &["=", &self.value, "\r\n"])
     }
 }
 
-impl fmt::Display for Attribute<'_> {
+impl Display for Attribute<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             Some(value) => all(f, &["a=", &self.name, ":", value, "\r\n"]),
@@ -81,7 +81,7 @@ impl fmt::Display for Attribute<'_> {
     }
 }
 
-impl fmt::Display for Connection<'_> {
+impl Display for Connection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Connection::Ip(IpAddr::V4(addr)) => write!(f, "IN IP4 {addr}"),
@@ -162,7 +162,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_description_reads_back(session in session()) {
-            prop_assert_eq!(Session::parse(session.to_string().as_bytes()), Ok(session));
+            let written = session.to_string();
+            prop_assert_eq!(Session::parse(written.as_bytes()), Ok(session));
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod multipart;
 mod name;
 #[cfg(test)]
 mod properties;
+mod tags;
 pub mod uri;
 pub mod witness;
 pub mod write;
