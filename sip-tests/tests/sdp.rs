@@ -49,12 +49,13 @@ fn all() -> Capabilities {
     speaks(&[Codec::Opus, Codec::Pcma, Codec::Pcmu])
 }
 
-fn read(body: &str) -> Session {
-    Session::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{body}"))
+fn read(body: &str) -> Session<'static> {
+    let session = Session::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{body}"));
+    session.into_owned()
 }
 
 /// An offer of `m=audio 4000 RTP/AVP FORMATS` with more lines.
-fn audio(rest: &str) -> Session {
+fn audio(rest: &str) -> Session<'static> {
     read(&format!(
         "v=0\no=- 1 1 IN IP4 192.0.2.20\ns=-\nc=IN IP4 192.0.2.20\nt=0 0\nm=audio 4000 RTP/AVP {rest}"
     ))
@@ -151,7 +152,7 @@ fn every_prefix_of_a_description_is_read_or_refused() {
 }
 
 /// The examples name hosts and iLBC where we need addresses and a codec of ours.
-fn adapted(name: &str) -> Session {
+fn adapted(name: &str) -> Session<'static> {
     let body = fixture(name).replace("iLBC/8000", "opus/48000/2");
     let lines = body.lines().map(|line| match line.rsplit_once(' ') {
         Some((head, host)) if line.starts_with("c=") && host.ends_with(".com") => {
@@ -163,14 +164,14 @@ fn adapted(name: &str) -> Session {
 }
 
 /// The codecs of a published answer that were offered: in 3.2 the answer adds one, as RFC 3264 6.1 allows.
-fn common(offered: &Session, answer: &Session) -> Vec<Codec> {
+fn common(offered: &Session<'_>, answer: &Session<'_>) -> Vec<Codec> {
     let answered = answer.audio_codecs().into_iter();
     answered
         .filter(|codec| offered.media.iter().any(|media| has(media, *codec)))
         .collect()
 }
 
-fn has(media: &Media, codec: Codec) -> bool {
+fn has(media: &Media<'_>, codec: Codec) -> bool {
     formats(media, None)
         .iter()
         .any(|format| format.payload == Payload::Audio(codec))
@@ -252,7 +253,7 @@ fn rfc_4317_the_published_answers_complete_the_published_offers() {
     }
 }
 
-fn heads(session: &Session) -> Vec<String> {
+fn heads(session: &Session<'_>) -> Vec<String> {
     session
         .media
         .iter()
@@ -428,7 +429,7 @@ fn others() -> impl Strategy<Value = String> {
     proptest::collection::vec(line, 0..4).prop_map(|lines| lines.concat())
 }
 
-fn reread(session: &Session) -> Session {
+fn reread(session: &Session<'_>) -> Session<'static> {
     read(&session.to_string())
 }
 

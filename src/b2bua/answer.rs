@@ -9,6 +9,7 @@ use crate::effect::Cause;
 use crate::sdp::{Direction, SdpError, Session};
 use crate::sip::multipart::session_description;
 use crate::sip::{Draft, Message, Name};
+use bytes::Bytes;
 use codecs::Codec;
 
 impl Leg {
@@ -63,11 +64,10 @@ impl Leg {
         };
         if incoming.answer.is_none() {
             oa.prefer(first);
-            let session = match &incoming.offer {
-                Some(offer) => oa.answer(offer, want, signalling)?,
+            incoming.answer = Some(match &incoming.offer {
+                Some(offer) => oa.answer(&Session::parse(offer)?, want, signalling)?,
                 None => oa.offer(want),
-            };
-            incoming.answer = Some(session.to_string());
+            });
         }
         self.negotiated(t);
         Ok(())
@@ -76,8 +76,8 @@ impl Leg {
     fn provisional(&mut self, t: &mut Turn<'_, '_>, status: u16, reliable: bool, with_body: bool) {
         let now = t.now();
         let Some(incoming) = self.incoming() else { return };
-        let (tx, local_tag) = (incoming.tx, self.local_tag());
-        let mut response = Draft::response(&incoming.invite, status, Some(&local_tag));
+        let tx = incoming.tx;
+        let mut response = Draft::response(&incoming.invite, status, Some(self.local_tag()));
         copy_record_route(&incoming.invite, &mut response);
         if let Some(body) = incoming.answer.as_ref().filter(|_| with_body) {
             response.set_body(super::send::SDP, body.clone());
@@ -117,7 +117,7 @@ impl Leg {
         let State::Incoming(incoming) = std::mem::replace(&mut self.state, State::Up) else {
             return Ok(());
         };
-        let mut response = Draft::response(&incoming.invite, 200, Some(&self.local_tag()));
+        let mut response = Draft::response(&incoming.invite, 200, Some(self.local_tag()));
         copy_record_route(&incoming.invite, &mut response);
         self.describe_us(t, &mut response);
         self.timer.answer(t.now(), &incoming.invite, &mut response);
@@ -125,7 +125,7 @@ impl Leg {
             response.set_body(super::send::SDP, body);
         }
         let cseq = incoming.invite.cseq().map_or(0, |cseq| cseq.number);
-        self.unacked = Some(Unacknowledged::new(t.now(), response.clone(), cseq));
+        self.unacked = Some(Unacknowledged::new(t.now(), cseq));
         t.net.layer.respond(t.cx, incoming.tx, response);
         t.desk.remove_server(incoming.tx);
         self.invite_tx = Some(incoming.tx);
@@ -144,7 +144,7 @@ impl Leg {
     pub fn refuse(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
         let Some(incoming) = self.incoming() else { return };
         let status = if cause.status >= 300 { cause.status } else { 480 };
-        let mut response = Draft::response(&incoming.invite, status, Some(&self.local_tag()));
+        let mut response = Draft::response(&incoming.invite, status, Some(self.local_tag()));
         let tx = incoming.tx;
         response.push(Name::Server, crate::USER_AGENT);
         response.push(Name::Reason, cause::reason(cause));
@@ -164,8 +164,9 @@ impl Leg {
         let Some(oa) = self.oa.as_mut().filter(|oa| oa.is_offering()) else {
             return Ok(());
         };
-        let done = match read_body(body)? {
-            Some(answer) => oa.complete(&answer, signalling).map(|_| ()),
+        let answer = description(body);
+        let done = match answer.as_deref().map(Session::parse).transpose()? {
+            Some(answer) => oa.complete(&answer, signalling),
             None => Err(SdpError::NotAcceptable("An offer of ours was left without an answer")),
         };
         match done {
@@ -176,24 +177,17 @@ impl Leg {
     }
 
     /// Our tag.
-    pub fn local_tag(&self) -> String {
-        self.dialog
-            .as_ref()
-            .map(|dialog| dialog.id.local_tag.to_string())
-            .unwrap_or_default()
+    pub fn local_tag(&self) -> &str {
+        self.dialog.as_ref().map_or("", |dialog| dialog.id.local_tag())
     }
 }
 
 /// How long a carrier should spare us when a limit is reached.
 pub const RETRY_AFTER_SECS: u32 = 5;
 
-/// The description in a message; an error for one that can't be read. Who may not carry a body that we do not know is judged
-/// elsewhere.
-pub fn read_body(message: &Message) -> Result<Option<Session>, SdpError> {
-    match session_description(message) {
-        Ok(Some(body)) => Session::parse(&body).map(Some),
-        Ok(None) | Err(_) => Ok(None),
-    }
+/// The description in a message, to be read. Who may not carry a body that we do not know is judged elsewhere.
+pub fn description(message: &Message) -> Option<Bytes> {
+    session_description(message).ok().flatten()
 }
 
 /// A response that makes a dialog repeats the Record-Route of its request (RFC 3261 12.1.1).

@@ -6,7 +6,7 @@ use super::desk::{LegTimer, Turn};
 use super::hunt::{Step, reachable};
 use super::leg::{Leg, LegId, Progress, State, Who};
 use crate::config::Config;
-use crate::dialog::DialogId;
+use crate::dialog::Naming;
 use crate::dialog::reliable::Verdict;
 use crate::effect::{Blame, Cause, Fact, Output};
 use crate::id::{Flow, Target};
@@ -128,11 +128,11 @@ impl Call {
             self.judge_peer(t, id, Outcome::Alive);
         }
         let status = response.status();
-        let dialog = DialogId::of_response(response);
+        let naming = Naming::of_response(response);
         let outgoing = self.leg(id).and_then(Leg::outgoing);
         let is_new = outgoing
-            .zip(dialog.as_ref())
-            .is_some_and(|(outgoing, dialog)| outgoing.may_begin(dialog));
+            .zip(naming.as_ref())
+            .is_some_and(|(outgoing, naming)| outgoing.may_begin(naming));
         let seeker = if is_new { self.new_leg_id() } else { id };
         let Some(leg) = self.leg_mut(id).filter(|_| status > 100) else {
             return;
@@ -140,9 +140,9 @@ impl Call {
         match (
             leg.early(t, response, seeker)
                 .map(|early| early.receiver.receive(response)),
-            &dialog,
+            &naming,
         ) {
-            (Some(Verdict::New(rack)), Some(dialog)) => leg.prack(t, dialog, &rack),
+            (Some(Verdict::New(rack)), Some(naming)) => leg.prack(t, naming, &rack),
             (Some(Verdict::Duplicate | Verdict::OutOfOrder), _) => return,
             (Some(Verdict::New(_) | Verdict::Unreliable) | None, _) => {}
         }

@@ -14,11 +14,10 @@
 //!     +------------------ Waiting <----------------+ other failures: what was agreed stays, not asked again
 //! ```
 
-use super::answer::read_body;
+use super::answer::description;
 use super::call::{Call, Other, Stage};
 use super::cause;
 use super::desk::{LegTimer, Turn};
-use super::end::acknowledge;
 use super::leg::{Change, Leg, LegId, Sent, State, What};
 use super::offer::wish_of;
 use super::outgoing::allows_update;
@@ -31,6 +30,7 @@ use crate::sdp::{Direction, SdpError, Session};
 use crate::sip::multipart::{ACCEPTED, session_description};
 use crate::sip::{Draft, Message, Method, Name};
 use crate::transaction::Failure;
+use bytes::Bytes;
 use std::time::Duration;
 
 /// The shortest wait, whatever a Retry-After says: a peer that always says 0 would keep us busy.
@@ -167,10 +167,11 @@ impl Leg {
         }
         let is_invite = request.method() == Method::Invite;
         let offer = offer_in(request)?;
+        let offer = read(offer.as_ref())?;
         self.settle_early(request);
         let body = self.describe_change(offer.as_ref(), is_invite, want)?;
-        if let Some(offer) = offer {
-            self.note_early(request, offer);
+        if let Some(offer) = &offer {
+            self.note_early(request, wish_of(offer));
         }
         let mut response = Draft::response(request, 200, None);
         self.describe_us(t, &mut response);
@@ -178,26 +179,27 @@ impl Leg {
             self.timer.answer(t.now(), request, &mut response);
         }
         if let Some(body) = body {
-            response.set_body(SDP, body.to_string());
+            response.set_body(SDP, body);
         }
         if is_invite {
             let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-            self.unacked = Some(Unacknowledged::new(t.now(), response.clone(), cseq));
+            self.unacked = Some(Unacknowledged::new(t.now(), cseq));
             self.invite_tx = Some(tx);
         }
         t.net.layer.respond(t.cx, tx, response);
         self.allows_update |= allows_update(request);
         self.refused = None;
         self.negotiated(t);
-        if let Some(next_hop) = self.dialog.as_ref().map(crate::dialog::Dialog::next_hop) {
-            self.find_way(t, &next_hop);
-        }
+        self.find_own_way(t);
         Ok(())
     }
 
     /// Answers the offer of a PRACK, if it has one (RFC 3262 5).
-    pub fn answer_prack(&mut self, prack: &Message, want: Direction) -> Result<Option<Session>, Refusal> {
-        let Some(offer) = offer_in(prack)? else { return Ok(None) };
+    pub fn answer_prack(&mut self, prack: &Message, want: Direction) -> Result<Option<Bytes>, Refusal> {
+        let offer = offer_in(prack)?;
+        let Some(offer) = read(offer.as_ref())? else {
+            return Ok(None);
+        };
         self.may_change(prack)?;
         self.describe_change(Some(&offer), false, want)
     }
@@ -225,10 +227,10 @@ impl Leg {
     /// Our description in the answer to a change: for an offer the answer, for an INVITE without one our offer.
     fn describe_change(
         &mut self,
-        offer: Option<&Session>,
+        offer: Option<&Session<'_>>,
         is_invite: bool,
         want: Direction,
-    ) -> Result<Option<Session>, Refusal> {
+    ) -> Result<Option<Bytes>, Refusal> {
         let signalling = self.signalling();
         let Some(oa) = &mut self.oa else { return Ok(None) };
         match offer {
@@ -244,17 +246,17 @@ impl Leg {
             && let Some((agreed, answer)) = outgoing.early_of(request).and_then(|early| early.answer.as_ref())
             && let Some(oa) = &mut self.oa
         {
-            oa.settle(agreed.clone(), wish_of(answer));
+            oa.settle(agreed.clone(), *answer);
         }
     }
 
     /// An early dialog has changed its session: that counts when its 2xx says nothing else.
-    fn note_early(&mut self, request: &Message, offer: Session) {
+    fn note_early(&mut self, request: &Message, wish: Direction) {
         let agreed = self.oa.as_ref().and_then(|oa| oa.agreed().cloned());
         if let State::Outgoing(outgoing) = &mut self.state
             && let (Some(early), Some(agreed)) = (outgoing.early_of_mut(request), agreed)
         {
-            early.answer = Some((agreed, offer));
+            early.answer = Some((agreed, wish));
         }
     }
 
@@ -287,17 +289,17 @@ impl Leg {
     /// Sends an INVITE with an offer in this direction.
     pub fn reinvite(&mut self, t: &mut Turn<'_, '_>, want: Direction) {
         if let Some(offer) = self.oa.as_mut().map(|oa| oa.offer(want)) {
-            self.send_reinvite(t, &offer);
+            self.send_reinvite(t, offer);
         }
     }
 
-    fn send_reinvite(&mut self, t: &mut Turn<'_, '_>, offer: &Session) {
+    fn send_reinvite(&mut self, t: &mut Turn<'_, '_>, offer: Bytes) {
         let Some(mut invite) = self.request(Method::Invite) else {
             return;
         };
         self.describe_us(t, &mut invite);
         self.timer.write_request(&mut invite);
-        invite.set_body(SDP, offer.to_string());
+        invite.set_body(SDP, offer);
         self.change = Change::Ours;
         self.send(t, What::Reinvite, invite);
     }
@@ -310,7 +312,7 @@ impl Leg {
         self.refreshing = true;
         if !self.allows_update {
             if let Some(offer) = self.oa.as_mut().map(super::offer::OfferAnswer::repeat) {
-                self.send_reinvite(t, &offer);
+                self.send_reinvite(t, offer);
             }
             return;
         }
@@ -330,9 +332,9 @@ impl Leg {
         // An unreadable Contact moves nothing: what we know still works.
         let _ = dialog.refresh(response);
         if what == What::Reinvite {
-            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-            let ack = acknowledge(dialog, sent.again.as_deref(), response);
-            self.acked = Some(Acknowledged::new(cseq, ack.clone()));
+            let acked = Acknowledged::new(response, sent.again.as_deref());
+            let ack = acked.ack(dialog);
+            self.acked = Some(acked);
             self.find_own_way(t);
             self.send(t, What::Ack, ack);
         }
@@ -345,7 +347,8 @@ impl Leg {
         self.allows_update |= allows_update(response);
         if what == What::Reinvite {
             let signalling = self.signalling();
-            let answer = read_body(response).ok().flatten();
+            let answer = description(response);
+            let answer = answer.as_deref().and_then(|body| Session::parse(body).ok());
             let Some(oa) = &mut self.oa else { return };
             let done = answer.is_some_and(|answer| oa.complete(&answer, signalling).is_ok());
             if done {
@@ -419,8 +422,12 @@ impl Leg {
     }
 }
 
-/// The offer of a request; an error for a body that we can't read.
-fn offer_in(request: &Message) -> Result<Option<Session>, Refusal> {
-    session_description(request).map_err(|error| Refusal::Status(error.status))?;
-    read_body(request).map_err(Refusal::Sdp)
+/// The offer of a request, to be read; an error for a body that is none.
+fn offer_in(request: &Message) -> Result<Option<Bytes>, Refusal> {
+    session_description(request).map_err(|error| Refusal::Status(error.status))
+}
+
+fn read(offer: Option<&Bytes>) -> Result<Option<Session<'_>>, Refusal> {
+    let read = offer.map(|body| Session::parse(body)).transpose();
+    read.map_err(Refusal::Sdp)
 }

@@ -5,10 +5,11 @@ use super::leg::LegId;
 use super::ports::Ports;
 use crate::config::Config;
 use crate::cx::Cx;
-use crate::dialog::DialogId;
+use crate::dialog::{DialogId, Naming};
 use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
 use crate::limits;
 use crate::time::{Deadlines, Instant};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -79,8 +80,8 @@ pub struct Desk {
     pub timers: Deadlines<Timer>,
     /// What is to be done between calls.
     pub wishes: Vec<Wish>,
-    /// Ordered, as peers choose parts of the keys: nobody can make them collide.
-    dialogs: BTreeMap<DialogId, LegId>,
+    /// By our own tag, which is random: nobody else chooses the keys. Forks behind a peer share it.
+    dialogs: Table<u64, SmallVec<[(DialogId, LegId); 1]>>,
     servers: Table<ServerTx, LegId>,
     media: Table<MediaLegId, (LegId, WorkerId)>,
     /// Media legs of each worker.
@@ -123,17 +124,32 @@ impl Desk {
 
     /// A dialog belongs to a leg.
     pub fn add_dialog(&mut self, id: &DialogId, leg: LegId) {
-        self.dialogs.insert(id.clone(), leg);
+        let Some(tag) = own_tag(id.local_tag()) else { return };
+        let forks = self.dialogs.entry(tag).or_default();
+        forks.retain(|(old, _)| old != id);
+        forks.push((id.clone(), leg));
     }
 
     /// The leg of a dialog.
     pub fn by_dialog(&self, id: &DialogId) -> Option<LegId> {
-        self.dialogs.get(id).copied()
+        let forks = self.dialogs.get(&own_tag(id.local_tag())?)?;
+        forks.iter().find(|(own, _)| own == id).map(|(_, leg)| *leg)
+    }
+
+    /// The leg of the dialog that a message names.
+    pub fn by_naming(&self, naming: &Naming<'_>) -> Option<LegId> {
+        let forks = self.dialogs.get(&own_tag(naming.local_tag())?)?;
+        forks.iter().find(|(own, _)| naming.is(own)).map(|(_, leg)| *leg)
     }
 
     /// A dialog is over.
     pub fn remove_dialog(&mut self, id: &DialogId) {
-        self.dialogs.remove(id);
+        let Some(tag) = own_tag(id.local_tag()) else { return };
+        let Some(forks) = self.dialogs.get_mut(&tag) else { return };
+        forks.retain(|(own, _)| own != id);
+        if forks.is_empty() {
+            self.dialogs.remove(&tag);
+        }
     }
 
     /// An INVITE's server transaction belongs to a leg.
@@ -214,7 +230,10 @@ impl Desk {
 
     /// Forgets everything of a call that broke, whatever state its legs were in.
     pub fn purge(&mut self, call: CallId, legs: &[LegId]) {
-        self.dialogs.retain(|_, leg| !legs.contains(leg));
+        self.dialogs.retain(|_, forks| {
+            forks.retain(|(_, leg)| !legs.contains(leg));
+            !forks.is_empty()
+        });
         self.servers.retain(|_, leg| !legs.contains(leg));
         let own = |(id, (leg, _)): (&MediaLegId, &(LegId, WorkerId))| legs.contains(leg).then_some(*id);
         for id in self.media.iter().filter_map(own).collect::<Vec<_>>() {
@@ -251,6 +270,12 @@ impl Desk {
             }
         }
     }
+}
+
+/// The number that a tag of ours is: sixteen hex digits. `None` for a tag that we never gave.
+fn own_tag(tag: &str) -> Option<u64> {
+    let is_ours = tag.len() == 16 && tag.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_ours { u64::from_str_radix(tag, 16).ok() } else { None }
 }
 
 /// What a call is given for one step: the node's context with the call's own configuration, the machines that it works with,

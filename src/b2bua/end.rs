@@ -115,7 +115,7 @@ impl Leg {
         t.net.layer.respond(t.cx, tx, response);
         if let Some(incoming) = self.incoming() {
             // BYE in an early dialog ends the INVITE too (RFC 3261 15.1.2).
-            let response = Draft::response(&incoming.invite, 487, Some(&self.local_tag()));
+            let response = Draft::response(&incoming.invite, 487, Some(self.local_tag()));
             t.net.layer.respond(t.cx, incoming.tx, response);
         }
         if matches!(self.state, State::Outgoing(_)) {
@@ -124,17 +124,6 @@ impl Leg {
         }
         self.gone(t);
     }
-}
-
-/// The ACK of a 2xx, with the credentials of its INVITE (RFC 3261 22.1).
-pub fn acknowledge(dialog: &Dialog, invite: Option<&Draft>, response: &Message) -> Draft {
-    let mut ack = dialog.ack(response.cseq().map_or(0, |cseq| cseq.number));
-    for name in [Name::Authorization, Name::ProxyAuthorization] {
-        if let Some(value) = invite.and_then(|invite| invite.get(name)) {
-            ack.push(name, value);
-        }
-    }
-    ack
 }
 
 impl Call {
@@ -160,12 +149,13 @@ impl Call {
         let id = self.new_leg_id();
         let mut stray = Leg::new(id, who, identity, flow, State::Leaving, &self.config);
         (stray.stray_of, stray.caller_side) = (Some(of), side);
-        let ack = acknowledge(&dialog, Some(invite), response);
+        let acked = Acknowledged::new(response, Some(invite));
+        let ack = acked.ack(&dialog);
         t.desk.add_dialog(&dialog.id, id);
         stray.dialog = Some(dialog);
+        stray.acked = Some(acked);
         stray.find_own_way(t);
-        stray.send(t, What::Ack, ack.clone());
-        stray.acked = Some(Acknowledged::new(response.cseq().map_or(0, |cseq| cseq.number), ack));
+        stray.send(t, What::Ack, ack);
         stray.bye(t, reason);
         self.legs.push(stray);
     }
@@ -245,7 +235,7 @@ impl Call {
         let now = t.now();
         let Some(leg) = self.leg_mut(id) else { return };
         match leg.unacked.as_mut().and_then(|unacked| unacked.poll(now)) {
-            Some(AckDue::Resend(response)) => leg.resend_answer(t, response),
+            Some(AckDue::Resend) => leg.resend_answer(t),
             Some(AckDue::GiveUp) => {
                 leg.unacked = None;
                 let cause = cause::cause(408, Blame::Network, "the answer was never acknowledged");
@@ -306,9 +296,9 @@ impl Call {
 }
 
 impl Leg {
-    fn resend_answer(&mut self, t: &mut Turn<'_, '_>, response: Draft) {
+    fn resend_answer(&mut self, t: &mut Turn<'_, '_>) {
         if let Some(tx) = self.invite_tx {
-            t.net.layer.respond(t.cx, tx, response);
+            t.net.layer.repeat(t.cx, tx);
         }
     }
 

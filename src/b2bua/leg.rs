@@ -34,8 +34,9 @@ use crate::effect::Party;
 use crate::id::{
     CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
 };
-use crate::sdp::{Agreed, Capabilities, Direction, Session};
+use crate::sdp::{Agreed, Capabilities, Direction};
 use crate::sip::{Draft, Message, Uri};
+use bytes::Bytes;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A leg's name for its whole life: the call that it was born in and its number there. A transfer may move it to another call.
@@ -88,10 +89,12 @@ pub struct Incoming {
     pub tx: ServerTx,
     /// The request.
     pub invite: Message,
-    /// Its offer, if it has one.
-    pub offer: Option<Session>,
+    /// It was sent to a SIPS URI.
+    pub secure: bool,
+    /// Its offer, if it has one: it can be read.
+    pub offer: Option<Bytes>,
     /// Our description in provisional responses, which the 2xx repeats (RFC 3261 13.3.1.1).
-    pub answer: Option<String>,
+    pub answer: Option<Bytes>,
     /// The last provisional status that we sent; 100 when none.
     pub last: u16,
     /// Answered, but a reliable response with SDP must be acknowledged first (RFC 3262 3).
@@ -118,8 +121,8 @@ pub struct Early {
     pub receiver: Receiver,
     /// Its description came reliably: offer and answer are complete (RFC 3262 5).
     pub complete: bool,
-    /// What its description agreed on, and that description.
-    pub answer: Option<(Agreed, Session)>,
+    /// What its description agreed on, and what it says of the peer.
+    pub answer: Option<(Agreed, Direction)>,
     /// The way of requests in it: each fork has a Contact and a route set of its own.
     pub flow: Flow,
     /// How to send in it.

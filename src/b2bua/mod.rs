@@ -50,7 +50,7 @@ pub use send::{SUPPORTED, allow};
 
 use crate::config::Config;
 use crate::cx::Cx;
-use crate::dialog::DialogId;
+use crate::dialog::Naming;
 use crate::effect::{Blame, Fact, Output, Reply};
 use crate::id::{CallId, Flow, LegNo, Owner, ServerTx};
 use crate::limits;
@@ -200,12 +200,12 @@ impl Calls {
 
     /// True if a request with a To tag belongs to a dialog of ours. (An INVITE with Replaces and no To tag is a new one.)
     pub fn owns(&self, request: &Message) -> bool {
-        DialogId::of_request(request).is_some_and(|id| self.desk.by_dialog(&id).is_some())
+        Naming::of_request(request).is_some_and(|naming| self.desk.by_naming(&naming).is_some())
     }
 
     /// A request in a dialog that `owns` said is ours.
     pub fn request(&mut self, cx: &mut Cx<'_>, net: &mut Net, flow: Flow, tx: ServerTx, request: Message) {
-        let Some(leg) = DialogId::of_request(&request).and_then(|id| self.desk.by_dialog(&id)) else {
+        let Some(leg) = Naming::of_request(&request).and_then(|naming| self.desk.by_naming(&naming)) else {
             return;
         };
         self.leg_turn(cx, net, leg, |call, t| call.on_request(t, leg, flow, tx, &request));
@@ -223,7 +223,7 @@ impl Calls {
     pub fn ack(&mut self, cx: &mut Cx<'_>, net: &mut Net, flow: Flow, ack: Message) {
         // The way back is that of requests; an ACK changes nothing in it.
         let _ = flow;
-        let Some(leg) = DialogId::of_request(&ack).and_then(|id| self.desk.by_dialog(&id)) else {
+        let Some(leg) = Naming::of_request(&ack).and_then(|naming| self.desk.by_naming(&naming)) else {
             return;
         };
         self.leg_turn(cx, net, leg, |call, t| call.on_ack(t, leg, &ack));

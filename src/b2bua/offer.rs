@@ -6,11 +6,12 @@
 
 use crate::media::command::OpusParams;
 use crate::sdp::{self, Agreed, Capabilities, Direction, Local, SdpError, Session};
+use bytes::Bytes;
 use codecs::Codec;
 use std::net::IpAddr;
 
 /// What a description says of its author: whether it sends and receives. `c=0.0.0.0` means "send me nothing" (RFC 3264 8.4).
-pub fn wish_of(session: &Session) -> Direction {
+pub fn wish_of(session: &Session<'_>) -> Direction {
     let Some(audio) = session.audio() else {
         return Direction::Inactive;
     };
@@ -27,10 +28,30 @@ fn learned(before: Direction, said: Direction, told: Direction) -> Direction {
     Direction::new(sends, receives)
 }
 
+/// A description of ours: as it was sent, and what it says of us.
+#[derive(Clone, Debug)]
+struct Said {
+    body: Bytes,
+    wish: Direction,
+}
+
+impl Said {
+    fn new(session: &Session<'_>) -> Said {
+        Said {
+            body: session.to_body(),
+            wish: wish_of(session),
+        }
+    }
+
+    fn read(&self) -> Session<'_> {
+        Session::parse(&self.body).expect("what we write can be read")
+    }
+}
+
 /// Our side's offer that waits for its answer.
 #[derive(Clone, Debug)]
 struct Pending {
-    session: Session,
+    offer: Said,
     said_before: Direction,
 }
 
@@ -39,8 +60,8 @@ struct Pending {
 pub struct OfferAnswer {
     local: Local,
     capabilities: Capabilities,
-    ours: Option<Session>,
-    pending: Option<Box<Pending>>,
+    ours: Option<Said>,
+    pending: Option<Pending>,
     agreed: Option<Agreed>,
     said: Direction,
     wish: Direction,
@@ -95,55 +116,51 @@ impl OfferAnswer {
     }
 
     /// Our offer, pending from now on.
-    pub fn offer(&mut self, want: Direction) -> Session {
+    pub fn offer(&mut self, want: Direction) -> Bytes {
         self.local.direction = want;
-        let mut session = sdp::offer(&self.local, &self.capabilities, self.ours.as_ref());
-        self.number(&mut session);
-        self.pending = Some(Box::new(Pending {
-            session: session.clone(),
-            said_before: self.said,
-        }));
-        self.said = want;
-        session
+        let before = self.ours.as_ref().map(Said::read);
+        let mut session = sdp::offer(&self.local, &self.capabilities, before.as_ref());
+        self.local.version = numbered(self.local.version, before.as_ref(), &mut session);
+        let offer = Said::new(&session);
+        self.wait_for(offer, want)
     }
 
     /// Our last description once more, pending from now on: a refresh, whose `o=` says that nothing changes (RFC 4028 7.4).
-    pub fn repeat(&mut self) -> Session {
-        let Some(session) = self.ours.clone() else {
-            return self.offer(self.said);
-        };
-        self.pending = Some(Box::new(Pending {
-            session: session.clone(),
-            said_before: self.said,
-        }));
-        session
+    pub fn repeat(&mut self) -> Bytes {
+        match self.ours.clone() {
+            Some(offer) => self.wait_for(offer, self.said),
+            None => self.offer(self.said),
+        }
+    }
+
+    fn wait_for(&mut self, offer: Said, said: Direction) -> Bytes {
+        let body = offer.body.clone();
+        let said_before = std::mem::replace(&mut self.said, said);
+        self.pending = Some(Pending { offer, said_before });
+        body
     }
 
     /// What an answer to the pending offer would agree on: an early dialog's, which another may still replace.
-    pub fn preview(&self, answer: &Session, signalling: IpAddr) -> Result<Agreed, SdpError> {
-        let offered = self
-            .pending
-            .as_ref()
-            .map(|pending| &pending.session)
-            .or(self.ours.as_ref());
-        let Some(offered) = offered else {
+    pub fn preview(&self, answer: &Session<'_>, signalling: IpAddr) -> Result<Agreed, SdpError> {
+        let pending = self.pending.as_ref().map(|pending| &pending.offer);
+        let Some(offered) = pending.or(self.ours.as_ref()) else {
             return Err(SdpError::NotAcceptable("There was no offer to answer"));
         };
-        sdp::complete(offered, answer, &self.local, &self.capabilities, signalling)
+        sdp::complete(&offered.read(), answer, &self.local, &self.capabilities, signalling)
     }
 
     /// The answer to the pending offer.
-    pub fn complete(&mut self, answer: &Session, signalling: IpAddr) -> Result<Agreed, SdpError> {
+    pub fn complete(&mut self, answer: &Session<'_>, signalling: IpAddr) -> Result<(), SdpError> {
         let agreed = self.preview(answer, signalling)?;
-        self.settle(agreed.clone(), wish_of(answer));
-        Ok(agreed)
+        self.settle(agreed, wish_of(answer));
+        Ok(())
     }
 
     /// The pending offer was answered before, by what `preview` agreed on.
     pub fn settle(&mut self, agreed: Agreed, answer: Direction) {
         if let Some(pending) = self.pending.take() {
-            self.wish = learned(self.wish, wish_of(&pending.session), answer);
-            self.ours = Some(pending.session);
+            self.wish = learned(self.wish, pending.offer.wish, answer);
+            self.ours = Some(pending.offer);
         }
         self.agreed = Some(agreed);
     }
@@ -156,37 +173,42 @@ impl OfferAnswer {
     }
 
     /// Our answer to the peer's offer; on an error nothing changes.
-    pub fn answer(&mut self, offer: &Session, want: Direction, signalling: IpAddr) -> Result<Session, SdpError> {
+    pub fn answer(&mut self, offer: &Session<'_>, want: Direction, signalling: IpAddr) -> Result<Bytes, SdpError> {
         let mut local = self.local;
         local.direction = want;
         let (mut session, agreed) = sdp::answer(offer, &local, &self.capabilities, signalling)?;
-        self.number(&mut session);
-        self.local.direction = want;
-        let before = self.ours.as_ref().map(wish_of).unwrap_or_default();
-        self.ours = Some(session.clone());
+        let before = self.ours.as_ref().map(Said::read);
+        local.version = numbered(local.version, before.as_ref(), &mut session);
+        let said_before = self.ours.as_ref().map(|ours| ours.wish).unwrap_or_default();
+        let ours = Said::new(&session);
+        let body = ours.body.clone();
+        self.local = local;
+        self.ours = Some(ours);
         self.agreed = Some(agreed);
         self.said = want;
         let told = wish_of(offer);
         // The mirror of what we said is a refresh; anything else is what the peer wants from now on.
-        self.wish = match told == before.mirrored() {
-            true => learned(self.wish, before, told),
+        self.wish = match told == said_before.mirrored() {
+            true => learned(self.wish, said_before, told),
             false => told,
         };
-        Ok(session)
+        Ok(body)
     }
+}
 
-    /// The version goes up when the description changes, and only then (RFC 3264 8).
-    fn number(&mut self, session: &mut Session) {
-        let unchanged = self.ours.as_ref().is_none_or(|ours| ours.same_but_version(session));
-        if !unchanged {
-            self.local.version += 1;
+/// The version goes up when the description changes, and only then (RFC 3264 8).
+fn numbered(version: u64, before: Option<&Session<'_>>, session: &mut Session<'_>) -> u64 {
+    match before {
+        Some(before) if !before.same_but_version(session) => {
+            session.set_version(version + 1);
+            version + 1
         }
-        session.set_version(self.local.version);
+        Some(_) | None => version,
     }
 }
 
 /// Whether a leg with these capabilities could answer an offer, before it has a port.
-pub fn acceptable(offer: &Session, can: &Capabilities, addr: IpAddr, signalling: IpAddr) -> Result<(), SdpError> {
+pub fn acceptable(offer: &Session<'_>, can: &Capabilities, addr: IpAddr) -> Result<(), SdpError> {
     let local = Local {
         addr,
         port: 9,
@@ -194,7 +216,7 @@ pub fn acceptable(offer: &Session, can: &Capabilities, addr: IpAddr, signalling:
         version: 0,
         direction: Direction::SendRecv,
     };
-    sdp::answer(offer, &local, can, signalling).map(|_| ())
+    sdp::acceptable(offer, &local, can)
 }
 
 /// `base` with those of `first` in front, in their order.

@@ -1,16 +1,15 @@
 //! A leg that we call: our INVITE, the dialogs that its responses make, its answer (RFC 3261 13.2).
 
-use super::answer::read_body;
+use super::answer::description;
 use super::cause;
 use super::desk::Turn;
-use super::end::acknowledge;
 use super::hunt::Hunt;
 use super::leg::{Early, Leg, LegId, Outgoing, Progress, State, Way, What, Who};
 use super::offer::wish_of;
 use super::send::{SDP, is_on_flow, listener, own_host};
 use crate::dialog::accepted::Acknowledged;
 use crate::dialog::reliable::{RAck, Receiver};
-use crate::dialog::{Dialog, DialogId};
+use crate::dialog::{Dialog, Naming};
 use crate::effect::{Blame, Cause};
 use crate::id::{Flow, Target, WorkerId};
 use crate::limits;
@@ -76,7 +75,7 @@ impl Leg {
         }
         if let Some(oa) = &mut self.oa {
             oa.prefer(&hunt.codecs);
-            invite.set_body(SDP, oa.offer(hunt.want).to_string());
+            invite.set_body(SDP, oa.offer(hunt.want));
         }
         if let Some(outgoing) = self.outgoing_mut() {
             outgoing.progress = Progress::Calling;
@@ -113,15 +112,15 @@ impl Leg {
     /// The early dialog of a provisional response: known, or made now; then `seeker` is a new name, for the way in it. `None`
     /// when there are too many, or it makes none.
     pub fn early(&mut self, t: &mut Turn<'_, '_>, response: &Message, seeker: LegId) -> Option<&mut Early> {
-        let (id, leg, flow) = (DialogId::of_response(response)?, self.id, self.flow);
+        let (naming, leg, flow) = (Naming::of_response(response)?, self.id, self.flow);
         let outgoing = self.outgoing_mut()?;
-        let found = outgoing.early.iter().position(|early| early.dialog.id == id);
+        let found = outgoing.early.iter().position(|early| naming.is(&early.dialog.id));
         let ix = match found {
             Some(ix) => ix,
-            None if !outgoing.may_begin(&id) => return None,
+            None if !outgoing.may_begin(&naming) => return None,
             None => {
                 let dialog = Dialog::uac(outgoing.invite.as_ref()?, response).ok()?;
-                t.desk.add_dialog(&id, leg);
+                t.desk.add_dialog(&dialog.id, leg);
                 outgoing.early.push(Early {
                     dialog,
                     receiver: Receiver::default(),
@@ -138,22 +137,21 @@ impl Leg {
     }
 
     /// Acknowledges a reliable provisional response.
-    pub fn prack(&mut self, t: &mut Turn<'_, '_>, id: &DialogId, rack: &RAck) {
+    pub fn prack(&mut self, t: &mut Turn<'_, '_>, naming: &Naming<'_>, rack: &RAck) {
         let is_phone = self.who.trunk().is_none();
-        let Some(early) = self.early_dialog(id) else { return };
+        let Some(early) = self.early_dialog(naming) else { return };
         let (mut prack, next_hop) = (early.dialog.request(Method::Prack), early.dialog.next_hop());
         prack.push(Name::RAck, rack);
         prack.push(Name::UserAgent, crate::USER_AGENT);
         match &mut early.way {
-            Way::Open if is_phone || is_on_flow(&next_hop, &early.flow) => {
+            Way::Open if is_phone || is_on_flow(next_hop, &early.flow) => {
                 let flow = early.flow;
                 self.send_over(t, flow, What::Prack, prack);
             }
             Way::Open => {
                 early.way = Way::Finding(vec![(What::Prack, prack)]);
-                t.net
-                    .layer
-                    .reach(t.cx, early.seeker.owner(), Destination::Uri(next_hop));
+                let destination = Destination::Uri(next_hop.clone());
+                t.net.layer.reach(t.cx, early.seeker.owner(), destination);
             }
             Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => {
                 waiting.push((What::Prack, prack));
@@ -163,9 +161,9 @@ impl Leg {
     }
 
     /// The early dialog with this name.
-    fn early_dialog(&mut self, id: &DialogId) -> Option<&mut Early> {
+    fn early_dialog(&mut self, naming: &Naming<'_>) -> Option<&mut Early> {
         let outgoing = self.outgoing_mut()?;
-        outgoing.early.iter_mut().find(|early| early.dialog.id == *id)
+        outgoing.early.iter_mut().find(|early| naming.is(&early.dialog.id))
     }
 
     /// The next hop of an early dialog was found, or not: then the flow of the INVITE is the best that is left. False when it
@@ -187,11 +185,12 @@ impl Leg {
 
     /// Takes the description of a provisional response: the newest is heard. `None` when it has none that can be used.
     pub fn early_answer(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Option<Agreed> {
-        let session = read_body(response).ok().flatten()?;
+        let body = description(response)?;
+        let session = Session::parse(&body).ok()?;
         let agreed = self.oa.as_ref()?.preview(&session, self.signalling()).ok()?;
-        let early = self.early_dialog(&DialogId::of_response(response)?)?;
+        let early = self.early_dialog(&Naming::of_response(response)?)?;
         early.complete |= response.has_token(Name::Require, "100rel");
-        early.answer = Some((agreed.clone(), session));
+        early.answer = Some((agreed.clone(), wish_of(&session)));
         if let Some(outgoing) = self.outgoing_mut() {
             outgoing.bare_ring = false;
         }
@@ -205,7 +204,7 @@ impl Leg {
     pub fn answered(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> Result<(), Cause> {
         let unusable = |text: &str| cause::cause(488, Blame::Callee, text);
         let signalling = self.signalling();
-        let State::Outgoing(outgoing) = std::mem::replace(&mut self.state, State::Up) else {
+        let State::Outgoing(mut outgoing) = std::mem::replace(&mut self.state, State::Up) else {
             return Ok(());
         };
         outgoing.forget_ways(t);
@@ -215,28 +214,31 @@ impl Leg {
         let Some(invite) = &outgoing.invite else {
             return Err(unusable("an answer to no request"));
         };
-        let id = DialogId::of_response(response).ok_or_else(|| unusable("the answer has no tags"))?;
-        let early = outgoing.early.iter().find(|early| early.dialog.id == id);
-        let dialog = match early {
-            Some(early) => {
-                let mut dialog = early.dialog.clone();
-                dialog.refresh(response).map(|()| dialog)
-            }
-            None => Dialog::uac(invite, response),
+        let naming = Naming::of_response(response).ok_or_else(|| unusable("the answer has no tags"))?;
+        let early = outgoing.early.iter().position(|early| naming.is(&early.dialog.id));
+        let early = early.map(|place| outgoing.early.swap_remove(place));
+        let (dialog, way, before) = match early {
+            Some(Early {
+                mut dialog,
+                flow,
+                answer,
+                ..
+            }) => (dialog.refresh(response).map(|()| dialog), flow, answer),
+            None => (Dialog::uac(invite, response), self.flow, None),
         };
         let dialog = dialog.map_err(|error| cause::cause(502, Blame::Callee, error.reason))?;
-        t.desk.add_dialog(&id, self.id);
-        self.flow = early.map_or(self.flow, |early| early.flow);
-        let ack = acknowledge(&dialog, Some(invite), response);
-        let next_hop = dialog.next_hop();
-        self.dialog = Some(dialog);
-        self.find_way(t, &next_hop);
-        self.send(t, What::Ack, ack.clone());
-        self.acked = Some(Acknowledged::new(response.cseq().map_or(0, |cseq| cseq.number), ack));
+        t.desk.add_dialog(&dialog.id, self.id);
+        self.flow = way;
+        let acked = Acknowledged::new(response, Some(invite));
+        let ack = acked.ack(&dialog);
+        (self.dialog, self.acked) = (Some(dialog), Some(acked));
+        self.find_own_way(t);
+        self.send(t, What::Ack, ack);
         self.allows_update = allows_update(response);
         self.timer.on_success(t.now(), response);
-        let before: Option<(Agreed, Session)> = early.and_then(|early| early.answer.clone());
-        let body = read_body(response).map_err(|error| unusable(error.reason()))?;
+        let body = description(response);
+        let body = body.as_deref().map(Session::parse).transpose();
+        let body = body.map_err(|error| unusable(error.reason()))?;
         let Some(oa) = &mut self.oa else {
             return Err(unusable("the leg has no media"));
         };
@@ -245,7 +247,7 @@ impl Leg {
                 oa.complete(&answer, signalling)
                     .map_err(|error| unusable(error.reason()))?;
             }
-            (None, Some((agreed, answer))) => oa.settle(agreed, wish_of(&answer)),
+            (None, Some((agreed, answer))) => oa.settle(agreed, answer),
             (None, None) => return Err(unusable("the answer has no session description")),
         }
         self.negotiated(t);
@@ -280,10 +282,11 @@ impl Leg {
             target.unwrap_or_else(|| crate::sip::Uri::sip(None, super::identity::host_of("invalid"), None)),
         );
         if let Some(dialog) = &self.dialog {
-            let mut to = dialog.remote.clone();
-            to.params.remove("tag");
             invite.push(Name::From, &dialog.local);
-            invite.push(Name::To, to);
+            if let Ok(mut to) = NameAddr::parse(&dialog.remote) {
+                to.params.remove("tag");
+                invite.push(Name::To, to);
+            }
         }
         invite
     }

@@ -29,11 +29,7 @@ pub fn replaces_id(value: &str) -> Option<(DialogId, bool)> {
     // A tag of 0 stands for none: a peer of RFC 2543 (RFC 3891 6.1).
     let remote_tag = from_tag.filter(|tag| *tag != "0").unwrap_or_default();
     Some((
-        DialogId {
-            call_id: call_id.into(),
-            local_tag: to_tag?.into(),
-            remote_tag: remote_tag.into(),
-        },
+        DialogId::new(call_id, to_tag?, remote_tag),
         early_only,
     ))
 }
@@ -311,12 +307,12 @@ mod tests {
     fn replaces_names_a_dialog_from_our_side() {
         let (id, early_only) = replaces_id("425928@bobster.example.org;to-tag=7743;from-tag=6472").unwrap();
         assert_eq!(
-            (&*id.call_id, &*id.local_tag, &*id.remote_tag),
+            (id.call_id(), id.local_tag(), id.remote_tag()),
             ("425928@bobster.example.org", "7743", "6472")
         );
         assert!(!early_only);
         let (id, early_only) = replaces_id("a;from-tag=0;early-only;to-tag=x").unwrap();
-        assert_eq!((&*id.remote_tag, early_only), ("", true));
+        assert_eq!((id.remote_tag(), early_only), ("", true));
         assert_eq!(replaces_id("a;from-tag=b"), None);
         assert_eq!(replaces_id(";to-tag=a;from-tag=b"), None);
     }

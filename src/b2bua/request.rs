@@ -4,7 +4,7 @@ use super::call::{Call, Stage};
 use super::desk::Turn;
 use super::leg::{Early, Leg, LegId, Outgoing, State};
 use super::send::SDP;
-use crate::dialog::{Dialog, DialogId, Reject};
+use crate::dialog::{Dialog, Naming, Reject};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
 use crate::sip::multipart::ACCEPTED;
@@ -12,21 +12,21 @@ use crate::sip::{Draft, Message, Method, Name};
 
 impl Outgoing {
     /// True if a response may begin this early dialog: it has a tag, is not known, and there are not too many.
-    pub fn may_begin(&self, id: &DialogId) -> bool {
-        let known = self.early.iter().any(|early| early.dialog.id == *id);
-        !known && !id.remote_tag.is_empty() && self.early.len() < limits::EARLY_DIALOGS
+    pub fn may_begin(&self, naming: &Naming<'_>) -> bool {
+        let known = self.early.iter().any(|early| naming.is(&early.dialog.id));
+        !known && naming.has_remote_tag() && self.early.len() < limits::EARLY_DIALOGS
     }
 
     /// The early dialog that a request is in.
     pub fn early_of(&self, request: &Message) -> Option<&Early> {
-        let id = DialogId::of_request(request)?;
-        self.early.iter().find(|early| early.dialog.id == id)
+        let naming = Naming::of_request(request)?;
+        self.early.iter().find(|early| naming.is(&early.dialog.id))
     }
 
     /// The early dialog that a request is in.
     pub fn early_of_mut(&mut self, request: &Message) -> Option<&mut Early> {
-        let id = DialogId::of_request(request)?;
-        self.early.iter_mut().find(|early| early.dialog.id == id)
+        let naming = Naming::of_request(request)?;
+        self.early.iter_mut().find(|early| naming.is(&early.dialog.id))
     }
 }
 
@@ -122,7 +122,7 @@ impl Call {
             }
         } else {
             match leg.answer_prack(request, want) {
-                Ok(Some(answer)) => response.set_body(SDP, answer.to_string()),
+                Ok(Some(answer)) => response.set_body(SDP, answer),
                 Ok(None) => {}
                 Err(refusal) => return leg.refuse_change(t, tx, request, &refusal),
             }

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::cause;
 use super::desk::Turn;
 use super::leg::{Leg, LegId, State, What};
-use crate::dialog::DialogId;
+use crate::dialog::Naming;
 use crate::id::ClientTx;
 use crate::sip::{Message, Method};
 use crate::transaction::Failure;
@@ -61,12 +61,15 @@ impl Call {
         if !is_invite || !(200..300).contains(&response.status()) {
             return;
         }
-        let Some(dialog) = DialogId::of_response(response) else {
+        let Some(naming) = Naming::of_response(response) else {
             return;
         };
-        let known = |leg: &&mut Leg| leg.dialog.as_ref().is_some_and(|own| own.id == dialog);
+        let known = |leg: &&mut Leg| leg.dialog.as_ref().is_some_and(|own| naming.is(&own.id));
         if let Some(leg) = self.legs.iter_mut().find(known) {
-            if let Some(ack) = leg.acked.as_ref().and_then(|acked| acked.resend(response)).cloned() {
+            if let (Some(acked), Some(dialog)) = (&leg.acked, &leg.dialog)
+                && acked.is_owed_to(response)
+            {
+                let ack = acked.ack(dialog);
                 leg.send(t, What::Ack, ack);
             }
             return;

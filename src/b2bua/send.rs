@@ -11,32 +11,53 @@ use crate::sip::uri::Scheme;
 use crate::sip::write::Start;
 use crate::sip::{CSeq, Draft, Host, Message, Method, Name, Uri, auth};
 use crate::transaction::Destination;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// The extensions that we support (RFC 3261 20.37).
 pub const SUPPORTED: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
+/// The same as a field says it.
+const SUPPORTED_FIELD: &str = "100rel, replaces, timer, norefersub";
 /// The one body that we read in a call.
 pub const SDP: &str = "application/sdp";
 
 /// The methods that we take in a call (RFC 3261 20.5): a transfer from users only, and where the configuration lets them.
-pub fn allow(config: &Config, is_user: bool) -> String {
-    let refer = if is_user && config.calls.transfer {
-        ", REFER"
-    } else {
-        ""
-    };
-    format!("INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY{refer}")
+pub const fn allow(config: &Config, is_user: bool) -> &'static str {
+    match is_user && config.calls.transfer {
+        true => "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY, REFER",
+        false => "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY",
+    }
+}
+
+/// Our Contact on a flow.
+pub struct Contact {
+    scheme: &'static str,
+    at: SocketAddr,
+    transport: Option<&'static str>,
 }
 
 /// Our Contact on a flow; in a dialog that SIPS began it is SIPS (RFC 3261 8.1.1.8, 12.1.1).
-pub fn contact(cx: &Cx<'_>, flow: Flow, secure: bool) -> String {
+pub fn contact(cx: &Cx<'_>, flow: Flow, secure: bool) -> Contact {
     let (scheme, transport) = match flow.transport.uri_param() {
-        Some(_) if secure && flow.transport == Transport::Tls => ("sips", String::new()),
-        Some(name) if secure && flow.transport.is_secure() => ("sips", format!(";transport={name}")),
-        Some(name) => ("sip", format!(";transport={name}")),
-        None => ("sip", String::new()),
+        Some(_) if secure && flow.transport == Transport::Tls => ("sips", None),
+        Some(name) if secure && flow.transport.is_secure() => ("sips", Some(name)),
+        named => ("sip", named),
     };
-    format!("<{scheme}:tandem@{}{transport}>", cx.advertised(flow))
+    Contact {
+        scheme,
+        at: cx.advertised(flow),
+        transport,
+    }
+}
+
+impl fmt::Display for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}:tandem@{}", self.scheme, self.at)?;
+        if let Some(transport) = self.transport {
+            write!(f, ";transport={transport}")?;
+        }
+        f.write_str(">")
+    }
 }
 
 /// The host by which we are known on a flow.
@@ -47,30 +68,31 @@ pub fn own_host(cx: &Cx<'_>, flow: Flow) -> Host {
 impl Leg {
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
     pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
-        draft.set(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
-        draft.set(Name::Allow, self.allow(t.cx.config));
-        draft.set(Name::Supported, SUPPORTED.join(", "));
+        draft.push(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
+        draft.push(Name::Allow, self.allow(t.cx.config));
+        draft.push(Name::Supported, SUPPORTED_FIELD);
         let agent = if draft.method().is_some() {
             Name::UserAgent
         } else {
             Name::Server
         };
-        draft.set(agent, crate::USER_AGENT);
+        draft.push(agent, crate::USER_AGENT);
     }
 
     /// SIPS began it, so that each hop of it is under TLS (RFC 3261 26.2.2, RFC 5630).
     pub fn is_secure(&self) -> bool {
-        let scheme = match &self.state {
-            State::Incoming(incoming) => incoming.invite.request_uri().ok().map(|uri| uri.scheme),
-            State::Outgoing(outgoing) => Some(outgoing.target.scheme.clone()),
-            State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
-        };
-        let of_dialog = || self.dialog.as_ref().map(|dialog| dialog.remote_target.scheme.clone());
-        scheme.or_else(of_dialog) == Some(Scheme::Sips)
+        match &self.state {
+            State::Incoming(incoming) => incoming.secure,
+            State::Outgoing(outgoing) => outgoing.target.scheme == Scheme::Sips,
+            State::Cancelled(_) | State::Up | State::Leaving | State::Gone => {
+                let dialog = self.dialog.as_ref();
+                dialog.is_some_and(|dialog| dialog.remote_target.scheme == Scheme::Sips)
+            }
+        }
     }
 
     /// What this peer may ask of us.
-    pub fn allow(&self, config: &Config) -> String {
+    pub fn allow(&self, config: &Config) -> &'static str {
         allow(config, self.who.trunk().is_none())
     }
 
@@ -114,10 +136,12 @@ impl Leg {
 
     /// Finds the way of requests in the dialog (RFC 3261 12.2.1.1). A phone is reached by the flow that it came by, which leads
     /// through its NAT; a carrier by its route set or Contact.
-    pub fn find_way(&mut self, t: &mut Turn<'_, '_>, next_hop: &Uri) {
-        if self.who.trunk().is_none() || is_on_flow(next_hop, &self.flow) {
+    pub fn find_own_way(&mut self, t: &mut Turn<'_, '_>) {
+        let next_hop = self.dialog.as_ref().map(Dialog::next_hop);
+        let leads_away = |hop: &&Uri| self.who.trunk().is_some() && !is_on_flow(hop, &self.flow);
+        let Some(next_hop) = next_hop.filter(leads_away).cloned() else {
             return;
-        }
+        };
         let waiting = match std::mem::replace(&mut self.way, Way::Open) {
             Way::Open => Vec::new(),
             Way::Finding(waiting) => waiting,
@@ -126,14 +150,7 @@ impl Leg {
         t.net.layer.forget(self.id.owner());
         t.net
             .layer
-            .reach(t.cx, self.id.owner(), Destination::Uri(next_hop.clone()));
-    }
-
-    /// Finds the way that the leg's own dialog says.
-    pub fn find_own_way(&mut self, t: &mut Turn<'_, '_>) {
-        if let Some(next_hop) = self.dialog.as_ref().map(Dialog::next_hop) {
-            self.find_way(t, &next_hop);
-        }
+            .reach(t.cx, self.id.owner(), Destination::Uri(next_hop));
     }
 
     /// The way is found: what waited is said.
@@ -158,7 +175,7 @@ impl Leg {
             return false;
         };
         let destination = match self.who.trunk() {
-            Some(_) => Some(Destination::Uri(dialog.next_hop())),
+            Some(_) => Some(Destination::Uri(dialog.next_hop().clone())),
             None => listener(&dialog.remote_target, self.flow).map(|target| Destination::Targets(vec![target])),
         };
         let (Some(destination), Start::Request(method, _)) = (destination, request.start.clone()) else {
@@ -301,6 +318,11 @@ fn is_private(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_field_says_what_is_supported() {
+        assert_eq!(SUPPORTED_FIELD, SUPPORTED.join(", "));
+    }
     use crate::id::{ConnectionId, ListenerId};
 
     fn flow(transport: Transport, peer: &str) -> Flow {

@@ -1,6 +1,6 @@
 //! A new INVITE: what is refused before it becomes a call, and how a call begins.
 
-use super::answer::{RETRY_AFTER_SECS, read_body};
+use super::answer::{RETRY_AFTER_SECS, description};
 use super::call::Call;
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
@@ -18,10 +18,13 @@ use crate::effect::{Blame, Cause, Fact, Output, Party};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
 use crate::routing::{self, Plan, Source};
-use crate::sdp::Session;
+use crate::sdp::{Direction, SdpError, Session};
 use crate::sip::multipart::{ACCEPTED, session_description};
+use crate::sip::uri::Scheme;
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Name};
+use bytes::Bytes;
+use codecs::Codec;
 use std::time::Duration;
 
 /// An INVITE that has the form of a call.
@@ -37,11 +40,34 @@ pub struct Entry {
     /// The dialog that it makes.
     pub dialog: Dialog,
     /// Its offer.
-    pub offer: Option<Session>,
+    pub offer: Option<Offer>,
     /// What was called.
     pub dialled: String,
+    /// By a SIPS URI.
+    pub secure: bool,
     /// Hops that are left for what we send.
     pub max_forwards: u32,
+}
+
+/// The caller's offer: it can be read.
+pub struct Offer {
+    /// As it came.
+    pub body: Bytes,
+    /// What it says of the caller.
+    pub want: Direction,
+    /// What the caller speaks, in its order.
+    pub codecs: Vec<Codec>,
+}
+
+impl Offer {
+    fn of(request: &Message) -> Result<Option<Offer>, SdpError> {
+        let Some(body) = description(request) else {
+            return Ok(None);
+        };
+        let session = Session::parse(&body)?;
+        let (want, codecs) = (wish_of(&session), session.audio_codecs());
+        Ok(Some(Offer { body, want, codecs }))
+    }
 }
 
 /// Why an INVITE is refused before it is a call.
@@ -105,7 +131,7 @@ impl Entry {
         if !takes_sdp(&request) {
             return Err(Refusal::new(406, "the caller does not take a session description"));
         }
-        let offer = read_body(&request).map_err(|error| Refusal::new(error.status(), error.reason()))?;
+        let offer = Offer::of(&request).map_err(|error| Refusal::new(error.status(), error.reason()))?;
         let uri = request
             .request_uri()
             .map_err(|error| Refusal::new(error.status, error.reason))?;
@@ -118,6 +144,7 @@ impl Entry {
             dialog,
             offer,
             dialled,
+            secure: uri.scheme == Scheme::Sips,
             max_forwards: hops - 1,
         })
     }
@@ -148,7 +175,8 @@ impl Entry {
         let incoming = Incoming {
             tx: self.tx,
             invite: self.request,
-            offer: self.offer,
+            secure: self.secure,
+            offer: self.offer.map(|offer| offer.body),
             answer: None,
             last: 100,
             accept_after_prack: false,
@@ -170,7 +198,6 @@ impl Entry {
 impl Leg {
     /// Whether this leg can be answered at all: its interval, and its offer against what its peer may speak.
     pub fn judge_invite(&mut self, config: &Config) -> Result<(), Refusal> {
-        let signalling = self.signalling();
         let State::Incoming(incoming) = &self.state else {
             return Ok(());
         };
@@ -180,7 +207,8 @@ impl Leg {
         let Some(offer) = &incoming.offer else { return Ok(()) };
         let can = super::leg::capabilities(config, &self.who);
         let addr = config.own_media_address(self.flow.local.ip());
-        super::offer::acceptable(offer, &can, addr, signalling)
+        Session::parse(offer)
+            .and_then(|offer| super::offer::acceptable(&offer, &can, addr))
             .map_err(|error| Refusal::new(error.status(), error.reason()))
     }
 }
@@ -190,11 +218,14 @@ impl Leg {
 pub fn begin(
     call: &mut Call,
     t: &mut Turn<'_, '_>,
-    entry: Entry,
+    mut entry: Entry,
     adopted: Option<Option<Missed>>,
 ) -> Result<(), Refusal> {
     let config = call.config.clone();
-    let (source, offer) = (entry.source.clone(), entry.offer.clone());
+    let source = entry.source.clone();
+    let (want, codecs) = entry.offer.as_mut().map_or_else(Default::default, |offer| {
+        (offer.want, std::mem::take(&mut offer.codecs))
+    });
     let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
     let passed = passed(&config, &source, &entry.request);
     let sip_call_id = entry.request.call_id().to_owned();
@@ -222,7 +253,6 @@ pub fn begin(
     if let Some(seconds) = expires {
         t.wake_call(call.id, CallTimer::Expires, Duration::from_secs(seconds.into()));
     }
-    let want = offer.as_ref().map(wish_of).unwrap_or_default();
     call.hunt = Some(Box::new(Hunt {
         no: id,
         not: match &source {
@@ -236,7 +266,7 @@ pub fn begin(
         step: Step::Deciding,
         best: None,
         claim: None,
-        codecs: offer.as_ref().map(Session::audio_codecs).unwrap_or_default(),
+        codecs,
         want,
         max_forwards,
         passed,

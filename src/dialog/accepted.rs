@@ -8,14 +8,15 @@
 //!   |  nothing for 64 T1: give up, BYE            |
 //! ```
 
-use crate::sip::{Draft, Message, Method};
+use super::Dialog;
+use crate::sip::{Draft, Message, Method, Name};
 use crate::time::{Instant, T1, T1_64, T2};
 use std::time::Duration;
 
-/// UAS: a 2xx that we sent and whose ACK has not come. Kept over every transport: a hop behind the first may lose it.
+/// UAS: a 2xx that we sent and whose ACK has not come. It is repeated over every transport: a hop behind the first may lose it.
+/// The response itself is its transaction's, which lasts as long (timer L).
 #[derive(Clone, Debug)]
 pub struct Unacknowledged {
-    response: Draft,
     invite_cseq: u32,
     interval: Duration,
     next: Instant,
@@ -23,19 +24,18 @@ pub struct Unacknowledged {
 }
 
 /// What time brought to an [`Unacknowledged`] answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// Send the 2xx again.
-    Resend(Draft),
+    Resend,
     /// 64*T1 are over: the dialog is confirmed but the session is to be ended with BYE (RFC 3261 13.3.1.4).
     GiveUp,
 }
 
 impl Unacknowledged {
     /// The 2xx was sent at `now`; `invite_cseq` is the CSeq number of its INVITE.
-    pub fn new(now: Instant, response: Draft, invite_cseq: u32) -> Unacknowledged {
+    pub fn new(now: Instant, invite_cseq: u32) -> Unacknowledged {
         Unacknowledged {
-            response,
             invite_cseq,
             interval: T1,
             next: now + T1,
@@ -64,29 +64,45 @@ impl Unacknowledged {
         }
         self.interval = (self.interval * 2).min(T2);
         self.next = now + self.interval;
-        Some(Due::Resend(self.response.clone()))
+        Some(Due::Resend)
     }
 }
 
-/// UAC: the ACK that we sent for a 2xx, to be sent again for each copy of that 2xx (RFC 3261 13.2.2.4). Keep one per dialog, at
+/// UAC: what the ACK of a 2xx is made of, for it is sent again for each copy of that 2xx (RFC 3261 13.2.2.4). Keep one per dialog, at
 /// least as long as the INVITE's transaction lasts (timer M, RFC 6026 8.4).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
     invite_cseq: u32,
-    ack: Draft,
+    /// Those of the INVITE (RFC 3261 22.1).
+    credentials: Vec<(Name, Box<str>)>,
 }
 
 impl Acknowledged {
-    /// An ACK was sent; `invite_cseq` is its CSeq number.
-    pub fn new(invite_cseq: u32, ack: Draft) -> Acknowledged {
-        Acknowledged { invite_cseq, ack }
+    /// For a 2xx to this INVITE of ours.
+    pub fn new(response: &Message, invite: Option<&Draft>) -> Acknowledged {
+        let credentials = [Name::Authorization, Name::ProxyAuthorization].into_iter();
+        let given = credentials.filter_map(|name| Some((name, invite?.get(name)?.into())));
+        Acknowledged {
+            invite_cseq: response.cseq().map_or(0, |cseq| cseq.number),
+            credentials: given.collect(),
+        }
     }
 
-    /// The ACK to send again for this 2xx, if it is a copy of the one that was acknowledged.
-    pub fn resend(&self, response: &Message) -> Option<&Draft> {
-        let cseq = response.cseq().ok()?;
-        let same = cseq.method == Method::Invite && cseq.number == self.invite_cseq;
-        ((200..300).contains(&response.status()) && same).then_some(&self.ack)
+    /// The ACK, in the dialog that the 2xx made or is in.
+    pub fn ack(&self, dialog: &Dialog) -> Draft {
+        let mut ack = dialog.ack(self.invite_cseq);
+        for (name, value) in &self.credentials {
+            ack.push(*name, value);
+        }
+        ack
+    }
+
+    /// True when this response is a copy of the one that was acknowledged: the ACK is owed once more.
+    pub fn is_owed_to(&self, response: &Message) -> bool {
+        (200..300).contains(&response.status())
+            && response
+                .cseq()
+                .is_ok_and(|cseq| cseq.method == Method::Invite && cseq.number == self.invite_cseq)
     }
 }
 
@@ -94,21 +110,16 @@ impl Acknowledged {
 mod tests {
     use super::*;
     use crate::dialog::tests::{message, request};
-    use crate::sip::Name;
 
     #[test]
     fn a_2xx_is_repeated_up_to_t2_until_64_t1() {
-        let invite = request("INVITE", 7, "");
-        let mut answer = Unacknowledged::new(Instant::ZERO, Draft::response(&invite, 200, Some("l")), 7);
+        let mut answer = Unacknowledged::new(Instant::ZERO, 7);
         let mut at = Vec::new();
         let end = loop {
             let now = answer.next_deadline();
             assert_eq!(answer.poll(Instant::from_nanos(now.as_nanos() - 1)), None);
             match answer.poll(now) {
-                Some(Due::Resend(draft)) => {
-                    assert_eq!(draft.to_message().unwrap().status(), 200);
-                    at.push(now.as_millis());
-                }
+                Some(Due::Resend) => at.push(now.as_millis()),
                 Some(Due::GiveUp) => break now,
                 None => panic!("nothing is due at its own deadline"),
             }
@@ -119,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_ack_of_its_own_invite_ends_it() {
-        let answer = Unacknowledged::new(Instant::ZERO, Draft::response(&request("INVITE", 7, ""), 200, None), 7);
+        let answer = Unacknowledged::new(Instant::ZERO, 7);
         assert!(answer.is_acknowledged_by(&request("ACK", 7, ";tag=l")));
         assert!(!answer.is_acknowledged_by(&request("ACK", 6, ";tag=l")));
         assert!(!answer.is_acknowledged_by(&request("BYE", 7, ";tag=l")));
@@ -128,21 +139,21 @@ mod tests {
     #[test]
     fn each_copy_of_the_2xx_has_its_ack_again() {
         let invite = request("INVITE", 7, "");
-        let mut ack = Draft::request(Method::Ack, invite.request_uri().unwrap());
-        ack.push(Name::CSeq, "7 ACK");
-        let kept = Acknowledged::new(7, ack.clone());
         let copy = |status, of: &Message| {
             message(&String::from_utf8_lossy(
                 &Draft::response(of, status, Some("l")).to_bytes(),
             ))
         };
-        assert_eq!(kept.resend(&copy(200, &invite)), Some(&ack));
-        assert_eq!(kept.resend(&copy(180, &invite)), None);
-        assert_eq!(
-            kept.resend(&copy(200, &request("INVITE", 8, ""))),
-            None,
-            "that of a re-INVITE has its own ACK"
-        );
-        assert_eq!(kept.resend(&copy(200, &request("BYE", 7, ""))), None);
+        let mut sent = Draft::request(Method::Invite, invite.request_uri().unwrap());
+        sent.push(Name::ProxyAuthorization, "Digest x");
+        let kept = Acknowledged::new(&copy(200, &invite), Some(&sent));
+        assert!(kept.is_owed_to(&copy(200, &invite)));
+        assert!(!kept.is_owed_to(&copy(180, &invite)));
+        let later = copy(200, &request("INVITE", 8, ""));
+        assert!(!kept.is_owed_to(&later), "that of a re-INVITE has its own ACK");
+        assert!(!kept.is_owed_to(&copy(200, &request("BYE", 7, ""))));
+        let ack = kept.ack(&Dialog::uas(&invite, "l").unwrap());
+        assert_eq!(ack.get(Name::CSeq), Some("7 ACK"));
+        assert_eq!(ack.get(Name::ProxyAuthorization), Some("Digest x"));
     }
 }

@@ -4,51 +4,17 @@
 
 pub mod accepted;
 pub mod glare;
+mod id;
 pub mod reliable;
 pub mod session_timer;
+
+pub use id::{DialogId, Naming};
 
 use crate::sip::uri::Scheme;
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr, ParseError, Uri};
+use std::borrow::Cow;
 use std::fmt;
-
-/// What tells one dialog from another (RFC 3261 12), seen from our side.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DialogId {
-    /// Call-ID.
-    pub call_id: Box<str>,
-    /// Our tag.
-    pub local_tag: Box<str>,
-    /// The peer's tag; empty for a peer of RFC 2543, which may have none (RFC 3261 12.1.1, 12.1.2).
-    pub remote_tag: Box<str>,
-}
-
-impl DialogId {
-    /// The dialog that a request which came belongs to: our tag is in To. `None` when To has no tag (a request outside of
-    /// dialogs) or From or To cannot be read.
-    pub fn of_request(request: &Message) -> Option<DialogId> {
-        let (from, to) = request.tags()?;
-        Some(DialogId {
-            call_id: request.call_id().into(),
-            local_tag: to?.into(),
-            remote_tag: from.unwrap_or_default().into(),
-        })
-    }
-
-    /// The dialog that a response to our request belongs to: our tag is in From. `None` for a 100, which makes no dialog, and
-    /// when From or To cannot be read.
-    pub fn of_response(response: &Message) -> Option<DialogId> {
-        if response.status() == 100 {
-            return None;
-        }
-        let (from, to) = response.tags()?;
-        Some(DialogId {
-            call_id: response.call_id().into(),
-            local_tag: from?.into(),
-            remote_tag: to.unwrap_or_default().into(),
-        })
-    }
-}
 
 /// Who sent the request that made the dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +67,10 @@ pub struct Dialog {
     pub role: Role,
     /// Early or confirmed.
     pub phase: Phase,
-    /// Our address, with our tag: From of our requests.
-    pub local: NameAddr,
-    /// The peer's address, with its tag: To of our requests.
-    pub remote: NameAddr,
+    /// Our address, with our tag: From of our requests, as it is written.
+    pub local: Box<str>,
+    /// The peer's address, with its tag: To of our requests, as it is written.
+    pub remote: Box<str>,
     /// The peer's Contact: where requests go at last.
     pub remote_target: Uri,
     /// The proxies that asked to stay in the way, in the order of our Route.
@@ -119,26 +85,24 @@ impl Dialog {
     /// The dialog that a request makes at its server (RFC 3261 12.1.1): early until [`Dialog::confirm`]. A request without a
     /// usable Contact is rejected with 400.
     pub fn uas(request: &Message, local_tag: &str) -> Result<Dialog, Reject> {
-        let mut local = request.to()?;
-        local.params.set("tag", Some(local_tag));
-        let remote = request.from()?;
-        let Some(contact) = request.addresses(Name::Contact)?.into_iter().next() else {
+        let Some(target) = first_contact(request)? else {
             return Err(Reject {
                 status: 400,
                 reason: "Missing Contact",
             });
         };
+        let remote = field(request, Name::From)?;
         Ok(Dialog {
-            id: DialogId {
-                call_id: request.call_id().into(),
-                local_tag: local_tag.into(),
-                remote_tag: remote.tag().unwrap_or_default().into(),
-            },
+            id: DialogId::new(
+                request.call_id(),
+                local_tag,
+                &request.from_tag().unwrap_or_default(),
+            ),
             role: Role::Uas,
             phase: Phase::Early,
-            local,
-            remote,
-            remote_target: contact.uri,
+            local: with_tag(&field(request, Name::To)?, local_tag),
+            remote: remote.into(),
+            remote_target: target,
             route_set: request.addresses(Name::RecordRoute)?,
             local_cseq: 0,
             remote_cseq: Some(request.cseq()?.number),
@@ -148,27 +112,23 @@ impl Dialog {
     /// The dialog that a response makes at the client (RFC 3261 12.1.2): early for 101 to 199, confirmed for 2xx. Where a
     /// response has no Contact, the request's target is kept, as some peers send none in a 180.
     pub fn uac(request: &Draft, response: &Message) -> Result<Dialog, ParseError> {
-        let local = NameAddr::parse(request.get(Name::From).unwrap_or_default())?;
-        let mut remote = NameAddr::parse(request.get(Name::To).unwrap_or_default())?;
-        if let Some(tag) = response.to()?.tag() {
-            remote.params.set("tag", Some(tag));
-        }
-        let first_target = match &request.start {
-            crate::sip::write::Start::Request(_, uri) => uri.clone(),
-            crate::sip::write::Start::Response(..) => remote.uri.clone(),
+        let target = match (first_contact(response)?, &request.start) {
+            (Some(contact), _) => contact,
+            (None, crate::sip::write::Start::Request(_, uri)) => uri.clone(),
+            (None, crate::sip::write::Start::Response(..)) => return Err(ParseError::bad("a dialog of no request")),
         };
-        let contact = response.addresses(Name::Contact)?.into_iter().next();
+        let (local, remote) = (request.get(Name::From), request.get(Name::To));
+        let id = Naming::of_response(response).ok_or(ParseError::bad("a response makes no dialog"))?.id();
         let mut dialog = Dialog {
-            id: DialogId {
-                call_id: response.call_id().into(),
-                local_tag: local.tag().unwrap_or_default().into(),
-                remote_tag: remote.tag().unwrap_or_default().into(),
+            local: local.unwrap_or_default().into(),
+            remote: match id.remote_tag() {
+                "" => remote.unwrap_or_default().into(),
+                tag => with_tag(remote.unwrap_or_default(), tag),
             },
+            id,
             role: Role::Uac,
             phase: Phase::Early,
-            local,
-            remote,
-            remote_target: contact.map_or(first_target, |contact| contact.uri),
+            remote_target: target,
             route_set: Vec::new(),
             local_cseq: response.cseq()?.number,
             remote_cseq: None,
@@ -199,10 +159,8 @@ impl Dialog {
     }
 
     /// Where a request of this dialog is sent (RFC 3261 12.2.1.1, 8.1.2): the first route, else the remote target.
-    pub fn next_hop(&self) -> Uri {
-        self.route_set
-            .first()
-            .map_or_else(|| self.remote_target.clone(), |route| route.uri.clone())
+    pub fn next_hop(&self) -> &Uri {
+        self.route_set.first().map_or(&self.remote_target, |route| &route.uri)
     }
 
     /// Judges a request of the peer in this dialog (RFC 3261 12.2.2), and follows its Contact where the method refreshes the
@@ -220,12 +178,12 @@ impl Dialog {
             });
         }
         let contact = match refreshes_target(&method) {
-            true => request.addresses(Name::Contact)?.into_iter().next(),
+            true => first_contact(request)?,
             false => None,
         };
         self.remote_cseq = Some(number);
         if let Some(contact) = contact {
-            self.remote_target = contact.uri;
+            self.remote_target = contact;
         }
         Ok(())
     }
@@ -240,8 +198,8 @@ impl Dialog {
         if !refreshes_target(&method) || !(success || reliable) {
             return Ok(());
         }
-        if let Some(contact) = response.addresses(Name::Contact)?.into_iter().next() {
-            self.remote_target = contact.uri;
+        if let Some(contact) = first_contact(response)? {
+            self.remote_target = contact;
         }
         if success && method == Method::Invite && self.phase == Phase::Early && self.role == Role::Uac {
             self.take_routes(response)?;
@@ -277,10 +235,27 @@ impl Dialog {
         }
         draft.push(Name::From, &self.local);
         draft.push(Name::To, &self.remote);
-        draft.push(Name::CallId, &self.id.call_id);
+        draft.push(Name::CallId, self.id.call_id());
         draft.push(Name::CSeq, CSeq { number, method });
         draft
     }
+}
+
+/// Where the sender of a message wants to be reached in its dialog.
+fn first_contact(message: &Message) -> Result<Option<Uri>, ParseError> {
+    let contacts = message.addresses(Name::Contact)?;
+    Ok(contacts.into_iter().next().map(|contact| contact.uri))
+}
+
+/// A field that every message has, as it is written; octets that are not UTF-8 are replaced.
+fn field(message: &Message, name: Name) -> Result<Cow<'_, str>, ParseError> {
+    let value = message.get(name).or_else(|| message.all(name).into_iter().next());
+    value.ok_or(ParseError::bad("From or To is missing"))
+}
+
+/// An address with a tag behind it.
+fn with_tag(address: &str, tag: &str) -> Box<str> {
+    [address, ";tag=", tag].concat().into()
 }
 
 /// True for requests that may move the remote target (RFC 3261 12.2, RFC 3311 5.1, RFC 6665 3.1 and 4.1.3).
@@ -500,7 +475,7 @@ pub(crate) mod tests {
     fn a_peer_without_tag_has_an_empty_one() {
         let text = String::from_utf8_lossy(request("INVITE", 7, "").bytes()).replace(";tag=r", "");
         let dialog = Dialog::uas(&message(&text), "l").unwrap();
-        assert_eq!(&*dialog.id.remote_tag, "");
+        assert_eq!(dialog.id.remote_tag(), "");
         let text = String::from_utf8_lossy(request("BYE", 8, ";tag=l").bytes()).replace(";tag=r", "");
         assert_eq!(DialogId::of_request(&message(&text)), Some(dialog.id));
     }

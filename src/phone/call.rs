@@ -53,7 +53,7 @@ pub(super) struct Call {
     leg: MediaLegId,
     local: Option<Local>,
     /// Our last description, and the offer in it if its answer has not come.
-    ours: Option<Session>,
+    ours: Option<Session<'static>>,
     /// A 2xx of ours that waits for its ACK, and its transaction.
     unacknowledged: Option<(ServerTx, Unacknowledged)>,
     acknowledged: Option<Acknowledged>,
@@ -172,14 +172,11 @@ impl Line {
     fn response(&mut self, cx: &mut Cx<'_>, tx: ClientTx, response: &Message) {
         let Some(mut call) = self.call.take() else { return };
         let status = response.status();
-        if let Some(ack) = call
-            .acknowledged
-            .as_ref()
-            .and_then(|known| known.resend(response))
-            .cloned()
+        if let (Some(known), Some(dialog)) = (&call.acknowledged, &call.dialog)
+            && known.is_owed_to(response)
         {
             if let Some(flow) = call.flow {
-                self.layer.send_ack(cx, flow, ack);
+                self.layer.send_ack(cx, flow, known.ack(dialog));
             }
             self.call = Some(call);
             return;
@@ -250,17 +247,18 @@ impl Line {
     }
 
     fn acknowledge(&mut self, cx: &mut Cx<'_>, call: &mut Call, response: &Message) {
-        let (Some(dialog), Some(flow), Ok(cseq)) = (&call.dialog, call.flow, response.cseq()) else {
+        let (Some(dialog), Some(flow)) = (&call.dialog, call.flow) else {
             return;
         };
-        let ack = dialog.ack(cseq.number);
-        self.layer.send_ack(cx, flow, ack.clone());
-        call.acknowledged = Some(Acknowledged::new(cseq.number, ack));
+        let acknowledged = Acknowledged::new(response, None);
+        self.layer.send_ack(cx, flow, acknowledged.ack(dialog));
+        call.acknowledged = Some(acknowledged);
     }
 
     fn completed(&self, call: &Call, response: &Message, flow: Flow) -> Option<Agreed> {
         let (ours, local) = (call.ours.as_ref()?, call.local?);
-        let answer = Session::parse(&response.body()).ok()?;
+        let body = response.body();
+        let answer = Session::parse(&body).ok()?;
         sdp::complete(ours, &answer, &local, &self.settings.capabilities, flow.peer.ip()).ok()
     }
 
@@ -326,7 +324,7 @@ impl Line {
             .as_mut()
             .and_then(|(tx, waiting)| waiting.poll(cx.now).map(|due| (*tx, due)))
         {
-            Some((tx, Due::Resend(response))) => self.layer.respond(cx, tx, response),
+            Some((tx, Due::Resend)) => self.layer.repeat(cx, tx),
             Some((_, Due::GiveUp)) => return self.hang_up(cx),
             None => {}
         }
@@ -345,7 +343,8 @@ impl Line {
         };
         let (tx, request) = (*tx, request.clone());
         let opened = self.open_media(cx, &mut call, flow);
-        let offer = Session::parse(&request.body());
+        let body = request.body();
+        let offer = Session::parse(&body);
         let answered = match (opened, offer, call.local) {
             (true, Ok(offer), Some(local)) => {
                 sdp::answer(&offer, &local, &self.settings.capabilities, flow.peer.ip()).ok()
@@ -365,21 +364,20 @@ impl Line {
     }
 
     /// Sends 200 with our answer and waits for the ACK.
-    fn accept(&mut self, cx: &mut Cx<'_>, call: &mut Call, tx: ServerTx, request: &Message, ours: Session) {
+    fn accept(&mut self, cx: &mut Cx<'_>, call: &mut Call, tx: ServerTx, request: &Message, ours: Session<'_>) {
         let (Some(dialog), Some(flow), Ok(cseq)) = (&mut call.dialog, call.flow, request.cseq()) else {
             return;
         };
         dialog.confirm();
-        let tag = dialog.id.local_tag.clone();
-        let mut response = Draft::response(request, 200, Some(&tag));
+        let mut response = Draft::response(request, 200, Some(dialog.id.local_tag()));
         for route in request.all(Name::RecordRoute) {
             response.push(Name::RecordRoute, route);
         }
         response.push(Name::Contact, self.contact(cx, flow));
         response.set_body("application/sdp", ours.to_string());
-        call.ours = Some(ours);
-        self.layer.respond(cx, tx, response.clone());
-        call.unacknowledged = Some((tx, Unacknowledged::new(cx.now, response, cseq.number)));
+        call.ours = Some(ours.into_owned());
+        self.layer.respond(cx, tx, response);
+        call.unacknowledged = Some((tx, Unacknowledged::new(cx.now, cseq.number)));
     }
 
     /// The other side changes the session: hold and resume among others.
@@ -391,7 +389,8 @@ impl Line {
             .and_then(|dialog| dialog.receive(request).err())
             .map(|reject| reject.status);
         let refused = refused.or(call.changing.then_some(491));
-        let offer = Session::parse(&request.body());
+        let body = request.body();
+        let offer = Session::parse(&body);
         let answered = match (refused, offer, call.local.as_mut()) {
             (None, Ok(offer), Some(local)) => {
                 local.version += 1;
@@ -424,7 +423,7 @@ impl Line {
         {
             local.version += 1;
             local.direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
-            let offer = sdp::offer(local, &self.settings.capabilities, call.ours.as_ref());
+            let offer = sdp::offer(local, &self.settings.capabilities, call.ours.as_ref()).into_owned();
             let mut draft = dialog.request(Method::Invite);
             draft.push(Name::Contact, self.contact(cx, flow));
             draft.set_body("application/sdp", offer.to_string());
@@ -489,8 +488,8 @@ impl Line {
         if let State::Ringing { tx: ours, request, .. } = &call.state
             && *ours == tx
         {
-            let tag = call.dialog.as_ref().map(|dialog| dialog.id.local_tag.clone());
-            let response = Draft::response(request, 487, tag.as_deref());
+            let tag = call.dialog.as_ref().map(|dialog| dialog.id.local_tag());
+            let response = Draft::response(request, 487, tag);
             self.layer.respond(cx, tx, response);
             self.end(cx, 487, false);
         }

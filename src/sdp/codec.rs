@@ -1,9 +1,11 @@
 //! What the formats of an audio m-line stand for: `a=rtpmap` and `a=fmtp` (RFC 8866 6.6, 6.15), static payload types (RFC 3551 6),
 //! Opus parameters (RFC 7587 6.1).
 
-use super::session::Media;
+use super::session::{Media, Text};
 use crate::media::command::OpusParams;
 use codecs::Codec;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// What a payload type stands for, as far as this node knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,41 +35,68 @@ const OPUS_BITRATE: std::ops::RangeInclusive<u32> = 6_000..=510_000;
 /// The formats of `media` that this node knows, in its order, each payload type once. Comfort noise (13), RED and foreign codecs
 /// are not among them. A dynamic type that is listed without `a=rtpmap` has the meaning that it has in `offered`, the m-line that
 /// `media` answers: some answerers leave the map out.
-pub fn formats<'a>(media: &'a Media, offered: Option<&'a Media>) -> Vec<Format<'a>> {
-    let maps = by_payload_type(media, "rtpmap");
-    let parameters = by_payload_type(media, "fmtp");
-    let offered = offered.map(|offered| by_payload_type(offered, "rtpmap"));
-    let mut seen = [false; 128];
-    let mut known = Vec::new();
+pub fn formats<'a>(media: &'a Media<'_>, offered: Option<&'a Media<'_>>) -> Formats<'a> {
+    let maps = ByType::new(media, "rtpmap");
+    let parameters = ByType::new(media, "fmtp");
+    let offered = offered.map(|offered| ByType::new(offered, "rtpmap"));
+    let mut seen = 0u128;
+    let mut known = SmallVec::new();
     for payload_type in media.formats.iter().filter_map(|format| payload_type(format)) {
-        let index = usize::from(payload_type);
-        let map = maps[index].or_else(|| offered.as_ref().and_then(|maps| maps[index]));
+        let map = maps
+            .get(payload_type)
+            .or_else(|| offered.as_ref().and_then(|maps| maps.get(payload_type)));
         let payload = map.map_or_else(|| static_payload(payload_type), payload);
+        let bit = 1 << payload_type;
         if let Some(payload) = payload
-            && !std::mem::replace(&mut seen[index], true)
+            && seen & bit == 0
         {
+            seen |= bit;
             known.push(Format {
                 payload_type,
                 payload,
-                fmtp: parameters[index].unwrap_or(""),
+                fmtp: parameters.get(payload_type).unwrap_or(""),
             });
         }
     }
     known
 }
 
+/// Formats of one m-line: few of them are known.
+pub type Formats<'a> = SmallVec<[Format<'a>; 6]>;
+
 /// The values of an attribute that begins with a payload type, by payload type; the first one counts. One pass, so that a
 /// description of many formats and many attributes costs no more than its length.
-fn by_payload_type<'a>(media: &'a Media, name: &'static str) -> [Option<&'a str>; 128] {
-    let mut found = [None; 128];
-    for value in media.attributes(name) {
-        if let Some((number, rest)) = value.split_once([' ', '\t'])
-            && let Some(number) = payload_type(number)
-        {
-            found[usize::from(number)].get_or_insert(rest.trim());
+struct ByType<'a> {
+    media: &'a Media<'a>,
+    /// The place of the attribute, from 1.
+    place: [u16; 128],
+}
+
+impl<'a> ByType<'a> {
+    fn new(media: &'a Media<'_>, name: &'static str) -> ByType<'a> {
+        let mut place = [0; 128];
+        for (nth, attribute) in (1..).zip(&media.attributes) {
+            if attribute.name == name
+                && let Some((number, _)) = cut(attribute.value.as_deref().unwrap_or(""))
+                && place[usize::from(number)] == 0
+            {
+                place[usize::from(number)] = nth;
+            }
         }
+        ByType { media, place }
     }
-    found
+
+    fn get(&self, payload_type: u8) -> Option<&'a str> {
+        let place = usize::from(self.place[usize::from(payload_type)]).checked_sub(1)?;
+        let (_, rest) = cut(self.media.attributes[place].value.as_deref()?)?;
+        Some(rest)
+    }
+}
+
+/// A payload type, and what is said of it.
+fn cut(value: &str) -> Option<(u8, &str)> {
+    let (number, rest) = value.split_once([' ', '\t'])?;
+    Some((payload_type(number)?, rest.trim()))
 }
 
 fn payload_type(token: &str) -> Option<u8> {
@@ -100,13 +129,30 @@ fn payload(encoding: &str) -> Option<Payload> {
 }
 
 impl Payload {
-    /// The value of `a=rtpmap` after the payload type.
-    pub fn rtpmap(self) -> String {
-        match self {
-            Payload::Audio(codec @ (Codec::Pcmu | Codec::Pcma)) => format!("{}/{}", codec.name(), codec.clock()),
-            Payload::Audio(Codec::Opus) => "opus/48000/2".to_owned(),
-            Payload::Events(clock) => format!("telephone-event/{clock}"),
+    /// The value of `a=rtpmap` for this payload type; of those that are usual it is in no need of room of its own.
+    pub fn rtpmap(self, payload_type: u8) -> Text<'static> {
+        match (self, payload_type) {
+            (Payload::Audio(Codec::Pcmu), 0) => Cow::Borrowed("0 PCMU/8000"),
+            (Payload::Audio(Codec::Pcma), 8) => Cow::Borrowed("8 PCMA/8000"),
+            (Payload::Audio(Codec::Opus), FIRST_DYNAMIC) => Cow::Borrowed("96 opus/48000/2"),
+            (Payload::Events(8_000), 101) => Cow::Borrowed("101 telephone-event/8000"),
+            (Payload::Events(48_000), 102) => Cow::Borrowed("102 telephone-event/48000"),
+            (Payload::Audio(codec @ (Codec::Pcmu | Codec::Pcma)), _) => {
+                Cow::Owned(format!("{payload_type} {}/{}", codec.name(), codec.clock()))
+            }
+            (Payload::Audio(Codec::Opus), _) => Cow::Owned(format!("{payload_type} opus/48000/2")),
+            (Payload::Events(clock), _) => Cow::Owned(format!("{payload_type} telephone-event/{clock}")),
         }
+    }
+
+    /// The value of our `a=fmtp` for this payload type, if it has one.
+    pub fn fmtp_line(self, payload_type: u8, opus: OpusParams) -> Option<Text<'static>> {
+        let fmtp = self.fmtp(opus)?;
+        Some(match (self, payload_type) {
+            (Payload::Events(_), 101) => Cow::Borrowed("101 0-15"),
+            (Payload::Events(_), 102) => Cow::Borrowed("102 0-15"),
+            (Payload::Audio(_) | Payload::Events(_), _) => Cow::Owned(format!("{payload_type} {fmtp}")),
+        })
     }
 
     /// The value of our `a=fmtp` after the payload type. We decode FEC and 10 ms frames whoever sends them; DTX is a wish.
@@ -133,14 +179,17 @@ impl Payload {
     }
 }
 
+/// Payloads with their types: our codecs and their events.
+pub type Numbered = SmallVec<[(u8, Payload); 6]>;
+
 /// Gives each payload the type that it had in `kept`, else its usual one, else a free one: within a session a type does not
 /// change its meaning (RFC 3264 8.3.2).
-pub fn number(payloads: &[Payload], kept: &[Format<'_>]) -> Vec<(u8, Payload)> {
+pub fn number(payloads: &[Payload], kept: &[Format<'_>]) -> Numbered {
     let mut used = [false; 128];
     for format in kept {
         used[usize::from(format.payload_type)] = true;
     }
-    let mut numbered = Vec::with_capacity(payloads.len());
+    let mut numbered = SmallVec::new();
     for &payload in payloads {
         let known = kept
             .iter()
@@ -190,11 +239,9 @@ mod tests {
     use super::*;
     use crate::sdp::Session;
 
-    fn media(text: &str) -> Media {
-        Session::parse(format!("v=0\n{text}").as_bytes())
-            .unwrap()
-            .media
-            .remove(0)
+    fn media(text: &str) -> Media<'static> {
+        let session = Session::parse(format!("v=0\n{text}").as_bytes()).unwrap().into_owned();
+        session.media.into_iter().next().unwrap()
     }
 
     fn read(text: &str) -> Vec<(u8, Payload)> {
@@ -250,6 +297,26 @@ mod tests {
         let answer = media("m=audio 1 RTP/AVP 96\na=fmtp:96 usedtx=1");
         let format = formats(&answer, Some(&offered))[0];
         assert_eq!((format.payload, format.fmtp), (Payload::Audio(Codec::Opus), "usedtx=1"));
+    }
+
+    #[test]
+    fn what_is_usual_is_written_as_anything_else() {
+        for (payload, name) in [
+            (Payload::Audio(Codec::Pcmu), "PCMU/8000"),
+            (Payload::Audio(Codec::Pcma), "PCMA/8000"),
+            (Payload::Audio(Codec::Opus), "opus/48000/2"),
+            (Payload::Events(8_000), "telephone-event/8000"),
+            (Payload::Events(48_000), "telephone-event/48000"),
+        ] {
+            for number in 0..128 {
+                assert_eq!(payload.rtpmap(number), format!("{number} {name}"));
+                let fmtp = payload.fmtp(OpusParams::default());
+                assert_eq!(
+                    payload.fmtp_line(number, OpusParams::default()),
+                    fmtp.map(|fmtp| format!("{number} {fmtp}").into())
+                );
+            }
+        }
     }
 
     #[test]

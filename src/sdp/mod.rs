@@ -14,6 +14,6 @@ mod peer;
 pub mod session;
 pub mod write;
 
-pub use negotiate::{Agreed, Capabilities, Direction, Local, answer, complete, offer};
+pub use negotiate::{Agreed, Capabilities, Direction, Local, acceptable, answer, complete, offer};
 pub use parse::SdpError;
-pub use session::{Attribute, Connection, Line, Media, Origin, Proto, Session};
+pub use session::{Attribute, Connection, Line, Media, Origin, Proto, Session, Text};

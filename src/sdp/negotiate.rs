@@ -4,12 +4,13 @@
 //! with the telephone events of its clock, since many phones go wrong with several. The caller orders `Capabilities` so that a
 //! leg agrees on what the other leg speaks already.
 
-use super::codec::{self, Format, Payload};
+use super::codec::{self, Format, Numbered, Payload};
 use super::parse::{SdpError, Session};
 use super::peer::{NARROWBAND_HZ, PTIME_MS, check_profile, common_events, media_address, ptime, remote, unspecified};
-use super::session::{Attribute, Connection, Line, Media, Origin, Proto};
+use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
 use crate::media::command::{EventFormat, OpusParams, Remote, Stream};
 use codecs::Codec;
+use smallvec::SmallVec;
 use std::net::IpAddr;
 
 pub use super::direction::Direction;
@@ -60,23 +61,19 @@ pub struct Agreed {
 /// (RFC 3264 8); a stream that was refused or ended stays in its place, and our audio takes up its own again.
 ///
 /// Panics if `capabilities` name no codec.
-pub fn offer(local: &Local, capabilities: &Capabilities, previous: Option<&Session>) -> Session {
+pub fn offer<'t>(local: &Local, capabilities: &Capabilities, previous: Option<&Session<'t>>) -> Session<'t> {
     assert!(!capabilities.codecs.is_empty(), "an offer needs at least one codec");
-    let mut lines: Vec<Media> = previous.map(|last| last.media.clone()).unwrap_or_default();
-    let slot = our_audio(&lines);
-    let kept = slot.map(|index| lines[index].clone());
-    let formats = kept
-        .as_ref()
-        .map(|media| codec::formats(media, None))
-        .unwrap_or_default();
+    let before = previous.map(|last| last.media.as_slice()).unwrap_or_default();
+    let slot = our_audio(before);
+    let kept = slot.map(|index| &before[index]);
+    let formats = kept.map(|media| codec::formats(media, None)).unwrap_or_default();
     let numbered = codec::number(&wanted(capabilities), &formats);
     // rtcp-mux is answered, not offered: trunks know little of it. Once agreed it stays (RFC 5761 5.1.1).
-    let mux = kept.as_ref().is_some_and(|media| media.attribute("rtcp-mux").is_some());
-    let proto = kept.as_ref().map_or(Proto::RtpAvp, |media| media.proto.clone());
+    let mux = kept.is_some_and(|media| media.attribute("rtcp-mux").is_some());
+    let proto = kept.map_or(Proto::RtpAvp, |media| media.proto.clone());
     let audio = audio_line(local, capabilities, proto, &numbered, local.direction, mux);
-    for media in &mut lines {
-        *media = media.refused();
-    }
+    let mut lines: Vec<Media<'t>> = Vec::with_capacity(before.len().max(1));
+    lines.extend(before.iter().map(Media::refused));
     match slot {
         Some(index) => lines[index] = audio,
         None => lines.push(audio),
@@ -84,17 +81,21 @@ pub fn offer(local: &Local, capabilities: &Capabilities, previous: Option<&Sessi
     description(local, unbounded(), lines)
 }
 
+/// Whether an offer could be answered at all, by these capabilities and from this address.
+pub fn acceptable(offer: &Session<'_>, local: &Local, capabilities: &Capabilities) -> Result<(), SdpError> {
+    choose(offer, local, capabilities).map(drop)
+}
+
 /// Our answer to an offer: the first acceptable audio stream is taken, every other m-line is refused in its place with port 0
 /// (RFC 3264 6). `signalling` is the address that the offer came from. An offer that ends all its streams (port 0 everywhere)
 /// is answered in kind and agrees on `Inactive`, so that the stream can be taken up again (RFC 3264 8.2).
-pub fn answer(
-    offer: &Session,
+pub fn answer<'t>(
+    offer: &Session<'t>,
     local: &Local,
     capabilities: &Capabilities,
     signalling: IpAddr,
-) -> Result<(Session, Agreed), SdpError> {
+) -> Result<(Session<'t>, Agreed), SdpError> {
     let taken = choose(offer, local, capabilities)?;
-    let mut lines: Vec<Media> = offer.media.iter().map(Media::refused).collect();
     let media = &offer.media[taken.index];
     let offered = if taken.ended {
         Direction::Inactive
@@ -103,15 +104,17 @@ pub fn answer(
     };
     let direction = offered.mirrored().and(local.direction);
     let mux = media.attribute("rtcp-mux").is_some();
-    if !taken.ended {
-        let mut numbered = vec![(taken.audio.payload_type, taken.audio.payload)];
-        numbered.extend(
-            taken
-                .events
-                .map(|events| (events.payload_type, Payload::Events(events.clock))),
-        );
-        lines[taken.index] = audio_line(local, capabilities, media.proto.clone(), &numbered, direction, mux);
-    }
+    let line = |(index, other): (usize, &Media<'t>)| {
+        if index != taken.index || taken.ended {
+            return other.refused();
+        }
+        let events = taken.events.map(|events| (events.payload_type, Payload::Events(events.clock)));
+        let numbered: Numbered = std::iter::once((taken.audio.payload_type, taken.audio.payload))
+            .chain(events)
+            .collect();
+        audio_line(local, capabilities, media.proto.clone(), &numbered, direction, mux)
+    };
+    let lines = offer.media.iter().enumerate().map(line).collect();
     // RFC 3264 6: the t= line of the answer equals that of the offer.
     let timing = offer.lines.iter().find(|line| line.kind == 't').cloned();
     let timing = timing.unwrap_or_else(unbounded);
@@ -138,8 +141,8 @@ pub fn answer(
 /// send with, ours those we receive: they may differ (RFC 3264 6.1). `NotAcceptable` says that nothing was agreed; what was agreed
 /// before then stays, or the call ends.
 pub fn complete(
-    our_offer: &Session,
-    answer: &Session,
+    our_offer: &Session<'_>,
+    answer: &Session<'_>,
     local: &Local,
     capabilities: &Capabilities,
     signalling: IpAddr,
@@ -195,8 +198,8 @@ pub fn complete(
 }
 
 /// Which m-line of a description of ours carries our audio: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
-fn our_audio(lines: &[Media]) -> Option<usize> {
-    let plain = |media: &Media| media.is_audio() && media.proto.is_plain();
+fn our_audio(lines: &[Media<'_>]) -> Option<usize> {
+    let plain = |media: &Media<'_>| media.is_audio() && media.proto.is_plain();
     lines
         .iter()
         .position(|media| plain(media) && media.port != 0)
@@ -204,8 +207,8 @@ fn our_audio(lines: &[Media]) -> Option<usize> {
 }
 
 /// What an offer of ours lists. Events at 8 kHz always, since there are peers with Opus that know no others.
-fn wanted(capabilities: &Capabilities) -> Vec<Payload> {
-    let mut payloads: Vec<Payload> = Vec::new();
+fn wanted(capabilities: &Capabilities) -> SmallVec<[Payload; 6]> {
+    let mut payloads = SmallVec::new();
     for payload in capabilities.codecs.iter().map(|codec| Payload::Audio(*codec)) {
         if !payloads.contains(&payload) {
             payloads.push(payload);
@@ -236,14 +239,14 @@ struct Taken<'a> {
     addr: IpAddr,
 }
 
-fn choose<'a>(offer: &'a Session, local: &Local, capabilities: &Capabilities) -> Result<Taken<'a>, SdpError> {
+fn choose<'a>(offer: &'a Session<'_>, local: &Local, capabilities: &Capabilities) -> Result<Taken<'a>, SdpError> {
     let ended = offer.media.iter().all(|media| media.port == 0);
     let mut refusal = SdpError::NotAcceptable("The offer has no audio stream, and this node speaks nothing else.");
     for (index, media) in offer.media.iter().enumerate() {
         if !media.is_audio() || (media.port == 0 && !ended) {
             continue;
         }
-        match acceptable(offer, media, local, capabilities) {
+        match audio_of(offer, media, local, capabilities) {
             Ok((codec, audio, events, addr)) => {
                 return Ok(Taken {
                     index,
@@ -262,9 +265,9 @@ fn choose<'a>(offer: &'a Session, local: &Local, capabilities: &Capabilities) ->
 
 type Acceptable<'a> = (Codec, Format<'a>, Option<EventFormat>, IpAddr);
 
-fn acceptable<'a>(
-    offer: &'a Session,
-    media: &'a Media,
+fn audio_of<'a, 't>(
+    offer: &'a Session<'t>,
+    media: &'a Media<'t>,
     local: &Local,
     capabilities: &Capabilities,
 ) -> Result<Acceptable<'a>, SdpError> {
@@ -291,23 +294,23 @@ fn acceptable<'a>(
     Ok((codec, audio, events.map(|(tx, _)| tx), addr))
 }
 
-fn audio_line(
+fn audio_line<'t>(
     local: &Local,
     capabilities: &Capabilities,
-    proto: Proto,
+    proto: Proto<'t>,
     numbered: &[(u8, Payload)],
     direction: Direction,
     rtcp_mux: bool,
-) -> Media {
+) -> Media<'t> {
     let mut attributes = Vec::with_capacity(2 * numbered.len() + 4);
     for (number, payload) in numbered {
-        attributes.push(Attribute::new("rtpmap", format_args!("{number} {}", payload.rtpmap())));
-        if let Some(fmtp) = payload.fmtp(capabilities.opus) {
-            attributes.push(Attribute::new("fmtp", format_args!("{number} {fmtp}")));
+        attributes.push(Attribute::new("rtpmap", payload.rtpmap(*number)));
+        if let Some(fmtp) = payload.fmtp_line(*number, capabilities.opus) {
+            attributes.push(Attribute::new("fmtp", fmtp));
         }
     }
-    attributes.push(Attribute::new("ptime", capabilities.ptime_ms));
-    attributes.push(Attribute::new("maxptime", PTIME_MS.end()));
+    attributes.push(Attribute::new("ptime", number_text(u32::from(capabilities.ptime_ms))));
+    attributes.push(Attribute::new("maxptime", number_text(*PTIME_MS.end())));
     // No a=rtcp: our RTCP port is always the next one, which is what its absence says (RFC 3550 11).
     if rtcp_mux {
         attributes.push(Attribute::flag("rtcp-mux"));
@@ -315,35 +318,47 @@ fn audio_line(
     // Written even where it is the default: some peers stay on hold until they read sendrecv.
     attributes.push(Attribute::flag(direction.as_str()));
     Media {
-        kind: "audio".to_owned(),
+        kind: "audio".into(),
         port: local.port,
         port_count: None,
         proto,
-        formats: numbered.iter().map(|(number, _)| number.to_string()).collect(),
+        formats: numbered.iter().map(|(number, _)| number_text(u32::from(*number))).collect(),
         connection: None,
         lines: Vec::new(),
         attributes,
     }
 }
 
-/// `t=` of a session without beginning or end (RFC 8866 5.9).
-fn unbounded() -> Line {
-    Line {
-        kind: 't',
-        value: "0 0".to_owned(),
+/// The numbers that most of our descriptions hold need no room of their own.
+fn number_text(number: u32) -> Text<'static> {
+    match number {
+        20 => "20".into(),
+        60 => "60".into(),
+        96 => "96".into(),
+        101 => "101".into(),
+        102 => "102".into(),
+        number => decimal(number.into()),
     }
 }
 
-fn description(local: &Local, timing: Line, media: Vec<Media>) -> Session {
+/// `t=` of a session without beginning or end (RFC 8866 5.9).
+fn unbounded<'t>() -> Line<'t> {
+    Line {
+        kind: 't',
+        value: "0 0".into(),
+    }
+}
+
+fn description<'t>(local: &Local, timing: Line<'t>, media: Vec<Media<'t>>) -> Session<'t> {
     let address = Connection::Ip(local.addr);
     Session {
         origin: Origin {
-            username: "-".to_owned(),
-            session_id: local.session_id.to_string(),
-            version: local.version.to_string(),
+            username: "-".into(),
+            session_id: decimal(local.session_id),
+            version: decimal(local.version),
             address: address.clone(),
         },
-        name: "-".to_owned(),
+        name: "-".into(),
         connection: Some(address),
         lines: vec![timing],
         attributes: Vec::new(),
@@ -388,22 +403,22 @@ mod tests {
         speaks(&[Codec::Opus, Codec::Pcma, Codec::Pcmu])
     }
 
-    fn read(body: &str) -> Session {
-        Session::parse(body.as_bytes()).unwrap()
+    fn read(body: &str) -> Session<'static> {
+        Session::parse(body.as_bytes()).unwrap().into_owned()
     }
 
     /// An offer of `m=audio 4000 RTP/AVP FORMATS` from 192.0.2.20 with more lines.
-    fn audio(rest: &str) -> Session {
+    fn audio(rest: &str) -> Session<'static> {
         read(&format!(
             "v=0\no=- 1 1 IN IP4 192.0.2.20\ns=-\nc=IN IP4 192.0.2.20\nt=0 0\nm=audio 4000 RTP/AVP {rest}"
         ))
     }
 
-    fn answered(offer: &Session, capabilities: &Capabilities) -> (Session, Agreed) {
+    fn answered<'t>(offer: &Session<'t>, capabilities: &Capabilities) -> (Session<'t>, Agreed) {
         answer(offer, &local(), capabilities, peer().addr).unwrap()
     }
 
-    fn refused(offer: &Session) -> &'static str {
+    fn refused(offer: &Session<'_>) -> &'static str {
         let error = answer(offer, &local(), &all(), peer().addr).unwrap_err();
         assert_eq!(error.status(), 488, "{}", error.reason());
         error.reason()
@@ -506,7 +521,7 @@ mod tests {
     #[test]
     fn an_answer_is_read_with_its_first_codec_and_refused_for_a_reason() {
         let ours = offer(&local(), &all(), None);
-        let done = |answer: &Session| complete(&ours, answer, &local(), &all(), peer().addr);
+        let done = |answer: &Session<'_>| complete(&ours, answer, &local(), &all(), peer().addr);
         assert_eq!(done(&audio("18 0 8\n")).unwrap().stream.codec, Codec::Pcmu);
         // 96 without its map is what we offered as 96.
         assert_eq!(done(&audio("96\n")).unwrap().stream.codec, Codec::Opus);
@@ -531,7 +546,7 @@ mod tests {
             m=application 4006 UDP/DTLS/SCTP webrtc-datachannel\nm=message 4008 TCP/MSRP *\nm=video 0 RTP/AVP\n",
         );
         let (first, agreed) = answered(&offer, &all());
-        let heads = |session: &Session| -> Vec<String> {
+        let heads = |session: &Session<'_>| -> Vec<String> {
             session
                 .media
                 .iter()
@@ -559,7 +574,7 @@ mod tests {
             first.lines,
             [Line {
                 kind: 't',
-                value: "5 6".to_owned()
+                value: "5 6".into()
             }]
         );
         assert_eq!(agreed.remote.rtp, "192.0.2.20:4000".parse().unwrap());
@@ -624,7 +639,7 @@ mod tests {
             let (session, agreed) = answered(&audio(rest), &all());
             let again = offer(&local(), &all(), Some(&session));
             let completed = complete(&again, &audio("0\na=rtcp-mux\n"), &local(), &all(), peer().addr).unwrap();
-            let written = |session: &Session| session.media[0].attribute("rtcp-mux").is_some();
+            let written = |session: &Session<'_>| session.media[0].attribute("rtcp-mux").is_some();
             assert_eq!((written(&session), agreed.remote.rtcp_mux), (mux, mux));
             assert_eq!((written(&again), completed.remote.rtcp_mux), (mux, mux));
         }

@@ -5,8 +5,9 @@
 //! other family than the one said, `m=` without formats (seen in refusals), bytes that are not UTF-8. Not tolerated: a body
 //! that does not begin with `v=0`, a line that is not `letter=value`, an `m=` line without a numeric port and transport.
 
-use super::session::{Attribute, Connection, Line, Media, Origin, Proto};
+use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text};
 use crate::limits::{SDP_FORMATS, SDP_LINE_BYTES, SDP_LINES, SDP_MEDIA, SIP_MESSAGE_BYTES};
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use super::session::Session;
@@ -45,9 +46,9 @@ impl std::fmt::Display for SdpError {
 
 impl std::error::Error for SdpError {}
 
-impl Session {
+impl<'t> Session<'t> {
     /// Reads a body; unknown lines are kept. Costs time linear in the body; what exceeds the `SDP_` limits is `Malformed`.
-    pub fn parse(body: &[u8]) -> Result<Session, SdpError> {
+    pub fn parse(body: &'t [u8]) -> Result<Session<'t>, SdpError> {
         if body.len() > SIP_MESSAGE_BYTES {
             return Err(SdpError::Malformed(
                 "The session description is larger than a SIP message may be.",
@@ -58,27 +59,51 @@ impl Session {
                 "The session description contains a NUL byte (RFC 8866 9 allows none).",
             ));
         }
-        let text = String::from_utf8_lossy(body);
-        let mut lines = text.split(['\r', '\n']).filter(|line| !line.is_empty());
-        if lines.next().map(str::trim_end) != Some("v=0") {
-            return Err(SdpError::Malformed(
-                "The body does not begin with v=0, so it is not SDP.",
-            ));
+        match std::str::from_utf8(body) {
+            Ok(text) => read(text),
+            Err(_) => read(&String::from_utf8_lossy(body)).map(Session::into_owned),
         }
-        let mut reader = Reader::new();
-        for (count, line) in lines.enumerate() {
-            if count >= SDP_LINES {
-                return Err(SdpError::Malformed("The session description has too many lines."));
-            }
-            if line.len() > SDP_LINE_BYTES {
-                return Err(SdpError::Malformed("A line of the session description is too long."));
-            }
-            let (kind, value) = split_line(line).ok_or(SdpError::Malformed(
-                "A line of the session description is not of the form letter=value.",
-            ))?;
-            reader.line(kind, value)?;
+    }
+}
+
+fn read(text: &str) -> Result<Session<'_>, SdpError> {
+    let mut rest = text;
+    if next_line(&mut rest).map(str::trim_end) != Some("v=0") {
+        return Err(SdpError::Malformed(
+            "The body does not begin with v=0, so it is not SDP.",
+        ));
+    }
+    let mut reader = Reader::new();
+    let mut count = 0;
+    while let Some(line) = next_line(&mut rest) {
+        if count >= SDP_LINES {
+            return Err(SdpError::Malformed("The session description has too many lines."));
         }
-        Ok(reader.finish())
+        count += 1;
+        if line.len() > SDP_LINE_BYTES {
+            return Err(SdpError::Malformed("A line of the session description is too long."));
+        }
+        let (kind, value) = split_line(line).ok_or(SdpError::Malformed(
+            "A line of the session description is not of the form letter=value.",
+        ))?;
+        reader.line(kind, value)?;
+    }
+    Ok(reader.finish())
+}
+
+/// The next line that is not empty.
+fn next_line<'t>(rest: &mut &'t str) -> Option<&'t str> {
+    loop {
+        let text = *rest;
+        let end = memchr::memchr2(b'\r', b'\n', text.as_bytes());
+        let line = &text[..end.unwrap_or(text.len())];
+        *rest = end.map_or("", |end| &text[end + 1..]);
+        if !line.is_empty() {
+            return Some(line);
+        }
+        if rest.is_empty() {
+            return None;
+        }
     }
 }
 
@@ -89,17 +114,20 @@ fn split_line(line: &str) -> Option<(char, &str)> {
 }
 
 /// The session section, then one m-line after the other.
-struct Reader {
-    origin: Option<Origin>,
-    name: Option<String>,
-    connection: Option<Connection>,
-    lines: Vec<Line>,
-    attributes: Vec<Attribute>,
-    media: Vec<Media>,
+struct Reader<'t> {
+    origin: Option<Origin<'t>>,
+    name: Option<&'t str>,
+    connection: Option<Connection<'t>>,
+    lines: Vec<Line<'t>>,
+    attributes: Vec<Attribute<'t>>,
+    media: Vec<Media<'t>>,
 }
 
-impl Reader {
-    fn new() -> Reader {
+/// Attributes of an audio stream for which room is made at once: two codecs and telephone events with their parameters.
+const ATTRIBUTES: usize = 8;
+
+impl<'t> Reader<'t> {
+    fn new() -> Reader<'t> {
         Reader {
             origin: None,
             name: None,
@@ -110,7 +138,7 @@ impl Reader {
         }
     }
 
-    fn line(&mut self, kind: char, value: &str) -> Result<(), SdpError> {
+    fn line(&mut self, kind: char, value: &'t str) -> Result<(), SdpError> {
         if kind == 'm' {
             if self.media.len() >= SDP_MEDIA {
                 return Err(SdpError::Malformed("The session description has too many m= lines."));
@@ -125,22 +153,32 @@ impl Reader {
         };
         match kind {
             'o' if in_session && self.origin.is_none() => self.origin = Some(origin(value)?),
-            's' if in_session && self.name.is_none() => self.name = Some(value.to_owned()),
+            's' if in_session && self.name.is_none() => self.name = Some(value),
             'c' if connection.is_none() => *connection = Some(Connection::parse(value)),
-            'a' => attributes.push(attribute(value)),
-            _ => lines.push(Line {
-                kind,
-                value: value.to_owned(),
-            }),
+            'a' => {
+                if attributes.is_empty() {
+                    attributes.reserve(ATTRIBUTES);
+                }
+                attributes.push(attribute(value));
+            }
+            _ => {
+                if lines.is_empty() {
+                    lines.reserve_exact(1);
+                }
+                lines.push(Line {
+                    kind,
+                    value: value.into(),
+                });
+            }
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Session {
+    fn finish(mut self) -> Session<'t> {
         if !self.lines.iter().any(|line| line.kind == 't') {
             self.lines.push(Line {
                 kind: 't',
-                value: "0 0".to_owned(),
+                value: "0 0".into(),
             });
         }
         self.lines.sort_by_key(|line| rank(line.kind));
@@ -148,16 +186,13 @@ impl Reader {
             media.lines.sort_by_key(|line| rank(line.kind));
         }
         Session {
-            origin: self.origin.unwrap_or_else(|| Origin {
-                username: "-".to_owned(),
-                session_id: "0".to_owned(),
-                version: "0".to_owned(),
+            origin: self.origin.unwrap_or(Origin {
+                username: "-".into(),
+                session_id: "0".into(),
+                version: "0".into(),
                 address: Connection::Ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             }),
-            name: self
-                .name
-                .filter(|name| !name.is_empty())
-                .unwrap_or_else(|| "-".to_owned()),
+            name: self.name.filter(|name| !name.is_empty()).unwrap_or("-").into(),
             connection: self.connection,
             lines: self.lines,
             attributes: self.attributes,
@@ -184,40 +219,55 @@ pub(super) fn rank(kind: char) -> u8 {
     }
 }
 
-fn origin(value: &str) -> Result<Origin, SdpError> {
-    let fields: Vec<&str> = value.split_ascii_whitespace().collect();
-    let Some(at) = fields.len().checked_sub(5) else {
-        return Err(SdpError::Malformed(
-            "The o= line has too few fields: it needs user, id, version and address.",
-        ));
+fn origin(value: &str) -> Result<Origin<'_>, SdpError> {
+    // The user name may be none or several words: the other five are counted from the end.
+    let mut rest = value.trim_ascii_end();
+    let address_at = |rest: &str| {
+        let mut words = rest.len();
+        for _ in 0..3 {
+            words = word_before(&rest[..words])?.0;
+        }
+        Some(words)
     };
-    let (user, rest) = fields.split_at(at);
+    let few = SdpError::Malformed("The o= line has too few fields: it needs user, id, version and address.");
+    let at = address_at(rest).ok_or(few.clone())?;
+    let address = &rest[at..];
+    let (at, version) = word_before(&rest[..at]).ok_or(few.clone())?;
+    rest = &rest[..at];
+    let (at, session_id) = word_before(rest).ok_or(few)?;
+    let username = rest[..at].trim_ascii();
     Ok(Origin {
-        username: if user.is_empty() {
-            "-".to_owned()
-        } else {
-            user.join(" ")
-        },
-        session_id: rest[0].to_owned(),
-        version: rest[1].to_owned(),
-        address: Connection::parse(&rest[2..].join(" ")),
+        username: if username.is_empty() { "-".into() } else { single_spaced(username) },
+        session_id: session_id.into(),
+        version: version.into(),
+        address: Connection::parse(address),
     })
 }
 
-fn attribute(value: &str) -> Attribute {
-    match value.split_once(':') {
-        Some((name, value)) => Attribute {
-            name: name.to_owned(),
-            value: Some(value.to_owned()),
-        },
-        None => Attribute {
-            name: value.to_owned(),
-            value: None,
-        },
+/// The last word of a text, and where it begins.
+fn word_before(text: &str) -> Option<(usize, &str)> {
+    let text = text.trim_ascii_end();
+    let at = text.rfind(|c: char| c.is_ascii_whitespace()).map_or(0, |at| at + 1);
+    (at < text.len()).then(|| (at, &text[at..]))
+}
+
+/// Words with one space between them.
+fn single_spaced(text: &str) -> Text<'_> {
+    let is_plain = !text.contains("  ") && text.bytes().all(|byte| byte == b' ' || !byte.is_ascii_whitespace());
+    match is_plain {
+        true => text.into(),
+        false => Cow::Owned(text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
     }
 }
 
-fn media(value: &str) -> Result<Media, SdpError> {
+fn attribute(value: &str) -> Attribute<'_> {
+    match value.split_once(':') {
+        Some((name, value)) => Attribute::new(name, value),
+        None => Attribute::flag(value),
+    }
+}
+
+fn media(value: &str) -> Result<Media<'_>, SdpError> {
     let mut fields = value.split_ascii_whitespace();
     let (Some(kind), Some(port), Some(proto)) = (fields.next(), fields.next(), fields.next()) else {
         return Err(SdpError::Malformed(
@@ -229,14 +279,14 @@ fn media(value: &str) -> Result<Media, SdpError> {
         None => (port, None),
         Some((port, count)) => (port, Some(count.parse().map_err(|_| bad_port.clone())?)),
     };
-    let formats: Vec<String> = fields.map(str::to_owned).collect();
+    let formats: Vec<Text<'_>> = fields.map(Cow::Borrowed).collect();
     if formats.len() > SDP_FORMATS {
         return Err(SdpError::Malformed(
             "An m= line lists more formats than there are payload types.",
         ));
     }
     Ok(Media {
-        kind: kind.to_owned(),
+        kind: kind.into(),
         port: port.parse().map_err(|_| bad_port)?,
         port_count,
         proto: Proto::parse(proto),
@@ -280,7 +330,7 @@ mod tests {
         );
         let spaced = Session::parse(b"v=0\ns= \no=John Q. Doe 1 2 IN IP4 192.0.2.1\n").unwrap();
         assert_eq!(
-            (spaced.origin.username.as_str(), spaced.origin.session_id.as_str()),
+            (&*spaced.origin.username, &*spaced.origin.session_id),
             ("John Q. Doe", "1")
         );
         assert_eq!(spaced.name, "-");
@@ -304,7 +354,7 @@ mod tests {
             session.media[0].lines,
             [Line {
                 kind: 'q',
-                value: "1".to_owned()
+                value: "1".into()
             }]
         );
         assert_eq!(Session::parse(session.to_string().as_bytes()).unwrap(), session);
@@ -353,7 +403,8 @@ mod tests {
         fn what_reads_writes_back_to_itself(lines in proptest::collection::vec("[a-zé=]=[ -~]{0,30}|m=[a-z]{1,5} [0-9]{1,4} [A-Z/]{1,8}( [0-9]{1,3}){0,4}", 0..20)) {
             let body = format!("v=0\n{}", lines.join("\n"));
             if let Ok(session) = Session::parse(body.as_bytes()) {
-                prop_assert_eq!(Session::parse(session.to_string().as_bytes()), Ok(session));
+                let written = session.to_string();
+                prop_assert_eq!(Session::parse(written.as_bytes()), Ok(session));
             }
         }
     }

@@ -16,7 +16,7 @@ const DEFAULT_PTIME_MS: u32 = 20;
 pub(super) const NARROWBAND_HZ: u32 = 8_000;
 
 /// Only RTP in the clear is negotiated; an `a=crypto` beside RTP/AVP is an offer to do more, which we may leave (RFC 8643 3.2).
-pub(super) fn check_profile(media: &Media) -> Result<(), SdpError> {
+pub(super) fn check_profile(media: &Media<'_>) -> Result<(), SdpError> {
     if media.proto.is_plain() {
         Ok(())
     } else if media.proto.is_secure() {
@@ -50,7 +50,11 @@ pub(super) fn common_events(
 }
 
 /// Where a stream is to be sent; 0.0.0.0 and `::` mean nowhere.
-pub(super) fn media_address(session: &Session, media: &Media, local: &Local) -> Result<IpAddr, SdpError> {
+pub(super) fn media_address<'t>(
+    session: &Session<'t>,
+    media: &Media<'t>,
+    local: &Local,
+) -> Result<IpAddr, SdpError> {
     let connection = session.connection(media).ok_or(SdpError::Malformed(
         "The audio stream has no c= line, neither of its own nor of the session.",
     ))?;
@@ -92,7 +96,7 @@ pub(super) fn unspecified(local: &Local) -> IpAddr {
 }
 
 /// RTP and RTCP address of the peer: `a=rtcp` (RFC 3605) names another port, and perhaps another address.
-pub(super) fn remote(addr: IpAddr, media: &Media, rtcp_mux: bool, signalling: IpAddr) -> Remote {
+pub(super) fn remote(addr: IpAddr, media: &Media<'_>, rtcp_mux: bool, signalling: IpAddr) -> Remote {
     let rtp = SocketAddr::new(addr, media.port);
     let next = SocketAddr::new(addr, media.port.checked_add(1).unwrap_or(media.port));
     let named = media.attribute("rtcp").and_then(|value| {
@@ -118,7 +122,7 @@ fn is_receiver_beside(other: IpAddr, addr: IpAddr) -> bool {
 }
 
 /// The packet time that we send with, in ms: what the peer asks for, at most its maxptime, as our encoders can do it.
-pub(super) fn ptime(media: &Media, codec: Codec) -> u8 {
+pub(super) fn ptime(media: &Media<'_>, codec: Codec) -> u8 {
     let read = |name| {
         let value: &str = media.attribute(name)?.trim();
         // RFC 8866 6.4 allows a fraction.
@@ -160,7 +164,8 @@ mod tests {
             ("a=maxptime:10", 10, 10),
             ("a=ptime:60\na=maxptime:35", 30, 20),
         ] {
-            let session = Session::parse(format!("v=0\nm=audio 1 RTP/AVP 0\n{rest}").as_bytes()).unwrap();
+            let body = format!("v=0\nm=audio 1 RTP/AVP 0\n{rest}");
+            let session = Session::parse(body.as_bytes()).unwrap();
             let of = |codec| ptime(&session.media[0], codec);
             assert_eq!(
                 (of(Codec::Pcmu), of(Codec::Pcma), of(Codec::Opus)),
@@ -185,7 +190,8 @@ mod tests {
             ("a=rtcp:many", false, "192.0.2.20:4001"),
             ("a=rtcp:53020", true, "192.0.2.20:4000"),
         ] {
-            let session = Session::parse(format!("v=0\nm=audio 4000 RTP/AVP 0\n{rest}").as_bytes()).unwrap();
+            let body = format!("v=0\nm=audio 4000 RTP/AVP 0\n{rest}");
+            let session = Session::parse(body.as_bytes()).unwrap();
             let remote = remote(addr, &session.media[0], mux, addr);
             assert_eq!((remote.rtcp, remote.rtcp_mux), (rtcp.parse().unwrap(), mux), "{rest}");
         }

@@ -3,42 +3,46 @@
 use super::codec::{self, Payload};
 use super::negotiate::Direction;
 use codecs::Codec;
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// A piece of a description: of the body that was read, of our own words, or written for it.
+pub type Text<'t> = Cow<'t, str>;
+
 /// A session description. Within a section the lines stand in the order of RFC 8866 5, whatever order they came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct Session<'t> {
     /// `o=`: who made it, and its version.
-    pub origin: Origin,
+    pub origin: Origin<'t>,
     /// `s=`: `-` where there is none.
-    pub name: String,
+    pub name: Text<'t>,
     /// `c=` for the streams that have none of their own.
-    pub connection: Option<Connection>,
+    pub connection: Option<Connection<'t>>,
     /// All other lines before the first `m=` but attributes: `i u e p b t r z k` and unknown ones.
-    pub lines: Vec<Line>,
+    pub lines: Vec<Line<'t>>,
     /// `a=` before the first `m=`.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Vec<Attribute<'t>>,
     /// The streams. Their number and order never change in a session's life, they only grow (RFC 3264 8).
-    pub media: Vec<Media>,
+    pub media: Vec<Media<'t>>,
 }
 
 /// `o=` (RFC 8866 5.2). The numbers stay text: peers write numbers of any length, and we only compare them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct Origin<'t> {
     /// `-` where there is none.
-    pub username: String,
+    pub username: Text<'t>,
     /// The same for the life of a session.
-    pub session_id: String,
+    pub session_id: Text<'t>,
     /// One more whenever the description changes.
-    pub version: String,
+    pub version: Text<'t>,
     /// Where it was made.
-    pub address: Connection,
+    pub address: Connection<'t>,
 }
 
 /// The address of `c=` and `o=` (RFC 8866 5.7).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Connection {
+pub enum Connection<'t> {
     /// `IN IP4` or `IN IP6` with an address; the address decides which of them is written.
     Ip(IpAddr),
     /// A host name: legal, but media needs an address, and no name is resolved in the middle of an offer.
@@ -46,54 +50,54 @@ pub enum Connection {
         /// `IP6`, not `IP4`.
         v6: bool,
         /// The name.
-        host: String,
+        host: Text<'t>,
     },
     /// Anything else, as it came: multicast with a TTL, other network types.
-    Other(String),
+    Other(Text<'t>),
 }
 
 /// A line that negotiation does not read.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct Line<'t> {
     /// Its letter.
     pub kind: char,
     /// What follows the `=`.
-    pub value: String,
+    pub value: Text<'t>,
 }
 
 /// `a=name` or `a=name:value` (RFC 8866 5.13). Keys do not print in `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Attribute {
+pub struct Attribute<'t> {
     /// Before the colon; names are case-sensitive (RFC 8866 5.13).
-    pub name: String,
+    pub name: Text<'t>,
     /// After the colon.
-    pub value: Option<String>,
+    pub value: Option<Text<'t>>,
 }
 
 /// A stream: `m=` and what follows it (RFC 8866 5.14).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Media {
+pub struct Media<'t> {
     /// `audio`, `video`, `image`, `application`, ...
-    pub kind: String,
+    pub kind: Text<'t>,
     /// Where it is received; 0: refused or ended (RFC 3264 6, 8.2).
     pub port: u16,
     /// The number after `/`: ports of a layered stream.
     pub port_count: Option<u16>,
     /// The transport.
-    pub proto: Proto,
+    pub proto: Proto<'t>,
     /// Formats in order of preference: payload types for RTP.
-    pub formats: Vec<String>,
+    pub formats: Vec<Text<'t>>,
     /// `c=` of this stream alone.
-    pub connection: Option<Connection>,
+    pub connection: Option<Connection<'t>>,
     /// `i b k` and unknown lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<Line<'t>>,
     /// `a=` lines in order.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Vec<Attribute<'t>>,
 }
 
 /// The transport of an m-line. Only the two plain profiles are negotiated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proto {
+pub enum Proto<'t> {
     /// `RTP/AVP` (RFC 3551).
     RtpAvp,
     /// `RTP/AVPF` (RFC 4585).
@@ -107,11 +111,11 @@ pub enum Proto {
     /// `UDP/TLS/RTP/SAVPF` (RFC 5764).
     UdpTlsRtpSavpf,
     /// Anything else, as it came: `udptl`, `TCP/MSRP`, ...
-    Other(String),
+    Other(Text<'t>),
 }
 
 /// What RTP in the clear and SRTP are called in an m-line.
-const PROTOCOLS: [(Proto, &str); 6] = [
+const PROTOCOLS: [(Proto<'static>, &str); 6] = [
     (Proto::RtpAvp, "RTP/AVP"),
     (Proto::RtpAvpf, "RTP/AVPF"),
     (Proto::RtpSavp, "RTP/SAVP"),
@@ -120,13 +124,13 @@ const PROTOCOLS: [(Proto, &str); 6] = [
     (Proto::UdpTlsRtpSavpf, "UDP/TLS/RTP/SAVPF"),
 ];
 
-impl Proto {
+impl<'t> Proto<'t> {
     /// Reads the token; case does not matter, since peers write both.
-    pub fn parse(token: &str) -> Proto {
+    pub fn parse(token: &'t str) -> Proto<'t> {
         PROTOCOLS
             .iter()
             .find(|(_, name)| name.eq_ignore_ascii_case(token))
-            .map_or_else(|| Proto::Other(token.to_owned()), |(proto, _)| proto.clone())
+            .map_or(Proto::Other(token.into()), |(proto, _)| proto.clone())
     }
 
     /// The token.
@@ -159,23 +163,23 @@ impl Proto {
     }
 }
 
-impl Connection {
+impl<'t> Connection<'t> {
     /// Reads what follows `c=`, or the last three fields of `o=`.
-    pub fn parse(value: &str) -> Connection {
+    pub fn parse(value: &'t str) -> Connection<'t> {
         let mut fields = value.split_ascii_whitespace();
         let (net, family, host) = (fields.next(), fields.next(), fields.next());
         let (Some(net), Some(family), Some(host), None) = (net, family, host, fields.next()) else {
-            return Connection::Other(value.to_owned());
+            return Connection::Other(value.into());
         };
         let v6 = family.eq_ignore_ascii_case("IP6");
         if !net.eq_ignore_ascii_case("IN") || !(v6 || family.eq_ignore_ascii_case("IP4")) || host.contains('/') {
-            return Connection::Other(value.to_owned());
+            return Connection::Other(value.into());
         }
         match host.parse::<IpAddr>() {
             Ok(addr) => Connection::Ip(addr),
             Err(_) => Connection::Name {
                 v6,
-                host: host.to_owned(),
+                host: host.into(),
             },
         }
     }
@@ -196,25 +200,25 @@ impl Connection {
     }
 }
 
-impl Attribute {
+impl<'t> Attribute<'t> {
     /// `a=name`.
-    pub fn flag(name: &str) -> Attribute {
+    pub const fn flag(name: &'t str) -> Attribute<'t> {
         Attribute {
-            name: name.to_owned(),
+            name: Cow::Borrowed(name),
             value: None,
         }
     }
 
     /// `a=name:value`.
-    pub fn new(name: &str, value: impl fmt::Display) -> Attribute {
+    pub fn new(name: &'t str, value: impl Into<Text<'t>>) -> Attribute<'t> {
         Attribute {
-            name: name.to_owned(),
-            value: Some(value.to_string()),
+            name: Cow::Borrowed(name),
+            value: Some(value.into()),
         }
     }
 }
 
-impl fmt::Debug for Attribute {
+impl fmt::Debug for Attribute<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Keys of RFC 4568, RFC 4567 and the ICE password of RFC 8839 5.4.
         let secret = ["crypto", "key-mgmt", "ice-pwd"]
@@ -228,7 +232,7 @@ impl fmt::Debug for Attribute {
     }
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // k= is a key in the clear (RFC 4566 5.12).
         if self.kind == 'k' {
@@ -239,14 +243,14 @@ impl fmt::Debug for Line {
     }
 }
 
-impl Media {
+impl<'t> Media<'t> {
     /// True for `m=audio`.
     pub fn is_audio(&self) -> bool {
         self.kind.eq_ignore_ascii_case("audio")
     }
 
     /// The values of all attributes of that name, in order; a flag's value is empty.
-    pub fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + use<'a, 't> {
         values(&self.attributes, name)
     }
 
@@ -256,10 +260,10 @@ impl Media {
     }
 
     /// The same line refused (RFC 3264 6): port 0, formats mirrored since at least one must stand there, no attributes.
-    pub fn refused(&self) -> Media {
+    pub fn refused(&self) -> Media<'t> {
         let mut formats = self.formats.clone();
         if formats.is_empty() {
-            formats.push("0".to_owned());
+            formats.push("0".into());
         }
         Media {
             kind: self.kind.clone(),
@@ -274,28 +278,28 @@ impl Media {
     }
 }
 
-impl Session {
+impl<'t> Session<'t> {
     /// The values of all session-level attributes of that name, in order; a flag's value is empty.
-    pub fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + use<'a, 't> {
         values(&self.attributes, name)
     }
 
     /// The direction of a stream, seen from who wrote the description: its own, else the session's, else sendrecv
     /// (RFC 8866 6.7).
-    pub fn direction(&self, media: &Media) -> Direction {
-        let said = |attributes: &[Attribute]| attributes.iter().find_map(|a| Direction::parse(&a.name));
+    pub fn direction(&self, media: &Media<'_>) -> Direction {
+        let said = |attributes: &[Attribute<'_>]| attributes.iter().find_map(|a| Direction::parse(&a.name));
         said(&media.attributes)
             .or_else(|| said(&self.attributes))
             .unwrap_or_default()
     }
 
     /// The address of a stream: its own `c=`, else the session's (RFC 8866 5.7).
-    pub fn connection<'a>(&'a self, media: &'a Media) -> Option<&'a Connection> {
+    pub fn connection<'a>(&'a self, media: &'a Media<'t>) -> Option<&'a Connection<'t>> {
         media.connection.as_ref().or(self.connection.as_ref())
     }
 
     /// The first audio stream in the clear that is not refused.
-    pub fn audio(&self) -> Option<&Media> {
+    pub fn audio(&self) -> Option<&Media<'t>> {
         self.media
             .iter()
             .find(|media| media.is_audio() && media.proto.is_plain() && media.port != 0)
@@ -332,7 +336,7 @@ impl Session {
     }
 
     /// The same description but for its version: then the version must not change either (RFC 3264 8).
-    pub fn same_but_version(&self, other: &Session) -> bool {
+    pub fn same_but_version(&self, other: &Session<'_>) -> bool {
         let (a, b) = (&self.origin, &other.origin);
         (&a.username, &a.session_id, &a.address) == (&b.username, &b.session_id, &b.address)
             && (&self.name, &self.connection, &self.lines) == (&other.name, &other.connection, &other.lines)
@@ -341,11 +345,101 @@ impl Session {
 
     /// Writes another version into `o=`.
     pub fn set_version(&mut self, version: u64) {
-        self.origin.version = version.to_string();
+        self.origin.version = decimal(version);
+    }
+
+    /// The same without the body that it was read from.
+    pub fn into_owned(self) -> Session<'static> {
+        Session {
+            origin: Origin {
+                username: owned(self.origin.username),
+                session_id: owned(self.origin.session_id),
+                version: owned(self.origin.version),
+                address: self.origin.address.into_owned(),
+            },
+            name: owned(self.name),
+            connection: self.connection.map(Connection::into_owned),
+            lines: self.lines.into_iter().map(Line::into_owned).collect(),
+            attributes: self.attributes.into_iter().map(Attribute::into_owned).collect(),
+            media: self.media.into_iter().map(Media::into_owned).collect(),
+        }
     }
 }
 
-fn values<'a>(attributes: &'a [Attribute], name: &'a str) -> impl Iterator<Item = &'a str> {
+/// A number as text; the small ones, which are most, need no room of their own.
+pub(super) fn decimal(number: u64) -> Text<'static> {
+    const DIGITS: &str = "0123456789";
+    match usize::try_from(number) {
+        Ok(digit @ 0..=9) => Cow::Borrowed(&DIGITS[digit..=digit]),
+        Ok(_) | Err(_) => Cow::Owned(number.to_string()),
+    }
+}
+
+fn owned(text: Text<'_>) -> Text<'static> {
+    Cow::Owned(text.into_owned())
+}
+
+impl Connection<'_> {
+    fn into_owned(self) -> Connection<'static> {
+        match self {
+            Connection::Ip(addr) => Connection::Ip(addr),
+            Connection::Name { v6, host } => Connection::Name { v6, host: owned(host) },
+            Connection::Other(text) => Connection::Other(owned(text)),
+        }
+    }
+}
+
+impl Line<'_> {
+    fn into_owned(self) -> Line<'static> {
+        Line {
+            kind: self.kind,
+            value: owned(self.value),
+        }
+    }
+}
+
+impl Attribute<'_> {
+    fn into_owned(self) -> Attribute<'static> {
+        Attribute {
+            name: owned(self.name),
+            value: self.value.map(owned),
+        }
+    }
+}
+
+impl Proto<'_> {
+    fn into_owned(self) -> Proto<'static> {
+        match self {
+            Proto::RtpAvp => Proto::RtpAvp,
+            Proto::RtpAvpf => Proto::RtpAvpf,
+            Proto::RtpSavp => Proto::RtpSavp,
+            Proto::RtpSavpf => Proto::RtpSavpf,
+            Proto::UdpTlsRtpSavp => Proto::UdpTlsRtpSavp,
+            Proto::UdpTlsRtpSavpf => Proto::UdpTlsRtpSavpf,
+            Proto::Other(token) => Proto::Other(owned(token)),
+        }
+    }
+}
+
+impl Media<'_> {
+    fn into_owned(self) -> Media<'static> {
+        Media {
+            kind: owned(self.kind),
+            port: self.port,
+            port_count: self.port_count,
+            proto: self.proto.into_owned(),
+            formats: self.formats.into_iter().map(owned).collect(),
+            connection: self.connection.map(Connection::into_owned),
+            lines: self.lines.into_iter().map(Line::into_owned).collect(),
+            attributes: self.attributes.into_iter().map(Attribute::into_owned).collect(),
+        }
+    }
+}
+
+fn values<'a, 't>(
+    attributes: &'a [Attribute<'t>],
+    name: &'a str,
+) -> impl Iterator<Item = &'a str> + use<'a, 't> {
     attributes
         .iter()
         .filter(move |a| a.name == name)
@@ -365,11 +459,11 @@ mod tests {
         assert_eq!(Connection::parse("IN IP4 fe80::1"), ip("fe80::1"));
         let name = Connection::Name {
             v6: false,
-            host: "host.example.com".to_owned(),
+            host: "host.example.com".into(),
         };
         assert_eq!(Connection::parse("IN IP4 host.example.com"), name);
         for odd in ["ATM - -", "IN IP4 233.252.0.1/127", "IN IP4", "IN IP9 x", ""] {
-            assert_eq!(Connection::parse(odd), Connection::Other(odd.to_owned()));
+            assert_eq!(Connection::parse(odd), Connection::Other(odd.into()));
         }
     }
 
@@ -398,14 +492,21 @@ mod tests {
         let crypto = Attribute::new("crypto", "1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0");
         let line = Line {
             kind: 'k',
-            value: "clear:c2VjcmV0".to_owned(),
+            value: "clear:c2VjcmV0".into(),
         };
         let password = Attribute::new("ice-pwd", "c2VjcmV0");
         assert_eq!(
             format!("{crypto:?} {line:?} {password:?}"),
             "a=crypto:*** k=*** a=ice-pwd:***"
         );
-        assert_eq!(format!("{:?}", Attribute::new("ptime", 20)), "a=ptime:\"20\"");
+        assert_eq!(format!("{:?}", Attribute::new("ptime", "20")), "a=ptime:\"20\"");
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are() {
+        for number in [0, 1, 9, 10, 4_711, u64::MAX] {
+            assert_eq!(decimal(number), number.to_string());
+        }
     }
 
     #[test]

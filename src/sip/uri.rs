@@ -383,8 +383,8 @@ mod tests {
 
     #[test]
     fn no_more_parameters_than_the_bound() {
-        let most = format!("sip:a{}", ";x".repeat(SIP_PARAMS));
-        assert_eq!(uri(&most).params.0.len(), SIP_PARAMS);
+        let most = format!("sip:a{}", ";x".repeat(crate::limits::SIP_PARAMS));
+        assert_eq!(uri(&most).params.0.len(), crate::limits::SIP_PARAMS);
         assert!(Uri::parse(&format!("{most};x")).is_err());
     }
 

@@ -150,6 +150,15 @@ impl Layer {
         self.run_server(cx, tx, actions, None);
     }
 
+    pub(super) fn repeat_success(&mut self, cx: &mut Cx<'_>, tx: ServerTx) {
+        if let Some(server) = self.table.server(tx)
+            && server.state == ServerState::Invite(server_invite::State::Accepted)
+        {
+            let actions = server.step_invite(server_invite::Input::Success);
+            self.run_server(cx, tx, actions, None);
+        }
+    }
+
     pub(super) fn relay_response(&mut self, cx: &mut Cx<'_>, tx: ServerTx, status: u16, mut response: Backward<'_>) {
         let Some(actions) = self.step_response(tx, status) else {
             return;

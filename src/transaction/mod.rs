@@ -189,6 +189,11 @@ impl Layer {
         self.send_response(cx, tx, response);
     }
 
+    /// Sends the 2xx of an INVITE once more: its user has no ACK of it (RFC 3261 13.3.1.4, RFC 6026 7.1).
+    pub fn repeat(&mut self, cx: &mut Cx<'_>, tx: ServerTx) {
+        self.repeat_success(cx, tx);
+    }
+
     /// For a user agent server, before it accepts a request: one that came before by another way is answered with 482 (RFC 3261
     /// 8.2.2.2). True if so. A proxy does not ask: to it, such a request may be a spiral (RFC 3261 16.3).
     pub fn refuse_merged(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> bool {

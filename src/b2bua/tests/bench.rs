@@ -527,9 +527,5 @@ pub fn head(message: &Message) -> String {
 
 pub fn id_of(dialog: &Dialog) -> DialogId {
     // The same dialog seen from the other side.
-    DialogId {
-        call_id: dialog.id.call_id.clone(),
-        local_tag: dialog.id.remote_tag.clone(),
-        remote_tag: dialog.id.local_tag.clone(),
-    }
+    DialogId::new(dialog.id.call_id(), dialog.id.remote_tag(), dialog.id.local_tag())
 }
