@@ -1,5 +1,6 @@
 //! The shell: sockets, threads, disk and clock around the machines. It moves bytes and time and decides nothing.
 
+pub mod bell;
 pub mod clock;
 pub mod commands;
 pub mod demo;

@@ -1,5 +1,12 @@
-//! The signalling loop: one thread that owns a machine, its sockets, its store and the way to the media threads.
+//! The signalling loop: one thread that owns a machine, its sockets for datagrams, its store and the way to the media threads.
+//!
+//! ```text
+//!   timers that are due --> what the bell told of: control, store, media, connections --> sleep --> datagrams --> again
+//! ```
+//!
+//! Each part has a bounded turn, so that a flood of one leaves the others theirs.
 
+use super::bell::Bell;
 use super::clock::SystemClock;
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
@@ -8,16 +15,20 @@ use super::store::{Store, Written};
 use crate::config::{Changes, Config, Listen};
 use crate::effect::{Answer, Output};
 use crate::node::{Input, Node, aor};
+use crate::time::Instant;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 /// Events of one kind that are handled before the others have their turn.
 const TURN: usize = 128;
+/// The machine's timers run no oftener than this: each wake-up has its price, and RFC 3261 counts in halves of a second.
+const GRAIN: Duration = Duration::from_millis(5);
 /// How often expired bindings are swept, and what was only counted is told.
 const SWEEP: Duration = Duration::from_secs(30);
 /// After the grace time, calls get their BYE answered for at most this long.
@@ -46,7 +57,14 @@ pub struct Server {
     media: MediaThreads,
     recorder: Recorder,
     inputs: VecDeque<Input>,
+    runtime: Handle,
+    bell: Arc<Bell>,
     queues: Queues,
+    /// When timers ran last.
+    timed: Instant,
+    /// Since when the sockets for datagrams have never been found empty, if they have not.
+    behind_since: Option<Instant>,
+    stopping: Option<Stopping>,
     bugs: u32,
     /// The day on which the operator was last told of certificates that end.
     told_day: u64,
@@ -58,6 +76,8 @@ struct Queues {
     written: mpsc::Receiver<Written>,
     media: mpsc::Receiver<MediaEvent>,
     control: mpsc::Receiver<Control>,
+    /// Events of a turn on their way.
+    taken: (Vec<NetEvent>, Vec<Written>, Vec<MediaEvent>),
 }
 
 /// How far a stop has come.
@@ -70,12 +90,15 @@ struct Stopping {
 }
 
 impl Server {
-    /// Opens the store and every socket. Must run within a tokio runtime. The error is a sentence for the operator.
+    /// Opens the store and every socket. Must run within a tokio runtime, which then serves connections. The error is a sentence for
+    /// the operator.
     pub fn start(config: Config, control: mpsc::Receiver<Control>) -> Result<Server, String> {
         let clock = SystemClock::start();
         let now = clock.now();
         enough_files(&config);
-        let (mut net, net_events) = Net::new(now.wall.0);
+        let events = |error| format!("the system gives no events of sockets: {error}");
+        let bell = Bell::new().map_err(events)?;
+        let (mut net, net_events) = Net::new(now.wall.0).map_err(events)?;
         let (keys, made) = Keys::load(&config, &config.store.path, now.wall)?;
         if let Some(sentence) = made {
             info!("{sentence}");
@@ -101,6 +124,7 @@ impl Server {
             written,
             media: media_events,
             control,
+            taken: Default::default(),
         };
         Ok(Server {
             config,
@@ -111,7 +135,12 @@ impl Server {
             media,
             recorder: Recorder::default(),
             inputs: VecDeque::new(),
+            runtime: Handle::current(),
+            bell,
             queues,
+            timed: now.now,
+            behind_since: None,
+            stopping: None,
             bugs: 0,
             told_day: 0,
         })
@@ -122,75 +151,153 @@ impl Server {
         self.net.bound()
     }
 
-    /// Runs until it was stopped and nothing is left. The error is a sentence: what in the node itself broke.
-    pub async fn run(mut self) -> Result<(), String> {
-        let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut stopping: Option<Stopping> = None;
-        let (mut written, mut media, mut net) = (Vec::new(), Vec::new(), Vec::new());
+    /// Runs in a thread of its own until it was stopped and nothing is left. The error is a sentence: what in the node itself broke.
+    pub async fn run(self) -> Result<(), String> {
+        let (told, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("signalling".to_owned());
+        let started = thread.spawn(move || {
+            // Nobody waits for it any more: the process ends.
+            let _ = told.send(self.work());
+        });
+        started.map_err(|error| format!("the thread of signalling could not be started: {error}"))?;
+        let bug = "the thread of signalling has ended by the bug that is told above: please start the node anew";
+        ended.await.unwrap_or_else(|_| Err(bug.to_owned()))
+    }
+
+    fn work(mut self) -> Result<(), String> {
+        let mut sweep_at = self.clock.instant() + SWEEP;
         let ended = loop {
             self.on_time();
+            if let Some(ended) = self.queues() {
+                break ended;
+            }
+            if self.clock.instant() >= sweep_at {
+                self.sweep();
+                sweep_at = self.clock.instant() + SWEEP;
+            }
             self.media.flush();
             if let Some(why) = self.broken() {
                 break Err(why);
             }
-            if stopping.is_some() && self.node.is_stopped() {
+            if self.is_over() {
                 break Ok(());
             }
-            if self.node.calls_up() == 0
-                && let Some(stopping) = &mut stopping
-            {
-                // What is left are last answers: of a peer that is dead, perhaps.
-                stopping.at = stopping.at.min(Instant::now() + LAST_ANSWERS);
-            }
-            let wake = self.node.poll_timeout().map(|(at, _)| self.clock.tokio(at));
-            // Whoever is ready comes in random order, so that nobody starves.
-            tokio::select! {
-                control = self.queues.control.recv() => match (control, stopping) {
-                    (Some(Control::Reload(config)), None) => self.reload(*config).await,
-                    (Some(Control::Reload(_)), Some(_)) => {
-                        warn!("reload refused, nothing was changed: the node is stopping; start it anew with the new file");
-                    }
-                    (Some(Control::Stop), None) => stopping = Some(self.stop()),
-                    (Some(Control::Stop), Some(Stopping { hurried: false, .. })) => stopping = Some(self.stop_now()),
-                    // Asked a third time, or nobody is left to ask.
-                    (Some(Control::Stop) | None, _) => break Ok(()),
-                },
-                _ = self.queues.written.recv_many(&mut written, TURN) => {
-                    for written in written.drain(..) {
-                        let (ticket, reply) = self.store.written(written);
-                        self.inputs.push_back(Input::Store(ticket, reply));
-                    }
-                }
-                _ = self.queues.media.recv_many(&mut media, TURN) => {
-                    for event in media.drain(..) {
-                        self.inputs.extend(self.media.event(event).map(Input::Media));
-                    }
-                }
-                _ = self.queues.net.recv_many(&mut net, TURN) => {
-                    for event in net.drain(..) {
-                        self.net_event(event);
-                        // Effects of one message before the next: what it did is seen by it.
-                        self.turn();
-                    }
-                }
-                () = until(wake) => {}
-                () = until(stopping.map(|stopping| stopping.at)) => {
-                    warn!("{} calls end without a last answer of their peers", self.node.census().calls);
-                    break Ok(());
-                }
-                _ = sweep.tick() => self.sweep(),
-            }
+            self.sleep(sweep_at);
+            self.datagrams();
         };
-        self.close().await;
+        self.close();
         ended
     }
 
-    /// Runs the machine's timers that are due. Not left to the branches of the loop: a flood keeps all others ready.
+    /// Sleeps until something happens, unless something has happened already.
+    fn sleep(&mut self, sweep_at: Instant) {
+        let due = self.node.poll_timeout().map(|(at, _)| at.max(self.timed + GRAIN));
+        let stops = self.stopping.map(|stopping| stopping.at);
+        let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
+        let timeout = match self.bell.may_sleep() {
+            true => until.since(self.clock.instant()),
+            false => Duration::ZERO,
+        };
+        self.net.wait(Some(&self.bell), Some(timeout));
+    }
+
+    /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
+    fn datagrams(&mut self) {
+        while let Some((flow, bytes)) = self.net.datagram() {
+            self.inputs.push_back(Input::Sip(flow, bytes));
+            self.turn();
+        }
+        self.behind_since = match self.net.is_behind() {
+            true => self.behind_since.or_else(|| Some(self.clock.instant())),
+            false => None,
+        };
+    }
+
+    /// No datagram that waits to be fetched has waited for longer than this: how long ago the sockets were last found empty.
+    pub fn waited(&self) -> Duration {
+        self.behind_since
+            .map_or(Duration::ZERO, |since| self.clock.instant().since(since))
+    }
+
+    /// Takes from the queues what other threads put there; gives the end of the node, if that is what an operator asked for.
+    fn queues(&mut self) -> Option<Result<(), String>> {
+        if !self.bell.has_rung() {
+            return None;
+        }
+        let waker = self.bell.waker();
+        let mut context = Context::from_waker(&waker);
+        let (mut net, mut written, mut media) = std::mem::take(&mut self.queues.taken);
+        let mut is_more = false;
+        while let Poll::Ready(control) = self.queues.control.poll_recv(&mut context) {
+            if self.control(control) {
+                return Some(Ok(()));
+            }
+        }
+        is_more |= self.queues.written.poll_recv_many(&mut context, &mut written, TURN).is_ready();
+        for written in written.drain(..) {
+            let (ticket, reply) = self.store.written(written);
+            self.inputs.push_back(Input::Store(ticket, reply));
+        }
+        is_more |= self.queues.media.poll_recv_many(&mut context, &mut media, TURN).is_ready();
+        for event in media.drain(..) {
+            self.inputs.extend(self.media.event(event).map(Input::Media));
+        }
+        self.turn();
+        is_more |= self.queues.net.poll_recv_many(&mut context, &mut net, TURN).is_ready();
+        for event in net.drain(..) {
+            self.net_event(event);
+            self.turn();
+        }
+        self.queues.taken = (net, written, media);
+        if is_more {
+            self.bell.ring();
+        }
+        None
+    }
+
+    /// Does what an operator asks for; true if that is to end at once.
+    fn control(&mut self, control: Option<Control>) -> bool {
+        match (control, self.stopping) {
+            (Some(Control::Reload(config)), None) => self.reload(*config),
+            (Some(Control::Reload(_)), Some(_)) => {
+                warn!("reload refused, nothing was changed: the node is stopping; start it anew with the new file");
+            }
+            (Some(Control::Stop), None) => self.stopping = Some(self.stop()),
+            (Some(Control::Stop), Some(Stopping { hurried: false, .. })) => self.stopping = Some(self.stop_now()),
+            // Asked a third time, or nobody is left to ask.
+            (Some(Control::Stop) | None, _) => return true,
+        }
+        self.turn();
+        false
+    }
+
+    /// True when a stop has come to its end.
+    fn is_over(&mut self) -> bool {
+        let Some(stopping) = &mut self.stopping else {
+            return false;
+        };
+        if self.node.is_stopped() {
+            return true;
+        }
+        let now = self.clock.instant();
+        if self.node.calls_up() == 0 {
+            // What is left are last answers: of a peer that is dead, perhaps.
+            stopping.at = stopping.at.min(now + LAST_ANSWERS);
+        }
+        let is_late = stopping.at <= now;
+        if is_late {
+            warn!("{} calls end without a last answer of their peers", self.node.census().calls);
+        }
+        is_late
+    }
+
+    /// Runs the machine's timers that are due.
     fn on_time(&mut self) {
         self.turn();
         let next = self.node.poll_timeout().map(|(at, _)| at);
-        if next.is_some_and(|at| at <= self.clock.instant()) {
+        let now = self.clock.instant();
+        if next.is_some_and(|at| at <= now) && now >= self.timed + GRAIN {
+            self.timed = now;
             self.inputs.push_back(Input::Time);
             self.turn();
         }
@@ -232,6 +339,7 @@ impl Server {
     fn sweep(&mut self) {
         let wall = self.clock.now().wall;
         self.store.sweep(wall);
+        self.net.sweep();
         self.recorder
             .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());
         let today = wall.as_secs() / 86_400;
@@ -319,7 +427,7 @@ impl Server {
     }
 
     /// Switches to a new configuration everywhere at once, or refuses it whole. What only a restart can change stays as it is.
-    async fn reload(&mut self, mut config: Config) {
+    fn reload(&mut self, mut config: Config) {
         // What is different in certificates is in their files, and not in the configuration.
         let keys = match Keys::load(&config, &self.config.store.path, self.clock.now().wall) {
             Ok(keys) => keys,
@@ -330,7 +438,7 @@ impl Server {
             self.switch_files(&config, keys);
             return info!("reloaded: nothing is different");
         }
-        if let Err(why) = self.switch_listeners(&changes).await {
+        if let Err(why) = self.switch_listeners(&changes) {
             return warn!("reload refused, nothing was changed: {why}");
         }
         self.switch_files(&config, keys);
@@ -349,16 +457,16 @@ impl Server {
     }
 
     /// Opens and closes listeners; if one cannot be opened, all is as before.
-    async fn switch_listeners(&mut self, changes: &Changes) -> Result<(), String> {
+    fn switch_listeners(&mut self, changes: &Changes) -> Result<(), String> {
         let clashes = |removed: &&Listen| changes.listeners_added.iter().any(|added| added.clashes(removed));
         let (in_the_way, others): (Vec<&Listen>, Vec<&Listen>) = changes.listeners_removed.iter().partition(clashes);
         for listen in &in_the_way {
-            self.net.unlisten(**listen).await;
+            self.unlisten(**listen);
         }
         for (opened, listen) in changes.listeners_added.iter().enumerate() {
             let Err(why) = self.net.listen(*listen) else { continue };
             for listen in &changes.listeners_added[..opened] {
-                self.net.unlisten(*listen).await;
+                self.unlisten(*listen);
             }
             for listen in in_the_way {
                 if let Err(why) = self.net.listen(*listen) {
@@ -368,9 +476,13 @@ impl Server {
             return Err(why);
         }
         for listen in others {
-            self.net.unlisten(*listen).await;
+            self.unlisten(*listen);
         }
         Ok(())
+    }
+
+    fn unlisten(&mut self, listen: Listen) {
+        self.runtime.block_on(self.net.unlisten(listen));
     }
 
     fn stop(&mut self) -> Stopping {
@@ -382,7 +494,7 @@ impl Server {
         );
         self.inputs.push_back(Input::Stop(grace));
         Stopping {
-            at: Instant::now() + grace + LAST_ANSWERS,
+            at: self.clock.instant() + grace + LAST_ANSWERS,
             hurried: false,
         }
     }
@@ -391,16 +503,16 @@ impl Server {
         info!("stopping now: {} calls are ended", self.node.calls_up());
         self.inputs.push_back(Input::Stop(Duration::ZERO));
         Stopping {
-            at: Instant::now() + LAST_ANSWERS,
+            at: self.clock.instant() + LAST_ANSWERS,
             hurried: true,
         }
     }
 
-    async fn close(mut self) {
+    fn close(mut self) {
         self.turn();
         // Nobody listens any more: who still has something to tell must not wait.
         drop(self.queues);
-        self.net.close(LAST_WRITES).await;
+        self.runtime.block_on(self.net.close(LAST_WRITES));
         self.media.stop();
         self.store.close(self.clock.now().wall);
         info!("stopped after {}", self.recorder.counters());
@@ -433,12 +545,5 @@ fn enough_files(config: &Config) {
             "this process may open {allowed} files, but `media.ports` are {ports}: when they run out, calls get 503. Raise the \
              limit by ulimit -n, or by LimitNOFILE= in its systemd unit"
         );
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
