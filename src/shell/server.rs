@@ -29,6 +29,8 @@ use tracing::{error, info, warn};
 const TURN: usize = 128;
 /// The machine's timers run no oftener than this: each wake-up has its price, and RFC 3261 counts in halves of a second.
 const GRAIN: Duration = Duration::from_millis(5);
+/// A sleep of less than this was none: something waited already.
+const NAP: Duration = Duration::from_micros(10);
 /// How often expired bindings are swept, and what was only counted is told.
 const SWEEP: Duration = Duration::from_secs(30);
 /// After the grace time, calls get their BYE answered for at most this long.
@@ -62,8 +64,8 @@ pub struct Server {
     queues: Queues,
     /// When timers ran last.
     timed: Instant,
-    /// Since when the sockets for datagrams have never been found empty, if they have not.
-    behind_since: Option<Instant>,
+    /// When the sockets for datagrams were last known to be empty.
+    emptied: Instant,
     stopping: Option<Stopping>,
     bugs: u32,
     /// The day on which the operator was last told of certificates that end.
@@ -73,11 +75,11 @@ pub struct Server {
 /// What wakes the loop.
 struct Queues {
     net: mpsc::Receiver<NetEvent>,
-    written: mpsc::Receiver<Written>,
+    written: mpsc::Receiver<Vec<Written>>,
     media: mpsc::Receiver<MediaEvent>,
     control: mpsc::Receiver<Control>,
     /// Events of a turn on their way.
-    taken: (Vec<NetEvent>, Vec<Written>, Vec<MediaEvent>),
+    taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>),
 }
 
 /// How far a stop has come.
@@ -139,7 +141,7 @@ impl Server {
             bell,
             queues,
             timed: now.now,
-            behind_since: None,
+            emptied: now.now,
             stopping: None,
             bugs: 0,
             told_day: 0,
@@ -198,7 +200,13 @@ impl Server {
             true => until.since(self.clock.instant()),
             false => Duration::ZERO,
         };
+        let (from, was_behind) = (self.clock.instant(), self.net.is_behind());
         self.net.wait(Some(&self.bell), Some(timeout));
+        let now = self.clock.instant();
+        if now.since(from) > NAP && !was_behind {
+            // The first datagram ended the sleep.
+            self.emptied = now;
+        }
     }
 
     /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
@@ -207,16 +215,14 @@ impl Server {
             self.inputs.push_back(Input::Sip(flow, bytes));
             self.turn();
         }
-        self.behind_since = match self.net.is_behind() {
-            true => self.behind_since.or_else(|| Some(self.clock.instant())),
-            false => None,
-        };
+        if !self.net.is_behind() {
+            self.emptied = self.clock.instant();
+        }
     }
 
-    /// No datagram that waits to be fetched has waited for longer than this: how long ago the sockets were last found empty.
+    /// How old a datagram that is fetched now can be at most: the sockets were empty then.
     pub fn waited(&self) -> Duration {
-        self.behind_since
-            .map_or(Duration::ZERO, |since| self.clock.instant().since(since))
+        self.clock.instant().since(self.emptied)
     }
 
     /// Takes from the queues what other threads put there; gives the end of the node, if that is what an operator asked for.
@@ -234,7 +240,7 @@ impl Server {
             }
         }
         is_more |= self.queues.written.poll_recv_many(&mut context, &mut written, TURN).is_ready();
-        for written in written.drain(..) {
+        for written in written.drain(..).flatten() {
             let (ticket, reply) = self.store.written(written);
             self.inputs.push_back(Input::Store(ticket, reply));
         }

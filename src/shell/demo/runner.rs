@@ -118,6 +118,7 @@ impl Runner {
         let mut serve = tokio::time::interval(SERVE);
         loop {
             self.turn();
+            self.media.flush();
             let wake = self.phone.poll_timeout().map(|at| self.clock.tokio(at));
             tokio::select! {
                 order = orders.recv() => match order {

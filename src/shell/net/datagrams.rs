@@ -11,6 +11,7 @@ use rustix::fd::OwnedFd;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,7 +35,6 @@ pub(super) struct Datagrams {
     /// The bell is among what is waited for.
     has_bell: bool,
     sockets: BTreeMap<ListenerId, Bound>,
-    events: Vec<epoll::Event>,
     /// Those that had datagrams, and how many more may be taken of each.
     ready: Vec<(ListenerId, usize)>,
     /// One has used up its turn.
@@ -53,7 +53,6 @@ impl Datagrams {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             has_bell: false,
             sockets: BTreeMap::new(),
-            events: Vec::with_capacity(limits::LISTENERS + 1),
             ready: Vec::new(),
             behind: false,
             was_behind: false,
@@ -84,15 +83,15 @@ impl Datagrams {
             self.has_bell = true;
         }
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        self.events.clear();
         self.ready.clear();
         self.behind = false;
-        let into = rustix::buffer::spare_capacity(&mut self.events);
-        match epoll::wait(&self.epoll, into, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        let mut events = [MaybeUninit::uninit(); limits::LISTENERS + 1];
+        let events = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+            Ok((events, _)) => events,
+            Err(rustix::io::Errno::INTR) => return,
             Err(error) => panic!("epoll on our own descriptors: {error}"),
-        }
-        for event in &self.events {
+        };
+        for event in events {
             match (event.data.u64(), bell) {
                 (BELL, Some(bell)) => bell.silence(),
                 (token, _) => self

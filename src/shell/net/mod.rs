@@ -124,7 +124,7 @@ impl Context {
 impl Net {
     /// Nothing open yet. `epoch` is the wall clock in milliseconds, from which connection numbers begin. Its tasks run in the
     /// current runtime.
-    pub fn new(epoch: u64) -> std::io::Result<(Net, mpsc::Receiver<NetEvent>)> {
+    pub fn new(epoch: u64) -> io::Result<(Net, mpsc::Receiver<NetEvent>)> {
         let (events, receiver) = mpsc::channel(QUEUE);
         let context = Arc::new(Context {
             counters: NetCounters::default(),

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, one writer thread with group commit; bindings are also in memory.
 
+mod fold;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -74,7 +75,7 @@ pub struct Written {
 impl Store {
     /// Opens the file, closes what a crash left open, reads the bindings and starts the writer. Tells how many calls it
     /// closed.
-    pub fn open(path: &Path, now: Wall) -> Result<(Store, mpsc::Receiver<Written>, usize), String> {
+    pub fn open(path: &Path, now: Wall) -> Result<(Store, mpsc::Receiver<Vec<Written>>, usize), String> {
         let database = Database::open(path)?;
         let closed = database.close_killed_calls(now)?;
         let mut table = Table::default();
@@ -111,10 +112,11 @@ impl Store {
     pub fn apply(&mut self, ticket: Ticket, op: Op, now: Wall) -> Option<Reply> {
         let (reply, change) = self.table.apply(op, now);
         let Some(change) = change else { return Some(reply) };
-        if self.queue(Write::Bindings(ticket, change.clone())) {
-            return None;
+        match self.queue_within(Write::Bindings(ticket, change), self.room) {
+            Ok(()) => return None,
+            Err(Write::Bindings(_, change)) => self.table.undo(change),
+            Err(Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_)) => {}
         }
-        self.table.undo(change);
         Some(Reply::Failed)
     }
 
@@ -134,7 +136,7 @@ impl Store {
         let call = row.call();
         match &row {
             CallRow::Started { .. } => {
-                let taken = self.queue_within(Write::Call(Box::new(row)), self.room / 4 * 3);
+                let taken = self.queue_within(Write::Call(Box::new(row)), self.room / 4 * 3).is_ok();
                 if !taken {
                     self.unrecorded.insert(call);
                 }
@@ -144,7 +146,7 @@ impl Store {
             CallRow::Ended { .. } if self.unrecorded.remove(&call) => true,
             CallRow::Routed { .. } | CallRow::Answered { .. } if self.unrecorded.contains(&call) => true,
             CallRow::Routed { .. } | CallRow::Answered { .. } => {
-                self.queue_within(Write::Call(Box::new(row)), self.room / 2)
+                self.queue_within(Write::Call(Box::new(row)), self.room / 2).is_ok()
             }
             CallRow::Ended { .. } => self.queue(Write::Call(Box::new(row))),
         }
@@ -190,15 +192,15 @@ impl Store {
     }
 
     fn queue(&self, write: Write) -> bool {
-        self.queue_within(write, self.room)
+        self.queue_within(write, self.room).is_ok()
     }
 
-    /// Queues a write while less than `room` bytes wait.
-    fn queue_within(&self, write: Write, room: usize) -> bool {
+    /// Queues a write while less than `room` bytes wait, or gives it back.
+    fn queue_within(&self, write: Write, room: usize) -> Result<(), Write> {
         if self.shared.bytes.load(Ordering::Relaxed) >= room {
-            return false;
+            return Err(write);
         }
         self.shared.add(&write);
-        self.writer.send(write).is_ok()
+        self.writer.send(write).map_err(|unsent| unsent.0)
     }
 }

@@ -32,7 +32,7 @@ impl Folder {
         self.0.join("t.db")
     }
 
-    fn open(&self, now: Wall) -> (Store, mpsc::Receiver<Written>, usize) {
+    fn open(&self, now: Wall) -> (Store, mpsc::Receiver<Vec<Written>>, usize) {
         Store::open(&self.file(), now).unwrap()
     }
 
@@ -96,9 +96,17 @@ fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
     }
 }
 
-async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Written>) -> (Ticket, Reply) {
+/// The replies to what was committed, or could not be, together.
+async fn replies(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> Vec<(Ticket, Reply)> {
     let written = timeout(SOON, written.recv()).await.expect("the writer is silent");
-    store.written(written.expect("the writer lives"))
+    let written = written.expect("the writer lives");
+    written.into_iter().map(|written| store.written(written)).collect()
+}
+
+async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> (Ticket, Reply) {
+    let mut replies = replies(store, written).await;
+    assert_eq!(replies.len(), 1, "{replies:?}");
+    replies.remove(0)
 }
 
 fn contacts(store: &mut Store, aor: &str) -> usize {
@@ -206,8 +214,8 @@ async fn while_the_disk_fails_registers_are_refused_and_call_records_wait_and_no
     // Two changes on one address of record: both are taken back.
     let second = replace("a@h", 1, &["sip:1@h", "sip:2@h"]);
     assert_eq!(store.apply(Ticket(8), second, NOW), None);
-    assert_eq!(reply(&mut store, &mut written).await, (Ticket(8), Reply::Failed));
-    assert_eq!(reply(&mut store, &mut written).await, (Ticket(7), Reply::Failed));
+    let refused = [(Ticket(8), Reply::Failed), (Ticket(7), Reply::Failed)];
+    assert_eq!(replies(&mut store, &mut written).await, refused);
     assert_eq!(contacts(&mut store, "a@h"), 0);
     assert!(store.call(ended(1)));
     other.execute_batch("ROLLBACK").unwrap();
