@@ -66,6 +66,9 @@ pub struct Server {
     timed: Instant,
     /// When the sockets for datagrams were last known to be empty.
     emptied: Instant,
+    began: Option<Instant>,
+    woke: Instant,
+    pace: Duration,
     stopping: Option<Stopping>,
     bugs: u32,
     /// The day on which the operator was last told of certificates that end.
@@ -142,6 +145,9 @@ impl Server {
             queues,
             timed: now.now,
             emptied: now.now,
+            began: None,
+            woke: now.now,
+            pace: Duration::from_micros(std::env::var("PACE").map_or(1000, |p| p.parse().unwrap())),
             stopping: None,
             bugs: 0,
             told_day: 0,
@@ -196,6 +202,10 @@ impl Server {
         let due = self.node.poll_timeout().map(|(at, _)| at.max(self.timed + GRAIN));
         let stops = self.stopping.map(|stopping| stopping.at);
         let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
+        if let Some(began) = self.began.take() {
+            let next = began + self.pace;
+            self.clock.sleep(next.since(self.clock.instant()));
+        }
         let timeout = match self.bell.may_sleep() {
             true => until.since(self.clock.instant()),
             false => Duration::ZERO,
@@ -203,6 +213,7 @@ impl Server {
         let (from, was_behind) = (self.clock.instant(), self.net.is_behind());
         self.net.wait(Some(&self.bell), Some(timeout));
         let now = self.clock.instant();
+        self.woke = now;
         if now.since(from) > NAP && !was_behind {
             // The first datagram ended the sleep.
             self.emptied = now;
@@ -212,6 +223,7 @@ impl Server {
     /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
     fn datagrams(&mut self) {
         while let Some((flow, bytes)) = self.net.datagram() {
+            self.began.get_or_insert(self.woke);
             self.inputs.push_back(Input::Sip(flow, bytes));
             self.turn();
         }
