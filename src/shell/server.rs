@@ -115,7 +115,7 @@ impl Server {
         for listen in &config.listen {
             net.listen(*listen)?;
         }
-        let (mut store, written, closed) = Store::open(&config.store.path, now.wall)?;
+        let (mut store, written, closed) = Store::open(&config.store, now.wall)?;
         if closed > 0 {
             warn!("{closed} calls were up when the node was killed; their records are closed now");
         }
@@ -204,6 +204,7 @@ impl Server {
         let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
         if let Some(began) = self.began.take() {
             let next = began + self.pace;
+            self.net.flush();
             self.clock.sleep(next.since(self.clock.instant()));
         }
         let timeout = match self.bell.may_sleep() {
@@ -245,23 +246,22 @@ impl Server {
         let waker = self.bell.waker();
         let mut context = Context::from_waker(&waker);
         let (mut net, mut written, mut media) = std::mem::take(&mut self.queues.taken);
-        let mut is_more = false;
         while let Poll::Ready(control) = self.queues.control.poll_recv(&mut context) {
             if self.control(control) {
                 return Some(Ok(()));
             }
         }
-        is_more |= self.queues.written.poll_recv_many(&mut context, &mut written, TURN).is_ready();
+        let mut is_more = take(&mut self.queues.written, &mut context, &mut written);
         for written in written.drain(..).flatten() {
             let (ticket, reply) = self.store.written(written);
             self.inputs.push_back(Input::Store(ticket, reply));
         }
-        is_more |= self.queues.media.poll_recv_many(&mut context, &mut media, TURN).is_ready();
+        is_more |= take(&mut self.queues.media, &mut context, &mut media);
         for event in media.drain(..) {
             self.inputs.extend(self.media.event(event).map(Input::Media));
         }
         self.turn();
-        is_more |= self.queues.net.poll_recv_many(&mut context, &mut net, TURN).is_ready();
+        is_more |= take(&mut self.queues.net, &mut context, &mut net);
         for event in net.drain(..) {
             self.net_event(event);
             self.turn();
@@ -535,6 +535,18 @@ impl Server {
         self.store.close(self.clock.now().wall);
         info!("stopped after {}", self.recorder.counters());
     }
+}
+
+/// Takes a turn of what is in a queue; true if there may be more. If not, the bell rings when there is.
+fn take<T>(queue: &mut mpsc::Receiver<T>, bell: &mut Context<'_>, into: &mut Vec<T>) -> bool {
+    while into.len() < TURN {
+        match queue.poll_recv_many(bell, into, TURN - into.len()) {
+            Poll::Ready(taken) if taken > 0 => {}
+            // Nothing now; or nothing ever again, since its thread has ended, which is looked for elsewhere.
+            Poll::Ready(_) | Poll::Pending => return false,
+        }
+    }
+    true
 }
 
 /// Bindings of users that the configuration does not have (any more) are removed.

@@ -119,6 +119,7 @@ impl Runner {
         loop {
             self.turn();
             self.media.flush();
+            self.net.flush();
             let wake = self.phone.poll_timeout().map(|at| self.clock.tokio(at));
             tokio::select! {
                 order = orders.recv() => match order {

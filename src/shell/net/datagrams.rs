@@ -1,4 +1,5 @@
-//! The sockets for datagrams. Whoever owns them fetches what has come without any queue between.
+//! The sockets for datagrams. Whoever owns them fetches what has come without any queue between, and what is to go out leaves
+//! together: a peer on this machine or behind one network card is woken once for all of it.
 
 use super::{NetCounters, udp};
 use crate::id::{Flow, ListenerId};
@@ -20,6 +21,8 @@ use std::time::Duration;
 const TURN: usize = 128;
 /// The epoll token of the bell; listeners have theirs by number.
 const BELL: u64 = u64::MAX;
+/// Datagrams that gather before they leave.
+const GATHERED: usize = 64;
 /// Routes that are remembered.
 const ROUTES: usize = 10_000;
 
@@ -41,6 +44,8 @@ pub(super) struct Datagrams {
     behind: bool,
     /// The same, since somebody asked.
     was_behind: bool,
+    /// What is to leave next, in order.
+    outgoing: Vec<(Flow, Bytes)>,
     buffer: Box<[u8]>,
     control: Vec<u8>,
     /// Our address towards a host, as the system's routes choose it.
@@ -56,6 +61,7 @@ impl Datagrams {
             ready: Vec::new(),
             behind: false,
             was_behind: false,
+            outgoing: Vec::with_capacity(GATHERED),
             buffer: vec![0; limits::SIP_MESSAGE_BYTES].into_boxed_slice(),
             control: udp::control(),
             routes: HashMap::new(),
@@ -139,10 +145,31 @@ impl Datagrams {
         std::mem::take(&mut self.was_behind)
     }
 
-    /// `None` if there is no socket for this flow.
-    pub(super) fn send(&self, flow: Flow, bytes: &[u8]) -> Option<io::Result<()>> {
-        let Bound { socket, addr } = self.socket(flow)?;
-        Some(udp::send(socket, addr.ip(), flow, bytes))
+    /// Sends with the next [`Datagrams::flush`]; false if there is no socket for this flow.
+    pub(super) fn send(&mut self, flow: Flow, bytes: Bytes, counters: &NetCounters) -> bool {
+        if self.socket(flow).is_none() {
+            return false;
+        }
+        self.outgoing.push((flow, bytes));
+        if self.outgoing.len() >= GATHERED {
+            self.flush(counters);
+        }
+        true
+    }
+
+    /// Sends what has gathered.
+    pub(super) fn flush(&mut self, counters: &NetCounters) {
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        for (flow, bytes) in outgoing.drain(..) {
+            let sent = self
+                .socket(flow)
+                .map(|Bound { socket, addr }| udp::send(socket, addr.ip(), flow, &bytes));
+            if !matches!(sent, Some(Ok(()))) {
+                // As if it was lost on the way: the transaction layer repeats it.
+                counters.send_failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.outgoing = outgoing;
     }
 
     /// The socket of a flow: its own listener, or after a restart or reload one that is bound to the flow's address, or else one of

@@ -152,8 +152,9 @@ impl Net {
         Ok((net, receiver))
     }
 
-    /// Waits until a datagram has come, the bell has rung, or the time has passed.
+    /// Sends what has gathered, then waits until a datagram has come, the bell has rung, or the time has passed.
     pub fn wait(&mut self, bell: Option<&Bell>, timeout: Option<Duration>) {
+        self.flush();
         self.datagrams.wait(bell, timeout);
     }
 
@@ -213,6 +214,7 @@ impl Net {
 
     /// Closes the listener of this configuration entry; its port is free when this returns. Connections that came by it stay.
     pub async fn unlisten(&mut self, listen: Listen) {
+        self.flush();
         let closed: Vec<ListenerId> = self
             .listeners
             .iter()
@@ -253,17 +255,15 @@ impl Net {
         &self.context.counters
     }
 
-    /// Sends a message; false if the flow is gone, or its peer reads so slowly that the connection is closed now.
+    /// Sends the datagrams that have gathered. To be called before anybody sleeps.
+    pub fn flush(&mut self) {
+        self.datagrams.flush(&self.context.counters);
+    }
+
+    /// Sends a message, a datagram with the next [`Net::flush`]; false if the flow is gone, or its peer reads so slowly that the connection is closed now.
     pub fn send(&mut self, flow: Flow, bytes: Bytes) -> bool {
         match flow.transport {
-            Transport::Udp => {
-                let sent = self.datagrams.send(flow, &bytes);
-                if matches!(sent, Some(Err(_))) {
-                    // As if it was lost on the way: the transaction layer repeats it.
-                    self.context.counters.send_failed.fetch_add(1, Ordering::Relaxed);
-                }
-                sent.is_some()
-            }
+            Transport::Udp => self.datagrams.send(flow, bytes, &self.context.counters),
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let Some((_, handle)) = self.connections.get(&flow.connection) else {
                     return false;
@@ -373,6 +373,7 @@ impl Net {
 
     /// Closes everything. Connections have this long to write what they were handed.
     pub async fn close(mut self, limit: Duration) {
+        self.flush();
         for task in self.listeners.drain().filter_map(|(_, listener)| listener.task) {
             task.abort();
         }

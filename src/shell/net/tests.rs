@@ -303,6 +303,7 @@ async fn a_datagram_is_answered_from_the_address_that_was_called() {
         let (flow, bytes) = bench.datagram();
         assert_eq!((flow.local, &bytes[..]), (called, OPTIONS));
         assert!(bench.net.send(flow, Bytes::from_static(b"answer")));
+        bench.net.flush();
         let mut buffer = [0; 64];
         let (length, from) = phone.recv_from(&mut buffer).unwrap();
         assert_eq!((&buffer[..length], from), (&b"answer"[..], called));
@@ -337,6 +338,7 @@ async fn a_flow_of_before_goes_by_the_listener_on_its_own_address() {
         ..flow
     };
     assert!(bench.net.send(old, Bytes::from_static(b"ring")));
+    bench.net.flush();
     let mut buffer = [0; 64];
     assert_eq!(phone.recv_from(&mut buffer).unwrap().1, second);
     assert_ne!(first, second);

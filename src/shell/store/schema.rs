@@ -225,6 +225,13 @@ impl Database {
         read().map_err(|error| format!("the store's bindings cannot be read: {error}"))
     }
 
+    /// Removes all bindings.
+    pub fn forget_bindings(&self) -> Result<(), String> {
+        let removed = self.connection.execute("DELETE FROM bindings", []);
+        removed.map_err(|error| format!("the store's bindings cannot be removed: {error}"))?;
+        Ok(())
+    }
+
     /// The newest calls first.
     pub fn recent_calls(&self, path: &Path, most: usize) -> Result<Vec<RecentCall>, String> {
         let read = || -> rusqlite::Result<Vec<RecentCall>> {
