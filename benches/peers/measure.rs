@@ -55,7 +55,10 @@ impl fmt::Display for Figures {
         if let Some(highest) = self.highest {
             write!(f, "at most {highest}/s, ")?;
         }
-        write!(f, "{:.0} bytes each", self.memory.unwrap_or_default())
+        match self.memory {
+            Some(bytes) => write!(f, "{bytes:.0} bytes each"),
+            None => f.write_str("memory not measured"),
+        }
     }
 }
 
@@ -162,7 +165,10 @@ fn holds(load: &Load, uas: &Sipp, rate: u64, seconds: u64) -> Result<bool, Strin
     // The called side tells once a second; and what is still under way must not disturb the next step.
     std::thread::sleep(Duration::from_secs(if outcome.is_clean(count) { 2 } else { 6 }));
     let held = outcome.is_clean(count) && uas.outcome()?.repeated == repeated;
-    println!("    {rate}/s for {seconds} s: {}", if held { "holds" } else { "does not hold" });
+    println!(
+        "    {rate}/s for {seconds} s: {}",
+        if held { "holds" } else { "does not hold" }
+    );
     Ok(held)
 }
 

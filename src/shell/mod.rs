@@ -36,7 +36,8 @@ impl Drop for Logging {
 /// Log lines go to standard error. `RUST_LOG` overrides `log.level`. A bug is told there too, with its place. The error is a sentence.
 pub fn logging(log: &Log) -> Result<Logging, String> {
     let started = Lines::start(std::io::stderr());
-    let (writer, _) = started.map_err(|error| format!("the thread that writes the log could not be started: {error}"))?;
+    let (writer, _) =
+        started.map_err(|error| format!("the thread that writes the log could not be started: {error}"))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer()

@@ -4,7 +4,8 @@
 //!   timers that are due --> what the bell told of: control, store, media, connections --> sleep --> datagrams --> again
 //! ```
 //!
-//! Each part has a bounded turn, so that a flood of one leaves the others theirs.
+//! Each part has a bounded turn, so that a flood of one leaves the others theirs. What a turn has to say to sockets and media
+//! threads is handed over at its end.
 
 use super::bell::Bell;
 use super::clock::SystemClock;
@@ -29,6 +30,11 @@ use tracing::{error, info, warn};
 const TURN: usize = 128;
 /// The machine's timers run no oftener than this: each wake-up has its price, and RFC 3261 counts in halves of a second.
 const GRAIN: Duration = Duration::from_millis(5);
+/// Turns that find several datagrams begin no sooner than this after one another. What comes meanwhile is fetched together and answered
+/// together, which saves us and our peers most wake-ups; a call that is alone on the node is not delayed by it.
+const PACE: Duration = Duration::from_millis(2);
+/// So many datagrams are several: together with `PACE`, two thousand in a second.
+const SEVERAL: usize = 4;
 /// A sleep of less than this was none: something waited already.
 const NAP: Duration = Duration::from_micros(10);
 /// How often expired bindings are swept, and what was only counted is told.
@@ -66,9 +72,10 @@ pub struct Server {
     timed: Instant,
     /// When the sockets for datagrams were last known to be empty.
     emptied: Instant,
-    began: Option<Instant>,
+    /// When the sleep before this turn ended.
     woke: Instant,
-    pace: Duration,
+    /// Datagrams that this turn found.
+    fetched: usize,
     stopping: Option<Stopping>,
     bugs: u32,
     /// The day on which the operator was last told of certificates that end.
@@ -145,9 +152,8 @@ impl Server {
             queues,
             timed: now.now,
             emptied: now.now,
-            began: None,
             woke: now.now,
-            pace: Duration::from_micros(std::env::var("PACE").map_or(1000, |p| p.parse().unwrap())),
+            fetched: 0,
             stopping: None,
             bugs: 0,
             told_day: 0,
@@ -202,9 +208,9 @@ impl Server {
         let due = self.node.poll_timeout().map(|(at, _)| at.max(self.timed + GRAIN));
         let stops = self.stopping.map(|stopping| stopping.at);
         let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
-        if let Some(began) = self.began.take() {
-            let next = began + self.pace;
-            self.net.flush();
+        self.net.flush();
+        if self.fetched >= SEVERAL {
+            let next = self.woke + PACE;
             self.clock.sleep(next.since(self.clock.instant()));
         }
         let timeout = match self.bell.may_sleep() {
@@ -223,8 +229,9 @@ impl Server {
 
     /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
     fn datagrams(&mut self) {
+        self.fetched = 0;
         while let Some((flow, bytes)) = self.net.datagram() {
-            self.began.get_or_insert(self.woke);
+            self.fetched += 1;
             self.inputs.push_back(Input::Sip(flow, bytes));
             self.turn();
         }
@@ -304,7 +311,10 @@ impl Server {
         }
         let is_late = stopping.at <= now;
         if is_late {
-            warn!("{} calls end without a last answer of their peers", self.node.census().calls);
+            warn!(
+                "{} calls end without a last answer of their peers",
+                self.node.census().calls
+            );
         }
         is_late
     }

@@ -84,8 +84,13 @@ impl Datagrams {
     /// Waits until there is a datagram, the bell rings, or the time has passed; for ever without a time.
     pub(super) fn wait(&mut self, bell: Option<&Bell>, timeout: Option<Duration>) {
         if let Some(bell) = bell.filter(|_| !self.has_bell) {
-            epoll::add(&self.epoll, bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)
-                .expect("both descriptors are ours");
+            epoll::add(
+                &self.epoll,
+                bell,
+                epoll::EventData::new_u64(BELL),
+                epoll::EventFlags::IN,
+            )
+            .expect("both descriptors are ours");
             self.has_bell = true;
         }
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
@@ -100,9 +105,7 @@ impl Datagrams {
         for event in events {
             match (event.data.u64(), bell) {
                 (BELL, Some(bell)) => bell.silence(),
-                (token, _) => self
-                    .ready
-                    .extend(u16::try_from(token).map(|id| (ListenerId(id), TURN))),
+                (token, _) => self.ready.extend(u16::try_from(token).map(|id| (ListenerId(id), TURN))),
             }
         }
     }

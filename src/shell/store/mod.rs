@@ -89,10 +89,7 @@ pub struct Written {
 impl Store {
     /// Opens the file, closes what a crash left open, reads the bindings and starts the writer. Tells how many calls it
     /// closed.
-    pub fn open(
-        config: &config::Store,
-        now: Wall,
-    ) -> Result<(Store, mpsc::Receiver<Vec<Written>>, usize), String> {
+    pub fn open(config: &config::Store, now: Wall) -> Result<(Store, mpsc::Receiver<Vec<Written>>, usize), String> {
         let (done, written) = mpsc::channel(8192);
         let mut store = Store {
             table: Table::default(),

@@ -490,7 +490,8 @@ fn a_short_call_is_as_complete_as_a_long_one() {
             .execute("UPDATE calls SET ended = NULL, status = NULL, q850 = NULL, ended_by = NULL, cause = NULL WHERE status = 500", [])
             .unwrap();
     }
-    let same = "SELECT count(*) FROM (SELECT DISTINCT started, answered, ended, source, caller, called, destination, rule,
+    let same =
+        "SELECT count(*) FROM (SELECT DISTINCT started, answered, ended, source, caller, called, destination, rule,
                 sip_call_id, status, q850, ended_by, cause FROM calls)";
     assert_eq!(folder.number("SELECT count(*) FROM calls WHERE status = 200"), 2);
     assert_eq!(folder.number(same), 1);
@@ -516,7 +517,10 @@ async fn of_several_changes_in_one_commit_the_last_holds() {
     }
     assert!(replies.iter().all(|(_, reply)| matches!(reply, Reply::Replaced { .. })));
     store.close(NOW);
-    assert_eq!(folder.number("SELECT count(*) FROM bindings WHERE contact = 'sip:3@h'"), 1);
+    assert_eq!(
+        folder.number("SELECT count(*) FROM bindings WHERE contact = 'sip:3@h'"),
+        1
+    );
     assert_eq!(folder.number("SELECT count(*) FROM bindings"), 1);
 }
 

@@ -121,7 +121,10 @@ fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize, shared: 
     loop {
         let room = most.saturating_sub(pending.len());
         pending.extend(queue.try_iter().take(room));
-        if pending[looked..].iter().any(|write| matches!(write, Write::Bindings(..))) {
+        if pending[looked..]
+            .iter()
+            .any(|write| matches!(write, Write::Bindings(..)))
+        {
             patience = GROUP;
         }
         looked = pending.len();
@@ -194,7 +197,10 @@ fn kept(pending: Vec<Write>, done: &Done) -> Vec<Write> {
     let (waited_for, kept): (Vec<Write>, Vec<Write>) = pending
         .into_iter()
         .partition(|write| matches!(write, Write::Bindings(..)));
-    tell(waited_for.into_iter().rev().filter_map(|write| answer(write, false)), done);
+    tell(
+        waited_for.into_iter().rev().filter_map(|write| answer(write, false)),
+        done,
+    );
     kept
 }
 
