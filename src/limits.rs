@@ -88,6 +88,8 @@ pub const TARGETS: usize = 16;
 /// Beyond half of it only the starts and ends of calls are taken, beyond three quarters only the ends of calls whose start was
 /// taken: of `CALLS` calls, all of them find room in the last quarter.
 pub const STORE_WAITING_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of log lines that wait for standard error before further ones are only counted: two seconds of 5,000 calls each.
+pub const LOG_BYTES: usize = 4 * 1024 * 1024;
 /// The largest RTP or RTCP packet: Ethernet's 1500 less IP and UDP, with room for a tunnel.
 pub const RTP_PACKET_BYTES: usize = 1500;
 /// Calls that a user may place beyond those that make him busy (`users[].calls`).

@@ -5,7 +5,7 @@ use crate::peer::{self, Hosts, PASSWORD, path};
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much longer than planned a SIPp may take before the run counts as failed.
@@ -15,6 +15,8 @@ const LATE: Duration = Duration::from_secs(8);
 pub struct Load {
     pub folder: PathBuf,
     pub hosts: Hosts,
+    /// The peer has the first half of the cores to itself, the generators have the others.
+    pub pinned: bool,
     users: PathBuf,
 }
 
@@ -40,7 +42,7 @@ impl Outcome {
 }
 
 impl Load {
-    pub fn new(folder: &Path, hosts: Hosts, users: usize) -> Result<Load, String> {
+    pub fn new(folder: &Path, hosts: Hosts, users: usize, pinned: bool) -> Result<Load, String> {
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(told)?;
         let file = folder.join("users.csv");
@@ -50,6 +52,7 @@ impl Load {
         Ok(Load {
             folder: folder.to_owned(),
             hosts,
+            pinned,
             users: file,
         })
     }
@@ -116,7 +119,7 @@ impl Load {
         let statistics = self.folder.join(format!("{scenario}.csv"));
         // It is there only if it was used before.
         let _ = fs::remove_file(&statistics);
-        let mut command = Command::new("sipp");
+        let mut command = peer::command("sipp", self.pinned.then_some(peer::Half::Generators));
         command.args(more).arg("-sf").arg(path(&format!("{scenario}.xml")));
         command.args([
             "-i",

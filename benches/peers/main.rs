@@ -9,12 +9,15 @@
 mod load;
 mod measure;
 mod peer;
+mod saved;
+mod soak;
 mod table;
 
 use load::Load;
 use measure::Figures;
-use peer::{Kamailio, Peer, Tandem};
-use std::path::Path;
+use peer::{Hosts, Kamailio, Peer, Tandem};
+use saved::{Figure, Saved, Value};
+use std::path::{Path, PathBuf};
 
 /// Users of a peer in the rows of calls and of registrations.
 const USERS: usize = 1_000;
@@ -57,87 +60,166 @@ const SHORT: Times = Times {
     calls: 1_000,
 };
 
-/// Everything that is compared. A bridged call takes four sockets for media.
-fn rows() -> Vec<(&'static str, Kind, Peer)> {
+const RATES: [Figure; 2] = [Figure::Cpu(1_000), Figure::Cpu(3_000)];
+
+/// Something that is compared.
+struct Row {
+    name: &'static str,
+    kind: Kind,
+    peer: Peer,
+    figures: Vec<Figure>,
+}
+
+/// Everything that is compared. What no ratio asks for is not measured.
+fn rows() -> Vec<Row> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let kamailio = |stateful, workers| Peer::Kamailio(Kamailio { stateful, workers });
     let tandem = |proxy, plain| Peer::Tandem(Tandem { proxy, plain });
+    let row = |name, kind, peer, more: &[Figure]| Row {
+        name,
+        kind,
+        peer,
+        figures: RATES.iter().chain(more).copied().collect(),
+    };
+    let (call, register) = (Kind::Call, Kind::Register);
+    let most = [Figure::Highest, Figure::Memory];
     vec![
-        ("Kamailio, stateful, 1 worker", Kind::Call, kamailio(true, 1)),
-        (
+        row("Kamailio, stateful, 1 worker", call, kamailio(true, 1), &most),
+        row(
             "Kamailio, stateful, a worker per core",
-            Kind::Call,
+            call,
             kamailio(true, workers),
+            &[Figure::Highest],
         ),
-        ("Kamailio, stateless, 1 worker", Kind::Call, kamailio(false, 1)),
-        ("Tandem, proxy, defaults", Kind::Call, tandem(true, false)),
-        ("Tandem, proxy, no records, no store", Kind::Call, tandem(true, true)),
-        ("Tandem, bridge, defaults, no RTP", Kind::Call, tandem(false, false)),
-        ("Kamailio, REGISTER, 1 worker", Kind::Register, kamailio(true, 1)),
-        ("Tandem, REGISTER, defaults", Kind::Register, tandem(false, false)),
+        row("Kamailio, stateless, 1 worker", call, kamailio(false, 1), &[]),
+        row("Tandem, proxy, defaults", call, tandem(true, false), &most),
+        row("Tandem, proxy, no records, no store", call, tandem(true, true), &[]),
+        row("Tandem, bridge, defaults, no RTP", call, tandem(false, false), &[]),
+        row(
+            "Kamailio, REGISTER, 1 worker",
+            register,
+            kamailio(true, 1),
+            &[Figure::Memory],
+        ),
+        row(
+            "Tandem, REGISTER, defaults",
+            register,
+            tandem(false, false),
+            &[Figure::Memory],
+        ),
     ]
 }
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    if wanted.first().map(String::as_str) != Some("run") {
-        return println!(
-            "The comparison with Kamailio takes an hour and wants a quiet machine: `make bench-proxy` runs it."
-        );
-    }
-    let short = std::env::var_os("QUICK").is_some();
-    let times = if short { &SHORT } else { &FULL };
-    if !measure::is_quiet(QUIET) && std::env::var_os("BUSY").is_none() {
-        eprintln!("BUSY=1 measures all the same; the figures are then no better than the column `others` says.");
-        std::process::exit(1);
-    }
     let folder = std::env::temp_dir().join(format!("tandem-peers-{}", std::process::id()));
-    let mut results = Vec::new();
-    for (place, (name, kind, peer)) in rows().into_iter().enumerate() {
-        if wanted.len() > 1 && !wanted[1..].iter().any(|part| name.contains(part.as_str())) {
-            continue;
+    let done = match wanted.first().map(String::as_str) {
+        Some("run") => compare(&folder, &wanted[1..]),
+        Some("soak") => soaked(&folder),
+        Some(_) | None => {
+            println!("The comparison with Kamailio takes long and wants a quiet machine: `make bench-proxy` runs it.");
+            Ok(())
         }
-        let result = row(&folder.join(place.to_string()), place, kind, &peer, times);
-        match &result {
-            Ok(figures) => println!("{name}: {figures}"),
-            Err(why) => println!("{name}: {why}"),
-        }
-        results.push((name, result));
-    }
+    };
     // It holds only what the peers logged; what fails to go away is found in the temporary directory.
     let _ = std::fs::remove_dir_all(&folder);
-    table::print(&results, times.step);
+    if let Err(why) = done {
+        eprintln!("{why}");
+        std::process::exit(1);
+    }
 }
 
-/// All figures of one row. The peer is started anew for each kind of figure, so that none sees what another left.
-fn row(folder: &Path, place: usize, kind: Kind, peer: &Peer, times: &Times) -> Result<Figures, String> {
-    let hosts = peer::Hosts::of(place);
-    let mut figures = Figures::default();
-    {
-        let load = Load::new(&folder.join("cpu"), hosts, USERS)?;
-        let running = peer.start(&load, USERS)?;
-        load.register(USERS, 500)?;
-        let uas = (kind == Kind::Call).then(|| load.answer()).transpose()?;
-        for rate in [1_000, 3_000] {
-            figures.cpu.push(measure::cpu(&load, &running, kind, rate, times)?);
+fn wait_for_quiet() -> Result<(), String> {
+    if measure::is_quiet(QUIET) || std::env::var_os("BUSY").is_some() {
+        return Ok(());
+    }
+    Err("BUSY=1 measures all the same; the figures are then no better than the column `others` says.".to_owned())
+}
+
+/// All rows, or those whose name has one of the words.
+fn compare(folder: &Path, words: &[String]) -> Result<(), String> {
+    wait_for_quiet()?;
+    let short = std::env::var_os("QUICK").is_some();
+    let times = if short { &SHORT } else { &FULL };
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peers/results.tsv");
+    if std::env::var_os("FRESH").is_some() {
+        // It may not be there.
+        let _ = std::fs::remove_file(&path);
+    }
+    let saved = Saved::open(&path, &key(short))?;
+    let mut results = Vec::new();
+    for (place, row) in rows().into_iter().enumerate() {
+        let is_wanted = words.is_empty() || words.iter().any(|word| row.name.contains(word.as_str()));
+        let mut why = None;
+        if is_wanted {
+            why = row.measure(&folder.join(place.to_string()), place, times, &saved).err();
         }
-        if let Some(uas) = &uas {
-            figures.highest = Some(measure::highest(&load, uas, times.step)?);
+        let figures = saved.figures(row.name);
+        match why {
+            Some(why) => {
+                println!("{}: {why}", row.name);
+                results.push((row.name, Err(why)));
+            }
+            None if is_wanted || figures != Figures::default() => {
+                println!("{}: {figures}", row.name);
+                results.push((row.name, Ok(figures)));
+            }
+            None => {}
         }
     }
-    figures.memory = Some(match kind {
-        Kind::Call => {
-            let load = Load::new(&folder.join("calls"), hosts, USERS)?;
-            let running = peer.start(&load, USERS)?;
-            load.register(USERS, 500)?;
-            let _uas = load.answer()?;
-            measure::calls_memory(&load, &running, times.calls)?
+    table::print(&results, times.step);
+    println!("\nkept in {}; FRESH=1 begins anew", path.display());
+    Ok(())
+}
+
+/// What must be the same for results to belong together.
+fn key(short: bool) -> String {
+    let program = std::fs::metadata(env!("CARGO_BIN_EXE_tandem"));
+    let built = program.and_then(|program| program.modified()).ok();
+    let built = built.and_then(|built| built.duration_since(std::time::UNIX_EPOCH).ok());
+    let length = if short { "short" } else { "full" };
+    format!("{length}, built at {}", built.unwrap_or_default().as_secs())
+}
+
+/// `make soak-proxy`.
+fn soaked(folder: &Path) -> Result<(), String> {
+    wait_for_quiet()?;
+    let minutes = std::env::var("MINUTES").ok().and_then(|text| text.parse().ok());
+    soak::run(folder, &peer::path("soak.log"), minutes.unwrap_or(30))
+}
+
+impl Row {
+    /// Measures what is not known yet. The peer is started anew for each figure, so that none sees what another left.
+    fn measure(&self, folder: &Path, place: usize, times: &Times, saved: &Saved) -> Result<(), String> {
+        for figure in &self.figures {
+            if !saved.figures(self.name).has(*figure) {
+                println!("{}: {figure:?}", self.name);
+                let value = self.figure(folder, Hosts::of(place), *figure, times)?;
+                saved.keep(self.name, value)?;
+            }
         }
-        Kind::Register => {
-            let load = Load::new(&folder.join("bindings"), hosts, BINDINGS)?;
-            let running = peer.start(&load, BINDINGS)?;
-            measure::bindings_memory(&load, &running, BINDINGS)?
+        Ok(())
+    }
+
+    fn figure(&self, folder: &Path, hosts: Hosts, figure: Figure, times: &Times) -> Result<Value, String> {
+        let users = match (figure, self.kind) {
+            (Figure::Memory, Kind::Register) => BINDINGS,
+            (Figure::Memory, Kind::Call) | (Figure::Cpu(_) | Figure::Highest, _) => USERS,
+        };
+        // For the highest rate a peer may use what the generators leave it; CPU time is steadier where nobody moves.
+        let pinned = figure != Figure::Highest;
+        let load = Load::new(folder, hosts, users, pinned)?;
+        let running = self.peer.start(&load, users)?;
+        if users == BINDINGS {
+            return measure::bindings_memory(&load, &running, BINDINGS).map(Value::Memory);
         }
-    });
-    Ok(figures)
+        load.register(USERS, 500)?;
+        let uas = (self.kind == Kind::Call).then(|| load.answer()).transpose()?;
+        match (figure, &uas) {
+            (Figure::Cpu(rate), _) => measure::cpu(&load, &running, self.kind, rate, times).map(Value::Cpu),
+            (Figure::Highest, Some(uas)) => measure::highest(&load, uas, times.step).map(Value::Highest),
+            (Figure::Memory, Some(_)) => measure::calls_memory(&load, &running, times.calls).map(Value::Memory),
+            (Figure::Highest | Figure::Memory, None) => Err("is not measured of registrations".to_owned()),
+        }
+    }
 }

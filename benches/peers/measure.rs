@@ -15,9 +15,13 @@ const MICROSECONDS_PER_TICK: f64 = 10_000.0;
 const MOST: u64 = 12_000;
 /// The search ends when it knows the highest rate to one part in this many.
 const GRAIN: u64 = 16;
+/// Where it begins.
+const FIRST: u64 = 2_000;
+/// Seconds of a step that only narrows it.
+const PROBE: u64 = 5;
 
 /// CPU time at one rate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cpu {
     pub rate: u64,
     /// Microseconds per call or registration: the median of the windows.
@@ -30,7 +34,7 @@ pub struct Cpu {
 }
 
 /// What a row is about.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     pub cpu: Vec<Cpu>,
     /// Calls per second.
@@ -51,7 +55,10 @@ impl fmt::Display for Figures {
         if let Some(highest) = self.highest {
             write!(f, "at most {highest}/s, ")?;
         }
-        write!(f, "{:.0} bytes each", self.memory.unwrap_or_default())
+        match self.memory {
+            Some(bytes) => write!(f, "{bytes:.0} bytes each"),
+            None => f.write_str("memory not measured"),
+        }
     }
 }
 
@@ -125,30 +132,44 @@ fn window(peer: &Running, sipp: &Sipp, rate: u64, seconds: u64) -> Result<(f64, 
     Ok((peer * MICROSECONDS_PER_TICK / (elapsed * rate as f64), others))
 }
 
-/// The highest rate at which for `step` seconds nothing fails and neither side sends anything twice.
+/// The highest rate at which for `step` seconds nothing fails and neither side sends anything twice. Short steps, each a quarter
+/// faster than the one before, show where it must be; steps of full length find it by halves.
 pub fn highest(load: &Load, uas: &Sipp, step: u64) -> Result<u64, String> {
-    let holds = |rate: u64| -> Result<bool, String> {
-        let (count, repeated) = (rate * step, uas.outcome()?.repeated);
-        let sipp = load.begin(Kind::Call, rate, count, &[])?;
-        let outcome = sipp.finish(Duration::from_secs(step))?;
-        // The called side tells once a second; and what is still under way must not disturb the next step.
-        std::thread::sleep(Duration::from_secs(if outcome.is_clean(count) { 2 } else { 6 }));
-        Ok(outcome.is_clean(count) && uas.outcome()?.repeated == repeated)
-    };
-    let (mut low, mut high) = (0, 1_000);
-    while high <= MOST && holds(high)? {
-        (low, high) = (high, high * 2);
+    let (mut low, mut high) = (0, FIRST);
+    while high <= MOST && holds(load, uas, high, PROBE.min(step))? {
+        (low, high) = (high, high * 5 / 4);
     }
     let mut high = high.min(MOST);
+    // What held for a short time may not hold for long.
+    while low > 0 && !holds(load, uas, low, step)? {
+        (low, high) = (low * 4 / 5, low);
+        if low < FIRST / 8 {
+            low = 0;
+        }
+    }
     while high - low > (low / GRAIN).max(50) {
         let middle = u64::midpoint(low, high);
-        if holds(middle)? {
+        if holds(load, uas, middle, step)? {
             low = middle;
         } else {
             high = middle;
         }
     }
     Ok(low)
+}
+
+fn holds(load: &Load, uas: &Sipp, rate: u64, seconds: u64) -> Result<bool, String> {
+    let (count, repeated) = (rate * seconds, uas.outcome()?.repeated);
+    let sipp = load.begin(Kind::Call, rate, count, &[])?;
+    let outcome = sipp.finish(Duration::from_secs(seconds))?;
+    // The called side tells once a second; and what is still under way must not disturb the next step.
+    std::thread::sleep(Duration::from_secs(if outcome.is_clean(count) { 2 } else { 6 }));
+    let held = outcome.is_clean(count) && uas.outcome()?.repeated == repeated;
+    println!(
+        "    {rate}/s for {seconds} s: {}",
+        if held { "holds" } else { "does not hold" }
+    );
+    Ok(held)
 }
 
 /// Bytes per call that is up, a few seconds after the last was answered.

@@ -89,9 +89,31 @@ impl Peer {
     }
 }
 
+/// Half of the machine's cores.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    Peer,
+    Generators,
+}
+
+/// A command that is to run on some cores only; on all without a half, or where there is but one.
+pub fn command(program: &str, half: Option<Half>) -> Command {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let Some(half) = half.filter(|_| cores > 1) else {
+        return Command::new(program);
+    };
+    let list = match half {
+        Half::Peer => format!("0-{}", cores / 2 - 1),
+        Half::Generators => format!("{}-{}", cores / 2, cores - 1),
+    };
+    let mut command = Command::new("taskset");
+    command.args(["-c", &list, program]);
+    command
+}
+
 impl Kamailio {
     fn command(&self, load: &Load) -> Command {
-        let mut command = Command::new("kamailio");
+        let mut command = command("kamailio", load.pinned.then_some(Half::Peer));
         let folder = &load.folder;
         command
             .args([
@@ -135,7 +157,7 @@ impl Tandem {
                 said.lines().next().unwrap_or_default()
             ));
         }
-        let mut command = Command::new(program);
+        let mut command = command(program, load.pinned.then_some(Half::Peer));
         command.arg("run").arg(&file);
         Ok(command)
     }
@@ -185,6 +207,12 @@ impl Running {
     /// Memory in KiB, what processes share counted once (the proportional set size).
     pub fn memory(&self) -> u64 {
         self.processes().iter().map(|pid| memory(*pid)).sum()
+    }
+
+    /// Memory in KiB as the system counts it for each process (RSS).
+    pub fn resident(&self) -> u64 {
+        let of = |pid| kib(&format!("/proc/{pid}/status"), "VmRSS:");
+        self.processes().into_iter().map(of).sum()
     }
 
     /// It and its children, and theirs.
@@ -246,8 +274,12 @@ fn stat(pid: u32) -> Option<Vec<u64>> {
 }
 
 fn memory(pid: u32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+fn kib(path: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
         .unwrap_or(0)
 }

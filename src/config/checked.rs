@@ -551,6 +551,10 @@ pub enum Action {
 pub struct Store {
     /// `path` of the SQLite file, relative to the working directory.
     pub path: PathBuf,
+    /// `records`: a record of each call is kept.
+    pub records: bool,
+    /// `bindings`: registrations outlive the node.
+    pub bindings: bool,
 }
 
 /// `registrar`.

@@ -139,7 +139,9 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
     ];
     let restart = [
         ("node.name", old.node_name != new.node_name),
-        ("store.path", old.store != new.store),
+        ("store.path", old.store.path != new.store.path),
+        ("store.records", old.store.records != new.store.records),
+        ("store.bindings", old.store.bindings != new.store.bindings),
         ("media.workers", media.workers != other.workers),
         ("log.format", old.log.json != new.log.json),
     ];

@@ -36,6 +36,13 @@ impl SystemClock {
         }
     }
 
+    /// Lets this thread sleep.
+    pub fn sleep(&self, time: Duration) {
+        if !time.is_zero() {
+            std::thread::sleep(time);
+        }
+    }
+
     /// A moment of the machines' clock as tokio wants it.
     pub fn tokio(&self, at: Instant) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.start + Duration::from_nanos(at.as_nanos()))

@@ -25,7 +25,10 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return refused(&path, problems),
     };
-    super::logging(&config.log);
+    let logging = match super::logging(&config.log) {
+        Ok(logging) => logging,
+        Err(why) => return failed(&why),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(why) => return failed(&format!("the system gives no event loop: {why}")),
@@ -34,6 +37,8 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
     let ended = runtime.block_on(serve(config, path, file.is_none(), &banner));
     // A name that is still being looked up keeps nobody waiting.
     runtime.shutdown_background();
+    // What is said below is the last word.
+    drop(logging);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
@@ -195,11 +200,9 @@ async fn reload(path: &Path, is_default: bool) -> Option<Control> {
 
 /// `tandem demo`.
 pub fn demo(out: &Path) -> ExitCode {
-    super::logging(&Log {
-        json: false,
-        level: "error".to_owned(),
-    });
-    match super::demo::run(out) {
+    let level = "error".to_owned();
+    let played = super::logging(&Log { json: false, level }).and_then(|_logging| super::demo::run(out));
+    match played {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => failed(&why),

@@ -1,9 +1,11 @@
 //! The shell: sockets, threads, disk and clock around the machines. It moves bytes and time and decides nothing.
 
+pub mod bell;
 pub mod clock;
 pub mod commands;
 pub mod demo;
 mod listing;
+mod log;
 pub mod media;
 pub mod net;
 pub mod record;
@@ -12,6 +14,7 @@ pub mod sources;
 pub mod store;
 
 use crate::config::Log;
+use log::Lines;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use tracing_subscriber::layer::SubscriberExt;
@@ -21,12 +24,24 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 /// Changes the level of the one logger that the process has.
 static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Log lines go to standard error. `RUST_LOG` overrides `log.level`. A bug is told there too, with its place.
-pub fn logging(log: &Log) {
+/// When this is dropped, all log lines so far are written.
+pub struct Logging(Lines);
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// Log lines go to standard error. `RUST_LOG` overrides `log.level`. A bug is told there too, with its place. The error is a sentence.
+pub fn logging(log: &Log) -> Result<Logging, String> {
+    let started = Lines::start(std::io::stderr());
+    let (writer, _) =
+        started.map_err(|error| format!("the thread that writes the log could not be started: {error}"))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&log.level));
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer.clone())
         .with_target(false)
         // Standard error may be gone, and nobody can be told of that.
         .log_internal_errors(false)
@@ -42,6 +57,7 @@ pub fn logging(log: &Log) {
         let _ = LEVEL.set(handle);
         std::panic::set_hook(Box::new(|bug| tracing::error!("a bug: {bug}")));
     }
+    Ok(Logging(writer))
 }
 
 /// `log.level` from now on, unless `RUST_LOG` decides.

@@ -1,5 +1,13 @@
-//! The signalling loop: one thread that owns a machine, its sockets, its store and the way to the media threads.
+//! The signalling loop: one thread that owns a machine, its sockets for datagrams, its store and the way to the media threads.
+//!
+//! ```text
+//!   timers that are due --> what the bell told of: control, store, media, connections --> sleep --> datagrams --> again
+//! ```
+//!
+//! Each part has a bounded turn, so that a flood of one leaves the others theirs. What a turn has to say to sockets and media
+//! threads is handed over at its end.
 
+use super::bell::Bell;
 use super::clock::SystemClock;
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
@@ -8,16 +16,27 @@ use super::store::{Store, Written};
 use crate::config::{Changes, Config, Listen};
 use crate::effect::{Answer, Output};
 use crate::node::{Input, Node, aor};
+use crate::time::Instant;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 /// Events of one kind that are handled before the others have their turn.
 const TURN: usize = 128;
+/// The machine's timers run no oftener than this: each wake-up has its price, and RFC 3261 counts in halves of a second.
+const GRAIN: Duration = Duration::from_millis(5);
+/// Turns that find several datagrams begin no sooner than this after one another. What comes meanwhile is fetched together and answered
+/// together, which saves us and our peers most wake-ups; a call that is alone on the node is not delayed by it.
+const PACE: Duration = Duration::from_millis(2);
+/// So many datagrams are several: together with `PACE`, two thousand in a second.
+const SEVERAL: usize = 4;
+/// A sleep of less than this was none: something waited already.
+const NAP: Duration = Duration::from_micros(10);
 /// How often expired bindings are swept, and what was only counted is told.
 const SWEEP: Duration = Duration::from_secs(30);
 /// After the grace time, calls get their BYE answered for at most this long.
@@ -46,7 +65,18 @@ pub struct Server {
     media: MediaThreads,
     recorder: Recorder,
     inputs: VecDeque<Input>,
+    runtime: Handle,
+    bell: Arc<Bell>,
     queues: Queues,
+    /// When timers ran last.
+    timed: Instant,
+    /// When the sockets for datagrams were last known to be empty.
+    emptied: Instant,
+    /// When the sleep before this turn ended.
+    woke: Instant,
+    /// Datagrams that this turn found.
+    fetched: usize,
+    stopping: Option<Stopping>,
     bugs: u32,
     /// The day on which the operator was last told of certificates that end.
     told_day: u64,
@@ -55,9 +85,11 @@ pub struct Server {
 /// What wakes the loop.
 struct Queues {
     net: mpsc::Receiver<NetEvent>,
-    written: mpsc::Receiver<Written>,
+    written: mpsc::Receiver<Vec<Written>>,
     media: mpsc::Receiver<MediaEvent>,
     control: mpsc::Receiver<Control>,
+    /// Events of a turn on their way.
+    taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>),
 }
 
 /// How far a stop has come.
@@ -70,12 +102,15 @@ struct Stopping {
 }
 
 impl Server {
-    /// Opens the store and every socket. Must run within a tokio runtime. The error is a sentence for the operator.
+    /// Opens the store and every socket. Must run within a tokio runtime, which then serves connections. The error is a sentence for
+    /// the operator.
     pub fn start(config: Config, control: mpsc::Receiver<Control>) -> Result<Server, String> {
         let clock = SystemClock::start();
         let now = clock.now();
         enough_files(&config);
-        let (mut net, net_events) = Net::new(now.wall.0);
+        let events = |error| format!("the system gives no events of sockets: {error}");
+        let bell = Bell::new().map_err(events)?;
+        let (mut net, net_events) = Net::new(now.wall.0).map_err(events)?;
         let (keys, made) = Keys::load(&config, &config.store.path, now.wall)?;
         if let Some(sentence) = made {
             info!("{sentence}");
@@ -87,7 +122,7 @@ impl Server {
         for listen in &config.listen {
             net.listen(*listen)?;
         }
-        let (mut store, written, closed) = Store::open(&config.store.path, now.wall)?;
+        let (mut store, written, closed) = Store::open(&config.store, now.wall)?;
         if closed > 0 {
             warn!("{closed} calls were up when the node was killed; their records are closed now");
         }
@@ -101,6 +136,7 @@ impl Server {
             written,
             media: media_events,
             control,
+            taken: Default::default(),
         };
         Ok(Server {
             config,
@@ -111,7 +147,14 @@ impl Server {
             media,
             recorder: Recorder::default(),
             inputs: VecDeque::new(),
+            runtime: Handle::current(),
+            bell,
             queues,
+            timed: now.now,
+            emptied: now.now,
+            woke: now.now,
+            fetched: 0,
+            stopping: None,
             bugs: 0,
             told_day: 0,
         })
@@ -122,75 +165,167 @@ impl Server {
         self.net.bound()
     }
 
-    /// Runs until it was stopped and nothing is left. The error is a sentence: what in the node itself broke.
-    pub async fn run(mut self) -> Result<(), String> {
-        let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut stopping: Option<Stopping> = None;
-        let (mut written, mut media, mut net) = (Vec::new(), Vec::new(), Vec::new());
+    /// Runs in a thread of its own until it was stopped and nothing is left. The error is a sentence: what in the node itself broke.
+    pub async fn run(self) -> Result<(), String> {
+        let (told, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("signalling".to_owned());
+        let started = thread.spawn(move || {
+            // Nobody waits for it any more: the process ends.
+            let _ = told.send(self.work());
+        });
+        started.map_err(|error| format!("the thread of signalling could not be started: {error}"))?;
+        let bug = "the thread of signalling has ended by the bug that is told above: please start the node anew";
+        ended.await.unwrap_or_else(|_| Err(bug.to_owned()))
+    }
+
+    fn work(mut self) -> Result<(), String> {
+        let mut sweep_at = self.clock.instant() + SWEEP;
         let ended = loop {
             self.on_time();
+            if let Some(ended) = self.queues() {
+                break ended;
+            }
+            if self.clock.instant() >= sweep_at {
+                self.sweep();
+                sweep_at = self.clock.instant() + SWEEP;
+            }
             self.media.flush();
             if let Some(why) = self.broken() {
                 break Err(why);
             }
-            if stopping.is_some() && self.node.is_stopped() {
+            if self.is_over() {
                 break Ok(());
             }
-            if self.node.calls_up() == 0
-                && let Some(stopping) = &mut stopping
-            {
-                // What is left are last answers: of a peer that is dead, perhaps.
-                stopping.at = stopping.at.min(Instant::now() + LAST_ANSWERS);
-            }
-            let wake = self.node.poll_timeout().map(|(at, _)| self.clock.tokio(at));
-            // Whoever is ready comes in random order, so that nobody starves.
-            tokio::select! {
-                control = self.queues.control.recv() => match (control, stopping) {
-                    (Some(Control::Reload(config)), None) => self.reload(*config).await,
-                    (Some(Control::Reload(_)), Some(_)) => {
-                        warn!("reload refused, nothing was changed: the node is stopping; start it anew with the new file");
-                    }
-                    (Some(Control::Stop), None) => stopping = Some(self.stop()),
-                    (Some(Control::Stop), Some(Stopping { hurried: false, .. })) => stopping = Some(self.stop_now()),
-                    // Asked a third time, or nobody is left to ask.
-                    (Some(Control::Stop) | None, _) => break Ok(()),
-                },
-                _ = self.queues.written.recv_many(&mut written, TURN) => {
-                    for written in written.drain(..) {
-                        let (ticket, reply) = self.store.written(written);
-                        self.inputs.push_back(Input::Store(ticket, reply));
-                    }
-                }
-                _ = self.queues.media.recv_many(&mut media, TURN) => {
-                    for event in media.drain(..) {
-                        self.inputs.extend(self.media.event(event).map(Input::Media));
-                    }
-                }
-                _ = self.queues.net.recv_many(&mut net, TURN) => {
-                    for event in net.drain(..) {
-                        self.net_event(event);
-                        // Effects of one message before the next: what it did is seen by it.
-                        self.turn();
-                    }
-                }
-                () = until(wake) => {}
-                () = until(stopping.map(|stopping| stopping.at)) => {
-                    warn!("{} calls end without a last answer of their peers", self.node.census().calls);
-                    break Ok(());
-                }
-                _ = sweep.tick() => self.sweep(),
-            }
+            self.sleep(sweep_at);
+            self.datagrams();
         };
-        self.close().await;
+        self.close();
         ended
     }
 
-    /// Runs the machine's timers that are due. Not left to the branches of the loop: a flood keeps all others ready.
+    /// Sleeps until something happens, unless something has happened already.
+    fn sleep(&mut self, sweep_at: Instant) {
+        let due = self.node.poll_timeout().map(|(at, _)| at.max(self.timed + GRAIN));
+        let stops = self.stopping.map(|stopping| stopping.at);
+        let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
+        self.net.flush();
+        if self.fetched >= SEVERAL {
+            let next = self.woke + PACE;
+            self.clock.sleep(next.since(self.clock.instant()));
+        }
+        let timeout = match self.bell.may_sleep() {
+            true => until.since(self.clock.instant()),
+            false => Duration::ZERO,
+        };
+        let (from, was_behind) = (self.clock.instant(), self.net.is_behind());
+        self.net.wait(Some(&self.bell), Some(timeout));
+        let now = self.clock.instant();
+        self.woke = now;
+        if now.since(from) > NAP && !was_behind {
+            // The first datagram ended the sleep.
+            self.emptied = now;
+        }
+    }
+
+    /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
+    fn datagrams(&mut self) {
+        self.fetched = 0;
+        while let Some((flow, bytes)) = self.net.datagram() {
+            self.fetched += 1;
+            self.inputs.push_back(Input::Sip(flow, bytes));
+            self.turn();
+        }
+        if !self.net.is_behind() {
+            self.emptied = self.clock.instant();
+        }
+    }
+
+    /// How old a datagram that is fetched now can be at most: the sockets were empty then.
+    pub fn waited(&self) -> Duration {
+        self.clock.instant().since(self.emptied)
+    }
+
+    /// Takes from the queues what other threads put there; gives the end of the node, if that is what an operator asked for.
+    fn queues(&mut self) -> Option<Result<(), String>> {
+        if !self.bell.has_rung() {
+            return None;
+        }
+        let waker = self.bell.waker();
+        let mut context = Context::from_waker(&waker);
+        let (mut net, mut written, mut media) = std::mem::take(&mut self.queues.taken);
+        while let Poll::Ready(control) = self.queues.control.poll_recv(&mut context) {
+            if self.control(control) {
+                return Some(Ok(()));
+            }
+        }
+        let mut is_more = take(&mut self.queues.written, &mut context, &mut written);
+        for written in written.drain(..).flatten() {
+            let (ticket, reply) = self.store.written(written);
+            self.inputs.push_back(Input::Store(ticket, reply));
+        }
+        is_more |= take(&mut self.queues.media, &mut context, &mut media);
+        for event in media.drain(..) {
+            self.inputs.extend(self.media.event(event).map(Input::Media));
+        }
+        self.turn();
+        is_more |= take(&mut self.queues.net, &mut context, &mut net);
+        for event in net.drain(..) {
+            self.net_event(event);
+            self.turn();
+        }
+        self.queues.taken = (net, written, media);
+        if is_more {
+            self.bell.ring();
+        }
+        None
+    }
+
+    /// Does what an operator asks for; true if that is to end at once.
+    fn control(&mut self, control: Option<Control>) -> bool {
+        match (control, self.stopping) {
+            (Some(Control::Reload(config)), None) => self.reload(*config),
+            (Some(Control::Reload(_)), Some(_)) => {
+                warn!("reload refused, nothing was changed: the node is stopping; start it anew with the new file");
+            }
+            (Some(Control::Stop), None) => self.stopping = Some(self.stop()),
+            (Some(Control::Stop), Some(Stopping { hurried: false, .. })) => self.stopping = Some(self.stop_now()),
+            // Asked a third time, or nobody is left to ask.
+            (Some(Control::Stop) | None, _) => return true,
+        }
+        self.turn();
+        false
+    }
+
+    /// True when a stop has come to its end.
+    fn is_over(&mut self) -> bool {
+        let Some(stopping) = &mut self.stopping else {
+            return false;
+        };
+        if self.node.is_stopped() {
+            return true;
+        }
+        let now = self.clock.instant();
+        if self.node.calls_up() == 0 {
+            // What is left are last answers: of a peer that is dead, perhaps.
+            stopping.at = stopping.at.min(now + LAST_ANSWERS);
+        }
+        let is_late = stopping.at <= now;
+        if is_late {
+            warn!(
+                "{} calls end without a last answer of their peers",
+                self.node.census().calls
+            );
+        }
+        is_late
+    }
+
+    /// Runs the machine's timers that are due.
     fn on_time(&mut self) {
         self.turn();
         let next = self.node.poll_timeout().map(|(at, _)| at);
-        if next.is_some_and(|at| at <= self.clock.instant()) {
+        let now = self.clock.instant();
+        if next.is_some_and(|at| at <= now) && now >= self.timed + GRAIN {
+            self.timed = now;
             self.inputs.push_back(Input::Time);
             self.turn();
         }
@@ -232,6 +367,7 @@ impl Server {
     fn sweep(&mut self) {
         let wall = self.clock.now().wall;
         self.store.sweep(wall);
+        self.net.sweep();
         self.recorder
             .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());
         let today = wall.as_secs() / 86_400;
@@ -319,7 +455,7 @@ impl Server {
     }
 
     /// Switches to a new configuration everywhere at once, or refuses it whole. What only a restart can change stays as it is.
-    async fn reload(&mut self, mut config: Config) {
+    fn reload(&mut self, mut config: Config) {
         // What is different in certificates is in their files, and not in the configuration.
         let keys = match Keys::load(&config, &self.config.store.path, self.clock.now().wall) {
             Ok(keys) => keys,
@@ -330,7 +466,7 @@ impl Server {
             self.switch_files(&config, keys);
             return info!("reloaded: nothing is different");
         }
-        if let Err(why) = self.switch_listeners(&changes).await {
+        if let Err(why) = self.switch_listeners(&changes) {
             return warn!("reload refused, nothing was changed: {why}");
         }
         self.switch_files(&config, keys);
@@ -349,16 +485,16 @@ impl Server {
     }
 
     /// Opens and closes listeners; if one cannot be opened, all is as before.
-    async fn switch_listeners(&mut self, changes: &Changes) -> Result<(), String> {
+    fn switch_listeners(&mut self, changes: &Changes) -> Result<(), String> {
         let clashes = |removed: &&Listen| changes.listeners_added.iter().any(|added| added.clashes(removed));
         let (in_the_way, others): (Vec<&Listen>, Vec<&Listen>) = changes.listeners_removed.iter().partition(clashes);
         for listen in &in_the_way {
-            self.net.unlisten(**listen).await;
+            self.unlisten(**listen);
         }
         for (opened, listen) in changes.listeners_added.iter().enumerate() {
             let Err(why) = self.net.listen(*listen) else { continue };
             for listen in &changes.listeners_added[..opened] {
-                self.net.unlisten(*listen).await;
+                self.unlisten(*listen);
             }
             for listen in in_the_way {
                 if let Err(why) = self.net.listen(*listen) {
@@ -368,9 +504,13 @@ impl Server {
             return Err(why);
         }
         for listen in others {
-            self.net.unlisten(*listen).await;
+            self.unlisten(*listen);
         }
         Ok(())
+    }
+
+    fn unlisten(&mut self, listen: Listen) {
+        self.runtime.block_on(self.net.unlisten(listen));
     }
 
     fn stop(&mut self) -> Stopping {
@@ -382,7 +522,7 @@ impl Server {
         );
         self.inputs.push_back(Input::Stop(grace));
         Stopping {
-            at: Instant::now() + grace + LAST_ANSWERS,
+            at: self.clock.instant() + grace + LAST_ANSWERS,
             hurried: false,
         }
     }
@@ -391,20 +531,32 @@ impl Server {
         info!("stopping now: {} calls are ended", self.node.calls_up());
         self.inputs.push_back(Input::Stop(Duration::ZERO));
         Stopping {
-            at: Instant::now() + LAST_ANSWERS,
+            at: self.clock.instant() + LAST_ANSWERS,
             hurried: true,
         }
     }
 
-    async fn close(mut self) {
+    fn close(mut self) {
         self.turn();
         // Nobody listens any more: who still has something to tell must not wait.
         drop(self.queues);
-        self.net.close(LAST_WRITES).await;
+        self.runtime.block_on(self.net.close(LAST_WRITES));
         self.media.stop();
         self.store.close(self.clock.now().wall);
         info!("stopped after {}", self.recorder.counters());
     }
+}
+
+/// Takes a turn of what is in a queue; true if there may be more. If not, the bell rings when there is.
+fn take<T>(queue: &mut mpsc::Receiver<T>, bell: &mut Context<'_>, into: &mut Vec<T>) -> bool {
+    while into.len() < TURN {
+        match queue.poll_recv_many(bell, into, TURN - into.len()) {
+            Poll::Ready(taken) if taken > 0 => {}
+            // Nothing now; or nothing ever again, since its thread has ended, which is looked for elsewhere.
+            Poll::Ready(_) | Poll::Pending => return false,
+        }
+    }
+    true
 }
 
 /// Bindings of users that the configuration does not have (any more) are removed.
@@ -433,12 +585,5 @@ fn enough_files(config: &Config) {
             "this process may open {allowed} files, but `media.ports` are {ports}: when they run out, calls get 503. Raise the \
              limit by ulimit -n, or by LimitNOFILE= in its systemd unit"
         );
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

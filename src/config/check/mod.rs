@@ -94,7 +94,11 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
-    let store = Store { path };
+    let store = Store {
+        path,
+        records: store.value("records", true, &mut check.problems, values::yes_or_no),
+        bindings: store.value("bindings", true, &mut check.problems, values::yes_or_no),
+    };
     let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
     Config {
         node_name,

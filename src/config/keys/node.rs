@@ -271,14 +271,31 @@ pub static NUMBERS: Section = Section {
 /// `store`.
 pub static STORE: Section = Section {
     path: "store",
-    about: "The database. A new path needs a restart.",
-    keys: &[key(
-        "path",
-        "the path of a file",
-        "data/tandem.db",
-        "data/tandem.db",
-        "The SQLite file; a relative path begins at the working directory.",
-    )],
+    about: "The database. What changes here needs a restart.",
+    keys: &[
+        key(
+            "path",
+            "the path of a file",
+            "data/tandem.db",
+            "data/tandem.db",
+            "The SQLite file; a relative path begins at the working directory.",
+        ),
+        key(
+            "records",
+            "yes or no",
+            "no",
+            "yes",
+            "Each call leaves a record. With no, calls are seen in the log only, and `tandem calls` has nothing to list.",
+        ),
+        key(
+            "bindings",
+            "yes or no",
+            "no",
+            "yes",
+            "A registration is confirmed once it is in the file, and is still there after a restart. With no, it is kept in memory only, \
+             and those in the file are removed at the start. With no for both, there is no file.",
+        ),
+    ],
 };
 
 /// `registrar`.

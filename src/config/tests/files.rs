@@ -147,7 +147,7 @@ fn a_reload_says_what_changes() {
         )
         .replace("calls: 100", "calls: 50")
         .replace("\"600\"", "\"602\"")
-        .replace("tandem.db", "other.db")
+        .replace("tandem.db }", "other.db, records: no, bindings: no }")
         .replace("store:", "log: { level: debug }\nstore:");
     let new = good(&text);
     let changes = Config::diff(&old, &new);
@@ -164,6 +164,8 @@ fn a_reload_says_what_changes() {
             "The dial plan is new: 4 routes, before 4 routes.",
             "log.level changed.",
             "store.path changed, which takes effect at the next start.",
+            "store.records changed, which takes effect at the next start.",
+            "store.bindings changed, which takes effect at the next start.",
         ]
     );
     assert!(

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::effect::{Answer, Fact, Output};
-use crate::id::WorkerId;
+use crate::id::{Flow, WorkerId};
 use crate::media::command::{Command as Media, LegSpec};
 use crate::media::packet::{Channel, Packet};
 use crate::media::witness::{self, Testimony};
@@ -83,7 +83,8 @@ struct Runner {
 /// Starts a phone as a task of the current runtime. It speaks a tone of `hz` in its calls.
 pub fn start(config: Config, settings: Settings, hz: f32) -> Result<Handle, String> {
     let clock = SystemClock::start();
-    let (mut net, net_events) = Net::new(clock.now().wall.0);
+    let (mut net, net_events) =
+        Net::new(clock.now().wall.0).map_err(|error| format!("the system gives no events of sockets: {error}"))?;
     for listen in &config.listen {
         net.listen(*listen)?;
     }
@@ -117,6 +118,8 @@ impl Runner {
         let mut serve = tokio::time::interval(SERVE);
         loop {
             self.turn();
+            self.media.flush();
+            self.net.flush();
             let wake = self.phone.poll_timeout().map(|at| self.clock.tokio(at));
             tokio::select! {
                 order = orders.recv() => match order {
@@ -127,7 +130,10 @@ impl Runner {
                 Some(event) = media.recv() => {
                     self.inputs.extend(self.media.event(event).map(Input::Media));
                 }
-                _ = serve.tick() => self.serve(),
+                _ = serve.tick() => {
+                    self.serve();
+                    self.datagrams();
+                }
                 () = until(wake) => self.inputs.push_back(Input::Time),
             }
         }
@@ -192,12 +198,22 @@ impl Runner {
         }
     }
 
+    /// Fetches what has come. Looked for as often as the rings are served, which for a phone is soon enough.
+    fn datagrams(&mut self) {
+        self.net.wait(None, Some(Duration::ZERO));
+        while let Some((flow, bytes)) = self.net.datagram() {
+            self.message(flow, bytes);
+        }
+    }
+
+    fn message(&mut self, flow: Flow, bytes: Bytes) {
+        self.step(false, &bytes);
+        self.inputs.push_back(Input::Sip(flow, bytes));
+    }
+
     fn net_event(&mut self, event: NetEvent) {
         match event {
-            NetEvent::Message(flow, bytes) => {
-                self.step(false, &bytes);
-                self.inputs.push_back(Input::Sip(flow, bytes));
-            }
+            NetEvent::Message(flow, bytes) => self.message(flow, bytes),
             NetEvent::Opened(flow, handle) => {
                 let opened = |ticket| Input::Flow(ticket, Some(flow));
                 self.inputs

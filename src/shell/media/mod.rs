@@ -27,6 +27,8 @@ struct Handle {
     ring: rtrb::Producer<Message>,
     /// What found no room in the ring: `limits::MEDIA_BACKLOG` at most, and legs that come or go.
     backlog: VecDeque<Message>,
+    /// Something is in the ring that the thread was not woken for.
+    has_news: bool,
     wake: Wake,
     strays: Arc<StrayCounters>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -70,7 +72,7 @@ impl MediaThreads {
         ))
     }
 
-    /// Carries a command to its worker. One that is `limits::MEDIA_BACKLOG` commands behind opens and closes its legs, in time,
+    /// Carries a command to its worker with the next [`MediaThreads::flush`]. One that is `limits::MEDIA_BACKLOG` commands behind opens and closes its legs, in time,
     /// but is told nothing else: nobody waits for it.
     /// What comes back is for signalling: the end of a leg that could not be opened.
     pub fn command(&mut self, worker: WorkerId, command: Command) -> Option<Event> {
@@ -190,11 +192,11 @@ impl MediaThreads {
         }
     }
 
-    /// Hands on what found no room before.
+    /// Hands on what was commanded since the last time, and what found no room before. Each thread is woken once.
     pub fn flush(&mut self) {
         self.workers
             .iter_mut()
-            .filter(|handle| !handle.backlog.is_empty())
+            .filter(|handle| handle.has_news || !handle.backlog.is_empty())
             .for_each(Handle::flush);
     }
 
@@ -219,19 +221,25 @@ impl MediaThreads {
             return;
         };
         handle.backlog.push_back(message);
-        handle.flush();
+        handle.push();
     }
 }
 
 impl Handle {
     fn flush(&mut self) {
+        self.push();
+        self.has_news = false;
+        self.wake.wake();
+    }
+
+    fn push(&mut self) {
+        self.has_news = true;
         while let Some(message) = self.backlog.pop_front() {
             if let Err(rtrb::PushError::Full(message)) = self.ring.push(message) {
                 self.backlog.push_front(message);
                 break;
             }
         }
-        self.wake.wake();
     }
 }
 
@@ -243,6 +251,7 @@ fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>) -> 
         strays,
         ring,
         backlog: VecDeque::new(),
+        has_news: false,
         wake,
         thread: Some(thread),
     })

@@ -82,16 +82,23 @@ impl Bench {
                 function: Function::Echo,
             },
         ] {
-            self.threads.command(WorkerId(0), command);
+            self.command(WorkerId(0), command);
         }
         SocketAddr::new(self.ip.parse().unwrap(), port.rtp)
+    }
+
+    fn command(&mut self, worker: WorkerId, command: Command) {
+        assert_eq!(self.threads.command(worker, command), None);
+        self.threads.flush();
     }
 
     /// Waits for an event that signalling hears.
     async fn hears(&mut self, wanted: impl Fn(&Event) -> bool) {
         let search = async {
             while let Some(event) = self.events.recv().await {
-                if self.threads.event(event).is_some_and(|event| wanted(&event)) {
+                let heard = self.threads.event(event);
+                self.threads.flush();
+                if heard.is_some_and(|event| wanted(&event)) {
                     return;
                 }
             }
@@ -137,14 +144,14 @@ async fn a_leg_that_moves_to_another_worker_keeps_its_port_and_goes_on() {
     is_echoed(&peer, to, 1);
     bench.hears(|event| matches!(event, Event::Started(..))).await;
     let (leg, to_worker) = (MediaLegId(1), WorkerId(1));
-    bench.threads.command(WorkerId(0), Command::Move { leg, to: to_worker });
+    bench.command(WorkerId(0), Command::Move { leg, to: to_worker });
     bench
         .hears(|event| *event == Event::Moved(MediaLegId(1), WorkerId(1)))
         .await;
     let function = Function::Echo;
-    bench.threads.command(to_worker, Command::Function { leg, function });
+    bench.command(to_worker, Command::Function { leg, function });
     is_echoed(&peer, to, 300);
-    bench.threads.command(to_worker, Command::Close(leg));
+    bench.command(to_worker, Command::Close(leg));
     bench.hears(|event| matches!(event, Event::Closed(..))).await;
     UdpSocket::bind(to).expect("the port is free when the leg is closed");
     assert!(bench.threads.is_alive());
@@ -157,7 +164,7 @@ async fn a_thousand_legs_one_after_the_other_leave_no_socket_and_no_port_behind(
     let peer = UdpSocket::bind("127.0.82.4:0").unwrap();
     for number in 0..1000 {
         bench.echo(number, &peer);
-        bench.threads.command(WorkerId(0), Command::Close(MediaLegId(number)));
+        bench.command(WorkerId(0), Command::Close(MediaLegId(number)));
         bench.hears(|event| matches!(event, Event::Closed(..))).await;
     }
     assert_eq!(open_at("127.0.82.3"), 0);
@@ -186,6 +193,7 @@ fn stuck() -> (Handle, rtrb::Consumer<Message>) {
     let handle = Handle {
         ring,
         backlog: VecDeque::new(),
+        has_news: false,
         wake: Wake::new().unwrap(),
         strays: Default::default(),
         thread: None,

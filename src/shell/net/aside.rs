@@ -1,5 +1,5 @@
-//! A thread for what TLS computes: a burst of handshakes must not make the signalling thread late. Connections under TLS and
-//! WebSockets live there with all that they encrypt; those without start in the signalling thread and stay.
+//! A thread for what TLS computes: a burst of handshakes must not make plain connections late. Connections under TLS and
+//! WebSockets live there with all that they encrypt; those without start in the thread of the node's runtime and stay.
 
 use std::io;
 use std::sync::OnceLock;

@@ -1,6 +1,7 @@
 //! Sockets: datagrams and connections in, messages out; questions to the DNS.
 
 mod aside;
+mod datagrams;
 mod dns;
 mod places;
 mod taken;
@@ -17,27 +18,31 @@ use crate::config::{Dns, Listen};
 use crate::effect::{Answer, Question};
 use crate::id::{ConnectionId, Flow, ListenerId, Target, Ticket, Transport};
 use crate::limits;
+use crate::shell::bell::Bell;
 use crate::time::Wall;
 use aside::Aside;
 use bytes::Bytes;
+use datagrams::Datagrams;
 use dns::Resolver;
 use places::Places;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 pub use tls::Keys;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 
-/// Messages that wait for the signalling machine: datagrams beyond it are dropped, connections wait.
+/// Messages of connections that wait for the signalling machine: beyond it, connections wait.
 const QUEUE: usize = 8192;
 /// Questions to the DNS at once; further ones wait, at most `limits::RESOLVING` together with these.
 const RESOLVING: usize = 256;
 
-/// What the sockets have to tell.
+/// What connections and the DNS have to tell.
 #[derive(Debug)]
 pub enum NetEvent {
     /// A framed message.
@@ -55,7 +60,7 @@ pub enum NetEvent {
 /// Counters of what never reached the machine.
 #[derive(Debug, Default)]
 pub struct NetCounters {
-    /// Datagrams dropped because the queue was full.
+    /// Datagrams that the system dropped because we were too busy to fetch them.
     pub dropped_full: AtomicU64,
     /// Datagrams that are no SIP.
     pub not_sip: AtomicU64,
@@ -67,20 +72,19 @@ pub struct NetCounters {
     pub handshakes_failed: AtomicU64,
 }
 
-enum Socket {
-    Udp(UdpSocket, tokio::task::JoinHandle<()>),
-    Tcp(tokio::task::JoinHandle<()>),
-}
-
 struct Listener {
     listen: Listen,
     bound: SocketAddr,
-    socket: Socket,
+    /// Who accepts connections; nobody for datagrams.
+    task: Option<JoinHandle<()>>,
 }
 
 /// All sockets of signalling.
 pub struct Net {
+    /// Where the tasks of connections and questions run.
+    runtime: Handle,
     listeners: HashMap<ListenerId, Listener>,
+    datagrams: Datagrams,
     next_listener: u16,
     connections: HashMap<ConnectionId, (Flow, tcp::Handle)>,
     /// Connections by where they lead. One that was opened to us has proved no name, so it is never taken where one is wanted.
@@ -118,8 +122,9 @@ impl Context {
 }
 
 impl Net {
-    /// Nothing open yet. `epoch` is the wall clock in milliseconds, from which connection numbers begin.
-    pub fn new(epoch: u64) -> (Net, mpsc::Receiver<NetEvent>) {
+    /// Nothing open yet. `epoch` is the wall clock in milliseconds, from which connection numbers begin. Its tasks run in the
+    /// current runtime.
+    pub fn new(epoch: u64) -> io::Result<(Net, mpsc::Receiver<NetEvent>)> {
         let (events, receiver) = mpsc::channel(QUEUE);
         let context = Arc::new(Context {
             counters: NetCounters::default(),
@@ -131,7 +136,9 @@ impl Net {
             patience: tcp::Patience::default(),
         });
         let net = Net {
+            runtime: Handle::current(),
             listeners: HashMap::new(),
+            datagrams: Datagrams::new()?,
             next_listener: 0,
             connections: HashMap::new(),
             by_peer: HashMap::new(),
@@ -142,7 +149,40 @@ impl Net {
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             asked: Arc::new(Semaphore::new(limits::RESOLVING)),
         };
-        (net, receiver)
+        Ok((net, receiver))
+    }
+
+    /// Sends what has gathered, then waits until a datagram has come, the bell has rung, or the time has passed.
+    pub fn wait(&mut self, bell: Option<&Bell>, timeout: Option<Duration>) {
+        self.flush();
+        self.datagrams.wait(bell, timeout);
+    }
+
+    /// The next datagram of those sockets that had some when it was last waited.
+    pub fn datagram(&mut self) -> Option<(Flow, Bytes)> {
+        self.datagrams.next(&self.context.counters)
+    }
+
+    /// True if more datagrams may be waiting than were taken since it was last waited.
+    pub fn is_behind(&self) -> bool {
+        self.datagrams.is_behind()
+    }
+
+    /// To be called now and then: the system is asked anew for its routes, and what it has dropped of datagrams is counted.
+    pub fn sweep(&mut self) {
+        self.datagrams.forget_routes();
+        if !self.datagrams.was_behind() {
+            return;
+        }
+        let bound = self.listeners.values().filter(|l| l.listen.transport == Transport::Udp);
+        let bound: Vec<SocketAddr> = bound.map(|listener| listener.bound).collect();
+        let context = self.context.clone();
+        // The list has a line for each socket of this machine, and those of media are many.
+        self.runtime.spawn_blocking(move || {
+            let dropped = bound.into_iter().map(taken::dropped).sum();
+            // What a listener that is closed meanwhile had dropped is no longer in it.
+            context.counters.dropped_full.fetch_max(dropped, Ordering::Relaxed);
+        });
     }
 
     /// Certificates for connections that are opened from now on.
@@ -159,28 +199,35 @@ impl Net {
     pub fn listen(&mut self, listen: Listen) -> Result<SocketAddr, String> {
         let id = ListenerId(self.next_listener);
         let opened = match listen.transport {
-            Transport::Udp => udp::listen(id, listen.addr, self.events.clone(), self.context.clone()),
-            transport => tcp::listen(id, transport, listen.addr, self.events.clone(), self.context.clone()),
+            Transport::Udp => self.datagrams.listen(id, listen.addr).map(|bound| (bound, None)),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                let _runtime = self.runtime.enter();
+                tcp::listen(id, listen, self.events.clone(), self.context.clone())
+                    .map(|(bound, task)| (bound, Some(task)))
+            }
         };
-        let (bound, socket) = opened.map_err(|error| explain(&error, listen))?;
+        let (bound, task) = opened.map_err(|error| explain(&error, listen))?;
         self.next_listener += 1;
-        self.listeners.insert(id, Listener { listen, bound, socket });
+        self.listeners.insert(id, Listener { listen, bound, task });
         Ok(bound)
     }
 
     /// Closes the listener of this configuration entry; its port is free when this returns. Connections that came by it stay.
     pub async fn unlisten(&mut self, listen: Listen) {
+        self.flush();
         let closed: Vec<ListenerId> = self
             .listeners
             .iter()
             .filter(|(_, listener)| listener.listen == listen)
             .map(|(id, _)| *id)
             .collect();
-        for listener in closed.iter().filter_map(|id| self.listeners.remove(id)) {
-            let (Socket::Udp(_, task) | Socket::Tcp(task)) = listener.socket;
-            task.abort();
-            // The task holds the socket until it is gone.
-            let _ = task.await;
+        for id in closed {
+            self.datagrams.close(id);
+            if let Some(task) = self.listeners.remove(&id).and_then(|listener| listener.task) {
+                task.abort();
+                // The task holds the socket until it is gone.
+                let _ = task.await;
+            }
         }
     }
 
@@ -208,19 +255,15 @@ impl Net {
         &self.context.counters
     }
 
-    /// Sends a message; false if the flow is gone, or its peer reads so slowly that the connection is closed now.
+    /// Sends the datagrams that have gathered. To be called before anybody sleeps.
+    pub fn flush(&mut self) {
+        self.datagrams.flush(&self.context.counters);
+    }
+
+    /// Sends a message, a datagram with the next [`Net::flush`]; false if the flow is gone, or its peer reads so slowly that the connection is closed now.
     pub fn send(&mut self, flow: Flow, bytes: Bytes) -> bool {
         match flow.transport {
-            Transport::Udp => {
-                let Some((socket, bound)) = self.udp_socket(flow) else {
-                    return false;
-                };
-                if udp::send(socket, bound, flow, &bytes).is_err() {
-                    // As if it was lost on the way: the transaction layer repeats it.
-                    self.context.counters.send_failed.fetch_add(1, Ordering::Relaxed);
-                }
-                true
-            }
+            Transport::Udp => self.datagrams.send(flow, bytes, &self.context.counters),
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let Some((_, handle)) = self.connections.get(&flow.connection) else {
                     return false;
@@ -256,6 +299,7 @@ impl Net {
                 waiting.push(ticket);
                 if waiting.len() == 1 {
                     let flow = flow(self.context.connection_id());
+                    let _runtime = self.runtime.enter();
                     tcp::connect(flow, target, bound, self.events.clone(), &self.context);
                 }
                 None
@@ -279,7 +323,7 @@ impl Net {
             return false;
         };
         let (events, slots, resolver) = (self.events.clone(), self.resolving.clone(), self.resolver.clone());
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             let ask = async {
                 let _slot = slots.acquire().await;
                 match resolver {
@@ -329,35 +373,17 @@ impl Net {
 
     /// Closes everything. Connections have this long to write what they were handed.
     pub async fn close(mut self, limit: Duration) {
-        for (_, listener) in self.listeners.drain() {
-            let (Socket::Udp(_, task) | Socket::Tcp(task)) = listener.socket;
+        self.flush();
+        for task in self.listeners.drain().filter_map(|(_, listener)| listener.task) {
             task.abort();
         }
         self.connections.clear();
         let _ = tokio::time::timeout(limit, self.context.places.all_free()).await;
     }
 
-    /// The socket of a UDP flow and the address that it is bound to: its own listener, or after a restart or reload one that
-    /// is bound to the flow's address, or else one of its family.
-    fn udp_socket(&self, flow: Flow) -> Option<(&UdpSocket, IpAddr)> {
-        let is_own = |bound: SocketAddr| {
-            bound == flow.local || (bound.ip().is_unspecified() && bound.port() == flow.local.port())
-        };
-        let fit = |(id, listener): &(&ListenerId, &Listener)| {
-            let is_family = listener.bound.is_ipv4() == flow.peer.is_ipv4();
-            let rank = (is_own(listener.bound), **id == flow.listener, Reverse(**id));
-            (matches!(listener.socket, Socket::Udp(..)) && is_family).then_some(rank)
-        };
-        let (_, listener) = self.listeners.iter().filter(|l| fit(l).is_some()).max_by_key(fit)?;
-        match &listener.socket {
-            Socket::Udp(socket, _) => Some((socket, listener.bound.ip())),
-            Socket::Tcp(_) => None,
-        }
-    }
-
     /// The listener by which a target can be reached, its bound address, and our address as the target sees it. The listener
     /// on the address that the system's routes choose comes first, then a wildcard. Loopback and the world do not mix.
-    fn listener_for(&self, target: &Target) -> Option<(ListenerId, IpAddr, SocketAddr)> {
+    fn listener_for(&mut self, target: &Target) -> Option<(ListenerId, IpAddr, SocketAddr)> {
         let peer = target.addr.ip();
         let reaches = |ip: IpAddr| {
             ip.is_ipv4() == peer.is_ipv4() && (ip.is_unspecified() || ip.is_loopback() == peer.is_loopback())
@@ -368,7 +394,11 @@ impl Net {
             .filter(|(_, l)| l.listen.transport == target.transport && reaches(l.bound.ip()))
             .map(|(id, l)| (*id, l.bound));
         let (mut id, mut bound) = fit.next()?;
-        let route = udp::route(target.addr);
+        let mut fit = fit.peekable();
+        if fit.peek().is_none() && !bound.ip().is_unspecified() {
+            return Some((id, bound.ip(), bound));
+        }
+        let route = self.datagrams.route(target.addr);
         let rank = |id: ListenerId, ip: IpAddr| (Some(ip) == route, ip.is_unspecified(), Reverse(id));
         for (other, addr) in fit {
             if rank(other, addr.ip()) > rank(id, bound.ip()) {

@@ -48,6 +48,23 @@ fn inodes(transport: Transport, addr: SocketAddr) -> Vec<String> {
     found
 }
 
+/// Datagrams that the system dropped at this socket because nobody fetched them in time.
+pub(super) fn dropped(bound: SocketAddr) -> u64 {
+    let table = if bound.is_ipv4() {
+        "/proc/net/udp"
+    } else {
+        "/proc/net/udp6"
+    };
+    let text = fs::read_to_string(table).unwrap_or_default();
+    let lines = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let ours = lines.filter(|fields| fields.get(1).and_then(|local| address(local)) == Some(bound));
+    // The last field.
+    ours.filter_map(|fields| fields.last()?.parse::<u64>().ok()).sum()
+}
+
 /// The same port at the same address, or at every address on one side.
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())

@@ -9,7 +9,8 @@
 
 use super::places::Place;
 use super::ws::WebSocket;
-use super::{Context, NetEvent, Socket, source};
+use super::{Context, NetEvent, source};
+use crate::config::Listen;
 use crate::id::{Flow, ListenerId, Target, Transport};
 use crate::limits;
 use crate::sip::frame::{self, Frame};
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsStream;
 use tracing::warn;
@@ -106,11 +108,10 @@ impl Handle {
 
 pub(super) fn listen(
     id: ListenerId,
-    transport: Transport,
-    addr: SocketAddr,
+    Listen { transport, addr }: Listen,
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
-) -> io::Result<(SocketAddr, Socket)> {
+) -> io::Result<(SocketAddr, JoinHandle<()>)> {
     let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -123,7 +124,7 @@ pub(super) fn listen(
     let listener = TcpListener::from_std(socket.into())?;
     let bound = listener.local_addr()?;
     let task = tokio::spawn(accept(id, transport, bound, listener, events, context));
-    Ok((bound, Socket::Tcp(task)))
+    Ok((bound, task))
 }
 
 async fn accept(

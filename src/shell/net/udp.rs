@@ -3,99 +3,84 @@
 //! A socket that is bound to a wildcard asks the system which address of ours each datagram was sent to (`IP_PKTINFO`), and
 //! answers from that address: a machine may have several, and a peer drops what comes from another one than it called.
 
-use super::{Context, NetEvent, Socket};
 use crate::id::{ConnectionId, Flow, ListenerId, Transport};
-use crate::limits;
-use crate::sip::frame;
-use bytes::Bytes;
 use nix::libc;
-use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, RcvBufForce, SndBufForce};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt};
 use socket2::{Domain, Protocol, Type};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Room for bursts while the machine is busy: a thousand datagrams of full size.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
-pub(super) fn listen(
-    id: ListenerId,
-    addr: SocketAddr,
-    events: mpsc::Sender<NetEvent>,
-    context: Arc<Context>,
-) -> io::Result<(SocketAddr, Socket)> {
+pub(super) fn listen(addr: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     let socket = socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // The system may grant less; that is no reason not to start.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    // The system may grant less (net.core.rmem_max) to those who are not root; that is no reason not to start.
+    let fd = socket.as_raw_fd();
+    if setsockopt(fd, RcvBufForce, &SOCKET_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    }
+    if setsockopt(fd, SndBufForce, &SOCKET_BUFFER).is_err() {
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    }
     socket.set_nonblocking(true)?;
     match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => setsockopt(socket.as_raw_fd(), Ipv4PacketInfo, &true)?,
-        IpAddr::V6(ip) if ip.is_unspecified() => setsockopt(socket.as_raw_fd(), Ipv6RecvPacketInfo, &true)?,
+        IpAddr::V4(ip) if ip.is_unspecified() => setsockopt(fd, Ipv4PacketInfo, &true)?,
+        IpAddr::V6(ip) if ip.is_unspecified() => setsockopt(fd, Ipv6RecvPacketInfo, &true)?,
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
     socket.bind(&addr.into())?;
-    let socket = std::net::UdpSocket::from(socket);
-    // Sending goes past the event loop: it never waits, and a new socket can send before the loop has first seen it.
-    let sender = socket.try_clone()?;
-    let bound = socket.local_addr()?;
-    let task = tokio::spawn(receive(id, bound, UdpSocket::from_std(socket)?, events, context));
-    Ok((bound, Socket::Udp(sender, task)))
+    let socket = UdpSocket::from(socket);
+    Ok((socket.local_addr()?, socket))
 }
 
-async fn receive(
+/// One datagram: its length and its flow.
+pub(super) fn receive(
     id: ListenerId,
+    socket: &UdpSocket,
     bound: SocketAddr,
-    socket: UdpSocket,
-    events: mpsc::Sender<NetEvent>,
-    context: Arc<Context>,
-) {
-    let mut buffer = vec![0u8; limits::SIP_MESSAGE_BYTES];
-    let mut control = nix::cmsg_space!(libc::in6_pktinfo);
-    loop {
-        let read = || datagram(&socket, &mut buffer, &mut control);
-        // An error here is an ICMP answer to something that we sent: the next datagram is as good as ever.
-        let Ok((length, peer, called)) = socket.async_io(Interest::READABLE, read).await else {
-            continue;
-        };
-        let Some(bytes) = frame::datagram(Bytes::copy_from_slice(&buffer[..length])) else {
-            context.counters.not_sip.fetch_add(1, Ordering::Relaxed);
-            continue;
-        };
-        let flow = Flow {
-            transport: Transport::Udp,
-            listener: id,
-            connection: ConnectionId(0),
-            local: SocketAddr::new(called.unwrap_or(bound.ip()), bound.port()),
+    buffer: &mut [u8],
+    control: &mut Vec<u8>,
+) -> io::Result<(usize, Flow)> {
+    let (length, peer, local) = if bound.ip().is_unspecified() {
+        let (length, peer, called) = with_called(socket.as_raw_fd(), buffer, control)?;
+        (
+            length,
             peer,
-        };
-        match events.try_send(NetEvent::Message(flow, bytes)) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                context.counters.dropped_full.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => return,
-        }
-    }
+            SocketAddr::new(called.unwrap_or(bound.ip()), bound.port()),
+        )
+    } else {
+        let (length, peer) = socket.recv_from(buffer)?;
+        (length, peer, bound)
+    };
+    let flow = Flow {
+        transport: Transport::Udp,
+        listener: id,
+        connection: ConnectionId(0),
+        local,
+        peer,
+    };
+    Ok((length, flow))
 }
 
-/// One datagram: its length, its sender, and for a wildcard socket the address of ours that it was sent to.
-fn datagram(
-    socket: &UdpSocket,
+/// Room for what a wildcard socket tells of each datagram.
+pub(super) fn control() -> Vec<u8> {
+    nix::cmsg_space!(libc::in6_pktinfo)
+}
+
+/// One datagram: its length, its sender, and the address of ours that it was sent to.
+fn with_called(
+    socket: RawFd,
     buffer: &mut [u8],
     control: &mut Vec<u8>,
 ) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
     let mut parts = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(control), MsgFlags::empty())?;
+    let message = recvmsg::<SockaddrStorage>(socket, &mut parts, Some(control), MsgFlags::empty())?;
     let called = message.cmsgs().find_map(|part| match part {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
             Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr))))
@@ -117,12 +102,19 @@ fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 /// Sends one datagram, from a wildcard socket by the flow's own address.
-pub(super) fn send(socket: &std::net::UdpSocket, bound: IpAddr, flow: Flow, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn send(socket: &UdpSocket, bound: IpAddr, flow: Flow, bytes: &[u8]) -> io::Result<()> {
+    if bound.is_unspecified() {
+        send_from(socket.as_raw_fd(), flow, bytes)
+    } else {
+        socket.send_to(bytes, flow.peer).map(|_| ())
+    }
+}
+
+fn send_from(socket: RawFd, flow: Flow, bytes: &[u8]) -> io::Result<()> {
     let to = SockaddrStorage::from(flow.peer);
     let parts = [IoSlice::new(bytes)];
-    let send = |from: &[ControlMessage<'_>]| sendmsg(socket.as_raw_fd(), &parts, from, MsgFlags::empty(), Some(&to));
+    let send = |from: &[ControlMessage<'_>]| sendmsg(socket, &parts, from, MsgFlags::empty(), Some(&to));
     let sent = match flow.local.ip() {
-        _ if !bound.is_unspecified() => send(&[]),
         IpAddr::V4(ip) => send(&[ControlMessage::Ipv4PacketInfo(&libc::in_pktinfo {
             ipi_ifindex: 0,
             ipi_spec_dst: libc::in_addr {
@@ -147,7 +139,7 @@ pub(super) fn route(peer: SocketAddr) -> Option<IpAddr> {
     } else {
         Ipv6Addr::UNSPECIFIED.into()
     };
-    let probe = std::net::UdpSocket::bind((any, 0)).ok()?;
+    let probe = UdpSocket::bind((any, 0)).ok()?;
     probe.connect(peer).ok()?;
     Some(probe.local_addr().ok()?.ip())
 }

@@ -1,5 +1,11 @@
-//! The embedded store: one SQLite file, one writer thread with group commit; bindings are also in memory.
+//! The embedded store: one SQLite file, one writer thread with group commit; bindings are also in memory. What the configuration
+//! does not want in the file is not written: bindings are then in memory only, and without both there is no file and no thread.
+//!
+//! What is durable: a REGISTER is confirmed after the commit of its bindings, and a call's record is committed within 100 ms. A commit is
+//! in the system's hands (SQLite's WAL with `synchronous = NORMAL`): it outlives the process however that ends, and when the machine
+//! itself loses power, what was committed since the last checkpoint may be lost, but the file is whole.
 
+mod fold;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -9,13 +15,13 @@ mod writer;
 pub use rows::{CallRow, LegRow};
 pub use schema::{Database, RecentCall};
 
+use crate::config;
 use crate::effect::{Aor, Op, Reply};
 use crate::id::{CallId, Ticket};
 use crate::limits;
 use crate::registrar::bindings::{Change, Table};
 use crate::time::Wall;
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -28,13 +34,22 @@ const SWEEP: usize = 1000;
 /// The store as the signalling loop uses it.
 pub struct Store {
     table: Table,
-    writer: std_mpsc::Sender<Write>,
+    /// None where nothing is to be written.
+    writer: Option<Writer>,
     shared: Arc<Shared>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    /// `store.records`.
+    records: bool,
+    /// `store.bindings`.
+    bindings: bool,
     /// Bytes of writes that may wait.
     room: usize,
     /// Calls that are up and whose start found no room: nothing else of them is written. At most `limits::CALLS`.
     unrecorded: HashSet<CallId>,
+}
+
+struct Writer {
+    queue: std_mpsc::Sender<Write>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 /// What the loop and the writer thread share.
@@ -74,47 +89,55 @@ pub struct Written {
 impl Store {
     /// Opens the file, closes what a crash left open, reads the bindings and starts the writer. Tells how many calls it
     /// closed.
-    pub fn open(path: &Path, now: Wall) -> Result<(Store, mpsc::Receiver<Written>, usize), String> {
-        let database = Database::open(path)?;
-        let closed = database.close_killed_calls(now)?;
-        let mut table = Table::default();
-        for (aor, bindings) in database.bindings(now)? {
-            table.load(aor, bindings);
-        }
-        let (writer, queue) = std_mpsc::channel();
+    pub fn open(config: &config::Store, now: Wall) -> Result<(Store, mpsc::Receiver<Vec<Written>>, usize), String> {
         let (done, written) = mpsc::channel(8192);
-        let shared = Arc::new(Shared::default());
-        let thread = std::thread::Builder::new()
-            .name("store".into())
-            .spawn({
-                let shared = shared.clone();
-                move || writer::run(database, &queue, &done, &shared)
-            })
-            .map_err(|error| format!("the store's thread could not be started: {error}"))?;
-        let store = Store {
-            table,
-            writer,
-            shared,
-            thread: Some(thread),
+        let mut store = Store {
+            table: Table::default(),
+            writer: None,
+            shared: Arc::default(),
+            records: config.records,
+            bindings: config.bindings,
             room: limits::STORE_WAITING_BYTES,
             unrecorded: HashSet::new(),
         };
+        if !config.records && !config.bindings {
+            return Ok((store, written, 0));
+        }
+        let database = Database::open(&config.path)?;
+        let closed = database.close_killed_calls(now)?;
+        if config.bindings {
+            for (aor, bindings) in database.bindings(now)? {
+                store.table.load(aor, bindings);
+            }
+        } else {
+            database.forget_bindings()?;
+        }
+        let (queue, writes) = std_mpsc::channel();
+        let shared = store.shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || writer::run(database, &writes, &done, &shared))
+            .map_err(|error| format!("the store's thread could not be started: {error}"))?;
+        store.writer = Some(Writer { queue, thread });
         Ok((store, written, closed))
     }
 
     /// False when the writer has ended before its time, which only a bug can bring about.
     pub fn is_alive(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.writer.as_ref().is_none_or(|writer| !writer.thread.is_finished())
     }
 
     /// Answers at once, or `None` when the reply follows as `Written`.
     pub fn apply(&mut self, ticket: Ticket, op: Op, now: Wall) -> Option<Reply> {
         let (reply, change) = self.table.apply(op, now);
-        let Some(change) = change else { return Some(reply) };
-        if self.queue(Write::Bindings(ticket, change.clone())) {
-            return None;
+        let Some(change) = change.filter(|_| self.bindings) else {
+            return Some(reply);
+        };
+        match self.queue_within(Write::Bindings(ticket, change), self.room) {
+            Ok(()) => return None,
+            Err(Write::Bindings(_, change)) => self.table.undo(change),
+            Err(Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_)) => {}
         }
-        self.table.undo(change);
         Some(Reply::Failed)
     }
 
@@ -131,10 +154,13 @@ impl Store {
     /// Queues a CDR's change; false if memory for it has run out. As it runs out, what a record is poorer without goes first,
     /// then whole records of new calls: the end of a call whose start was taken always finds room.
     pub fn call(&mut self, row: CallRow) -> bool {
+        if !self.records {
+            return true;
+        }
         let call = row.call();
         match &row {
             CallRow::Started { .. } => {
-                let taken = self.queue_within(Write::Call(Box::new(row)), self.room / 4 * 3);
+                let taken = self.queue_within(Write::Call(Box::new(row)), self.room / 4 * 3).is_ok();
                 if !taken {
                     self.unrecorded.insert(call);
                 }
@@ -144,7 +170,7 @@ impl Store {
             CallRow::Ended { .. } if self.unrecorded.remove(&call) => true,
             CallRow::Routed { .. } | CallRow::Answered { .. } if self.unrecorded.contains(&call) => true,
             CallRow::Routed { .. } | CallRow::Answered { .. } => {
-                self.queue_within(Write::Call(Box::new(row)), self.room / 2)
+                self.queue_within(Write::Call(Box::new(row)), self.room / 2).is_ok()
             }
             CallRow::Ended { .. } => self.queue(Write::Call(Box::new(row))),
         }
@@ -154,8 +180,10 @@ impl Store {
     pub fn sweep(&mut self, now: Wall) {
         self.queue(Write::Alive(now));
         for aor in self.table.sweep(now, SWEEP) {
-            let left = self.table.get(&aor).to_vec();
-            self.queue(Write::Swept(aor, left));
+            if self.bindings {
+                let left = self.table.get(&aor).to_vec();
+                self.queue(Write::Swept(aor, left));
+            }
         }
     }
 
@@ -175,30 +203,29 @@ impl Store {
 
     /// Writes what waits, closes the records of calls that are still open, and closes the file.
     pub fn close(self, now: Wall) {
-        let Store {
-            writer, shared, thread, ..
-        } = self;
-        shared.closing.store(true, Ordering::Relaxed);
-        let end = Write::End(now);
-        shared.add(&end);
-        let _ = writer.send(end);
+        self.shared.closing.store(true, Ordering::Relaxed);
+        self.queue(Write::End(now));
+        let Some(Writer { queue, thread }) = self.writer else {
+            return;
+        };
         // Nobody else has a sender: the thread ends when it has written all.
-        drop(writer);
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        drop(queue);
+        let _ = thread.join();
     }
 
     fn queue(&self, write: Write) -> bool {
-        self.queue_within(write, self.room)
+        self.queue_within(write, self.room).is_ok()
     }
 
-    /// Queues a write while less than `room` bytes wait.
-    fn queue_within(&self, write: Write, room: usize) -> bool {
+    /// Queues a write while less than `room` bytes wait, or gives it back.
+    fn queue_within(&self, write: Write, room: usize) -> Result<(), Write> {
         if self.shared.bytes.load(Ordering::Relaxed) >= room {
-            return false;
+            return Err(write);
         }
+        let Some(writer) = &self.writer else {
+            return Err(write);
+        };
         self.shared.add(&write);
-        self.writer.send(write).is_ok()
+        writer.queue.send(write).map_err(|unsent| unsent.0)
     }
 }

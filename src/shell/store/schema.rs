@@ -1,6 +1,7 @@
 //! The tables, and every statement on them.
 
-use super::rows::{CallRow, LegRow};
+use super::fold::{Call, Routed, Started};
+use super::rows::LegRow;
 use crate::effect::{Aor, Binding};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Transport};
 use crate::time::Wall;
@@ -224,6 +225,13 @@ impl Database {
         read().map_err(|error| format!("the store's bindings cannot be read: {error}"))
     }
 
+    /// Removes all bindings.
+    pub fn forget_bindings(&self) -> Result<(), String> {
+        let removed = self.connection.execute("DELETE FROM bindings", []);
+        removed.map_err(|error| format!("the store's bindings cannot be removed: {error}"))?;
+        Ok(())
+    }
+
     /// The newest calls first.
     pub fn recent_calls(&self, path: &Path, most: usize) -> Result<Vec<RecentCall>, String> {
         let read = || -> rusqlite::Result<Vec<RecentCall>> {
@@ -337,53 +345,67 @@ pub(super) fn put_bindings(connection: &Connection, aor: &Aor, bindings: &[Bindi
     Ok(())
 }
 
-/// Writes one change of a CDR.
-pub(super) fn put_call(connection: &Connection, row: &CallRow) -> rusqlite::Result<()> {
-    match row {
-        CallRow::Started {
-            call,
-            at,
-            source,
-            caller,
-            called,
-            sip_call_id,
-        } => connection
-            .prepare_cached(
-                "INSERT OR IGNORE INTO calls (id, started, source, caller, called, sip_call_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![key(*call), integer(at.0), source, caller, called, sip_call_id])?,
-        CallRow::Routed {
-            call,
-            destination,
-            rule,
-        } => connection
+/// Writes what is known of a CDR: as one new row if its start is among it, else as changes of its row.
+pub(super) fn put_call(connection: &Connection, call: &Call<'_>) -> rusqlite::Result<()> {
+    for (place, leg) in (0i64..).zip(call.ended.map_or(&[][..], |ended| ended.legs)) {
+        put_leg(connection, call.id, place, leg)?;
+    }
+    let key = key(call.id);
+    if let Some(started) = call.started
+        && put_new_call(connection, &key, started, call)? > 0
+    {
+        return Ok(());
+    }
+    if let Some(Routed { destination, rule }) = call.routed {
+        connection
             .prepare_cached("UPDATE calls SET destination = ?2, rule = ?3 WHERE id = ?1")?
-            .execute(params![key(*call), destination, rule])?,
-        CallRow::Answered { call, at } => connection
+            .execute(params![key, destination, rule])?;
+    }
+    if let Some(at) = call.answered {
+        connection
             .prepare_cached("UPDATE calls SET answered = ?2 WHERE id = ?1 AND answered IS NULL")?
-            .execute(params![key(*call), integer(at.0)])?,
-        CallRow::Ended {
-            call,
-            at,
-            status,
-            q850,
-            by,
-            cause,
-            legs,
-        } => {
-            for (place, leg) in (0i64..).zip(legs) {
-                put_leg(connection, *call, place, leg)?;
-            }
-            connection
-                .prepare_cached(
-                    "UPDATE calls SET ended = ?2, status = ?3, q850 = ?4, ended_by = ?5, cause = ?6
-                     WHERE id = ?1 AND ended IS NULL",
-                )?
-                .execute(params![key(*call), integer(at.0), status, q850, by, cause])?
-        }
-    };
+            .execute(params![key, integer(at.0)])?;
+    }
+    if let Some(ended) = call.ended {
+        connection
+            .prepare_cached(
+                "UPDATE calls SET ended = ?2, status = ?3, q850 = ?4, ended_by = ?5, cause = ?6
+                 WHERE id = ?1 AND ended IS NULL",
+            )?
+            .execute(params![
+                key,
+                integer(ended.at.0),
+                ended.status,
+                ended.q850,
+                ended.by,
+                ended.cause
+            ])?;
+    }
     Ok(())
+}
+
+/// Zero if there is a row already.
+fn put_new_call(connection: &Connection, key: &str, started: Started<'_>, call: &Call<'_>) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(params![
+            key,
+            integer(started.at.0),
+            call.answered.map(|at| integer(at.0)),
+            call.ended.map(|ended| integer(ended.at.0)),
+            started.source,
+            started.caller,
+            started.called,
+            call.routed.map(|routed| routed.destination),
+            call.routed.map(|routed| routed.rule),
+            started.sip_call_id,
+            call.ended.map(|ended| ended.status),
+            call.ended.map(|ended| ended.q850),
+            call.ended.map(|ended| ended.by),
+            call.ended.map(|ended| ended.cause),
+        ])
 }
 
 /// A call with a transfer or a pick-up has several legs of a side: `place` tells them apart.

@@ -2,6 +2,7 @@
 
 use super::schema::Database;
 use super::{CallRow, LegRow, Store, Written};
+use crate::config;
 use crate::effect::{Aor, Binding, Op, Reply};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Ticket, Transport};
 use crate::media::command::LegStats;
@@ -32,8 +33,16 @@ impl Folder {
         self.0.join("t.db")
     }
 
-    fn open(&self, now: Wall) -> (Store, mpsc::Receiver<Written>, usize) {
-        Store::open(&self.file(), now).unwrap()
+    fn config(&self) -> config::Store {
+        config::Store {
+            path: self.file(),
+            records: true,
+            bindings: true,
+        }
+    }
+
+    fn open(&self, now: Wall) -> (Store, mpsc::Receiver<Vec<Written>>, usize) {
+        Store::open(&self.config(), now).unwrap()
     }
 
     fn number(&self, query: &str) -> i64 {
@@ -96,9 +105,17 @@ fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
     }
 }
 
-async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Written>) -> (Ticket, Reply) {
+/// The replies to what was committed, or could not be, together.
+async fn replies(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> Vec<(Ticket, Reply)> {
     let written = timeout(SOON, written.recv()).await.expect("the writer is silent");
-    store.written(written.expect("the writer lives"))
+    let written = written.expect("the writer lives");
+    written.into_iter().map(|written| store.written(written)).collect()
+}
+
+async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> (Ticket, Reply) {
+    let mut replies = replies(store, written).await;
+    assert_eq!(replies.len(), 1, "{replies:?}");
+    replies.remove(0)
 }
 
 fn contacts(store: &mut Store, aor: &str) -> usize {
@@ -143,7 +160,7 @@ async fn a_kill_leaves_calls_that_the_next_start_closes_at_the_last_sign_of_life
     let (store, _written, closed) = timeout(SOON, async {
         loop {
             // The writer of before has the file until it is done.
-            match Store::open(&folder.file(), later) {
+            match Store::open(&folder.config(), later) {
                 Ok(opened) => return opened,
                 Err(_) => tokio::task::yield_now().await,
             }
@@ -206,8 +223,8 @@ async fn while_the_disk_fails_registers_are_refused_and_call_records_wait_and_no
     // Two changes on one address of record: both are taken back.
     let second = replace("a@h", 1, &["sip:1@h", "sip:2@h"]);
     assert_eq!(store.apply(Ticket(8), second, NOW), None);
-    assert_eq!(reply(&mut store, &mut written).await, (Ticket(8), Reply::Failed));
-    assert_eq!(reply(&mut store, &mut written).await, (Ticket(7), Reply::Failed));
+    let refused = [(Ticket(8), Reply::Failed), (Ticket(7), Reply::Failed)];
+    assert_eq!(replies(&mut store, &mut written).await, refused);
     assert_eq!(contacts(&mut store, "a@h"), 0);
     assert!(store.call(ended(1)));
     other.execute_batch("ROLLBACK").unwrap();
@@ -271,7 +288,7 @@ async fn one_write_that_cannot_be_taken_takes_no_other_with_it() {
 fn a_second_node_on_the_same_file_is_refused_and_so_are_files_that_are_none() {
     let folder = Folder::new("second");
     let (store, _written, _) = folder.open(NOW);
-    let Err(why) = Store::open(&folder.file(), NOW) else {
+    let Err(why) = Store::open(&folder.config(), NOW) else {
         panic!("two nodes on one file")
     };
     assert!(
@@ -284,7 +301,7 @@ fn a_second_node_on_the_same_file_is_refused_and_so_are_files_that_are_none() {
     let newer = Connection::open(folder.file()).unwrap();
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
-    let Err(why) = Store::open(&folder.file(), NOW) else {
+    let Err(why) = Store::open(&folder.config(), NOW) else {
         panic!("a file of the future")
     };
     assert!(why.contains("a newer tandem wrote it (version 99"), "{why}");
@@ -294,7 +311,11 @@ fn a_second_node_on_the_same_file_is_refused_and_so_are_files_that_are_none() {
         "this is no database, and long enough to be told from one".repeat(40),
     )
     .unwrap();
-    let Err(why) = Store::open(&junk, NOW) else {
+    let config = config::Store {
+        path: junk.clone(),
+        ..folder.config()
+    };
+    let Err(why) = Store::open(&config, NOW) else {
         panic!("junk")
     };
     assert!(why.contains("not a database"), "{why}");
@@ -435,4 +456,103 @@ async fn what_was_written_makes_room_again() {
         ),
         (0, 0)
     );
+}
+
+/// A call that begins and ends within one commit is one row, with the same in it as one that is written change by change.
+#[test]
+fn a_short_call_is_as_complete_as_a_long_one() {
+    let folder = Folder::new("short");
+    let rows = |call| {
+        let routed = CallRow::Routed {
+            call: CallId(call),
+            destination: "user/bob".into(),
+            rule: "bob is a user".into(),
+        };
+        let answered = CallRow::Answered {
+            call: CallId(call),
+            at: NOW + Duration::from_secs(2),
+        };
+        [started(call), routed, answered, ended(call)]
+    };
+    let (mut store, _written, _) = folder.open(NOW);
+    rows(1).into_iter().for_each(|row| assert!(store.call(row)));
+    store.close(NOW);
+    let (mut store, _written, _) = folder.open(NOW);
+    for row in rows(2) {
+        assert!(store.call(row));
+        while store.shared.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+    }
+    store.close(NOW);
+    let same =
+        "SELECT count(*) FROM (SELECT DISTINCT started, answered, ended, source, caller, called, destination, rule,
+                sip_call_id, status, q850, ended_by, cause FROM calls)";
+    assert_eq!(folder.number("SELECT count(*) FROM calls WHERE status = 200"), 2);
+    assert_eq!(folder.number(same), 1);
+    // Written again, as after a commit of which it is not known whether it was done: nothing is different, and nothing is twice.
+    let (mut store, _written, _) = folder.open(NOW);
+    rows(1).into_iter().for_each(|row| assert!(store.call(row)));
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT count(*) FROM calls"), 2);
+    assert_eq!(folder.number(same), 1);
+}
+
+#[tokio::test]
+async fn of_several_changes_in_one_commit_the_last_holds() {
+    let folder = Folder::new("last");
+    let (mut store, mut written, _) = folder.open(NOW);
+    // An empty list has no version.
+    let changes = [(0, &["sip:1@h", "sip:2@h"][..]), (1, &[]), (0, &["sip:3@h"])];
+    for (ticket, (version, contacts)) in (0..).zip(changes) {
+        let op = replace("a@h", version, contacts);
+        assert_eq!(store.apply(Ticket(ticket), op, NOW), None);
+    }
+    let mut replies = Vec::new();
+    while replies.len() < 3 {
+        replies.extend(self::replies(&mut store, &mut written).await);
+    }
+    assert!(replies.iter().all(|(_, reply)| matches!(reply, Reply::Replaced { .. })));
+    store.close(NOW);
+    assert_eq!(
+        folder.number("SELECT count(*) FROM bindings WHERE contact = 'sip:3@h'"),
+        1
+    );
+    assert_eq!(folder.number("SELECT count(*) FROM bindings"), 1);
+}
+
+#[test]
+fn what_is_not_wanted_in_the_file_is_not_there_and_without_both_there_is_no_file() {
+    let folder = Folder::new("parts");
+    let parts = |records, bindings| config::Store {
+        records,
+        bindings,
+        ..folder.config()
+    };
+    let register = |store: &mut Store| {
+        let reply = store.apply(Ticket(1), replace("a@h", 0, &["sip:1@h"]), NOW);
+        assert_eq!(contacts(store, "a@h"), 1);
+        reply
+    };
+    let (mut store, _written, _) = Store::open(&parts(false, false), NOW).unwrap();
+    assert!(matches!(register(&mut store), Some(Reply::Replaced { .. })));
+    assert!(store.call(started(1)) && store.is_alive());
+    store.sweep(NOW);
+    store.close(NOW);
+    assert!(!folder.file().exists());
+    let (mut store, _written, _) = Store::open(&parts(false, true), NOW).unwrap();
+    assert_eq!(register(&mut store), None);
+    assert!(store.call(started(1)));
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT count(*) FROM bindings"), 1);
+    assert_eq!(folder.number("SELECT count(*) FROM calls"), 0);
+    let (mut store, _written, _) = Store::open(&parts(true, false), NOW).unwrap();
+    assert_eq!(store.bindings(), 0);
+    assert!(matches!(register(&mut store), Some(Reply::Replaced { .. })));
+    assert!(store.call(started(1)));
+    store.sweep(NOW + Duration::from_secs(7200));
+    assert_eq!(store.bindings(), 0, "it has expired");
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT count(*) FROM bindings"), 0);
+    assert_eq!(folder.number("SELECT count(*) FROM calls"), 1);
 }

@@ -1,5 +1,6 @@
-//! The writer thread: takes all that waits, commits it at once, then tells who waited.
+//! The writer thread: lets writes gather for a little, commits them at once, then tells who waited.
 
+use super::fold::Folded;
 use super::rows::CallRow;
 use super::schema::{self, Database};
 use super::{Shared, Written};
@@ -15,10 +16,17 @@ use tokio::sync::mpsc;
 
 /// Writes of one commit.
 const BATCH: usize = 2000;
+/// How long a write for which somebody waits lets others join its commit.
+const GROUP: Duration = Duration::from_millis(10);
+/// The same for call records, whose commit costs more than they do; what a kill takes of them is this old at most.
+const RECORDS: Duration = Duration::from_millis(100);
 /// How long a failed commit of CDRs waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the last CDRs are tried when the node stops and the disk fails.
 const LAST_TRIES: u32 = 5;
+
+/// The way back to those who wait.
+pub(super) type Done = mpsc::Sender<Vec<Written>>;
 
 /// One thing to write.
 #[derive(Debug)]
@@ -58,12 +66,12 @@ fn binding_bytes(binding: &Binding) -> usize {
     size_of::<Binding>() + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
 }
 
-pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::Sender<Written>, shared: &Shared) {
+pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &Done, shared: &Shared) {
     let mut pending: Vec<Write> = Vec::new();
     let mut tries = 0;
     loop {
         // While the disk fails all is taken: registrations that wait are to hear of it.
-        fill(queue, &mut pending, if tries == 0 { BATCH } else { usize::MAX });
+        fill(queue, &mut pending, if tries == 0 { BATCH } else { usize::MAX }, shared);
         if pending.is_empty() {
             return;
         }
@@ -74,7 +82,7 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::
                 }
                 tries = 0;
                 pending.iter().for_each(|write| shared.done(write));
-                pending.drain(..).for_each(|write| answer(write, true, done));
+                tell(pending.drain(..).filter_map(|write| answer(write, true)), done);
             }
             Err(error) => {
                 let before = pending.len();
@@ -88,7 +96,7 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::
                 };
                 pending.iter().for_each(|write| shared.add(write));
                 tries += 1;
-                tell(tries, &error, shared);
+                complain(tries, &error, shared);
                 if shared.closing.load(Ordering::Relaxed) && tries >= LAST_TRIES {
                     let lost = pending.iter().filter(|write| matches!(write, Write::Call(_))).count();
                     tracing::error!(
@@ -102,39 +110,71 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &mpsc::
     }
 }
 
-/// Waits for the first write unless some wait already, then takes what else is there. Leaves nothing when no more will come.
-fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize) {
+/// Waits for the first write unless some wait already, then for as long as it lets others join. Leaves nothing when no more will come.
+fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize, shared: &Shared) {
     if pending.is_empty() {
         pending.extend(queue.recv());
     }
-    let room = most.saturating_sub(pending.len());
-    pending.extend(queue.try_iter().take(room));
-}
-
-fn commit(database: &mut Database, writes: &[Write]) -> rusqlite::Result<()> {
-    database.transaction(|connection| writes.iter().try_for_each(|write| put(connection, write)))
-}
-
-fn put(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
-    match write {
-        Write::Bindings(_, change) => schema::put_bindings(connection, &change.aor, &change.bindings),
-        Write::Swept(aor, left) => schema::put_bindings(connection, aor, left),
-        Write::Call(row) => schema::put_call(connection, row),
-        Write::Alive(now) => schema::put_alive(connection, *now),
-        Write::End(now) => schema::close_stopped_calls(connection, *now),
+    let mut waited = Duration::ZERO;
+    let mut looked = 0;
+    let mut patience = RECORDS;
+    loop {
+        let room = most.saturating_sub(pending.len());
+        pending.extend(queue.try_iter().take(room));
+        if pending[looked..]
+            .iter()
+            .any(|write| matches!(write, Write::Bindings(..)))
+        {
+            patience = GROUP;
+        }
+        looked = pending.len();
+        let is_closing = shared.closing.load(Ordering::Relaxed);
+        if looked == 0 || looked >= most || waited >= patience || is_closing {
+            return;
+        }
+        std::thread::park_timeout(GROUP);
+        waited += GROUP;
     }
 }
 
-fn answer(write: Write, durable: bool, done: &mpsc::Sender<Written>) {
+fn commit(database: &mut Database, writes: &[Write]) -> rusqlite::Result<()> {
+    let folded = Folded::of(writes);
+    database.transaction(|connection| put(connection, &folded))
+}
+
+fn put(connection: &Connection, folded: &Folded<'_>) -> rusqlite::Result<()> {
+    for (aor, bindings) in &folded.bindings {
+        schema::put_bindings(connection, aor, bindings)?;
+    }
+    for call in &folded.calls {
+        schema::put_call(connection, call)?;
+    }
+    if let Some(now) = folded.alive {
+        schema::put_alive(connection, now)?;
+    }
+    if let Some(now) = folded.end {
+        schema::close_stopped_calls(connection, now)?;
+    }
+    Ok(())
+}
+
+/// What to tell those who wait for a write.
+fn answer(write: Write, durable: bool) -> Option<Written> {
     match write {
-        Write::Bindings(ticket, change) => {
-            let _ = done.blocking_send(Written {
-                ticket,
-                change,
-                durable,
-            });
-        }
-        Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_) => {}
+        Write::Bindings(ticket, change) => Some(Written {
+            ticket,
+            change,
+            durable,
+        }),
+        Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_) => None,
+    }
+}
+
+/// All at once: whoever hears it is woken once.
+fn tell(answers: impl Iterator<Item = Written>, done: &Done) {
+    let answers: Vec<Written> = answers.collect();
+    if !answers.is_empty() {
+        let _ = done.blocking_send(answers);
     }
 }
 
@@ -153,32 +193,33 @@ fn is_temporary(error: &rusqlite::Error) -> bool {
 }
 
 /// After a failed commit: who waits is told, the latest change first (`Table::undo`). CDRs and removals stay.
-fn kept(pending: Vec<Write>, done: &mpsc::Sender<Written>) -> Vec<Write> {
+fn kept(pending: Vec<Write>, done: &Done) -> Vec<Write> {
     let (waited_for, kept): (Vec<Write>, Vec<Write>) = pending
         .into_iter()
         .partition(|write| matches!(write, Write::Bindings(..)));
-    waited_for
-        .into_iter()
-        .rev()
-        .for_each(|write| answer(write, false, done));
+    tell(
+        waited_for.into_iter().rev().filter_map(|write| answer(write, false)),
+        done,
+    );
     kept
 }
 
 /// Writes each by itself, so that one that cannot be written takes no other with it. What failed for the disk's sake is left.
-fn one_by_one(database: &mut Database, pending: Vec<Write>, done: &mpsc::Sender<Written>) -> Vec<Write> {
-    let mut left = Vec::new();
+fn one_by_one(database: &mut Database, pending: Vec<Write>, done: &Done) -> Vec<Write> {
+    let (mut left, mut answers) = (Vec::new(), Vec::new());
     for write in pending {
         match commit(database, std::slice::from_ref(&write)) {
-            Ok(()) => answer(write, true, done),
+            Ok(()) => answers.extend(answer(write, true)),
             Err(error) if is_temporary(&error) => left.push(write),
-            Err(_) => answer(write, false, done),
+            Err(_) => answers.extend(answer(write, false)),
         }
     }
+    tell(answers.into_iter(), done);
     kept(left, done)
 }
 
 /// The first failure, then ever more rarely: a disk that is full stays full for long.
-fn tell(tries: u32, error: &rusqlite::Error, shared: &Shared) {
+fn complain(tries: u32, error: &rusqlite::Error, shared: &Shared) {
     if tries.is_power_of_two() {
         let waiting = shared.waiting.load(Ordering::Relaxed);
         tracing::warn!("the store cannot write: {error}. Registrations are refused; {waiting} records wait in memory");

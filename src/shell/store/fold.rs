@@ -1,0 +1,144 @@
+//! What a group of writes comes to: a call that begins and ends within it is one row, and of an address of record only the last list
+//! of bindings counts.
+
+use super::rows::{CallRow, LegRow};
+use super::writer::Write;
+use crate::effect::{Aor, Binding};
+use crate::id::CallId;
+use crate::time::Wall;
+use std::collections::HashMap;
+
+/// All that a group says of one call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'a> {
+    pub id: CallId,
+    pub started: Option<Started<'a>>,
+    pub routed: Option<Routed<'a>>,
+    pub answered: Option<Wall>,
+    pub ended: Option<Ended<'a>>,
+}
+
+/// Of `CallRow::Started`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Started<'a> {
+    pub at: Wall,
+    pub source: &'a str,
+    pub caller: &'a str,
+    pub called: &'a str,
+    pub sip_call_id: &'a str,
+}
+
+/// Of `CallRow::Routed`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Routed<'a> {
+    pub destination: &'a str,
+    pub rule: &'a str,
+}
+
+/// Of `CallRow::Ended`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended<'a> {
+    pub at: Wall,
+    pub status: u16,
+    pub q850: u8,
+    pub by: &'static str,
+    pub cause: &'a str,
+    pub legs: &'a [LegRow],
+}
+
+/// A group of writes.
+#[derive(Debug, Default)]
+pub(super) struct Folded<'a> {
+    /// In the order of their first rows.
+    pub calls: Vec<Call<'a>>,
+    pub bindings: HashMap<&'a Aor, &'a [Binding]>,
+    pub alive: Option<Wall>,
+    pub end: Option<Wall>,
+}
+
+impl<'a> Folded<'a> {
+    pub(super) fn of(writes: &'a [Write]) -> Folded<'a> {
+        let mut folded = Folded::default();
+        let mut places = HashMap::new();
+        for write in writes {
+            match write {
+                Write::Bindings(_, change) => {
+                    folded.bindings.insert(&change.aor, &change.bindings);
+                }
+                Write::Swept(aor, left) => {
+                    folded.bindings.insert(aor, left);
+                }
+                Write::Call(row) => {
+                    let place = *places.entry(row.call()).or_insert(folded.calls.len());
+                    if place == folded.calls.len() {
+                        folded.calls.push(Call::new(row.call()));
+                    }
+                    folded.calls[place].add(row);
+                }
+                Write::Alive(now) => folded.alive = Some(*now),
+                Write::End(now) => folded.end = Some(*now),
+            }
+        }
+        folded
+    }
+}
+
+impl<'a> Call<'a> {
+    fn new(id: CallId) -> Call<'a> {
+        Call {
+            id,
+            started: None,
+            routed: None,
+            answered: None,
+            ended: None,
+        }
+    }
+
+    /// The first start, answer and end hold; the last route does.
+    fn add(&mut self, row: &'a CallRow) {
+        match row {
+            CallRow::Started {
+                call: _,
+                at,
+                source,
+                caller,
+                called,
+                sip_call_id,
+            } => {
+                self.started.get_or_insert(Started {
+                    at: *at,
+                    source,
+                    caller,
+                    called,
+                    sip_call_id,
+                });
+            }
+            CallRow::Routed {
+                call: _,
+                destination,
+                rule,
+            } => self.routed = Some(Routed { destination, rule }),
+            CallRow::Answered { call: _, at } => {
+                self.answered.get_or_insert(*at);
+            }
+            CallRow::Ended {
+                call: _,
+                at,
+                status,
+                q850,
+                by,
+                cause,
+                legs,
+            } => {
+                self.ended.get_or_insert(Ended {
+                    at: *at,
+                    status: *status,
+                    q850: *q850,
+                    by,
+                    cause,
+                    legs,
+                });
+            }
+        }
+    }
+}
