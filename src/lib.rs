@@ -66,6 +66,7 @@ pub mod dialog;
 pub mod effect;
 pub mod id;
 pub mod limits;
+pub mod marker;
 pub mod media;
 pub mod node;
 pub mod phone;

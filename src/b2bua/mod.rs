@@ -97,7 +97,7 @@ impl Calls {
         tx: ServerTx,
         request: Message,
     ) {
-        let tag = cx.token(8);
+        let tag = cx.tag();
         let copy = request.clone();
         let entered = self.enter(cx, net, Entry::read(source, flow, tx, request, &tag), None);
         if let Err(refusal) = entered {
@@ -122,7 +122,7 @@ impl Calls {
         tx: ServerTx,
         request: Message,
     ) {
-        let tag = cx.token(8);
+        let tag = cx.tag();
         let copy = request.clone();
         let entry = Entry::read(source, flow, tx, request, &tag);
         if let Err(refusal) = self.enter(cx, net, entry, Some((call, missed))) {
@@ -414,6 +414,7 @@ impl Calls {
             config: &config,
             out: cx.out,
             tickets: cx.tickets,
+            marker: cx.marker,
         };
         let mut t = Turn {
             cx: &mut own,

@@ -44,7 +44,7 @@ impl Machines {
         let Err((status, reason)) = served(flow, request) else {
             return true;
         };
-        let mut response = Draft::response(request, status, Some(&cx.token(8))).with_reason(reason);
+        let mut response = Draft::response(request, status, Some(&cx.answer_tag())).with_reason(reason);
         if status == 420 {
             response.push(Name::Unsupported, unsupported(request).join(", "));
         }
@@ -183,7 +183,7 @@ impl Machines {
             return;
         }
         let status = if self.stopping { 503 } else { 200 };
-        let mut response = Draft::response(request, status, Some(&cx.token(8)));
+        let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         response.push(Name::Allow, self.allow(cx, flow, request));
         response.push(Name::Accept, ACCEPTED);
         response.push(Name::Supported, SUPPORTED.join(", "));
@@ -217,7 +217,7 @@ impl Machines {
     }
 
     pub(super) fn overloaded(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
-        let mut response = Draft::response(request, 503, Some(&cx.token(8)));
+        let mut response = Draft::response(request, 503, Some(&cx.answer_tag()));
         response.push(Name::RetryAfter, 10);
         self.refuse(
             cx,
@@ -230,7 +230,7 @@ impl Machines {
 
     /// What the proxy says of a request that it does not send on.
     pub(super) fn refuse_by(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, refusal: &Refusal) {
-        let mut response = Draft::response(request, refusal.status, Some(&cx.token(8)));
+        let mut response = Draft::response(request, refusal.status, Some(&cx.answer_tag()));
         for (name, value) in &refusal.fields {
             response.push(*name, value);
         }
@@ -245,7 +245,7 @@ impl Machines {
         status: u16,
         why: &'static str,
     ) {
-        let mut response = Draft::response(request, status, Some(&cx.token(8)));
+        let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         if matches!(status, 405 | 501) {
             response.push(Name::Allow, self.allow(cx, flow, request));
         }

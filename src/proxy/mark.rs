@@ -5,6 +5,7 @@
 use crate::cx::Cx;
 use crate::id::{ConnectionId, ContextId, Flow, ListenerId, Transport};
 use crate::limits;
+use crate::marker::{Marker, Origin, TOKEN_MARK};
 use crate::sip::auth::NonceKey;
 use crate::sip::{Message, Name, Via};
 use crate::transaction::COOKIE;
@@ -75,7 +76,9 @@ impl Marks {
     pub fn branch(&self, cx: &mut Cx<'_>, id: ContextId, request: &Message) -> String {
         let name = format!("{:0ID$x}{}", id.0 & ((1 << (4 * ID)) - 1), cx.token((MARK - ID) / 2));
         let (way, seal) = (self.way(request), self.seal(request, &name));
-        format!("{COOKIE}{name}.{way}.{seal}")
+        let mut branch = format!("{COOKIE}{name}.{way}.{seal}");
+        cx.marker.mark_branch(cx.now, &mut branch);
+        branch
     }
 
     /// The branch of an ACK of a 2xx, which is the same for each copy of it (RFC 3261 16.11).
@@ -107,7 +110,8 @@ impl Marks {
     fn read_branch<'b>(&self, request: &Message, branch: &'b str) -> Option<(ContextId, &'b str)> {
         let mut parts = branch.strip_prefix(COOKIE)?.split('.');
         let (name, way, seal) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_form = parts.next().is_none() && [name, way, seal].iter().all(|part| part.len() == MARK);
+        // Behind it is what the guard looks at.
+        let is_form = parts.nth(1).is_none() && [name, way, seal].iter().all(|part| part.len() == MARK);
         let id = u64::from_str_radix(name.get(..ID)?, 16).ok()?;
         (is_form && self.is_sealed(request, name, seal)).then_some((ContextId(id), way))
     }
@@ -130,20 +134,24 @@ impl Marks {
             .is_mark(seal, &["seal", random, request.call_id(), &from, &number])
     }
 
-    /// The user part of our Record-Route in the first request of a dialog.
-    pub fn token(&self, request: &Message, ends: &Ends) -> String {
+    /// The user part of our Record-Route in the first request of a dialog, which `origin` sent.
+    pub fn token(&self, marker: &Marker, origin: Origin, request: &Message, ends: &Ends) -> String {
         let mut text = String::from(TOKEN);
         for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
         }
         let tag = tag_of(request, Name::From);
         let seal = self.key.mark(&["route", &text, request.call_id(), &tag]);
-        text + &seal
+        text += &seal;
+        marker.mark_token(origin, &mut text);
+        text
     }
 
     /// Reads it back in a request of that dialog; nothing where it is not ours, or of another dialog.
     pub fn read_token(&self, request: &Message, user: &str) -> Option<Passage> {
-        let (text, seal) = user.split_at_checked(user.len().checked_sub(MARK)?)?;
+        // The guard has looked at what is behind the seal.
+        let (sealed, _) = user.split_at_checked(user.len().checked_sub(TOKEN_MARK)?)?;
+        let (text, seal) = sealed.split_at_checked(sealed.len().checked_sub(MARK)?)?;
         let rest = text.strip_prefix(TOKEN)?;
         let is_of = |name| {
             let tag = tag_of(request, name);
@@ -274,7 +282,7 @@ mod tests {
             caller: Some(flow(Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000")),
             callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
         };
-        let token = marks.token(&request("sip:b@x", "1", "", ""), &ends);
+        let token = marks.token(&Marker::UNKEYED, Origin::default(), &request("sip:b@x", "1", "", ""), &ends);
         let read = |from: &str, to: &str, token: &str| marks.read_token(&request("sip:b@x", from, to, ""), token);
         let passage = read("1", ";tag=2", &token).unwrap();
         assert_eq!(
@@ -284,7 +292,7 @@ mod tests {
         let back = read("2", ";tag=1", &token).unwrap();
         assert_eq!((back.from_caller, back.flow()), (false, ends.caller));
         assert_eq!(read("3", ";tag=2", &token), None);
-        for at in 0..token.len() {
+        for at in 0..token.len() - TOKEN_MARK {
             let mut other = token.clone().into_bytes();
             other[at] ^= 1;
             assert_eq!(read("1", ";tag=2", &String::from_utf8(other).unwrap()), None);
@@ -306,7 +314,7 @@ mod tests {
         let first = request("sip:b@x", "1", "", "");
         let branch = |marks: &Marks| {
             let random = "0123456789abcdef";
-            format!("{COOKIE}{random}.{}.{}", marks.way(&first), marks.seal(&first, random))
+            format!("{COOKIE}{random}.{}.{}.0000deadbeef", marks.way(&first), marks.seal(&first, random))
         };
         let via = |branch: String| format!("Via: SIP/2.0/UDP us;branch={branch}\r\n");
         let ours = via(branch(&marks));

@@ -11,7 +11,9 @@ pub const COOKIE: &str = "z9hG4bK";
 
 /// A branch that nobody else has.
 pub fn new_branch(cx: &mut Cx<'_>) -> String {
-    format!("{COOKIE}{}", cx.token(12))
+    let mut branch = format!("{COOKIE}{}", cx.token(8));
+    cx.marker.mark_branch(cx.now, &mut branch);
+    branch
 }
 
 /// Our Via for a request over `flow`: sent-by is the address by which the peer sees us.

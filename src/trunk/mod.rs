@@ -395,7 +395,7 @@ fn outside_dialog(
 ) -> Draft {
     let mut draft = Draft::request(method.clone(), target);
     let mut from = NameAddr::new(from.clone());
-    from.params.set("tag", Some(&cx.token(8)));
+    from.params.set("tag", Some(&cx.tag()));
     draft.push(Name::MaxForwards, MAX_FORWARDS);
     draft.push(Name::From, from);
     draft.push(Name::To, NameAddr::new(to.clone()));
