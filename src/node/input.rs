@@ -27,6 +27,8 @@ pub enum Input {
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.
     Ports(Vec<Port>),
+    /// The message that comes next has waited for so long since the system had it: told at least once for each batch of them.
+    Waited(Duration),
     /// A new configuration is in force.
     Config(Arc<Config>),
     /// No new calls from now on; calls that are up end after the grace time.
