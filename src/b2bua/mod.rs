@@ -64,6 +64,7 @@ use desk::{CallTimer, Desk, LegTimer, Timer, Turn, Wish};
 use leg::LegId;
 use setup::{Entry, Refusal};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,6 +197,13 @@ impl Calls {
             begun
         });
         begun.unwrap_or(Ok(()))
+    }
+
+    /// True if a leg's signalling comes from this address.
+    pub fn has_peer(&self, ip: IpAddr) -> bool {
+        self.calls
+            .values()
+            .any(|call| call.legs.iter().any(|leg| leg.signalling() == ip))
     }
 
     /// True if a request with a To tag belongs to a dialog of ours. (An INVITE with Replaces and no To tag is a new one.)

@@ -148,7 +148,8 @@ mod tests {
     const S: u64 = 1_000_000_000;
 
     fn scatter(n: u64) -> u64 {
-        (u128::from(n + 1) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835 >> 40) as u64
+        let spread = u128::from(n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        (spread >> 60) as u64 ^ spread as u64
     }
 
     #[test]

@@ -76,6 +76,11 @@ impl Load {
         is_fresh && dice % 100 < u64::from(share)
     }
 
+    /// Nothing is refused.
+    pub(super) fn is_calm(&self) -> bool {
+        self.share == 0
+    }
+
     /// What is to be told.
     pub(super) fn news(&mut self, now: Instant) -> Option<News> {
         match (self.told, self.share) {

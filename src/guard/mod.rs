@@ -50,6 +50,8 @@ const TOLD: Duration = Duration::from_secs(60);
 const KNOWN: u32 = 24 * 3600;
 /// The same for a trunk, which shows itself with every call.
 const TRUNK: u32 = 3600;
+/// The same for a dialog: its session is refreshed more often (RFC 4028 4.2 has half an hour).
+const DIALOG: u32 = 2 * 3600;
 /// A nonce tells where its user is for as long as a registration may last; whether it is good for anything else is the digest's
 /// business.
 const NONCE: Duration = Duration::from_secs(24 * 3600);
@@ -75,8 +77,8 @@ const LOOKS: Rate = Rate::each(60 * SECOND, 32);
 /// Wrong passwords for one user from one source; from one source; for one user.
 const WRONG: [Rate; 3] = [
     Rate::each(30 * SECOND, 5),
-    Rate::each(10 * SECOND, 3),
-    Rate::each(5 * SECOND, 20),
+    Rate::each(2 * SECOND, 3),
+    Rate::each(10 * SECOND, 20),
 ];
 /// Challenges that are not answered, by one who has received them.
 const PROBES: Rate = Rate::each(6 * SECOND, 100);
@@ -161,6 +163,8 @@ struct Hand {
     proven: bool,
     nonce: Option<u64>,
     user: u64,
+    /// It acknowledges an answer that keeps no state.
+    acknowledges: bool,
 }
 
 /// All that is remembered of those who send.
@@ -237,6 +241,7 @@ impl Guard {
                     proven: flow.transport.is_reliable(),
                     nonce: None,
                     user: 0,
+                    acknowledges: false,
                 });
                 self.request(at, source, shape, &look)
             }
@@ -286,7 +291,9 @@ impl Guard {
             && let Some(tag) = look.to_tag
             && let Some((_, answer)) = self.marker.read(Mark::Answer, tag)
         {
-            self.prove();
+            if let Some(hand) = &mut self.hand {
+                (hand.proven, hand.acknowledges) = (true, true);
+            }
             let key = fold(u64::from(answer), ABOUT_MARK);
             return take(self.cells.take(key, nanos, ANSWERED), Cut::Repeated);
         }
@@ -308,10 +315,14 @@ impl Guard {
 
     /// A request of a dialog that was made here, or through here.
     fn dialog_mark(&mut self, now: Instant, source: u64, look: &Look<'_>) -> Option<u64> {
+        // One of our own, which spirals (RFC 3261 16.3), or was sent back to us.
+        if let Some(seal) = look.branch.and_then(|branch| self.marker.read_branch(now, branch)) {
+            return Some(u64::from(seal));
+        }
         let tag = look.to_tag.and_then(|tag| self.marker.read(Mark::Tag, tag));
         let token = || look.token.and_then(|token| self.marker.read(Mark::Token, token));
         let (origin, seal) = tag.or_else(token)?;
-        self.prove();
+        self.seen.put(fold(source, ABOUT_DIALOG), second(now));
         // It was made for what this source sent: now it is sure that it was this source.
         if origin.source == (source >> 32) as u32 {
             self.learn(now, source, origin.shape);
@@ -328,11 +339,14 @@ impl Guard {
         }
         let proved = self.seen.has(fold(nonce, ABOUT_NONCE), now, KNOWN);
         let [pair, ours, theirs] = self.wrong(source, user);
+        let (guesses, of_guesses) = self.guesses(source);
         let [of_pair, of_source, of_user] = WRONG;
         let free = proved
             || self.cells.has(pair, nanos, of_pair)
                 && (self.seen.has(pair, now, KNOWN)
-                    || self.cells.has(ours, nanos, of_source) && self.cells.has(theirs, nanos, of_user));
+                    || self.cells.has(guesses, nanos, of_guesses)
+                        && self.cells.has(ours, nanos, of_source)
+                        && self.cells.has(theirs, nanos, of_user));
         if !free {
             return Err(Cut::Guess);
         }
@@ -345,10 +359,17 @@ impl Guard {
         [fold(source, user), fold(source, ABOUT_WRONG), fold(user, ABOUT_WRONG)]
     }
 
+    /// The key of all that a source guessed, and how much is too much.
+    fn guesses(&self, source: u64) -> (u64, Rate) {
+        let most = self.rules().guesses;
+        let rate = Rate::each(GUESSING * SECOND / u64::from(most), most);
+        (fold(source, ABOUT_GUESSES), rate)
+    }
+
     fn outside(&mut self, now: Instant, source: u64, shape: u16, kind: Kind) -> Result<(), Cut> {
         let (nanos, now) = (now.as_nanos(), second(now));
         let is_trunk = self.seen.has(fold(source, ABOUT_TRUNK), now, TRUNK);
-        let is_bound = self.bound.get(&source).is_some_and(|until| *until >= now);
+        let is_bound = self.is_bound_now(source, now);
         let is_there = is_trunk || is_bound || self.seen.has(fold(source, ABOUT_SOURCE), now, KNOWN);
         let key = fold(source, ABOUT_RATE);
         if is_there && matches!(kind, Kind::Ack | Kind::Cancel) {
@@ -376,18 +397,16 @@ impl Guard {
         take(self.strangers.take(nanos, Rate::per_second(all, 2 * all)), Cut::Strangers)
     }
 
+    fn is_bound_now(&self, source: u64, now: u32) -> bool {
+        self.bound.get(&source).is_some_and(|until| *until >= now)
+    }
+
     fn is_scanner(&self, agent: &[u8]) -> bool {
         let begins = |name: &String| {
             let head = agent.get(..name.len());
             head.is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
         };
         self.rules().scanners.iter().any(begins)
-    }
-
-    fn prove(&mut self) {
-        if let Some(hand) = &mut self.hand {
-            hand.proven = true;
-        }
     }
 
     /// What this source sends looks like this, as is sure from now on.
@@ -424,15 +443,18 @@ impl Guard {
         }
     }
 
+    /// True for one that needs no machine: the ACK of an answer that keeps no state only shows that its sender had it.
+    pub fn is_acknowledged(&self) -> bool {
+        self.hand.is_some_and(|hand| hand.acknowledges)
+    }
+
     /// Its credentials are wrong.
     pub fn is_wrong(&mut self, cx: &Cx<'_>) -> Option<Suspect> {
         let (nanos, hand) = (cx.now.as_nanos(), self.hand?);
         for (key, rate) in self.wrong(hand.source, hand.user).into_iter().zip(WRONG) {
             self.cells.take(key, nanos, rate);
         }
-        let guesses = self.rules().guesses;
-        let rate = Rate::each(GUESSING * SECOND / u64::from(guesses), guesses);
-        let key = fold(hand.source, ABOUT_GUESSES);
+        let (key, rate) = self.guesses(hand.source);
         // The last one that fits leads to it, and not the one after.
         self.cells.take(key, nanos, rate);
         let is_over = !self.cells.has(key, nanos, rate);
@@ -454,8 +476,9 @@ impl Guard {
     /// Nothing speaks against the ban, as far as the node knows.
     pub fn ban(&mut self, cx: &mut Cx<'_>, suspect: Suspect) {
         let source = self.marker.source(suspect.ip);
-        let is_bound = self.bound.get(&source).is_some_and(|until| *until >= second(cx.now));
-        let Some(lasts) = self.rules().ban.filter(|_| !is_bound) else {
+        let now = second(cx.now);
+        let is_ours = self.is_bound_now(source, now) || self.seen.has(fold(source, ABOUT_DIALOG), now, DIALOG);
+        let Some(lasts) = self.rules().ban.filter(|_| !is_ours) else {
             return;
         };
         if let Some(room) = self.bans.begin(cx.now, source, suspect.ip, lasts) {
@@ -468,7 +491,7 @@ impl Guard {
         }));
     }
 
-    /// A source has live bindings until then.
+    /// A source has live bindings for so long.
     pub fn is_bound(&mut self, cx: &Cx<'_>, ip: IpAddr, lasts: Duration) {
         let (source, now) = (self.marker.source(ip), second(cx.now));
         let until = second(cx.now + lasts);
@@ -484,6 +507,9 @@ impl Guard {
 
     /// Whether a new request is refused because the node is behind with its work.
     pub fn sheds(&mut self, cx: &mut Cx<'_>, is_call: bool) -> bool {
+        if self.load.is_calm() {
+            return false;
+        }
         let dice = cx.random();
         let sheds = self.load.refuses(cx.now, is_call, dice);
         if sheds {
@@ -557,6 +583,7 @@ const ABOUT_LOOK: u64 = 10 << 32;
 const ABOUT_STRANGER: u64 = 11 << 32;
 const ABOUT_PROBES: u64 = 12 << 32;
 const ABOUT_GUESSES: u64 = 13 << 32;
+const ABOUT_DIALOG: u64 = 14 << 32;
 
 /// Two words into one. The first is a keyed hash, or made by one, so that nobody can choose the outcome.
 fn fold(secret: u64, about: u64) -> u64 {

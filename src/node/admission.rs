@@ -11,12 +11,19 @@ use crate::id::Flow;
 use crate::proxy::{Passed, Refusal};
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
-use crate::sip::{Draft, Message, Method, Name};
+use crate::sip::write::Start;
+use crate::sip::{Draft, Message, Method, Name, NameAddr};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         if request.to().is_ok_and(|to| to.tag().is_some()) {
             return self.in_dialog(cx, flow, request);
+        }
+        if self.guard.sheds(cx, request.method() == Method::Invite) {
+            // Counted, and not told of one by one.
+            let mut response = Draft::response(&request, 503, Some(&cx.answer_tag()));
+            response.push(Name::RetryAfter, 5 + cx.random() % 10);
+            return self.reply(cx, flow, &request, response);
         }
         match request.method() {
             Method::Invite => self.invite(cx, flow, request),
@@ -112,6 +119,7 @@ impl Machines {
         let by = local::asks_as(cx.config, flow, request, &from.uri);
         let gives_credentials = may_be_user && request.get(by.credentials()).is_some();
         if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, &target) {
+            self.guard.is_trunk(cx);
             return Some(Source::Trunk(trunk));
         }
         if may_be_user && passed == Passed::Spiral {
@@ -126,13 +134,24 @@ impl Machines {
             }));
             return None;
         }
-        match self.authenticator.judge(cx, flow, request, &from, by) {
-            Verdict::User(name) => Some(Source::User(name)),
+        self.judged(cx, flow, request, &from, by).map(Source::User)
+    }
+
+    /// The user whose credentials a request has, and who has not sent too much. Anybody else is answered.
+    fn judged(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, claimed: &NameAddr, by: By) -> Option<String> {
+        match self.authenticator.judge(cx, flow, request, claimed, by) {
+            Verdict::User(name) if self.guard.is_user(cx, &name) => return Some(name),
+            Verdict::User(_) => self.busy(cx, flow, request, "its user sends more requests than `guard.per_user`"),
             Verdict::Refused(response, why) => {
+                match response.start {
+                    Start::Response(403, _) => self.guessed(cx),
+                    Start::Response(401 | 407, _) if request.get(by.credentials()).is_none() => self.probed(cx),
+                    Start::Response(..) | Start::Request(..) => {}
+                }
                 self.refuse(cx, flow, request, response, why);
-                None
             }
         }
+        None
     }
 
     /// In the order of RFC 3261 10.3: steps 1 and 2, then who it is, then the bindings.
@@ -150,9 +169,8 @@ impl Machines {
         if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to.uri) {
             return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
         }
-        let name = match self.authenticator.judge(cx, flow, &request, &to, By::Server) {
-            Verdict::User(name) => name,
-            Verdict::Refused(response, why) => return self.refuse(cx, flow, &request, response, why),
+        let Some(name) = self.judged(cx, flow, &request, &to, By::Server) else {
+            return;
         };
         let Some(aor) = cx.config.user(&name).map(local::aor) else {
             return;
@@ -217,15 +235,14 @@ impl Machines {
     }
 
     pub(super) fn overloaded(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
+        self.busy(cx, flow, request, "every transaction that the node may have is in use");
+    }
+
+    /// RFC 3261 21.5.4.
+    fn busy(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, why: &'static str) {
         let mut response = Draft::response(request, 503, Some(&cx.answer_tag()));
         response.push(Name::RetryAfter, 10);
-        self.refuse(
-            cx,
-            flow,
-            request,
-            response,
-            "every transaction that the node may have is in use",
-        );
+        self.refuse(cx, flow, request, response, why);
     }
 
     /// What the proxy says of a request that it does not send on.
@@ -254,8 +271,8 @@ impl Machines {
 
     fn refuse(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, response: Draft, why: &'static str) {
         let status = match response.start {
-            crate::sip::write::Start::Response(status, _) => status,
-            crate::sip::write::Start::Request(..) => 0,
+            Start::Response(status, _) => status,
+            Start::Request(..) => 0,
         };
         // A first challenge is the ordinary course of things, not a refusal.
         let asked = match status {

@@ -95,7 +95,7 @@ impl Server {
         let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let config = Arc::new(config);
-        let node = Node::new(config.clone(), seed, now);
+        let (node, bound) = (Node::new(config.clone(), seed, now), store.sources(now.wall));
         let queues = Queues {
             net: net_events,
             written,
@@ -110,7 +110,7 @@ impl Server {
             store,
             media,
             recorder: Recorder::default(),
-            inputs: VecDeque::new(),
+            inputs: VecDeque::from([Input::Bound(bound)]),
             queues,
             bugs: 0,
             told_day: 0,

@@ -15,10 +15,12 @@ use crate::limits;
 use crate::registrar::bindings::{Change, Table};
 use crate::time::Wall;
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use writer::Write;
 
@@ -166,6 +168,11 @@ impl Store {
             self.queue(Write::Swept(aor.clone(), Vec::new()));
         }
         gone
+    }
+
+    /// From where the live bindings come, and for how long they hold.
+    pub fn sources(&self, now: Wall) -> Vec<(IpAddr, Duration)> {
+        self.table.sources(now)
     }
 
     /// Bindings in memory.
