@@ -78,7 +78,9 @@ impl Records {
                 cdr.legs.clone_from(legs);
                 self.open -= 1;
             }
-            Fact::Registered { .. } | Fact::TrunkState { .. } | Fact::Refused { .. }
+            Fact::Registered { .. }
+            | Fact::TrunkState { .. }
+            | Fact::Refused { .. }
             | Fact::Banned { .. }
             | Fact::BanEnded { .. }
             | Fact::Cut { .. }

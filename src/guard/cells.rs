@@ -136,7 +136,7 @@ impl Seen {
     }
 
     fn set(key: u64) -> std::ops::Range<usize> {
-        let first = (key as usize * WAYS) & (limits::GUARD_SEEN - 1);
+        let first = (key as usize).wrapping_mul(WAYS) & (limits::GUARD_SEEN - 1);
         first..first + WAYS
     }
 }
@@ -174,7 +174,9 @@ mod tests {
                 cells.take(scatter(greedy), round * S / 100, rate);
             }
         }
-        let cut = (1_000_000..1_010_000).filter(|other| !cells.has(scatter(*other), S / 5, rate)).count();
+        let cut = (1_000_000..1_010_000)
+            .filter(|other| !cells.has(scatter(*other), S / 5, rate))
+            .count();
         assert!(cut < 50, "{cut} of 10,000 share both cells with one of 2,000");
     }
 

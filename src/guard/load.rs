@@ -70,7 +70,11 @@ impl Load {
 
     /// Whether a new request is refused; `dice` is chance.
     pub(super) fn refuses(&self, now: Instant, is_call: bool, dice: u64) -> bool {
-        let share = if is_call { self.share } else { self.share.saturating_sub(100) };
+        let share = if is_call {
+            self.share
+        } else {
+            self.share.saturating_sub(100)
+        };
         // Where nothing has come for long, what comes first finds an empty house.
         let is_fresh = self.interval.is_some_and(|(began, _)| now.since(began) < 10 * INTERVAL);
         is_fresh && dice % 100 < u64::from(share)

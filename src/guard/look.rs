@@ -188,7 +188,9 @@ fn param<'m>(value: &'m [u8], name: &[u8]) -> Option<&'m [u8]> {
         from = at + name.len();
         if at.checked_sub(1).is_some_and(|before| value[before] == b';') {
             let value = &value[from..];
-            let end = value.iter().position(|octet| matches!(octet, b';' | b',' | b' ' | b'\t' | b'>' | b'\r' | b'\n'));
+            let end = value
+                .iter()
+                .position(|octet| matches!(octet, b';' | b',' | b' ' | b'\t' | b'>' | b'\r' | b'\n'));
             return Some(&value[..end.unwrap_or(value.len())]);
         }
     }
@@ -200,7 +202,10 @@ fn quoted<'m>(value: &'m [u8], name: &[u8]) -> Option<&'m [u8]> {
     loop {
         let at = from + memmem::find(&value[from..], name)?;
         from = at + name.len();
-        if at.checked_sub(1).is_some_and(|before| !value[before].is_ascii_alphanumeric()) {
+        if at
+            .checked_sub(1)
+            .is_some_and(|before| !value[before].is_ascii_alphanumeric())
+        {
             let value = &value[from..];
             return Some(&value[..memchr(b'"', value)?]);
         }
@@ -260,11 +265,20 @@ mod tests {
     fn marks_are_found_where_they_stand() {
         let seen = look(INVITE.as_bytes());
         assert!(seen.is_whole && seen.kind == Kind::Invite);
-        assert_eq!((text(seen.branch), text(seen.to_tag), text(seen.agent)), ("z9hG4bKabc", "-", "Phone 1.0"));
-        assert_eq!((text(seen.nonce), text(seen.username), text(seen.token)), ("-", "-", "-"));
+        assert_eq!(
+            (text(seen.branch), text(seen.to_tag), text(seen.agent)),
+            ("z9hG4bKabc", "-", "Phone 1.0")
+        );
+        assert_eq!(
+            (text(seen.nonce), text(seen.username), text(seen.token)),
+            ("-", "-", "-")
+        );
         let inside = INVITE.replace("tag=no>", "tag=no>;x=y;tag=ours");
         assert_eq!(text(look(inside.as_bytes()).to_tag), "ours");
-        let bare = INVITE.replace("To: \"x;tag=no\" <sip:bob@example.com;tag=no>", "t: sip:bob@example.com;tag=ours ");
+        let bare = INVITE.replace(
+            "To: \"x;tag=no\" <sip:bob@example.com;tag=no>",
+            "t: sip:bob@example.com;tag=ours ",
+        );
         assert_eq!(text(look(bare.as_bytes()).to_tag), "ours");
         let routed = with("Route: <sip:other.example;lr>\r\nRoute: <sip:tw-abc@192.0.2.1;lr>");
         assert_eq!(text(look(routed.as_bytes()).token), "tw-abc");
@@ -290,7 +304,10 @@ mod tests {
     #[test]
     fn the_same_request_again_looks_the_same_and_one_of_another_program_does_not() {
         let shape = |message: &str| look(message.as_bytes()).shape;
-        let again = with("Authorization: Digest nonce=\"a\"").replace("abc", "xyz").replace("bob", "carol").replace("1 INV", "2 INV");
+        let again = with("Authorization: Digest nonce=\"a\"")
+            .replace("abc", "xyz")
+            .replace("bob", "carol")
+            .replace("1 INV", "2 INV");
         assert_eq!(shape(INVITE), shape(&again));
         for other in [
             INVITE.replace("Phone 1.0", "Phone 1.1"),

@@ -379,7 +379,11 @@ impl Guard {
         let look = fold(source, u64::from(shape) ^ ABOUT_LOOK);
         if self.seen.has(look, now, KNOWN) {
             let per_source = self.rules().per_source;
-            let rate = if is_trunk { CARRIER } else { Rate::per_second(per_source, 2 * per_source) };
+            let rate = if is_trunk {
+                CARRIER
+            } else {
+                Rate::per_second(per_source, 2 * per_source)
+            };
             return take(self.cells.take(key, nanos, rate), Cut::Source);
         }
         if is_trunk || is_bound {
@@ -394,7 +398,10 @@ impl Guard {
         if !self.cells.take(look, nanos, share) || !self.cells.take(fold(source, ABOUT_STRANGER), nanos, rate) {
             return Err(Cut::Stranger);
         }
-        take(self.strangers.take(nanos, Rate::per_second(all, 2 * all)), Cut::Strangers)
+        take(
+            self.strangers.take(nanos, Rate::per_second(all, 2 * all)),
+            Cut::Strangers,
+        )
     }
 
     fn is_bound_now(&self, source: u64, now: u32) -> bool {
@@ -464,7 +471,9 @@ impl Guard {
     /// It asks for something that it was not given, and gives no credentials.
     pub fn is_probe(&mut self, cx: &Cx<'_>) -> Option<Suspect> {
         let hand = self.hand.filter(|hand| hand.proven)?;
-        let is_over = !self.cells.take(fold(hand.source, ABOUT_PROBES), cx.now.as_nanos(), PROBES);
+        let is_over = !self
+            .cells
+            .take(fold(hand.source, ABOUT_PROBES), cx.now.as_nanos(), PROBES);
         self.suspect(is_over, "it asked again and again and never said who it is")
     }
 

@@ -275,8 +275,7 @@ impl Machines {
             }
         }
         let config = cx.config.clone();
-        self.guard
-            .on_time(cx, |ip| self.net.trunks.has_peer(&config, ip));
+        self.guard.on_time(cx, |ip| self.net.trunks.has_peer(&config, ip));
         self.net.layer.on_time(cx);
         self.net.trunks.on_time(cx, &mut self.net.layer);
         self.proxy.on_time(cx, &mut self.net.layer);

@@ -282,7 +282,12 @@ mod tests {
             caller: Some(flow(Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000")),
             callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
         };
-        let token = marks.token(&Marker::UNKEYED, Origin::default(), &request("sip:b@x", "1", "", ""), &ends);
+        let token = marks.token(
+            &Marker::UNKEYED,
+            Origin::default(),
+            &request("sip:b@x", "1", "", ""),
+            &ends,
+        );
         let read = |from: &str, to: &str, token: &str| marks.read_token(&request("sip:b@x", from, to, ""), token);
         let passage = read("1", ";tag=2", &token).unwrap();
         assert_eq!(
@@ -314,7 +319,11 @@ mod tests {
         let first = request("sip:b@x", "1", "", "");
         let branch = |marks: &Marks| {
             let random = "0123456789abcdef";
-            format!("{COOKIE}{random}.{}.{}.0000deadbeef", marks.way(&first), marks.seal(&first, random))
+            format!(
+                "{COOKIE}{random}.{}.{}.0000deadbeef",
+                marks.way(&first),
+                marks.seal(&first, random)
+            )
         };
         let via = |branch: String| format!("Via: SIP/2.0/UDP us;branch={branch}\r\n");
         let ours = via(branch(&marks));
