@@ -2,8 +2,9 @@
 //! 8289 3.2), answered by refusing a share of what is new (as the loss-based control of RFC 7339 5.10.1 and RFC 6357 do between hops).
 //!
 //! ```text
-//!   each interval in which no message waited for less than `max_wait`             the share grows by 10, or 25 at four times that
-//!   each interval in which one waited for less than half of it, and each idle one     it shrinks by 5
+//!   an interval in which no message waited for less than four times `max_wait`     the share grows by 25, to 200
+//!   one in which none waited for less than `max_wait`                              it grows by 10, to 100; what is more, shrinks by 5
+//!   one in which some message waited for less than half of it, and an idle one     it shrinks by 5
 //!
 //!   share   0 ........ 100 ........ 200
 //!           calls only     then all other new requests, too
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// As long as CoDel's: over the round trips of a call's first messages.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// All calls.
+const CALLS: u32 = 100;
 /// As much as there is to refuse: all calls, and all else.
 const MOST: u32 = 200;
 /// Calm for so long is told.
@@ -52,16 +55,16 @@ impl Load {
         }
         self.interval = Some((now, wait));
         let share = if least >= 4 * limit {
-            self.share + 25
+            (self.share + 25).min(MOST)
         } else if least >= limit {
-            self.share + 10
+            (self.share + 10).min(CALLS).max(self.share.saturating_sub(5))
         } else if least < limit / 2 {
             self.share.saturating_sub(5)
         } else {
             self.share
         };
         let idle = u32::try_from(intervals - 1).unwrap_or(MOST).min(MOST);
-        self.share = share.min(MOST).saturating_sub(5 * idle);
+        self.share = share.saturating_sub(5 * idle);
         self.calm = match self.share {
             0 => self.calm.or(Some(now)),
             _ => None,
@@ -73,7 +76,7 @@ impl Load {
         let share = if is_call {
             self.share
         } else {
-            self.share.saturating_sub(100)
+            self.share.saturating_sub(CALLS)
         };
         // Where nothing has come for long, what comes first finds an empty house.
         let is_fresh = self.interval.is_some_and(|(began, _)| now.since(began) < 10 * INTERVAL);
@@ -142,6 +145,8 @@ mod tests {
         assert!(load.refuses(at(1100), true, 99) && load.refuses(at(1100), false, 0));
         run(&mut load, 1100, 9000, ms(400));
         assert_eq!(load.share, MOST);
+        run(&mut load, 9000, 19000, ms(150));
+        assert_eq!(load.share, CALLS);
     }
 
     #[test]

@@ -65,9 +65,13 @@ const ANSWERED: Rate = Rate::per_second(1, 8);
 const STRAYS: [Rate; 2] = [Rate::per_second(1, 20), Rate::per_second(50, 100)];
 /// Requests that lack what an answer needs, and so have none.
 const MALFORMED: [Rate; 2] = [Rate::per_second(2, 50), Rate::per_second(50, 200)];
-/// What looks like nothing that was proved, from the address of a trunk or a live binding: room for a carrier's first calls, which
-/// ring before anything is proved, and not for long. Of one look, and of all together.
-const UNPROVEN: [Rate; 2] = [Rate::each(SECOND / 20, 1000), Rate::each(SECOND / 200, 2000)];
+/// What looks like nothing that was proved, from the address of a trunk or a live binding, of which nothing was proved either: room for
+/// a carrier's first calls, which ring before anything is.
+const FIRST: Rate = Rate::each(SECOND / 20, 1000);
+/// The same where something else was: a carrier sends calls in several forms, and each is proved by its first answer.
+const FURTHER: Rate = Rate::each(SECOND / 2, 20);
+/// All of these together.
+const UNPROVEN: Rate = Rate::each(SECOND / 200, 2000);
 /// ACK and CANCEL from where somebody is: they follow from what was let through.
 const FOLLOWS: Rate = Rate::per_second(1000, 2000);
 /// What a trunk sends, which has a limit of its own.
@@ -76,7 +80,7 @@ const CARRIER: Rate = Rate::per_second(20_000, 40_000);
 const LOOKS: Rate = Rate::each(60 * SECOND, 32);
 /// Wrong passwords for one user from one source; from one source; for one user.
 const WRONG: [Rate; 3] = [
-    Rate::each(30 * SECOND, 5),
+    Rate::each(20 * SECOND, 5),
     Rate::each(2 * SECOND, 3),
     Rate::each(10 * SECOND, 20),
 ];
@@ -387,8 +391,9 @@ impl Guard {
             return take(self.cells.take(key, nanos, rate), Cut::Source);
         }
         if is_trunk || is_bound {
-            let [each, all] = UNPROVEN;
-            let room = self.cells.take(look, nanos, each) && self.unproven.take(nanos, all);
+            let is_known = self.seen.has(fold(source, ABOUT_PROVED), now, KNOWN);
+            let each = if is_known { FURTHER } else { FIRST };
+            let room = self.cells.take(look, nanos, each) && self.unproven.take(nanos, UNPROVEN);
             return take(room, Cut::Stranger);
         }
         let (each, all) = (self.rules().per_stranger, self.rules().strangers);
@@ -423,6 +428,7 @@ impl Guard {
         let look = fold(source, u64::from(shape) ^ ABOUT_LOOK);
         if self.seen.has(look, now, KNOWN) || self.cells.take(fold(source, ABOUT_LOOK), nanos, LOOKS) {
             self.seen.put(look, now);
+            self.seen.put(fold(source, ABOUT_PROVED), now);
         }
     }
 }
@@ -457,7 +463,9 @@ impl Guard {
 
     /// Its credentials are wrong.
     pub fn is_wrong(&mut self, cx: &Cx<'_>) -> Option<Suspect> {
-        let (nanos, hand) = (cx.now.as_nanos(), self.hand?);
+        // A nonce that went elsewhere proves nothing: its guesses are not taken for those of this source.
+        let hand = self.hand.filter(|hand| hand.nonce.is_some())?;
+        let nanos = cx.now.as_nanos();
         for (key, rate) in self.wrong(hand.source, hand.user).into_iter().zip(WRONG) {
             self.cells.take(key, nanos, rate);
         }
@@ -593,6 +601,7 @@ const ABOUT_STRANGER: u64 = 11 << 32;
 const ABOUT_PROBES: u64 = 12 << 32;
 const ABOUT_GUESSES: u64 = 13 << 32;
 const ABOUT_DIALOG: u64 = 14 << 32;
+const ABOUT_PROVED: u64 = 15 << 32;
 
 /// Two words into one. The first is a keyed hash, or made by one, so that nobody can choose the outcome.
 fn fold(secret: u64, about: u64) -> u64 {

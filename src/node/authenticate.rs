@@ -102,9 +102,12 @@ impl Authenticator {
                 return Verdict::Refused(response, "unreadable credentials");
             }
         };
+        // One that was sent to somebody else is nobody's: whoever guesses has to show where he is.
+        let source = cx.marker.source(flow.peer.ip());
+        let is_his = cx.marker.read_nonce(source, credentials.nonce.as_bytes()).is_some();
         match self.key.check(&credentials.nonce, realm, cx.wall, NONCE_AGE.as_secs()) {
-            NonceState::Valid => {}
-            NonceState::Stale | NonceState::Foreign => {
+            NonceState::Valid if is_his => {}
+            NonceState::Valid | NonceState::Stale | NonceState::Foreign => {
                 return self.challenge(cx, flow, (request, by), realm, user, true, "an old or foreign nonce");
             }
         }

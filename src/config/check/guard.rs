@@ -8,7 +8,7 @@ use crate::config::values;
 use std::time::Duration;
 
 /// What the programs that look for open systems call themselves, unless they are told to lie.
-const SCANNERS: [&str; 13] = [
+const SCANNERS: [&str; 12] = [
     "friendly-scanner",
     "friendly-request",
     "sipvicious",
@@ -21,7 +21,6 @@ const SCANNERS: [&str; 13] = [
     "VaxIPUserAgent",
     "iWar",
     "pplsip",
-    "scan",
 ];
 
 /// Reads `guard`.
