@@ -9,12 +9,16 @@
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 #[allow(dead_code, reason = "half of it is for others")]
-mod interop {
-    pub mod journal;
-    pub mod process;
-    pub mod program;
-    pub mod scene;
-}
+#[path = "interop/journal.rs"]
+mod journal;
+#[allow(dead_code, reason = "half of it is for others")]
+#[path = "interop/process.rs"]
+mod process;
+#[path = "interop/program.rs"]
+mod program;
+#[allow(dead_code, reason = "half of it is for others")]
+#[path = "interop/scene.rs"]
+mod scene;
 
 #[path = "open_internet/flood.rs"]
 mod flood;

@@ -84,7 +84,9 @@ fn send(from: &From, node: SocketAddrV4, number: u64) {
     match from {
         From::Own(sockets) => {
             let socket = &sockets[number as usize % sockets.len()];
-            let Ok(SocketAddr::V4(own)) = socket.local_addr() else { return };
+            let Ok(SocketAddr::V4(own)) = socket.local_addr() else {
+                return;
+            };
             let _ = socket.send_to(message(own, node, number).as_bytes(), node);
         }
         From::Forged(socket, names) => {
@@ -125,8 +127,15 @@ fn message(own: SocketAddrV4, node: SocketAddrV4, number: u64) -> String {
             );
             with("REGISTER", "sip:example.com", &format!("{contact}{guess}"))
         }
-        6 => with("BYE", &format!("sip:{user}@{node}"), "Route: <sip:tw-nn00@example.com;lr>\r\n")
-            .replace(&format!("<sip:{user}@example.com>\r\n"), &format!("<sip:{user}@example.com>;tag={odd:032x}\r\n")),
+        6 => with(
+            "BYE",
+            &format!("sip:{user}@{node}"),
+            "Route: <sip:tw-nn00@example.com;lr>\r\n",
+        )
+        .replace(
+            &format!("<sip:{user}@example.com>\r\n"),
+            &format!("<sip:{user}@example.com>;tag={odd:032x}\r\n"),
+        ),
         _ => format!(
             "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP {node};branch=z9hG4bK{odd:016x}.0000{:08x}\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\n\
              Call-ID: {odd:x}\r\nCSeq: 1 INVITE\r\n\r\n",

@@ -82,6 +82,10 @@ impl Host {
 /// The first challenge: a message may have several, and this reader splits lists at their commas.
 fn challenge(answer: &Msg) -> String {
     let parts = answer.all("WWW-Authenticate");
-    let next = parts.iter().skip(1).position(|part| part.starts_with("Digest ")).map_or(parts.len(), |at| at + 1);
+    let next = parts
+        .iter()
+        .skip(1)
+        .position(|part| part.starts_with("Digest "))
+        .map_or(parts.len(), |at| at + 1);
     parts[..next].join(", ")
 }

@@ -3,9 +3,9 @@
 
 use super::flood::{Flood, From};
 use super::host::Host;
-use super::interop::process::Process;
-use super::interop::program::program;
-use super::interop::scene::{SOON, Scene, eventually};
+use super::process::Process;
+use super::program::program;
+use super::scene::{SOON, Scene, eventually};
 use std::fs;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::path::Path;
@@ -24,7 +24,10 @@ const RATE: u64 = 100;
 const SETTLE: Duration = Duration::from_secs(5);
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// What a program has used of the processor: user and system time (proc_pid_stat(5), fields 14 and 15), in ticks of 10 ms.
@@ -49,8 +52,8 @@ fn node(scene: &Scene) -> Process {
 domains: [ {{ name: example.com, do: proxy }} ]
 store: {{ path: {} }}
 users:
-  - {{ name: alice, password: secret-alice, calls: 1000 }}
-  - {{ name: bob, password: secret-bob, calls: 1000 }}
+  - {{ name: alice, password: secret-alice, calls: 100 }}
+  - {{ name: bob, password: secret-bob, calls: 100 }}
   - {{ name: carol, password: secret-carol }}
 trunks:
   - {{ name: acme, peers: [ \"sip:{}\" ], options: never, limits: {{ calls: 10000, calls_per_second: 1000 }} }}
@@ -72,14 +75,33 @@ guard: {{ per_source: 500, per_user: 500 }}
 
 /// SIPp at this address by a scenario of `fixtures/sipp`; calling if `calls` is more than none.
 fn sipp(scene: &Scene, scenario: &str, at: SocketAddr, callee: &str, caller: &str, calls: u64) -> Process {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/sipp").join(format!("{scenario}.xml"));
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fixtures/sipp")
+        .join(format!("{scenario}.xml"));
     let mut command = Command::new("sipp");
     command.current_dir(scene.folder()).arg("-sf").arg(fixture);
     command.args(["-i", &at.ip().to_string(), "-p", &at.port().to_string(), "-nostdin"]);
     command.args(["-trace_err", "-error_file"]);
     command.arg(scene.folder().join(format!("{scenario}-{}.log", at.port())));
-    command.args(["-key", "callee", callee, "-key", "caller", caller, "-key", "agent", "Exchange 3.1"]);
-    command.args(["-buff_size", "1048576", "-timeout", "600"]);
+    command.args([
+        "-key",
+        "callee",
+        callee,
+        "-key",
+        "caller",
+        caller,
+        "-key",
+        "agent",
+        "Exchange 3.1",
+    ]);
+    command.args([
+        "-auth_uri",
+        "bob@example.com",
+        "-buff_size",
+        "1048576",
+        "-timeout",
+        "600",
+    ]);
     if calls > 0 {
         let (rate, calls) = (RATE.to_string(), calls.to_string());
         command.args(["-r", &rate, "-m", &calls, "-d", "200", "-timeout_error"]);
@@ -144,7 +166,9 @@ fn a_flood_fails_no_valid_call_and_costs_next_to_nothing() {
     let rate = setting("FLOOD_RATE", 20_000);
     let limit = setting("FLOOD_LIMIT", 40) as f64;
     let scene = Scene::new("flood");
-    let SocketAddr::V4(target) = scene.sip(NODE) else { unreachable!("a scene has IPv4") };
+    let SocketAddr::V4(target) = scene.sip(NODE) else {
+        unreachable!("a scene has IPv4")
+    };
     let forms = [
         ("one source", Some(own(&scene, std::iter::once(STRANGER)))),
         ("200 sources", Some(own(&scene, STRANGERS))),
@@ -179,11 +203,18 @@ fn a_flood_fails_no_valid_call_and_costs_next_to_nothing() {
     traffic.finish();
     for (form, cost, reached) in costs {
         assert!(reached > rate / 2, "the generator has sent {reached} per second only");
-        assert!(cost <= limit, "a flood from {form} costs {cost:.1} % of a core, and {limit} % is the most");
+        assert!(
+            cost <= limit,
+            "a flood from {form} costs {cost:.1} % of a core, and {limit} % is the most"
+        );
     }
     node.signal("TERM");
     assert_eq!(node.exit(SOON), Some(0));
-    assert_eq!(node.journal.count(" is banned for "), 0, "a source that may be forged was banned");
+    assert_eq!(
+        node.journal.count(" is banned for "),
+        0,
+        "a source that may be forged was banned"
+    );
     let lines = node.journal.count("refused a request");
     assert!(lines < 200, "{lines} lines for requests that were refused");
 }
