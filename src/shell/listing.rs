@@ -97,6 +97,41 @@ pub fn calls(calls: &[RecentCall]) -> String {
     text
 }
 
+/// What `tandem guard` prints.
+pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
+    let mut text = String::new();
+    for ban in bans {
+        let (source, began, why) = (cut(&ban.source, 40), utc(ban.began), cut(&ban.why, 200));
+        // Writing to a String does not fail.
+        let _ = match (ban.ended, ban.dropped) {
+            (None, _) => writeln!(text, "{source} is banned from {began} until {} UTC: {why}", utc(ban.ends)),
+            (Some(ended), Some(dropped)) => writeln!(
+                text,
+                "{source} was banned from {began} until {} UTC, {dropped} messages were dropped: {why}",
+                utc(ended)
+            ),
+            (Some(ended), None) => writeln!(
+                text,
+                "{source} was banned from {began} until {} UTC, when the node ended: {why}",
+                utc(ended)
+            ),
+        };
+    }
+    if bans.is_empty() {
+        text.push_str("Nobody is banned, and nobody was.\n");
+    }
+    if cuts.is_empty() {
+        text.push_str("Nothing was dropped or refused unheard within a day.\n");
+    } else {
+        let _ = writeln!(text, "{:>12} {:>12}  dropped or refused unheard", "within 1 h", "within 24 h");
+    }
+    for listed in cuts {
+        let [hour, day] = listed.counts;
+        let _ = writeln!(text, "{hour:>12} {day:>12}  messages {}", cut(&listed.what, 200));
+    }
+    text
+}
+
 /// At most so many characters. What a peer wrote must not command the terminal: control characters become `?`.
 fn cut(text: &str, most: usize) -> String {
     let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });

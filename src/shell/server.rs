@@ -4,7 +4,7 @@ use super::clock::SystemClock;
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
 use super::record::Recorder;
-use super::store::{Store, Written};
+use super::store::{GuardRow, Store, Written};
 use crate::config::{Changes, Config, Listen};
 use crate::effect::{Answer, Output};
 use crate::node::{Input, Node, aor};
@@ -48,6 +48,8 @@ pub struct Server {
     inputs: VecDeque<Input>,
     queues: Queues,
     bugs: u32,
+    /// When the queue of messages was found empty last.
+    emptied: crate::time::Instant,
     /// The day on which the operator was last told of certificates that end.
     told_day: u64,
 }
@@ -113,6 +115,7 @@ impl Server {
             inputs: VecDeque::from([Input::Bound(bound)]),
             queues,
             bugs: 0,
+            emptied: now.now,
             told_day: 0,
         })
     }
@@ -168,6 +171,7 @@ impl Server {
                     }
                 }
                 _ = self.queues.net.recv_many(&mut net, TURN) => {
+                    self.tell_wait(net.len());
                     for event in net.drain(..) {
                         self.net_event(event);
                         // Effects of one message before the next: what it did is seen by it.
@@ -194,6 +198,15 @@ impl Server {
             self.inputs.push_back(Input::Time);
             self.turn();
         }
+    }
+
+    /// A queue that was not found empty for so long: its next message may have waited as long (RFC 8289 3.2).
+    fn tell_wait(&mut self, taken: usize) {
+        let now = self.clock.instant();
+        if taken < TURN {
+            self.emptied = now;
+        }
+        self.inputs.push_back(Input::Waited(now.since(self.emptied)));
     }
 
     /// Feeds what waits to the machine and carries its effects out, until it is silent.
@@ -288,7 +301,11 @@ impl Server {
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(fact) => {
-                let minute = self.clock.now().wall.as_secs() / 60;
+                let wall = self.clock.now().wall;
+                if let Some(row) = GuardRow::of(&fact, wall) {
+                    self.store.guard(row);
+                }
+                let minute = wall.as_secs() / 60;
                 if let Some(row) = self.recorder.fold(fact, minute)
                     && !self.store.call(row)
                 {

@@ -1,11 +1,13 @@
 //! The embedded store: one SQLite file, one writer thread with group commit; bindings are also in memory.
 
+mod guard;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use guard::{GuardRow, ListedBan, ListedCut};
 pub use rows::{CallRow, LegRow};
 pub use schema::{Database, RecentCall};
 
@@ -150,6 +152,11 @@ impl Store {
             }
             CallRow::Ended { .. } => self.queue(Write::Call(Box::new(row))),
         }
+    }
+
+    /// Queues what the guard did; it is left out while memory for what waits runs out.
+    pub fn guard(&self, row: GuardRow) {
+        self.queue_within(Write::Guard(row), self.room / 4);
     }
 
     /// Forgets expired bindings, in memory and on disk, and notes that the node is alive.

@@ -1,5 +1,6 @@
 //! The writer thread: takes all that waits, commits it at once, then tells who waited.
 
+use super::guard::{self, GuardRow};
 use super::rows::CallRow;
 use super::schema::{self, Database};
 use super::{Shared, Written};
@@ -29,6 +30,8 @@ pub(super) enum Write {
     Swept(Aor, Vec<Binding>),
     /// A CDR: is kept until it is written.
     Call(Box<CallRow>),
+    /// What the guard did.
+    Guard(GuardRow),
     /// The node is alive at this time.
     Alive(Wall),
     /// The node stops: no record stays open. The last write.
@@ -43,7 +46,7 @@ impl Write {
             Write::Bindings(_, change) => own + change.bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Swept(aor, bindings) => own + aor.0.len() + bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Call(row) => own + row.bytes(),
-            Write::Alive(_) | Write::End(_) => own,
+            Write::Guard(_) | Write::Alive(_) | Write::End(_) => own,
         }
     }
 }
@@ -120,7 +123,11 @@ fn put(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
         Write::Bindings(_, change) => schema::put_bindings(connection, &change.aor, &change.bindings),
         Write::Swept(aor, left) => schema::put_bindings(connection, aor, left),
         Write::Call(row) => schema::put_call(connection, row),
-        Write::Alive(now) => schema::put_alive(connection, *now),
+        Write::Guard(row) => guard::put(connection, row),
+        Write::Alive(now) => {
+            guard::forget(connection, *now)?;
+            schema::put_alive(connection, *now)
+        }
         Write::End(now) => schema::close_stopped_calls(connection, *now),
     }
 }
@@ -134,7 +141,7 @@ fn answer(write: Write, durable: bool, done: &mpsc::Sender<Written>) {
                 durable,
             });
         }
-        Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_) => {}
+        Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_) => {}
     }
 }
 
