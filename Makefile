@@ -5,9 +5,9 @@ CARGO ?= cargo
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
 BENCH_PACKAGES := kamailio sip-tester
-PEER_PACKAGES := sip-tester baresip-core sox procps kamailio
+PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv
 
-.PHONY: run demo test bench bench-proxy deps peers soak check-toolchain
+.PHONY: run demo test bench bench-proxy bench-flood deps peers soak check-toolchain
 
 run: deps
 	$(CARGO) build --release --bin tandem
@@ -35,6 +35,12 @@ bench-proxy: deps
 	@.ci/packages $(BENCH_PACKAGES)
 	$(CARGO) bench --quiet --bench peers -- run
 
+# A flood beside valid traffic, in three forms of half a minute, against the program as it is released: at most 10 % of a core.
+bench-flood: deps peers
+	$(CARGO) build --release --bin tandem
+	TANDEM_BIN="$(TARGET)/release/tandem" FLOOD_SECONDS=30 FLOOD_LIMIT=10 \
+	  $(CARGO) test --release -p sip-tests --test open_internet -- --nocapture a_flood
+
 # The long forms of what `make test` runs reduced.
 soak: deps peers
 	CHAOS_SEEDS=20000 $(CARGO) test --release -p sip-tests --test chaos -- --nocapture
@@ -44,6 +50,7 @@ deps: check-toolchain
 
 peers:
 	@.ci/packages $(PEER_PACKAGES)
+	@.ci/sipvicious "$(TARGET)"
 
 check-toolchain:
 	@command -v $(CARGO) >/dev/null || { \

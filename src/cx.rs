@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::effect::Output;
 use crate::id::{Flow, Owner, Ticket};
+use crate::marker::{Mark, Marker};
 use crate::time::{Deadlines, Instant, Wall};
 pub use rand_chacha::ChaCha12Rng;
 pub use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -62,6 +63,8 @@ pub struct Cx<'a> {
     pub out: &'a mut VecDeque<Output>,
     /// Effects in flight.
     pub tickets: &'a mut Tickets,
+    /// What marks what we hand out, so that the guard knows it again. It knows whose message is at hand.
+    pub marker: &'a Marker,
 }
 
 impl Cx<'_> {
@@ -82,6 +85,24 @@ impl Cx<'_> {
     /// A random number.
     pub fn random(&mut self) -> u64 {
         self.rng.next_u64()
+    }
+
+    /// A tag for a dialog: our From tag, or the To tag of a response that keeps state.
+    pub fn tag(&mut self) -> String {
+        let random = self.random();
+        self.marker.tag(Mark::Tag, random)
+    }
+
+    /// A To tag for a response that keeps no state.
+    pub fn answer_tag(&mut self) -> String {
+        let random = self.random();
+        self.marker.tag(Mark::Answer, random)
+    }
+
+    /// The salt of a nonce for the peer of this flow.
+    pub fn salt(&mut self, flow: Flow) -> u64 {
+        let random = self.random() as u16;
+        self.marker.salt(self.wall, self.marker.source(flow.peer.ip()), random)
     }
 
     /// Our address as the peer of this flow sees it ([`Config::own_address`]), and the listener's port.

@@ -313,6 +313,34 @@ pub enum Fact {
         /// Why, in words, without personal data.
         why: &'static str,
     },
+    /// Nothing is heard of a source for a while.
+    Banned {
+        /// One address of it.
+        source: IpAddr,
+        /// For how long.
+        lasts: Duration,
+        /// Why, in words.
+        why: &'static str,
+    },
+    /// A source that was banned is heard again.
+    BanEnded {
+        /// One address of it.
+        source: IpAddr,
+        /// Messages that came meanwhile.
+        dropped: u64,
+    },
+    /// What was dropped or refused within the last minute without being told of one by one.
+    Cut {
+        /// So many messages.
+        count: u64,
+        /// Which.
+        what: &'static str,
+    },
+    /// Messages wait too long, so that new requests are refused; or no longer.
+    Overload {
+        /// It begins.
+        begins: bool,
+    },
     /// Something that an operator should know.
     Warning(String),
 }

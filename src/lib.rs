@@ -27,6 +27,7 @@
 //! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
 //! | `src/b2bua/` | a call: two legs and what joins them; hold, transfer |
+//! | `src/guard/` | who is heard at all, decided on raw octets: rates, bans, overload |
 //! | `src/node/` | sorts inputs to the machines; who is admitted |
 //! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
 //! | `src/media/` | the packet path: no allocation, no lock, no log |
@@ -36,6 +37,7 @@
 //! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
 //! | `src/cx.rs` | the one context that every signalling machine receives |
 //! | `src/keyed.rs` | a keyed hash: tables whose keys a peer chooses, marks that only we can make |
+//! | `src/marker.rs` | what marks what we hand out, so that the guard knows it again |
 //! | `src/limits.rs` | every bound of the system, each with its reason |
 //! | `codecs/src/` | PCM in, PCM out; the only place that calls foreign code |
 //! | `sip-tests/src/` | the simulated world, and peers written apart from the code under test |
@@ -65,9 +67,11 @@ pub mod config;
 pub mod cx;
 pub mod dialog;
 pub mod effect;
+pub mod guard;
 pub mod id;
 pub mod keyed;
 pub mod limits;
+pub mod marker;
 pub mod media;
 pub mod node;
 pub mod phone;

@@ -159,3 +159,12 @@ pub const SERIAL_RING: Duration = Duration::from_secs(20);
 pub const LOOP_VIAS: usize = 70;
 /// Answered dialogs of one proxied call: forks that answered at the same time.
 pub const PROXY_DIALOGS: usize = EARLY_DIALOGS;
+/// Cells of each of the guard's two rows of rates: so many that a thousand floods at once leave others alone. A power of two.
+pub const GUARD_CELLS: usize = 65_536;
+/// Places for what the guard has seen of sources: programs that proved where they are, phones that had the right password. A power
+/// of two.
+pub const GUARD_SEEN: usize = 262_144;
+/// Sources that are banned at once: as many hosts as a botnet sends against one node.
+pub const GUARD_BANS: usize = 10_000;
+/// Sources that have live bindings: as many as there are bindings.
+pub const GUARD_BOUND: usize = BINDINGS;

@@ -42,6 +42,14 @@ enum Command {
         #[arg(short, long, default_value_t = 20)]
         number: usize,
     },
+    /// List who is banned and was, and what was dropped or refused unheard, from the store
+    Guard {
+        /// The configuration that names the store
+        file: Option<PathBuf>,
+        /// How many bans
+        #[arg(short, long, default_value_t = 20)]
+        number: usize,
+    },
     /// Tell what would happen to a call, and which line of the configuration decides
     Route {
         /// The configuration
@@ -61,6 +69,7 @@ fn main() -> ExitCode {
         Command::Check { file } => commands::check(&file),
         Command::Demo { out } => commands::demo(&out),
         Command::Calls { file, number } => commands::calls(file, number),
+        Command::Guard { file, number } => commands::guard(file, number),
         Command::Route { file, from, to } => commands::route(&file, &from, &to),
     }
 }

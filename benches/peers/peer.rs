@@ -185,6 +185,8 @@ trunks:
             // It cannot fail: a `String` grows.
             let _ = writeln!(yaml, "store: {{ path: {folder}/tandem.db }}");
         }
+        // One host sends what many phones would.
+        yaml += "guard: { per_source: 100000, per_stranger: 10000, strangers: 100000, per_user: 10000 }\n";
         yaml += "users:\n";
         for user in 0..users {
             let _ = writeln!(yaml, "  - {{ name: u{user}, password: {PASSWORD}, calls: 100 }}");

@@ -78,7 +78,14 @@ impl Records {
                 cdr.legs.clone_from(legs);
                 self.open -= 1;
             }
-            Fact::Registered { .. } | Fact::TrunkState { .. } | Fact::Refused { .. } | Fact::Warning(_) => {}
+            Fact::Registered { .. }
+            | Fact::TrunkState { .. }
+            | Fact::Refused { .. }
+            | Fact::Banned { .. }
+            | Fact::BanEnded { .. }
+            | Fact::Cut { .. }
+            | Fact::Overload { .. }
+            | Fact::Warning(_) => {}
         }
         Ok(())
     }

@@ -94,6 +94,11 @@ impl Store {
         }
     }
 
+    /// From where the live bindings come.
+    pub fn sources(&self, now: Wall) -> Vec<(std::net::IpAddr, Duration)> {
+        self.table.sources(now)
+    }
+
     /// The bindings in memory of `user@domain`, those that expired included.
     pub fn bindings(&self, aor: &str) -> &[Binding] {
         self.table.get(&Aor(aor.into()))

@@ -228,6 +228,8 @@ impl World {
     pub(crate) fn start_node(&mut self) {
         let seed = self.rng.seed();
         self.node = Some(Node::new(self.config.clone(), seed, self.clock()));
+        let sources = self.store.sources(self.clock().wall);
+        self.inputs.push_back(Input::Bound(sources));
         self.turn();
     }
 

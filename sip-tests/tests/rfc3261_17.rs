@@ -145,6 +145,7 @@ impl World {
             config: &self.config,
             out,
             tickets,
+            marker: &tandem::marker::Marker::UNKEYED,
         };
         step(layer, &mut cx)
     }

@@ -64,6 +64,7 @@ use desk::{CallTimer, Desk, LegTimer, Timer, Turn, Wish};
 use leg::LegId;
 use setup::{Entry, Refusal};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +98,7 @@ impl Calls {
         tx: ServerTx,
         request: Message,
     ) {
-        let tag = cx.token(8);
+        let tag = cx.tag();
         let copy = request.clone();
         let entered = self.enter(cx, net, Entry::read(source, flow, tx, request, &tag), None);
         if let Err(refusal) = entered {
@@ -122,7 +123,7 @@ impl Calls {
         tx: ServerTx,
         request: Message,
     ) {
-        let tag = cx.token(8);
+        let tag = cx.tag();
         let copy = request.clone();
         let entry = Entry::read(source, flow, tx, request, &tag);
         if let Err(refusal) = self.enter(cx, net, entry, Some((call, missed))) {
@@ -196,6 +197,13 @@ impl Calls {
             begun
         });
         begun.unwrap_or(Ok(()))
+    }
+
+    /// True if a leg's signalling comes from this address.
+    pub fn has_peer(&self, ip: IpAddr) -> bool {
+        self.calls
+            .values()
+            .any(|call| call.legs.iter().any(|leg| leg.signalling() == ip))
     }
 
     /// True if a request with a To tag belongs to a dialog of ours. (An INVITE with Replaces and no To tag is a new one.)
@@ -414,6 +422,7 @@ impl Calls {
             config: &config,
             out: cx.out,
             tickets: cx.tickets,
+            marker: cx.marker,
         };
         let mut t = Turn {
             cx: &mut own,

@@ -105,7 +105,7 @@ impl Leg {
                 hunt.identity.for_trunk(trunk, &host)
             }
         };
-        from.params.set("tag", Some(&t.cx.token(8)));
+        from.params.set("tag", Some(&t.cx.tag()));
         invite.push(Name::From, from);
     }
 

@@ -40,6 +40,8 @@ pub struct Config {
     pub registrar: Registrar,
     /// `calls`.
     pub calls: Calls,
+    /// `guard`.
+    pub guard: Guard,
     /// `log`.
     pub log: Log,
     /// `numbers.country`, or else the country of all trunks if they agree: how numbers that users dial are read.
@@ -581,6 +583,29 @@ pub struct Calls {
     pub stop_grace: Duration,
     /// `transfer`: whether phones may transfer (REFER).
     pub transfer: bool,
+}
+
+/// `guard`: requests per second, unless it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// `per_source`: of an address that has shown that it is where it claims.
+    pub per_source: u32,
+    /// `per_stranger`: of one that has not.
+    pub per_stranger: u32,
+    /// `strangers`: of all such together.
+    pub strangers: u32,
+    /// `per_user`.
+    pub per_user: u32,
+    /// `guesses`: wrong passwords within ten minutes that lead to a ban.
+    pub guesses: u32,
+    /// `ban`: how long it lasts; none: nobody is banned.
+    pub ban: Option<Duration>,
+    /// `scanners`: how User-Agents begin that are not answered.
+    pub scanners: Vec<String>,
+    /// `exempt`: sources that are let through.
+    pub exempt: Vec<Network>,
+    /// `max_wait`: messages that wait longer mean overload.
+    pub max_wait: Duration,
 }
 
 /// `log`.

@@ -135,6 +135,7 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ),
         ("registrar", old.registrar != new.registrar),
         ("calls", old.calls != new.calls),
+        ("guard", old.guard != new.guard),
         ("log.level", old.log.level != new.log.level),
     ];
     let restart = [

@@ -4,19 +4,26 @@ use super::authenticate::{By, Verdict};
 use super::local;
 use super::machines::Machines;
 use crate::b2bua::{self, SUPPORTED, Source};
-use crate::config::Way;
+use crate::config::{User, Way};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::Flow;
 use crate::proxy::{Passed, Refusal};
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::SchemeText;
-use crate::sip::{AddrText, Draft, Message, Method, Name};
+use crate::sip::write::Start;
+use crate::sip::{AddrText, Draft, Message, Method, Name, UriText};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         if request.to_tag().is_some() {
             return self.in_dialog(cx, flow, request);
+        }
+        if self.guard.sheds(cx, request.method() == Method::Invite) {
+            // Counted, and not told of one by one.
+            let mut response = Draft::response(&request, 503, Some(&cx.answer_tag()));
+            response.push(Name::RetryAfter, 5 + cx.random() % 10);
+            return self.reply(cx, flow, &request, response);
         }
         match request.method() {
             Method::Invite => self.invite(cx, flow, request),
@@ -44,7 +51,7 @@ impl Machines {
         let Err((status, reason)) = served(flow, request) else {
             return true;
         };
-        let mut response = Draft::response(request, status, Some(&cx.token(8))).with_reason(reason);
+        let mut response = Draft::response(request, status, Some(&cx.answer_tag())).with_reason(reason);
         if status == 420 {
             response.push(Name::Unsupported, unsupported(request).join(", "));
         }
@@ -113,6 +120,7 @@ impl Machines {
         let by = local::asks_as(cx.config, flow, request, &from);
         let gives_credentials = may_be_user && request.get(by.credentials()).is_some();
         if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, target.user) {
+            self.guard.is_trunk(cx);
             return Some(Source::Trunk(trunk));
         }
         if may_be_user && passed == Passed::Spiral {
@@ -127,13 +135,32 @@ impl Machines {
             }));
             return None;
         }
-        match self.authenticator.judge(cx, flow, request, &from, by) {
-            Verdict::User(user) => Some(Source::User(user.name.clone())),
+        self.judged(cx, flow, request, &from, by)
+            .map(|user| Source::User(user.name.clone()))
+    }
+
+    /// The user whose credentials a request has, and who has not sent too much. Anybody else is answered.
+    fn judged<'c>(
+        &mut self,
+        cx: &mut Cx<'c>,
+        flow: Flow,
+        request: &Message,
+        claimed: &UriText<'_>,
+        by: By,
+    ) -> Option<&'c User> {
+        match self.authenticator.judge(cx, flow, request, claimed, by) {
+            Verdict::User(user) if self.guard.is_user(cx, &user.name) => return Some(user),
+            Verdict::User(_) => self.busy(cx, flow, request, "its user sends more requests than `guard.per_user`"),
             Verdict::Refused(response, why) => {
+                match response.start {
+                    Start::Response(403, _) => self.guessed(cx),
+                    Start::Response(401 | 407, _) if request.get(by.credentials()).is_none() => self.probed(cx),
+                    Start::Response(..) | Start::Request(..) => {}
+                }
                 self.refuse(cx, flow, request, response, why);
-                None
             }
         }
+        None
     }
 
     /// In the order of RFC 3261 10.3: steps 1 and 2, then who it is, then the bindings.
@@ -154,10 +181,10 @@ impl Machines {
         if !local::is_local(cx.config, flow, &domain) || !local::is_local(cx.config, flow, &to) {
             return self.refuse_with(cx, flow, &request, 404, "a REGISTER for a domain that is not ours");
         }
-        let aor = match self.authenticator.judge(cx, flow, &request, &to, By::Server) {
-            Verdict::User(user) => local::aor(user),
-            Verdict::Refused(response, why) => return self.refuse(cx, flow, &request, response, why),
+        let Some(user) = self.judged(cx, flow, &request, &to, By::Server) else {
+            return;
         };
+        let aor = local::aor(user);
         known(cx, flow);
         match self.net.layer.accept(cx, flow, &request) {
             Some(tx) => self.registrar.register(cx, &mut self.net.layer, flow, tx, request, aor),
@@ -184,7 +211,7 @@ impl Machines {
             return;
         }
         let status = if self.stopping { 503 } else { 200 };
-        let mut response = Draft::response(request, status, Some(&cx.token(8)));
+        let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         response.push(Name::Allow, self.allow(cx, flow, request));
         response.push(Name::Accept, ACCEPTED);
         response.push(Name::Supported, SUPPORTED.join(", "));
@@ -218,20 +245,19 @@ impl Machines {
     }
 
     pub(super) fn overloaded(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
-        let mut response = Draft::response(request, 503, Some(&cx.token(8)));
+        self.busy(cx, flow, request, "every transaction that the node may have is in use");
+    }
+
+    /// RFC 3261 21.5.4.
+    fn busy(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, why: &'static str) {
+        let mut response = Draft::response(request, 503, Some(&cx.answer_tag()));
         response.push(Name::RetryAfter, 10);
-        self.refuse(
-            cx,
-            flow,
-            request,
-            response,
-            "every transaction that the node may have is in use",
-        );
+        self.refuse(cx, flow, request, response, why);
     }
 
     /// What the proxy says of a request that it does not send on.
     pub(super) fn refuse_by(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, refusal: &Refusal) {
-        let mut response = Draft::response(request, refusal.status, Some(&cx.token(8)));
+        let mut response = Draft::response(request, refusal.status, Some(&cx.answer_tag()));
         for (name, value) in &refusal.fields {
             response.push(*name, value);
         }
@@ -246,7 +272,7 @@ impl Machines {
         status: u16,
         why: &'static str,
     ) {
-        let mut response = Draft::response(request, status, Some(&cx.token(8)));
+        let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         if matches!(status, 405 | 501) {
             response.push(Name::Allow, self.allow(cx, flow, request));
         }
@@ -255,8 +281,8 @@ impl Machines {
 
     fn refuse(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, response: Draft, why: &'static str) {
         let status = match response.start {
-            crate::sip::write::Start::Response(status, _) => status,
-            crate::sip::write::Start::Request(..) => 0,
+            Start::Response(status, _) => status,
+            Start::Request(..) => 0,
         };
         // A first challenge is the ordinary course of things, not a refusal.
         let asked = match status {

@@ -96,16 +96,19 @@ impl Authenticator {
         let user = local::user_of(config, flow, claimed);
         let credentials = match auth::credentials(request, by.credentials(), realm) {
             Ok(Some(credentials)) => credentials,
-            Ok(None) => return self.challenge(cx, (request, by), realm, user, false, "no credentials yet"),
+            Ok(None) => return self.challenge(cx, flow, (request, by), realm, user, false, "no credentials yet"),
             Err(error) => {
-                let response = Draft::response(request, error.status, Some(&cx.token(8))).with_reason(error.reason);
+                let response = Draft::response(request, error.status, Some(&cx.answer_tag())).with_reason(error.reason);
                 return Verdict::Refused(response, "unreadable credentials");
             }
         };
+        // One that was sent to somebody else is nobody's: whoever guesses has to show where he is.
+        let source = cx.marker.source(flow.peer.ip());
+        let is_his = cx.marker.read_nonce(source, credentials.nonce.as_bytes()).is_some();
         let nonce = match self.key.check(&credentials.nonce, realm, cx.wall, NONCE_AGE.as_secs()) {
-            NonceState::Valid { made, id } => (made, id),
-            NonceState::Stale | NonceState::Foreign => {
-                return self.challenge(cx, (request, by), realm, user, true, "an old or foreign nonce");
+            NonceState::Valid { made, id } if is_his => (made, id),
+            NonceState::Valid { .. } | NonceState::Stale | NonceState::Foreign => {
+                return self.challenge(cx, flow, (request, by), realm, user, true, "an old or foreign nonce");
             }
         };
         let offered = algorithms(config, user, realm);
@@ -121,6 +124,7 @@ impl Authenticator {
                 } else {
                     self.challenge(
                         cx,
+                        flow,
                         (request, by),
                         realm,
                         Some(user),
@@ -130,7 +134,7 @@ impl Authenticator {
                 }
             }
             Some(_) | None => {
-                let response = Draft::response(request, 403, Some(&cx.token(8)));
+                let response = Draft::response(request, 403, Some(&cx.answer_tag()));
                 Verdict::Refused(response, "wrong user name or password")
             }
         }
@@ -139,6 +143,7 @@ impl Authenticator {
     fn challenge(
         &self,
         cx: &mut Cx<'_>,
+        flow: Flow,
         (request, by): (&Message, By),
         realm: &str,
         user: Option<&User>,
@@ -147,9 +152,9 @@ impl Authenticator {
     ) -> Verdict<'static> {
         let (status, field) = by.challenge();
         // Without state (RFC 3261 26.3.2.4): the tag needs no memory, since nothing but a new request can follow.
-        let mut response = Draft::response(request, status, Some(&cx.token(8)));
+        let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         for algorithm in algorithms(cx.config, user, realm) {
-            let value = self.key.challenge(realm, *algorithm, cx.wall, cx.random(), stale);
+            let value = self.key.challenge(realm, *algorithm, cx.wall, cx.salt(flow), stale);
             response.push(field, value);
         }
         Verdict::Refused(response, why)

@@ -5,6 +5,7 @@ use crate::effect::{Answer, Reply};
 use crate::id::{Flow, Ticket};
 use crate::media::command::{Event, Port};
 use bytes::Bytes;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ pub enum Input {
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.
     Ports(Vec<Port>),
+    /// The message that comes next has waited for so long since the system had it: told at least once for each batch of them.
+    Waited(Duration),
+    /// At the start: the sources of bindings from before, and for how long they still hold.
+    Bound(Vec<(IpAddr, Duration)>),
     /// A new configuration is in force.
     Config(Arc<Config>),
     /// No new calls from now on; calls that are up end after the grace time.

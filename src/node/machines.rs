@@ -5,6 +5,7 @@ use super::{Census, Input};
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output, Reply};
+use crate::guard::{Guard, Suspect};
 use crate::id::{Flow, Owner, Ticket};
 use crate::keyed;
 use crate::proxy::Proxy;
@@ -25,11 +26,12 @@ pub(super) struct Machines {
     pub(super) registrar: Registrar,
     pub(super) calls: Calls,
     pub(super) proxy: Proxy,
+    pub(super) guard: Guard,
     pub(super) stopping: bool,
 }
 
 impl Machines {
-    pub(super) fn new(rng: &mut ChaCha12Rng) -> Machines {
+    pub(super) fn new(rng: &mut ChaCha12Rng, guard: Guard) -> Machines {
         let (mut key, mut marks, mut tables) = ([0; 32], [0; 32], [0; 16]);
         rng.fill_bytes(&mut key);
         rng.fill_bytes(&mut marks);
@@ -43,6 +45,7 @@ impl Machines {
             registrar: Registrar::default(),
             calls: Calls::default(),
             proxy: Proxy::new(marks),
+            guard,
             stopping: false,
         }
     }
@@ -54,6 +57,8 @@ impl Machines {
     /// Another configuration is in force; `moved` if media ports are elsewhere now.
     pub(super) fn reconfigure(&mut self, cx: &mut Cx<'_>, moved: bool) {
         self.configure(cx);
+        self.guard.configure(cx.config.clone());
+        self.pardon(cx);
         if moved {
             self.calls.renew_ports(cx);
         }
@@ -65,6 +70,7 @@ impl Machines {
             (self.calls.next_deadline(), "calls"),
             (self.proxy.next_deadline(), "proxy"),
             (self.net.trunks.next_deadline(), "trunks"),
+            (self.guard.next_deadline(), "guard"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
     }
@@ -125,6 +131,12 @@ impl Machines {
                 self.calls.media(cx, &mut self.net, event);
             }
             Input::Ports(ports) => self.calls.add_ports(ports),
+            Input::Waited(wait) => self.guard.waited(cx, wait),
+            Input::Bound(sources) => {
+                for (ip, lasts) in sources {
+                    self.guard.is_bound(cx, ip, lasts);
+                }
+            }
             // The node itself switches the configuration.
             Input::Config(_) => {}
             Input::Stop(grace) => self.stop(cx, grace),
@@ -132,7 +144,11 @@ impl Machines {
         }
     }
 
+    /// A message that the guard has let through.
     fn sip(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) {
+        if self.guard.is_acknowledged() {
+            return self.probed(cx);
+        }
         match Message::parse(bytes) {
             Ok(message) => self.net.layer.receive(cx, flow, message),
             Err(error) => {
@@ -153,7 +169,11 @@ impl Machines {
 
     fn store(&mut self, cx: &mut Cx<'_>, owner: Owner, reply: Reply) {
         match owner {
-            Owner::Registrar(number) => self.registrar.store(cx, &mut self.net.layer, number, reply),
+            Owner::Registrar(number) => {
+                let before = cx.out.len();
+                self.registrar.store(cx, &mut self.net.layer, number, reply);
+                self.bound(cx, before);
+            }
             Owner::Leg(call, leg) => {
                 self.calls.store(cx, &mut self.net, call, leg, reply);
             }
@@ -194,6 +214,48 @@ impl Machines {
         }
     }
 
+    /// The guard learns from the facts behind `before` whose bindings are live.
+    fn bound(&mut self, cx: &mut Cx<'_>, before: usize) {
+        let registered = cx.out.range(before..).find_map(|output| match output {
+            Output::Record(Fact::Registered {
+                contacts: 1..,
+                peer,
+                expires,
+                ..
+            }) => Some((peer.ip(), *expires)),
+            _other => None,
+        });
+        if let Some((ip, lasts)) = registered {
+            self.guard.is_bound(cx, ip, lasts);
+        }
+    }
+
+    /// Whoever sent the message at hand was asked who it is, or told that there is nothing for it here.
+    pub(super) fn probed(&mut self, cx: &mut Cx<'_>) {
+        let suspect = self.guard.is_probe(cx);
+        self.ban(cx, suspect);
+    }
+
+    /// Whoever sent the message at hand gave a wrong password.
+    pub(super) fn guessed(&mut self, cx: &mut Cx<'_>) {
+        let suspect = self.guard.is_wrong(cx);
+        self.ban(cx, suspect);
+    }
+
+    /// Trunks and the peers of calls are never banned.
+    fn ban(&mut self, cx: &mut Cx<'_>, suspect: Option<Suspect>) {
+        let is_ours = |ip| self.net.trunks.has_peer(cx.config, ip) || self.calls.has_peer(ip);
+        if let Some(suspect) = suspect.filter(|suspect| !is_ours(suspect.ip)) {
+            self.guard.ban(cx, suspect);
+        }
+    }
+
+    /// A trunk may have come to an address that was banned.
+    fn pardon(&mut self, cx: &mut Cx<'_>) {
+        let config = cx.config.clone();
+        self.guard.pardon(cx, |ip| self.net.trunks.has_peer(&config, ip));
+    }
+
     fn stop(&mut self, cx: &mut Cx<'_>, grace: Duration) {
         self.stopping = true;
         self.net.trunks.stop(cx, &mut self.net.layer);
@@ -217,6 +279,8 @@ impl Machines {
                 }
             }
         }
+        let config = cx.config.clone();
+        self.guard.on_time(cx, |ip| self.net.trunks.has_peer(&config, ip));
         self.net.layer.on_time(cx);
         self.net.trunks.on_time(cx, &mut self.net.layer);
         self.proxy.on_time(cx, &mut self.net.layer);

@@ -13,11 +13,13 @@ pub use local::aor;
 use crate::config::Config;
 use crate::cx::{Cx, Tickets};
 use crate::effect::Output;
+use crate::guard::{Guard, Verdict};
 use crate::limits;
+use crate::marker::{Marker, Origin};
 use crate::time::{Clock, Instant};
 use machines::Machines;
 use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -46,6 +48,7 @@ pub struct Node {
     rng: ChaCha12Rng,
     tickets: Tickets,
     out: VecDeque<Output>,
+    marker: Marker,
     machines: Machines,
 }
 
@@ -53,15 +56,18 @@ impl Node {
     /// A node with nothing up. `seed` is its randomness and key material; `at` its first moment.
     pub fn new(config: Arc<Config>, seed: [u8; 32], at: Clock) -> Node {
         let mut rng = ChaCha12Rng::from_seed(seed);
-        let machines = Machines::new(&mut rng);
+        let marker = Marker::new([rng.next_u64(), rng.next_u64()]);
+        let guard = Guard::new(config.clone(), marker.clone());
+        let machines = Machines::new(&mut rng, guard);
         let mut node = Node {
             config,
             rng,
             tickets: Tickets::default(),
             out: VecDeque::new(),
+            marker,
             machines,
         };
-        node.step(at, |machines, cx| {
+        node.step(at, Origin::default(), |machines, cx| {
             machines.configure(cx);
             cx.emit(Output::Ports(limits::SPARE_PORTS));
         });
@@ -81,10 +87,17 @@ impl Node {
                 )
             };
             let moved = where_media_is(&old) != where_media_is(&self.config);
-            self.step(at, |machines, cx| machines.reconfigure(cx, moved));
-        } else {
-            self.step(at, |machines, cx| machines.handle(cx, input));
+            self.step(at, Origin::default(), |machines, cx| machines.reconfigure(cx, moved));
+            return;
         }
+        let origin = match &input {
+            Input::Sip(flow, message) => match self.machines.guard.admit(at, *flow, message) {
+                Verdict::Pass(origin) => origin,
+                Verdict::Drop(_) => return,
+            },
+            _no_message => Origin::default(),
+        };
+        self.step(at, origin, |machines, cx| machines.handle(cx, input));
     }
 
     /// The next effect, in order.
@@ -117,12 +130,14 @@ impl Node {
         }
     }
 
-    fn step(&mut self, at: Clock, work: impl FnOnce(&mut Machines, &mut Cx<'_>)) {
+    /// `origin` is who sent the message that is handled, if it is one.
+    fn step(&mut self, at: Clock, origin: Origin, work: impl FnOnce(&mut Machines, &mut Cx<'_>)) {
         let Node {
             config,
             rng,
             tickets,
             out,
+            marker,
             machines,
         } = self;
         let mut cx = Cx {
@@ -132,6 +147,7 @@ impl Node {
             config,
             out,
             tickets,
+            marker: &marker.about(origin),
         };
         work(machines, &mut cx);
         machines.drain(&mut cx);

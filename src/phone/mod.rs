@@ -181,6 +181,7 @@ impl Phone {
             config,
             out,
             tickets,
+            marker: &crate::marker::Marker::UNKEYED,
         };
         work(line, &mut cx);
         while let Some(event) = line.layer.poll() {

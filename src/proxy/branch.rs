@@ -161,7 +161,7 @@ impl Context {
         if self.records_route {
             let caller = self.caller_flow(request);
             let ends = Ends { caller, callee: fixed };
-            let token = t.desk.marks.token(request, &ends);
+            let token = t.desk.marks.token(t.cx.marker, self.origin, request, &ends);
             forward.record_routes = record_routes(t, &token, self.flow, flow);
         }
         forward

@@ -18,6 +18,7 @@ use super::{Desk, Missed, Timer, Told, Turn};
 use crate::cx::Cx;
 use crate::effect::{Blame, Cause, Fact, Output};
 use crate::id::{CallId, ContextId, Flow, Owner, ServerTx};
+use crate::marker::Origin;
 use crate::sip::{Message, Method, Name};
 use crate::time::T1_64;
 use crate::transaction::Failure;
@@ -85,6 +86,8 @@ pub struct Context {
     pub id: ContextId,
     /// From where the request came.
     pub flow: Flow,
+    /// Whose it is, for the guard.
+    pub origin: Origin,
     /// Its transaction.
     pub tx: ServerTx,
     /// The request; none once its final response is sent.
@@ -130,6 +133,7 @@ impl Context {
         let context = Context {
             id,
             flow: order.flow,
+            origin: cx.marker.origin(),
             tx: order.tx,
             prepared: order.prepared,
             is_invite: method == Method::Invite,
@@ -279,7 +283,7 @@ impl Context {
             t.layer.forget(self.owner(branch.no));
         }
         if let Some(request) = self.request.take() {
-            let response = crate::sip::Draft::response(&request, 500, Some(&t.cx.token(8)));
+            let response = crate::sip::Draft::response(&request, 500, Some(&t.cx.tag()));
             t.layer.respond(t.cx, self.tx, response);
         }
         if let Some(call) = self.call.take() {

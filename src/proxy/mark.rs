@@ -6,6 +6,7 @@ use crate::cx::Cx;
 use crate::id::{ConnectionId, ContextId, Flow, ListenerId, Transport};
 use crate::keyed::{self, push_hex};
 use crate::limits;
+use crate::marker::{Marker, Origin, TOKEN_MARK};
 use crate::sip::{Message, Name, ViaText};
 use crate::transaction::COOKIE;
 use std::borrow::Cow;
@@ -78,7 +79,7 @@ impl Marks {
     /// 5393 4.2.1), then a seal.
     pub fn branch(&self, cx: &mut Cx<'_>, id: ContextId, request: &Message) -> String {
         let name = (id.0 & ((1 << (4 * ID)) - 1)) << (4 * (MARK - ID)) | cx.random() >> (4 * ID);
-        let mut text = String::with_capacity(COOKIE.len() + 3 * MARK as usize + 2);
+        let mut text = String::with_capacity(COOKIE.len() + 3 * MARK as usize + 2 + 13);
         text.push_str(COOKIE);
         push_hex(&mut text, name.into(), MARK);
         text.push('.');
@@ -86,6 +87,7 @@ impl Marks {
         text.push('.');
         let seal = self.seal(request, &text[COOKIE.len()..COOKIE.len() + MARK as usize]);
         push_hex(&mut text, seal.into(), MARK);
+        cx.marker.mark_branch(cx.now, &mut text);
         text
     }
 
@@ -128,7 +130,8 @@ impl Marks {
     fn read_branch(&self, request: &Message, branch: &str) -> Option<(ContextId, u64)> {
         let mut parts = branch.strip_prefix(COOKIE)?.split('.');
         let (name, way, seal) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_form = parts.next().is_none() && [name, way, seal].iter().all(|part| part.len() == MARK as usize);
+        // Behind it is what the guard looks at.
+        let is_form = parts.nth(1).is_none() && [name, way, seal].iter().all(|part| part.len() == MARK as usize);
         if !is_form || read_mark(seal)? != self.seal(request, name) {
             return None;
         }
@@ -159,9 +162,9 @@ impl Marks {
         low(hash)
     }
 
-    /// The user part of our Record-Route in the first request of a dialog.
-    pub fn token(&self, request: &Message, ends: &Ends) -> String {
-        let mut text = String::with_capacity(TOKEN.len() + 2 * FLOW + MARK as usize);
+    /// The user part of our Record-Route in the first request of a dialog, which `origin` sent.
+    pub fn token(&self, marker: &Marker, origin: Origin, request: &Message, ends: &Ends) -> String {
+        let mut text = String::with_capacity(TOKEN.len() + 2 * FLOW + MARK as usize + TOKEN_MARK);
         text.push_str(TOKEN);
         for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
@@ -169,12 +172,15 @@ impl Marks {
         let tag = request.from_tag().unwrap_or_default();
         let seal = self.mark(&["route", &text, request.call_id(), &tag]);
         push_hex(&mut text, seal.into(), MARK);
+        marker.mark_token(origin, &mut text);
         text
     }
 
     /// Reads it back in a request of that dialog; nothing where it is not ours, or of another dialog.
     pub fn read_token(&self, request: &Message, user: &str) -> Option<Passage> {
-        let (text, seal) = user.split_at_checked(user.len().checked_sub(MARK as usize)?)?;
+        // The guard has looked at what is behind the seal.
+        let (sealed, _) = user.split_at_checked(user.len().checked_sub(TOKEN_MARK)?)?;
+        let (text, seal) = sealed.split_at_checked(sealed.len().checked_sub(MARK as usize)?)?;
         let rest = text.strip_prefix(TOKEN)?;
         let seal = read_mark(seal)?;
         let is_of = |tag: Option<Cow<'_, str>>| {
@@ -304,7 +310,12 @@ mod tests {
             caller: Some(flow(Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000")),
             callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
         };
-        let token = marks.token(&request("sip:b@x", "1", "", ""), &ends);
+        let token = marks.token(
+            &Marker::UNKEYED,
+            Origin::default(),
+            &request("sip:b@x", "1", "", ""),
+            &ends,
+        );
         let read = |from: &str, to: &str, token: &str| marks.read_token(&request("sip:b@x", from, to, ""), token);
         let passage = read("1", ";tag=2", &token).unwrap();
         assert_eq!(
@@ -314,7 +325,7 @@ mod tests {
         let back = read("2", ";tag=1", &token).unwrap();
         assert_eq!((back.from_caller, back.flow()), (false, ends.caller));
         assert_eq!(read("3", ";tag=2", &token), None);
-        for at in 0..token.len() {
+        for at in 0..token.len() - TOKEN_MARK {
             let mut other = token.clone().into_bytes();
             other[at] ^= 1;
             assert_eq!(read("1", ";tag=2", &String::from_utf8(other).unwrap()), None);
@@ -340,7 +351,7 @@ mod tests {
         let branch = |marks: &Marks| {
             let random = "0123456789abcdef";
             format!(
-                "{COOKIE}{random}.{:016x}.{:016x}",
+                "{COOKIE}{random}.{:016x}.{:016x}.0000deadbeef",
                 marks.way(&first),
                 marks.seal(&first, random)
             )

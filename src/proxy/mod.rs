@@ -168,7 +168,7 @@ impl Proxy {
     /// Sends a request on that was accepted. What it leads to is told by `poll`.
     pub fn begin(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, order: Order) {
         if self.contexts.len() >= limits::PROXY_CONTEXTS {
-            let mut response = Draft::response(&order.request, 503, Some(&cx.token(8)));
+            let mut response = Draft::response(&order.request, 503, Some(&cx.tag()));
             response.push(Name::RetryAfter, 10);
             layer.respond(cx, order.tx, response);
             if let Some(start) = order.call {

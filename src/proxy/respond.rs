@@ -214,7 +214,7 @@ impl Context {
             Final::Theirs(response) if response.status() == status => t.layer.relay(t.cx, self.tx, response, extra),
             Final::Theirs(_) | Final::Own(_) => {
                 if let Some(request) = &self.request {
-                    let mut response = Draft::response(request, status, Some(&t.cx.token(8)));
+                    let mut response = Draft::response(request, status, Some(&t.cx.tag()));
                     response.push(Name::Server, crate::USER_AGENT);
                     t.layer.respond(t.cx, self.tx, response);
                 }

@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::config::{Sources, parse};
     use crate::id::{ConnectionId, ListenerId, Transport};
+    use crate::marker::{Marker, Origin};
     use crate::proxy::mark::Ends;
     use bytes::Bytes;
 
@@ -129,7 +130,12 @@ mod tests {
             peer: "192.0.2.9:5060".parse().unwrap(),
         };
         let marks = Marks::new(crate::keyed::Key::new([1; 16]));
-        let token = marks.token(&message("sip:b", ""), &Ends::default());
+        let token = marks.token(
+            &Marker::UNKEYED,
+            Origin::default(),
+            &message("sip:b", ""),
+            &Ends::default(),
+        );
         let fill = |text: &str| text.replace("TOKEN", &token);
         let prepared = prepare(&marks, &config, flow, &message(&fill(uri), &fill(routes))).unwrap();
         let next = prepared.next_route.map_or(String::new(), |route| route.to_string());

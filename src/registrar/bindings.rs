@@ -4,6 +4,8 @@ use crate::effect::{Aor, Binding, Op, Reply};
 use crate::limits;
 use crate::time::Wall;
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// One address of record.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,6 +98,14 @@ impl Table {
     pub fn load(&mut self, aor: Aor, bindings: Vec<Binding>) {
         self.last_version += 1;
         self.set(&aor, self.last_version, bindings);
+    }
+
+    /// From where bindings come that have not expired, and for how long they hold.
+    pub fn sources(&self, now: Wall) -> Vec<(IpAddr, Duration)> {
+        let bindings = self.by_aor.values().flat_map(|entry| &entry.bindings);
+        let live = bindings.filter(|binding| binding.expires > now);
+        live.map(|binding| (binding.flow.peer.ip(), binding.expires.since(now)))
+            .collect()
     }
 
     /// Removes what has expired, at most `most` addresses of record, and names those that changed: their rows go too.

@@ -58,6 +58,28 @@ pub fn check(file: &Path) -> ExitCode {
 
 /// `tandem calls`.
 pub fn calls(file: Option<PathBuf>, number: usize) -> ExitCode {
+    from_store(file, "calls", |database, store| {
+        Ok(super::listing::calls(&database.recent_calls(store, number)?))
+    })
+}
+
+/// `tandem guard`.
+pub fn guard(file: Option<PathBuf>, number: usize) -> ExitCode {
+    from_store(file, "bans", |database, store| {
+        let now = super::clock::SystemClock::start().now().wall;
+        let (bans, cuts) = database
+            .guard(now, number)
+            .map_err(|error| format!("the store {} cannot be read: {error}", store.display()))?;
+        Ok(super::listing::guard(&bans, &cuts))
+    })
+}
+
+/// Lists `what` from the store that a configuration names.
+fn from_store(
+    file: Option<PathBuf>,
+    what: &str,
+    list: impl FnOnce(&store::Database, &Path) -> Result<String, String>,
+) -> ExitCode {
     let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     let config = match sources::looking(&path, |sources| load_with(&path, file.is_none(), sources)) {
         Ok(config) => config,
@@ -66,14 +88,14 @@ pub fn calls(file: Option<PathBuf>, number: usize) -> ExitCode {
     let store = &config.store.path;
     if !store.exists() {
         say(&format!(
-            "No calls yet: the store {} does not exist.\n",
+            "No {what} yet: the store {} does not exist.\n",
             store.display()
         ));
         return ExitCode::SUCCESS;
     }
-    match store::Database::read(store).and_then(|database| database.recent_calls(store, number)) {
-        Ok(calls) => {
-            say(&super::listing::calls(&calls));
+    match store::Database::read(store).and_then(|database| list(&database, store)) {
+        Ok(text) => {
+            say(&text);
             ExitCode::SUCCESS
         }
         Err(why) => failed(&why),

@@ -1,7 +1,7 @@
 //! Tables and banners that people read in a terminal.
 
 use super::sources::Generated;
-use super::store::RecentCall;
+use super::store::{ListedBan, ListedCut, RecentCall};
 use crate::config::{Action, Config, Listen, Pattern};
 use crate::time::Wall;
 use std::fmt::Write;
@@ -93,6 +93,41 @@ pub fn calls(calls: &[RecentCall]) -> String {
             cut(&call.called, 18),
             cut(call.destination.as_deref().unwrap_or("-"), 14),
         );
+    }
+    text
+}
+
+/// What `tandem guard` prints.
+pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
+    let mut text = String::new();
+    for ban in bans {
+        let (source, began, why) = (cut(&ban.source, 40), utc(ban.began), cut(&ban.why, 200));
+        // Writing to a String does not fail.
+        let _ = match (ban.ended, ban.dropped) {
+            (None, _) => writeln!(text, "{source} is banned from {began} until {} UTC: {why}", utc(ban.ends)),
+            (Some(ended), Some(dropped)) => writeln!(
+                text,
+                "{source} was banned from {began} until {} UTC, {dropped} messages were dropped: {why}",
+                utc(ended)
+            ),
+            (Some(ended), None) => writeln!(
+                text,
+                "{source} was banned from {began} until {} UTC, when the node ended: {why}",
+                utc(ended)
+            ),
+        };
+    }
+    if bans.is_empty() {
+        text.push_str("Nobody is banned, and nobody was.\n");
+    }
+    if cuts.is_empty() {
+        text.push_str("Nothing was dropped or refused unheard within a day.\n");
+    } else {
+        let _ = writeln!(text, "{:>12} {:>12}  dropped or refused unheard", "within 1 h", "within 24 h");
+    }
+    for listed in cuts {
+        let [hour, day] = listed.counts;
+        let _ = writeln!(text, "{hour:>12} {day:>12}  messages {}", cut(&listed.what, 200));
     }
     text
 }

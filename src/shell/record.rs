@@ -28,6 +28,8 @@ pub struct Counters {
     pub registrations: u64,
     /// Requests refused, by status; 0 for those that were not answered.
     pub refused: BTreeMap<u16, u64>,
+    /// Messages dropped or refused by the guard, by what they were.
+    pub cut: BTreeMap<&'static str, u64>,
     /// Changes of call records that found no room in memory.
     pub lost_records: u64,
 }
@@ -178,6 +180,20 @@ impl Recorder {
                 }
             }
             Fact::Refused { peer, status, why } => self.refused(peer, status, why, minute),
+            Fact::Banned { source, lasts, why } => {
+                warn!("{source} is banned for {} s: {why}", lasts.as_secs());
+            }
+            Fact::BanEnded { source, dropped } => {
+                info!("{source} is heard again after its ban, in which {dropped} messages of it were dropped");
+            }
+            Fact::Cut { count, what } => {
+                *self.counters.cut.entry(what).or_default() += count;
+                info!("within a minute {count} messages were dropped or refused {what}");
+            }
+            Fact::Overload { begins: true } => {
+                warn!("messages wait too long: new calls are refused until the node has caught up (guard.max_wait)");
+            }
+            Fact::Overload { begins: false } => info!("the node has caught up: no new calls are refused any more"),
             Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
             Fact::CallStarted { .. }
             | Fact::CallRouted { .. }

@@ -12,7 +12,7 @@ use super::clock::SystemClock;
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
 use super::record::Recorder;
-use super::store::{Store, Written};
+use super::store::{GuardRow, Store, Written};
 use crate::config::{Changes, Config, Listen};
 use crate::effect::{Answer, Output};
 use crate::node::{Input, Node, aor};
@@ -130,7 +130,7 @@ impl Server {
         let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let config = Arc::new(config);
-        let node = Node::new(config.clone(), seed, now);
+        let (node, bound) = (Node::new(config.clone(), seed, now), store.sources(now.wall));
         let queues = Queues {
             net: net_events,
             written,
@@ -146,7 +146,7 @@ impl Server {
             store,
             media,
             recorder: Recorder::default(),
-            inputs: VecDeque::new(),
+            inputs: VecDeque::from([Input::Bound(bound)]),
             runtime: Handle::current(),
             bell,
             queues,
@@ -231,6 +231,9 @@ impl Server {
     fn datagrams(&mut self) {
         self.fetched = 0;
         while let Some((flow, bytes)) = self.net.datagram() {
+            if self.fetched == 0 {
+                self.inputs.push_back(Input::Waited(self.waited()));
+            }
             self.fetched += 1;
             self.inputs.push_back(Input::Sip(flow, bytes));
             self.turn();
@@ -424,7 +427,11 @@ impl Server {
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(fact) => {
-                let minute = self.clock.now().wall.as_secs() / 60;
+                let wall = self.clock.now().wall;
+                if let Some(row) = GuardRow::of(&fact, wall) {
+                    self.store.guard(row);
+                }
+                let minute = wall.as_secs() / 60;
                 if let Some(row) = self.recorder.fold(fact, minute)
                     && !self.store.call(row)
                 {

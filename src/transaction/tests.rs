@@ -56,6 +56,7 @@ impl Bench {
             config: &self.config,
             out: &mut self.out,
             tickets: &mut self.tickets,
+            marker: &crate::marker::Marker::UNKEYED,
         };
         step(&mut self.layer, &mut cx)
     }

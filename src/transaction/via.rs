@@ -13,7 +13,9 @@ pub const COOKIE: &str = "z9hG4bK";
 
 /// A branch that nobody else has.
 pub fn new_branch(cx: &mut Cx<'_>) -> String {
-    format!("{COOKIE}{}", cx.token(12))
+    let mut branch = format!("{COOKIE}{}", cx.token(8));
+    cx.marker.mark_branch(cx.now, &mut branch);
+    branch
 }
 
 /// Our Via for a request over `flow`: sent-by is the address by which the peer sees us.
@@ -38,8 +40,12 @@ pub fn stamp(response: &mut Draft, source: SocketAddr) {
     });
 }
 
-/// Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over a stream the same connection; over datagrams `maddr`, the
-/// source port if `rport` was asked for, else the sent-by port of the source address.
+/// Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over a stream the same connection; over datagrams the source port if `rport`
+/// was asked for, else the sent-by port of the source address.
+///
+/// `maddr` in a Via is written by a client that sends to a multicast address, with that address (18.1.1: "MUST add the maddr
+/// parameter to its Via header field value containing the destination multicast address"). Any other address in it would let whoever
+/// likes aim our responses at a third party, so it is not obeyed.
 pub fn response_flow(flow: Flow, via: &ViaText<'_>) -> Flow {
     if flow.transport.is_reliable() {
         return flow;
@@ -49,7 +55,7 @@ pub fn response_flow(flow: Flow, via: &ViaText<'_>) -> Flow {
         .params
         .value("maddr")
         .and_then(|maddr| ip_of(&maddr))
-        .filter(|ip| ip.is_ipv4() == flow.peer.is_ipv4());
+        .filter(|ip| ip.is_multicast() && ip.is_ipv4() == flow.peer.is_ipv4());
     let peer = match maddr {
         Some(ip) => SocketAddr::new(ip, port),
         None if via.params.has("rport") => flow.peer,
@@ -133,6 +139,10 @@ mod tests {
         assert_eq!(
             to("SIP/2.0/UDP 10.0.0.9:5070;maddr=239.1.1.1;branch=z9hG4bKa"),
             "239.1.1.1:5070"
+        );
+        assert_eq!(
+            to("SIP/2.0/UDP 10.0.0.9:5070;maddr=203.0.113.66;branch=z9hG4bKa"),
+            "198.51.100.7:5070"
         );
         let via = ViaText::parse("SIP/2.0/TCP 10.0.0.9:5070;branch=z9hG4bKa").unwrap();
         assert_eq!(response_flow(flow(Transport::Tcp), &via), flow(Transport::Tcp));

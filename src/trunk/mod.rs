@@ -9,7 +9,7 @@ mod register;
 #[cfg(test)]
 mod tests;
 
-use crate::config::{Trunk, TrunkRegister};
+use crate::config::{Config, Trunk, TrunkRegister};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, Owner, TrunkIx, TrunkSlot};
@@ -134,6 +134,11 @@ impl Trunks {
         let first_is_called = cx.config.trunk(first).is_some_and(is_called);
         let called = all.find(|(_, trunk)| !first_is_called && is_called(trunk));
         Some(called.map_or(first, |(ix, _)| ix))
+    }
+
+    /// True for an address from which a trunk's calls come.
+    pub fn has_peer(&self, config: &Config, ip: IpAddr) -> bool {
+        config.trunks.iter().any(|trunk| trunk.claims(ip)) || self.slots.values().any(|state| state.knows(ip))
     }
 
     /// Takes one of the trunk's call places, in either direction; give it back by `release` exactly once.
@@ -397,7 +402,7 @@ fn outside_dialog(
 ) -> Draft {
     let mut draft = Draft::request(method.clone(), target);
     let mut from = NameAddr::new(from.clone());
-    from.params.set("tag", Some(&cx.token(8)));
+    from.params.set("tag", Some(&cx.tag()));
     draft.push(Name::MaxForwards, MAX_FORWARDS);
     draft.push(Name::From, from);
     draft.push(Name::To, NameAddr::new(to.clone()));

@@ -94,6 +94,7 @@ impl Bench {
             config,
             out,
             tickets,
+            marker: &crate::marker::Marker::UNKEYED,
         };
         let result = work(trunks, layer, &mut cx);
         while let Some(event) = layer.poll() {

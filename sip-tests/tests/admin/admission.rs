@@ -1,6 +1,6 @@
 //! What becomes of a request that makes no call: RFC 3261 8.2 in its order, and what a UAS says to what it does not know.
 
-use crate::tools::{USERS, exchange, fails, incoming, outside, refusals, tongue_tied, works, world};
+use crate::tools::{PATIENT, USERS, exchange, fails, incoming, outside, refusals, tongue_tied, works, world};
 use sip_tests::{Answer, Msg, Peer, World, ms, s};
 
 const ALICE: &str = "sip:alice@example.com";
@@ -287,7 +287,8 @@ fn contradictions_are_bad_requests() {
 /// carrier's calls go through beside it.
 #[test]
 fn a_flood_of_strangers_keeps_nobody_out() {
-    let (mut w, alice, acme) = office(10);
+    let mut w = world(10, &format!("{USERS}{TRUNK}{PATIENT}"));
+    let (alice, acme) = (w.registered("alice"), w.carrier("acme", "198.51.100.1:5060"));
     w.run(s(40));
     let flooder = w.stranger("flooder", "198.18.0.9:5060");
     tongue_tied(&mut w, flooder);
@@ -299,7 +300,7 @@ fn a_flood_of_strangers_keeps_nobody_out() {
         };
         let invite = outside("INVITE", "sip:+442079460000@example.com", from, &format!("flood{n}"), 1);
         w.act(flooder.0, |agent, cx| {
-            agent.send_loose(cx, invite.with("User-Agent", "friendly-scanner"))
+            agent.send_loose(cx, invite.with("User-Agent", "odd-scanner"))
         });
     }
     w.run(ms(200));

@@ -1,6 +1,6 @@
 //! Digest authentication (RFC 3261 22, 7616, 8760) request by request.
 
-use crate::tools::{USERS, challenge, exchange, fails, outside, refusals, sign, tongue_tied, world};
+use crate::tools::{PATIENT, USERS, challenge, exchange, fails, outside, refusals, sign, tongue_tied, world};
 use sip_tests::{Msg, Peer, World, digest, s};
 
 const ALICE: &str = "sip:alice@example.com";
@@ -234,7 +234,7 @@ fn nobody_calls_as_somebody_else() {
 /// A scanner that asks for many names without credentials: each is challenged alike, nothing is kept, nobody is disturbed.
 #[test]
 fn a_scan_for_names_learns_and_costs_nothing() {
-    let mut w = world(9, USERS);
+    let mut w = world(9, &format!("{USERS}{PATIENT}"));
     let (alice, bob) = (w.registered("alice"), w.registered("bob"));
     let (a, _) = w.talk(alice, bob, "bob");
     let before = w.census();
@@ -250,7 +250,7 @@ fn a_scan_for_names_learns_and_costs_nothing() {
         );
         request.set("To", &format!("<sip:{name}@example.com>"));
         w.act(scanner.0, |agent, cx| {
-            agent.send_loose(cx, request.with("User-Agent", "friendly-scanner"))
+            agent.send_loose(cx, request.with("User-Agent", "odd-scanner"))
         });
     }
     w.run(sip_tests::ms(100));

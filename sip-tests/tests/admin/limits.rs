@@ -1,6 +1,6 @@
 //! How much goes over a trunk, and what happens at the limits of the node: a clear status, and every place given back once.
 
-use crate::tools::{USERS, fails, incoming, refuses, works, world, yaml};
+use crate::tools::{PATIENT, USERS, fails, incoming, refuses, works, world, yaml};
 use sip_tests::store::Mode;
 use sip_tests::{Answer, CallRef, Peer, State, World, ms, s};
 
@@ -182,7 +182,7 @@ fn the_last_place_is_taken_once() {
 /// A store that hangs under a flood of REGISTERs: each is told 500 in time, and a call that is up does not notice.
 #[test]
 fn calls_go_on_beside_a_flood_of_registrations() {
-    let mut w = world(32, USERS);
+    let mut w = world(32, &format!("{USERS}{PATIENT}"));
     let (alice, bob) = (w.registered("alice"), w.registered("bob"));
     let (a, b) = w.talk(alice, bob, "bob");
     w.store.mode = Mode::Hangs;

@@ -25,6 +25,9 @@ pub const USERS: &str = "users:
   - { name: bob, password: builder, number: \"+14155550102\" }
 ";
 
+/// For tests that send more than the guard would let through.
+pub const PATIENT: &str = "guard: { per_stranger: 1000, strangers: 10000, per_source: 1000, per_user: 1000 }\n";
+
 /// A request outside of dialogs as a phone writes it; its peer puts Via in front.
 pub fn outside(method: &str, uri: &str, from: &str, call_id: &str, cseq: u32) -> Msg {
     Msg::request(method, uri)

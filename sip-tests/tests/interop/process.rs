@@ -40,6 +40,11 @@ impl Process {
         }
     }
 
+    /// The number that the system gave it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line that contains `what`.
     pub fn wait_for(&self, what: &str, within: Duration) {
         self.wait_times(what, 1, within);

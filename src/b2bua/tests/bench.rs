@@ -148,6 +148,7 @@ impl Bench {
             config: &self.config,
             out: &mut self.out,
             tickets: &mut self.tickets,
+            marker: &crate::marker::Marker::UNKEYED,
         };
         let result = step(&mut self.calls, &mut cx, &mut self.net);
         self.pump();

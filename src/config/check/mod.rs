@@ -1,6 +1,7 @@
 //! The tree -> the checked configuration. Each part reports what is wrong and goes on with a default, so that one run
 //! finds everything.
 
+mod guard;
 mod listen;
 mod routes;
 mod secret;
@@ -93,6 +94,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     });
     let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
+    let guard = guard::guard(root, check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
     let store = Store {
         path,
@@ -114,6 +116,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         store,
         registrar,
         calls,
+        guard,
         log,
         country,
         index,

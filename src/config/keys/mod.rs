@@ -2,9 +2,11 @@
 //! messages quote this table, and `config/reference.md` is written from it.
 
 mod callers;
+mod guard;
 mod node;
 
 pub use callers::*;
+pub use guard::*;
 pub use node::*;
 
 /// One key of a section.
@@ -97,5 +99,6 @@ pub static SECTIONS: &[&Section] = &[
     &STORE,
     &REGISTRAR,
     &CALLS,
+    &GUARD,
     &LOG,
 ];

@@ -102,6 +102,13 @@ pub static ROOT: Section = Section {
             "What holds for every call.",
         ),
         key(
+            "guard",
+            "a section",
+            "{ guesses: 10, ban: 10m }",
+            "see below",
+            "Whom the node listens to.",
+        ),
+        key(
             "log",
             "a section",
             "{ level: info }",

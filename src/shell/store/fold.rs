@@ -1,6 +1,7 @@
 //! What a group of writes comes to: a call that begins and ends within it is one row, and of an address of record only the last list
 //! of bindings counts.
 
+use super::guard::GuardRow;
 use super::rows::{CallRow, LegRow};
 use super::writer::Write;
 use crate::effect::{Aor, Binding};
@@ -52,6 +53,7 @@ pub(super) struct Folded<'a> {
     /// In the order of their first rows.
     pub calls: Vec<Call<'a>>,
     pub bindings: HashMap<&'a Aor, &'a [Binding]>,
+    pub guard: Vec<&'a GuardRow>,
     pub alive: Option<Wall>,
     pub end: Option<Wall>,
 }
@@ -75,6 +77,7 @@ impl<'a> Folded<'a> {
                     }
                     folded.calls[place].add(row);
                 }
+                Write::Guard(row) => folded.guard.push(row),
                 Write::Alive(now) => folded.alive = Some(*now),
                 Write::End(now) => folded.end = Some(*now),
             }

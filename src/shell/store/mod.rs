@@ -6,12 +6,14 @@
 //! itself loses power, what was committed since the last checkpoint may be lost, but the file is whole.
 
 mod fold;
+mod guard;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use guard::{GuardRow, ListedBan, ListedCut};
 pub use rows::{CallRow, LegRow};
 pub use schema::{Database, RecentCall};
 
@@ -22,9 +24,11 @@ use crate::limits;
 use crate::registrar::bindings::{Change, Table};
 use crate::time::Wall;
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use writer::Write;
 
@@ -136,7 +140,7 @@ impl Store {
         match self.queue_within(Write::Bindings(ticket, change), self.room) {
             Ok(()) => return None,
             Err(Write::Bindings(_, change)) => self.table.undo(change),
-            Err(Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_)) => {}
+            Err(Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_)) => {}
         }
         Some(Reply::Failed)
     }
@@ -176,6 +180,11 @@ impl Store {
         }
     }
 
+    /// Queues what the guard did; it is left out while memory for what waits runs out.
+    pub fn guard(&self, row: GuardRow) {
+        let _ = self.queue_within(Write::Guard(row), self.room / 4);
+    }
+
     /// Forgets expired bindings, in memory and on disk, and notes that the node is alive.
     pub fn sweep(&mut self, now: Wall) {
         self.queue(Write::Alive(now));
@@ -194,6 +203,11 @@ impl Store {
             self.queue(Write::Swept(aor.clone(), Vec::new()));
         }
         gone
+    }
+
+    /// From where the live bindings come, and for how long they hold.
+    pub fn sources(&self, now: Wall) -> Vec<(IpAddr, Duration)> {
+        self.table.sources(now)
     }
 
     /// Bindings in memory.

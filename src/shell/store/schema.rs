@@ -181,6 +181,11 @@ impl Database {
         })
     }
 
+    /// For statements on tables of other files.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Runs several writes as one commit.
     pub fn transaction(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
@@ -267,6 +272,7 @@ fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
         transaction.execute_batch(FROM_1_BEGIN)?;
     }
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(super::guard::TABLES)?;
     if version == 1 {
         transaction.execute_batch(FROM_1_END)?;
     }

@@ -1,6 +1,7 @@
 //! The writer thread: lets writes gather for a little, commits them at once, then tells who waited.
 
 use super::fold::Folded;
+use super::guard;
 use super::rows::CallRow;
 use super::schema::{self, Database};
 use super::{Shared, Written};
@@ -37,6 +38,8 @@ pub(super) enum Write {
     Swept(Aor, Vec<Binding>),
     /// A CDR: is kept until it is written.
     Call(Box<CallRow>),
+    /// What the guard did.
+    Guard(guard::GuardRow),
     /// The node is alive at this time.
     Alive(Wall),
     /// The node stops: no record stays open. The last write.
@@ -51,7 +54,7 @@ impl Write {
             Write::Bindings(_, change) => own + change.bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Swept(aor, bindings) => own + aor.0.len() + bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Call(row) => own + row.bytes(),
-            Write::Alive(_) | Write::End(_) => own,
+            Write::Guard(_) | Write::Alive(_) | Write::End(_) => own,
         }
     }
 }
@@ -149,7 +152,11 @@ fn put(connection: &Connection, folded: &Folded<'_>) -> rusqlite::Result<()> {
     for call in &folded.calls {
         schema::put_call(connection, call)?;
     }
+    for row in &folded.guard {
+        guard::put(connection, row)?;
+    }
     if let Some(now) = folded.alive {
+        guard::forget(connection, now)?;
         schema::put_alive(connection, now)?;
     }
     if let Some(now) = folded.end {
@@ -166,7 +173,7 @@ fn answer(write: Write, durable: bool) -> Option<Written> {
             change,
             durable,
         }),
-        Write::Swept(..) | Write::Call(_) | Write::Alive(_) | Write::End(_) => None,
+        Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_) => None,
     }
 }
 

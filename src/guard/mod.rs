@@ -1,0 +1,632 @@
+//! The guard: it decides, before a message is parsed, whether the node has time for its sender.
+//!
+//! ```text
+//!   octets --> exempt? --> banned? --> look at it
+//!                                        |
+//!     a response with a branch of ours, a request with a tag or a Record-Route token of ours -----------------> passes
+//!     a program that calls itself a scanner ------------------------------------------------------------------> dropped
+//!     credentials with a nonce that we sent to this very address ---> too many wrong passwords before? -------> dropped, or passes
+//!     what looks like something that has proved to be from there ---> more than `per_source`? ----------------> dropped, or passes
+//!     anything else ---> more than `per_stranger`, or of all of them more than `strangers`? ------------------> dropped, or passes
+//! ```
+//!
+//! | file | does |
+//! |---|---|
+//! | `look` | finds in raw octets what decides |
+//! | `cells` | rates and memories of any number of keys in memory that does not grow |
+//! | `bans` | of whom nothing is heard |
+//! | `load` | refuses new work when messages wait too long |
+//!
+//! A datagram can claim any source. So what others send in the name of a trunk or a phone draws on other rates than what the two send
+//! themselves: those have shown that they are there, by something that only they can have received ([`crate::marker`]), and at that
+//! moment what their requests look like is remembered. Only what was shown in this way leads to a ban.
+//!
+//! A drop costs no allocation, no answer and no line in a log: it is counted, and the counts are told once a minute.
+
+mod bans;
+mod cells;
+mod load;
+mod look;
+
+use crate::config::{self, Config};
+use crate::cx::Cx;
+use crate::effect::{Fact, Output};
+use crate::id::Flow;
+use crate::limits;
+use crate::marker::{Mark, Marker, Origin};
+use crate::time::{Clock, Instant};
+use bans::Bans;
+use cells::{Cell, Cells, Rate, Seen};
+use load::{Load, News};
+use look::{Kind, Look, look};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often what was dropped is told.
+const TOLD: Duration = Duration::from_secs(60);
+/// Seconds for which a source is known by what it proved: over a night.
+const KNOWN: u32 = 24 * 3600;
+/// The same for a trunk, which shows itself with every call.
+const TRUNK: u32 = 3600;
+/// The same for a dialog: its session is refreshed more often (RFC 4028 4.2 has half an hour).
+const DIALOG: u32 = 2 * 3600;
+/// A nonce tells where its user is for as long as a registration may last; whether it is good for anything else is the digest's
+/// business.
+const NONCE: Duration = Duration::from_secs(24 * 3600);
+
+const SECOND: u64 = 1_000_000_000;
+/// Of one dialog or transaction: DTMF by INFO is ten a second.
+const MARK: Rate = Rate::per_second(50, 100);
+/// ACKs of one answer that keeps no state: its copies.
+const ANSWERED: Rate = Rate::per_second(1, 8);
+/// Responses without a branch of ours, for which nobody waits: some, so that they are seen.
+const STRAYS: [Rate; 2] = [Rate::per_second(1, 20), Rate::per_second(50, 100)];
+/// Requests that lack what an answer needs, and so have none.
+const MALFORMED: [Rate; 2] = [Rate::per_second(2, 50), Rate::per_second(50, 200)];
+/// What looks like nothing that was proved, from the address of a trunk or a live binding, of which nothing was proved either: room for
+/// a carrier's first calls, which ring before anything is.
+const FIRST: Rate = Rate::each(SECOND / 20, 1000);
+/// The same where something else was: a carrier sends calls in several forms, and each is proved by its first answer.
+const FURTHER: Rate = Rate::each(SECOND / 2, 20);
+/// All of these together.
+const UNPROVEN: Rate = Rate::each(SECOND / 200, 2000);
+/// ACK and CANCEL from where somebody is: they follow from what was let through.
+const FOLLOWS: Rate = Rate::per_second(1000, 2000);
+/// What a trunk sends, which has a limit of its own.
+const CARRIER: Rate = Rate::per_second(20_000, 40_000);
+/// New looks of one source: what its phones are, and not so many that those of others are forgotten.
+const LOOKS: Rate = Rate::each(60 * SECOND, 32);
+/// Wrong passwords for one user from one source; from one source; for one user.
+const WRONG: [Rate; 3] = [
+    Rate::each(20 * SECOND, 5),
+    Rate::each(2 * SECOND, 3),
+    Rate::each(10 * SECOND, 20),
+];
+/// Challenges that are not answered, by one who has received them.
+const PROBES: Rate = Rate::each(6 * SECOND, 100);
+/// Wrong passwords of a source that lead to a ban are counted over this many seconds.
+const GUESSING: u64 = 600;
+
+/// Why a message was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cut {
+    /// Its source is banned.
+    Banned,
+    /// It says itself that it is a scanner.
+    Scanner,
+    /// Its mark was used too often.
+    Repeated,
+    /// Its source or its user had too many wrong passwords.
+    Guess,
+    /// Its source is known and sends too much.
+    Source,
+    /// Its source is not known and sends too much.
+    Stranger,
+    /// Strangers send too much together.
+    Strangers,
+    /// It lacks what an answer needs.
+    Malformed,
+    /// A response for which nobody waits.
+    Stray,
+}
+
+impl Cut {
+    const ALL: [Cut; 9] = [
+        Cut::Banned,
+        Cut::Scanner,
+        Cut::Repeated,
+        Cut::Guess,
+        Cut::Source,
+        Cut::Stranger,
+        Cut::Strangers,
+        Cut::Malformed,
+        Cut::Stray,
+    ];
+
+    /// What stands behind "messages".
+    const fn words(self) -> &'static str {
+        match self {
+            Cut::Banned => "of banned sources",
+            Cut::Scanner => "of programs that call themselves scanners",
+            Cut::Repeated => "with a dialog, transaction or nonce of ours that is used too often",
+            Cut::Guess => "with credentials, after too many wrong ones",
+            Cut::Source => "beyond the rate of one known source (guard.per_source)",
+            Cut::Stranger => "beyond the rate of one unknown source (guard.per_stranger)",
+            Cut::Strangers => "beyond the rate of all unknown sources (guard.strangers)",
+            Cut::Malformed => "without the fields that an answer needs",
+            Cut::Stray => "that answer nothing of ours",
+        }
+    }
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The node handles it.
+    Pass(Origin),
+    /// Nobody hears of it.
+    Drop(Cut),
+}
+
+/// A source that is to be banned, if nothing speaks against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Its address.
+    pub ip: IpAddr,
+    why: &'static str,
+}
+
+/// What is known of the message at hand.
+#[derive(Clone, Copy, Debug)]
+struct Hand {
+    source: u64,
+    ip: IpAddr,
+    /// Its return path is proved by the message itself.
+    proven: bool,
+    nonce: Option<u64>,
+    user: u64,
+    /// It acknowledges an answer that keeps no state.
+    acknowledges: bool,
+}
+
+/// All that is remembered of those who send.
+pub struct Guard {
+    config: Arc<Config>,
+    marker: Marker,
+    cells: Cells,
+    seen: Seen,
+    strangers: Cell,
+    unproven: Cell,
+    strays: Cell,
+    malformed: Cell,
+    /// Until which second sources have live bindings, by their keyed names.
+    bound: HashMap<u64, u32, foldhash::fast::FixedState>,
+    bans: Bans,
+    load: Load,
+    hand: Option<Hand>,
+    counts: [u64; Cut::ALL.len()],
+    refused: u64,
+    /// When the counts are told; none while there is nothing to tell.
+    tell: Option<Instant>,
+}
+
+impl Guard {
+    /// One that has seen nobody.
+    pub fn new(config: Arc<Config>, marker: Marker) -> Guard {
+        Guard {
+            config,
+            marker,
+            cells: Cells::new(),
+            seen: Seen::new(),
+            strangers: Cell::default(),
+            unproven: Cell::default(),
+            strays: Cell::default(),
+            malformed: Cell::default(),
+            bound: HashMap::default(),
+            bans: Bans::default(),
+            load: Load::default(),
+            hand: None,
+            counts: [0; Cut::ALL.len()],
+            refused: 0,
+            tell: None,
+        }
+    }
+
+    /// Other rules from now on.
+    pub fn configure(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+
+    fn rules(&self) -> &config::Guard {
+        &self.config.guard
+    }
+
+    /// Whether the node hears of this message.
+    pub fn admit(&mut self, at: Clock, flow: Flow, message: &[u8]) -> Verdict {
+        let ip = flow.peer.ip();
+        self.hand = None;
+        if self.rules().exempt.iter().any(|network| network.contains(ip)) {
+            return Verdict::Pass(Origin::default());
+        }
+        let source = self.marker.source(ip);
+        if self.bans.holds(source) {
+            return self.drop(at.now, Cut::Banned);
+        }
+        let look = look(message);
+        let shape = fold(source, look.shape) as u16;
+        let passes = match look.kind {
+            Kind::Response => self.response(at.now, source, &look),
+            Kind::Invite | Kind::Register | Kind::Ack | Kind::Cancel | Kind::Other => {
+                self.hand = Some(Hand {
+                    source,
+                    ip,
+                    proven: flow.transport.is_reliable(),
+                    nonce: None,
+                    user: 0,
+                    acknowledges: false,
+                });
+                self.request(at, source, shape, &look)
+            }
+        };
+        match passes {
+            Ok(()) => Verdict::Pass(Origin {
+                source: (source >> 32) as u32,
+                shape,
+            }),
+            Err(cut) => self.drop(at.now, cut),
+        }
+    }
+
+    fn drop(&mut self, now: Instant, cut: Cut) -> Verdict {
+        self.counts[cut as usize] += 1;
+        if self.tell.is_none() {
+            self.tell = Some(now + TOLD);
+        }
+        Verdict::Drop(cut)
+    }
+
+    fn response(&mut self, now: Instant, source: u64, look: &Look<'_>) -> Result<(), Cut> {
+        let branch = look.branch.and_then(|branch| self.marker.read_branch(now, branch));
+        let nanos = now.as_nanos();
+        if let Some(branch) = branch {
+            self.seen.put(fold(source, ABOUT_SOURCE), second(now));
+            let key = fold(u64::from(branch), ABOUT_MARK);
+            return take(self.cells.take(key, nanos, MARK), Cut::Repeated);
+        }
+        let [each, all] = STRAYS;
+        let key = fold(source, ABOUT_STRAYS);
+        take(
+            self.cells.take(key, nanos, each) && self.strays.take(nanos, all),
+            Cut::Stray,
+        )
+    }
+
+    fn request(&mut self, at: Clock, source: u64, shape: u16, look: &Look<'_>) -> Result<(), Cut> {
+        let nanos = at.now.as_nanos();
+        if let Some(mark) = self.dialog_mark(at.now, source, look) {
+            return take(self.cells.take(fold(mark, ABOUT_MARK), nanos, MARK), Cut::Repeated);
+        }
+        if look.agent.is_some_and(|agent| self.is_scanner(agent)) {
+            return Err(Cut::Scanner);
+        }
+        if look.kind == Kind::Ack
+            && let Some(tag) = look.to_tag
+            && let Some((_, answer)) = self.marker.read(Mark::Answer, tag)
+        {
+            if let Some(hand) = &mut self.hand {
+                (hand.proven, hand.acknowledges) = (true, true);
+            }
+            let key = fold(u64::from(answer), ABOUT_MARK);
+            return take(self.cells.take(key, nanos, ANSWERED), Cut::Repeated);
+        }
+        if let Some(nonce) = look.nonce
+            && let Some(nonce) = self.marker.read_nonce(source, nonce)
+            && at.wall.since(nonce.made) < NONCE
+        {
+            self.learn(at.now, source, nonce.shape);
+            return self.credentials(at.now, source, nonce.id, look);
+        }
+        if !look.is_whole {
+            let [each, all] = MALFORMED;
+            let key = fold(source, ABOUT_JUNK);
+            let room = self.cells.take(key, nanos, each) && self.malformed.take(nanos, all);
+            return take(room, Cut::Malformed);
+        }
+        self.outside(at.now, source, shape, look.kind)
+    }
+
+    /// A request of a dialog that was made here, or through here.
+    fn dialog_mark(&mut self, now: Instant, source: u64, look: &Look<'_>) -> Option<u64> {
+        // One of our own, which spirals (RFC 3261 16.3), or was sent back to us.
+        if let Some(seal) = look.branch.and_then(|branch| self.marker.read_branch(now, branch)) {
+            return Some(u64::from(seal));
+        }
+        let tag = look.to_tag.and_then(|tag| self.marker.read(Mark::Tag, tag));
+        let token = || look.token.and_then(|token| self.marker.read(Mark::Token, token));
+        let (origin, seal) = tag.or_else(token)?;
+        self.seen.put(fold(source, ABOUT_DIALOG), second(now));
+        // It was made for what this source sent: now it is sure that it was this source.
+        if origin.source == (source >> 32) as u32 {
+            self.learn(now, source, origin.shape);
+        }
+        Some(u64::from(seal))
+    }
+
+    /// Who answers a nonce is where he claims to be. What is left to fear is that he guesses.
+    fn credentials(&mut self, now: Instant, source: u64, nonce: u64, look: &Look<'_>) -> Result<(), Cut> {
+        let (nanos, now) = (now.as_nanos(), second(now));
+        let user = self.marker.hash(Mark::Source, look.username.unwrap_or_default());
+        if let Some(hand) = &mut self.hand {
+            (hand.proven, hand.nonce, hand.user) = (true, Some(nonce), user);
+        }
+        let proved = self.seen.has(fold(nonce, ABOUT_NONCE), now, KNOWN);
+        let [pair, ours, theirs] = self.wrong(source, user);
+        let (guesses, of_guesses) = self.guesses(source);
+        let [of_pair, of_source, of_user] = WRONG;
+        let free = proved
+            || self.cells.has(pair, nanos, of_pair)
+                && (self.seen.has(pair, now, KNOWN)
+                    || self.cells.has(guesses, nanos, of_guesses)
+                        && self.cells.has(ours, nanos, of_source)
+                        && self.cells.has(theirs, nanos, of_user));
+        if !free {
+            return Err(Cut::Guess);
+        }
+        let rate = Rate::per_second(self.rules().per_source, 2 * self.rules().per_source);
+        take(self.cells.take(fold(nonce, ABOUT_MARK), nanos, rate), Cut::Repeated)
+    }
+
+    /// The keys of what was guessed: by this source of this user, by this source, of this user.
+    fn wrong(&self, source: u64, user: u64) -> [u64; 3] {
+        [fold(source, user), fold(source, ABOUT_WRONG), fold(user, ABOUT_WRONG)]
+    }
+
+    /// The key of all that a source guessed, and how much is too much.
+    fn guesses(&self, source: u64) -> (u64, Rate) {
+        let most = self.rules().guesses;
+        let rate = Rate::each(GUESSING * SECOND / u64::from(most), most);
+        (fold(source, ABOUT_GUESSES), rate)
+    }
+
+    fn outside(&mut self, now: Instant, source: u64, shape: u16, kind: Kind) -> Result<(), Cut> {
+        let (nanos, now) = (now.as_nanos(), second(now));
+        let is_trunk = self.seen.has(fold(source, ABOUT_TRUNK), now, TRUNK);
+        let is_bound = self.is_bound_now(source, now);
+        let is_there = is_trunk || is_bound || self.seen.has(fold(source, ABOUT_SOURCE), now, KNOWN);
+        let key = fold(source, ABOUT_RATE);
+        if is_there && matches!(kind, Kind::Ack | Kind::Cancel) {
+            let key = fold(source, ABOUT_FOLLOWS);
+            return take(self.cells.take(key, nanos, FOLLOWS), Cut::Source);
+        }
+        let look = fold(source, u64::from(shape) ^ ABOUT_LOOK);
+        if self.seen.has(look, now, KNOWN) {
+            let per_source = self.rules().per_source;
+            let rate = if is_trunk {
+                CARRIER
+            } else {
+                Rate::per_second(per_source, 2 * per_source)
+            };
+            return take(self.cells.take(key, nanos, rate), Cut::Source);
+        }
+        if is_trunk || is_bound {
+            let is_known = self.seen.has(fold(source, ABOUT_PROVED), now, KNOWN);
+            let each = if is_known { FURTHER } else { FIRST };
+            let room = self.cells.take(look, nanos, each) && self.unproven.take(nanos, UNPROVEN);
+            return take(room, Cut::Stranger);
+        }
+        let (each, all) = (self.rules().per_stranger, self.rules().strangers);
+        let rate = Rate::per_second(each, each.saturating_mul(10));
+        // One look of several at an address leaves half of it to the others.
+        let share = Rate::per_second(each.div_ceil(2), each.saturating_mul(8));
+        if !self.cells.take(look, nanos, share) || !self.cells.take(fold(source, ABOUT_STRANGER), nanos, rate) {
+            return Err(Cut::Stranger);
+        }
+        take(
+            self.strangers.take(nanos, Rate::per_second(all, 2 * all)),
+            Cut::Strangers,
+        )
+    }
+
+    fn is_bound_now(&self, source: u64, now: u32) -> bool {
+        self.bound.get(&source).is_some_and(|until| *until >= now)
+    }
+
+    fn is_scanner(&self, agent: &[u8]) -> bool {
+        let begins = |name: &String| {
+            let head = agent.get(..name.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        self.rules().scanners.iter().any(begins)
+    }
+
+    /// What this source sends looks like this, as is sure from now on.
+    fn learn(&mut self, now: Instant, source: u64, shape: u16) {
+        let (nanos, now) = (now.as_nanos(), second(now));
+        self.seen.put(fold(source, ABOUT_SOURCE), now);
+        let look = fold(source, u64::from(shape) ^ ABOUT_LOOK);
+        if self.seen.has(look, now, KNOWN) || self.cells.take(fold(source, ABOUT_LOOK), nanos, LOOKS) {
+            self.seen.put(look, now);
+            self.seen.put(fold(source, ABOUT_PROVED), now);
+        }
+    }
+}
+
+/// What the node tells of the message at hand.
+impl Guard {
+    /// Its credentials are those of a user, who is heard unless he sends too much.
+    pub fn is_user(&mut self, cx: &Cx<'_>, name: &str) -> bool {
+        let (nanos, now) = (cx.now.as_nanos(), second(cx.now));
+        let Some(hand) = self.hand else { return true };
+        if let Some(nonce) = hand.nonce {
+            self.seen.put(fold(nonce, ABOUT_NONCE), now);
+            self.seen.put(fold(hand.source, hand.user), now);
+        }
+        self.cells.forgive(fold(hand.source, ABOUT_PROBES));
+        let user = fold(self.marker.hash(Mark::Source, name.as_bytes()), ABOUT_RATE);
+        let most = self.rules().per_user;
+        self.cells.take(user, nanos, Rate::per_second(most, 2 * most))
+    }
+
+    /// It is a trunk's.
+    pub fn is_trunk(&mut self, cx: &Cx<'_>) {
+        if let Some(hand) = self.hand {
+            self.seen.put(fold(hand.source, ABOUT_TRUNK), second(cx.now));
+        }
+    }
+
+    /// True for one that needs no machine: the ACK of an answer that keeps no state only shows that its sender had it.
+    pub fn is_acknowledged(&self) -> bool {
+        self.hand.is_some_and(|hand| hand.acknowledges)
+    }
+
+    /// Its credentials are wrong.
+    pub fn is_wrong(&mut self, cx: &Cx<'_>) -> Option<Suspect> {
+        // A nonce that went elsewhere proves nothing: its guesses are not taken for those of this source.
+        let hand = self.hand.filter(|hand| hand.nonce.is_some())?;
+        let nanos = cx.now.as_nanos();
+        for (key, rate) in self.wrong(hand.source, hand.user).into_iter().zip(WRONG) {
+            self.cells.take(key, nanos, rate);
+        }
+        let (key, rate) = self.guesses(hand.source);
+        // The last one that fits leads to it, and not the one after.
+        self.cells.take(key, nanos, rate);
+        let is_over = !self.cells.has(key, nanos, rate);
+        self.suspect(is_over, "it gave wrong passwords again and again")
+    }
+
+    /// It asks for something that it was not given, and gives no credentials.
+    pub fn is_probe(&mut self, cx: &Cx<'_>) -> Option<Suspect> {
+        let hand = self.hand.filter(|hand| hand.proven)?;
+        let is_over = !self
+            .cells
+            .take(fold(hand.source, ABOUT_PROBES), cx.now.as_nanos(), PROBES);
+        self.suspect(is_over, "it asked again and again and never said who it is")
+    }
+
+    fn suspect(&self, is_over: bool, why: &'static str) -> Option<Suspect> {
+        let hand = self.hand.filter(|hand| hand.proven && is_over)?;
+        Some(Suspect { ip: hand.ip, why })
+    }
+
+    /// Nothing speaks against the ban, as far as the node knows.
+    pub fn ban(&mut self, cx: &mut Cx<'_>, suspect: Suspect) {
+        let source = self.marker.source(suspect.ip);
+        let now = second(cx.now);
+        let is_ours = self.is_bound_now(source, now) || self.seen.has(fold(source, ABOUT_DIALOG), now, DIALOG);
+        let Some(lasts) = self.rules().ban.filter(|_| !is_ours) else {
+            return;
+        };
+        if let Some(room) = self.bans.begin(cx.now, source, suspect.ip, lasts) {
+            tell_end(cx, room);
+        }
+        cx.emit(Output::Record(Fact::Banned {
+            source: suspect.ip,
+            lasts,
+            why: suspect.why,
+        }));
+    }
+
+    /// A source has live bindings for so long.
+    pub fn is_bound(&mut self, cx: &Cx<'_>, ip: IpAddr, lasts: Duration) {
+        let (source, now) = (self.marker.source(ip), second(cx.now));
+        let until = second(cx.now + lasts);
+        if self.bound.len() >= limits::GUARD_BOUND && !self.bound.contains_key(&source) {
+            self.bound.retain(|_, until| *until >= now);
+            if self.bound.len() >= limits::GUARD_BOUND {
+                return;
+            }
+        }
+        let known = self.bound.entry(source).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// Whether a new request is refused because the node is behind with its work.
+    pub fn sheds(&mut self, cx: &mut Cx<'_>, is_call: bool) -> bool {
+        if self.load.is_calm() {
+            return false;
+        }
+        let dice = cx.random();
+        let sheds = self.load.refuses(cx.now, is_call, dice);
+        if sheds {
+            self.refused += 1;
+            self.tell.get_or_insert(cx.now + TOLD);
+        }
+        sheds
+    }
+
+    /// The message that comes next has waited so long.
+    pub fn waited(&mut self, cx: &mut Cx<'_>, wait: Duration) {
+        self.load.waited(cx.now, wait, self.config.guard.max_wait);
+        self.tell_load(cx);
+    }
+
+    /// Bans that are over, and what was counted. `is_ours` says where nobody is to be banned any more.
+    pub fn on_time(&mut self, cx: &mut Cx<'_>, is_ours: impl Fn(IpAddr) -> bool) {
+        while let Some(ban) = self.bans.pop_due(cx.now) {
+            tell_end(cx, ban);
+        }
+        self.tell_load(cx);
+        if self.tell.is_none_or(|at| at > cx.now) {
+            return;
+        }
+        self.tell = None;
+        self.pardon(cx, is_ours);
+        for cut in Cut::ALL {
+            let count = std::mem::take(&mut self.counts[cut as usize]);
+            tell_cut(cx, count, cut.words());
+        }
+        let refused = std::mem::take(&mut self.refused);
+        tell_cut(cx, refused, "that are new, by 503, since others wait too long");
+    }
+
+    /// Ends the bans of those who have become ours.
+    pub fn pardon(&mut self, cx: &mut Cx<'_>, is_ours: impl Fn(IpAddr) -> bool) {
+        for ban in self.bans.pardon(is_ours) {
+            tell_end(cx, ban);
+        }
+    }
+
+    fn tell_load(&mut self, cx: &mut Cx<'_>) {
+        if let Some(news) = self.load.news(cx.now) {
+            let begins = news == News::Began;
+            cx.emit(Output::Record(Fact::Overload { begins }));
+        }
+    }
+
+    /// When `on_time` is due next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let wishes = [self.bans.next_deadline(), self.load.next_deadline(), self.tell];
+        wishes.into_iter().flatten().min()
+    }
+
+    /// Sources that are banned now.
+    pub fn banned(&self) -> usize {
+        self.bans.len()
+    }
+}
+
+const ABOUT_MARK: u64 = 1 << 32;
+const ABOUT_STRAYS: u64 = 2 << 32;
+const ABOUT_JUNK: u64 = 3 << 32;
+const ABOUT_NONCE: u64 = 4 << 32;
+const ABOUT_WRONG: u64 = 5 << 32;
+const ABOUT_TRUNK: u64 = 6 << 32;
+const ABOUT_SOURCE: u64 = 7 << 32;
+const ABOUT_RATE: u64 = 8 << 32;
+const ABOUT_FOLLOWS: u64 = 9 << 32;
+const ABOUT_LOOK: u64 = 10 << 32;
+const ABOUT_STRANGER: u64 = 11 << 32;
+const ABOUT_PROBES: u64 = 12 << 32;
+const ABOUT_GUESSES: u64 = 13 << 32;
+const ABOUT_DIALOG: u64 = 14 << 32;
+const ABOUT_PROVED: u64 = 15 << 32;
+
+/// Two words into one. The first is a keyed hash, or made by one, so that nobody can choose the outcome.
+fn fold(secret: u64, about: u64) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let product = u128::from(secret ^ about.wrapping_mul(ODD)) * u128::from(ODD ^ secret.rotate_left(32));
+    product as u64 ^ (product >> 64) as u64
+}
+
+fn second(now: Instant) -> u32 {
+    u32::try_from(now.as_nanos() / SECOND).unwrap_or(u32::MAX)
+}
+
+const fn take(room: bool, cut: Cut) -> Result<(), Cut> {
+    if room { Ok(()) } else { Err(cut) }
+}
+
+fn tell_end(cx: &mut Cx<'_>, ban: bans::Ban) {
+    cx.emit(Output::Record(Fact::BanEnded {
+        source: ban.ip,
+        dropped: ban.dropped,
+    }));
+}
+
+fn tell_cut(cx: &mut Cx<'_>, count: u64, what: &'static str) {
+    if count > 0 {
+        cx.emit(Output::Record(Fact::Cut { count, what }));
+    }
+}
