@@ -158,6 +158,65 @@ pub struct Binding {
     pub instance: Option<Box<str>>,
     /// User-Agent, cut to 64 characters.
     pub user_agent: Option<Box<str>>,
+    /// What most phones do not have, so that it costs the others a word.
+    pub more: Option<Box<More>>,
+}
+
+/// What a binding may have beyond RFC 3261.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// `reg-id`: it is one of the flows of its instance (RFC 5626 6).
+    pub reg_id: Option<u32>,
+    /// Path: the proxies on the way to the phone, as they came, with commas between (RFC 3327 5.3).
+    pub path: Option<Box<str>>,
+    /// Its instance has GRUUs.
+    pub gruu: Option<Gruu>,
+}
+
+/// Which temporary GRUUs of an instance are good: those of this age. All bindings of the instance say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gruu {
+    /// When the first of them was given: a REGISTER with another Call-ID makes all before it bad (RFC 5627 5.1).
+    pub age: Wall,
+    /// CSeq of the REGISTER that was given the first (RFC 5628 5).
+    pub first_cseq: u32,
+}
+
+impl Binding {
+    /// `reg-id`, where it is one of the flows of its instance.
+    pub fn reg_id(&self) -> Option<u32> {
+        self.more.as_ref().and_then(|more| more.reg_id)
+    }
+
+    /// The proxies on the way to it.
+    pub fn path(&self) -> Option<&str> {
+        self.more.as_ref().and_then(|more| more.path.as_deref())
+    }
+
+    /// Which temporary GRUUs of its instance are good.
+    pub fn gruu(&self) -> Option<Gruu> {
+        self.more.as_ref().and_then(|more| more.gruu)
+    }
+}
+
+/// The bindings of a user as targets: those of one device together, the flow that was refreshed last first, since a request goes to
+/// one of them at a time (RFC 5626 7, RFC 5627 6.1). `own` is the sender's flow: the device behind it is left out.
+pub fn devices(bindings: Vec<Binding>, own: Option<Flow>) -> Vec<Vec<Binding>> {
+    let asks = own.and_then(|own| bindings.iter().find(|binding| binding.flow == own).cloned());
+    let is_own = |binding: &Binding| {
+        asks.as_ref().is_some_and(|asks| {
+            binding.flow == asks.flow || (binding.instance.is_some() && binding.instance == asks.instance)
+        })
+    };
+    let mut devices: Vec<Vec<Binding>> = Vec::with_capacity(bindings.len());
+    for binding in bindings.into_iter().filter(|binding| !is_own(binding)) {
+        let same = |device: &&mut Vec<Binding>| binding.instance.is_some() && device[0].instance == binding.instance;
+        match devices.iter_mut().find(same) {
+            Some(device) => device.insert(0, binding),
+            None => devices.push(vec![binding]),
+        }
+    }
+    devices
 }
 
 /// Who a call or request comes from or goes to, as routing and records see it.

@@ -31,6 +31,11 @@ pub const CONTACTS_PER_AOR: usize = 16;
 pub const CONTACT_BYTES: usize = 512;
 /// Bytes of the other texts that a binding keeps (Call-ID, instance), so that it stays near 1 KiB at its longest.
 pub const BINDING_TEXT_BYTES: usize = 200;
+/// Bytes of the Path that a binding keeps: a handful of proxies, each with the token of a flow in its URI.
+pub const PATH_BYTES: usize = 1024;
+/// How long a request may wait on one flow of a device without any response before it goes by the next one (RFC 5626 7): over three
+/// retransmissions.
+pub const FLOW_SILENCE: Duration = Duration::from_secs(4);
 /// Bindings in memory: 1 KiB each at most.
 pub const BINDINGS: usize = 200_000;
 /// Nonces whose counts are remembered: five minutes of phones that authenticate; the oldest make room and become stale.

@@ -9,6 +9,7 @@ use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::Flow;
 use crate::proxy::{Passed, Refusal};
+use crate::registrar;
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name};
@@ -305,10 +306,20 @@ fn served(flow: Flow, request: &Message) -> Result<(), (u16, &'static str)> {
 
 /// The option tags of Require that we do not support (RFC 3261 8.2.2.3).
 fn unsupported(request: &Message) -> Vec<String> {
+    let registrar = match request.method() {
+        Method::Register => &registrar::SUPPORTED[..],
+        _other => &[],
+    };
+    let has = |tag: &str| {
+        SUPPORTED
+            .iter()
+            .chain(registrar)
+            .any(|own| own.eq_ignore_ascii_case(tag))
+    };
     request
         .all(Name::Require)
         .iter()
         .map(|tag| tag.trim().to_owned())
-        .filter(|tag| !tag.is_empty() && !SUPPORTED.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+        .filter(|tag| !tag.is_empty() && !has(tag))
         .collect()
 }

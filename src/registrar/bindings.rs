@@ -190,6 +190,7 @@ mod tests {
             flow,
             instance: None,
             user_agent: None,
+            more: None,
         }
     }
 

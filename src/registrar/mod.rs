@@ -1,9 +1,11 @@
 //! REGISTER (RFC 3261 10.3): from a request to a new list of bindings, through the store's compare-and-set.
 
 pub mod bindings;
+mod place;
 mod update;
+mod way;
 
-use crate::config::Config;
+use crate::config::{Config, Way};
 use crate::cx::Cx;
 use crate::effect::{Aor, Binding, Fact, Op, Output, Reply};
 use crate::id::{Flow, Owner, ServerTx};
@@ -13,6 +15,8 @@ use crate::transaction::Layer;
 use std::collections::BTreeMap;
 use update::{Refusal, Update};
 
+/// The extensions that a REGISTER may require besides those of all requests (RFC 3327, 5626, 5627).
+pub const SUPPORTED: [&str; 3] = ["path", "outbound", "gruu"];
 /// How often a REGISTER reads again after another node was faster.
 const CONFLICTS: u8 = 5;
 
@@ -183,9 +187,32 @@ fn answer(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, bindings: &[Bin
         if let Some(instance) = &binding.instance {
             value.push_str(&format!(";+sip.instance=\"<{instance}>\""));
         }
+        if let Some(reg_id) = binding.reg_id() {
+            value.push_str(&format!(";reg-id={reg_id}"));
+        }
         response.push(Name::Contact, value);
     }
+    say_ways(cx, pending, &mut response);
     layer.respond(cx, pending.tx, response);
+}
+
+/// What its sender learns of ways: that of requests to it (RFC 3327 5.3, RFC 5626 6), and that of its own requests, which of a user
+/// who is proxied come by us (RFC 3608 6.3). Keep-alives are its own affair: we need none, so there is no Flow-Timer.
+fn say_ways(cx: &Cx<'_>, pending: &Pending, response: &mut Draft) {
+    if pending.update.is_outbound() {
+        response.push(Name::Require, "outbound");
+        response.push(Name::Supported, "path, outbound");
+    }
+    for path in pending.request.all(Name::Path) {
+        response.push(Name::Path, path);
+    }
+    let domain = pending.aor.0.rsplit_once('@').map_or("", |(_, domain)| domain);
+    if cx.config.way_of(domain) == Way::Proxy {
+        let transport = pending.flow.transport.uri_param();
+        let transport = transport.map_or_else(String::new, |name| format!(";transport={name}"));
+        let us = cx.advertised(pending.flow);
+        response.push(Name::ServiceRoute, format!("<sip:{us}{transport};lr>"));
+    }
 }
 
 fn refuse(cx: &mut Cx<'_>, layer: &mut Layer, tx: ServerTx, request: &Message, refusal: Refusal) {

@@ -133,6 +133,7 @@ impl Bench {
             flow: flow(peer),
             instance: None,
             user_agent: None,
+            more: None,
         };
         self.bindings
             .entry(format!("{user}@example.com"))
