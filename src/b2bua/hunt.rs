@@ -18,16 +18,16 @@ use super::call::{Call, Service, Stage};
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
 use super::identity::{Identity, escaped, host_of};
-use super::leg::{Leg, LegId, Outgoing, Progress, State, Who};
+use super::leg::{Beyond, Leg, LegId, Outgoing, Progress, State, Who};
 use super::outcome::Missed;
 use crate::config::Config;
-use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply};
+use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply, devices};
 use crate::id::{Flow, TrunkIx};
 use crate::limits;
 use crate::routing::{Decision, Plan, Source};
 use crate::sdp::Direction;
-use crate::sip::Uri;
 use crate::sip::uri::Scheme;
+use crate::sip::{NameAddr, Uri};
 use crate::transaction::Destination;
 use crate::trunk::Busy;
 use codecs::Codec;
@@ -193,45 +193,58 @@ impl Call {
         };
         let Some(hunt) = &mut self.hunt else { return };
         hunt.step = Step::Phones(name.clone());
-        let to = Uri::sip(Some(&escaped(&hunt.number)), host_of(&user.domain), None);
-        let secure = hunt.secure;
         let own = hunt
             .not
             .as_ref()
             .filter(|(user, _)| *user == name)
             .map(|(_, flow)| *flow);
         t.wake_call(self.id, CallTimer::Ring, user.ring);
-        for binding in bindings
-            .into_iter()
-            .filter(|binding| Some(binding.flow) != own)
-            .take(limits::CONTACTS_PER_AOR)
-        {
-            if let Ok(mut target) = Uri::parse(&binding.contact) {
-                let is_sips = target.scheme == Scheme::Sips;
-                if secure && !(is_sips && binding.flow.transport.is_secure()) {
-                    continue;
-                }
-                // RFC 5630 5.1.1.2: a phone that may be called by SIPS is called by SIP as well.
-                if is_sips && !secure {
-                    target.scheme = Scheme::Sip;
-                }
-                let identity = Identity::of_user(&config, &name);
-                let who = Who::User(name.clone());
-                self.branch(
-                    t,
-                    who,
-                    identity,
-                    binding.flow,
-                    target,
-                    to.clone(),
-                    Destination::Flow(binding.flow),
-                );
-            }
+        for device in devices(bindings, own) {
+            self.ring_device(t, &name, device);
         }
         if !self.has_branches() {
             let cause = cause::cause(480, Blame::Callee, format!("{name} has no phone that is registered"));
             self.missed(t, &name, Missed::Offline, cause);
         }
+    }
+
+    /// One device rings: by the first of its flows that can be used. False where there is none.
+    pub fn ring_device(&mut self, t: &mut Turn<'_, '_>, name: &str, device: Vec<Binding>) -> bool {
+        let config = self.config.clone();
+        let (Some(hunt), Some(user)) = (&self.hunt, config.user(name)) else {
+            return false;
+        };
+        let to = Uri::sip(Some(&escaped(&hunt.number)), host_of(&user.domain), None);
+        let secure = hunt.secure;
+        let usable = |binding: Binding| {
+            let mut target = Uri::parse(&binding.contact).ok()?;
+            let path = NameAddr::parse_list(binding.path().unwrap_or_default()).ok()?;
+            let is_sips = target.scheme == Scheme::Sips;
+            if secure && !(is_sips && binding.flow.transport.is_secure()) {
+                return None;
+            }
+            // RFC 5630 5.1.1.2: a phone that may be called by SIPS is called by SIP as well.
+            if is_sips && !secure {
+                target.scheme = Scheme::Sip;
+            }
+            Some((binding, target, path))
+        };
+        let mut flows = device.into_iter();
+        let Some((binding, target, path)) = flows.by_ref().find_map(usable) else {
+            return false;
+        };
+        let destination = match path.first() {
+            Some(first) => Destination::Uri(first.uri.clone()),
+            None => Destination::Flow(binding.flow),
+        };
+        let beyond = Beyond {
+            path,
+            pathless: false,
+            outbound: binding.reg_id().is_some(),
+            next: flows.collect(),
+        };
+        let (who, identity) = (Who::User(name.to_owned()), Identity::of_user(&config, name));
+        self.branch(t, who, identity, binding.flow, target, to, (destination, beyond))
     }
 
     fn try_trunk(&mut self, t: &mut Turn<'_, '_>, trunk: TrunkIx, number: String) {
@@ -277,7 +290,7 @@ impl Call {
             nowhere,
             target,
             to,
-            Destination::Uri(peer),
+            (Destination::Uri(peer), Beyond::default()),
         ) {
             self.step_failed(t);
         }
@@ -292,7 +305,7 @@ impl Call {
         flow: Flow,
         target: Uri,
         to: Uri,
-        destination: Destination,
+        (destination, beyond): (Destination, Beyond),
     ) -> bool {
         // Those that were given up or have ended only wait for their last response.
         let counts = |leg: &&Leg| match leg.state {
@@ -304,6 +317,7 @@ impl Call {
             return false;
         }
         let id = self.new_leg_id();
+        let routed = !beyond.path.is_empty();
         let outgoing = Outgoing {
             progress: Progress::Reaching,
             invite: None,
@@ -311,6 +325,7 @@ impl Call {
             target,
             to,
             rest: Vec::new(),
+            beyond,
             early: Vec::new(),
             rang: false,
             bare_ring: false,
@@ -325,6 +340,7 @@ impl Call {
             &self.config,
         );
         leg.caller_side = self.hunts_for_callee_side();
+        leg.routed = routed;
         self.legs.push(leg);
         t.net.layer.reach(t.cx, id.owner(), destination);
         true

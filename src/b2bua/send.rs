@@ -115,7 +115,7 @@ impl Leg {
     /// Finds the way of requests in the dialog (RFC 3261 12.2.1.1). A phone is reached by the flow that it came by, which leads
     /// through its NAT; a carrier by its route set or Contact.
     pub fn find_way(&mut self, t: &mut Turn<'_, '_>, next_hop: &Uri) {
-        if self.who.trunk().is_none() || is_on_flow(next_hop, &self.flow) {
+        if self.is_on_its_flow() || is_on_flow(next_hop, &self.flow) {
             return;
         }
         let waiting = match std::mem::replace(&mut self.way, Way::Open) {
@@ -127,6 +127,11 @@ impl Leg {
         t.net
             .layer
             .reach(t.cx, self.id.owner(), Destination::Uri(next_hop.clone()));
+    }
+
+    /// A phone that is reached by the flow that it came by.
+    pub fn is_on_its_flow(&self) -> bool {
+        self.who.trunk().is_none() && !self.routed
     }
 
     /// Finds the way that the leg's own dialog says.
@@ -157,9 +162,9 @@ impl Leg {
         let (Some(dialog), Some(request)) = (&self.dialog, &sent.again) else {
             return false;
         };
-        let destination = match self.who.trunk() {
-            Some(_) => Some(Destination::Uri(dialog.next_hop())),
-            None => listener(&dialog.remote_target, self.flow).map(|target| Destination::Targets(vec![target])),
+        let destination = match self.is_on_its_flow() {
+            false => Some(Destination::Uri(dialog.next_hop())),
+            true => listener(&dialog.remote_target, self.flow).map(|target| Destination::Targets(vec![target])),
         };
         let (Some(destination), Start::Request(method, _)) = (destination, request.start.clone()) else {
             return false;

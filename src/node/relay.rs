@@ -76,9 +76,7 @@ impl Machines {
             foreign: may_leave(&config, &source),
             consumed: consumed(cx, flow, &request),
             ring: user.map(|user| user.ring),
-            aim: user.map_or(Aim::Target { uri: None, flow: None }, |user| {
-                Aim::User(user.name.clone())
-            }),
+            aim: user.map_or(Aim::uri(None), |user| Aim::User(user.name.clone())),
             prepared: to.prepared,
             request,
             call,
@@ -177,6 +175,7 @@ impl Machines {
         let aim = Aim::Target {
             uri: None,
             flow: passage.flow(),
+            beyond: None,
         };
         self.relay(cx, flow, request, prepared, aim, (None, false));
     }
@@ -265,7 +264,7 @@ fn loose_aim(
 ) -> Result<Aim, (u16, &'static str)> {
     if is_foreign(config, flow, prepared) {
         return match may_leave(config, source) {
-            true => Ok(Aim::Target { uri: None, flow: None }),
+            true => Ok(Aim::uri(None)),
             false => Err((404, "the called host is not one of `domains` nor an address of ours")),
         };
     }

@@ -260,6 +260,7 @@ impl Context {
         }
         for branch in &mut self.branches {
             t.desk.timers.cancel(Timer::C(self.id, branch.no));
+            t.desk.timers.cancel(Timer::Flow(self.id, branch.no));
             branch.early = SmallVec::new();
             // The failures of others are of no use any more, and large.
             if let Stage::Over(_) = branch.stage {
@@ -301,6 +302,7 @@ impl Context {
         }
         for no in self.branches.iter().map(|branch| branch.no) {
             t.desk.timers.cancel(Timer::C(self.id, no));
+            t.desk.timers.cancel(Timer::Flow(self.id, no));
         }
     }
 

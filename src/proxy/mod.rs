@@ -87,6 +87,8 @@ pub enum Missed {
 enum Timer {
     /// A branch has said nothing new for too long (16.8).
     C(ContextId, u16),
+    /// One flow of a device said nothing at all: the next one (RFC 5626 7).
+    Flow(ContextId, u16),
     /// The phones of this preference had their time.
     Step(ContextId),
     /// Nobody answered in the callee's time.
@@ -257,6 +259,7 @@ impl Proxy {
         while let Some(timer) = self.desk.timers.pop_due(cx.now) {
             match timer {
                 Timer::C(id, no) => self.turn(cx, layer, id, |context, t| context.on_timer_c(t, no)),
+                Timer::Flow(id, no) => self.turn(cx, layer, id, |context, t| context.on_silent_flow(t, no)),
                 Timer::Step(id) => self.turn(cx, layer, id, |context, t| context.cancel_all(t, None)),
                 Timer::Ring(id) => self.turn(cx, layer, id, |context, t| context.on_no_answer(t)),
                 Timer::Linger(id) => self.turn(cx, layer, id, |context, _| context.close()),

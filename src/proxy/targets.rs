@@ -1,14 +1,13 @@
 //! The targets of a request (RFC 3261 16.5): in order of preference, each once; a user's bindings, and where a redirection points.
 
 use super::best::Final;
-use super::branch::{Aim, Branch, Stage, destination};
+use super::branch::{Aim, Beyond, Branch, Stage, destination_of};
 use super::context::{Context, State};
 use super::{Timer, Turn};
-use crate::effect::{Aor, Binding, Op, Output, Reply};
+use crate::effect::{Aor, Binding, Op, Output, Reply, devices};
 use crate::limits;
 use crate::sip::uri::Scheme;
-use crate::sip::{Message, Name, Uri};
-use crate::transaction::Destination;
+use crate::sip::{Message, Name, NameAddr, Uri};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -17,7 +16,7 @@ impl Context {
     pub fn aim_at(&mut self, q: u16, aim: Aim) {
         let name: Box<str> = match &aim {
             Aim::User(name) => format!("user/{name}").into(),
-            Aim::Target { uri, flow } => {
+            Aim::Target { uri, flow, .. } => {
                 let uri = uri.as_ref().unwrap_or(&self.prepared.uri);
                 let peer = flow.map_or(String::new(), |flow| flow.peer.to_string());
                 format!("{uri} {peer}").into()
@@ -56,7 +55,7 @@ impl Context {
         }
     }
 
-    fn start(&mut self, t: &mut Turn<'_, '_>, aim: Aim, breadth: u32) {
+    pub(super) fn start(&mut self, t: &mut Turn<'_, '_>, aim: Aim, breadth: u32) {
         self.last_branch = self.last_branch.wrapping_add(1);
         let no = self.last_branch;
         let owner = self.owner(no);
@@ -70,12 +69,8 @@ impl Context {
                 }
                 None => Stage::Over(Box::new(Final::Own(404))),
             },
-            Aim::Target { uri, flow } => {
-                let to = match (uri, &self.prepared.next_route) {
-                    (Some(uri), None) if flow.is_none() => Destination::Uri(uri.clone()),
-                    _ => destination(&self.prepared, *flow),
-                };
-                t.layer.reach(t.cx, owner, to);
+            Aim::Target { .. } => {
+                t.layer.reach(t.cx, owner, destination_of(&self.prepared, &aim));
                 Stage::Reaching
             }
         };
@@ -104,12 +99,10 @@ impl Context {
                 return self.advance(t);
             }
         };
-        let own = self.not;
         let waited = self.waiting.len();
-        let others = bindings.into_iter().filter(|binding| Some(binding.flow) != own);
-        for binding in others.take(limits::CONTACTS_PER_AOR) {
-            let q = binding.q;
-            if let Some(aim) = aim_of(binding) {
+        for device in devices(bindings, self.not) {
+            let q = device[0].q;
+            if let Some(aim) = aim_of(device) {
                 self.aim_at(q, aim);
             }
         }
@@ -149,11 +142,7 @@ impl Context {
                     }
                 }
                 None if self.foreign && uri.scheme == Scheme::Sip => {
-                    let aim = Aim::Target {
-                        uri: Some(uri),
-                        flow: None,
-                    };
-                    self.aim_at(q, aim);
+                    self.aim_at(q, Aim::uri(Some(uri)));
                 }
                 None => {}
             }
@@ -162,14 +151,27 @@ impl Context {
     }
 }
 
-/// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1).
-fn aim_of(binding: Binding) -> Option<Aim> {
-    let mut uri = Uri::parse(&binding.contact).ok()?;
+/// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1). Of several flows of a device it is the first
+/// one that can be used.
+pub(super) fn aim_of(device: Vec<Binding>) -> Option<Aim> {
+    let mut flows = device.into_iter();
+    let (binding, mut uri, path) = flows.by_ref().find_map(|binding| {
+        let uri = Uri::parse(&binding.contact).ok()?;
+        let path = NameAddr::parse_list(binding.path().unwrap_or_default()).ok()?;
+        Some((binding, uri, path))
+    })?;
     uri.headers = None;
     uri.params.remove("method");
+    let beyond = Beyond {
+        path,
+        outbound: binding.reg_id().is_some(),
+        next: flows.collect(),
+        ..Beyond::default()
+    };
     Some(Aim::Target {
         uri: Some(uri),
         flow: Some(binding.flow),
+        beyond: (beyond != Beyond::default()).then(|| Box::new(beyond)),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::effect::{Binding, Gruu};
 use crate::sip::Uri;
+use std::cell::OnceCell;
 use std::time::Duration;
 
 /// Where the binding is that this contact is: of a flow the one of its instance with its reg-id, whatever the URI; else that of an
@@ -79,9 +80,10 @@ fn set_gruu(binding: &mut Binding, gruu: Option<Gruu>) {
 
 /// Equal by the rules of URIs (RFC 3261 19.1.4).
 fn is_equal_to(new: &Binding) -> impl Fn(&Binding) -> bool {
-    let uri = Uri::parse(&new.contact).ok();
+    let uri = OnceCell::new();
     move |old: &Binding| {
+        let own = || uri.get_or_init(|| Uri::parse(&new.contact).ok()).as_ref();
         let old_uri = || Uri::parse(&old.contact).ok();
-        old.contact == new.contact || uri.as_ref().zip(old_uri()).is_some_and(|(new, old)| old.same_as(new))
+        old.contact == new.contact || own().zip(old_uri()).is_some_and(|(new, old)| old.same_as(new))
     }
 }

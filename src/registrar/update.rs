@@ -6,7 +6,7 @@ use crate::effect::{Binding, Gruu, More};
 use crate::id::Flow;
 use crate::limits;
 use crate::sip::uri::Scheme;
-use crate::sip::{Message, Name, NameAddr, Uri};
+use crate::sip::{Message, Name, NameAddr};
 use crate::time::Wall;
 use std::time::Duration;
 

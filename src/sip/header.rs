@@ -1,7 +1,7 @@
 //! The typed values of the header fields that we read.
 
 use super::ParseError;
-use super::grammar::{BLANK, around, is_token, lws, params, quoted, token, write_quoted};
+use super::grammar::{BLANK, around, is_token, lws, params, quoted, split_list, token, write_quoted};
 pub use super::name::{Method, Name};
 use super::uri::{self, Host, Uri, unescape};
 use nom::branch::alt;
@@ -130,6 +130,11 @@ impl NameAddr {
             uri: Uri::parse(uri)?,
             params,
         })
+    }
+
+    /// Reads a list of values with commas between them.
+    pub fn parse_list(text: &str) -> Result<Vec<NameAddr>, ParseError> {
+        split_list(text).into_iter().map(NameAddr::parse).collect()
     }
 
     /// With a URI and nothing else.
