@@ -16,7 +16,10 @@ const URN: &str = "urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF";
 
 /// The office where users are bridged.
 fn bridged(seed: u64) -> World {
-    with(seed, &OFFICE.replace("name: example.com, do: proxy", "name: example.com"))
+    with(
+        seed,
+        &OFFICE.replace("name: example.com, do: proxy", "name: example.com"),
+    )
 }
 
 /// The Contact of a flow of bob's device.
@@ -57,12 +60,24 @@ fn each_flow_of_an_instance_is_a_binding() {
     assert_eq!(ok(&w, two).all("Contact").len(), 2, "the same URI, another flow");
     // The first flow comes back from elsewhere: with another URI and another Call-ID, it is the first flow still.
     let moved = contact("1").replace("192.168.1.2", "192.168.1.77");
-    assert_eq!(w.register_with(one, &["Supported: outbound", &moved, "Call-ID: anew@bob"]), 200);
+    assert_eq!(
+        w.register_with(one, &["Supported: outbound", &moved, "Call-ID: anew@bob"]),
+        200
+    );
     let contacts = ok(&w, one).all("Contact").join(" ");
     assert_eq!(w.store.durable(BOB), 2);
-    assert!(contacts.contains("192.168.1.77") && contacts.contains("192.168.1.2;"), "{contacts}");
+    assert!(
+        contacts.contains("192.168.1.77") && contacts.contains("192.168.1.2;"),
+        "{contacts}"
+    );
     // An old one of its own Call-ID is late, the other flow's count is its own.
-    assert_eq!(w.register_with(one, &["Supported: outbound", &moved, "Call-ID: anew@bob", "CSeq: 1 REGISTER"]), 500);
+    assert_eq!(
+        w.register_with(
+            one,
+            &["Supported: outbound", &moved, "Call-ID: anew@bob", "CSeq: 1 REGISTER"]
+        ),
+        500
+    );
     w.finish();
 }
 
@@ -77,16 +92,32 @@ fn what_makes_a_flow() {
     let old_and_new = format!("{}, <sip:bob@192.168.1.4>;expires=0", contact("1"));
     for (supported, contact, status, requires, why) in [
         ("outbound", contact("1"), 200, true, "a flow"),
-        ("path", contact("1"), 200, false, "a flow of one who does not count on it"),
+        (
+            "path",
+            contact("1"),
+            200,
+            false,
+            "a flow of one who does not count on it",
+        ),
         ("outbound", plain(";reg-id=1"), 200, false, "no instance: ignored"),
         ("outbound", plain(&instance), 200, false, "no reg-id: none"),
         ("outbound", contact("0"), 200, false, "no reg-id by the grammar (10)"),
         ("outbound", contact("2147483648"), 200, false, "likewise"),
         ("outbound", two, 400, false, "a flow is registered alone"),
         ("outbound", old_and_new, 200, true, "and may take others away"),
-        ("outbound", contact("1").replace("expires=600", "expires=0"), 200, true, "a flow is given up"),
+        (
+            "outbound",
+            contact("1").replace("expires=600", "expires=0"),
+            200,
+            true,
+            "a flow is given up",
+        ),
     ] {
-        let lines = [format!("Supported: {supported}"), contact, format!("Call-ID: {}", why.replace(' ', "-"))];
+        let lines = [
+            format!("Supported: {supported}"),
+            contact,
+            format!("Call-ID: {}", why.replace(' ', "-")),
+        ];
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         assert_eq!(w.register_with(bob, &lines), status, "{why}");
         if status == 200 {
@@ -136,7 +167,10 @@ fn a_phone_that_leaves_takes_all_its_flows() {
     let mut w = office(4);
     let one = flow(&mut w, "one", 1, Transport::Udp);
     flow(&mut w, "two", 2, Transport::Udp);
-    let leaves = ["Contact: <sip:line1@192.168.1.2;transport=tcp>;expires=0", "Call-ID: leaves@bob"];
+    let leaves = [
+        "Contact: <sip:line1@192.168.1.2;transport=tcp>;expires=0",
+        "Call-ID: leaves@bob",
+    ];
     assert_eq!(w.register_with(one, &leaves), 200);
     assert_eq!(w.store.durable(BOB), 0);
     w.finish();
@@ -152,7 +186,11 @@ fn one_flow_of_an_instance_is_asked_at_a_time() {
         let call = w.call(alice, "bob");
         let leg = w.incoming(flows[1]);
         settle(&mut w);
-        assert_eq!((asked(&w, &flows), asked(&w, &[desk])), (vec![0, 1], vec![1]), "seed {seed}");
+        assert_eq!(
+            (asked(&w, &flows), asked(&w, &[desk])),
+            (vec![0, 1], vec![1]),
+            "seed {seed}"
+        );
         w.respond(leg, 180);
         w.run(s(10));
         assert_eq!(asked(&w, &flows), [0, 1], "it rings: the flow works");
@@ -337,14 +375,20 @@ fn an_edge_proxy_is_on_the_way_to_the_phone() {
         let edge = w.device("edge", "bob", Transport::Udp);
         let at = w.agents[edge.0].addr;
         let path = format!("Path: <sip:VskztcQ@{at};lr;ob>");
-        assert_eq!(through(&mut w, edge, &["Supported: path, outbound", &contact("1"), &path]), 200);
+        assert_eq!(
+            through(&mut w, edge, &["Supported: path, outbound", &contact("1"), &path]),
+            200
+        );
         by_hand(&mut w, edge);
         let call = w.call(alice, "bob");
         let leg = w.incoming(edge);
         let invite = w.last_received(edge, |m| m.is("INVITE"));
         assert_eq!(
             (invite.uri(), invite.text("Route")),
-            ("sip:line1@192.168.1.2;transport=tcp", format!("<sip:VskztcQ@{at};lr;ob>").as_str())
+            (
+                "sip:line1@192.168.1.2;transport=tcp",
+                format!("<sip:VskztcQ@{at};lr;ob>").as_str()
+            )
         );
         w.respond(leg, 430);
         w.expect_over(call, 480);

@@ -89,7 +89,9 @@ impl Call {
     fn without_path(&mut self, t: &mut Turn<'_, '_>, id: LegId) -> bool {
         let Some(leg) = self.leg_mut(id) else { return false };
         let flow = leg.flow;
-        let Some(outgoing) = leg.outgoing_mut() else { return false };
+        let Some(outgoing) = leg.outgoing_mut() else {
+            return false;
+        };
         if outgoing.beyond.path.is_empty() || outgoing.beyond.pathless {
             return false;
         }
@@ -99,12 +101,7 @@ impl Call {
     }
 
     /// The device's next flow is called in place of this one (RFC 5626 7), which is left as `leave` says.
-    fn next_flow(
-        &mut self,
-        t: &mut Turn<'_, '_>,
-        id: LegId,
-        leave: impl FnOnce(&mut Leg, &mut Turn<'_, '_>),
-    ) -> bool {
+    fn next_flow(&mut self, t: &mut Turn<'_, '_>, id: LegId, leave: impl FnOnce(&mut Leg, &mut Turn<'_, '_>)) -> bool {
         let Some(leg) = self.leg_mut(id) else { return false };
         let (Who::User(name), Some(outgoing)) = (leg.who.clone(), leg.outgoing_mut()) else {
             return false;

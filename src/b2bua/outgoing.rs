@@ -48,10 +48,13 @@ impl Leg {
         if !self.open_media(t, worker) {
             return false;
         }
-        let Some((target, to, path)) = self
-            .outgoing()
-            .map(|outgoing| (outgoing.target.clone(), outgoing.to.clone(), outgoing.beyond.path.clone()))
-        else {
+        let Some((target, to, path)) = self.outgoing().map(|outgoing| {
+            (
+                outgoing.target.clone(),
+                outgoing.to.clone(),
+                outgoing.beyond.path.clone(),
+            )
+        }) else {
             return true;
         };
         let mut invite = by_path(target, &path);

@@ -162,7 +162,9 @@ pub fn edit_way(forward: &mut Forward<'_>, prepared: &Prepared, target: Option<&
 /// The path to a phone goes in front of Route (RFC 3327 5.4); its first value is the next hop, and may be a strict router as any
 /// other (16.6 step 6).
 fn edit_path(forward: &mut Forward<'_>, path: &[NameAddr], target: &Uri) {
-    let Some((first, rest)) = path.split_first() else { return };
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
     let values = |list: &[NameAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if first.uri.is_loose() {
         forward.preload = Some(values(path));

@@ -88,6 +88,7 @@ fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
         },
         instance: None,
         user_agent: None,
+        more: None,
     };
     Op::Replace {
         aor: Aor(aor.into()),
