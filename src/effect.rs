@@ -2,8 +2,10 @@
 
 use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
 use crate::media::command::{Command, LegStats};
+use crate::sip::uri::{Uri, unescape};
 use crate::time::Wall;
 use bytes::Bytes;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -197,6 +199,61 @@ impl Binding {
     pub fn gruu(&self) -> Option<Gruu> {
         self.more.as_ref().and_then(|more| more.gruu)
     }
+}
+
+/// A device of a user, as a GRUU names it (RFC 5627).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Whose.
+    pub user: Box<str>,
+    /// Which.
+    pub which: Which,
+}
+
+/// Which of a user's devices is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one with this instance: a public GRUU, which is good as long as the user.
+    Instance(Box<str>),
+    /// The one with an instance of this digest, while its temporary GRUUs of this age are good.
+    Temporary {
+        /// See [`digest_of`].
+        instance: u64,
+        /// See [`Gruu::age`].
+        age: Wall,
+    },
+}
+
+impl Which {
+    /// The one that a public GRUU means (RFC 5627 A.1).
+    pub fn public(uri: &Uri) -> Option<Which> {
+        let gr = uri.params.value("gr")?;
+        Some(Which::Instance(unescape(gr).into()))
+    }
+
+    /// True for a binding of the device.
+    pub fn is(&self, binding: &Binding) -> bool {
+        let instance = binding.instance.as_deref();
+        match self {
+            Which::Instance(own) => instance == Some(own),
+            Which::Temporary { instance: own, age } => {
+                instance.map(digest_of) == Some(*own) && binding.gruu().is_some_and(|gruu| gruu.age == *age)
+            }
+        }
+    }
+
+    /// The status where the device is not registered (RFC 5627 5.3, 6.1): a temporary GRUU is then bad for ever.
+    pub fn absent(&self) -> u16 {
+        match self {
+            Which::Instance(_) => 480,
+            Which::Temporary { .. } => 404,
+        }
+    }
+}
+
+/// The digest of an instance, the same in each process.
+pub fn digest_of(instance: &str) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(instance)
 }
 
 /// The bindings of a user as targets: those of one device together, the flow that was refreshed last first, since a request goes to

@@ -267,6 +267,7 @@ impl Call {
 
     fn failure(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         let (status, config) = (response.status(), self.config.clone());
+        let for_one_device = self.hunt.as_ref().is_some_and(|hunt| hunt.which.is_some());
         let Some(leg) = self.leg_mut(id) else { return };
         if status == 422 && leg.timer.on_too_small(response) && leg.invite_again(t) {
             return;
@@ -274,7 +275,7 @@ impl Call {
         let rang = leg.outgoing().is_some_and(|outgoing| outgoing.rang);
         let (is_user, who, own) = (leg.who.trunk().is_none(), leg.who.clone(), leg.flow.local.ip());
         if let (301 | 302, Who::User(name)) = (status, who)
-            && let Some(to) = redirect(response, &config, own)
+            && let Some(to) = redirect(response, &config, own).filter(|_| !for_one_device)
         {
             leg.gone(t);
             self.cancel_branches(t, cause::ELSEWHERE);

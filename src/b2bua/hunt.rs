@@ -21,7 +21,7 @@ use super::identity::{Identity, escaped, host_of};
 use super::leg::{Beyond, Leg, LegId, Outgoing, Progress, State, Who};
 use super::outcome::Missed;
 use crate::config::Config;
-use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply, devices};
+use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply, Which, devices};
 use crate::id::{Flow, TrunkIx};
 use crate::limits;
 use crate::routing::{Decision, Plan, Source};
@@ -96,14 +96,21 @@ pub struct Hunt {
     pub not: Option<(String, Flow)>,
     /// Somebody rings.
     pub rang: bool,
+    /// One device of the user was called, by its GRUU (RFC 5627): nobody else is called in its place.
+    pub which: Option<Which>,
     /// SIPS was called: only phones and peers that are reached by TLS, and that say so, may ring (RFC 5630 5).
     pub secure: bool,
 }
 
 impl Call {
     /// Does what the dial plan decided.
-    pub fn follow(&mut self, t: &mut Turn<'_, '_>, decision: Decision) {
+    pub fn follow(&mut self, t: &mut Turn<'_, '_>, mut decision: Decision) {
         let Some(hunt) = &mut self.hunt else { return };
+        let leads_astray = !matches!(decision.plan, Plan::User(_) | Plan::Reject { .. });
+        if hunt.which.is_some() && leads_astray {
+            let why = "one device was called, and the dial plan leads elsewhere".to_owned();
+            decision.plan = Plan::Reject { status: 404, why };
+        }
         hunt.number = decision.number;
         hunt.step = Step::Deciding;
         let to = match &decision.plan {
@@ -167,6 +174,9 @@ impl Call {
 
     /// The store's answer.
     pub fn on_store(&mut self, t: &mut Turn<'_, '_>, no: LegId, reply: Reply) {
+        if self.on_whereabouts(t, no, &reply) {
+            return;
+        }
         let Some(hunt) = self.hunt.as_mut().filter(|hunt| hunt.no == no) else {
             return;
         };
@@ -186,13 +196,18 @@ impl Call {
     }
 
     /// All phones ring at once.
-    fn ring(&mut self, t: &mut Turn<'_, '_>, name: String, bindings: Vec<Binding>) {
+    fn ring(&mut self, t: &mut Turn<'_, '_>, name: String, mut bindings: Vec<Binding>) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return;
         };
         let Some(hunt) = &mut self.hunt else { return };
         hunt.step = Step::Phones(name.clone());
+        let mut absent = 480;
+        if let Some(which) = &hunt.which {
+            bindings.retain(|binding| which.is(binding));
+            absent = if bindings.is_empty() { which.absent() } else { 480 };
+        }
         let own = hunt
             .not
             .as_ref()
@@ -203,7 +218,7 @@ impl Call {
             self.ring_device(t, &name, device);
         }
         if !self.has_branches() {
-            let cause = cause::cause(480, Blame::Callee, format!("{name} has no phone that is registered"));
+            let cause = cause::cause(absent, Blame::Callee, format!("{name} has no phone that is registered"));
             self.missed(t, &name, Missed::Offline, cause);
         }
     }

@@ -262,6 +262,8 @@ pub struct Leg {
     pub flow: Flow,
     /// It is a phone behind proxies of its own (RFC 3327): its route set leads to it, not a flow.
     pub routed: bool,
+    /// What stands behind the GRUU that its phone gave as its Contact.
+    pub contact: Option<Box<Uri>>,
     /// How to send in the dialog.
     pub way: Way,
     /// Where it is.
@@ -321,6 +323,7 @@ impl Leg {
             caller_side: false,
             flow,
             routed: false,
+            contact: None,
             way: Way::Open,
             state,
             dialog: None,

@@ -236,6 +236,7 @@ impl Leg {
         let ack = acknowledge(&dialog, Some(invite), response);
         let next_hop = dialog.next_hop();
         self.dialog = Some(dialog);
+        self.remember_contact(t.cx.config, outgoing.target.clone());
         self.find_way(t, &next_hop);
         self.send(t, What::Ack, ack.clone());
         self.acked = Some(Acknowledged::new(response.cseq().map_or(0, |cseq| cseq.number), ack));

@@ -93,7 +93,8 @@ impl Leg {
     }
 
     /// Sends a request or ACK over this flow.
-    pub fn send_over(&mut self, t: &mut Turn<'_, '_>, flow: Flow, what: What, draft: Draft) {
+    pub fn send_over(&mut self, t: &mut Turn<'_, '_>, flow: Flow, what: What, mut draft: Draft) {
+        self.aim(&mut draft);
         if what == What::Ack {
             t.net.layer.send_ack(t.cx, flow, draft);
             return;
@@ -157,7 +158,7 @@ impl Leg {
     }
 
     /// The connection broke under a request in the dialog: it is said again over a new one to where the peer listens (RFC 3261
-    /// 18.1.1), once until something is heard from there. False when there is nowhere to connect to.
+    /// 18.1.1), or over the one that it has registered by since, once until something is heard from there. False when there is none.
     pub fn reconnect(&mut self, t: &mut Turn<'_, '_>, sent: &Sent) -> bool {
         let (Some(dialog), Some(request)) = (&self.dialog, &sent.again) else {
             return false;
@@ -166,7 +167,7 @@ impl Leg {
             false => Some(Destination::Uri(dialog.next_hop())),
             true => listener(&dialog.remote_target, self.flow).map(|target| Destination::Targets(vec![target])),
         };
-        let (Some(destination), Start::Request(method, _)) = (destination, request.start.clone()) else {
+        let Start::Request(method, _) = request.start.clone() else {
             return false;
         };
         let mut again = request.as_ref().clone();
@@ -175,14 +176,21 @@ impl Leg {
         };
         again.set(Name::CSeq, CSeq { number, method });
         match &mut self.way {
-            Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => waiting.push((sent.what, again)),
-            Way::Open if !self.reconnecting => {
-                self.reconnecting = true;
-                self.way = Way::Finding(vec![(sent.what, again)]);
-                t.net.layer.reach(t.cx, self.id.owner(), destination);
+            Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => {
+                waiting.push((sent.what, again));
+                return true;
             }
+            Way::Open if !self.reconnecting => {}
             Way::Finding(_) | Way::Open => return false,
         }
+        self.reconnecting = true;
+        match destination {
+            Some(destination) => t.net.layer.reach(t.cx, self.id.owner(), destination),
+            // It listens nowhere, but may have registered by a new connection.
+            None if self.ask_bindings(t) => {}
+            None => return false,
+        }
+        self.way = Way::Finding(vec![(sent.what, again)]);
         true
     }
 

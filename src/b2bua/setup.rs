@@ -14,7 +14,7 @@ use super::replaces::replaces_id;
 use super::send::SDP;
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
-use crate::effect::{Blame, Cause, Fact, Output, Party};
+use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
 use crate::routing::{self, Plan, Source};
@@ -40,6 +40,8 @@ pub struct Entry {
     pub offer: Option<Session>,
     /// What was called.
     pub dialled: String,
+    /// The one device that was called.
+    pub which: Option<Which>,
     /// Hops that are left for what we send.
     pub max_forwards: u32,
 }
@@ -78,7 +80,13 @@ impl Refusal {
 
 impl Entry {
     /// Reads an INVITE outside of dialogs (RFC 3261 8.2).
-    pub fn read(source: Source, flow: Flow, tx: ServerTx, request: Message, tag: &str) -> Result<Entry, Refusal> {
+    pub fn read(
+        source: Source,
+        flow: Flow,
+        tx: ServerTx,
+        (request, device): (Message, Option<Device>),
+        tag: &str,
+    ) -> Result<Entry, Refusal> {
         let hops = match request.number(Name::MaxForwards) {
             None => MAX_FORWARDS,
             Some(Ok(hops)) => hops.min(255),
@@ -109,7 +117,11 @@ impl Entry {
         let uri = request
             .request_uri()
             .map_err(|error| Refusal::new(error.status, error.reason))?;
-        let dialled = dialled(&uri).ok_or(Refusal::new(484, "the request names nobody to call"))?;
+        let dialled = match &device {
+            Some(device) => Some(device.user.to_string()),
+            None => dialled(&uri),
+        };
+        let dialled = dialled.ok_or(Refusal::new(484, "the request names nobody to call"))?;
         Ok(Entry {
             source,
             flow,
@@ -118,6 +130,7 @@ impl Entry {
             dialog,
             offer,
             dialled,
+            which: device.map(|device| device.which),
             max_forwards: hops - 1,
         })
     }
@@ -195,7 +208,8 @@ pub fn begin(
 ) -> Result<(), Refusal> {
     let config = call.config.clone();
     let (source, offer) = (entry.source.clone(), entry.offer.clone());
-    let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
+    let (dialled, which) = (entry.dialled.clone(), entry.which.clone());
+    let (max_forwards, flow) = (entry.max_forwards, entry.flow);
     let passed = passed(&config, &source, &entry.request);
     let sip_call_id = entry.request.call_id().to_owned();
     let expires = entry.request.number(Name::Expires).and_then(Result::ok);
@@ -209,6 +223,7 @@ pub fn begin(
     let identity = leg.identity.clone();
     let from = leg.who.party(&config);
     let secure = leg.is_secure();
+    leg.look_behind_gruu(t);
     call.legs.push(leg);
     judged?;
     let decision = routing::decide(&config, &source, &dialled);
@@ -242,6 +257,7 @@ pub fn begin(
         passed,
         rang: false,
         secure,
+        which,
     }));
     match (adopted.flatten(), &decision.plan) {
         (Some(missed), Plan::User(name)) => {

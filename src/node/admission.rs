@@ -3,6 +3,7 @@
 use super::authenticate::{By, Verdict};
 use super::local;
 use super::machines::Machines;
+use super::relay::BAD_GRUU;
 use crate::b2bua::{self, SUPPORTED, Source};
 use crate::config::Way;
 use crate::cx::Cx;
@@ -99,10 +100,14 @@ impl Machines {
                 "the called host is not one of `domains` nor an address of ours",
             );
         }
+        let Ok(device) = self.registrar.gruus().device(cx.config, flow, &target) else {
+            return self.refuse_with(cx, flow, &request, 404, BAD_GRUU);
+        };
         let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
             return self.overloaded(cx, flow, &request);
         };
-        self.calls.invite(cx, &mut self.net, source, flow, tx, request);
+        self.calls
+            .invite(cx, &mut self.net, source, flow, tx, (request, device));
     }
 
     /// Who sends this request: a trunk, unless a user of ours gives credentials; a user, once they were challenged; the user whose

@@ -1,7 +1,7 @@
 //! The machines of a node, and who gets what.
 
 use super::authenticate::Authenticator;
-use super::{Census, Input};
+use super::{Census, Input, local};
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output, Reply};
@@ -29,13 +29,14 @@ pub(super) struct Machines {
 
 impl Machines {
     pub(super) fn new(rng: &mut ChaCha12Rng) -> Machines {
-        let (mut key, mut marks) = ([0; 32], [0; 32]);
+        let (mut key, mut marks, mut gruus) = ([0; 32], [0; 32], [0; 32]);
         rng.fill_bytes(&mut key);
         rng.fill_bytes(&mut marks);
+        rng.fill_bytes(&mut gruus);
         Machines {
             net: Net::default(),
             authenticator: Authenticator::new(NonceKey(key)),
-            registrar: Registrar::default(),
+            registrar: Registrar::new(gruus),
             calls: Calls::default(),
             proxy: Proxy::new(marks),
             stopping: false,
@@ -163,7 +164,9 @@ impl Machines {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
             Event::Ack { flow, request } if !self.calls.owns(&request) => {
-                return self.proxy.ack(cx, &mut self.net.layer, flow, request);
+                let device = self.device_of(cx, flow, &request);
+                let device = device.map(|device| (local::aor_of(cx.config, &device.user), device.which));
+                return self.proxy.ack(cx, &mut self.net.layer, flow, request, device);
             }
             Event::Ack { flow, request } => {
                 return self.calls.ack(cx, &mut self.net, flow, request);

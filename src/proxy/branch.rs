@@ -13,7 +13,7 @@ use super::best::Final;
 use super::mark::Ends;
 use super::route::Prepared;
 use super::{Turn, context::Context};
-use crate::effect::Binding;
+use crate::effect::{Binding, Which};
 use crate::id::{ClientTx, Flow, Target};
 use crate::limits;
 use crate::sip::{Forward, Message, Method, Name, NameAddr, Uri};
@@ -23,8 +23,8 @@ use smallvec::SmallVec;
 /// Where a request is to go.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Aim {
-    /// To all phones of this user.
-    User(String),
+    /// To all phones of this user, or to that one of them only.
+    User(String, Option<Which>),
     /// To this URI; over this flow, where it is a phone's.
     Target {
         /// In place of the Request-URI; none keeps that.
@@ -70,7 +70,7 @@ impl Aim {
     pub fn beyond(&self) -> Option<&Beyond> {
         match self {
             Aim::Target { beyond, .. } => beyond.as_deref(),
-            Aim::User(_) => None,
+            Aim::User(..) => None,
         }
     }
 }
@@ -161,7 +161,7 @@ pub fn edit_way(forward: &mut Forward<'_>, prepared: &Prepared, target: Option<&
 
 /// The path to a phone goes in front of Route (RFC 3327 5.4); its first value is the next hop, and may be a strict router as any
 /// other (16.6 step 6).
-fn edit_path(forward: &mut Forward<'_>, path: &[NameAddr], target: &Uri) {
+pub fn edit_path(forward: &mut Forward<'_>, path: &[NameAddr], target: &Uri) {
     let Some((first, rest)) = path.split_first() else {
         return;
     };
@@ -230,7 +230,7 @@ impl Context {
         let mut forward = Forward::new(request);
         let (uri, fixed) = match &branch.aim {
             Aim::Target { uri, flow, .. } => (uri.as_ref(), *flow),
-            Aim::User(_) => (None, None),
+            Aim::User(..) => (None, None),
         };
         edit_way(&mut forward, &self.prepared, uri);
         // RFC 5627 6.1: a request that has a way of its own takes that.

@@ -221,7 +221,7 @@ impl Context {
                 }
                 next
             }
-            Aim::Target { .. } | Aim::User(_) => return false,
+            Aim::Target { .. } | Aim::User(..) => return false,
         };
         self.branches[place].stage = Stage::Reaching;
         let owner = self.owner(self.branches[place].no);

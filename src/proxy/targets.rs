@@ -4,7 +4,7 @@ use super::best::Final;
 use super::branch::{Aim, Beyond, Branch, Stage, destination_of};
 use super::context::{Context, State};
 use super::{Timer, Turn};
-use crate::effect::{Aor, Binding, Op, Output, Reply, devices};
+use crate::effect::{Aor, Binding, Op, Output, Reply, Which, devices};
 use crate::limits;
 use crate::sip::uri::Scheme;
 use crate::sip::{Message, Name, NameAddr, Uri};
@@ -15,7 +15,7 @@ impl Context {
     /// One more target, behind those of the same preference; none twice.
     pub fn aim_at(&mut self, q: u16, aim: Aim) {
         let name: Box<str> = match &aim {
-            Aim::User(name) => format!("user/{name}").into(),
+            Aim::User(name, _) => format!("user/{name}").into(),
             Aim::Target { uri, flow, .. } => {
                 let uri = uri.as_ref().unwrap_or(&self.prepared.uri);
                 let peer = flow.map_or(String::new(), |flow| flow.peer.to_string());
@@ -60,7 +60,7 @@ impl Context {
         let no = self.last_branch;
         let owner = self.owner(no);
         let stage = match &aim {
-            Aim::User(name) => match t.cx.config.user(name) {
+            Aim::User(name, _) => match t.cx.config.user(name) {
                 Some(user) => {
                     let aor = Aor(format!("{}@{}", user.name, user.domain).into());
                     let ticket = t.cx.ticket(owner, limits::STORE_REPLY);
@@ -92,13 +92,19 @@ impl Context {
         else {
             return;
         };
-        let bindings = match reply {
+        let mut bindings = match reply {
             Reply::Bindings { bindings, .. } => bindings,
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
                 self.branches[place].stage = Stage::Over(Box::new(Final::Own(500)));
                 return self.advance(t);
             }
         };
+        let mut absent = 480;
+        if let Aim::User(_, Some(which)) = &self.branches[place].aim {
+            bindings.retain(|binding| which.is(binding));
+            absent = which.absent();
+        }
+        let absent = if bindings.is_empty() { absent } else { 480 };
         let waited = self.waiting.len();
         for device in devices(bindings, self.not) {
             let q = device[0].q;
@@ -110,7 +116,7 @@ impl Context {
         self.branches[place].stage = if found {
             Stage::Done
         } else {
-            Stage::Over(Box::new(Final::Own(480)))
+            Stage::Over(Box::new(Final::Own(absent)))
         };
         self.advance(t);
     }
@@ -129,6 +135,7 @@ impl Context {
         for contact in contacts.into_iter().take(limits::CONTACTS_PER_AOR) {
             let q = contact.params.value("q").and_then(thousandths).unwrap_or(1000);
             let mut uri = contact.uri;
+            let which = Which::public(&uri);
             let user = super::route::is_us(t.cx.config, self.flow, &uri)
                 .then(|| uri.user_decoded())
                 .flatten();
@@ -138,7 +145,7 @@ impl Context {
                 Some(name) => {
                     let known = t.cx.config.user(&name).or_else(|| t.cx.config.user_by_number(&name));
                     if let Some(user) = known {
-                        self.aim_at(q, Aim::User(user.name.clone()));
+                        self.aim_at(q, Aim::User(user.name.clone(), which));
                     }
                 }
                 None if self.foreign && uri.scheme == Scheme::Sip => {

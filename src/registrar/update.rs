@@ -1,6 +1,6 @@
 //! What one REGISTER asks for, and what it makes of a list of bindings (RFC 3261 10.3 steps 6 and 7).
 
-use super::{place, way};
+use super::{gruu, place, way};
 use crate::config;
 use crate::effect::{Binding, Gruu, More};
 use crate::id::Flow;
@@ -216,6 +216,10 @@ impl Keeps<'_> {
             return Err(Refusal::new(400, "Contact Too Long"));
         }
         let instance = contact.params.value("+sip.instance").and_then(instance);
+        let wants_gruus = instance.is_some() && self.request.has_token(Name::Supported, "gruu");
+        if wants_gruus && self.request.to().is_ok_and(|aor| gruu::leads_back(&contact.uri, &aor)) {
+            return Err(Refusal::new(403, "Contact Leads Back To Its Address Of Record"));
+        }
         Ok(Binding {
             contact: uri.into(),
             q: contact.params.value("q").and_then(milli).unwrap_or(1000),
@@ -224,16 +228,16 @@ impl Keeps<'_> {
             expires: self.now + expires,
             flow: self.flow,
             user_agent: self.user_agent.clone(),
-            more: self.more(&contact, instance.is_some())?,
+            more: self.more(&contact, instance.is_some(), wants_gruus)?,
             instance,
         })
     }
 
-    fn more(&self, contact: &NameAddr, has_instance: bool) -> Result<Option<Box<More>>, Refusal> {
+    fn more(&self, contact: &NameAddr, has_instance: bool, wants_gruus: bool) -> Result<Option<Box<More>>, Refusal> {
         let more = More {
             reg_id: way::reg_id(self.request, contact, has_instance)?,
             path: self.path.clone(),
-            gruu: (has_instance && self.request.has_token(Name::Supported, "gruu")).then_some(Gruu {
+            gruu: wants_gruus.then_some(Gruu {
                 age: self.now,
                 first_cseq: self.cseq,
             }),

@@ -1,5 +1,7 @@
 //! Digest authentication (RFC 3261 22, 7616, 8760): challenges, credentials, answers, as pure functions.
 
+mod sealed;
+
 use super::grammar::{lws, quoted, token, write_quoted};
 use super::{Message, Method, Name, ParseError};
 use crate::config::Algorithm;
