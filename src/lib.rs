@@ -20,6 +20,7 @@
 //! |---|---|
 //! | `src/sip/` | bytes and values, no state: the wire index, URIs, header values, writing, framing, digest |
 //! | `src/sdp/` | session descriptions; offer and answer as pure functions |
+//! | `src/stun/` | STUN messages as pure functions: the keep-alive of phones on UDP (RFC 5626 8) |
 //! | `src/transaction/` | RFC 3261 17, one diagram a file; the way to a next hop (RFC 3263) |
 //! | `src/dialog/` | RFC 3261 12; session timers, reliable provisional responses, the 2xx and its ACK |
 //! | `src/proxy/` | RFC 3261 16: requests sent on as they came; forking; the record of a proxied call |
@@ -77,6 +78,7 @@ pub mod sdp;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod sip;
+pub mod stun;
 #[cfg(test)]
 mod tidy;
 pub mod time;

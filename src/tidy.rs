@@ -65,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("sdp", &["media::command"]),
     ("sip", &["config"]),
+    ("stun", &[]),
     ("config", &["sip::uri", "sip"]),
     ("effect", &["config", "sip::uri", "media::command"]),
     ("cx", &["config", "effect", "sip::uri"]),

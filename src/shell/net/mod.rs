@@ -9,6 +9,8 @@ mod tcp;
 mod tests;
 #[cfg(test)]
 mod tests_secure;
+#[cfg(test)]
+mod tests_stun;
 mod tls;
 mod udp;
 mod ws;

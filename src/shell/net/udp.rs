@@ -7,6 +7,7 @@ use super::{Context, NetEvent, Socket};
 use crate::id::{ConnectionId, Flow, ListenerId, Transport};
 use crate::limits;
 use crate::sip::frame;
+use crate::stun;
 use bytes::Bytes;
 use nix::libc;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
@@ -61,23 +62,30 @@ async fn receive(
 ) {
     let mut buffer = vec![0u8; limits::SIP_MESSAGE_BYTES];
     let mut control = nix::cmsg_space!(libc::in6_pktinfo);
+    let flow_of = |peer: SocketAddr, called: Option<IpAddr>| Flow {
+        transport: Transport::Udp,
+        listener: id,
+        connection: ConnectionId(0),
+        local: SocketAddr::new(called.unwrap_or(bound.ip()), bound.port()),
+        peer,
+    };
     loop {
         let read = || datagram(&socket, &mut buffer, &mut control);
         // An error here is an ICMP answer to something that we sent: the next datagram is as good as ever.
         let Ok((length, peer, called)) = socket.async_io(Interest::READABLE, read).await else {
             continue;
         };
+        // RFC 5626 8: the keep-alive of phones, which is no message.
+        if let Some(answer) = stun::answer(&buffer[..length], peer) {
+            let flow = flow_of(peer, called);
+            let _ = send(&socket, bound.ip(), flow, &answer);
+            continue;
+        }
         let Some(bytes) = frame::datagram(Bytes::copy_from_slice(&buffer[..length])) else {
             context.counters.not_sip.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        let flow = Flow {
-            transport: Transport::Udp,
-            listener: id,
-            connection: ConnectionId(0),
-            local: SocketAddr::new(called.unwrap_or(bound.ip()), bound.port()),
-            peer,
-        };
+        let flow = flow_of(peer, called);
         match events.try_send(NetEvent::Message(flow, bytes)) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -117,7 +125,7 @@ fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 /// Sends one datagram, from a wildcard socket by the flow's own address.
-pub(super) fn send(socket: &std::net::UdpSocket, bound: IpAddr, flow: Flow, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn send(socket: &impl AsRawFd, bound: IpAddr, flow: Flow, bytes: &[u8]) -> io::Result<()> {
     let to = SockaddrStorage::from(flow.peer);
     let parts = [IoSlice::new(bytes)];
     let send = |from: &[ControlMessage<'_>]| sendmsg(socket.as_raw_fd(), &parts, from, MsgFlags::empty(), Some(&to));
