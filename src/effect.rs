@@ -135,6 +135,13 @@ pub enum Reply {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Aor(pub Box<str>);
 
+impl Aor {
+    /// The name in it.
+    pub fn user(&self) -> &str {
+        self.0.rsplit_once('@').map_or(&self.0, |(user, _)| user)
+    }
+}
+
 impl std::fmt::Display for Aor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -36,6 +36,18 @@ pub const PATH_BYTES: usize = 1024;
 /// How long a request may wait on one flow of a device without any response before it goes by the next one (RFC 5626 7): over three
 /// retransmissions.
 pub const FLOW_SILENCE: Duration = Duration::from_secs(4);
+/// Subscriptions at once: for one user in ten of a full node; above it a SUBSCRIBE is refused with 503. Each keeps what its watcher
+/// knows: 16 contacts at most, with their URIs and Call-IDs, as their bindings do.
+pub const SUBSCRIPTIONS: usize = 10_000;
+/// Of them to one user's registration: as many phones as he may have, each of which watches the others; the one that ends first makes
+/// room.
+pub const SUBSCRIPTIONS_PER_AOR: usize = 16;
+/// How long a subscription lasts that says nothing, and at most: RFC 3680 4.4, somewhat longer than a registration.
+pub const SUBSCRIPTION: Duration = Duration::from_secs(3761);
+/// A shorter wish is answered with 423: each costs a NOTIFY.
+pub const SUBSCRIPTION_SHORTEST: Duration = Duration::from_secs(60);
+/// Between two NOTIFYs that tell changes to one watcher (RFC 3680 4.10).
+pub const NOTIFY_PACE: Duration = Duration::from_secs(5);
 /// Bindings in memory: 1 KiB each at most.
 pub const BINDINGS: usize = 200_000;
 /// Nonces whose counts are remembered: five minutes of phones that authenticate; the oldest make room and become stale.

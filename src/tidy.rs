@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "node",
         &[
             "b2bua",
+            "event",
             "proxy",
             "registrar",
             "routing",
@@ -45,6 +46,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("proxy", &["transaction", "sip", "config", "cx", "effect"]),
     ("registrar", &["transaction", "sip", "config", "cx", "effect"]),
+    (
+        "event",
+        &["dialog", "transaction", "registrar::gruu", "sip", "cx", "effect"],
+    ),
     ("trunk", &["transaction", "sip", "config", "cx", "effect"]),
     ("routing", &["sip", "config"]),
     (

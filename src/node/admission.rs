@@ -29,10 +29,10 @@ impl Machines {
             Method::Bye | Method::Prack | Method::Update => {
                 self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
             }
+            Method::Subscribe => self.subscribe(cx, flow, request),
             Method::Notify
             | Method::Info
             | Method::Refer
-            | Method::Subscribe
             | Method::Message
             | Method::Publish
             | Method::Other(_) => self.relay_loose(cx, flow, request),
@@ -207,6 +207,9 @@ impl Machines {
     }
 
     fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        if self.notifier.owns(&request) {
+            return self.subscribed(cx, flow, request);
+        }
         if !self.calls.owns(&request) {
             return self.relay_in_dialog(cx, flow, request);
         }
@@ -258,7 +261,14 @@ impl Machines {
         self.refuse(cx, flow, request, response, why);
     }
 
-    fn refuse(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, response: Draft, why: &'static str) {
+    pub(super) fn refuse(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        request: &Message,
+        response: Draft,
+        why: &'static str,
+    ) {
         let status = match response.start {
             crate::sip::write::Start::Response(status, _) => status,
             crate::sip::write::Start::Request(..) => 0,

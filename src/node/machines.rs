@@ -4,7 +4,8 @@ use super::authenticate::Authenticator;
 use super::{Census, Input, local};
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
-use crate::effect::{Fact, Output, Reply};
+use crate::effect::{Aor, Fact, Output, Reply};
+use crate::event::Notifier;
 use crate::id::{Flow, Owner, Ticket};
 use crate::proxy::Proxy;
 use crate::registrar::Registrar;
@@ -24,6 +25,7 @@ pub(super) struct Machines {
     pub(super) registrar: Registrar,
     pub(super) calls: Calls,
     pub(super) proxy: Proxy,
+    pub(super) notifier: Notifier,
     pub(super) stopping: bool,
 }
 
@@ -39,6 +41,7 @@ impl Machines {
             registrar: Registrar::new(gruus),
             calls: Calls::default(),
             proxy: Proxy::new(marks),
+            notifier: Notifier::default(),
             stopping: false,
         }
     }
@@ -50,6 +53,9 @@ impl Machines {
     /// Another configuration is in force; `moved` if media ports are elsewhere now.
     pub(super) fn reconfigure(&mut self, cx: &mut Cx<'_>, moved: bool) {
         self.configure(cx);
+        let config = cx.config.clone();
+        let is_there = |aor: &Aor| config.user(aor.user()).is_some_and(|user| local::aor(user) == *aor);
+        self.notifier.reconfigure(cx, &mut self.net.layer, is_there);
         if moved {
             self.calls.renew_ports(cx);
         }
@@ -60,6 +66,7 @@ impl Machines {
             (self.net.layer.next_deadline(), "transactions"),
             (self.calls.next_deadline(), "calls"),
             (self.proxy.next_deadline(), "proxy"),
+            (self.notifier.next_deadline(), "subscriptions"),
             (self.net.trunks.next_deadline(), "trunks"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
@@ -149,7 +156,16 @@ impl Machines {
 
     fn store(&mut self, cx: &mut Cx<'_>, owner: Owner, reply: Reply) {
         match owner {
-            Owner::Registrar(number) => self.registrar.store(cx, &mut self.net.layer, number, reply),
+            Owner::Registrar(number) => {
+                let changed = self.registrar.store(cx, &mut self.net.layer, number, reply);
+                if let Some(aor) = changed {
+                    self.notifier.changed(cx, &aor);
+                }
+            }
+            Owner::Subscription(id) => {
+                let gruus = self.registrar.gruus();
+                self.notifier.store(cx, &mut self.net.layer, gruus, id, reply);
+            }
             Owner::Leg(call, leg) => {
                 self.calls.store(cx, &mut self.net, call, leg, reply);
             }
@@ -183,6 +199,7 @@ impl Machines {
         match owner {
             Some(Owner::Trunk(slot, about)) => self.net.trunks.event(cx, &mut self.net.layer, slot, about, event),
             Some(Owner::Proxy(..)) => self.proxy.event(cx, &mut self.net.layer, event),
+            Some(Owner::Subscription(id)) => self.notifier.event(cx, &mut self.net.layer, id, event),
             Some(Owner::Leg(..)) | None => {
                 self.calls.event(cx, &mut self.net, event);
             }
@@ -197,6 +214,7 @@ impl Machines {
         self.net.trunks.stop(cx, &mut self.net.layer);
         self.calls.stop(cx, &mut self.net, grace);
         self.proxy.stop(cx, &mut self.net.layer, grace);
+        self.notifier.stop(cx, &mut self.net.layer);
     }
 
     fn time(&mut self, cx: &mut Cx<'_>) {
@@ -204,7 +222,7 @@ impl Machines {
             match owner {
                 Owner::Registrar(_) => self.store(cx, owner, Reply::Failed),
                 // These ask the store or for a flow; the layer knows the latter.
-                Owner::Leg(..) | Owner::Proxy(..) => {
+                Owner::Leg(..) | Owner::Proxy(..) | Owner::Subscription(_) => {
                     if !self.net.layer.on_late(cx, ticket) {
                         self.store(cx, owner, Reply::Failed);
                     }
@@ -218,6 +236,7 @@ impl Machines {
         self.net.layer.on_time(cx);
         self.net.trunks.on_time(cx, &mut self.net.layer);
         self.proxy.on_time(cx, &mut self.net.layer);
+        self.notifier.on_time(cx, &mut self.net.layer);
         self.calls.on_time(cx, &mut self.net);
     }
 }

@@ -27,7 +27,7 @@ impl Gruus {
     }
 
     /// A temporary GRUU for a device (RFC 5627 3.1.2): no two are the same, and nobody else can tell whose it is.
-    pub(super) fn temporary(&self, aor: &Aor, instance: &str, gruu: Gruu, salt: u64) -> Option<String> {
+    pub fn temporary(&self, aor: &Aor, instance: &str, gruu: Gruu, salt: u64) -> Option<String> {
         let (user, domain) = aor.0.rsplit_once('@')?;
         let mut plain = Vec::with_capacity(2 * NUMBER + user.len());
         plain.extend(digest_of(instance).to_be_bytes());

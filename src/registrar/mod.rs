@@ -110,14 +110,15 @@ impl Registrar {
         cx.emit(Output::Store(ticket, op));
     }
 
-    /// The store's answer for the REGISTER `number`.
-    pub fn store(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, number: u64, reply: Reply) {
-        let Some(mut pending) = self.pending.remove(&number) else {
-            return;
-        };
+    /// The store's answer for the REGISTER `number`. Gives the address of record whose bindings it has changed.
+    pub fn store(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, number: u64, reply: Reply) -> Option<Aor> {
+        let mut pending = self.pending.remove(&number)?;
         match (reply, pending.written.take()) {
             (Reply::Bindings { version, bindings }, _) => self.apply(cx, layer, number, pending, version, bindings),
-            (Reply::Replaced { .. }, Some(written)) => self.accept(cx, layer, &pending, &written),
+            (Reply::Replaced { .. }, Some(written)) => {
+                self.accept(cx, layer, &pending, &written);
+                return Some(pending.aor);
+            }
             (Reply::Conflict, Some(_)) if pending.conflicts < CONFLICTS => {
                 pending.conflicts += 1;
                 self.pending.insert(number, pending);
@@ -127,6 +128,7 @@ impl Registrar {
                 refuse(cx, layer, pending.tx, &pending.request, Refusal::store_failed());
             }
         }
+        None
     }
 
     fn apply(
