@@ -124,6 +124,9 @@ impl Notifier {
             response.push(Name::Allow, "SUBSCRIBE");
             return layer.respond(cx, tx, response);
         }
+        if subscription.is_ending() {
+            return layer.respond(cx, tx, Draft::response(request, 481, None));
+        }
         if let Err(reject) = subscription.dialog.receive(request) {
             let response = Draft::response(request, reject.status, None).with_reason(reject.reason);
             return layer.respond(cx, tx, response);
@@ -144,7 +147,11 @@ impl Notifier {
             return;
         };
         subscription.granted(cx.now, asked);
-        self.timers.set(Timer::End(id), cx.now + asked);
+        if asked.is_zero() {
+            self.timers.cancel(Timer::End(id));
+        } else {
+            self.timers.set(Timer::End(id), cx.now + asked);
+        }
         self.look(cx, id);
     }
 
@@ -200,8 +207,9 @@ impl Notifier {
                 return self.timers.set(Timer::Look(id), cx.now + limits::NOTIFY_PACE);
             }
         };
+        let aor = subscription.aor.clone();
         let watched = Watched {
-            aor: &subscription.aor,
+            aor: &aor,
             bindings: &bindings,
             gruus,
             tells_temporary: subscription.is_own,
@@ -211,7 +219,7 @@ impl Notifier {
             subscription.send(cx, layer, Owner::Subscription(id), notify);
         }
         let next = bindings.iter().map(|binding| binding.expires).min();
-        match next {
+        match next.filter(|_| !subscription.is_ending()) {
             // A binding is over at the millisecond of its end, and the store says so from then on.
             Some(next) => self.timers.set(Timer::Look(id), cx.now + next.since(cx.wall)),
             None => {

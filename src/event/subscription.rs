@@ -122,6 +122,11 @@ impl Subscription {
         self.ends = lasts.is_zero().then_some(Why::Timeout);
     }
 
+    /// Its end was told, or will be.
+    pub const fn is_ending(&self) -> bool {
+        self.ends.is_some()
+    }
+
     /// The earliest that a change may be told (RFC 3680 4.10).
     pub fn may_tell_at(&self) -> Instant {
         self.last_told.map_or(Instant::ZERO, |at| at + limits::NOTIFY_PACE)

@@ -32,7 +32,7 @@ impl Machines {
             response.push(Name::AllowEvents, REG);
             return self.refuse(cx, flow, &request, response, "an event package that we do not have");
         }
-        if !is_own && !cx.config.registrar.watchers.contains(&name) {
+        if !is_own && !cx.config.watchers.contains(&name) {
             return self.refuse_with(cx, flow, &request, 403, "somebody else's registration is not for everybody");
         }
         if !self.is_served(cx, flow, &request) {

@@ -2,6 +2,7 @@
 //! finds everything.
 
 mod listen;
+mod push;
 mod routes;
 mod secret;
 mod tls;
@@ -92,6 +93,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         Ok(text.into())
     });
     let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
+    let watchers = push::watchers(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), &users, check);
+    let push = push::push(root, check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
     let store = Store { path };
@@ -109,6 +112,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         routes,
         store,
         registrar,
+        watchers,
+        push,
         calls,
         log,
         country,

@@ -96,6 +96,7 @@ pub static SECTIONS: &[&Section] = &[
     &ROUTE,
     &STORE,
     &REGISTRAR,
+    &PUSH,
     &CALLS,
     &LOG,
 ];
