@@ -1,7 +1,9 @@
 //! What a machine may ask of the world, what it is told, and the facts that it leaves.
 
 use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
+use crate::config::HttpUrl;
 use crate::media::command::{Command, LegStats};
+use crate::pii::Secret;
 use crate::sip::uri::{Uri, unescape};
 use crate::time::Wall;
 use bytes::Bytes;
@@ -23,12 +25,32 @@ pub enum Output {
     Query(Ticket, Question),
     /// A store operation: answered with `Input::Store`.
     Store(Ticket, Op),
+    /// Tells a URL of HTTP something: answered with `Input::Posted`.
+    Post(Ticket, Box<Post>),
     /// A command for a media worker, in order per worker.
     Media(WorkerId, Command),
     /// Wants this many more spare ports: answered with `Input::Ports`, possibly fewer.
     Ports(usize),
     /// One more fact of the stream that CDRs, logs and counters are folded from.
     Record(Fact),
+}
+
+/// A POST of a JSON object.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Post {
+    /// Whereto.
+    pub url: HttpUrl,
+    /// What shows who asks: `Authorization: Bearer`.
+    pub token: Option<Secret>,
+    /// The object.
+    pub body: Bytes,
+}
+
+/// By whom a phone is reached at a push service is nobody's business.
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Post({}, {} octets)", self.url.host, self.body.len())
+    }
 }
 
 /// What kind of record is asked for.

@@ -25,6 +25,7 @@
 //! | `src/dialog/` | RFC 3261 12; session timers, reliable provisional responses, the 2xx and its ACK |
 //! | `src/proxy/` | RFC 3261 16: requests sent on as they came; forking; the record of a proxied call |
 //! | `src/registrar/` | REGISTER to a new list of bindings, through the store's compare-and-set |
+//! | `src/push/` | phones that sleep are woken before they are called (RFC 8599) |
 //! | `src/event/` | subscriptions (RFC 6665): who watches a user's registration (RFC 3680) |
 //! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
@@ -74,6 +75,7 @@ pub mod node;
 pub mod phone;
 pub mod pii;
 pub mod proxy;
+pub mod push;
 pub mod registrar;
 pub mod routing;
 pub mod sdp;

@@ -48,6 +48,18 @@ pub const SUBSCRIPTION: Duration = Duration::from_secs(3761);
 pub const SUBSCRIPTION_SHORTEST: Duration = Duration::from_secs(60);
 /// Between two NOTIFYs that tell changes to one watcher (RFC 3680 4.10).
 pub const NOTIFY_PACE: Duration = Duration::from_secs(5);
+/// Calls that wait for a phone that is being woken; the next one goes on without.
+pub const WAKING: usize = 10_000;
+/// How long a phone is woken before its registration ends (RFC 8599 5.5).
+pub const PUSH_BEFORE: Duration = Duration::from_secs(120);
+/// A phone that has to be woken may not register for less: it would be woken all the time (RFC 8599 5.6.1.1).
+pub const PUSH_SHORTEST: Duration = Duration::from_secs(300);
+/// How long the URL that wakes phones may take to answer.
+pub const POST: Duration = Duration::from_secs(5);
+/// Requests to it at once; the next one has failed. A slow one is not to take all descriptors.
+pub const POSTS: usize = 256;
+/// Octets of its answer that are read: a status is in the first line.
+pub const POST_ANSWER_BYTES: usize = 4_096;
 /// Bindings in memory: 1 KiB each at most.
 pub const BINDINGS: usize = 200_000;
 /// Nonces whose counts are remembered: five minutes of phones that authenticate; the oldest make room and become stale.

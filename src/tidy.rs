@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "b2bua",
             "event",
             "proxy",
+            "push",
             "registrar",
             "routing",
             "trunk",
@@ -33,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "b2bua",
         &[
             "dialog",
+            "push",
             "transaction",
             "routing",
             "trunk",
@@ -44,8 +46,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "media::command",
         ],
     ),
-    ("proxy", &["transaction", "sip", "config", "cx", "effect"]),
-    ("registrar", &["transaction", "sip", "config", "cx", "effect"]),
+    ("proxy", &["push", "transaction", "sip", "config", "cx", "effect"]),
+    ("registrar", &["push", "transaction", "sip", "config", "cx", "effect"]),
+    ("push", &["sip::uri", "config", "cx", "effect"]),
     (
         "event",
         &["dialog", "transaction", "registrar::gruu", "sip", "cx", "effect"],

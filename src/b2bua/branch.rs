@@ -8,7 +8,7 @@ use super::leg::{Beyond, Leg, LegId, Progress, State, Who};
 use crate::config::Config;
 use crate::dialog::DialogId;
 use crate::dialog::reliable::Verdict;
-use crate::effect::{Blame, Cause, Fact, Output};
+use crate::effect::{Blame, Cause, Fact, Output, Reply};
 use crate::id::{Flow, Target};
 use crate::limits;
 use crate::sip::{Message, Name};
@@ -107,13 +107,32 @@ impl Call {
             return false;
         };
         let next = std::mem::take(&mut outgoing.beyond.next);
-        if next.is_empty() || !self.ring_device(t, &name, next) {
+        if next.is_empty() || !self.ring_device(t, &name, next, true) {
             return false;
         }
         if let Some(leg) = self.leg_mut(id) {
             leave(leg, t);
         }
         true
+    }
+
+    /// The phone of a branch has woken, or has not.
+    pub fn on_woken(&mut self, t: &mut Turn<'_, '_>, id: LegId, reply: Reply) {
+        let Some(Who::User(name)) = self.leg(id).map(|leg| leg.who.clone()) else {
+            return;
+        };
+        let device = match reply {
+            Reply::Bindings { bindings, .. } => bindings,
+            Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => Vec::new(),
+        };
+        if !device.is_empty() && self.ring_device(t, &name, device, true) {
+            if let Some(leg) = self.leg_mut(id) {
+                leg.gone(t);
+            }
+            return;
+        }
+        let cause = self.unreached(id, "the phone was not woken");
+        self.branch_failed(t, id, cause, Retry::No);
     }
 
     fn early_way_found(&mut self, t: &mut Turn<'_, '_>, seeker: LegId, flow: Option<Flow>) {
@@ -397,7 +416,7 @@ impl Call {
             super::leg::NOWHERE,
             target,
             to,
-            (Destination::Targets(targets), beyond),
+            (Some(Destination::Targets(targets)), beyond),
         )
     }
 

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply, Which, devices};
 use crate::id::{Flow, TrunkIx};
 use crate::limits;
+use crate::push::{Asleep, Prid};
 use crate::routing::{Decision, Plan, Source};
 use crate::sdp::Direction;
 use crate::sip::uri::Scheme;
@@ -174,6 +175,10 @@ impl Call {
 
     /// The store's answer.
     pub fn on_store(&mut self, t: &mut Turn<'_, '_>, no: LegId, reply: Reply) {
+        let is_waking = |leg: &Leg| leg.outgoing().is_some_and(|out| out.progress == Progress::Waking);
+        if self.leg(no).is_some_and(is_waking) {
+            return self.on_woken(t, no, reply);
+        }
         if self.on_whereabouts(t, no, &reply) {
             return;
         }
@@ -215,7 +220,7 @@ impl Call {
             .map(|(_, flow)| *flow);
         t.wake_call(self.id, CallTimer::Ring, user.ring);
         for device in devices(bindings, own) {
-            self.ring_device(t, &name, device);
+            self.ring_device(t, &name, device, false);
         }
         if !self.has_branches() {
             let cause = cause::cause(absent, Blame::Callee, format!("{name} has no phone that is registered"));
@@ -224,7 +229,8 @@ impl Call {
     }
 
     /// One device rings: by the first of its flows that can be used. False where there is none.
-    pub fn ring_device(&mut self, t: &mut Turn<'_, '_>, name: &str, device: Vec<Binding>) -> bool {
+    /// `awake`: it needs not be woken (again).
+    pub fn ring_device(&mut self, t: &mut Turn<'_, '_>, name: &str, device: Vec<Binding>, awake: bool) -> bool {
         let config = self.config.clone();
         let (Some(hunt), Some(user)) = (&self.hunt, config.user(name)) else {
             return false;
@@ -244,6 +250,11 @@ impl Call {
             }
             Some((binding, target, path))
         };
+        let push = config.push.as_ref();
+        let asleep = device.iter().find_map(|binding| {
+            let uri = Uri::parse(&binding.contact).ok().filter(|_| push.is_some())?;
+            Some((binding.clone(), Prid::served(push, &uri)?))
+        });
         let mut flows = device.into_iter();
         let Some((binding, target, path)) = flows.by_ref().find_map(usable) else {
             return false;
@@ -259,7 +270,28 @@ impl Call {
             next: flows.collect(),
         };
         let (who, identity) = (Who::User(name.to_owned()), Identity::of_user(&config, name));
-        self.branch(t, who, identity, binding.flow, target, to, (destination, beyond))
+        let Some((sleeping, prid)) = asleep.filter(|_| !awake) else {
+            let way = (Some(destination), beyond);
+            return self.branch(t, who, identity, binding.flow, target, to, way);
+        };
+        let aor = Aor(format!("{}@{}", user.name, user.domain).into());
+        let begun = self.branch(t, who, identity, binding.flow, target, to, (None, beyond));
+        if let Some(leg) = self.legs.last().filter(|_| begun) {
+            let asleep = Asleep {
+                aor,
+                binding: sleeping,
+                prid,
+                call_id: self.call_id_of_caller(),
+            };
+            t.net.waker.wake(t.cx, leg.id.owner(), asleep);
+        }
+        begun
+    }
+
+    /// The Call-ID by which a push service may tell its phone of the call: the caller's.
+    fn call_id_of_caller(&self) -> String {
+        let invite = self.legs.iter().find_map(|leg| leg.incoming());
+        invite.map_or_else(|| self.id.to_string(), |incoming| incoming.invite.call_id().to_owned())
     }
 
     fn try_trunk(&mut self, t: &mut Turn<'_, '_>, trunk: TrunkIx, number: String) {
@@ -305,13 +337,13 @@ impl Call {
             nowhere,
             target,
             to,
-            (Destination::Uri(peer), Beyond::default()),
+            (Some(Destination::Uri(peer)), Beyond::default()),
         ) {
             self.step_failed(t);
         }
     }
 
-    /// One more leg that is called. False when the call has as many legs as it may.
+    /// One more leg that is called; without a destination it waits until its phone has woken. False when the call has as many legs as it may.
     pub fn branch(
         &mut self,
         t: &mut Turn<'_, '_>,
@@ -320,7 +352,7 @@ impl Call {
         flow: Flow,
         target: Uri,
         to: Uri,
-        (destination, beyond): (Destination, Beyond),
+        (destination, beyond): (Option<Destination>, Beyond),
     ) -> bool {
         // Those that were given up or have ended only wait for their last response.
         let counts = |leg: &&Leg| match leg.state {
@@ -334,7 +366,10 @@ impl Call {
         let id = self.new_leg_id();
         let routed = !beyond.path.is_empty();
         let outgoing = Outgoing {
-            progress: Progress::Reaching,
+            progress: match destination {
+                Some(_) => Progress::Reaching,
+                None => Progress::Waking,
+            },
             invite: None,
             tx: None,
             target,
@@ -357,7 +392,9 @@ impl Call {
         leg.caller_side = self.hunts_for_callee_side();
         leg.routed = routed;
         self.legs.push(leg);
-        t.net.layer.reach(t.cx, id.owner(), destination);
+        if let Some(destination) = destination {
+            t.net.layer.reach(t.cx, id.owner(), destination);
+        }
         true
     }
 

@@ -101,6 +101,8 @@ pub struct Incoming {
 /// How far an INVITE of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// The phone sleeps, and is being woken (RFC 8599).
+    Waking,
     /// A way to the peer is looked for.
     Reaching,
     /// Sent; nothing came.

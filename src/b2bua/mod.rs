@@ -57,6 +57,7 @@ use crate::effect::{Blame, Device, Fact, Output, Reply};
 use crate::id::{CallId, Flow, LegNo, Owner, ServerTx};
 use crate::limits;
 use crate::media::command::{Event as MediaEvent, Port};
+use crate::push::Waker;
 use crate::sip::{Message, Name};
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
@@ -77,6 +78,8 @@ pub struct Net {
     pub layer: Layer,
     /// Carriers.
     pub trunks: Trunks,
+    /// Phones that sleep.
+    pub waker: Waker,
 }
 
 /// All calls of a node.

@@ -67,6 +67,7 @@ impl Machines {
             (self.calls.next_deadline(), "calls"),
             (self.proxy.next_deadline(), "proxy"),
             (self.notifier.next_deadline(), "subscriptions"),
+            (self.net.waker.next_deadline(), "push"),
             (self.net.trunks.next_deadline(), "trunks"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
@@ -100,6 +101,10 @@ impl Machines {
     pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
         loop {
             self.heed_proxy(cx);
+            while let Some((owner, reply)) = self.net.waker.poll() {
+                self.store(cx, owner, reply);
+                self.heed_proxy(cx);
+            }
             let Some(event) = self.net.layer.poll() else { return };
             self.event(cx, event);
         }
@@ -122,6 +127,16 @@ impl Machines {
             Input::Store(ticket, reply) => {
                 if let Some(owner) = cx.tickets.take(ticket) {
                     self.store(cx, owner, reply);
+                }
+            }
+            Input::Posted(ticket, taken) => {
+                if let Some(Owner::Wake(number)) = cx.tickets.take(ticket) {
+                    self.net.waker.posted(number, taken);
+                }
+            }
+            Input::Sleepers(all) => {
+                for (aor, bindings) in all {
+                    self.net.waker.watch(cx, &aor, &bindings);
                 }
             }
             Input::Media(event) => {
@@ -158,8 +173,9 @@ impl Machines {
         match owner {
             Owner::Registrar(number) => {
                 let changed = self.registrar.store(cx, &mut self.net.layer, number, reply);
-                if let Some(aor) = changed {
+                if let Some((aor, bindings)) = changed {
                     self.notifier.changed(cx, &aor);
+                    self.net.waker.registered(cx, &aor, &bindings);
                 }
             }
             Owner::Subscription(id) => {
@@ -170,8 +186,8 @@ impl Machines {
                 self.calls.store(cx, &mut self.net, call, leg, reply);
             }
             Owner::Proxy(id, no) => self.proxy.store(cx, &mut self.net.layer, id, no, reply),
-            Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
-                unreachable!("trunks, phones and transactions ask the store nothing")
+            Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) | Owner::Wake(_) => {
+                unreachable!("trunks, phones, transactions and the waker ask the store nothing")
             }
         }
     }
@@ -203,7 +219,7 @@ impl Machines {
             Some(Owner::Leg(..)) | None => {
                 self.calls.event(cx, &mut self.net, event);
             }
-            Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_)) => {
+            Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_) | Owner::Wake(_)) => {
                 unreachable!("the registrar and the layer itself send no requests")
             }
         }
@@ -227,6 +243,7 @@ impl Machines {
                         self.store(cx, owner, Reply::Failed);
                     }
                 }
+                Owner::Wake(number) => self.net.waker.posted(number, false),
                 // These ask for flows only. One that the layer does not know was given up meanwhile.
                 Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
                     self.net.layer.on_late(cx, ticket);
@@ -237,6 +254,7 @@ impl Machines {
         self.net.trunks.on_time(cx, &mut self.net.layer);
         self.proxy.on_time(cx, &mut self.net.layer);
         self.notifier.on_time(cx, &mut self.net.layer);
+        self.net.waker.on_time(cx);
         self.calls.on_time(cx, &mut self.net);
     }
 }

@@ -249,6 +249,7 @@ impl Machines {
     pub(super) fn heed_proxy(&mut self, cx: &mut Cx<'_>) {
         while let Some(told) = self.proxy.poll() {
             match told {
+                Told::Wake(owner, asleep) => self.net.waker.wake(cx, owner, *asleep),
                 Told::Released(users) => users.iter().for_each(|user| self.calls.release(user)),
                 Told::Bridge {
                     call,

@@ -16,6 +16,7 @@ use super::{Turn, context::Context};
 use crate::effect::{Binding, Which};
 use crate::id::{ClientTx, Flow, Target};
 use crate::limits;
+use crate::push::Prid;
 use crate::sip::{Forward, Message, Method, Name, NameAddr, Uri};
 use crate::transaction::Destination;
 use smallvec::SmallVec;
@@ -49,6 +50,8 @@ pub struct Beyond {
     pub lost: bool,
     /// Further flows of the same device: one is asked at a time (RFC 5626 7).
     pub next: Vec<Binding>,
+    /// It sleeps, and is woken before it is called (RFC 8599).
+    pub asleep: Option<Box<(Binding, Prid)>>,
 }
 
 impl Aim {

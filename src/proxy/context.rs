@@ -107,6 +107,8 @@ pub struct Context {
     pub within: Option<Within>,
     /// See `Order`.
     pub bridges: Vec<Missed>,
+    /// It is within a dialog: whoever is called is awake.
+    pub(super) in_dialog: bool,
     pub(super) not: Option<Flow>,
     pub(super) foreign: bool,
     pub(super) ring: Option<Duration>,
@@ -141,6 +143,7 @@ impl Context {
             call,
             within,
             bridges: order.bridges,
+            in_dialog,
             not: order.not,
             foreign: order.foreign,
             ring: order.ring,

@@ -37,6 +37,7 @@ use crate::cx::Cx;
 use crate::effect::{Aor, Blame, Cause, Op, Output, Party, Reply, Which, devices};
 use crate::id::{CallId, ContextId, Flow, Owner, ServerTx};
 use crate::limits;
+use crate::push::Asleep;
 use crate::sip::{Draft, Forward, Message, Name, NameAddr};
 use crate::time::{Deadlines, Instant};
 use crate::transaction::{Destination, Event, Layer};
@@ -52,6 +53,8 @@ use std::time::Duration;
 pub enum Told {
     /// These users are in one call less.
     Released(Vec<String>),
+    /// The phone of this branch sleeps: it is to be woken, and `store` hears its bindings then.
+    Wake(Owner, Box<Asleep>),
     /// The call is to be bridged: the transaction of its INVITE, which has no final response, is the node's.
     Bridge {
         /// The call, whose record goes on.

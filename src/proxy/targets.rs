@@ -3,9 +3,11 @@
 use super::best::Final;
 use super::branch::{Aim, Beyond, Branch, Stage, destination_of};
 use super::context::{Context, State};
-use super::{Timer, Turn};
+use super::{Timer, Told, Turn};
 use crate::effect::{Aor, Binding, Op, Output, Reply, Which, devices};
+use crate::id::Owner;
 use crate::limits;
+use crate::push::{Asleep, Prid};
 use crate::sip::uri::Scheme;
 use crate::sip::{Message, Name, NameAddr, Uri};
 use smallvec::SmallVec;
@@ -69,6 +71,7 @@ impl Context {
                 }
                 None => Stage::Over(Box::new(Final::Own(404))),
             },
+            Aim::Target { .. } if self.wakes(t, owner, &aim) => Stage::Asking,
             Aim::Target { .. } => {
                 t.layer.reach(t.cx, owner, destination_of(&self.prepared, &aim));
                 Stage::Reaching
@@ -92,6 +95,9 @@ impl Context {
         else {
             return;
         };
+        if let Aim::Target { .. } = self.branches[place].aim {
+            return self.on_woken(t, place, reply);
+        }
         let mut bindings = match reply {
             Reply::Bindings { bindings, .. } => bindings,
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
@@ -108,7 +114,11 @@ impl Context {
         let waited = self.waiting.len();
         for device in devices(bindings, self.not) {
             let q = device[0].q;
-            if let Some(aim) = aim_of(device) {
+            let asleep = self.asleep(t, &device);
+            if let Some(mut aim) = aim_of(device) {
+                if let (Some(asleep), Aim::Target { beyond, .. }) = (asleep, &mut aim) {
+                    beyond.get_or_insert_default().asleep = Some(Box::new(asleep));
+                }
                 self.aim_at(q, aim);
             }
         }
@@ -119,6 +129,52 @@ impl Context {
             Stage::Over(Box::new(Final::Own(absent)))
         };
         self.advance(t);
+    }
+
+    /// The phone of a call sleeps, as its contact says, and there is somebody who wakes it.
+    fn asleep(&self, t: &Turn<'_, '_>, device: &[Binding]) -> Option<(Binding, Prid)> {
+        let push = t.cx.config.push.as_ref().filter(|_| self.is_invite && !self.in_dialog)?;
+        device.iter().find_map(|binding| {
+            let uri = Uri::parse(&binding.contact).ok()?;
+            Some((binding.clone(), Prid::served(Some(push), &uri)?))
+        })
+    }
+
+    /// Asks for a phone that sleeps to be woken; false for one that does not.
+    fn wakes(&self, t: &mut Turn<'_, '_>, owner: Owner, aim: &Aim) -> bool {
+        let asleep = aim.beyond().and_then(|beyond| beyond.asleep.as_deref());
+        let user = self.branches.iter().find_map(|branch| match &branch.aim {
+            Aim::User(name, _) => t.cx.config.user(name),
+            Aim::Target { .. } => None,
+        });
+        let (Some((binding, prid)), Some(user), Some(request)) = (asleep, user, &self.request) else {
+            return false;
+        };
+        let asleep = Asleep {
+            aor: Aor(format!("{}@{}", user.name, user.domain).into()),
+            binding: binding.clone(),
+            prid: prid.clone(),
+            call_id: request.call_id().to_owned(),
+        };
+        t.desk.told.push_back(Told::Wake(owner, Box::new(asleep)));
+        true
+    }
+
+    /// A phone has woken, or has not.
+    fn on_woken(&mut self, t: &mut Turn<'_, '_>, place: usize, reply: Reply) {
+        let aim = match reply {
+            Reply::Bindings { bindings, .. } => aim_of(bindings),
+            Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => None,
+        };
+        let Some(aim) = aim else {
+            self.branches[place].stage = Stage::Over(Box::new(Final::Own(480)));
+            return self.advance(t);
+        };
+        let to = destination_of(&self.prepared, &aim);
+        let branch = &mut self.branches[place];
+        (branch.aim, branch.stage) = (aim, Stage::Reaching);
+        let owner = self.owner(self.branches[place].no);
+        t.layer.reach(t.cx, owner, to);
     }
 
     /// A redirection (16.5): its contacts are further targets. False where they are none of our business, so that the response is

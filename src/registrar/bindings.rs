@@ -2,6 +2,7 @@
 
 use crate::effect::{Aor, Binding, Op, Reply};
 use crate::limits;
+use crate::push::sleeps;
 use crate::time::Wall;
 use std::collections::{BTreeSet, HashMap};
 
@@ -136,6 +137,17 @@ impl Table {
     /// The current list of one address of record, expired ones included.
     pub fn get(&self, aor: &Aor) -> &[Binding] {
         self.by_aor.get(aor).map_or(&[], |entry| &entry.bindings)
+    }
+
+    /// The bindings whose phones have to be woken before they end.
+    pub fn sleepers(&self) -> Vec<(Aor, Vec<Binding>)> {
+        let sleeping = |(aor, entry): (&Aor, &Entry)| {
+            let list: Vec<Binding> = entry.bindings.iter().filter(|b| sleeps(b)).cloned().collect();
+            (!list.is_empty()).then(|| (aor.clone(), list))
+        };
+        let mut all: Vec<_> = self.by_aor.iter().filter_map(sleeping).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
     }
 
     /// When `sweep` has work next.

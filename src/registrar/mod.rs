@@ -3,6 +3,7 @@
 pub mod bindings;
 pub mod gruu;
 mod place;
+mod push;
 mod update;
 mod way;
 
@@ -70,7 +71,7 @@ impl Registrar {
         request: Message,
         aor: Aor,
     ) {
-        let update = match Update::read(&request, flow, cx.wall, &cx.config.registrar) {
+        let update = match Update::read(&request, flow, cx.wall, &cx.config.registrar, cx.config.push.as_ref()) {
             Ok(update) => update,
             Err(refusal) => return refuse(cx, layer, tx, &request, refusal),
         };
@@ -110,14 +111,21 @@ impl Registrar {
         cx.emit(Output::Store(ticket, op));
     }
 
-    /// The store's answer for the REGISTER `number`. Gives the address of record whose bindings it has changed.
-    pub fn store(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, number: u64, reply: Reply) -> Option<Aor> {
+    /// The store's answer for the REGISTER `number`. Gives the address of record whose bindings it has changed,
+    /// and these.
+    pub fn store(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        number: u64,
+        reply: Reply,
+    ) -> Option<(Aor, Vec<Binding>)> {
         let mut pending = self.pending.remove(&number)?;
         match (reply, pending.written.take()) {
             (Reply::Bindings { version, bindings }, _) => self.apply(cx, layer, number, pending, version, bindings),
             (Reply::Replaced { .. }, Some(written)) => {
                 self.accept(cx, layer, &pending, &written);
-                return Some(pending.aor);
+                return Some((pending.aor, written));
             }
             (Reply::Conflict, Some(_)) if pending.conflicts < CONFLICTS => {
                 pending.conflicts += 1;
@@ -236,6 +244,9 @@ fn is_configured(config: &Config, aor: &Aor) -> bool {
 /// What its sender learns of ways: that of requests to it (RFC 3327 5.3, RFC 5626 6), and that of its own requests, which of a user
 /// who is proxied come by us (RFC 3608 6.3). Keep-alives are its own affair: we need none, so there is no Flow-Timer.
 fn say_ways(cx: &Cx<'_>, pending: &Pending, response: &mut Draft) {
+    for caps in push::promised(cx.config.push.as_ref(), &pending.request) {
+        response.push_named("Feature-Caps", caps);
+    }
     if pending.update.is_outbound() {
         response.push(Name::Require, "outbound");
         response.push(Name::Supported, "path, outbound");

@@ -1,7 +1,7 @@
 //! What one REGISTER asks for, and what it makes of a list of bindings (RFC 3261 10.3 steps 6 and 7).
 
-use super::{gruu, place, way};
-use crate::config;
+use super::{gruu, place, push, way};
+use crate::config::{self, Push};
 use crate::effect::{Binding, Gruu, More};
 use crate::id::Flow;
 use crate::limits;
@@ -50,7 +50,7 @@ impl Refusal {
         Refusal::new(404, "Not Found")
     }
 
-    fn too_brief(min: Duration) -> Refusal {
+    pub(super) fn too_brief(min: Duration) -> Refusal {
         Refusal {
             status: 423,
             reason: "Interval Too Brief",
@@ -94,6 +94,7 @@ impl Update {
         flow: Flow,
         now: Wall,
         limits: &config::Registrar,
+        push: Option<&Push>,
     ) -> Result<Update, Refusal> {
         let cseq = request
             .cseq()
@@ -131,6 +132,7 @@ impl Update {
             path,
             default,
             user_agent: user_agent(request),
+            push,
         };
         let wanted = values.iter().map(|value| keeps.binding(value, limits));
         let wanted: Vec<Binding> = wanted.collect::<Result<_, _>>()?;
@@ -198,6 +200,7 @@ struct Keeps<'m> {
     path: Option<Box<str>>,
     default: Option<u32>,
     user_agent: Option<Box<str>>,
+    push: Option<&'m Push>,
 }
 
 impl Keeps<'_> {
@@ -215,6 +218,7 @@ impl Keeps<'_> {
         if uri.len() > limits::CONTACT_BYTES {
             return Err(Refusal::new(400, "Contact Too Long"));
         }
+        push::judge(self.push, self.request, &contact, expires, limits.max_expires)?;
         let instance = contact.params.value("+sip.instance").and_then(instance);
         let wants_gruus = instance.is_some() && self.request.has_token(Name::Supported, "gruu");
         if wants_gruus && self.request.to().is_ok_and(|aor| gruu::leads_back(&contact.uri, &aor)) {
@@ -321,7 +325,7 @@ mod tests {
              From: <sip:alice@example.com>;tag=1\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n{fields}Content-Length: 0\r\n\r\n"
         );
         let message = Message::parse(Bytes::from(text)).expect("parses");
-        Update::read(&message, flow(), NOW, &LIMITS)
+        Update::read(&message, flow(), NOW, &LIMITS, None)
     }
 
     fn contacts_of(bindings: &[Binding]) -> Vec<&str> {

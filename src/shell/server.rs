@@ -95,6 +95,7 @@ impl Server {
         let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let config = Arc::new(config);
+        let sleepers = store.sleepers();
         let node = Node::new(config.clone(), seed, now);
         let queues = Queues {
             net: net_events,
@@ -110,7 +111,7 @@ impl Server {
             store,
             media,
             recorder: Recorder::default(),
-            inputs: VecDeque::new(),
+            inputs: VecDeque::from([Input::Sleepers(sleepers)]),
             queues,
             bugs: 0,
             told_day: 0,
@@ -278,6 +279,11 @@ impl Server {
                     self.inputs.push_back(Input::Answered(ticket, Answer::default()));
                 }
             }
+            Output::Post(ticket, post) => {
+                if !self.net.post(ticket, *post) {
+                    self.inputs.push_back(Input::Posted(ticket, false));
+                }
+            }
             Output::Store(ticket, op) => {
                 let reply = self.store.apply(ticket, op, self.clock.now().wall);
                 self.inputs.extend(reply.map(|reply| Input::Store(ticket, reply)));
@@ -315,6 +321,7 @@ impl Server {
                 self.inputs.push_back(Input::FlowClosed(flow));
             }
             NetEvent::Answered(ticket, answer) => self.inputs.push_back(Input::Answered(ticket, answer)),
+            NetEvent::Posted(ticket, taken) => self.inputs.push_back(Input::Posted(ticket, taken)),
         }
     }
 

@@ -9,7 +9,7 @@ mod writer;
 pub use rows::{CallRow, LegRow};
 pub use schema::{Database, RecentCall};
 
-use crate::effect::{Aor, Op, Reply};
+use crate::effect::{Aor, Binding, Op, Reply};
 use crate::id::{CallId, Ticket};
 use crate::limits;
 use crate::registrar::bindings::{Change, Table};
@@ -166,6 +166,11 @@ impl Store {
             self.queue(Write::Swept(aor.clone(), Vec::new()));
         }
         gone
+    }
+
+    /// The bindings whose phones have to be woken before they end.
+    pub fn sleepers(&self) -> Vec<(Aor, Vec<Binding>)> {
+        self.table.sleepers()
     }
 
     /// Bindings in memory.
