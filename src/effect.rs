@@ -1,9 +1,13 @@
 //! What a machine may ask of the world, what it is told, and the facts that it leaves.
 
 use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
+use crate::config::HttpUrl;
 use crate::media::command::{Command, LegStats};
+use crate::pii::Secret;
+use crate::sip::uri::{Uri, unescape};
 use crate::time::Wall;
 use bytes::Bytes;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +26,32 @@ pub enum Output {
     Query(Ticket, Question),
     /// A store operation: answered with `Input::Store`.
     Store(Ticket, Op),
+    /// Tells a URL of HTTP something: answered with `Input::Posted`.
+    Post(Ticket, Box<Post>),
     /// A command for a media worker, in order per worker.
     Media(WorkerId, Command),
     /// Wants this many more spare ports: answered with `Input::Ports`, possibly fewer.
     Ports(usize),
     /// One more fact of the stream that CDRs, logs and counters are folded from.
     Record(Fact),
+}
+
+/// A POST of a JSON object.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Post {
+    /// Whereto.
+    pub url: HttpUrl,
+    /// What shows who asks: `Authorization: Bearer`.
+    pub token: Option<Secret>,
+    /// The object.
+    pub body: Bytes,
+}
+
+/// By whom a phone is reached at a push service is nobody's business.
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Post({}, {} octets)", self.url.host, self.body.len())
+    }
 }
 
 /// What kind of record is asked for.
@@ -134,6 +158,13 @@ pub enum Reply {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Aor(pub Arc<str>);
 
+impl Aor {
+    /// The name in it.
+    pub fn user(&self) -> &str {
+        self.0.rsplit_once('@').map_or(&self.0, |(user, _)| user)
+    }
+}
+
 impl std::fmt::Display for Aor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -159,6 +190,120 @@ pub struct Binding {
     pub instance: Option<Arc<str>>,
     /// User-Agent, cut to 64 characters.
     pub user_agent: Option<Arc<str>>,
+    /// What most phones do not have, so that it costs the others a word.
+    pub more: Option<Box<More>>,
+}
+
+/// What a binding may have beyond RFC 3261.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// `reg-id`: it is one of the flows of its instance (RFC 5626 6).
+    pub reg_id: Option<u32>,
+    /// Path: the proxies on the way to the phone, as they came, with commas between (RFC 3327 5.3).
+    pub path: Option<Box<str>>,
+    /// Its instance has GRUUs.
+    pub gruu: Option<Gruu>,
+}
+
+/// Which temporary GRUUs of an instance are good: those of this age. All bindings of the instance say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gruu {
+    /// When the first of them was given: a REGISTER with another Call-ID makes all before it bad (RFC 5627 5.1).
+    pub age: Wall,
+    /// CSeq of the REGISTER that was given the first (RFC 5628 5).
+    pub first_cseq: u32,
+}
+
+impl Binding {
+    /// `reg-id`, where it is one of the flows of its instance.
+    pub fn reg_id(&self) -> Option<u32> {
+        self.more.as_ref().and_then(|more| more.reg_id)
+    }
+
+    /// The proxies on the way to it.
+    pub fn path(&self) -> Option<&str> {
+        self.more.as_ref().and_then(|more| more.path.as_deref())
+    }
+
+    /// Which temporary GRUUs of its instance are good.
+    pub fn gruu(&self) -> Option<Gruu> {
+        self.more.as_ref().and_then(|more| more.gruu)
+    }
+}
+
+/// A device of a user, as a GRUU names it (RFC 5627).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Whose.
+    pub user: Box<str>,
+    /// Which.
+    pub which: Which,
+}
+
+/// Which of a user's devices is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one with this instance: a public GRUU, which is good as long as the user.
+    Instance(Box<str>),
+    /// The one with an instance of this digest, while its temporary GRUUs of this age are good.
+    Temporary {
+        /// See [`digest_of`].
+        instance: u64,
+        /// See [`Gruu::age`].
+        age: Wall,
+    },
+}
+
+impl Which {
+    /// The one that a public GRUU means (RFC 5627 A.1).
+    pub fn public(uri: &Uri) -> Option<Which> {
+        let gr = uri.params.value("gr")?;
+        Some(Which::Instance(unescape(gr).into()))
+    }
+
+    /// True for a binding of the device.
+    pub fn is(&self, binding: &Binding) -> bool {
+        let instance = binding.instance.as_deref();
+        match self {
+            Which::Instance(own) => instance == Some(own),
+            Which::Temporary { instance: own, age } => {
+                instance.map(digest_of) == Some(*own) && binding.gruu().is_some_and(|gruu| gruu.age == *age)
+            }
+        }
+    }
+
+    /// The status where the device is not registered (RFC 5627 5.3, 6.1): a temporary GRUU is then bad for ever.
+    pub fn absent(&self) -> u16 {
+        match self {
+            Which::Instance(_) => 480,
+            Which::Temporary { .. } => 404,
+        }
+    }
+}
+
+/// The digest of an instance, the same in each process.
+pub fn digest_of(instance: &str) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(instance)
+}
+
+/// The bindings of a user as targets: those of one device together, the flow that was refreshed last first, since a request goes to
+/// one of them at a time (RFC 5626 7, RFC 5627 6.1). `own` is the sender's flow: the device behind it is left out.
+pub fn devices(bindings: Vec<Binding>, own: Option<Flow>) -> Vec<Vec<Binding>> {
+    let asks = own.and_then(|own| bindings.iter().find(|binding| binding.flow == own).cloned());
+    let is_own = |binding: &Binding| {
+        asks.as_ref().is_some_and(|asks| {
+            binding.flow == asks.flow || (binding.instance.is_some() && binding.instance == asks.instance)
+        })
+    };
+    let mut devices: Vec<Vec<Binding>> = Vec::with_capacity(bindings.len());
+    for binding in bindings.into_iter().filter(|binding| !is_own(binding)) {
+        let same = |device: &&mut Vec<Binding>| binding.instance.is_some() && device[0].instance == binding.instance;
+        match devices.iter_mut().find(same) {
+            Some(device) => device.insert(0, binding),
+            None => devices.push(vec![binding]),
+        }
+    }
+    devices
 }
 
 /// Who a call or request comes from or goes to, as routing and records see it.

@@ -74,6 +74,10 @@ pub enum Owner {
     Leg(CallId, LegNo),
     /// A REGISTER that waits for the store, by a number of the registrar's own.
     Registrar(u64),
+    /// A subscription, by a number of the notifier's own.
+    Subscription(u64),
+    /// A phone that is being woken, by a number of the waker's own.
+    Wake(u64),
     /// A trunk's own requests (REGISTER, OPTIONS) towards one of its peers, by place.
     Trunk(TrunkSlot, u16),
     /// A branch of a request that the proxy sends on, by a number within its response context.

@@ -20,10 +20,13 @@
 //! |---|---|
 //! | `src/sip/` | bytes and values, no state: the wire index, URIs, header values, writing, framing, digest |
 //! | `src/sdp/` | session descriptions; offer and answer as pure functions |
+//! | `src/stun/` | STUN messages as pure functions: the keep-alive of phones on UDP (RFC 5626 8) |
 //! | `src/transaction/` | RFC 3261 17, one diagram a file; the way to a next hop (RFC 3263) |
 //! | `src/dialog/` | RFC 3261 12; session timers, reliable provisional responses, the 2xx and its ACK |
 //! | `src/proxy/` | RFC 3261 16: requests sent on as they came; forking; the record of a proxied call |
 //! | `src/registrar/` | REGISTER to a new list of bindings, through the store's compare-and-set |
+//! | `src/push/` | phones that sleep are woken before they are called (RFC 8599) |
+//! | `src/event/` | subscriptions (RFC 6665): who watches a user's registration (RFC 3680) |
 //! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
 //! | `src/b2bua/` | a call: two legs and what joins them; hold, transfer |
@@ -67,6 +70,7 @@ pub mod config;
 pub mod cx;
 pub mod dialog;
 pub mod effect;
+pub mod event;
 pub mod guard;
 pub mod id;
 pub mod keyed;
@@ -77,12 +81,14 @@ pub mod node;
 pub mod phone;
 pub mod pii;
 pub mod proxy;
+pub mod push;
 pub mod registrar;
 pub mod routing;
 pub mod sdp;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod sip;
+pub mod stun;
 #[cfg(test)]
 mod tidy;
 pub mod time;

@@ -31,6 +31,35 @@ pub const CONTACTS_PER_AOR: usize = 16;
 pub const CONTACT_BYTES: usize = 512;
 /// Bytes of the other texts that a binding keeps (Call-ID, instance), so that it stays near 1 KiB at its longest.
 pub const BINDING_TEXT_BYTES: usize = 200;
+/// Bytes of the Path that a binding keeps: a handful of proxies, each with the token of a flow in its URI.
+pub const PATH_BYTES: usize = 1024;
+/// How long a request may wait on one flow of a device without any response before it goes by the next one (RFC 5626 7): over three
+/// retransmissions.
+pub const FLOW_SILENCE: Duration = Duration::from_secs(4);
+/// Subscriptions at once: for one user in ten of a full node; above it a SUBSCRIBE is refused with 503. Each keeps what its watcher
+/// knows: 16 contacts at most, with their URIs and Call-IDs, as their bindings do.
+pub const SUBSCRIPTIONS: usize = 10_000;
+/// Of them to one user's registration: as many phones as he may have, each of which watches the others; the one that ends first makes
+/// room.
+pub const SUBSCRIPTIONS_PER_AOR: usize = 16;
+/// How long a subscription lasts that says nothing, and at most: RFC 3680 4.4, somewhat longer than a registration.
+pub const SUBSCRIPTION: Duration = Duration::from_secs(3761);
+/// A shorter wish is answered with 423: each costs a NOTIFY.
+pub const SUBSCRIPTION_SHORTEST: Duration = Duration::from_secs(60);
+/// Between two NOTIFYs that tell changes to one watcher (RFC 3680 4.10).
+pub const NOTIFY_PACE: Duration = Duration::from_secs(5);
+/// Calls that wait for a phone that is being woken; the next one goes on without.
+pub const WAKING: usize = 10_000;
+/// How long a phone is woken before its registration ends (RFC 8599 5.5).
+pub const PUSH_BEFORE: Duration = Duration::from_secs(120);
+/// A phone that has to be woken may not register for less: it would be woken all the time (RFC 8599 5.6.1.1).
+pub const PUSH_SHORTEST: Duration = Duration::from_secs(300);
+/// How long the URL that wakes phones may take to answer.
+pub const POST: Duration = Duration::from_secs(5);
+/// Requests to it at once; the next one has failed. A slow one is not to take all descriptors.
+pub const POSTS: usize = 256;
+/// Octets of its answer that are read: a status is in the first line.
+pub const POST_ANSWER_BYTES: usize = 4_096;
 /// Bindings in memory: 1 KiB each at most.
 pub const BINDINGS: usize = 200_000;
 /// Nonces whose counts are remembered: five minutes of phones that authenticate; the oldest make room and become stale.

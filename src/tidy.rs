@@ -16,8 +16,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "node",
         &[
             "b2bua",
+            "event",
             "guard",
             "proxy",
+            "push",
             "registrar",
             "routing",
             "trunk",
@@ -33,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "b2bua",
         &[
             "dialog",
+            "push",
             "transaction",
             "routing",
             "trunk",
@@ -44,9 +47,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "media::command",
         ],
     ),
-    ("proxy", &["transaction", "sip", "config", "cx", "effect"]),
+    ("proxy", &["push", "transaction", "sip", "config", "cx", "effect"]),
+    ("registrar", &["push", "transaction", "sip", "config", "cx", "effect"]),
+    ("push", &["sip::uri", "config", "cx", "effect"]),
     ("guard", &["config", "cx", "effect"]),
-    ("registrar", &["transaction", "sip", "config", "cx", "effect"]),
+    (
+        "event",
+        &["dialog", "transaction", "registrar::gruu", "sip", "cx", "effect"],
+    ),
     ("trunk", &["transaction", "sip", "config", "cx", "effect"]),
     ("routing", &["sip", "config"]),
     (
@@ -67,6 +75,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("sdp", &["media::command"]),
     ("sip", &["config"]),
+    ("stun", &[]),
     ("config", &["sip::uri", "sip"]),
     ("effect", &["config", "sip::uri", "media::command"]),
     ("cx", &["config", "effect", "sip::uri"]),

@@ -13,6 +13,7 @@ pub mod description;
 pub mod digest;
 pub mod dns;
 pub mod errors;
+pub mod hook;
 pub mod invariants;
 pub mod ladder;
 pub mod ledger;

@@ -99,6 +99,11 @@ impl Store {
         self.table.sources(now)
     }
 
+    /// The bindings whose phones have to be woken before they end.
+    pub fn sleepers(&self) -> Vec<(Aor, Vec<Binding>)> {
+        self.table.sleepers()
+    }
+
     /// The bindings in memory of `user@domain`, those that expired included.
     pub fn bindings(&self, aor: &str) -> &[Binding] {
         self.table.get(&Aor(aor.into()))

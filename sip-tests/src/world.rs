@@ -4,6 +4,7 @@ use crate::agent::{Act, Agent, Timer};
 use crate::cdr::Records;
 use crate::dns::Dns;
 use crate::errors;
+use crate::hook::Hook;
 use crate::invariants::Checks;
 use crate::ladder::Ladder;
 use crate::ledger::Ledger;
@@ -78,6 +79,8 @@ pub struct World {
     pub dns: Dns,
     /// Bindings.
     pub store: Store,
+    /// The URL that wakes phones.
+    pub hook: Hook,
     /// Workers, legs, ports.
     pub media: Media,
     /// The peers.
@@ -159,6 +162,7 @@ impl Builder {
             streams: Streams::default(),
             dns: Dns::default(),
             store: Store::default(),
+            hook: Hook::default(),
             media: Media::new(node_ip, ports, workers, self.legs_per_worker),
             agents: Vec::new(),
             facts: Vec::new(),
@@ -230,6 +234,7 @@ impl World {
         self.node = Some(Node::new(self.config.clone(), seed, self.clock()));
         let sources = self.store.sources(self.clock().wall);
         self.inputs.push_back(Input::Bound(sources));
+        self.inputs.push_back(Input::Sleepers(self.store.sleepers()));
         self.turn();
     }
 
@@ -353,6 +358,12 @@ impl World {
                         self.now + delay,
                         Event::Input(self.generation, Input::Answered(ticket, answer)),
                     );
+                }
+            }
+            Output::Post(ticket, post) => {
+                if let Some((delay, taken)) = self.hook.post(*post) {
+                    let input = Input::Posted(ticket, taken);
+                    self.push(self.now + delay, Event::Input(self.generation, input));
                 }
             }
             Output::Store(ticket, op) => match self.store.apply(op, self.clock().wall) {

@@ -113,6 +113,7 @@ fn bob() -> Reply {
         flow: flow(PHONE),
         instance: None,
         user_agent: None,
+        more: None,
     };
     Reply::Bindings {
         version: 1,

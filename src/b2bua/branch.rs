@@ -4,12 +4,13 @@ use super::call::{Call, Stage};
 use super::cause::{self, q850};
 use super::desk::{LegTimer, Turn};
 use super::hunt::{Step, reachable};
-use super::leg::{Leg, LegId, Progress, State, Who};
+use super::leg::{Beyond, Leg, LegId, Progress, State, Who};
 use crate::config::Config;
 use crate::dialog::Naming;
 use crate::dialog::reliable::Verdict;
-use crate::effect::{Blame, Cause, Fact, Output};
+use crate::effect::{Blame, Cause, Fact, Output, Reply};
 use crate::id::{Flow, Target};
+use crate::limits;
 use crate::sip::{Message, Name};
 use crate::transaction::{Destination, Failure};
 use crate::trunk::Outcome;
@@ -48,10 +49,17 @@ impl Call {
         }
     }
 
-    /// How long a carrier's peer may say nothing.
+    /// How long a carrier's peer may say nothing, or one flow of a device that has several.
     fn connect_limit(&self, id: LegId) -> Option<std::time::Duration> {
-        let trunk = self.leg(id)?.who.trunk()?;
-        Some(self.config.trunks[usize::from(trunk.0)].connect)
+        let leg = self.leg(id)?;
+        match leg.who.trunk() {
+            Some(trunk) => Some(self.config.trunks[usize::from(trunk.0)].connect),
+            // RFC 5626 7: the device has other flows.
+            None => leg
+                .outgoing()
+                .filter(|outgoing| !outgoing.beyond.next.is_empty())
+                .map(|_| limits::FLOW_SILENCE),
+        }
     }
 
     /// There is no way to a peer.
@@ -61,6 +69,9 @@ impl Call {
         };
         match &leg.state {
             State::Outgoing(outgoing) if outgoing.progress == Progress::Reaching => {
+                if self.without_path(t, id) || self.next_flow(t, id, Leg::gone) {
+                    return;
+                }
                 self.judge_peer(t, id, Outcome::Dead);
                 let cause = self.unreached(id, "there is no way to the peer");
                 self.branch_failed(t, id, cause, Retry::OtherPeer);
@@ -72,6 +83,56 @@ impl Call {
             | State::Leaving
             | State::Gone => leg.say_waiting(t),
         }
+    }
+
+    /// The proxies on the way to a phone cannot be found by their names: the registration came by a flow that leads there, too.
+    fn without_path(&mut self, t: &mut Turn<'_, '_>, id: LegId) -> bool {
+        let Some(leg) = self.leg_mut(id) else { return false };
+        let flow = leg.flow;
+        let Some(outgoing) = leg.outgoing_mut() else {
+            return false;
+        };
+        if outgoing.beyond.path.is_empty() || outgoing.beyond.pathless {
+            return false;
+        }
+        outgoing.beyond.pathless = true;
+        t.net.layer.reach(t.cx, id.owner(), Destination::Flow(flow));
+        true
+    }
+
+    /// The device's next flow is called in place of this one (RFC 5626 7), which is left as `leave` says.
+    fn next_flow(&mut self, t: &mut Turn<'_, '_>, id: LegId, leave: impl FnOnce(&mut Leg, &mut Turn<'_, '_>)) -> bool {
+        let Some(leg) = self.leg_mut(id) else { return false };
+        let (Who::User(name), Some(outgoing)) = (leg.who.clone(), leg.outgoing_mut()) else {
+            return false;
+        };
+        let next = std::mem::take(&mut outgoing.beyond.next);
+        if next.is_empty() || !self.ring_device(t, &name, next, true) {
+            return false;
+        }
+        if let Some(leg) = self.leg_mut(id) {
+            leave(leg, t);
+        }
+        true
+    }
+
+    /// The phone of a branch has woken, or has not.
+    pub fn on_woken(&mut self, t: &mut Turn<'_, '_>, id: LegId, reply: Reply) {
+        let Some(Who::User(name)) = self.leg(id).map(|leg| leg.who.clone()) else {
+            return;
+        };
+        let device = match reply {
+            Reply::Bindings { bindings, .. } => bindings,
+            Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => Vec::new(),
+        };
+        if !device.is_empty() && self.ring_device(t, &name, device, true) {
+            if let Some(leg) = self.leg_mut(id) {
+                leg.gone(t);
+            }
+            return;
+        }
+        let cause = self.unreached(id, "the phone was not woken");
+        self.branch_failed(t, id, cause, Retry::No);
     }
 
     fn early_way_found(&mut self, t: &mut Turn<'_, '_>, seeker: LegId, flow: Option<Flow>) {
@@ -88,7 +149,7 @@ impl Call {
             .leg(id)
             .and_then(Leg::outgoing)
             .is_some_and(|out| out.progress == Progress::Calling);
-        if calling {
+        if calling && !self.next_flow(t, id, |leg, t| leg.give_up(t, None)) {
             if let Some(leg) = self.leg(id) {
                 t.net.layer.hold_down(t.cx, leg.flow);
             }
@@ -225,6 +286,7 @@ impl Call {
 
     fn failure(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {
         let (status, config) = (response.status(), self.config.clone());
+        let for_one_device = self.hunt.as_ref().is_some_and(|hunt| hunt.which.is_some());
         let Some(leg) = self.leg_mut(id) else { return };
         if status == 422 && leg.timer.on_too_small(response) && leg.invite_again(t) {
             return;
@@ -232,11 +294,15 @@ impl Call {
         let rang = leg.outgoing().is_some_and(|outgoing| outgoing.rang);
         let (is_user, who, own) = (leg.who.trunk().is_none(), leg.who.clone(), leg.flow.local.ip());
         if let (301 | 302, Who::User(name)) = (status, who)
-            && let Some(to) = redirect(response, &config, own)
+            && let Some(to) = redirect(response, &config, own).filter(|_| !for_one_device)
         {
             leg.gone(t);
             self.cancel_branches(t, cause::ELSEWHERE);
             return self.forward(t, &name, &to, "has sent the call on at the phone");
+        }
+        // The flow failed, and not the device; a phone that rang has had the call (RFC 5626 7).
+        if (status == 430 || (status == 408 && !rang)) && self.next_flow(t, id, Leg::gone) {
+            return;
         }
         let outcome = match Outcome::of(response) {
             // What rang is there: 408 says that nobody answered.
@@ -267,6 +333,10 @@ impl Call {
             State::Cancelled(_) => return leg.gone(t),
             State::Incoming(_) | State::Up | State::Leaving | State::Gone => return,
         }
+        if self.next_flow(t, id, Leg::gone) {
+            return;
+        }
+        let Some(leg) = self.leg_mut(id) else { return };
         if let (Failure::Transport, Some(target)) = (failure, leg.listener())
             && let Some(outgoing) = leg.outgoing_mut()
         {
@@ -326,6 +396,7 @@ impl Call {
             identity: leg.identity.clone(),
             target: outgoing.target.clone(),
             to: outgoing.to.clone(),
+            beyond: outgoing.beyond.clone(),
         };
         Some((plan, outgoing.rest.clone()))
     }
@@ -336,6 +407,7 @@ impl Call {
             identity,
             target,
             to,
+            beyond,
         } = leg;
         self.branch(
             t,
@@ -344,7 +416,7 @@ impl Call {
             super::leg::NOWHERE,
             target,
             to,
-            Destination::Targets(targets),
+            (Some(Destination::Targets(targets)), beyond),
         )
     }
 
@@ -401,6 +473,7 @@ struct Attempt {
     identity: super::identity::Identity,
     target: crate::sip::Uri,
     to: crate::sip::Uri,
+    beyond: Beyond,
 }
 
 /// Where a phone sends its calls: the user part of the first Contact of a 301 or 302 that is ours to reach.

@@ -92,7 +92,8 @@ pub const fn outward(status: u16) -> u16 {
         406 | 415 | 606 => 488,
         // Extensions that we asked for.
         420 | 421 | 422 | 423 | 439 | 440 | 469 | 470 | 489 => 500,
-        487 => 480,
+        // A flow between us and a phone (RFC 5626 11.5).
+        430 | 487 => 480,
         400..=699 => status,
         _ => 500,
     }

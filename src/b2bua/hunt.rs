@@ -18,16 +18,17 @@ use super::call::{Call, Service, Stage};
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
 use super::identity::{Identity, escaped, host_of};
-use super::leg::{Leg, LegId, Outgoing, Progress, State, Who};
+use super::leg::{Beyond, Leg, LegId, Outgoing, Progress, State, Who};
 use super::outcome::Missed;
 use crate::config::Config;
-use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply};
+use crate::effect::{Aor, Binding, Blame, Cause, Fact, Op, Output, Reply, Which, devices};
 use crate::id::{Flow, TrunkIx};
 use crate::limits;
+use crate::push::{Asleep, Prid};
 use crate::routing::{Decision, Plan, Source};
 use crate::sdp::Direction;
-use crate::sip::Uri;
 use crate::sip::uri::Scheme;
+use crate::sip::{NameAddr, Uri};
 use crate::transaction::Destination;
 use crate::trunk::Busy;
 use codecs::Codec;
@@ -96,14 +97,21 @@ pub struct Hunt {
     pub not: Option<(String, Flow)>,
     /// Somebody rings.
     pub rang: bool,
+    /// One device of the user was called, by its GRUU (RFC 5627): nobody else is called in its place.
+    pub which: Option<Which>,
     /// SIPS was called: only phones and peers that are reached by TLS, and that say so, may ring (RFC 5630 5).
     pub secure: bool,
 }
 
 impl Call {
     /// Does what the dial plan decided.
-    pub fn follow(&mut self, t: &mut Turn<'_, '_>, decision: Decision) {
+    pub fn follow(&mut self, t: &mut Turn<'_, '_>, mut decision: Decision) {
         let Some(hunt) = &mut self.hunt else { return };
+        let leads_astray = !matches!(decision.plan, Plan::User(_) | Plan::Reject { .. });
+        if hunt.which.is_some() && leads_astray {
+            let why = "one device was called, and the dial plan leads elsewhere".to_owned();
+            decision.plan = Plan::Reject { status: 404, why };
+        }
         hunt.number = decision.number;
         hunt.step = Step::Deciding;
         let to = match &decision.plan {
@@ -167,6 +175,13 @@ impl Call {
 
     /// The store's answer.
     pub fn on_store(&mut self, t: &mut Turn<'_, '_>, no: LegId, reply: Reply) {
+        let is_waking = |leg: &Leg| leg.outgoing().is_some_and(|out| out.progress == Progress::Waking);
+        if self.leg(no).is_some_and(is_waking) {
+            return self.on_woken(t, no, reply);
+        }
+        if self.on_whereabouts(t, no, &reply) {
+            return;
+        }
         let Some(hunt) = self.hunt.as_mut().filter(|hunt| hunt.no == no) else {
             return;
         };
@@ -186,52 +201,97 @@ impl Call {
     }
 
     /// All phones ring at once.
-    fn ring(&mut self, t: &mut Turn<'_, '_>, name: String, bindings: Vec<Binding>) {
+    fn ring(&mut self, t: &mut Turn<'_, '_>, name: String, mut bindings: Vec<Binding>) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return;
         };
         let Some(hunt) = &mut self.hunt else { return };
         hunt.step = Step::Phones(name.clone());
-        let to = Uri::sip(Some(&escaped(&hunt.number)), host_of(&user.domain), None);
-        let secure = hunt.secure;
+        let mut absent = 480;
+        if let Some(which) = &hunt.which {
+            bindings.retain(|binding| which.is(binding));
+            absent = if bindings.is_empty() { which.absent() } else { 480 };
+        }
         let own = hunt
             .not
             .as_ref()
             .filter(|(user, _)| *user == name)
             .map(|(_, flow)| *flow);
         t.wake_call(self.id, CallTimer::Ring, user.ring);
-        for binding in bindings
-            .into_iter()
-            .filter(|binding| Some(binding.flow) != own)
-            .take(limits::CONTACTS_PER_AOR)
-        {
-            if let Ok(mut target) = Uri::parse(&binding.contact) {
-                let is_sips = target.scheme == Scheme::Sips;
-                if secure && !(is_sips && binding.flow.transport.is_secure()) {
-                    continue;
-                }
-                // RFC 5630 5.1.1.2: a phone that may be called by SIPS is called by SIP as well.
-                if is_sips && !secure {
-                    target.scheme = Scheme::Sip;
-                }
-                let identity = Identity::of_user(&config, &name);
-                let who = Who::User(name.clone());
-                self.branch(
-                    t,
-                    who,
-                    identity,
-                    binding.flow,
-                    target,
-                    to.clone(),
-                    Destination::Flow(binding.flow),
-                );
-            }
+        for device in devices(bindings, own) {
+            self.ring_device(t, &name, device, false);
         }
         if !self.has_branches() {
-            let cause = cause::cause(480, Blame::Callee, format!("{name} has no phone that is registered"));
+            let cause = cause::cause(absent, Blame::Callee, format!("{name} has no phone that is registered"));
             self.missed(t, &name, Missed::Offline, cause);
         }
+    }
+
+    /// One device rings: by the first of its flows that can be used. False where there is none.
+    /// `awake`: it needs not be woken (again).
+    pub fn ring_device(&mut self, t: &mut Turn<'_, '_>, name: &str, device: Vec<Binding>, awake: bool) -> bool {
+        let config = self.config.clone();
+        let (Some(hunt), Some(user)) = (&self.hunt, config.user(name)) else {
+            return false;
+        };
+        let to = Uri::sip(Some(&escaped(&hunt.number)), host_of(&user.domain), None);
+        let secure = hunt.secure;
+        let usable = |binding: Binding| {
+            let mut target = Uri::parse(&binding.contact).ok()?;
+            let path = NameAddr::parse_list(binding.path().unwrap_or_default()).ok()?;
+            let is_sips = target.scheme == Scheme::Sips;
+            if secure && !(is_sips && binding.flow.transport.is_secure()) {
+                return None;
+            }
+            // RFC 5630 5.1.1.2: a phone that may be called by SIPS is called by SIP as well.
+            if is_sips && !secure {
+                target.scheme = Scheme::Sip;
+            }
+            Some((binding, target, path))
+        };
+        let push = config.push.as_ref();
+        let asleep = device.iter().find_map(|binding| {
+            let uri = Uri::parse(&binding.contact).ok().filter(|_| push.is_some())?;
+            Some((binding.clone(), Prid::served(push, &uri)?))
+        });
+        let mut flows = device.into_iter();
+        let Some((binding, target, path)) = flows.by_ref().find_map(usable) else {
+            return false;
+        };
+        let destination = match path.first() {
+            Some(first) => Destination::Uri(first.uri.clone()),
+            None => Destination::Flow(binding.flow),
+        };
+        let beyond = Beyond {
+            path,
+            pathless: false,
+            outbound: binding.reg_id().is_some(),
+            next: flows.collect(),
+        };
+        let (who, identity) = (Who::User(name.to_owned()), Identity::of_user(&config, name));
+        let Some((sleeping, prid)) = asleep.filter(|_| !awake) else {
+            let way = (Some(destination), beyond);
+            return self.branch(t, who, identity, binding.flow, target, to, way);
+        };
+        let aor = Aor(format!("{}@{}", user.name, user.domain).into());
+        let begun = self.branch(t, who, identity, binding.flow, target, to, (None, beyond));
+        if let Some(leg) = self.legs.last().filter(|_| begun) {
+            let asleep = Asleep {
+                aor,
+                binding: sleeping,
+                prid,
+                call_id: self.call_id_of_caller(),
+            };
+            t.net.waker.wake(t.cx, leg.id.owner(), asleep);
+        }
+        begun
+    }
+
+    /// The Call-ID by which a push service may tell its phone of the call: the caller's.
+    fn call_id_of_caller(&self) -> String {
+        let invite = self.legs.iter().find_map(|leg| leg.incoming());
+        invite.map_or_else(|| self.id.to_string(), |incoming| incoming.invite.call_id().to_owned())
     }
 
     fn try_trunk(&mut self, t: &mut Turn<'_, '_>, trunk: TrunkIx, number: String) {
@@ -277,13 +337,13 @@ impl Call {
             nowhere,
             target,
             to,
-            Destination::Uri(peer),
+            (Some(Destination::Uri(peer)), Beyond::default()),
         ) {
             self.step_failed(t);
         }
     }
 
-    /// One more leg that is called. False when the call has as many legs as it may.
+    /// One more leg that is called; without a destination it waits until its phone has woken. False when the call has as many legs as it may.
     pub fn branch(
         &mut self,
         t: &mut Turn<'_, '_>,
@@ -292,7 +352,7 @@ impl Call {
         flow: Flow,
         target: Uri,
         to: Uri,
-        destination: Destination,
+        (destination, beyond): (Option<Destination>, Beyond),
     ) -> bool {
         // Those that were given up or have ended only wait for their last response.
         let counts = |leg: &&Leg| match leg.state {
@@ -304,13 +364,18 @@ impl Call {
             return false;
         }
         let id = self.new_leg_id();
+        let routed = !beyond.path.is_empty();
         let outgoing = Outgoing {
-            progress: Progress::Reaching,
+            progress: match destination {
+                Some(_) => Progress::Reaching,
+                None => Progress::Waking,
+            },
             invite: None,
             tx: None,
             target,
             to,
             rest: Vec::new(),
+            beyond,
             early: Vec::new(),
             rang: false,
             bare_ring: false,
@@ -325,8 +390,11 @@ impl Call {
             &self.config,
         );
         leg.caller_side = self.hunts_for_callee_side();
+        leg.routed = routed;
         self.legs.push(leg);
-        t.net.layer.reach(t.cx, id.owner(), destination);
+        if let Some(destination) = destination {
+            t.net.layer.reach(t.cx, id.owner(), destination);
+        }
         true
     }
 

@@ -30,12 +30,12 @@ use crate::dialog::Dialog;
 use crate::dialog::accepted::{Acknowledged, Unacknowledged};
 use crate::dialog::reliable::{Receiver, Sender};
 use crate::dialog::session_timer::SessionTimer;
-use crate::effect::Party;
+use crate::effect::{Binding, Party};
 use crate::id::{
     CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
 };
 use crate::sdp::{Agreed, Capabilities, Direction};
-use crate::sip::{Draft, Message, Uri};
+use crate::sip::{Draft, Message, NameAddr, Uri};
 use bytes::Bytes;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -104,6 +104,8 @@ pub struct Incoming {
 /// How far an INVITE of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// The phone sleeps, and is being woken (RFC 8599).
+    Waking,
     /// A way to the peer is looked for.
     Reaching,
     /// Sent; nothing came.
@@ -146,6 +148,8 @@ pub struct Outgoing {
     pub to: Uri,
     /// What else the name of the next hop resolved to.
     pub rest: Vec<Target>,
+    /// What its binding has besides.
+    pub beyond: Beyond,
     /// Its early dialogs.
     pub early: Vec<Early>,
     /// It rang.
@@ -154,6 +158,19 @@ pub struct Outgoing {
     pub bare_ring: bool,
     /// Why it was given up: what the CANCEL said, and what a BYE says where an answer crosses it.
     pub reason: Option<String>,
+}
+
+/// What a phone's binding may have beyond a contact and a flow.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Beyond {
+    /// The proxies on the way to it (RFC 3327).
+    pub path: Vec<NameAddr>,
+    /// The way by them was not found: what is left is the flow that the registration came by.
+    pub pathless: bool,
+    /// It is reached by its flows and by nothing else (RFC 5626).
+    pub outbound: bool,
+    /// Further flows of the same device: one is called at a time (RFC 5626 7).
+    pub next: Vec<Binding>,
 }
 
 impl Outgoing {
@@ -248,6 +265,10 @@ pub struct Leg {
     pub caller_side: bool,
     /// The way that messages come and go.
     pub flow: Flow,
+    /// It is a phone behind proxies of its own (RFC 3327): its route set leads to it, not a flow.
+    pub routed: bool,
+    /// What stands behind the GRUU that its phone gave as its Contact.
+    pub contact: Option<Box<Uri>>,
     /// How to send in the dialog.
     pub way: Way,
     /// Where it is.
@@ -306,6 +327,8 @@ impl Leg {
             identity,
             caller_side: false,
             flow,
+            routed: false,
+            contact: None,
             way: Way::Open,
             state,
             dialog: None,

@@ -11,6 +11,7 @@
 //! | `setup`, `answer` | the caller's leg until it is answered |
 //! | `hunt`, `branch`, `outcome` | the search for somebody who answers: its steps, each branch of it, what comes of it |
 //! | `outgoing` | a leg that we call, until it answers |
+//! | `whereabouts` | where a phone is in the middle of a call |
 //! | `offer`, `change` | session descriptions; hold, re-INVITE, UPDATE, refresh |
 //! | `request`, `response` | what comes in dialogs |
 //! | `transfer`, `refer`, `replaces` | transfer and pick-up |
@@ -42,6 +43,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod whereabouts;
 mod wire;
 
 pub use crate::routing::Source;
@@ -51,10 +53,11 @@ pub use send::{SUPPORTED, allow};
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::Naming;
-use crate::effect::{Blame, Fact, Output, Reply};
+use crate::effect::{Blame, Device, Fact, Output, Reply};
 use crate::id::{CallId, Flow, LegNo, Owner, ServerTx};
 use crate::limits;
 use crate::media::command::{Event as MediaEvent, Port};
+use crate::push::Waker;
 use crate::sip::{Message, Name};
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
@@ -76,6 +79,8 @@ pub struct Net {
     pub layer: Layer,
     /// Carriers.
     pub trunks: Trunks,
+    /// Phones that sleep.
+    pub waker: Waker,
 }
 
 /// All calls of a node.
@@ -88,7 +93,8 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// A new INVITE (no To tag) from an admitted source; `tx` is its transaction. Routing is decided here.
+    /// A new INVITE (no To tag) from an admitted source; `tx` is its transaction; `device` where it is for one by its GRUU. Routing
+    /// is decided here.
     pub fn invite(
         &mut self,
         cx: &mut Cx<'_>,
@@ -96,11 +102,11 @@ impl Calls {
         source: Source,
         flow: Flow,
         tx: ServerTx,
-        request: Message,
+        (request, device): (Message, Option<Device>),
     ) {
         let tag = cx.tag();
         let copy = request.clone();
-        let entered = self.enter(cx, net, Entry::read(source, flow, tx, request, &tag), None);
+        let entered = self.enter(cx, net, Entry::read(source, flow, tx, (request, device), &tag), None);
         if let Err(refusal) = entered {
             let t = &mut Turn {
                 cx,
@@ -121,11 +127,11 @@ impl Calls {
         source: Source,
         flow: Flow,
         tx: ServerTx,
-        request: Message,
+        (request, device): (Message, Option<Device>),
     ) {
         let tag = cx.tag();
         let copy = request.clone();
-        let entry = Entry::read(source, flow, tx, request, &tag);
+        let entry = Entry::read(source, flow, tx, (request, device), &tag);
         if let Err(refusal) = self.enter(cx, net, entry, Some((call, missed))) {
             let cause = cause::cause(refusal.status, Blame::Node, refusal.why);
             let t = &mut Turn {

@@ -73,7 +73,8 @@ impl Call {
             Missed::NoAnswer => (user.and_then(|user| user.on_no_answer.clone()), "does not answer"),
             Missed::Offline => (user.and_then(|user| user.on_offline.clone()), "is not registered"),
         };
-        match to {
+        let for_one_device = self.hunt.as_ref().is_some_and(|hunt| hunt.which.is_some());
+        match to.filter(|_| !for_one_device) {
             Some(to) => self.forward(t, name, &to, why),
             None => self.hunt_failed(t, cause),
         }

@@ -14,7 +14,7 @@ use crate::effect::{Blame, Cause};
 use crate::id::{Flow, Target, WorkerId};
 use crate::limits;
 use crate::sdp::{Agreed, Session};
-use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr};
+use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr, Uri};
 use crate::transaction::Destination;
 
 impl Leg {
@@ -35,7 +35,10 @@ impl Leg {
 
     /// Where a phone can be connected to whose connection is gone before it was called.
     pub fn listener(&self) -> Option<Target> {
-        let outgoing = self.outgoing().filter(|_| self.who.trunk().is_none())?;
+        let outgoing = self.outgoing().filter(|_| self.is_on_its_flow())?;
+        if outgoing.beyond.outbound {
+            return None;
+        }
         listener(&outgoing.target, self.flow)
     }
 
@@ -44,13 +47,16 @@ impl Leg {
         if !self.open_media(t, worker) {
             return false;
         }
-        let Some((target, to)) = self
-            .outgoing()
-            .map(|outgoing| (outgoing.target.clone(), outgoing.to.clone()))
-        else {
+        let Some((target, to, path)) = self.outgoing().map(|outgoing| {
+            (
+                outgoing.target.clone(),
+                outgoing.to.clone(),
+                outgoing.beyond.path.clone(),
+            )
+        }) else {
             return true;
         };
-        let mut invite = Draft::request(Method::Invite, target);
+        let mut invite = by_path(target, &path);
         invite.push(Name::MaxForwards, hunt.max_forwards);
         self.write_identity(t, hunt, &mut invite);
         invite.push(Name::To, NameAddr::new(to));
@@ -138,7 +144,7 @@ impl Leg {
 
     /// Acknowledges a reliable provisional response.
     pub fn prack(&mut self, t: &mut Turn<'_, '_>, naming: &Naming<'_>, rack: &RAck) {
-        let is_phone = self.who.trunk().is_none();
+        let is_phone = self.is_on_its_flow();
         let Some(early) = self.early_dialog(naming) else { return };
         let (mut prack, next_hop) = (early.dialog.request(Method::Prack), early.dialog.next_hop());
         prack.push(Name::RAck, rack);
@@ -232,6 +238,7 @@ impl Leg {
         let acked = Acknowledged::new(response, Some(invite));
         let ack = acked.ack(&dialog);
         (self.dialog, self.acked) = (Some(dialog), Some(acked));
+        self.remember_contact(t.cx.config, outgoing.target.clone());
         self.find_own_way(t);
         self.send(t, What::Ack, ack);
         self.allows_update = allows_update(response);
@@ -279,7 +286,7 @@ impl Leg {
         let target = self.dialog.as_ref().map(|dialog| dialog.remote_target.clone());
         let mut invite = Draft::request(
             Method::Invite,
-            target.unwrap_or_else(|| crate::sip::Uri::sip(None, super::identity::host_of("invalid"), None)),
+            target.unwrap_or_else(|| Uri::sip(None, super::identity::host_of("invalid"), None)),
         );
         if let Some(dialog) = &self.dialog {
             invite.push(Name::From, &dialog.local);
@@ -290,6 +297,23 @@ impl Leg {
         }
         invite
     }
+}
+
+/// An INVITE that goes by the path to a phone (RFC 3327 5.4), which may begin with a strict router (RFC 3261 12.2.1.1).
+fn by_path(target: Uri, path: &[NameAddr]) -> Draft {
+    let Some((first, rest)) = path.split_first() else {
+        return Draft::request(Method::Invite, target);
+    };
+    let is_loose = first.uri.is_loose();
+    let uri = if is_loose { target.clone() } else { first.uri.clone() };
+    let mut invite = Draft::request(Method::Invite, uri);
+    for route in if is_loose { path } else { rest } {
+        invite.push(Name::Route, route);
+    }
+    if !is_loose {
+        invite.push(Name::Route, NameAddr::new(target));
+    }
+    invite
 }
 
 /// The peer takes UPDATE.

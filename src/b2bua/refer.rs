@@ -7,6 +7,7 @@ use super::replaces::replaces_id;
 use super::send::contact;
 use crate::config::Config;
 use crate::dialog::DialogId;
+use crate::effect::Which;
 use crate::id::ServerTx;
 use crate::sip::uri::Scheme;
 use crate::sip::write::reason;
@@ -23,8 +24,8 @@ pub struct Subscription {
 /// What a Refer-To asks for.
 #[derive(Debug, PartialEq)]
 pub enum Target {
-    /// To call somebody.
-    Blind(String),
+    /// To call somebody, or one device of somebody by its public GRUU (RFC 5627).
+    Blind(String, Option<Which>),
     /// To be joined with the far leg of this dialog of ours.
     Attended(DialogId),
 }
@@ -101,7 +102,9 @@ pub fn target(request: &Message, config: &Config, own: IpAddr) -> Result<Target,
         Some(escaped) => replaces_id(&unescaped(escaped))
             .map(|(id, _)| Target::Attended(id))
             .ok_or(400),
-        None => reachable(uri, config, own).map(Target::Blind).ok_or(404),
+        None => reachable(uri, config, own)
+            .map(|dialled| Target::Blind(dialled, Which::public(uri)))
+            .ok_or(404),
     }
 }
 

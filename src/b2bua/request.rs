@@ -48,7 +48,7 @@ impl Leg {
         };
         self.dialog_of(request).ok_or(gone)?.receive(request)?;
         // A phone's NAT may have moved, or its connection was made anew. A carrier's way is what its dialog says.
-        if self.who.trunk().is_none() {
+        if self.is_on_its_flow() {
             match self.outgoing_mut().and_then(|outgoing| outgoing.early_of_mut(request)) {
                 Some(early) => early.flow = flow,
                 None => self.flow = flow,

@@ -115,7 +115,8 @@ impl Leg {
     }
 
     /// Sends a request or ACK over this flow.
-    pub fn send_over(&mut self, t: &mut Turn<'_, '_>, flow: Flow, what: What, draft: Draft) {
+    pub fn send_over(&mut self, t: &mut Turn<'_, '_>, flow: Flow, what: What, mut draft: Draft) {
+        self.aim(&mut draft);
         if what == What::Ack {
             t.net.layer.send_ack(t.cx, flow, draft);
             return;
@@ -138,7 +139,7 @@ impl Leg {
     /// through its NAT; a carrier by its route set or Contact.
     pub fn find_own_way(&mut self, t: &mut Turn<'_, '_>) {
         let next_hop = self.dialog.as_ref().map(Dialog::next_hop);
-        let leads_away = |hop: &&Uri| self.who.trunk().is_some() && !is_on_flow(hop, &self.flow);
+        let leads_away = |hop: &&Uri| !self.is_on_its_flow() && !is_on_flow(hop, &self.flow);
         let Some(next_hop) = next_hop.filter(leads_away).cloned() else {
             return;
         };
@@ -151,6 +152,11 @@ impl Leg {
         t.net
             .layer
             .reach(t.cx, self.id.owner(), Destination::Uri(next_hop));
+    }
+
+    /// A phone that is reached by the flow that it came by.
+    pub fn is_on_its_flow(&self) -> bool {
+        self.who.trunk().is_none() && !self.routed
     }
 
     /// The way is found: what waited is said.
@@ -169,16 +175,16 @@ impl Leg {
     }
 
     /// The connection broke under a request in the dialog: it is said again over a new one to where the peer listens (RFC 3261
-    /// 18.1.1), once until something is heard from there. False when there is nowhere to connect to.
+    /// 18.1.1), or over the one that it has registered by since, once until something is heard from there. False when there is none.
     pub fn reconnect(&mut self, t: &mut Turn<'_, '_>, sent: &Sent) -> bool {
         let (Some(dialog), Some(request)) = (&self.dialog, &sent.again) else {
             return false;
         };
-        let destination = match self.who.trunk() {
-            Some(_) => Some(Destination::Uri(dialog.next_hop().clone())),
-            None => listener(&dialog.remote_target, self.flow).map(|target| Destination::Targets(vec![target])),
+        let destination = match self.is_on_its_flow() {
+            false => Some(Destination::Uri(dialog.next_hop().clone())),
+            true => listener(&dialog.remote_target, self.flow).map(|target| Destination::Targets(vec![target])),
         };
-        let (Some(destination), Start::Request(method, _)) = (destination, request.start.clone()) else {
+        let Start::Request(method, _) = request.start.clone() else {
             return false;
         };
         let mut again = request.as_ref().clone();
@@ -187,14 +193,21 @@ impl Leg {
         };
         again.set(Name::CSeq, CSeq { number, method });
         match &mut self.way {
-            Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => waiting.push((sent.what, again)),
-            Way::Open if !self.reconnecting => {
-                self.reconnecting = true;
-                self.way = Way::Finding(vec![(sent.what, again)]);
-                t.net.layer.reach(t.cx, self.id.owner(), destination);
+            Way::Finding(waiting) if waiting.len() < limits::LEG_REQUESTS_WAITING => {
+                waiting.push((sent.what, again));
+                return true;
             }
+            Way::Open if !self.reconnecting => {}
             Way::Finding(_) | Way::Open => return false,
         }
+        self.reconnecting = true;
+        match destination {
+            Some(destination) => t.net.layer.reach(t.cx, self.id.owner(), destination),
+            // It listens nowhere, but may have registered by a new connection.
+            None if self.ask_bindings(t) => {}
+            None => return false,
+        }
+        self.way = Way::Finding(vec![(sent.what, again)]);
         true
     }
 

@@ -14,7 +14,7 @@ use super::replaces::replaces_id;
 use super::send::SDP;
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
-use crate::effect::{Blame, Cause, Fact, Output, Party};
+use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
 use crate::routing::{self, Plan, Source};
@@ -45,6 +45,8 @@ pub struct Entry {
     pub dialled: String,
     /// By a SIPS URI.
     pub secure: bool,
+    /// The one device that was called.
+    pub which: Option<Which>,
     /// Hops that are left for what we send.
     pub max_forwards: u32,
 }
@@ -104,7 +106,13 @@ impl Refusal {
 
 impl Entry {
     /// Reads an INVITE outside of dialogs (RFC 3261 8.2).
-    pub fn read(source: Source, flow: Flow, tx: ServerTx, request: Message, tag: &str) -> Result<Entry, Refusal> {
+    pub fn read(
+        source: Source,
+        flow: Flow,
+        tx: ServerTx,
+        (request, device): (Message, Option<Device>),
+        tag: &str,
+    ) -> Result<Entry, Refusal> {
         let hops = match request.number(Name::MaxForwards) {
             None => MAX_FORWARDS,
             Some(Ok(hops)) => hops.min(255),
@@ -135,7 +143,11 @@ impl Entry {
         let uri = request
             .request_uri()
             .map_err(|error| Refusal::new(error.status, error.reason))?;
-        let dialled = dialled(&uri).ok_or(Refusal::new(484, "the request names nobody to call"))?;
+        let dialled = match &device {
+            Some(device) => Some(device.user.to_string()),
+            None => dialled(&uri),
+        };
+        let dialled = dialled.ok_or(Refusal::new(484, "the request names nobody to call"))?;
         Ok(Entry {
             source,
             flow,
@@ -145,6 +157,7 @@ impl Entry {
             offer,
             dialled,
             secure: uri.scheme == Scheme::Sips,
+            which: device.map(|device| device.which),
             max_forwards: hops - 1,
         })
     }
@@ -226,7 +239,8 @@ pub fn begin(
     let (want, codecs) = entry.offer.as_mut().map_or_else(Default::default, |offer| {
         (offer.want, std::mem::take(&mut offer.codecs))
     });
-    let (dialled, max_forwards, flow) = (entry.dialled.clone(), entry.max_forwards, entry.flow);
+    let (dialled, which) = (entry.dialled.clone(), entry.which.clone());
+    let (max_forwards, flow) = (entry.max_forwards, entry.flow);
     let passed = passed(&config, &source, &entry.request);
     let sip_call_id = entry.request.call_id().to_owned();
     let expires = entry.request.number(Name::Expires).and_then(Result::ok);
@@ -240,6 +254,7 @@ pub fn begin(
     let identity = leg.identity.clone();
     let from = leg.who.party(&config);
     let secure = leg.is_secure();
+    leg.look_behind_gruu(t);
     call.legs.push(leg);
     judged?;
     let decision = routing::decide(&config, &source, &dialled);
@@ -272,6 +287,7 @@ pub fn begin(
         passed,
         rang: false,
         secure,
+        which,
     }));
     match (adopted.flatten(), &decision.plan) {
         (Some(missed), Plan::User(name)) => {

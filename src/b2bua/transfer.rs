@@ -22,7 +22,7 @@ use super::desk::{Turn, Wish};
 use super::hunt::{Hunt, Step};
 use super::leg::{LegId, Who};
 use super::refer::{Target, target};
-use crate::effect::{Blame, Cause};
+use crate::effect::{Blame, Cause, Which};
 use crate::id::ServerTx;
 use crate::routing::{self, Source};
 use crate::sip::Message;
@@ -63,7 +63,7 @@ impl Call {
             told: 100,
         }));
         match target {
-            Target::Blind(number) => self.transfer_blind(t, id, kept, number),
+            Target::Blind(number, which) => self.transfer_blind(t, id, kept, (number, which)),
             Target::Attended(dialog) => match t.desk.by_dialog(&dialog).filter(|replaced| *replaced != id) {
                 Some(replaced) => t.desk.wishes.push(Wish::Attended {
                     transferor: id,
@@ -87,7 +87,13 @@ impl Call {
         }
     }
 
-    fn transfer_blind(&mut self, t: &mut Turn<'_, '_>, id: LegId, kept: LegId, number: String) {
+    fn transfer_blind(
+        &mut self,
+        t: &mut Turn<'_, '_>,
+        id: LegId,
+        kept: LegId,
+        (number, which): (String, Option<Which>),
+    ) {
         let (Some(leg), Some(other)) = (self.leg(id), self.leg(kept)) else {
             return;
         };
@@ -116,6 +122,7 @@ impl Call {
             not: Some((name.clone(), leg.flow)),
             rang: false,
             secure: other.is_secure(),
+            which,
         };
         self.hunt = Some(Box::new(hunt));
         self.tell(t, format!("{name} transfers the call"));

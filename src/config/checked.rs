@@ -38,6 +38,10 @@ pub struct Config {
     pub store: Store,
     /// `registrar`.
     pub registrar: Registrar,
+    /// `registrar.watchers`: users who may watch everybody's registration.
+    pub watchers: Vec<String>,
+    /// `push`; none: phones are not woken.
+    pub push: Option<Push>,
     /// `calls`.
     pub calls: Calls,
     /// `guard`.
@@ -568,6 +572,34 @@ pub struct Registrar {
     pub max_expires: Duration,
     /// `default_expires`: for a REGISTER that says none.
     pub default_expires: Duration,
+}
+
+/// `push`: who wakes phones that sleep (RFC 8599).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// `url`: where it is asked for.
+    pub url: HttpUrl,
+    /// `token`: what shows who asks.
+    pub token: Option<Secret>,
+    /// `ca`: who may have signed the certificate of the URL's host; none: the public roots.
+    pub ca: Option<PathBuf>,
+    /// `providers`: the push services that it knows (`pn-provider`).
+    pub providers: Vec<String>,
+    /// `wait`: how long a call waits for its phone.
+    pub wait: Duration,
+}
+
+/// A URL of HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl {
+    /// `https`.
+    pub secure: bool,
+    /// The host.
+    pub host: Host,
+    /// The port, 80 or 443 where none is written.
+    pub port: u16,
+    /// What is asked for: the path, and a query.
+    pub path: String,
 }
 
 /// `calls`.

@@ -133,7 +133,11 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
             "media",
             codec != (other.silence, other.opus_bitrate, other.opus_complexity),
         ),
-        ("registrar", old.registrar != new.registrar),
+        (
+            "registrar",
+            old.registrar != new.registrar || old.watchers != new.watchers,
+        ),
+        ("push", old.push != new.push),
         ("calls", old.calls != new.calls),
         ("guard", old.guard != new.guard),
         ("log.level", old.log.level != new.log.level),

@@ -1,6 +1,6 @@
 //! Single values: text -> a type that cannot be wrong.
 
-use super::checked::{Algorithm, Listen, Network, NumberFormat};
+use super::checked::{Algorithm, HttpUrl, Listen, Network, NumberFormat};
 use super::country::Country;
 use super::problem::did_you_mean;
 use super::read::Wrong;
@@ -268,6 +268,37 @@ pub(super) fn user_name(text: &str) -> Result<String, Wrong> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.!~'&=+$".contains(&b));
     if good { Ok(text.to_owned()) } else { Err(Wrong::Form) }
+}
+
+/// `https://push.example.com:8443/wake?app=1`.
+pub(super) fn http_url(text: &str) -> Result<HttpUrl, Wrong> {
+    let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return Err(Wrong::Form),
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    // Neither a user nor a fragment stands in what is sent, and what could end the request line is no part of a path.
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    if authority.contains('@') || !path.bytes().all(is_plain) {
+        return Err(Wrong::Form);
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().map_err(|_| Wrong::Form)?)),
+        Some(_) | None => (authority, None),
+    };
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
+    Ok(HttpUrl {
+        secure,
+        host: Host::parse(host).map_err(|_| Wrong::Form)?,
+        port: port.unwrap_or(if secure { 443 } else { 80 }),
+        path,
+    })
 }
 
 /// A domain name or address, in lower case; an IPv6 address in brackets.

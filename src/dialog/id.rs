@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The three texts that name a dialog. Cheap to clone: they are shared.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DialogId {
     /// Call-ID, our tag and the peer's, one behind the other.
     text: Arc<str>,

@@ -3,12 +3,15 @@
 use super::authenticate::{By, Verdict};
 use super::local;
 use super::machines::Machines;
+use super::relay::BAD_GRUU;
 use crate::b2bua::{self, SUPPORTED, Source};
 use crate::config::{User, Way};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::Flow;
 use crate::proxy::{Passed, Refusal};
+use crate::registrar::gruu::NoDevice;
+use crate::registrar;
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::SchemeText;
 use crate::sip::write::Start;
@@ -34,10 +37,10 @@ impl Machines {
             Method::Bye | Method::Prack | Method::Update => {
                 self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
             }
+            Method::Subscribe => self.subscribe(cx, flow, request),
             Method::Notify
             | Method::Info
             | Method::Refer
-            | Method::Subscribe
             | Method::Message
             | Method::Publish
             | Method::Other(_) => self.relay_loose(cx, flow, request),
@@ -105,10 +108,22 @@ impl Machines {
                 "the called host is not one of `domains` nor an address of ours",
             );
         }
+        let device = match target.params.get("gr") {
+            None => Ok(None),
+            // Read in full only where it may be one.
+            Some(_) => request
+                .request_uri()
+                .map_err(|_| NoDevice)
+                .and_then(|target| self.registrar.gruus().device(cx.config, flow, &target)),
+        };
+        let Ok(device) = device else {
+            return self.refuse_with(cx, flow, &request, 404, BAD_GRUU);
+        };
         let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
             return self.overloaded(cx, flow, &request);
         };
-        self.calls.invite(cx, &mut self.net, source, flow, tx, request);
+        self.calls
+            .invite(cx, &mut self.net, source, flow, tx, (request, device));
     }
 
     /// Who sends this request: a trunk, unless a user of ours gives credentials; a user, once they were challenged; the user whose
@@ -140,7 +155,7 @@ impl Machines {
     }
 
     /// The user whose credentials a request has, and who has not sent too much. Anybody else is answered.
-    fn judged<'c>(
+    pub(super) fn judged<'c>(
         &mut self,
         cx: &mut Cx<'c>,
         flow: Flow,
@@ -229,6 +244,9 @@ impl Machines {
     }
 
     fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        if self.notifier.owns(&request) {
+            return self.subscribed(cx, flow, request);
+        }
         if !self.calls.owns(&request) {
             return self.relay_in_dialog(cx, flow, request);
         }
@@ -279,7 +297,14 @@ impl Machines {
         self.refuse(cx, flow, request, response, why);
     }
 
-    fn refuse(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, response: Draft, why: &'static str) {
+    pub(super) fn refuse(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        request: &Message,
+        response: Draft,
+        why: &'static str,
+    ) {
         let status = match response.start {
             Start::Response(status, _) => status,
             Start::Request(..) => 0,
@@ -334,9 +359,19 @@ fn served(flow: Flow, request: &Message) -> Result<(), (u16, &'static str)> {
 
 /// The option tags of Require that we do not support (RFC 3261 8.2.2.3).
 fn unsupported(request: &Message) -> Vec<String> {
+    let registrar = match request.method() {
+        Method::Register => &registrar::SUPPORTED[..],
+        _other => &[],
+    };
+    let has = |tag: &str| {
+        SUPPORTED
+            .iter()
+            .chain(registrar)
+            .any(|own| own.eq_ignore_ascii_case(tag))
+    };
     request
         .values(Name::Require)
         .map(|tag| tag.trim().to_owned())
-        .filter(|tag| !tag.is_empty() && !SUPPORTED.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+        .filter(|tag| !tag.is_empty() && !has(tag))
         .collect()
 }

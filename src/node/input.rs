@@ -1,7 +1,7 @@
 //! What the shell tells the signalling machine.
 
 use crate::config::Config;
-use crate::effect::{Answer, Reply};
+use crate::effect::{Answer, Aor, Binding, Reply};
 use crate::id::{Flow, Ticket};
 use crate::media::command::{Event, Port};
 use bytes::Bytes;
@@ -24,6 +24,10 @@ pub enum Input {
     Answered(Ticket, Answer),
     /// Answer to `Output::Store`.
     Store(Ticket, Reply),
+    /// Answer to `Output::Post`: whether it was taken (2xx).
+    Posted(Ticket, bool),
+    /// Bindings that were there before this process, and whose phones have to be woken before they end (`push::sleeps`).
+    Sleepers(Vec<(Aor, Vec<Binding>)>),
     /// From a media worker.
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.

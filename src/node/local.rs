@@ -36,6 +36,11 @@ pub(super) fn asks_as(config: &Config, flow: Flow, request: &Message, from: &Uri
     }
 }
 
+/// The address of record of a user by name.
+pub(super) fn aor_of(config: &Config, name: &str) -> Aor {
+    config.user(name).map_or_else(|| Aor(name.into()), aor)
+}
+
 /// The address of record of a user.
 pub fn aor(user: &User) -> Aor {
     Aor([&*user.name, "@", &*user.domain].concat().into())

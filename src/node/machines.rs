@@ -1,10 +1,11 @@
 //! The machines of a node, and who gets what.
 
 use super::authenticate::Authenticator;
-use super::{Census, Input};
+use super::{Census, Input, local};
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
-use crate::effect::{Fact, Output, Reply};
+use crate::effect::{Aor, Fact, Output, Reply};
+use crate::event::Notifier;
 use crate::guard::{Guard, Suspect};
 use crate::id::{Flow, Owner, Ticket};
 use crate::keyed;
@@ -27,25 +28,28 @@ pub(super) struct Machines {
     pub(super) calls: Calls,
     pub(super) proxy: Proxy,
     pub(super) guard: Guard,
+    pub(super) notifier: Notifier,
     pub(super) stopping: bool,
 }
 
 impl Machines {
     pub(super) fn new(rng: &mut ChaCha12Rng, guard: Guard) -> Machines {
-        let (mut key, mut marks, mut tables) = ([0; 32], [0; 32], [0; 16]);
+        let (mut key, mut marks, mut tables, mut gruus) = ([0; 32], [0; 32], [0; 16], [0; 32]);
         rng.fill_bytes(&mut key);
         rng.fill_bytes(&mut marks);
         rng.fill_bytes(&mut tables);
+        rng.fill_bytes(&mut gruus);
         Machines {
             net: Net {
                 layer: Layer::new(keyed::Key::new(tables)),
                 ..Net::default()
             },
             authenticator: Authenticator::new(NonceKey(key)),
-            registrar: Registrar::default(),
+            registrar: Registrar::new(gruus),
             calls: Calls::default(),
             proxy: Proxy::new(marks),
             guard,
+            notifier: Notifier::default(),
             stopping: false,
         }
     }
@@ -59,6 +63,9 @@ impl Machines {
         self.configure(cx);
         self.guard.configure(cx.config.clone());
         self.pardon(cx);
+        let config = cx.config.clone();
+        let is_there = |aor: &Aor| config.user(aor.user()).is_some_and(|user| local::aor(user) == *aor);
+        self.notifier.reconfigure(cx, &mut self.net.layer, is_there);
         if moved {
             self.calls.renew_ports(cx);
         }
@@ -69,6 +76,8 @@ impl Machines {
             (self.net.layer.next_deadline(), "transactions"),
             (self.calls.next_deadline(), "calls"),
             (self.proxy.next_deadline(), "proxy"),
+            (self.notifier.next_deadline(), "subscriptions"),
+            (self.net.waker.next_deadline(), "push"),
             (self.net.trunks.next_deadline(), "trunks"),
             (self.guard.next_deadline(), "guard"),
         ];
@@ -103,6 +112,10 @@ impl Machines {
     pub(super) fn drain(&mut self, cx: &mut Cx<'_>) {
         loop {
             self.heed_proxy(cx);
+            while let Some((owner, reply)) = self.net.waker.poll() {
+                self.store(cx, owner, reply);
+                self.heed_proxy(cx);
+            }
             let Some(event) = self.net.layer.poll() else { return };
             self.event(cx, event);
         }
@@ -125,6 +138,16 @@ impl Machines {
             Input::Store(ticket, reply) => {
                 if let Some(owner) = cx.tickets.take(ticket) {
                     self.store(cx, owner, reply);
+                }
+            }
+            Input::Posted(ticket, taken) => {
+                if let Some(Owner::Wake(number)) = cx.tickets.take(ticket) {
+                    self.net.waker.posted(number, taken);
+                }
+            }
+            Input::Sleepers(all) => {
+                for (aor, bindings) in all {
+                    self.net.waker.watch(cx, &aor, &bindings);
                 }
             }
             Input::Media(event) => {
@@ -171,15 +194,23 @@ impl Machines {
         match owner {
             Owner::Registrar(number) => {
                 let before = cx.out.len();
-                self.registrar.store(cx, &mut self.net.layer, number, reply);
+                let changed = self.registrar.store(cx, &mut self.net.layer, number, reply);
                 self.bound(cx, before);
+                if let Some((aor, bindings)) = changed {
+                    self.notifier.changed(cx, &aor);
+                    self.net.waker.registered(cx, &aor, &bindings);
+                }
+            }
+            Owner::Subscription(id) => {
+                let gruus = self.registrar.gruus();
+                self.notifier.store(cx, &mut self.net.layer, gruus, id, reply);
             }
             Owner::Leg(call, leg) => {
                 self.calls.store(cx, &mut self.net, call, leg, reply);
             }
             Owner::Proxy(id, no) => self.proxy.store(cx, &mut self.net.layer, id, no, reply),
-            Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
-                unreachable!("trunks, phones and transactions ask the store nothing")
+            Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) | Owner::Wake(_) => {
+                unreachable!("trunks, phones, transactions and the waker ask the store nothing")
             }
         }
     }
@@ -188,7 +219,9 @@ impl Machines {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
             Event::Ack { flow, request } if !self.calls.owns(&request) => {
-                return self.proxy.ack(cx, &mut self.net.layer, flow, request);
+                let device = self.device_of(cx, flow, &request);
+                let device = device.map(|device| (local::aor_of(cx.config, &device.user), device.which));
+                return self.proxy.ack(cx, &mut self.net.layer, flow, request, device);
             }
             Event::Ack { flow, request } => {
                 return self.calls.ack(cx, &mut self.net, flow, request);
@@ -205,10 +238,11 @@ impl Machines {
         match owner {
             Some(Owner::Trunk(slot, about)) => self.net.trunks.event(cx, &mut self.net.layer, slot, about, event),
             Some(Owner::Proxy(..)) => self.proxy.event(cx, &mut self.net.layer, event),
+            Some(Owner::Subscription(id)) => self.notifier.event(cx, &mut self.net.layer, id, event),
             Some(Owner::Leg(..)) | None => {
                 self.calls.event(cx, &mut self.net, event);
             }
-            Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_)) => {
+            Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_) | Owner::Wake(_)) => {
                 unreachable!("the registrar and the layer itself send no requests")
             }
         }
@@ -261,6 +295,7 @@ impl Machines {
         self.net.trunks.stop(cx, &mut self.net.layer);
         self.calls.stop(cx, &mut self.net, grace);
         self.proxy.stop(cx, &mut self.net.layer, grace);
+        self.notifier.stop(cx, &mut self.net.layer);
     }
 
     fn time(&mut self, cx: &mut Cx<'_>) {
@@ -268,11 +303,12 @@ impl Machines {
             match owner {
                 Owner::Registrar(_) => self.store(cx, owner, Reply::Failed),
                 // These ask the store or for a flow; the layer knows the latter.
-                Owner::Leg(..) | Owner::Proxy(..) => {
+                Owner::Leg(..) | Owner::Proxy(..) | Owner::Subscription(_) => {
                     if !self.net.layer.on_late(cx, ticket) {
                         self.store(cx, owner, Reply::Failed);
                     }
                 }
+                Owner::Wake(number) => self.net.waker.posted(number, false),
                 // These ask for flows only. One that the layer does not know was given up meanwhile.
                 Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
                     self.net.layer.on_late(cx, ticket);
@@ -284,6 +320,8 @@ impl Machines {
         self.net.layer.on_time(cx);
         self.net.trunks.on_time(cx, &mut self.net.layer);
         self.proxy.on_time(cx, &mut self.net.layer);
+        self.notifier.on_time(cx, &mut self.net.layer);
+        self.net.waker.on_time(cx);
         self.calls.on_time(cx, &mut self.net);
     }
 }

@@ -6,6 +6,7 @@ mod input;
 mod local;
 mod machines;
 mod relay;
+mod watch;
 
 pub use input::Input;
 pub use local::aor;

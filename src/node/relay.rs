@@ -5,19 +5,25 @@ use super::machines::Machines;
 use crate::b2bua::{self, Source};
 use crate::config::{Config, Way};
 use crate::cx::Cx;
-use crate::effect::Party;
+use crate::effect::{Device, Party, Which};
 use crate::id::Flow;
 use crate::limits;
 use crate::proxy::{Aim, Missed, Order, Passed, Prepared, Refusal, Start, Told};
+use crate::registrar::gruu::NoDevice;
 use crate::routing::{self, Decision, Plan};
 use crate::sip::auth;
 use crate::sip::{AddrText, Message, Method, Name};
+
+/// RFC 5627 6.1.
+pub(super) const BAD_GRUU: &str = "a GRUU that means no device of ours";
 
 /// Where a call that is proxied goes.
 pub(super) struct Destined {
     prepared: Prepared,
     /// The callee, and what decided; none for another domain.
     user: Option<(String, Decision)>,
+    /// The one device of the callee that is meant.
+    which: Option<Which>,
 }
 
 impl Machines {
@@ -25,9 +31,14 @@ impl Machines {
     pub(super) fn proxied_call(&self, cx: &Cx<'_>, flow: Flow, source: &Source, request: &Message) -> Option<Destined> {
         let prepared = self.proxy.prepare(cx, flow, request).ok()?;
         if is_foreign(cx.config, flow, &prepared) {
-            return may_leave(cx.config, source).then_some(Destined { prepared, user: None });
+            return may_leave(cx.config, source).then_some(Destined {
+                prepared,
+                user: None,
+                which: None,
+            });
         }
-        let dialled = prepared.uri.user_decoded().filter(|user| !user.is_empty())?;
+        let device = self.registrar.gruus().device(cx.config, flow, &prepared.uri).ok()?;
+        let dialled = dialled(&prepared, device.as_ref())?;
         let decision = routing::decide(cx.config, source, &dialled);
         // A dialog of phones that are proxied is replaced by them; one of ours is ours to replace.
         let replaces = self.calls.is_replaced(request);
@@ -36,7 +47,8 @@ impl Machines {
                 let limit = cx.config.user(name).map_or(0, |user| user.calls);
                 let free = self.calls.calls_of(name) < limit || self.proxy.is_call(request);
                 let user = Some((name.clone(), decision));
-                free.then_some(Destined { prepared, user })
+                let which = device.map(|device| device.which);
+                free.then_some(Destined { prepared, user, which })
             }
             (Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. }, _) => None,
         }
@@ -63,8 +75,9 @@ impl Machines {
         let call = (!self.proxy.is_call(&request)).then(|| self.start_of(cx, &source, &request, &to));
         let user = to.user.as_ref().and_then(|(name, _)| config.user(name));
         let mut bridges = Vec::new();
-        if let Some(user) = user {
-            bridges.push(Missed::Media);
+        bridges.extend(user.map(|_| Missed::Media));
+        // RFC 5627 6.1: what is for one device goes nowhere else.
+        if let Some(user) = user.filter(|_| to.which.is_none()) {
             bridges.extend(user.on_busy.as_ref().map(|_| Missed::Busy));
             bridges.extend(user.on_no_answer.as_ref().map(|_| Missed::NoAnswer));
             bridges.extend(user.on_offline.as_ref().map(|_| Missed::Offline));
@@ -76,9 +89,7 @@ impl Machines {
             foreign: may_leave(&config, &source),
             consumed: consumed(cx, flow, &request),
             ring: user.map(|user| user.ring),
-            aim: user.map_or(Aim::Target { uri: None, flow: None }, |user| {
-                Aim::User(user.name.clone())
-            }),
+            aim: user.map_or(Aim::uri(None), |user| Aim::User(user.name.clone(), to.which)),
             prepared: to.prepared,
             request,
             call,
@@ -155,12 +166,15 @@ impl Machines {
             Ok(prepared) => prepared,
             Err(refusal) => return self.refuse_by(cx, flow, &request, &refusal),
         };
-        let aim = match loose_aim(cx.config, flow, &source, &request, &prepared) {
+        let Ok(device) = self.registrar.gruus().device(cx.config, flow, &prepared.uri) else {
+            return self.refuse_with(cx, flow, &request, 404, BAD_GRUU);
+        };
+        let aim = match loose_aim(cx.config, flow, &source, &request, &prepared, device) {
             Ok(aim) => aim,
             Err((status, why)) => return self.refuse_with(cx, flow, &request, status, why),
         };
         let callee = match &aim {
-            Aim::User(name) => Some(name.as_str()),
+            Aim::User(name, _) => Some(name.as_str()),
             Aim::Target { .. } => None,
         };
         let not = own_flow(&source, callee, flow);
@@ -171,16 +185,32 @@ impl Machines {
     /// A request with a To tag that no call of ours knows: sent on if its Route proves that its dialog was set up through us.
     pub(super) fn relay_in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         let prepared = self.proxy.prepare(cx, flow, &request).ok();
+        let device = |prepared: &Prepared| self.registrar.gruus().device(cx.config, flow, &prepared.uri);
+        let device = prepared
+            .as_ref()
+            .filter(|prepared| prepared.next_route.is_none())
+            .map(device);
         let found = prepared.and_then(|prepared| prepared.passage.map(|passage| (prepared, passage)));
-        let Some((prepared, passage)) = found else {
-            return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+        let (prepared, passage) = match (found, &device) {
+            (Some(found), _) => found,
+            // The dialog was not set up through us, but its target is one of our users by a GRUU.
+            (None, Some(Ok(Some(_)))) => return self.relay_loose(cx, flow, request),
+            (None, Some(_) | None) => {
+                return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+            }
         };
         if let Err(refusal) = self.proxy.validate(&request) {
             return self.refuse_by(cx, flow, &request, &refusal);
         }
-        let aim = Aim::Target {
-            uri: None,
-            flow: passage.flow(),
+        let aim = match device {
+            // RFC 5627 6.1: wherever the device is reached now.
+            Some(Ok(Some(device))) => Aim::User(device.user.into(), Some(device.which)),
+            Some(Err(NoDevice)) => return self.refuse_with(cx, flow, &request, 404, BAD_GRUU),
+            Some(Ok(None)) | None => Aim::Target {
+                uri: None,
+                flow: passage.flow(),
+                beyond: None,
+            },
         };
         self.relay(cx, flow, request, prepared, aim, (None, false));
     }
@@ -213,10 +243,17 @@ impl Machines {
         self.proxy.begin(cx, &mut self.net.layer, order);
     }
 
+    /// The device that a request is for by its GRUU.
+    pub(super) fn device_of(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> Option<Device> {
+        let uri = self.proxy.prepare(cx, flow, request).ok()?.uri;
+        self.registrar.gruus().device(cx.config, flow, &uri).ok().flatten()
+    }
+
     /// Does what the proxy wants done.
     pub(super) fn heed_proxy(&mut self, cx: &mut Cx<'_>) {
         while let Some(told) = self.proxy.poll() {
             match told {
+                Told::Wake(owner, asleep) => self.net.waker.wake(cx, owner, *asleep),
                 Told::Released(users) => users.iter().for_each(|user| self.calls.release(user)),
                 Told::Bridge {
                     call,
@@ -236,8 +273,9 @@ impl Machines {
                         Missed::NoAnswer => Some(b2bua::Missed::NoAnswer),
                         Missed::Offline => Some(b2bua::Missed::Offline),
                     };
+                    let to = self.device_of(cx, flow, &request);
                     self.calls
-                        .adopt(cx, &mut self.net, (call, missed), source, flow, tx, request);
+                        .adopt(cx, &mut self.net, (call, missed), source, flow, tx, (request, to));
                 }
             }
         }
@@ -266,10 +304,11 @@ fn loose_aim(
     source: &Source,
     request: &Message,
     prepared: &Prepared,
+    device: Option<Device>,
 ) -> Result<Aim, (u16, &'static str)> {
     if is_foreign(config, flow, prepared) {
         return match may_leave(config, source) {
-            true => Ok(Aim::Target { uri: None, flow: None }),
+            true => Ok(Aim::uri(None)),
             false => Err((404, "the called host is not one of `domains` nor an address of ours")),
         };
     }
@@ -277,12 +316,19 @@ fn loose_aim(
         Method::Other(_) => (501, "an unknown method, and not for a user"),
         _known => (405, "that method is not served outside of a dialog"),
     };
-    let dialled = prepared.uri.user_decoded().filter(|user| !user.is_empty());
-    let plan = dialled.map(|dialled| routing::decide(config, source, &dialled).plan);
+    let plan = dialled(prepared, device.as_ref()).map(|dialled| routing::decide(config, source, &dialled).plan);
     match plan {
-        Some(Plan::User(name)) => Ok(Aim::User(name)),
+        Some(Plan::User(name)) => Ok(Aim::User(name, device.map(|device| device.which))),
         Some(Plan::Reject { status, .. }) => Err((status, "the dial plan refuses it")),
         Some(Plan::Trunk { .. } | Plan::Echo | Plan::Tone) | None => Err(not_served),
+    }
+}
+
+/// What is dialled: the user whose device it is for, or what the Request-URI says.
+fn dialled(prepared: &Prepared, device: Option<&Device>) -> Option<String> {
+    match device {
+        Some(device) => Some(device.user.to_string()),
+        None => prepared.uri.user_decoded().filter(|user| !user.is_empty()),
     }
 }
 

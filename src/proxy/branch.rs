@@ -13,25 +13,70 @@ use super::best::Final;
 use super::mark::Ends;
 use super::route::Prepared;
 use super::{Turn, context::Context};
+use crate::effect::{Binding, Which};
 use crate::id::{ClientTx, Flow, Target};
 use crate::limits;
+use crate::push::Prid;
 use crate::sip::write::push_address;
-use crate::sip::{Forward, Message, Method, Name, Uri, ViaText};
+use crate::sip::{Forward, Message, Method, Name, NameAddr, Uri, ViaText};
 use crate::transaction::Destination;
 use smallvec::SmallVec;
 
 /// Where a request is to go.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Aim {
-    /// To all phones of this user.
-    User(String),
+    /// To all phones of this user, or to that one of them only.
+    User(String, Option<Which>),
     /// To this URI; over this flow, where it is a phone's.
     Target {
         /// In place of the Request-URI; none keeps that.
         uri: Option<Uri>,
         /// The phone's flow.
         flow: Option<Flow>,
+        /// What most phones do not have.
+        beyond: Option<Box<Beyond>>,
     },
+}
+
+/// What a target may have beyond a URI and a flow.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Beyond {
+    /// The proxies on the way to the phone (RFC 3327).
+    pub path: Vec<NameAddr>,
+    /// The way by them was not found: what is left is the flow that the registration came by.
+    pub pathless: bool,
+    /// The phone is reached by its flows and by nothing else (RFC 5626).
+    pub outbound: bool,
+    /// Its flow is gone.
+    pub lost: bool,
+    /// Further flows of the same device: one is asked at a time (RFC 5626 7).
+    pub next: Vec<Binding>,
+    /// It sleeps, and is woken before it is called (RFC 8599).
+    pub asleep: Option<Box<(Binding, Prid)>>,
+}
+
+impl Aim {
+    /// To a URI, wherever that leads.
+    pub const fn uri(uri: Option<Uri>) -> Aim {
+        Aim::Target {
+            uri,
+            flow: None,
+            beyond: None,
+        }
+    }
+
+    /// The proxies on the way to a phone, where there are any.
+    pub fn path(&self) -> &[NameAddr] {
+        self.beyond().map_or(&[], |beyond| &beyond.path)
+    }
+
+    /// What it has beyond a URI and a flow.
+    pub fn beyond(&self) -> Option<&Beyond> {
+        match self {
+            Aim::Target { beyond, .. } => beyond.as_deref(),
+            Aim::User(..) => None,
+        }
+    }
 }
 
 /// How far a branch is.
@@ -76,6 +121,11 @@ impl Branch {
             Stage::Over(_) | Stage::Done => false,
         }
     }
+
+    /// The device has another flow.
+    fn has_next(&self) -> bool {
+        self.aim.beyond().is_some_and(|beyond| !beyond.next.is_empty())
+    }
 }
 
 /// The way to a target: a phone's flow, else RFC 3263 on the next hop.
@@ -83,6 +133,19 @@ pub fn destination(prepared: &Prepared, flow: Option<Flow>) -> Destination {
     match (flow, &prepared.next_route) {
         (Some(flow), None) => Destination::Flow(flow),
         (Some(_) | None, _) => Destination::Uri(prepared.next_hop().clone()),
+    }
+}
+
+/// The way to a branch's target: by its path where it has one.
+pub fn destination_of(prepared: &Prepared, aim: &Aim) -> Destination {
+    let Aim::Target { uri, flow, beyond } = aim else {
+        return destination(prepared, None);
+    };
+    let pathless = beyond.as_ref().is_some_and(|beyond| beyond.pathless);
+    match (aim.path().first().filter(|_| !pathless), uri, &prepared.next_route) {
+        (Some(first), _, None) => Destination::Uri(first.uri.clone()),
+        (None, Some(uri), None) if flow.is_none() => Destination::Uri(uri.clone()),
+        (_, _, _) => destination(prepared, *flow),
     }
 }
 
@@ -97,6 +160,22 @@ pub fn edit_way(forward: &mut Forward<'_>, prepared: &Prepared, target: Option<&
         forward.push_route = Some(format!("<{}>", meant.unwrap_or(&prepared.uri)));
         forward.uri = Some(next.to_string());
         forward.pop_routes += 1;
+    }
+}
+
+/// The path to a phone goes in front of Route (RFC 3327 5.4); its first value is the next hop, and may be a strict router as any
+/// other (16.6 step 6).
+pub fn edit_path(forward: &mut Forward<'_>, path: &[NameAddr], target: &Uri) {
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
+    let values = |list: &[NameAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if first.uri.is_loose() {
+        forward.preload = Some(values(path));
+    } else {
+        forward.uri = Some(first.uri.to_string());
+        forward.preload = (!rest.is_empty()).then(|| values(rest));
+        forward.push_route = Some(format!("<{target}>"));
     }
 }
 
@@ -132,6 +211,11 @@ impl Context {
         let forward = self.edits(t, &request, place, flow);
         let tx = t.layer.forward(t.cx, self.owner(no), flow, &mark, forward);
         self.branches[place].stage = Stage::Asked(tx);
+        if self.branches[place].has_next() {
+            t.desk
+                .timers
+                .set(super::Timer::Flow(self.id, no), t.cx.now + limits::FLOW_SILENCE);
+        }
         if self.is_invite {
             self.start_timer_c(t, no);
         }
@@ -149,10 +233,17 @@ impl Context {
         let branch = &self.branches[place];
         let mut forward = Forward::new(request);
         let (uri, fixed) = match &branch.aim {
-            Aim::Target { uri, flow } => (uri.as_ref(), *flow),
-            Aim::User(_) => (None, None),
+            Aim::Target { uri, flow, .. } => (uri.as_ref(), *flow),
+            Aim::User(..) => (None, None),
         };
         edit_way(&mut forward, &self.prepared, uri);
+        // RFC 5627 6.1: a request that has a way of its own takes that.
+        let path = branch.aim.path();
+        if self.prepared.next_route.is_none() && !path.is_empty() {
+            edit_path(&mut forward, path, uri.unwrap_or(&self.prepared.uri));
+        }
+        // Behind a path there is no flow of the phone's own.
+        let fixed = fixed.filter(|_| path.is_empty());
         let hops = request.number(Name::MaxForwards).and_then(Result::ok);
         forward.max_forwards = Some(hops.map_or(limits::MAX_FORWARDS, |hops| hops.min(256).saturating_sub(1)));
         forward.max_breadth = Some(branch.breadth);
@@ -174,7 +265,12 @@ impl Context {
             let line = request.top_via_line().ok();
             line.is_some_and(|line| ViaText::parse(&line).is_ok_and(|via| via.params.has("rport")))
         };
-        (alone && (self.flow.transport.is_reliable() || rport())).then_some(self.flow)
+        // RFC 5626 5.3.2: it says of its own contact that its flow is the way to it.
+        let ob = || {
+            let contacts = request.addresses(Name::Contact).unwrap_or_default();
+            contacts.iter().any(|contact| contact.uri.params.get("ob").is_some())
+        };
+        (alone && (self.flow.transport.is_reliable() || rport() || ob())).then_some(self.flow)
     }
 }
 

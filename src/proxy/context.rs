@@ -110,6 +110,8 @@ pub struct Context {
     pub within: Option<Within>,
     /// See `Order`.
     pub bridges: Vec<Missed>,
+    /// It is within a dialog: whoever is called is awake.
+    pub(super) in_dialog: bool,
     pub(super) not: Option<Flow>,
     pub(super) foreign: bool,
     pub(super) ring: Option<Duration>,
@@ -145,6 +147,7 @@ impl Context {
             call,
             within,
             bridges: order.bridges,
+            in_dialog,
             not: order.not,
             foreign: order.foreign,
             ring: order.ring,
@@ -264,6 +267,7 @@ impl Context {
         }
         for branch in &mut self.branches {
             t.desk.timers.cancel(Timer::C(self.id, branch.no));
+            t.desk.timers.cancel(Timer::Flow(self.id, branch.no));
             branch.early = SmallVec::new();
             // The failures of others are of no use any more, and large.
             if let Stage::Over(_) = branch.stage {
@@ -305,6 +309,7 @@ impl Context {
         }
         for no in self.branches.iter().map(|branch| branch.no) {
             t.desk.timers.cancel(Timer::C(self.id, no));
+            t.desk.timers.cancel(Timer::Flow(self.id, no));
         }
     }
 

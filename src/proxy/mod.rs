@@ -34,13 +34,14 @@ pub use route::{Prepared, is_us};
 pub use validate::Refusal;
 
 use crate::cx::Cx;
-use crate::effect::{Blame, Cause, Party, Reply};
+use crate::effect::{Aor, Blame, Cause, Op, Output, Party, Reply, Which, devices};
 use crate::id::{CallId, ContextId, Flow, Owner, ServerTx};
 use crate::keyed;
 use crate::limits;
-use crate::sip::{Draft, Forward, Message, Name};
+use crate::push::Asleep;
+use crate::sip::{Draft, Forward, Message, Name, NameAddr};
 use crate::time::{Deadlines, Instant};
-use crate::transaction::{Event, Layer};
+use crate::transaction::{Destination, Event, Layer};
 use calls::Calls;
 use context::Context;
 use mark::Marks;
@@ -53,6 +54,8 @@ use std::time::Duration;
 pub enum Told {
     /// These users are in one call less.
     Released(Vec<String>),
+    /// The phone of this branch sleeps: it is to be woken, and `store` hears its bindings then.
+    Wake(Owner, Box<Asleep>),
     /// The call is to be bridged: the transaction of its INVITE, which has no final response, is the node's.
     Bridge {
         /// The call, whose record goes on.
@@ -88,6 +91,8 @@ pub enum Missed {
 enum Timer {
     /// A branch has said nothing new for too long (16.8).
     C(ContextId, u16),
+    /// One flow of a device said nothing at all: the next one (RFC 5626 7).
+    Flow(ContextId, u16),
     /// The phones of this preference had their time.
     Step(ContextId),
     /// Nobody answered in the callee's time.
@@ -100,6 +105,16 @@ enum Timer {
     Length(CallId),
     /// The grace of `stop` is over.
     Stop,
+}
+
+/// An ACK whose next hop is being found.
+#[derive(Debug)]
+struct Ack {
+    ack: Message,
+    prepared: Prepared,
+    /// Where it is for a GRUU: which device of its user is meant, and the proxies on the way to that.
+    device: Option<Which>,
+    path: Vec<NameAddr>,
 }
 
 /// What all contexts share.
@@ -124,7 +139,7 @@ struct Turn<'t, 'c> {
 pub struct Proxy {
     contexts: HashMap<ContextId, Box<Context>, foldhash::fast::FixedState>,
     /// ACKs whose next hop is being found.
-    acks: HashMap<ContextId, (Message, Prepared), foldhash::fast::FixedState>,
+    acks: HashMap<ContextId, Ack, foldhash::fast::FixedState>,
     desk: Desk,
     last: u64,
 }
@@ -193,8 +208,9 @@ impl Proxy {
         self.desk.servers.contains_key(&tx)
     }
 
-    /// The ACK of a 2xx: sent on without a transaction (16.11), if it takes a way that we wrote, and dropped if not.
-    pub fn ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: Message) {
+    /// The ACK of a 2xx: sent on without a transaction (16.11), if it takes a way that we wrote, and dropped if not. `device` where it
+    /// is for a GRUU.
+    pub fn ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: Message, device: Option<(Aor, Which)>) {
         let spent = matches!(ack.number(Name::MaxForwards), Some(Ok(0) | Err(_)));
         let Ok(prepared) = self.prepare(cx, flow, &ack) else {
             return;
@@ -206,8 +222,46 @@ impl Proxy {
             return;
         }
         let id = self.next_id();
-        let destination = branch::destination(&prepared, passage.flow());
-        self.acks.insert(id, (ack, prepared));
+        let owner = Owner::Proxy(id, 0);
+        let device = device.filter(|_| prepared.next_route.is_none());
+        match &device {
+            Some((aor, _)) => {
+                let ticket = cx.ticket(owner, limits::STORE_REPLY);
+                cx.emit(Output::Store(ticket, Op::Bindings(aor.clone())));
+            }
+            None => layer.reach(cx, owner, branch::destination(&prepared, passage.flow())),
+        }
+        let ack = Ack {
+            ack,
+            prepared,
+            device: device.map(|(_, which)| which),
+            path: Vec::new(),
+        };
+        self.acks.insert(id, ack);
+    }
+
+    /// The ACK for a GRUU goes where its device is.
+    fn ack_to(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, id: ContextId, reply: Reply) {
+        let Some(mut ack) = self.acks.remove(&id) else { return };
+        let (Reply::Bindings { mut bindings, .. }, Some(which)) = (reply, &ack.device) else {
+            return;
+        };
+        bindings.retain(|binding| which.is(binding));
+        let aim = devices(bindings, None).into_iter().next().and_then(targets::aim_of);
+        let Some(Aim::Target {
+            uri: Some(uri), flow, ..
+        }) = &aim
+        else {
+            return;
+        };
+        ack.prepared.uri = uri.clone();
+        ack.prepared.rewritten = true;
+        let destination = match aim.as_ref().and_then(|aim| aim.path().first()) {
+            Some(first) => Destination::Uri(first.uri.clone()),
+            None => branch::destination(&ack.prepared, *flow),
+        };
+        ack.path = aim.as_ref().map(|aim| aim.path().to_vec()).unwrap_or_default();
+        self.acks.insert(id, ack);
         layer.reach(cx, Owner::Proxy(id, 0), destination);
     }
 
@@ -217,7 +271,7 @@ impl Proxy {
             Event::Reached { owner, flow, rest } => {
                 let Owner::Proxy(id, no) = owner else { return };
                 match self.acks.remove(&id) {
-                    Some((ack, prepared)) => self.send_ack(cx, layer, flow, &ack, &prepared),
+                    Some(ack) => self.send_ack(cx, layer, flow, &ack),
                     None => self.turn(cx, layer, id, |context, t| context.on_reached(t, no, flow, rest)),
                 }
             }
@@ -252,7 +306,10 @@ impl Proxy {
 
     /// The store's answer to a branch's question.
     pub fn store(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, id: ContextId, no: u16, reply: Reply) {
-        self.turn(cx, layer, id, |context, t| context.on_bindings(t, no, reply));
+        match self.acks.contains_key(&id) {
+            true => self.ack_to(cx, layer, id, reply),
+            false => self.turn(cx, layer, id, |context, t| context.on_bindings(t, no, reply)),
+        }
     }
 
     /// Runs the timers that are due.
@@ -260,6 +317,7 @@ impl Proxy {
         while let Some(timer) = self.desk.timers.pop_due(cx.now) {
             match timer {
                 Timer::C(id, no) => self.turn(cx, layer, id, |context, t| context.on_timer_c(t, no)),
+                Timer::Flow(id, no) => self.turn(cx, layer, id, |context, t| context.on_silent_flow(t, no)),
                 Timer::Step(id) => self.turn(cx, layer, id, |context, t| context.cancel_all(t, None)),
                 Timer::Ring(id) => self.turn(cx, layer, id, |context, t| context.on_no_answer(t)),
                 Timer::Linger(id) => self.turn(cx, layer, id, |context, _| context.close()),
@@ -323,9 +381,13 @@ impl Proxy {
         ContextId(self.last)
     }
 
-    fn send_ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: &Message, prepared: &Prepared) {
+    fn send_ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, waited: &Ack) {
+        let Ack {
+            ack, prepared, path, ..
+        } = waited;
         let mut forward = Forward::new(ack);
         branch::edit_way(&mut forward, prepared, None);
+        branch::edit_path(&mut forward, path, &prepared.uri);
         let hops = ack.number(Name::MaxForwards).and_then(Result::ok);
         forward.max_forwards = Some(hops.map_or(limits::MAX_FORWARDS, |hops| hops.min(255) - 1));
         let branch = self.desk.marks.stateless_branch(ack);

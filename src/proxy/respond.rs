@@ -3,6 +3,7 @@
 use super::best::{self, Final};
 use super::branch::{Aim, Branch, Stage};
 use super::context::{Context, Ending, State};
+use super::targets::aim_of;
 use super::{Missed, Timer, Turn};
 use crate::effect::{Blame, Cause, q850};
 use crate::limits;
@@ -84,10 +85,18 @@ impl Context {
         if status == 503 && self.state == State::Forking && self.next_address(t, place) {
             return;
         }
+        let rang = !self.branches[place].early.is_empty();
+        if (status == 430 || (status == 408 && !rang)) && self.next_flow(t, place) {
+            return;
+        }
         let redirected = status / 100 == 3 && self.recurse(t, &response);
         self.tell_ended_dialogs(t, place, &response);
+        let is_phone = matches!(self.branches[place].aim, Aim::Target { flow: Some(_), .. });
         self.branches[place].stage = if redirected {
             Stage::Done
+        } else if status == 430 && is_phone {
+            // No flow of the device is left; what failed is between us and it (RFC 5626 11.5).
+            Stage::Over(Box::new(Final::Own(480)))
         } else {
             Stage::Over(Box::new(Final::Theirs(response)))
         };
@@ -107,16 +116,83 @@ impl Context {
         let rang = matches!(self.branches[place].stage, Stage::Proceeding(_));
         if self.state == State::Forking
             && !rang
-            && (self.next_address(t, place) || (failure == Failure::Transport && self.without_flow(t, place)))
+            && (self.next_address(t, place)
+                || self.without_path(t, place)
+                || self.next_flow(t, place)
+                || (failure == Failure::Transport && self.without_flow(t, place)))
         {
             return;
         }
-        let status = match failure {
-            Failure::Timeout => 408,
-            Failure::Transport | Failure::Unresolved => 503,
-        };
+        let status = self.failed_as(place, failure);
         self.branches[place].stage = Stage::Over(Box::new(Final::Own(status)));
         self.advance(t);
+    }
+
+    /// The status that stands for a failure without a response.
+    fn failed_as(&self, place: usize, failure: Failure) -> u16 {
+        let aim = &self.branches[place].aim;
+        let in_dialog = matches!(aim, Aim::Target { uri: None, .. });
+        match (failure, aim.beyond()) {
+            (Failure::Timeout, _) => 408,
+            // RFC 5626 5.3.1: the flow that our own Route value names exists no longer.
+            (Failure::Transport | Failure::Unresolved, Some(beyond)) if beyond.lost && in_dialog => 430,
+            (Failure::Transport | Failure::Unresolved, Some(beyond)) if beyond.outbound => 480,
+            (Failure::Transport | Failure::Unresolved, _) => 503,
+        }
+    }
+
+    /// One flow of a device said nothing at all: the next one.
+    pub fn on_silent_flow(&mut self, t: &mut Turn<'_, '_>, no: u16) {
+        if let Some(place) = self.place(no)
+            && let Stage::Asked(tx) = self.branches[place].stage
+            && self.next_flow(t, place)
+        {
+            t.desk.timers.cancel(Timer::C(self.id, no));
+            t.layer.cancel(t.cx, tx, None);
+        }
+    }
+
+    /// The device's next flow is asked in place of this one (RFC 5626 7).
+    fn next_flow(&mut self, t: &mut Turn<'_, '_>, place: usize) -> bool {
+        if self.state != State::Forking || self.branches.len() >= limits::PROXY_BRANCHES {
+            return false;
+        }
+        let branch = &mut self.branches[place];
+        let Aim::Target {
+            beyond: Some(beyond), ..
+        } = &mut branch.aim
+        else {
+            return false;
+        };
+        let Some(aim) = aim_of(std::mem::take(&mut beyond.next)) else {
+            return false;
+        };
+        // What it may still say is no failure of the device.
+        branch.stage = Stage::Done;
+        let breadth = branch.breadth;
+        self.start(t, aim, breadth);
+        true
+    }
+
+    /// The proxies on the way to a phone cannot be found by their names: the registration came by a flow that leads there, too.
+    fn without_path(&mut self, t: &mut Turn<'_, '_>, place: usize) -> bool {
+        let Aim::Target {
+            flow: Some(flow),
+            beyond: Some(beyond),
+            ..
+        } = &mut self.branches[place].aim
+        else {
+            return false;
+        };
+        if beyond.path.is_empty() || beyond.pathless {
+            return false;
+        }
+        beyond.pathless = true;
+        let flow = *flow;
+        self.branches[place].stage = Stage::Reaching;
+        let owner = self.owner(self.branches[place].no);
+        t.layer.reach(t.cx, owner, Destination::Flow(flow));
+        true
     }
 
     fn next_address(&mut self, t: &mut Turn<'_, '_>, place: usize) -> bool {
@@ -130,13 +206,22 @@ impl Context {
         true
     }
 
+    /// The phone's connection is gone: where its contact says that it listens (RFC 3261 18.1.1), unless it is known to be reached by
+    /// its flows only.
     fn without_flow(&mut self, t: &mut Turn<'_, '_>, place: usize) -> bool {
         let next = match &mut self.branches[place].aim {
-            Aim::Target { uri, flow } if flow.is_some_and(|flow| flow.transport.is_reliable()) => {
+            Aim::Target { uri, flow, beyond } if flow.is_some_and(|flow| flow.transport.is_reliable()) => {
+                let next = uri.as_ref().unwrap_or(&self.prepared.uri).clone();
+                let beyond = beyond.get_or_insert_default();
+                beyond.lost = true;
                 *flow = None;
-                uri.as_ref().unwrap_or(&self.prepared.uri).clone()
+                // RFC 5626 4.3: what has `ob` is no place to connect to.
+                if beyond.outbound || !beyond.path.is_empty() || next.params.get("ob").is_some() {
+                    return false;
+                }
+                next
             }
-            Aim::Target { .. } | Aim::User(_) => return false,
+            Aim::Target { .. } | Aim::User(..) => return false,
         };
         self.branches[place].stage = Stage::Reaching;
         let owner = self.owner(self.branches[place].no);

@@ -1,15 +1,16 @@
 //! The targets of a request (RFC 3261 16.5): in order of preference, each once; a user's bindings, and where a redirection points.
 
 use super::best::Final;
-use super::branch::{Aim, Branch, Stage, destination};
+use super::branch::{Aim, Beyond, Branch, Stage, destination_of};
 use super::context::{Context, State};
-use super::{Timer, Turn};
-use crate::effect::{Aor, Binding, Op, Output, Reply};
+use super::{Timer, Told, Turn};
+use crate::effect::{Aor, Binding, Op, Output, Reply, Which, devices};
+use crate::id::Owner;
 use crate::limits;
+use crate::push::{Asleep, Prid};
 use crate::sip::uri::Scheme;
 use crate::sip::write::push_address;
-use crate::sip::{Message, Name, Uri, UriText};
-use crate::transaction::Destination;
+use crate::sip::{Message, Name, NameAddr, Uri, UriText};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -17,8 +18,8 @@ impl Context {
     /// One more target, behind those of the same preference; none twice.
     pub fn aim_at(&mut self, q: u16, aim: Aim) {
         let name: Box<str> = match &aim {
-            Aim::User(name) => ["user/", name].concat().into(),
-            Aim::Target { uri, flow } => {
+            Aim::User(name, _) => ["user/", name].concat().into(),
+            Aim::Target { uri, flow, .. } => {
                 let mut text = uri.as_ref().unwrap_or(&self.prepared.uri).text();
                 if let Some(flow) = flow {
                     text.push(' ');
@@ -60,12 +61,12 @@ impl Context {
         }
     }
 
-    fn start(&mut self, t: &mut Turn<'_, '_>, aim: Aim, breadth: u32) {
+    pub(super) fn start(&mut self, t: &mut Turn<'_, '_>, aim: Aim, breadth: u32) {
         self.last_branch = self.last_branch.wrapping_add(1);
         let no = self.last_branch;
         let owner = self.owner(no);
         let stage = match &aim {
-            Aim::User(name) => match t.cx.config.user(name) {
+            Aim::User(name, _) => match t.cx.config.user(name) {
                 Some(user) => {
                     let aor = Aor([&*user.name, "@", &*user.domain].concat().into());
                     let ticket = t.cx.ticket(owner, limits::STORE_REPLY);
@@ -74,12 +75,9 @@ impl Context {
                 }
                 None => Stage::Over(Box::new(Final::Own(404))),
             },
-            Aim::Target { uri, flow } => {
-                let to = match (uri, &self.prepared.next_route) {
-                    (Some(uri), None) if flow.is_none() => Destination::Uri(uri.clone()),
-                    _ => destination(&self.prepared, *flow),
-                };
-                t.layer.reach(t.cx, owner, to);
+            Aim::Target { .. } if self.wakes(t, owner, &aim) => Stage::Asking,
+            Aim::Target { .. } => {
+                t.layer.reach(t.cx, owner, destination_of(&self.prepared, &aim));
                 Stage::Reaching
             }
         };
@@ -101,19 +99,30 @@ impl Context {
         else {
             return;
         };
-        let bindings = match reply {
+        if let Aim::Target { .. } = self.branches[place].aim {
+            return self.on_woken(t, place, reply);
+        }
+        let mut bindings = match reply {
             Reply::Bindings { bindings, .. } => bindings,
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
                 self.branches[place].stage = Stage::Over(Box::new(Final::Own(500)));
                 return self.advance(t);
             }
         };
-        let own = self.not;
+        let mut absent = 480;
+        if let Aim::User(_, Some(which)) = &self.branches[place].aim {
+            bindings.retain(|binding| which.is(binding));
+            absent = which.absent();
+        }
+        let absent = if bindings.is_empty() { absent } else { 480 };
         let waited = self.waiting.len();
-        let others = bindings.into_iter().filter(|binding| Some(binding.flow) != own);
-        for binding in others.take(limits::CONTACTS_PER_AOR) {
-            let q = binding.q;
-            if let Some(aim) = aim_of(binding) {
+        for device in devices(bindings, self.not) {
+            let q = device[0].q;
+            let asleep = self.asleep(t, &device);
+            if let Some(mut aim) = aim_of(device) {
+                if let (Some(asleep), Aim::Target { beyond, .. }) = (asleep, &mut aim) {
+                    beyond.get_or_insert_default().asleep = Some(Box::new(asleep));
+                }
                 self.aim_at(q, aim);
             }
         }
@@ -121,9 +130,55 @@ impl Context {
         self.branches[place].stage = if found {
             Stage::Done
         } else {
-            Stage::Over(Box::new(Final::Own(480)))
+            Stage::Over(Box::new(Final::Own(absent)))
         };
         self.advance(t);
+    }
+
+    /// The phone of a call sleeps, as its contact says, and there is somebody who wakes it.
+    fn asleep(&self, t: &Turn<'_, '_>, device: &[Binding]) -> Option<(Binding, Prid)> {
+        let push = t.cx.config.push.as_ref().filter(|_| self.is_invite && !self.in_dialog)?;
+        device.iter().find_map(|binding| {
+            let uri = Uri::parse(&binding.contact).ok()?;
+            Some((binding.clone(), Prid::served(Some(push), &uri)?))
+        })
+    }
+
+    /// Asks for a phone that sleeps to be woken; false for one that does not.
+    fn wakes(&self, t: &mut Turn<'_, '_>, owner: Owner, aim: &Aim) -> bool {
+        let asleep = aim.beyond().and_then(|beyond| beyond.asleep.as_deref());
+        let user = self.branches.iter().find_map(|branch| match &branch.aim {
+            Aim::User(name, _) => t.cx.config.user(name),
+            Aim::Target { .. } => None,
+        });
+        let (Some((binding, prid)), Some(user), Some(request)) = (asleep, user, &self.request) else {
+            return false;
+        };
+        let asleep = Asleep {
+            aor: Aor(format!("{}@{}", user.name, user.domain).into()),
+            binding: binding.clone(),
+            prid: prid.clone(),
+            call_id: request.call_id().to_owned(),
+        };
+        t.desk.told.push_back(Told::Wake(owner, Box::new(asleep)));
+        true
+    }
+
+    /// A phone has woken, or has not.
+    fn on_woken(&mut self, t: &mut Turn<'_, '_>, place: usize, reply: Reply) {
+        let aim = match reply {
+            Reply::Bindings { bindings, .. } => aim_of(bindings),
+            Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => None,
+        };
+        let Some(aim) = aim else {
+            self.branches[place].stage = Stage::Over(Box::new(Final::Own(480)));
+            return self.advance(t);
+        };
+        let to = destination_of(&self.prepared, &aim);
+        let branch = &mut self.branches[place];
+        (branch.aim, branch.stage) = (aim, Stage::Reaching);
+        let owner = self.owner(self.branches[place].no);
+        t.layer.reach(t.cx, owner, to);
     }
 
     /// A redirection (16.5): its contacts are further targets. False where they are none of our business, so that the response is
@@ -140,6 +195,7 @@ impl Context {
         for contact in contacts.into_iter().take(limits::CONTACTS_PER_AOR) {
             let q = contact.params.value("q").and_then(thousandths).unwrap_or(1000);
             let mut uri = contact.uri;
+            let which = Which::public(&uri);
             let text = uri.text();
             let is_us = UriText::parse(&text).is_ok_and(|uri| super::route::is_us(t.cx.config, self.flow, &uri));
             let user = is_us.then(|| uri.user_decoded()).flatten();
@@ -149,15 +205,11 @@ impl Context {
                 Some(name) => {
                     let known = t.cx.config.user(&name).or_else(|| t.cx.config.user_by_number(&name));
                     if let Some(user) = known {
-                        self.aim_at(q, Aim::User(user.name.clone()));
+                        self.aim_at(q, Aim::User(user.name.clone(), which));
                     }
                 }
                 None if self.foreign && uri.scheme == Scheme::Sip => {
-                    let aim = Aim::Target {
-                        uri: Some(uri),
-                        flow: None,
-                    };
-                    self.aim_at(q, aim);
+                    self.aim_at(q, Aim::uri(Some(uri)));
                 }
                 None => {}
             }
@@ -166,14 +218,27 @@ impl Context {
     }
 }
 
-/// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1).
-fn aim_of(binding: Binding) -> Option<Aim> {
-    let mut uri = Uri::parse(&binding.contact).ok()?;
+/// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1). Of several flows of a device it is the first
+/// one that can be used.
+pub(super) fn aim_of(device: Vec<Binding>) -> Option<Aim> {
+    let mut flows = device.into_iter();
+    let (binding, mut uri, path) = flows.by_ref().find_map(|binding| {
+        let uri = Uri::parse(&binding.contact).ok()?;
+        let path = NameAddr::parse_list(binding.path().unwrap_or_default()).ok()?;
+        Some((binding, uri, path))
+    })?;
     uri.headers = None;
     uri.params.remove("method");
+    let beyond = Beyond {
+        path,
+        outbound: binding.reg_id().is_some(),
+        next: flows.collect(),
+        ..Beyond::default()
+    };
     Some(Aim::Target {
         uri: Some(uri),
         flow: Some(binding.flow),
+        beyond: (beyond != Beyond::default()).then(|| Box::new(beyond)),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::effect::{Aor, Binding, Op, Reply};
 use crate::limits;
+use crate::push::sleeps;
 use crate::time::Wall;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -148,6 +149,17 @@ impl Table {
         self.by_aor.get(aor).map_or(&[], |entry| &entry.bindings)
     }
 
+    /// The bindings whose phones have to be woken before they end.
+    pub fn sleepers(&self) -> Vec<(Aor, Vec<Binding>)> {
+        let sleeping = |(aor, entry): (&Aor, &Entry)| {
+            let list: Vec<Binding> = entry.bindings.iter().filter(|b| sleeps(b)).cloned().collect();
+            (!list.is_empty()).then(|| (aor.clone(), list))
+        };
+        let mut all: Vec<_> = self.by_aor.iter().filter_map(sleeping).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+
     /// When `sweep` has work next.
     pub fn next_expiry(&self) -> Option<Wall> {
         self.by_expiry.first().map(|(at, _)| *at)
@@ -206,6 +218,7 @@ mod tests {
             flow,
             instance: None,
             user_agent: None,
+            more: None,
         }
     }
 

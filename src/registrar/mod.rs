@@ -1,20 +1,26 @@
 //! REGISTER (RFC 3261 10.3): from a request to a new list of bindings, through the store's compare-and-set.
 
 pub mod bindings;
+pub mod gruu;
+mod place;
+mod push;
 mod update;
+mod way;
 
-use crate::config::Config;
+use crate::config::{Config, Way};
 use crate::cx::Cx;
 use crate::effect::{Aor, Binding, Fact, Op, Output, Reply};
 use crate::id::{Flow, Owner, ServerTx};
 use crate::limits;
 use crate::sip::{Draft, Message, Name};
 use crate::transaction::Layer;
+use gruu::Gruus;
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::fmt::Write;
 use update::{Refusal, Update};
 
+/// The extensions that a REGISTER may require besides those of all requests (RFC 3327, 5626, 5627).
+pub const SUPPORTED: [&str; 3] = ["path", "outbound", "gruu"];
 /// How often a REGISTER reads again after another node was faster.
 const CONFLICTS: u8 = 5;
 
@@ -34,14 +40,29 @@ struct Pending {
 }
 
 /// The registrar: REGISTERs in flight. The bindings themselves are the store's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registrar {
     last: u64,
     /// By a number of ours, so nobody can make two meet.
     pending: HashMap<u64, Box<Pending>, foldhash::fast::FixedState>,
+    gruus: Gruus,
 }
 
 impl Registrar {
+    /// With the key of its temporary GRUUs.
+    pub fn new(key: [u8; 32]) -> Registrar {
+        Registrar {
+            last: 0,
+            pending: HashMap::default(),
+            gruus: Gruus::new(key),
+        }
+    }
+
+    /// What GRUUs mean.
+    pub const fn gruus(&self) -> &Gruus {
+        &self.gruus
+    }
+
     /// An authenticated REGISTER for `aor`. It is answered when the store has spoken.
     pub fn register(
         &mut self,
@@ -52,7 +73,7 @@ impl Registrar {
         request: Message,
         aor: Aor,
     ) {
-        let update = match Update::read(&request, flow, cx.wall, &cx.config.registrar) {
+        let update = match Update::read(&request, flow, cx.wall, &cx.config.registrar, cx.config.push.as_ref()) {
             Ok(update) => update,
             Err(refusal) => return refuse(cx, layer, tx, &request, refusal),
         };
@@ -92,14 +113,22 @@ impl Registrar {
         cx.emit(Output::Store(ticket, op));
     }
 
-    /// The store's answer for the REGISTER `number`.
-    pub fn store(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, number: u64, reply: Reply) {
-        let Some(mut pending) = self.pending.remove(&number) else {
-            return;
-        };
+    /// The store's answer for the REGISTER `number`. Gives the address of record whose bindings it has changed,
+    /// and these.
+    pub fn store(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        number: u64,
+        reply: Reply,
+    ) -> Option<(Aor, Vec<Binding>)> {
+        let mut pending = self.pending.remove(&number)?;
         match (reply, pending.written.take()) {
             (Reply::Bindings { version, bindings }, _) => self.apply(cx, layer, number, pending, version, bindings),
-            (Reply::Replaced { .. }, Some(written)) => accept(cx, layer, &pending, &written),
+            (Reply::Replaced { .. }, Some(written)) => {
+                self.accept(cx, layer, &pending, &written);
+                return Some((pending.aor, written));
+            }
             (Reply::Conflict, Some(_)) if pending.conflicts < CONFLICTS => {
                 pending.conflicts += 1;
                 self.pending.insert(number, pending);
@@ -109,6 +138,7 @@ impl Registrar {
                 refuse(cx, layer, pending.tx, &pending.request, Refusal::store_failed());
             }
         }
+        None
     }
 
     fn apply(
@@ -121,7 +151,7 @@ impl Registrar {
         bindings: Vec<Binding>,
     ) {
         if pending.update.is_fetch() {
-            return answer(cx, layer, &pending, &bindings);
+            return self.answer(cx, layer, &pending, &bindings);
         }
         // While the store was asked, a reload may have taken the user away, and with the user the bindings.
         if !is_configured(cx.config, &pending.aor) {
@@ -146,6 +176,64 @@ impl Registrar {
             }
         }
     }
+
+    /// The change is durable: the fact, then the answer.
+    fn accept(&self, cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, written: &[Binding]) {
+        let expires = written
+            .iter()
+            .map(|b| b.expires.since(cx.wall))
+            .max()
+            .unwrap_or_default();
+        cx.emit(Output::Record(Fact::Registered {
+            aor: pending.aor.clone(),
+            contacts: written.len(),
+            changed: pending.changed,
+            peer: pending.flow.peer,
+            expires,
+        }));
+        self.answer(cx, layer, pending, written);
+    }
+
+    /// 200 with every current binding and what is left of it (RFC 3261 10.3 step 8).
+    fn answer(&self, cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, bindings: &[Binding]) {
+        let tag = cx.token(8);
+        let mut response = Draft::response(&pending.request, 200, Some(&tag));
+        response.push(Name::Date, cx.wall.civil());
+        let has_instance = bindings.iter().any(|binding| binding.instance.is_some());
+        let tells_gruus = has_instance && pending.request.has_token(Name::Supported, "gruu");
+        for binding in bindings {
+            let left = binding.expires.since(cx.wall).as_millis().div_ceil(1000);
+            let mut value = format!("<{}>;expires={left}", binding.contact);
+            if binding.q != 1000 {
+                value.push_str(&format!(";q={}.{:03}", binding.q / 1000, binding.q % 1000));
+            }
+            if let Some(instance) = &binding.instance {
+                value.push_str(&format!(";+sip.instance=\"<{instance}>\""));
+            }
+            if let Some(reg_id) = binding.reg_id() {
+                value.push_str(&format!(";reg-id={reg_id}"));
+            }
+            if tells_gruus {
+                self.push_gruus(cx, &pending.aor, binding, &mut value);
+            }
+            response.push(Name::Contact, value);
+        }
+        say_ways(cx, pending, &mut response);
+        layer.respond(cx, pending.tx, response);
+    }
+
+    /// RFC 5627 5.2.
+    fn push_gruus(&self, cx: &mut Cx<'_>, aor: &Aor, binding: &Binding, value: &mut String) {
+        let Some(instance) = &binding.instance else { return };
+        value.push_str(&format!(";pub-gruu=\"{}\"", gruu::public(aor, instance)));
+        let salt = cx.random();
+        let temporary = binding
+            .gruu()
+            .and_then(|gruu| self.gruus.temporary(aor, instance, gruu, salt));
+        if let Some(temporary) = temporary {
+            value.push_str(&format!(";temp-gruu=\"{temporary}\""));
+        }
+    }
 }
 
 /// True if the configuration in force has the user whose address of record this is.
@@ -156,41 +244,26 @@ fn is_configured(config: &Config, aor: &Aor) -> bool {
     config.user(name).is_some_and(|user| user.domain == domain)
 }
 
-/// The change is durable: the fact, then the answer.
-fn accept(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, written: &[Binding]) {
-    let expires = written
-        .iter()
-        .map(|b| b.expires.since(cx.wall))
-        .max()
-        .unwrap_or_default();
-    cx.emit(Output::Record(Fact::Registered {
-        aor: pending.aor.clone(),
-        contacts: written.len(),
-        changed: pending.changed,
-        peer: pending.flow.peer,
-        expires,
-    }));
-    answer(cx, layer, pending, written);
-}
-
-/// 200 with every current binding and what is left of it (RFC 3261 10.3 step 8).
-fn answer(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, bindings: &[Binding]) {
-    let tag = cx.tag();
-    let mut response = Draft::response(&pending.request, 200, Some(&tag));
-    response.push(Name::Date, cx.wall.civil());
-    for binding in bindings {
-        let left = binding.expires.since(cx.wall).as_millis().div_ceil(1000);
-        let mut value = String::with_capacity(binding.contact.len() + 96);
-        write!(value, "<{}>;expires={left}", binding.contact).expect("writing to a String does not fail");
-        if binding.q != 1000 {
-            value.push_str(&format!(";q={}.{:03}", binding.q / 1000, binding.q % 1000));
-        }
-        if let Some(instance) = &binding.instance {
-            value.push_str(&format!(";+sip.instance=\"<{instance}>\""));
-        }
-        response.push(Name::Contact, value);
+/// What its sender learns of ways: that of requests to it (RFC 3327 5.3, RFC 5626 6), and that of its own requests, which of a user
+/// who is proxied come by us (RFC 3608 6.3). Keep-alives are its own affair: we need none, so there is no Flow-Timer.
+fn say_ways(cx: &Cx<'_>, pending: &Pending, response: &mut Draft) {
+    for caps in push::promised(cx.config.push.as_ref(), &pending.request) {
+        response.push_named("Feature-Caps", caps);
     }
-    layer.respond(cx, pending.tx, response);
+    if pending.update.is_outbound() {
+        response.push(Name::Require, "outbound");
+        response.push(Name::Supported, "path, outbound");
+    }
+    for path in pending.request.all(Name::Path) {
+        response.push(Name::Path, path);
+    }
+    let domain = pending.aor.0.rsplit_once('@').map_or("", |(_, domain)| domain);
+    if cx.config.way_of(domain) == Way::Proxy {
+        let transport = pending.flow.transport.uri_param();
+        let transport = transport.map_or_else(String::new, |name| format!(";transport={name}"));
+        let us = cx.advertised(pending.flow);
+        response.push(Name::ServiceRoute, format!("<sip:{us}{transport};lr>"));
+    }
 }
 
 fn refuse(cx: &mut Cx<'_>, layer: &mut Layer, tx: ServerTx, request: &Message, refusal: Refusal) {
@@ -267,7 +340,7 @@ mod tests {
 
     fn registering() -> Bench {
         let mut bench = Bench {
-            registrar: Registrar::default(),
+            registrar: Registrar::new([0; 32]),
             layer: Layer::default(),
             rng: ChaCha12Rng::seed_from_u64(1),
             tickets: Tickets::default(),

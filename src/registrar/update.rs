@@ -1,10 +1,12 @@
 //! What one REGISTER asks for, and what it makes of a list of bindings (RFC 3261 10.3 steps 6 and 7).
 
-use crate::config;
-use crate::effect::Binding;
+use super::{gruu, place, push, way};
+use crate::config::{self, Push};
+use crate::effect::{Binding, Gruu, More};
 use crate::id::Flow;
 use crate::limits;
-use crate::sip::{Message, Name, NameAddr, Uri};
+use crate::sip::uri::Scheme;
+use crate::sip::{Message, Name, NameAddr};
 use crate::time::Wall;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: u16, reason: &'static str) -> Refusal {
+    pub(super) fn new(status: u16, reason: &'static str) -> Refusal {
         Refusal {
             status,
             reason,
@@ -49,7 +51,7 @@ impl Refusal {
         Refusal::new(404, "Not Found")
     }
 
-    fn too_brief(min: Duration) -> Refusal {
+    pub(super) fn too_brief(min: Duration) -> Refusal {
         Refusal {
             status: 423,
             reason: "Interval Too Brief",
@@ -69,13 +71,22 @@ pub(super) enum Update {
     Fetch,
     /// `Contact: *` with `Expires: 0`.
     RemoveAll { call_id: Arc<str>, cseq: u32 },
-    /// Contacts to add, refresh or (expiring now) remove.
-    Contacts { wanted: Vec<Binding>, now: Wall },
+    /// Contacts to add, refresh or (expiring now) remove; `outbound` by a phone that counts on flows (RFC 5626).
+    Contacts {
+        wanted: Vec<Binding>,
+        now: Wall,
+        outbound: bool,
+    },
 }
 
 impl Update {
     pub(super) fn is_fetch(&self) -> bool {
         matches!(self, Update::Fetch)
+    }
+
+    /// The contact is a flow, and its sender supports that (RFC 5626 6).
+    pub(super) fn is_outbound(&self) -> bool {
+        matches!(self, Update::Contacts { outbound: true, .. })
     }
 
     /// Reads the request; every contact must be good or nothing is changed.
@@ -84,6 +95,7 @@ impl Update {
         flow: Flow,
         now: Wall,
         limits: &config::Registrar,
+        push: Option<&Push>,
     ) -> Result<Update, Refusal> {
         let cseq = request
             .cseq()
@@ -93,6 +105,7 @@ impl Update {
         if call_id.len() > limits::BINDING_TEXT_BYTES {
             return Err(Refusal::new(400, "Call-ID Too Long"));
         }
+        let path = way::path(request)?;
         let values = request.all(Name::Contact);
         if values.is_empty() {
             return Ok(Update::Fetch);
@@ -111,33 +124,25 @@ impl Update {
         if values.len() > limits::CONTACTS_PER_AOR {
             return Err(Refusal::new(403, "Too Many Contacts"));
         }
-        let user_agent: Option<Arc<str>> = request.get(Name::UserAgent).map(|text| {
-            text.chars()
-                .take(64)
-                .filter(|c| !c.is_control())
-                .collect::<String>()
-                .into()
-        });
-        let mut wanted = Vec::with_capacity(values.len());
-        for value in &values {
-            let contact = NameAddr::parse(value).map_err(|error| Refusal::new(error.status, "Unreadable Contact"))?;
-            let expires = granted(&contact, default, limits)?;
-            let uri = contact.uri.to_string();
-            if uri.len() > limits::CONTACT_BYTES {
-                return Err(Refusal::new(400, "Contact Too Long"));
-            }
-            wanted.push(Binding {
-                contact: uri.into(),
-                q: contact.params.value("q").and_then(milli).unwrap_or(1000),
-                call_id: call_id.clone(),
-                cseq,
-                expires: now + expires,
-                flow,
-                instance: contact.params.value("+sip.instance").and_then(instance),
-                user_agent: user_agent.clone(),
-            });
+        let keeps = Keeps {
+            request,
+            call_id,
+            cseq,
+            now,
+            flow,
+            path,
+            default,
+            user_agent: user_agent(request),
+            push,
+        };
+        let wanted = values.iter().map(|value| keeps.binding(value, limits));
+        let wanted: Vec<Binding> = wanted.collect::<Result<_, _>>()?;
+        let is_flow = wanted.iter().any(|binding| binding.reg_id().is_some());
+        if is_flow && wanted.iter().filter(|binding| binding.expires > now).count() > 1 {
+            return Err(Refusal::new(400, "A Flow Is Registered Alone"));
         }
-        Ok(Update::Contacts { wanted, now })
+        let outbound = is_flow && way::supports_outbound(request);
+        Ok(Update::Contacts { wanted, now, outbound })
     }
 
     /// The new list, or why the whole request fails.
@@ -151,9 +156,9 @@ impl Update {
                 bindings.clear();
                 Ok(bindings)
             }
-            Update::Contacts { wanted, now } => {
+            Update::Contacts { wanted, now, .. } => {
                 let is_late = |new: &Binding| {
-                    let old = place(&bindings, new).map(|at| &bindings[at]);
+                    let old = place::find(&bindings, new).map(|at| &bindings[at]);
                     old.is_some_and(|old| old.call_id == new.call_id && old.cseq >= new.cseq)
                 };
                 if wanted.iter().any(is_late) {
@@ -162,15 +167,10 @@ impl Update {
                 // Removals first: a phone that has moved names its old and its new contact in any order.
                 let (added, removed): (Vec<&Binding>, Vec<&Binding>) = wanted.iter().partition(|b| b.expires > *now);
                 for binding in removed {
-                    if let Some(old) = place(&bindings, binding) {
-                        bindings.remove(old);
-                    }
+                    place::remove(&mut bindings, binding);
                 }
                 for binding in added {
-                    match place(&bindings, binding) {
-                        Some(old) => bindings[old] = binding.clone(),
-                        None => bindings.push(binding.clone()),
-                    }
+                    place::put(&mut bindings, binding.clone());
                 }
                 evict(&mut bindings);
                 Ok(bindings)
@@ -191,17 +191,70 @@ fn evict(bindings: &mut Vec<Binding>) {
     }
 }
 
-/// Where the same contact is: that of an equal URI (RFC 3261 10.3 step 7), or else of the same device, which has moved
-/// (RFC 5626 4.1).
-fn place(bindings: &[Binding], new: &Binding) -> Option<usize> {
-    let uri = Uri::parse(&new.contact).ok();
-    let is_equal = |old: &Binding| {
-        let old_uri = || Uri::parse(&old.contact).ok();
-        old.contact == new.contact || uri.as_ref().zip(old_uri()).is_some_and(|(new, old)| old.same_as(new))
-    };
-    let is_device = |old: &Binding| old.instance.is_some() && old.instance == new.instance;
-    let equal = bindings.iter().position(is_equal);
-    equal.or_else(|| bindings.iter().position(is_device))
+/// What all contacts of one REGISTER have in common.
+struct Keeps<'m> {
+    request: &'m Message,
+    call_id: Arc<str>,
+    cseq: u32,
+    now: Wall,
+    flow: Flow,
+    path: Option<Box<str>>,
+    default: Option<u32>,
+    user_agent: Option<Arc<str>>,
+    push: Option<&'m Push>,
+}
+
+impl Keeps<'_> {
+    /// The binding that one Contact value asks for.
+    fn binding(&self, value: &str, limits: &config::Registrar) -> Result<Binding, Refusal> {
+        let contact = NameAddr::parse(value).map_err(|error| Refusal::new(error.status, "Unreadable Contact"))?;
+        let expires = granted(&contact, self.default, limits)?;
+        if !matches!(contact.uri.scheme, Scheme::Sip | Scheme::Sips) {
+            return Err(Refusal::new(400, "Contact Is No SIP URI"));
+        }
+        if contact.uri.host.ip().is_some_and(way::is_nowhere) {
+            return Err(Refusal::new(400, "Contact Names No Address"));
+        }
+        let uri = contact.uri.to_string();
+        if uri.len() > limits::CONTACT_BYTES {
+            return Err(Refusal::new(400, "Contact Too Long"));
+        }
+        push::judge(self.push, self.request, &contact, expires, limits.max_expires)?;
+        let instance = contact.params.value("+sip.instance").and_then(instance);
+        let wants_gruus = instance.is_some() && self.request.has_token(Name::Supported, "gruu");
+        if wants_gruus && self.request.to().is_ok_and(|aor| gruu::leads_back(&contact.uri, &aor)) {
+            return Err(Refusal::new(403, "Contact Leads Back To Its Address Of Record"));
+        }
+        Ok(Binding {
+            contact: uri.into(),
+            q: contact.params.value("q").and_then(milli).unwrap_or(1000),
+            call_id: self.call_id.clone(),
+            cseq: self.cseq,
+            expires: self.now + expires,
+            flow: self.flow,
+            user_agent: self.user_agent.clone(),
+            more: self.more(&contact, instance.is_some(), wants_gruus)?,
+            instance,
+        })
+    }
+
+    fn more(&self, contact: &NameAddr, has_instance: bool, wants_gruus: bool) -> Result<Option<Box<More>>, Refusal> {
+        let more = More {
+            reg_id: way::reg_id(self.request, contact, has_instance)?,
+            path: self.path.clone(),
+            gruu: wants_gruus.then_some(Gruu {
+                age: self.now,
+                first_cseq: self.cseq,
+            }),
+        };
+        Ok((more != More::default()).then(|| Box::new(more)))
+    }
+}
+
+fn user_agent(request: &Message) -> Option<Arc<str>> {
+    let text = request.get(Name::UserAgent)?;
+    let plain = text.chars().take(64).filter(|c| !c.is_control());
+    Some(plain.collect::<String>().into())
 }
 
 /// The contact's own `expires`, else the Expires field, else the default; within the limits.
@@ -273,7 +326,7 @@ mod tests {
              From: <sip:alice@example.com>;tag=1\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n{fields}Content-Length: 0\r\n\r\n"
         );
         let message = Message::parse(Bytes::from(text)).expect("parses");
-        Update::read(&message, flow(), NOW, &LIMITS)
+        Update::read(&message, flow(), NOW, &LIMITS, None)
     }
 
     fn contacts_of(bindings: &[Binding]) -> Vec<&str> {

@@ -130,7 +130,8 @@ impl Server {
         let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let config = Arc::new(config);
-        let (node, bound) = (Node::new(config.clone(), seed, now), store.sources(now.wall));
+        let (bound, sleepers) = (store.sources(now.wall), store.sleepers());
+        let node = Node::new(config.clone(), seed, now);
         let queues = Queues {
             net: net_events,
             written,
@@ -146,7 +147,7 @@ impl Server {
             store,
             media,
             recorder: Recorder::default(),
-            inputs: VecDeque::from([Input::Bound(bound)]),
+            inputs: VecDeque::from([Input::Bound(bound), Input::Sleepers(sleepers)]),
             runtime: Handle::current(),
             bell,
             queues,
@@ -417,6 +418,11 @@ impl Server {
                     self.inputs.push_back(Input::Answered(ticket, Answer::default()));
                 }
             }
+            Output::Post(ticket, post) => {
+                if !self.net.post(ticket, *post) {
+                    self.inputs.push_back(Input::Posted(ticket, false));
+                }
+            }
             Output::Store(ticket, op) => {
                 let reply = self.store.apply(ticket, op, self.clock.now().wall);
                 self.inputs.extend(reply.map(|reply| Input::Store(ticket, reply)));
@@ -458,6 +464,7 @@ impl Server {
                 self.inputs.push_back(Input::FlowClosed(flow));
             }
             NetEvent::Answered(ticket, answer) => self.inputs.push_back(Input::Answered(ticket, answer)),
+            NetEvent::Posted(ticket, taken) => self.inputs.push_back(Input::Posted(ticket, taken)),
         }
     }
 

@@ -3,6 +3,7 @@
 mod hex;
 mod nonce;
 mod scheme;
+mod sealed;
 
 pub use nonce::{NonceKey, NonceState};
 

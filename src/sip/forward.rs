@@ -29,6 +29,8 @@ pub struct Forward<'m> {
     pub pop_routes: usize,
     /// The last value of Route is taken away (RFC 3261 16.4: a strict router put the request's target there).
     pub pop_last_route: bool,
+    /// Values that become the first of Route (RFC 3327 5.4: the path to a phone).
+    pub preload: Option<String>,
     /// A value that becomes the last of Route (RFC 3261 16.6 step 6: the next hop is a strict router).
     pub push_route: Option<String>,
     /// Values that become the first of Record-Route, the topmost first.
@@ -61,6 +63,7 @@ impl<'m> Forward<'m> {
             max_breadth: None,
             pop_routes: 0,
             pop_last_route: false,
+            preload: None,
             push_route: None,
             record_routes: Vec::new(),
             source: None,
@@ -90,7 +93,7 @@ impl<'m> Forward<'m> {
         let last = |name: Name| lines.iter().rposition(|line| line.known == Some(name));
         let (first_via, last_via) = (place(Name::Via).unwrap_or(0), last(Name::Via).unwrap_or(0));
         let first_record = place(Name::RecordRoute);
-        let last_route = last(Name::Route);
+        let (first_route, last_route) = (place(Name::Route), last(Name::Route));
         let mut routes = 0;
         for (at, line) in lines.iter().enumerate() {
             if at == first_via {
@@ -98,6 +101,9 @@ impl<'m> Forward<'m> {
             }
             if first_record == Some(at) {
                 self.add_record_routes(&mut out);
+            }
+            if first_route == Some(at) {
+                self.add_preload(&mut out);
             }
             let raw = raw(self.message, at);
             match line.known {
@@ -110,6 +116,9 @@ impl<'m> Forward<'m> {
             }
             if at == last_via {
                 self.add_missing(&mut out, first_record.is_none());
+                if first_route.is_none() {
+                    self.add_preload(&mut out);
+                }
             }
             if last_route.unwrap_or(last_via) == at
                 && let Some(route) = &self.push_route
@@ -138,6 +147,12 @@ impl<'m> Forward<'m> {
     fn add_record_routes(&self, out: &mut Vec<u8>) {
         for route in &self.record_routes {
             field(out, Name::RecordRoute.as_str(), route);
+        }
+    }
+
+    fn add_preload(&self, out: &mut Vec<u8>) {
+        if let Some(path) = &self.preload {
+            field(out, Name::Route.as_str(), path);
         }
     }
 

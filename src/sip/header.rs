@@ -1,7 +1,7 @@
 //! The typed values of the header fields that we read.
 
 use super::ParseError;
-use super::grammar::{is_token, write_quoted};
+use super::grammar::{is_token, split_list, write_quoted};
 pub use super::name::{Method, Name};
 use super::scan::{self, AddrText, ParamsText, ViaText};
 use super::uri::{Host, Uri, unescape};
@@ -130,6 +130,11 @@ impl NameAddr {
             uri: Uri::parse(parts.uri)?,
             params: parts.params.into(),
         })
+    }
+
+    /// Reads a list of values with commas between them.
+    pub fn parse_list(text: &str) -> Result<Vec<NameAddr>, ParseError> {
+        split_list(text).into_iter().map(NameAddr::parse).collect()
     }
 
     /// With a URI and nothing else.

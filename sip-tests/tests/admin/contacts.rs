@@ -254,3 +254,32 @@ fn one_dead_phone_does_not_hurt_the_other() {
     assert_eq!((w.agents[desk.0].calls.len(), w.agents[cell.0].calls.len()), (1, 0));
     w.finish();
 }
+
+/// RFC 3261 10.2.1: what nobody can be reached at is no contact: another scheme, no address at all.
+#[test]
+fn a_contact_that_leads_nowhere_is_refused() {
+    let mut w = World::new(13);
+    let alice = w.phone("alice");
+    for (contact, reason) in [
+        ("<tel:+14155550101>", "Contact Is No SIP URI"),
+        ("<http://192.0.2.7/>", "Contact Is No SIP URI"),
+        ("<mailto:alice@example.com>", "Contact Is No SIP URI"),
+        ("<sip:alice@0.0.0.0>", "Contact Names No Address"),
+        ("<sip:alice@[::]:5060>", "Contact Names No Address"),
+        ("<sip:alice@255.255.255.255>", "Contact Names No Address"),
+        ("<sip:alice@224.0.1.75>", "Contact Names No Address"),
+    ] {
+        assert_eq!(
+            w.register_with(alice, &[&format!("Contact: {contact}")]),
+            400,
+            "{contact}"
+        );
+        let answer = w.last_received(alice, |m| m.status() == 400);
+        assert_eq!(answer.start, format!("SIP/2.0 400 {reason}"), "{contact}");
+    }
+    assert_eq!(w.store.durable(ALICE), 0);
+    // What a browser writes (RFC 7118 5.4) names nobody either, but it is reached by its flow.
+    let contact = "Contact: <sip:a1b2c3@df7jal23ls0d.invalid;transport=ws>";
+    assert_eq!(w.register_with(alice, &[contact]), 200);
+    w.finish();
+}

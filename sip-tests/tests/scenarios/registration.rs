@@ -41,7 +41,9 @@ fn a_phone_renews_for_a_day() {
 fn a_fetch_lists_every_contact() {
     let mut w = World::new(3);
     let alice = w.registered("alice");
-    let lines = ["Contact: <sip:alice@203.0.113.9:5070>;q=0.5;expires=600, <tel:+14155550101>;expires=300"];
+    let lines = [
+        "Contact: <sip:alice@203.0.113.9:5070>;q=0.5;expires=600, <sip:+14155550101@203.0.113.10;user=phone>;expires=300",
+    ];
     assert_eq!(w.register_with(alice, &lines), 200);
     assert_eq!(w.register_with(alice, &[]), 200);
     let contacts = w.agent(alice).registration.contacts.clone();

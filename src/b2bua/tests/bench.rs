@@ -133,6 +133,7 @@ impl Bench {
             flow: flow(peer),
             instance: None,
             user_agent: None,
+            more: None,
         };
         self.bindings
             .entry(format!("{user}@example.com"))
@@ -183,7 +184,7 @@ impl Bench {
             (_, Event::Request { flow, request }) => self.with(|calls, cx, net| {
                 let tx = net.layer.accept(cx, flow, &request).unwrap();
                 if request.to().unwrap().tag().is_none() {
-                    calls.invite(cx, net, source(flow.peer), flow, tx, request);
+                    calls.invite(cx, net, source(flow.peer), flow, tx, (request, None));
                 } else if calls.owns(&request) {
                     calls.request(cx, net, flow, tx, request);
                 } else {

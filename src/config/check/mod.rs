@@ -3,6 +3,7 @@
 
 mod guard;
 mod listen;
+mod push;
 mod routes;
 mod secret;
 mod tls;
@@ -93,6 +94,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         Ok(text.into())
     });
     let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
+    let watchers = push::watchers(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), &users, check);
+    let push = push::push(root, check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let guard = guard::guard(root, check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
@@ -115,6 +118,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         routes,
         store,
         registrar,
+        watchers,
+        push,
         calls,
         guard,
         log,

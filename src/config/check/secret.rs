@@ -11,13 +11,22 @@ pub(super) fn password(map: &Map<'_>, user: Option<&str>, check: &mut Check<'_>)
     let Some(field) = map.require("password", &mut check.problems) else {
         return Secret::default();
     };
+    read(&field, user, check)
+}
+
+/// A secret that somebody else has given.
+pub(super) fn of(field: &Field<'_>, check: &mut Check<'_>) -> Secret {
+    read(field, None, check)
+}
+
+fn read(field: &Field<'_>, user: Option<&str>, check: &mut Check<'_>) -> Secret {
     match field.text() {
         Some("") => {
             field.wrong(&mut check.problems, "the password is empty.");
             Secret::default()
         }
         Some(text) => Secret::new(text),
-        None if field.is_map() => from_elsewhere(&field, user, check),
+        None if field.is_map() => from_elsewhere(field, user, check),
         None => {
             let text = format!("this is not {}.", field.key.form);
             field.wrong(&mut check.problems, text);

@@ -82,7 +82,7 @@ fn pair(map: &Map<'_>, check: &mut Check<'_>) -> Option<KeyPair> {
 }
 
 /// A file that can be read now.
-fn file(field: &Field<'_>, check: &mut Check<'_>) -> Option<PathBuf> {
+pub(super) fn file(field: &Field<'_>, check: &mut Check<'_>) -> Option<PathBuf> {
     let path: PathBuf = field.parse(&mut check.problems, |text| Ok(text.into()))?;
     if let Err(why) = (check.sources.read)(&path) {
         let text = format!("the file {} cannot be read: {why}.", path.display());

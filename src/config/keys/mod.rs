@@ -98,6 +98,7 @@ pub static SECTIONS: &[&Section] = &[
     &ROUTE,
     &STORE,
     &REGISTRAR,
+    &PUSH,
     &CALLS,
     &GUARD,
     &LOG,

@@ -1,6 +1,6 @@
 //! The sections on the node itself.
 
-use super::{CERTIFICATES, DIGEST, DURATION, DURATION_OR_NEVER, KEY, Section, key};
+use super::{CERTIFICATES, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
 /// The whole file.
 pub static ROOT: Section = Section {
@@ -93,6 +93,13 @@ pub static ROOT: Section = Section {
             "{ max_expires: 1h }",
             "see below",
             "How long registrations hold.",
+        ),
+        key(
+            "push",
+            "a section",
+            "{ url: \"https://push.example.com/wake\" }",
+            "phones are not woken",
+            "Who wakes phones that sleep before they are called (RFC 8599).",
         ),
         key(
             "calls",
@@ -330,6 +337,59 @@ pub static REGISTRAR: Section = Section {
             "1h",
             "1h, or max_expires if that is less",
             "For a phone that wishes nothing.",
+        ),
+        key(
+            "watchers",
+            "a user's name",
+            "[ reception ]",
+            "none",
+            "Users who may subscribe to everybody's registration (RFC 3680): an application that greets phones, for example. Everybody may \
+             subscribe to his own.",
+        ),
+    ],
+};
+
+/// `push`.
+pub static PUSH: Section = Section {
+    path: "push",
+    about: "Who wakes phones that sleep (RFC 8599). Before a call goes to a contact with the parameters of a push service, and before its \
+            registration ends, a JSON object is posted to the URL: `reason` (`call` or `refresh`), `aor`, `pn-provider`, `pn-prid`, \
+            `pn-param`, and of a call its `call-id`. Any 2xx means that the phone is being woken.",
+    keys: &[
+        key(
+            "url",
+            "a URL with http or https",
+            "https://push.example.com/wake",
+            "required",
+            "Where it is posted.",
+        ),
+        key(
+            "token",
+            PASSWORD,
+            "{ env: PUSH_TOKEN }",
+            "none",
+            "Sent as `Authorization: Bearer`.",
+        ),
+        key(
+            "ca",
+            CERTIFICATES,
+            "/etc/tandem/push-ca.pem",
+            "the public CAs",
+            "Who may have signed the certificate of the URL's host.",
+        ),
+        key(
+            "providers",
+            "a push service as phones name it in pn-provider",
+            "[ apns, fcm ]",
+            "[ apns, fcm, webpush ]",
+            "The services that can be reached by the URL. A phone of another one is answered 555.",
+        ),
+        key(
+            "wait",
+            DURATION,
+            "10s",
+            "10s",
+            "How long a call waits for a phone that is being woken to register anew; 1s to 1m. Others ring meanwhile.",
         ),
     ],
 };

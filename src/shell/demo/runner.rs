@@ -193,8 +193,8 @@ impl Runner {
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
-            // A phone asks no store, leaves no records, and takes no connections of strangers.
-            Output::Record(_) | Output::Store(..) | Output::Known(_) => {}
+            // A phone asks no store, wakes nobody, leaves no records, and takes no connections of strangers.
+            Output::Record(_) | Output::Store(..) | Output::Post(..) | Output::Known(_) => {}
         }
     }
 
@@ -228,6 +228,7 @@ impl Runner {
                 self.inputs.push_back(Input::FlowClosed(flow));
             }
             NetEvent::Answered(ticket, answer) => self.inputs.push_back(Input::Answered(ticket, answer)),
+            NetEvent::Posted(..) => {}
         }
     }
 

@@ -6,6 +6,7 @@ use crate::id::{Flow, ListenerId};
 use crate::limits;
 use crate::shell::bell::Bell;
 use crate::sip::frame;
+use crate::stun;
 use bytes::Bytes;
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
@@ -125,6 +126,12 @@ impl Datagrams {
             *left -= 1;
             match udp::receive(id, &bound.socket, bound.addr, &mut self.buffer, &mut self.control) {
                 Ok((length, flow)) => {
+                    // RFC 5626 8: the keep-alive of phones, which is no message.
+                    if let Some(answer) = stun::answer(&self.buffer[..length], flow.peer) {
+                        let sent = udp::send(&bound.socket, bound.addr.ip(), flow, &answer);
+                        counters.send_failed.fetch_add(u64::from(sent.is_err()), Ordering::Relaxed);
+                        continue;
+                    }
                     if let Some(bytes) = frame::datagram(Bytes::copy_from_slice(&self.buffer[..length])) {
                         return Some((flow, bytes));
                     }

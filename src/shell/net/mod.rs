@@ -4,18 +4,21 @@ mod aside;
 mod datagrams;
 mod dns;
 mod places;
+mod post;
 mod taken;
 mod tcp;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_secure;
+#[cfg(test)]
+mod tests_stun;
 mod tls;
 mod udp;
 mod ws;
 
 use crate::config::{Dns, Listen};
-use crate::effect::{Answer, Question};
+use crate::effect::{Answer, Post, Question};
 use crate::id::{ConnectionId, Flow, ListenerId, Target, Ticket, Transport};
 use crate::limits;
 use crate::shell::bell::Bell;
@@ -55,6 +58,8 @@ pub enum NetEvent {
     Closed(Flow),
     /// What the DNS says.
     Answered(Ticket, Answer),
+    /// Whether a POST was taken.
+    Posted(Ticket, bool),
 }
 
 /// Counters of what never reached the machine.
@@ -96,6 +101,7 @@ pub struct Net {
     resolver: Option<Resolver>,
     resolving: Arc<Semaphore>,
     asked: Arc<Semaphore>,
+    posting: Arc<Semaphore>,
 }
 
 /// What the socket tasks share.
@@ -148,6 +154,7 @@ impl Net {
             resolver: None,
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             asked: Arc::new(Semaphore::new(limits::RESOLVING)),
+            posting: Arc::new(Semaphore::new(limits::POSTS)),
         };
         Ok((net, receiver))
     }
@@ -335,6 +342,25 @@ impl Net {
             let answer = tokio::time::timeout(limits::RESOLVE, ask).await.unwrap_or_default();
             drop(place);
             let _ = events.send(NetEvent::Answered(ticket, answer)).await;
+        });
+        true
+    }
+
+    /// Tells a URL something; answered by an event. False if too many are being told already.
+    pub fn post(&self, ticket: Ticket, post: Post) -> bool {
+        let Ok(place) = self.posting.clone().try_acquire_owned() else {
+            return false;
+        };
+        let (events, context) = (self.events.clone(), self.context.clone());
+        let runs_on = if post.url.secure {
+            self.context.aside.handle()
+        } else {
+            tokio::runtime::Handle::current()
+        };
+        runs_on.spawn(async move {
+            let taken = post::post(&post, &context).await;
+            drop(place);
+            let _ = events.send(NetEvent::Posted(ticket, taken)).await;
         });
         true
     }

@@ -85,6 +85,18 @@ impl Keys {
                     .insert(plain(&peer.host.to_string()).to_owned(), carrier.clone());
             }
         }
+        if let Some(push) = config.push.as_ref().filter(|push| push.ca.is_some()) {
+            let tls = TrunkTls {
+                ca: push.ca.clone(),
+                ..TrunkTls::default()
+            };
+            let host = push.url.host.to_string();
+            let service = Carrier {
+                config: Arc::new(client(&tls).map_err(|why| format!("push: {why}"))?),
+                name: None,
+            };
+            keys.trunks.entry(plain(&host).to_owned()).or_insert(service);
+        }
         Ok((keys, made))
     }
 

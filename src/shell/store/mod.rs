@@ -18,7 +18,7 @@ pub use rows::{CallRow, LegRow};
 pub use schema::{Database, RecentCall};
 
 use crate::config;
-use crate::effect::{Aor, Op, Reply};
+use crate::effect::{Aor, Binding, Op, Reply};
 use crate::id::{CallId, Ticket};
 use crate::limits;
 use crate::registrar::bindings::{Change, Table};
@@ -208,6 +208,11 @@ impl Store {
     /// From where the live bindings come, and for how long they hold.
     pub fn sources(&self, now: Wall) -> Vec<(IpAddr, Duration)> {
         self.table.sources(now)
+    }
+
+    /// The bindings whose phones have to be woken before they end.
+    pub fn sleepers(&self) -> Vec<(Aor, Vec<Binding>)> {
+        self.table.sleepers()
     }
 
     /// Bindings in memory.

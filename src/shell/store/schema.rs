@@ -2,7 +2,7 @@
 
 use super::fold::{Call, Routed, Started};
 use super::rows::LegRow;
-use crate::effect::{Aor, Binding};
+use crate::effect::{Aor, Binding, Gruu, More};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Transport};
 use crate::time::Wall;
 use rusqlite::{Connection, OpenFlags, Row, params};
@@ -67,6 +67,10 @@ CREATE TABLE IF NOT EXISTS bindings (
     peer TEXT NOT NULL,
     instance TEXT,
     user_agent TEXT,
+    reg_id INTEGER,
+    path TEXT,
+    gruu_age INTEGER,
+    gruu_cseq INTEGER,
     PRIMARY KEY (aor, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node (
@@ -76,7 +80,7 @@ CREATE TABLE IF NOT EXISTS node (
 ";
 
 /// The version of these tables, which the file carries.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Version 1 kept one leg of a side, and fewer counters: those are unknown (NULL) for its calls.
 const FROM_1_BEGIN: &str = "ALTER TABLE legs RENAME TO legs_1;";
@@ -86,6 +90,14 @@ INSERT INTO legs (call, place, side, codec, received, sent, lost, jitter_us, rou
         round_trip_us, mos
     FROM legs_1;
 DROP TABLE legs_1;
+";
+
+/// Version 2 knew bindings by RFC 3261 only.
+const FROM_2: &str = "
+ALTER TABLE bindings ADD COLUMN reg_id INTEGER;
+ALTER TABLE bindings ADD COLUMN path TEXT;
+ALTER TABLE bindings ADD COLUMN gruu_age INTEGER;
+ALTER TABLE bindings ADD COLUMN gruu_cseq INTEGER;
 ";
 
 /// The file.
@@ -213,7 +225,7 @@ impl Database {
                 .execute("DELETE FROM bindings WHERE expires <= ?1", params![integer(now.0)])?;
             let mut statement = self.connection.prepare(
                 "SELECT aor, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer, instance,
-                     user_agent FROM bindings ORDER BY aor, place",
+                     user_agent, reg_id, path, gruu_age, gruu_cseq FROM bindings ORDER BY aor, place",
             )?;
             let mut rows = statement.query([])?;
             let mut all: Vec<(Aor, Vec<Binding>)> = Vec::new();
@@ -270,6 +282,9 @@ fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     if version == 1 {
         transaction.execute_batch(FROM_1_BEGIN)?;
+    }
+    if (version == 1 || version == 2) && transaction.table_exists(None, "bindings")? {
+        transaction.execute_batch(FROM_2)?;
     }
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(super::guard::TABLES)?;
@@ -328,8 +343,11 @@ pub(super) fn put_bindings(connection: &Connection, aor: &Aor, bindings: &[Bindi
     connection
         .prepare_cached("DELETE FROM bindings WHERE aor = ?1")?
         .execute(params![&*aor.0])?;
-    let mut insert = connection
-        .prepare_cached("INSERT INTO bindings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO bindings (aor, place, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer,
+             instance, user_agent, reg_id, path, gruu_age, gruu_cseq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    )?;
     for (place, b) in (0i64..).zip(bindings) {
         insert.execute(params![
             &*aor.0,
@@ -346,6 +364,10 @@ pub(super) fn put_bindings(connection: &Connection, aor: &Aor, bindings: &[Bindi
             b.flow.peer.to_string(),
             b.instance.as_deref(),
             b.user_agent.as_deref(),
+            b.reg_id(),
+            b.path(),
+            b.gruu().map(|gruu| integer(gruu.age.0)),
+            b.gruu().map(|gruu| gruu.first_cseq),
         ])?;
     }
     Ok(())
@@ -453,6 +475,17 @@ fn binding(row: &Row<'_>) -> rusqlite::Result<Option<Binding>> {
         local,
         peer,
     };
+    let more = More {
+        reg_id: row.get(13)?,
+        path: row.get::<_, Option<String>>(14)?.map(Into::into),
+        gruu: match (row.get::<_, Option<i64>>(15)?, row.get(16)?) {
+            (Some(age), Some(first_cseq)) => Some(Gruu {
+                age: Wall(age.unsigned_abs()),
+                first_cseq,
+            }),
+            (_, None) | (None, _) => None,
+        },
+    };
     Ok(Some(Binding {
         contact: text(1)?.into(),
         q: row.get(2)?,
@@ -462,6 +495,7 @@ fn binding(row: &Row<'_>) -> rusqlite::Result<Option<Binding>> {
         flow,
         instance: row.get::<_, Option<String>>(11)?.map(Into::into),
         user_agent: row.get::<_, Option<String>>(12)?.map(Into::into),
+        more: (more != More::default()).then(|| Box::new(more)),
     }))
 }
 

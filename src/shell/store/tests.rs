@@ -3,7 +3,7 @@
 use super::schema::Database;
 use super::{CallRow, LegRow, Store, Written};
 use crate::config;
-use crate::effect::{Aor, Binding, Op, Reply};
+use crate::effect::{Aor, Binding, Gruu, More, Op, Reply};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Ticket, Transport};
 use crate::media::command::LegStats;
 use crate::time::Wall;
@@ -97,6 +97,7 @@ fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
         },
         instance: None,
         user_agent: None,
+        more: None,
     };
     Op::Replace {
         aor: Aor(aor.into()),
@@ -376,7 +377,7 @@ fn a_file_of_version_1_is_brought_up_with_all_that_is_in_it() {
     for _ in 0..2 {
         let (store, _written, _) = folder.open(NOW);
         store.close(NOW);
-        assert_eq!(folder.number("PRAGMA user_version"), 2);
+        assert_eq!(folder.number("PRAGMA user_version"), 3);
         assert_eq!(folder.number("SELECT count(*) FROM legs WHERE late IS NULL"), 3);
         assert_eq!(folder.number("SELECT sum(place) FROM legs"), 1);
         assert_eq!(
@@ -388,6 +389,51 @@ fn a_file_of_version_1_is_brought_up_with_all_that_is_in_it() {
             0
         );
     }
+}
+
+#[test]
+fn bindings_of_version_2_stay_and_what_a_binding_has_besides_is_kept() {
+    let folder = Folder::new("version-2");
+    let old = Connection::open(folder.file()).unwrap();
+    old.execute_batch(
+        "CREATE TABLE bindings (aor TEXT NOT NULL, place INTEGER NOT NULL, contact TEXT NOT NULL, q INTEGER NOT NULL,
+             call_id TEXT NOT NULL, cseq INTEGER NOT NULL, expires INTEGER NOT NULL, transport TEXT NOT NULL,
+             listener INTEGER NOT NULL, connection INTEGER NOT NULL, local TEXT NOT NULL, peer TEXT NOT NULL, instance TEXT,
+             user_agent TEXT, PRIMARY KEY (aor, place)) STRICT, WITHOUT ROWID;
+         INSERT INTO bindings VALUES ('a@h', 0, 'sip:1@h', 1000, 'c', 1, 9000000000000000, 'udp', 0, 0, '127.0.0.1:5060',
+             '127.0.0.2:5060', 'urn:uuid:1', NULL);
+         PRAGMA user_version = 2;",
+    )
+    .unwrap();
+    drop(old);
+    let more = More {
+        reg_id: Some(7),
+        path: Some("<sip:t@edge;lr;ob>".into()),
+        gruu: Some(Gruu {
+            age: Wall(12),
+            first_cseq: 3,
+        }),
+    };
+    let (mut store, mut written, _) = folder.open(NOW);
+    let found = |store: &mut Store| match store.apply(Ticket(0), Op::Bindings(Aor("a@h".into())), NOW) {
+        Some(Reply::Bindings { version, bindings }) => (version, bindings),
+        other => panic!("{other:?}"),
+    };
+    let (version, mut bindings) = found(&mut store);
+    assert_eq!((bindings.len(), &bindings[0].more), (1, &None));
+    bindings[0].more = Some(Box::new(more.clone()));
+    let op = Op::Replace {
+        aor: Aor("a@h".into()),
+        version,
+        bindings,
+    };
+    assert_eq!(store.apply(Ticket(1), op, NOW), None);
+    written.blocking_recv().expect("it is written");
+    store.close(NOW);
+    let (mut store, _written, _) = folder.open(NOW);
+    let (_, bindings) = found(&mut store);
+    assert_eq!(bindings[0].more.as_deref(), Some(&more));
+    store.close(NOW);
 }
 
 #[test]

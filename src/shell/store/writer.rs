@@ -5,7 +5,7 @@ use super::guard;
 use super::rows::CallRow;
 use super::schema::{self, Database};
 use super::{Shared, Written};
-use crate::effect::{Aor, Binding};
+use crate::effect::{Aor, Binding, More};
 use crate::id::Ticket;
 use crate::registrar::bindings::Change;
 use crate::time::Wall;
@@ -66,7 +66,10 @@ fn binding_bytes(binding: &Binding) -> usize {
         binding.instance.as_ref(),
         binding.user_agent.as_ref(),
     ];
-    size_of::<Binding>() + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+    let more = binding.more.as_ref().map_or(0, |more| {
+        size_of::<More>() + more.path.as_ref().map_or(0, |path| path.len())
+    });
+    size_of::<Binding>() + more + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
 }
 
 pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &Done, shared: &Shared) {
