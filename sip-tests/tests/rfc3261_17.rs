@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tandem::config::{Config, Sources};
 use tandem::cx::{ChaCha12Rng, Cx, RngCore, SeedableRng, Tickets};
-use tandem::dialog::Dialog;
 use tandem::dialog::accepted::{Acknowledged, Due, Unacknowledged};
+use tandem::dialog::{Begun, Dialog};
 use tandem::effect::Output;
 use tandem::id::{CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Transport};
 use tandem::sip::{Draft, Message, Method, Name, Uri};
@@ -145,7 +145,6 @@ impl World {
             config: &self.config,
             out,
             tickets,
-            marker: &tandem::marker::Marker::UNKEYED,
         };
         step(layer, &mut cx)
     }
@@ -218,8 +217,8 @@ impl World {
         }
         let mut waiting = std::mem::take(&mut self.sides[CALLEE].unacknowledged);
         waiting.retain_mut(|(tx, answer)| match answer.poll(self.now) {
-            Some(Due::Resend(draft)) => {
-                self.with(CALLEE, |layer, cx| layer.respond(cx, *tx, draft));
+            Some(Due::Resend) => {
+                self.with(CALLEE, |layer, cx| layer.repeat(cx, *tx));
                 true
             }
             Some(Due::GiveUp) => {
@@ -237,7 +236,7 @@ impl World {
         if (200..300).contains(&status) && request.method() == Method::Invite {
             self.sides[CALLEE]
                 .unacknowledged
-                .push((tx, Unacknowledged::new(self.now, response.clone(), 1)));
+                .push((tx, Unacknowledged::new(self.now, 1)));
         }
         self.with(CALLEE, |layer, cx| layer.respond(cx, tx, response));
     }
@@ -320,11 +319,13 @@ impl World {
     }
 
     fn acknowledge(&mut self, flow: Flow, response: &Message) {
-        let kept = self.sides[CALLER].acknowledged.get_or_insert_with(|| {
-            let dialog = Dialog::uac(self.request.as_ref().unwrap(), response).unwrap();
-            Acknowledged::new(1, dialog.ack(1))
-        });
-        let ack = kept.resend(response).expect("the script has one 2xx").clone();
+        let invite = Begun::of(self.request.as_ref().unwrap()).unwrap();
+        let dialog = Dialog::uac(invite, response).unwrap();
+        let kept = self.sides[CALLER]
+            .acknowledged
+            .get_or_insert_with(|| Acknowledged::new(response, None));
+        assert!(kept.is_owed_to(response), "the script has one 2xx");
+        let ack = kept.ack(&dialog);
         self.with(CALLER, |layer, cx| layer.send_ack(cx, flow, ack));
     }
 

@@ -355,7 +355,7 @@ impl Net {
         let runs_on = if post.url.secure {
             self.context.aside.handle()
         } else {
-            tokio::runtime::Handle::current()
+            self.runtime.clone()
         };
         runs_on.spawn(async move {
             let taken = post::post(&post, &context).await;
