@@ -235,7 +235,12 @@ fn a_page_registers_and_is_called_by_a_phone() {
     }
     // A BYE and its 200, as the phone's trace has them, for each call.
     phone.wait_times(" BYE", 4, SOON);
-    assert_eq!(phone.journal.count("SIP/2.0 4"), phone.journal.count("SIP/2.0 401"));
+    let refused = |status: &str| phone.journal.count(&format!("SIP/2.0 {status}"));
+    assert_eq!(
+        refused("4"),
+        refused("401") + refused("407"),
+        "challenged and not refused"
+    );
     node.signal("TERM");
     assert_eq!(node.exit(SOON), Some(0));
     for sign in [" WARN ", " ERROR ", "panicked at"] {

@@ -301,94 +301,9 @@ fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The end of a certificate's validity (RFC 5280 4.1): the second time in the fourth part of what is signed, or the fifth where
-/// a version stands first. None where it is not built so.
-fn not_after(certificate: &[u8]) -> Option<Wall> {
-    const SEQUENCE: u8 = 0x30;
-    const VERSION: u8 = 0xa0;
-    let (_, whole, _) = element(certificate)?;
-    let (_, mut signed, _) = element(whole)?;
-    let (tag, _, rest) = element(signed)?;
-    if tag == VERSION {
-        signed = rest;
-    }
-    for _serial_algorithm_issuer in 0..3 {
-        signed = element(signed)?.2;
-    }
-    let (tag, validity, _) = element(signed)?;
-    let (_, _, rest) = element(validity)?;
-    let (kind, text, _) = element(rest)?;
-    (tag == SEQUENCE).then(|| time(kind, text)).flatten()
-}
-
-/// Tag, content and what follows of one element of DER.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, mut rest) = rest.split_first()?;
-    let mut length = usize::from(first);
-    if first >= 0x80 {
-        let octets = usize::from(first & 0x7f);
-        if octets > 4 {
-            return None;
-        }
-        let (long, after) = rest.split_at_checked(octets)?;
-        length = long.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
-        rest = after;
-    }
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-/// `YYMMDDhhmmssZ` (UTCTime, 1950 to 2049) or `YYYYMMDDhhmmssZ` (GeneralizedTime).
-fn time(kind: u8, text: &[u8]) -> Option<Wall> {
-    const UTC_TIME: u8 = 0x17;
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
-    let (year, rest) = text.split_at_checked(if kind == UTC_TIME { 2 } else { 4 })?;
-    let number = |at: usize| rest.get(at..at + 2)?.parse::<u64>().ok();
-    let year: u64 = year.parse().ok()?;
-    let year = match kind {
-        UTC_TIME if year < 50 => 2000 + year,
-        UTC_TIME => 1900 + year,
-        _ => year,
-    };
-    let (month, day) = (number(0)?, number(2)?);
-    // Days from the civil calendar, counted from 0000-03-01; see `Wall::civil`.
-    let (shifted_year, shifted) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days =
-        365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400 + (153 * shifted + 2) / 5 + day
-            - 1;
-    let days = days.checked_sub(719_468)?;
-    let seconds = days * 86_400 + number(4)? * 3600 + number(6)? * 60 + number(8)?;
-    Some(Wall(seconds * 1000))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_end_of_a_certificate_is_read() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        for (year, month, day, shown) in [
-            (2026, 12, 6, "Sun, 06 Dec 2026 00:00:00 GMT"),
-            (2028, 2, 29, "Tue, 29 Feb 2028 00:00:00 GMT"),
-            (2049, 12, 31, "Fri, 31 Dec 2049 00:00:00 GMT"),
-            (2050, 1, 1, "Sat, 01 Jan 2050 00:00:00 GMT"),
-        ] {
-            let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
-            params.not_after = rcgen::date_time_ymd(year, month, day);
-            let certificate = params.self_signed(&key).unwrap();
-            assert_eq!(not_after(certificate.der()).unwrap().civil().to_string(), shown);
-            for cut in 0..certificate.der().len().min(300) {
-                // What is cut off has no end, and nothing breaks.
-                assert_eq!(not_after(&certificate.der()[..cut]), None);
-            }
-        }
-    }
 
     #[test]
     fn a_certificate_that_ends_soon_is_warned_of() {
