@@ -7,11 +7,11 @@ use crate::b2bua::{self, SUPPORTED, Source};
 use crate::config::Way;
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::Flow;
+use crate::id::{Flow, TrunkIx};
 use crate::proxy::{Passed, Refusal};
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
-use crate::sip::{Draft, Message, Method, Name};
+use crate::sip::{Draft, Message, Method, Name, Uri};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
@@ -111,7 +111,7 @@ impl Machines {
         let may_be_user = local::is_local(cx.config, flow, &from.uri) && !cx.config.users.is_empty();
         let by = local::asks_as(cx.config, flow, request, &from.uri);
         let gives_credentials = may_be_user && request.get(by.credentials()).is_some();
-        if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, &target) {
+        if !gives_credentials && let Some(trunk) = self.trunk_of(cx, flow, &target) {
             return Some(Source::Trunk(trunk));
         }
         if may_be_user && passed == Passed::Spiral {
@@ -133,6 +133,11 @@ impl Machines {
                 None
             }
         }
+    }
+
+    /// The carrier at the other end, by its certificate or its address.
+    fn trunk_of(&self, cx: &Cx<'_>, flow: Flow, called: &Uri) -> Option<TrunkIx> {
+        self.net.trunks.identify(cx, flow, self.net.layer.identity(flow), called)
     }
 
     /// In the order of RFC 3261 10.3: steps 1 and 2, then who it is, then the bindings.
@@ -196,7 +201,7 @@ impl Machines {
     /// What its sender may ask of us, in a call or outside of any.
     fn allow(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> String {
         let called = request.request_uri().ok();
-        let trunk = called.and_then(|called| self.net.trunks.identify(cx, flow, &called));
+        let trunk = called.and_then(|called| self.trunk_of(cx, flow, &called));
         format!("{}, REGISTER", b2bua::allow(cx.config, trunk.is_none()))
     }
 

@@ -36,6 +36,7 @@ impl Layer {
             return;
         }
         let Ok(via) = request.top_via() else { return };
+        self.peers.heed_alias(cx, flow, &via);
         if method == Method::Ack {
             return self.receive_ack(cx, flow, request, &via);
         }

@@ -14,11 +14,12 @@ pub fn new_branch(cx: &mut Cx<'_>) -> String {
     format!("{COOKIE}{}", cx.token(12))
 }
 
-/// Our Via for a request over `flow`: sent-by is the address by which the peer sees us.
-pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
+/// Our Via for a request over `flow`: sent-by is the address by which the peer sees us, `alias` as in RFC 5923.
+pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str, alias: bool) -> String {
     let seen = cx.advertised(flow);
     let (transport, host) = (flow.transport.via(), Host::from(seen.ip()));
-    format!("SIP/2.0/{transport} {host}:{};rport;branch={branch}", seen.port())
+    let alias = if alias { ";alias" } else { "" };
+    format!("SIP/2.0/{transport} {host}:{};rport;branch={branch}{alias}", seen.port())
 }
 
 /// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it

@@ -249,7 +249,7 @@ impl Bench {
             peer: source.parse().unwrap(),
         };
         let called = Uri::parse(called).unwrap();
-        self.step(|trunks, _, cx| trunks.identify(cx, flow, &called))
+        self.step(|trunks, _, cx| trunks.identify(cx, flow, None, &called))
     }
 }
 

@@ -145,7 +145,7 @@ impl Line {
                 Output::Query(ticket, _) => self
                     .node
                     .handle(clock(self.now), Input::Answered(ticket, Answer::default())),
-                Output::Media(..) | Output::Store(..) | Output::Record(_) | Output::Known(_) => {}
+                Output::Media(..) | Output::Store(..) | Output::Record(_) | Output::Known(_) | Output::Alias(..) => {}
             }
         }
     }

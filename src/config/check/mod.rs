@@ -96,6 +96,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
     let store = Store { path };
     let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
+    tls::clients_can_come(root, &tls, &trunks, check);
     Config {
         node_name,
         listen,

@@ -231,7 +231,7 @@ pub static TRUNK: Section = Section {
             "a section",
             "{ ca: /etc/ssl/acme.pem }",
             "see below",
-            "Whom we trust and who we are where a peer is reached by TLS.",
+            "Whom we trust and who we are where a peer is reached by TLS, and who comes by it.",
         ),
     ],
 };
@@ -319,7 +319,7 @@ pub static TRUNK_NUMBERS: Section = Section {
 /// `trunks[].tls`.
 pub static TRUNK_TLS: Section = Section {
     path: "trunks[].tls",
-    about: "For peers that are reached by TLS.",
+    about: "For peers that are reached by TLS, and that come by it.",
     keys: &[
         key(
             "ca",
@@ -339,15 +339,23 @@ pub static TRUNK_TLS: Section = Section {
             "certificate",
             CERTIFICATES,
             "/etc/ssl/us-at-acme.pem",
-            "none",
+            "tls.certificate, where that is given",
             "Who we are, where the carrier wants to see it.",
         ),
         key(
             "key",
             KEY,
             "/etc/ssl/private/us-at-acme.key",
-            "none",
+            "tls.key",
             "The private key of the certificate.",
+        ),
+        key(
+            "accept",
+            "a domain name, as certificates have it",
+            "[ sbc.acme.example ]",
+            "none",
+            "Who comes by tls with a certificate for one of these names (RFC 5922), signed by ca, is this carrier, whatever the \
+             address. A name is accepted by one trunk only.",
         ),
     ],
 };

@@ -10,7 +10,7 @@
 use super::places::Place;
 use super::ws::WebSocket;
 use super::{Context, NetEvent, Socket, source};
-use crate::id::{Flow, ListenerId, Target, Transport};
+use crate::id::{Flow, Identity, ListenerId, Target, Transport};
 use crate::limits;
 use crate::sip::frame::{self, Frame};
 use bytes::{Bytes, BytesMut};
@@ -91,6 +91,14 @@ enum Wire {
     Wss(Box<WebSocket<TlsStream<TcpStream>>>),
 }
 
+/// Who is at the other end.
+enum Peer {
+    /// It opened the connection, and has shown this.
+    Came(Identity),
+    /// We opened it, and its certificate was found to be for this name.
+    Visited(Option<Box<str>>),
+}
+
 impl Handle {
     /// False if the connection is gone or its peer reads too slowly: the caller then closes it by dropping the handle.
     pub(super) fn send(&self, bytes: Bytes) -> bool {
@@ -153,7 +161,8 @@ async fn accept(
             peer,
         };
         if transport == Transport::Tcp {
-            start(flow, None, Wire::Tcp(stream), place, context.patience, false, &events).await;
+            let peer = Peer::Came(Identity::default());
+            start(flow, peer, Wire::Tcp(stream), place, context.patience, &events).await;
             continue;
         }
         let Some(half_open) = context.half_open.take(peer.ip()) else {
@@ -166,7 +175,7 @@ async fn accept(
             let wire = timeout(context.patience.handshake, shake_hands(transport, stream, &context)).await;
             drop(half_open);
             match wire {
-                Ok(Ok(wire)) => start(flow, None, wire, place, context.patience, false, &events).await,
+                Ok(Ok((wire, who))) => start(flow, Peer::Came(who), wire, place, context.patience, &events).await,
                 Ok(Err(_)) | Err(_) => {
                     context.counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -175,15 +184,22 @@ async fn accept(
     }
 }
 
-/// What comes before the first message of a connection that was opened to us.
-async fn shake_hands(transport: Transport, stream: TcpStream, context: &Context) -> io::Result<Wire> {
+/// What comes before the first message of a connection that was opened to us, and who has opened it.
+async fn shake_hands(transport: Transport, stream: TcpStream, context: &Context) -> io::Result<(Wire, Identity)> {
     let keys = context.keys();
-    Ok(match transport {
+    let wire = match transport {
         Transport::Udp | Transport::Tcp => Wire::Tcp(stream),
-        Transport::Tls => Wire::Tls(Box::new(keys.accept(stream).await?)),
+        Transport::Tls => {
+            let (stream, who) = keys.accept(stream).await?;
+            if who.as_ref().is_some_and(|who| who.by.is_empty()) {
+                context.counters.not_vouched.fetch_add(1, Ordering::Relaxed);
+            }
+            return Ok((Wire::Tls(Box::new(stream)), who.unwrap_or_default()));
+        }
         Transport::Ws => Wire::Ws(Box::new(WebSocket::accept(stream).await?)),
-        Transport::Wss => Wire::Wss(Box::new(WebSocket::accept(keys.accept(stream).await?).await?)),
-    })
+        Transport::Wss => Wire::Wss(Box::new(WebSocket::accept(keys.accept_anybody(stream).await?).await?)),
+    };
+    Ok((wire, Identity::default()))
 }
 
 /// Opens a connection from the listener's own address.
@@ -204,7 +220,7 @@ pub(super) fn connect(
         if let Some(place) = place
             && let Ok(Ok(wire)) = timeout(limits::CONNECT, open_wire(bound, &target, &shared)).await
         {
-            return start(flow, target.name, wire, place, patience, true, &events).await;
+            return start(flow, Peer::Visited(target.name), wire, place, patience, &events).await;
         }
         let _ = events.send(NetEvent::Failed(target)).await;
     });
@@ -240,13 +256,16 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
 
 async fn start(
     flow: Flow,
-    name: Option<Box<str>>,
+    peer: Peer,
     wire: Wire,
     place: Place,
     patience: Patience,
-    known: bool,
     events: &mpsc::Sender<NetEvent>,
 ) {
+    let (name, known, identity) = match peer {
+        Peer::Came(identity) => (None, false, identity),
+        Peer::Visited(name) => (name, true, Identity::default()),
+    };
     let (queue, outgoing) = mpsc::channel(MESSAGES);
     let shared = Arc::new(Shared {
         waiting: AtomicUsize::new(0),
@@ -259,6 +278,9 @@ async fn start(
     };
     if events.send(NetEvent::Opened(flow, handle)).await.is_err() {
         return;
+    }
+    if !identity.by.is_empty() {
+        let _ = events.send(NetEvent::Identified(flow, identity)).await;
     }
     let events = events.clone();
     tokio::spawn(async move {

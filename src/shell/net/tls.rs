@@ -3,14 +3,16 @@
 //! Everything is read at once and takes effect for connections that are opened from then on; those that are open keep what they
 //! began with.
 
+use super::der;
+use super::verify::{Clients, Servers};
 use crate::config::{Config, KeyPair, TrunkTls};
+use crate::id::Identity;
 use crate::time::Wall;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::collections::HashMap;
 use std::fs;
@@ -34,13 +36,23 @@ const OWN_YEARS: i32 = 10;
 #[derive(Debug, Default)]
 pub struct Keys {
     /// None where nobody listens on TLS.
-    server: Option<Arc<ServerConfig>>,
+    server: Option<Server>,
     strangers: Option<Arc<ClientConfig>>,
     /// By the host of a trunk's peer.
     trunks: HashMap<String, Carrier>,
     /// Our certificates: the file, and when it ends.
     ends: Vec<(PathBuf, Wall)>,
     warn_before: Duration,
+}
+
+/// How those who come are met.
+#[derive(Debug)]
+struct Server {
+    /// Asks for certificates where somebody may vouch for them.
+    config: Arc<ServerConfig>,
+    /// Asks for none: a browser would bother its user.
+    for_browsers: Arc<ServerConfig>,
+    clients: Arc<Clients>,
 }
 
 /// How a carrier is met.
@@ -68,13 +80,19 @@ impl Keys {
                     pair
                 }
             };
-            keys.server = Some(Arc::new(server(&pair, config.tls.client_ca.as_deref())?));
+            let clients = Arc::new(clients(config)?);
+            keys.server = Some(Server {
+                config: Arc::new(server(&pair, Some(clients.clone()))?),
+                for_browsers: Arc::new(server(&pair, None)?),
+                clients,
+            });
             keys.note_end(&pair)?;
         }
-        keys.strangers = Some(Arc::new(client(&TrunkTls::default())?));
+        let own = config.tls.certificate.as_ref();
+        keys.strangers = Some(Arc::new(client(&TrunkTls::default(), own)?));
         for trunk in config.trunks.iter().filter(|trunk| trunk.tls != TrunkTls::default()) {
             let carrier = Carrier {
-                config: Arc::new(client(&trunk.tls).map_err(|why| format!("trunk {}: {why}", trunk.name))?),
+                config: Arc::new(client(&trunk.tls, own).map_err(|why| format!("trunk {}: {why}", trunk.name))?),
                 name: trunk.tls.name.clone(),
             };
             if let Some(pair) = &trunk.tls.certificate {
@@ -109,15 +127,24 @@ impl Keys {
 
     fn note_end(&mut self, pair: &KeyPair) -> Result<(), String> {
         let chain = certificates(&pair.certificate)?;
-        if let Some(end) = chain.first().and_then(|first| not_after(first)) {
+        if let Some(end) = chain.first().and_then(|first| der::not_after(first)) {
             self.ends.push((pair.certificate.clone(), end));
         }
         Ok(())
     }
 
-    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = self.server.clone().ok_or(io::ErrorKind::Unsupported)?;
-        Ok(TlsAcceptor::from(config).accept(stream).await?.into())
+    /// Also gives who came, if they have shown a certificate.
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Option<Identity>)> {
+        let server = self.server.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let stream = TlsAcceptor::from(server.config.clone()).accept(stream).await?;
+        let shown = stream.get_ref().1.peer_certificates();
+        let who = shown.map(|chain| server.clients.identity(chain));
+        Ok((stream.into(), who))
+    }
+
+    pub(super) async fn accept_anybody(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let server = self.server.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        Ok(TlsAcceptor::from(server.for_browsers.clone()).accept(stream).await?.into())
     }
 
     /// `host` is the name that the certificate must be for; a trunk may say that it is another.
@@ -144,40 +171,54 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn server(pair: &KeyPair, client_ca: Option<&Path>) -> Result<ServerConfig, String> {
+/// Who may vouch for those who come.
+fn clients(config: &Config) -> Result<Clients, String> {
+    let mut clients = Clients::new(config.tls.client_required, provider());
+    if let Some(path) = &config.tls.client_ca {
+        let named = |why| format!("{} is no list of CAs: {why} (key `tls.client_ca`)", path.display());
+        clients.add(Some(path.clone()), roots(path)?).map_err(named)?;
+    }
+    for trunk in config.trunks.iter().filter(|trunk| !trunk.tls.accept.is_empty()) {
+        let named = |why| format!("trunk {}: its CAs cannot be used: {why} (key `trunks[].tls.ca`)", trunk.name);
+        clients.add(trunk.tls.ca.clone(), trusted(&trunk.tls)?).map_err(named)?;
+    }
+    Ok(clients)
+}
+
+/// Who may have signed a carrier's certificate.
+fn trusted(tls: &TrunkTls) -> Result<Arc<RootCertStore>, String> {
+    match &tls.ca {
+        Some(path) => roots(path),
+        None => Ok(Arc::new(RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        })),
+    }
+}
+
+fn server(pair: &KeyPair, clients: Option<Arc<Clients>>) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let builder = match client_ca {
+    let builder = match clients.filter(|clients| clients.is_asked()) {
         None => builder.with_no_client_auth(),
-        Some(path) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots(path)?, provider())
-                .allow_unauthenticated()
-                .build()
-                .map_err(|error| format!("{} is no list of CAs: {error} (key `tls.client_ca`)", path.display()))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(clients) => builder.with_client_cert_verifier(clients),
     };
     builder
         .with_single_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
         .map_err(|error| mismatch(pair, &error))
 }
 
-fn client(tls: &TrunkTls) -> Result<ClientConfig, String> {
-    let trusted = match &tls.ca {
-        Some(path) => roots(path)?,
-        None => Arc::new(RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        }),
-    };
-    let verifier = WebPkiServerVerifier::builder_with_provider(trusted, provider())
+/// `own` is our certificate where the trunk has no other one for us.
+fn client(tls: &TrunkTls, own: Option<&KeyPair>) -> Result<ClientConfig, String> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(trusted(tls)?, provider())
         .build()
         .map_err(|error| format!("the CAs cannot be used: {error} (key `trunks[].tls.ca`)"))?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
-        .with_webpki_verifier(verifier);
-    match &tls.certificate {
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Servers(verifier)));
+    match tls.certificate.as_ref().or(own) {
         None => Ok(builder.with_no_client_auth()),
         Some(pair) => builder
             .with_client_auth_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
