@@ -108,14 +108,8 @@ const DOORS: &[(&str, &[&str])] = &[
         "tokio_rustls",
         &["src/shell/net/tls.rs", "src/shell/net/tcp.rs", "src/shell/net/tests_"],
     ),
-    (
-        "tokio_tungstenite",
-        &["src/shell/net/ws.rs", "src/shell/net/tests_"],
-    ),
-    (
-        "futures_util",
-        &["src/shell/net/ws.rs", "src/shell/net/tests_"],
-    ),
+    ("tokio_tungstenite", &["src/shell/net/ws.rs", "src/shell/net/tests_"]),
+    ("futures_util", &["src/shell/net/ws.rs", "src/shell/net/tests_"]),
     ("hickory_resolver", &["src/shell/net/dns.rs"]),
     ("rustix", &["src/shell/"]),
     ("rtrb", &["src/shell/", "src/media/phone.rs"]),

@@ -151,13 +151,19 @@ fn nobody_takes_what_is_not_his() {
         assert_eq!(bench.aliases(flow(1, TLS), "a.example;alias"), found, "{by:?}");
     }
     let mut bench = Bench::new();
-    assert!(bench.aliases(flow(1, TLS), "a.example;alias").is_empty(), "no certificate");
+    assert!(
+        bench.aliases(flow(1, TLS), "a.example;alias").is_empty(),
+        "no certificate"
+    );
     bench.comes(flow(1, TLS), &names, &[acme]);
     assert!(bench.aliases(flow(1, TLS), "a.example").is_empty(), "not asked for");
     assert!(bench.aliases(flow(2, TLS), "a.example;alias").is_empty(), "another's");
     assert!(bench.aliases(flow(1, Transport::Tcp), "a.example;alias").is_empty());
     bench.feed(Input::FlowClosed(flow(1, TLS)));
-    assert!(bench.aliases(flow(1, TLS), "b.example;alias").is_empty(), "it is closed");
+    assert!(
+        bench.aliases(flow(1, TLS), "b.example;alias").is_empty(),
+        "it is closed"
+    );
 }
 
 /// RFC 5922 7.4: who has a certificate for a name of the trunk, signed by the trunk's CA, is that carrier, at any address.
@@ -179,7 +185,10 @@ fn a_carrier_is_known_by_its_certificate() {
         let mut bench = Bench::new();
         let come = bench.comes(flow(1, TLS), &names, &by);
         let is_kept = come.iter().any(|output| matches!(output, Output::Known(_)));
-        assert_eq!(is_kept, is_known, "{names:?} by {by:?} is worth keeping before it calls");
+        assert_eq!(
+            is_kept, is_known,
+            "{names:?} by {by:?} is worth keeping before it calls"
+        );
         let answer = bench.invites(flow(1, TLS), "192.0.2.9");
         assert_eq!(answer.is_some(), is_known, "{names:?} by {by:?}: {answer:?}");
         // The same address without that certificate is nobody.
@@ -223,7 +232,11 @@ fn via_of_options(bench: &mut Bench, first: Ticket, connects: bool) -> String {
             match output {
                 Output::Query(ticket, question) => {
                     let address = Record::Address([192, 0, 2, 9].into());
-                    let records = if question.kind == Kind::A { vec![address] } else { Vec::new() };
+                    let records = if question.kind == Kind::A {
+                        vec![address]
+                    } else {
+                        Vec::new()
+                    };
                     let ttl = Duration::from_secs(1);
                     waiting.push(Input::Answered(ticket, Answer { records, ttl }));
                 }

@@ -18,11 +18,15 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+mod secure {
+    mod mutual;
+}
+
 use bytes::BytesMut;
 use process::Process;
 use program::program;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::fs;
 use std::io::{Read, Write};
@@ -75,18 +79,26 @@ impl Node {
 
     /// A connection under TLS that trusts this certificate; the error is that of the handshake.
     fn tls(&self, port: u16, trusted: &str) -> std::io::Result<Tls> {
-        let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_file(self.folder.join(trusted)).expect("as this test has set it up");
-        roots.add(certificate).expect("as this test has set it up");
+        let socket = TcpStream::connect((self.ip.as_str(), port)).expect("it listens");
+        self.tls_on(socket, trusted, None)
+    }
+
+    /// The same on this connection, with `NAME.pem` and `NAME.key` to be shown.
+    fn tls_on(&self, socket: TcpStream, trusted: &str, shown: Option<&str>) -> std::io::Result<Tls> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("as this test has set it up")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots(&self.folder, trusted));
+        let config = match shown {
+            None => builder.with_no_client_auth(),
+            Some(name) => {
+                let (chain, key) = pair(&self.folder, name);
+                builder.with_client_auth_cert(chain, key).expect("a pair")
+            }
+        };
         let name = ServerName::try_from("example.com").expect("as this test has set it up");
         let client = ClientConnection::new(Arc::new(config), name).expect("as this test has set it up");
-        let socket = TcpStream::connect((self.ip.as_str(), port)).expect("it listens");
         socket.set_read_timeout(Some(SOON)).expect("as this test has set it up");
         let mut stream = StreamOwned::new(client, socket);
         while stream.conn.is_handshaking() {
@@ -100,6 +112,21 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn roots(folder: &Path, trusted: &str) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_file(folder.join(trusted)).expect("as this test has set it up");
+    roots.add(certificate).expect("as this test has set it up");
+    roots
+}
+
+fn pair(folder: &Path, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let file = |ending: &str| folder.join(format!("{name}.{ending}"));
+    (
+        vec![CertificateDer::from_pem_file(file("pem")).expect("a certificate")],
+        PrivateKeyDer::from_pem_file(file("key")).expect("a key"),
+    )
 }
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -477,17 +504,24 @@ fn dns_server(socket: UdpSocket, answers: impl Fn(&str, u16) -> Vec<Vec<u8>> + S
     });
 }
 
+/// A record of an SRV answer.
+fn srv(port: u16, host: &str) -> Vec<u8> {
+    let mut record = vec![0, 1, 0, 0];
+    record.extend(port.to_be_bytes());
+    for label in host.split('.') {
+        record.push(label.len() as u8);
+        record.extend(label.as_bytes());
+    }
+    record.push(0);
+    record
+}
+
 /// RFC 3263 4.2: the peer of a trunk is found by SRV and A, on the wire; an answer with another number is nobody's.
 #[test]
 fn a_name_is_asked_for_on_the_wire() {
     let server = UdpSocket::bind("127.85.3.53:5353").expect("an address of this test");
     dns_server(server, |name, kind| match (name, kind) {
-        ("_sip._udp.acme.test", 33) => {
-            let mut record = vec![0, 1, 0, 0];
-            record.extend(5070u16.to_be_bytes());
-            record.extend(b"\x01h\x04acme\x04test\x00");
-            vec![record]
-        }
+        ("_sip._udp.acme.test", 33) => vec![srv(5070, "h.acme.test")],
         ("h.acme.test", 1) => vec![vec![127, 85, 3, 9]],
         _ => Vec::new(),
     });

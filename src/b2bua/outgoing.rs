@@ -96,7 +96,7 @@ impl Leg {
             }
             Who::Trunk(trunk, _) => {
                 let trunk = &config.trunks[usize::from(trunk.0)];
-                let host = own_host(t.cx, self.flow);
+                let host = self.own_host(t.cx);
                 if let Some(asserted) = hunt.identity.asserted(trunk, &host) {
                     invite.push(Name::PAssertedIdentity, asserted);
                     if hunt.identity.private {

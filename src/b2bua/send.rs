@@ -28,26 +28,34 @@ pub fn allow(config: &Config, is_user: bool) -> String {
     format!("INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY{refer}")
 }
 
-/// Our Contact on a flow; in a dialog that SIPS began it is SIPS (RFC 3261 8.1.1.8, 12.1.1).
-pub fn contact(cx: &Cx<'_>, flow: Flow, secure: bool) -> String {
+/// Our Contact on a flow, where we are known by this host; in a dialog that SIPS began it is SIPS (RFC 3261 8.1.1.8, 12.1.1).
+fn contact(flow: Flow, host: &Host, secure: bool) -> String {
     let (scheme, transport) = match flow.transport.uri_param() {
         Some(_) if secure && flow.transport == Transport::Tls => ("sips", String::new()),
         Some(name) if secure && flow.transport.is_secure() => ("sips", format!(";transport={name}")),
         Some(name) => ("sip", format!(";transport={name}")),
         None => ("sip", String::new()),
     };
-    format!("<{scheme}:tandem@{}{transport}>", cx.advertised(flow))
-}
-
-/// The host by which we are known on a flow.
-pub fn own_host(cx: &Cx<'_>, flow: Flow) -> Host {
-    cx.advertised(flow).ip().into()
+    format!("<{scheme}:tandem@{host}:{}{transport}>", flow.local.port())
 }
 
 impl Leg {
+    /// The host by which the peer knows us.
+    pub fn own_host(&self, cx: &Cx<'_>) -> Host {
+        let trunk = self.who.trunk().and_then(|trunk| cx.config.trunk(trunk));
+        let named = trunk.and_then(|trunk| trunk.host.as_deref());
+        let address = || cx.advertised(self.flow).ip().into();
+        named.map_or_else(address, |name| Host::Name(name.into()))
+    }
+
+    /// Our Contact.
+    pub fn contact(&self, cx: &Cx<'_>) -> String {
+        contact(self.flow, &self.own_host(cx), self.is_secure())
+    }
+
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
     pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
-        draft.set(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
+        draft.set(Name::Contact, self.contact(t.cx));
         draft.set(Name::Allow, self.allow(t.cx.config));
         draft.set(Name::Supported, SUPPORTED.join(", "));
         let agent = if draft.method().is_some() {

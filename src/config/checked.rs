@@ -107,11 +107,14 @@ impl Config {
     }
 
     /// The domain that a host in a request stands for, if it is one of ours: by name, or by any address of ours
-    /// (`advertise`, a listener, the address `arrived_on`), which stands for the first domain.
+    /// (`advertise`, a listener, the address `arrived_on`) or name of ours (`trunks[].host`), which stand for the first domain.
     pub fn local_domain(&self, host: &Host, arrived_on: IpAddr) -> Option<&Domain> {
         let text = host.to_string();
         if let Some(named) = self.domains.iter().find(|domain| domain.name == text) {
             return Some(named);
+        }
+        if self.trunks.iter().any(|trunk| trunk.host.as_deref() == Some(text.as_str())) {
+            return self.domains.first();
         }
         let ip = host.ip()?;
         let ours = ip == arrived_on
@@ -302,6 +305,8 @@ pub struct Trunk {
     pub name: String,
     /// `peers` in order of failover.
     pub peers: Vec<Uri>,
+    /// `host`: the name by which the carrier knows us; none: our address.
+    pub host: Option<String>,
     /// `accept_from`: source networks that are this carrier.
     pub accept_from: Vec<Network>,
     /// `register`; none: identified by address alone.

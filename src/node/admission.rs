@@ -11,7 +11,7 @@ use crate::id::{Flow, TrunkIx};
 use crate::proxy::{Passed, Refusal};
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::Scheme;
-use crate::sip::{Draft, Message, Method, Name, Uri};
+use crate::sip::{Draft, Host, Message, Method, Name, Uri};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
@@ -137,7 +137,9 @@ impl Machines {
 
     /// The carrier at the other end, by its certificate or its address.
     fn trunk_of(&self, cx: &Cx<'_>, flow: Flow, called: &Uri) -> Option<TrunkIx> {
-        self.net.trunks.identify(cx, flow, self.net.layer.identity(flow), called)
+        self.net
+            .trunks
+            .identify(cx, flow, self.net.layer.identity(flow), called)
     }
 
     /// In the order of RFC 3261 10.3: steps 1 and 2, then who it is, then the bindings.
@@ -192,10 +194,19 @@ impl Machines {
         response.push(Name::Allow, self.allow(cx, flow, request));
         response.push(Name::Accept, ACCEPTED);
         response.push(Name::Supported, SUPPORTED.join(", "));
-        let us = cx.advertised(flow);
         let transport = flow.transport.uri_param().unwrap_or("udp");
-        response.push(Name::Contact, format!("<sip:{us};transport={transport}>"));
+        let us = self.own_host(cx, flow, request);
+        let port = flow.local.port();
+        response.push(Name::Contact, format!("<sip:{us}:{port};transport={transport}>"));
         self.reply(cx, flow, request, response);
+    }
+
+    /// The host by which its sender knows us.
+    fn own_host(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> Host {
+        let called = request.request_uri().ok();
+        let trunk = called.and_then(|called| self.trunk_of(cx, flow, &called));
+        let named = trunk.and_then(|ix| cx.config.trunk(ix)?.host.as_deref());
+        named.map_or_else(|| cx.advertised(flow).ip().into(), |name| Host::Name(name.into()))
     }
 
     /// What its sender may ask of us, in a call or outside of any.

@@ -49,7 +49,9 @@ impl Peers {
     /// What the peer of a connection has shown, if it came with a certificate.
     pub fn identity(&self, flow: Flow) -> Option<&Identity> {
         let came = flow.transport == Transport::Tls;
-        came.then(|| self.came.get(&flow.connection)).flatten().map(|came| &came.identity)
+        came.then(|| self.came.get(&flow.connection))
+            .flatten()
+            .map(|came| &came.identity)
     }
 
     /// True where our Via says that the peer may use this connection too (RFC 5923 8.1): we went to it, and have a certificate by

@@ -19,7 +19,10 @@ pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str, alias: bool) -> String {
     let seen = cx.advertised(flow);
     let (transport, host) = (flow.transport.via(), Host::from(seen.ip()));
     let alias = if alias { ";alias" } else { "" };
-    format!("SIP/2.0/{transport} {host}:{};rport;branch={branch}{alias}", seen.port())
+    format!(
+        "SIP/2.0/{transport} {host}:{};rport;branch={branch}{alias}",
+        seen.port()
+    )
 }
 
 /// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it

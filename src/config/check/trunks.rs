@@ -64,11 +64,15 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
     let register = map.get("register").map(|field| register(&field, check));
     let numbers = numbers(map, country, check);
     let tls = tls::trunk(map, check);
+    let host = map
+        .get("host")
+        .and_then(|field| field.parse(&mut check.problems, values::domain));
     let problems = &mut check.problems;
     let limits = map.section("limits", &keys::LIMITS, problems);
     Trunk {
         name: String::new(),
         peers: Vec::new(),
+        host,
         accept_from: Vec::new(),
         register,
         codecs,

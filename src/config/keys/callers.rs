@@ -157,6 +157,14 @@ pub static TRUNK: Section = Section {
             "Where calls are sent: the first that works. A peer given by address is also accepted as a source.",
         ),
         key(
+            "host",
+            "a domain name or an address",
+            "sbc.example.com",
+            "our address",
+            "The name by which the carrier knows us, in place of our address: in Contact, and in From where we do not register. What \
+             is sent to it is for us. Some carriers want it to be that of our certificate.",
+        ),
+        key(
             "accept_from",
             "a network as ADDRESS/LENGTH or one address",
             "[ 198.51.100.0/24 ]",

@@ -29,10 +29,17 @@ pub(super) fn domains(certificate: &[u8]) -> Vec<Box<str>> {
     let mut rest = alternative_names(certificate).unwrap_or_default();
     while let Some((kind, value, after)) = element(rest) {
         rest = after;
-        let Ok(value) = std::str::from_utf8(value) else { continue };
+        let Ok(value) = std::str::from_utf8(value) else {
+            continue;
+        };
         let value = value.to_ascii_lowercase();
         match kind {
-            URI => uris.extend(value.strip_prefix("sip:").filter(|host| !host.contains('@')).map(host_of)),
+            URI => uris.extend(
+                value
+                    .strip_prefix("sip:")
+                    .filter(|host| !host.contains('@'))
+                    .map(host_of),
+            ),
             DNS_NAME => names.push(value.into_boxed_str()),
             _ => {}
         }
@@ -169,11 +176,20 @@ mod tests {
         let uri = |uri: &str| SanType::URI(uri.try_into().unwrap());
         for (names, found) in [
             (vec![], vec![]),
-            (vec![dns("A.Example"), dns("*.b.example")], vec!["a.example", "*.b.example"]),
+            (
+                vec![dns("A.Example"), dns("*.b.example")],
+                vec!["a.example", "*.b.example"],
+            ),
             (vec![dns("a.example"), uri("SIP:B.example")], vec!["b.example"]),
-            (vec![uri("sip:b.example:5061;transport=tls"), uri("sip:c.example")], vec!["b.example", "c.example"]),
+            (
+                vec![uri("sip:b.example:5061;transport=tls"), uri("sip:c.example")],
+                vec!["b.example", "c.example"],
+            ),
             // A user, another scheme, an address: none of them is a domain.
-            (vec![uri("sip:alice@b.example"), uri("https://c.example"), dns("a.example")], vec!["a.example"]),
+            (
+                vec![uri("sip:alice@b.example"), uri("https://c.example"), dns("a.example")],
+                vec!["a.example"],
+            ),
             (vec![SanType::IpAddress([192, 0, 2, 1].into())], vec![]),
         ] {
             let mut params = CertificateParams::default();

@@ -254,14 +254,7 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(peer).await
 }
 
-async fn start(
-    flow: Flow,
-    peer: Peer,
-    wire: Wire,
-    place: Place,
-    patience: Patience,
-    events: &mpsc::Sender<NetEvent>,
-) {
+async fn start(flow: Flow, peer: Peer, wire: Wire, place: Place, patience: Patience, events: &mpsc::Sender<NetEvent>) {
     let (name, known, identity) = match peer {
         Peer::Came(identity) => (None, false, identity),
         Peer::Visited(name) => (name, true, Identity::default()),

@@ -118,7 +118,11 @@ async fn who_comes_is_whom_a_certificate_names_and_a_ca_of_ours_vouches_for() {
     for paper in [&acme, &stranger] {
         paper.sign("any", &["sbc.acme.example"]);
     }
-    acme.sign_as("both", &["sbc.acme.example"], usage(&[Usage::ServerAuth, Usage::ClientAuth]));
+    acme.sign_as(
+        "both",
+        &["sbc.acme.example"],
+        usage(&[Usage::ServerAuth, Usage::ClientAuth]),
+    );
     // Public CAs sign no others for servers from 2026 on, and carriers come with them.
     acme.sign_as("server", &["sbc.acme.example"], usage(&[Usage::ServerAuth]));
     acme.sign_as("client", &["sbc.acme.example"], usage(&[Usage::ClientAuth]));
@@ -153,7 +157,10 @@ async fn who_comes_is_whom_a_certificate_names_and_a_ca_of_ours_vouches_for() {
             let what = shown.map(|(_, name)| name);
             assert_eq!(told.as_ref().map(|told| &told.by), vouched.as_ref(), "{what:?}");
             let names = told.map_or(Vec::new(), |told| told.names);
-            assert_eq!(names.iter().any(|name| **name == *"sbc.acme.example"), vouched.is_some());
+            assert_eq!(
+                names.iter().any(|name| **name == *"sbc.acme.example"),
+                vouched.is_some()
+            );
             let counted = bench.not_vouched() - before;
             assert_eq!(counted == 1, shown.is_some() && vouched.is_none(), "{what:?} {counted}");
             drop(stream);
@@ -179,7 +186,9 @@ async fn where_a_certificate_is_required_others_are_refused_and_browsers_are_not
     let addr = bench.listen(Transport::Tls, "127.0.84.21:0");
     for version in [&version::TLS12, &version::TLS13] {
         for paper in [&acme, &partners] {
-            let _stream = come(addr, &own, Some((paper, "any")), version).await.expect("it is vouched for");
+            let _stream = come(addr, &own, Some((paper, "any")), version)
+                .await
+                .expect("it is vouched for");
             assert!(bench.comer().await.1.is_some());
             bench.closed_or(|| drop(_stream)).await;
         }
@@ -202,7 +211,10 @@ async fn where_a_certificate_is_required_others_are_refused_and_browsers_are_not
         .with_root_certificates(own.roots())
         .with_client_cert_resolver(Arc::new(Asked));
     let name = ServerName::try_from("own.example").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .unwrap();
 }
 
 /// Fails the test when a certificate is asked for.
@@ -263,7 +275,11 @@ async fn a_carrier_sees_who_we_are_to_it_or_who_we_are_to_all() {
     own.sign("at-acme", &["us.acme.example"]);
     carrier.sign("sbc", &["sbc.acme.example"]);
     let file = |name: &str| own.file(name);
-    let all = format!("tls: {{ certificate: {}, key: {} }}\n", file("own.pem"), file("own.key"));
+    let all = format!(
+        "tls: {{ certificate: {}, key: {} }}\n",
+        file("own.pem"),
+        file("own.key")
+    );
     let to_it = format!(", certificate: {}, key: {}", file("at-acme.pem"), file("at-acme.key"));
     for (all, to_it, shown) in [
         (all.as_str(), to_it.as_str(), Some("at-acme")),
@@ -330,7 +346,10 @@ async fn an_alias_leads_to_a_connection_while_it_is_there() {
     drop(second);
     assert_eq!(bench.closed().await, new);
     assert!(!bench.net.by_peer.contains_key(&target));
-    assert!(bench.net.send(old, Bytes::from_static(b"back")), "the old one still works");
+    assert!(
+        bench.net.send(old, Bytes::from_static(b"back")),
+        "the old one still works"
+    );
     let mut back = [0; 4];
     timeout(SOON, first.read_exact(&mut back)).await.unwrap().unwrap();
     assert_eq!(bench.net.connect(Ticket(3), target), None, "a new one is opened");

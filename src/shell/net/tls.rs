@@ -144,7 +144,10 @@ impl Keys {
 
     pub(super) async fn accept_anybody(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let server = self.server.as_ref().ok_or(io::ErrorKind::Unsupported)?;
-        Ok(TlsAcceptor::from(server.for_browsers.clone()).accept(stream).await?.into())
+        Ok(TlsAcceptor::from(server.for_browsers.clone())
+            .accept(stream)
+            .await?
+            .into())
     }
 
     /// `host` is the name that the certificate must be for; a trunk may say that it is another.
@@ -179,7 +182,12 @@ fn clients(config: &Config) -> Result<Clients, String> {
         clients.add(Some(path.clone()), roots(path)?).map_err(named)?;
     }
     for trunk in config.trunks.iter().filter(|trunk| !trunk.tls.accept.is_empty()) {
-        let named = |why| format!("trunk {}: its CAs cannot be used: {why} (key `trunks[].tls.ca`)", trunk.name);
+        let named = |why| {
+            format!(
+                "trunk {}: its CAs cannot be used: {why} (key `trunks[].tls.ca`)",
+                trunk.name
+            )
+        };
         clients.add(trunk.tls.ca.clone(), trusted(&trunk.tls)?).map_err(named)?;
     }
     Ok(clients)
