@@ -7,7 +7,7 @@ use super::end::acknowledge;
 use super::hunt::Hunt;
 use super::leg::{Early, Leg, LegId, Outgoing, Progress, State, Way, What, Who};
 use super::offer::wish_of;
-use super::send::{SDP, is_on_flow, listener, own_host};
+use super::send::{SDP, is_on_flow, listener};
 use crate::dialog::accepted::Acknowledged;
 use crate::dialog::reliable::{RAck, Receiver};
 use crate::dialog::{Dialog, DialogId};

@@ -161,7 +161,7 @@ impl Trunks {
             Event::Reached { flow, .. } => {
                 peer.learn(flow.peer.ip());
                 let trunk = config.trunk_by_name(&state.name);
-                let draft = options(cx, peer, trunk.and_then(|trunk| trunk.host.as_deref()), flow);
+                let draft = options(cx, peer, trunk.and_then(|(_, trunk)| trunk.host.as_deref()), flow);
                 layer.request(cx, owner(slot, place), flow, draft);
             }
             Event::Response { response, .. } if response.status() < 200 => {}

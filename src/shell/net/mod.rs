@@ -9,6 +9,12 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_dns;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_limits;
+#[cfg(test)]
 mod tests_mutual;
 #[cfg(test)]
 mod tests_secure;

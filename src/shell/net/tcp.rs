@@ -47,6 +47,8 @@ pub(super) struct Patience {
     pub first: Duration,
     /// For the rest of a message that has begun.
     pub message: Duration,
+    /// For one message of ours to be taken by a peer that reads slowly.
+    pub write: Duration,
     /// Between two messages of one who is not known.
     pub stranger: Duration,
     /// Between two messages of one who is.
@@ -59,6 +61,7 @@ impl Default for Patience {
             handshake: limits::HANDSHAKE,
             first: limits::CONNECTION_MESSAGE,
             message: limits::CONNECTION_MESSAGE,
+            write: limits::CONNECTION_MESSAGE,
             stranger: limits::CONNECTION_STRANGER,
             known: limits::CONNECTION_IDLE,
         }
@@ -311,14 +314,14 @@ async fn serve(
             let (reader, writer) = stream.split();
             tokio::select! {
                 ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
-                ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
+                ended = write(writer, outgoing, pongs, patience, &shared.waiting) => ended,
             }
         }
         Wire::Tls(stream) => {
             let (reader, writer) = tokio::io::split(*stream);
             tokio::select! {
                 ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
-                ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
+                ended = write(writer, outgoing, pongs, patience, &shared.waiting) => ended,
             }
         }
         Wire::Ws(socket) => socket.serve(flow, patience, outgoing, shared, events).await,
@@ -383,17 +386,18 @@ async fn read(
 }
 
 /// Ends when everything is written that was handed over before the handle was dropped.
-async fn write(
+pub(super) async fn write(
     mut stream: impl AsyncWrite + Unpin,
     mut outgoing: mpsc::Receiver<Bytes>,
     mut pongs: mpsc::Receiver<()>,
+    patience: Patience,
     waiting: &AtomicUsize,
 ) -> io::Result<()> {
     loop {
         let message = tokio::select! {
             message = outgoing.recv() => message,
             Some(()) = pongs.recv() => {
-                timeout(limits::CONNECTION_MESSAGE, put(&mut stream, b"\r\n")).await??;
+                timeout(patience.write, put(&mut stream, b"\r\n")).await??;
                 continue;
             }
         };
@@ -401,7 +405,7 @@ async fn write(
             // Under TLS the peer learns that nothing was cut off (RFC 8446 6.1).
             return timeout(limits::HANDSHAKE, stream.shutdown()).await?;
         };
-        let written = timeout(limits::CONNECTION_MESSAGE, put(&mut stream, &message)).await;
+        let written = timeout(patience.write, put(&mut stream, &message)).await;
         waiting.fetch_sub(message.len(), Ordering::Relaxed);
         written??;
     }

@@ -281,7 +281,7 @@ async fn a_carrier_must_be_whom_the_uri_names_and_its_ca_must_have_signed() {
     }
 }
 
-async fn browser(to: SocketAddr, protocol: Option<&str>) -> Result<WebSocketStream<TcpStream>, Error> {
+pub(super) async fn browser(to: SocketAddr, protocol: Option<&str>) -> Result<WebSocketStream<TcpStream>, Error> {
     let stream = TcpStream::connect(to).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut request = format!("ws://{to}/").into_client_request().unwrap();

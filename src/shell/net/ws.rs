@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let (pong, pongs) = mpsc::channel(1);
         tokio::select! {
             ended = read(flow, stream, (&self.octets, &shared.known), patience, &pong, events) => ended,
-            ended = write(sink, outgoing, pongs, &shared.waiting) => ended,
+            ended = write(sink, outgoing, pongs, patience, &shared.waiting) => ended,
         }
     }
 }
@@ -162,6 +162,7 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     mut sink: SplitSink<WebSocketStream<S>, Message>,
     mut outgoing: mpsc::Receiver<Bytes>,
     mut pongs: mpsc::Receiver<()>,
+    patience: Patience,
     waiting: &AtomicUsize,
 ) -> io::Result<()> {
     loop {
@@ -175,7 +176,7 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
             },
             Some(()) = pongs.recv() => (0, Message::Text(Utf8Bytes::from_static("\r\n"))),
         };
-        let written = timeout(limits::CONNECTION_MESSAGE, sink.send(message)).await;
+        let written = timeout(patience.write, sink.send(message)).await;
         waiting.fetch_sub(length, Ordering::Relaxed);
         written?.map_err(broken)?;
     }
