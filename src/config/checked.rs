@@ -113,7 +113,11 @@ impl Config {
         if let Some(named) = self.domains.iter().find(|domain| domain.name == text) {
             return Some(named);
         }
-        if self.trunks.iter().any(|trunk| trunk.host.as_deref() == Some(text.as_str())) {
+        if self
+            .trunks
+            .iter()
+            .any(|trunk| trunk.host.as_deref() == Some(text.as_str()))
+        {
             return self.domains.first();
         }
         let ip = host.ip()?;

@@ -19,14 +19,22 @@ fn what_a_carrier_sees() {
     let (a, c) = w.talk(alice, acme, "+442079460000");
     let invite = w.last_received(acme, |m| m.is("INVITE"));
     assert_eq!(invite.text("Contact"), "<sip:tandem@sbc.example.net:5060>");
-    assert!(invite.text("From").contains("<sip:+14155550101@sbc.example.net>"), "{}", invite.text("From"));
+    assert!(
+        invite.text("From").contains("<sip:+14155550101@sbc.example.net>"),
+        "{}",
+        invite.text("From")
+    );
     assert!(invite.text("P-Asserted-Identity").contains("@sbc.example.net>"));
     w.hang_up(c);
     w.expect_over(a, 200);
     assert!(w.last_received(alice, |m| m.is("BYE")).uri().contains("192.0.2"));
     w.run(s(60));
     let options = w.last_received(acme, |m| m.is("OPTIONS"));
-    assert!(options.text("Contact").starts_with("<sip:sbc.example.net:5060;"), "{}", options.text("Contact"));
+    assert!(
+        options.text("Contact").starts_with("<sip:sbc.example.net:5060;"),
+        "{}",
+        options.text("Contact")
+    );
     w.finish();
 }
 

@@ -119,7 +119,9 @@ fn lies(asked: &Asked) -> Vec<Vec<u8>> {
             one(answer)
         }
         "flooded.test" => {
-            let mut all: Vec<Vec<u8>> = (0..500).flat_map(|_| [asked.forged(), asked.to_another(), vec![7]]).collect();
+            let mut all: Vec<Vec<u8>> = (0..500)
+                .flat_map(|_| [asked.forged(), asked.to_another(), vec![7]])
+                .collect();
             all.push(asked.answer(GOOD, &[a(9)]));
             all
         }
@@ -155,11 +157,19 @@ fn lies(asked: &Asked) -> Vec<Vec<u8>> {
             one(asked.answer(GOOD, &[(OWNER.to_vec(), SRV, data)]))
         }
         name if name.starts_with("chain-") => {
-            let number: u32 = name.trim_start_matches("chain-").trim_end_matches(".test").parse().unwrap();
+            let number: u32 = name
+                .trim_start_matches("chain-")
+                .trim_end_matches(".test")
+                .parse()
+                .unwrap();
             one(asked.answer(GOOD, &[cname(&format!("chain-{}.test", number + 1))]))
         }
         name if name.starts_with("cut-") => {
-            let length: usize = name.trim_start_matches("cut-").trim_end_matches(".test").parse().unwrap();
+            let length: usize = name
+                .trim_start_matches("cut-")
+                .trim_end_matches(".test")
+                .parse()
+                .unwrap();
             let whole = asked.answer(GOOD, &[a(66)]);
             one(whole[..length.min(whole.len() - 1)].to_vec())
         }
@@ -234,7 +244,9 @@ async fn ask(resolver: Resolver, name: String, kind: Kind) -> Answer {
 }
 
 fn addresses(last: &[u8]) -> Vec<Record> {
-    last.iter().map(|last| Record::Address([127, 0, 0, *last].into())).collect()
+    last.iter()
+        .map(|last| Record::Address([127, 0, 0, *last].into()))
+        .collect()
 }
 
 #[tokio::test]
@@ -305,7 +317,10 @@ async fn of_thousands_of_records_a_few_are_looked_at() {
 async fn where_one_server_is_silent_the_other_is_asked() {
     let silent = UdpSocket::bind("127.0.84.52:0").await.unwrap();
     let (addr, _) = server("127.0.84.53").await;
-    for servers in [[silent.local_addr().unwrap(), addr], [addr, silent.local_addr().unwrap()]] {
+    for servers in [
+        [silent.local_addr().unwrap(), addr],
+        [addr, silent.local_addr().unwrap()],
+    ] {
         let answer = ask(resolver(&servers), "honest.test".to_owned(), Kind::A).await;
         assert_eq!(answer.records, addresses(&[9]));
     }

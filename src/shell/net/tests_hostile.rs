@@ -70,7 +70,10 @@ async fn begin(paper: &Paper, version: &'static SupportedProtocolVersion, to: So
             break second;
         }
     };
-    stream.write_all(&second[..second.len() * (part - 16) / 16]).await.unwrap();
+    stream
+        .write_all(&second[..second.len() * (part - 16) / 16])
+        .await
+        .unwrap();
     stream
 }
 
@@ -78,11 +81,15 @@ async fn stop(mut stream: TcpStream, how: Stop) {
     match how {
         Stop::Silent => {
             let mut rest = Vec::new();
-            let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("it is closed");
+            let _ = timeout(SOON, stream.read_to_end(&mut rest))
+                .await
+                .expect("it is closed");
         }
         Stop::Closes => drop(stream),
         Stop::Breaks => {
-            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
             drop(stream);
         }
     }
@@ -129,7 +136,8 @@ async fn a_handshake_may_stop_anywhere() {
 async fn an_upgrade_may_stop_anywhere_and_what_is_none_is_refused() {
     let mut bench = Bench::impatient(|patience| patience.handshake = Duration::from_millis(400));
     let addr = bench.listen(Transport::Ws, "127.0.84.41:0");
-    let whole = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    let whole =
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
     let mut begun = Vec::new();
     for part in 0..16 {
@@ -141,7 +149,14 @@ async fn an_upgrade_may_stop_anywhere_and_what_is_none_is_refused() {
     endless.extend(std::iter::repeat_n(&b"X-A: b\r\n"[..], 20_000).flatten());
     let no_key = whole.to_vec();
     let no_key = String::from_utf8(no_key).unwrap().replace("Sec-WebSocket-Key", "X-Key");
-    for wrong in [OPTIONS, b"\x16\x03\x01\x02\x00\x01", b"POST / HTTP/1.1\r\n\r\n", no_key.as_bytes(), &endless, &[0; 64]] {
+    for wrong in [
+        OPTIONS,
+        b"\x16\x03\x01\x02\x00\x01",
+        b"POST / HTTP/1.1\r\n\r\n",
+        no_key.as_bytes(),
+        &endless,
+        &[0; 64],
+    ] {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         // It may be closed before all of it is taken.
         let _ = stream.write_all(wrong).await;
@@ -199,10 +214,19 @@ async fn frames_that_break_the_rules_end_their_connection() {
         ("a large ping", frame(PING, &[126, 0, 126], &[0; 126])),
         ("a ping in fragments", small(PING & 0x7f, b"")),
         ("the rest of nothing", small(ENDS, b"hi")),
-        ("a beginning in the middle", [small(TEXT_BEGINS, b"a"), small(TEXT, b"b")].concat()),
+        (
+            "a beginning in the middle",
+            [small(TEXT_BEGINS, b"a"), small(TEXT, b"b")].concat(),
+        ),
         ("no text", small(TEXT, b"\xff\xfe")),
-        ("half a character at the end", [small(TEXT_BEGINS, b"\xc3"), small(ENDS, b"x")].concat()),
-        ("more than is allowed", frame(TEXT, &long(limits::SIP_MESSAGE_BYTES as u64 + 1), b"")),
+        (
+            "half a character at the end",
+            [small(TEXT_BEGINS, b"\xc3"), small(ENDS, b"x")].concat(),
+        ),
+        (
+            "more than is allowed",
+            frame(TEXT, &long(limits::SIP_MESSAGE_BYTES as u64 + 1), b""),
+        ),
         ("more than there is", frame(TEXT, &long(u64::MAX >> 1), b"")),
         ("more than a length may be", frame(TEXT, &long(u64::MAX), b"")),
         ("more than is allowed, in fragments", endless),
@@ -343,10 +367,10 @@ async fn lengths_that_mean_nothing_and_messages_that_never_end_close_a_stream() 
         (0, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
         (0, vec![0; 64]),
         (0, b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
-        // Too short: what is left of the body is no message.
-        (1, [with("3"), OPTIONS.to_vec()].concat()),
-        // Too long: the next message is taken for the rest of it, and what follows is cut wherever that ends.
-        (1, [with("10"), OPTIONS.to_vec()].concat()),
+        // Too short: what is left of the body begins no message.
+        (1, [&with("0")[..with("0").len() - 4], b"<pidf/>", OPTIONS].concat()),
+        // Too long: the next message is taken for the rest of it.
+        (2, [with("13"), OPTIONS.to_vec(), b"<pidf/>".to_vec()].concat()),
         // Two whole ones before that which ends it.
         (2, [OPTIONS, OPTIONS, b"\x00"].concat()),
     ] {
@@ -355,9 +379,16 @@ async fn lengths_that_mean_nothing_and_messages_that_never_end_close_a_stream() 
         for _ in 0..messages {
             assert_eq!(bench.message().await.0, flow);
         }
-        assert_eq!(bench.closed().await, flow, "{}", String::from_utf8_lossy(&bytes[..bytes.len().min(80)]));
+        assert_eq!(
+            bench.closed().await,
+            flow,
+            "{}",
+            String::from_utf8_lossy(&bytes[..bytes.len().min(80)])
+        );
         let mut rest = Vec::new();
-        let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("it is closed");
+        let _ = timeout(SOON, stream.read_to_end(&mut rest))
+            .await
+            .expect("it is closed");
         assert!(rest.is_empty(), "nothing is owed to it");
         bench.all_free().await;
     }

@@ -96,7 +96,10 @@ async fn every_stream_is_there_on_ipv6_too() {
         let addr = bench.listen(transport, "[::1]:0");
         let mut client = Client::connect(&paper, transport, addr).await;
         let flow = bench.opened().await;
-        assert_eq!((flow.transport, flow.local, flow.peer.is_ipv6()), (transport, addr, true));
+        assert_eq!(
+            (flow.transport, flow.local, flow.peer.is_ipv6()),
+            (transport, addr, true)
+        );
         client.say(OPTIONS).await;
         assert_eq!(bench.message().await, (flow, Bytes::from_static(OPTIONS)));
         assert!(bench.net.send(flow, Bytes::from_static(b"back")));
@@ -105,6 +108,7 @@ async fn every_stream_is_there_on_ipv6_too() {
         assert_eq!(bench.closed().await, flow);
     }
     // And to others, from our own address.
+    let mut held = Vec::new();
     for transport in [Transport::Tcp, Transport::Tls] {
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
         let target = Target::new(transport, listener.local_addr().unwrap());
@@ -120,6 +124,7 @@ async fn every_stream_is_there_on_ipv6_too() {
             assert_eq!(bench.net.failed(failed), [Ticket(1)]);
         } else {
             assert_eq!(bench.opened().await.peer, target.addr);
+            held.push(stream);
         }
     }
 }
@@ -177,7 +182,9 @@ async fn from(to: SocketAddr, source: &str) -> TcpStream {
 
 async fn refused(to: SocketAddr, source: &str) {
     let mut stream = from(to, source).await;
-    let read = timeout(SOON, stream.read(&mut [0; 8])).await.expect("it is closed at once");
+    let read = timeout(SOON, stream.read(&mut [0; 8]))
+        .await
+        .expect("it is closed at once");
     assert!(matches!(read, Ok(0) | Err(_)));
 }
 
@@ -196,7 +203,10 @@ async fn who_never_reads_is_closed_on_every_transport() {
             assert!(taken < 10_000, "there is no bound");
             tokio::task::yield_now().await;
         }
-        assert!(taken * message.len() > limits::CONNECTION_BACKLOG_BYTES, "{transport:?}");
+        assert!(
+            taken * message.len() > limits::CONNECTION_BACKLOG_BYTES,
+            "{transport:?}"
+        );
         assert!(bench.net.connections.is_empty(), "closed at once, not only given up");
         // Its task and its place go too, though it still does not read.
         bench.all_free().await;
@@ -218,7 +228,10 @@ async fn a_message_that_is_not_taken_in_time_ends_the_connection() {
     };
     let waiting = AtomicUsize::new(100);
     let written = timeout(SOON, tcp::write(ours, outgoing, pongs, patience, &waiting)).await;
-    assert_eq!(written.expect("it is given up").unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(
+        written.expect("it is given up").unwrap_err().kind(),
+        std::io::ErrorKind::TimedOut
+    );
     assert_eq!(waiting.load(Ordering::Relaxed), 0);
 }
 

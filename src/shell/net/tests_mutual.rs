@@ -356,3 +356,28 @@ async fn an_alias_leads_to_a_connection_while_it_is_there() {
     timeout(SOON, listener.accept()).await.expect("somebody comes").unwrap();
     drop(first);
 }
+
+/// Ours for one carrier ends as surely as the one for all.
+#[test]
+fn a_certificate_for_a_carrier_that_ends_soon_is_warned_of() {
+    let own = Paper::new("e-own");
+    own.sign("own", &["own.example"]);
+    own.sign_as("at-acme", &["us.acme.example"], |params| year(params, 2002));
+    let file = |name: &str| own.file(name);
+    let config = own.config(&format!(
+        "tls: {{ certificate: {}, key: {} }}\ntrunks: [ {{ name: acme, accept_from: [], peers: [ \"sips:sbc.acme.example\" ], \
+         tls: {{ certificate: {}, key: {} }} }} ]\n",
+        file("own.pem"),
+        file("own.key"),
+        file("at-acme.pem"),
+        file("at-acme.key")
+    ));
+    let keys = own.keys(&config);
+    let day = |year: u64| crate::time::Wall((year - 1970) * 31_557_600_000);
+    let warned = keys.warnings(day(2001) + std::time::Duration::from_secs(360 * 86_400));
+    assert!(
+        warned.len() == 1 && warned[0].contains("at-acme.pem ends on"),
+        "{warned:?}"
+    );
+    assert!(keys.warnings(day(2003))[0].contains("at-acme.pem ended on"));
+}

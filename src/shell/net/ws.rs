@@ -120,14 +120,14 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     let mut quiet_since = Instant::now();
     let mut before = octets.load(Ordering::Relaxed);
     let (mut spoke, mut drips) = (false, false);
+    // What was said last may have shown who it is, also while it is waited for what comes next.
+    let idle = |spoke| match (spoke, known.load(Ordering::Relaxed)) {
+        (_, true) => patience.known,
+        (true, false) => patience.stranger,
+        (false, false) => patience.first,
+    };
     loop {
-        // What was said last may have shown who it is.
-        let idle = match (spoke, known.load(Ordering::Relaxed)) {
-            (_, true) => patience.known,
-            (true, false) => patience.stranger,
-            (false, false) => patience.first,
-        };
-        let message = match timeout(patience.message.min(idle), stream.next()).await {
+        let message = match timeout(patience.message.min(idle(spoke)), stream.next()).await {
             Ok(None) => return Ok(()),
             Ok(Some(message)) => message.map_err(broken)?,
             // Octets came, and no message.
@@ -136,7 +136,7 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
                 continue;
             }
             Err(_) if drips => return Err(io::ErrorKind::TimedOut.into()),
-            Err(_) if quiet_since.elapsed() >= idle => return Err(io::ErrorKind::TimedOut.into()),
+            Err(_) if quiet_since.elapsed() >= idle(spoke) => return Err(io::ErrorKind::TimedOut.into()),
             Err(_) => continue,
         };
         (quiet_since, spoke, drips) = (Instant::now(), true, false);
