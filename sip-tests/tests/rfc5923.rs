@@ -212,7 +212,7 @@ fn our_via_asks_for_it_where_we_have_a_certificate() {
         };
         let config = tandem::config::parse("test", &reload, &sources).unwrap_or_else(|problems| panic!("{problems:?}"));
         bench.feed(Input::Config(Arc::new(config)));
-        bench.at.now = bench.at.now + Duration::from_millis(1);
+        bench.at.now += Duration::from_millis(1);
         let outputs = bench.feed(Input::Time);
         let asked = outputs.iter().find_map(|output| match output {
             Output::Query(ticket, question) => Some((*ticket, question.clone())),
