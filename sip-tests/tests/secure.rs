@@ -511,7 +511,9 @@ fn a_new_certificate_on_sighup_leaves_connections_alone() {
     node.process.wait_for("reload refused, nothing was changed", SOON);
     let mut third = Ua::tls(&node, "bob", "own.pem");
     third.register();
+    // Those of before, one on each transport and one of each certificate.
     alice.register();
+    bob.register();
     node.stop();
 }
 

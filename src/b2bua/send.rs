@@ -43,7 +43,7 @@ impl Leg {
     /// The host by which the peer knows us.
     pub fn own_host(&self, cx: &Cx<'_>) -> Host {
         let trunk = self.who.trunk().and_then(|trunk| cx.config.trunk(trunk));
-        let named = trunk.and_then(|trunk| trunk.host.as_deref()).filter(|_| false);
+        let named = trunk.and_then(|trunk| trunk.host.as_deref());
         let address = || cx.advertised(self.flow).ip().into();
         named.map_or_else(address, |name| Host::Name(name.into()))
     }

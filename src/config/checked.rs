@@ -340,7 +340,7 @@ pub struct Trunk {
 impl Trunk {
     /// True if a request over a connection whose peer has shown this comes from this carrier, by `tls.accept`.
     pub fn accepts(&self, peer: &Identity) -> bool {
-        self.tls.accept.iter().any(|name| peer.names.contains(name))
+        peer.by.contains(&self.tls.ca) && self.tls.accept.iter().any(|name| peer.names.contains(name))
     }
 
     /// True if a request from this address comes from this carrier, by `accept_from` or by a peer that is an address.

@@ -96,7 +96,7 @@ fn domains(cx: &Cx<'_>, identity: &Identity) -> Vec<Box<str>> {
         for peer in trunk.peers.iter().filter(|peer| peer.host.ip().is_none()) {
             let host = host(peer);
             let name = trunk.tls.name.as_deref().unwrap_or(&host);
-            if identity.names.iter().any(|own| **own == *name) {
+            if identity.by.contains(&trunk.tls.ca) && identity.names.iter().any(|own| **own == *name) {
                 found.insert(host);
             }
         }

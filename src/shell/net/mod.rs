@@ -328,6 +328,7 @@ impl Net {
     /// name of a certificate.
     pub fn alias(&mut self, flow: Flow, target: Target) {
         if let Some(connection) = self.connections.get_mut(&flow.connection) {
+            self.by_peer.insert(target.clone(), flow.connection);
             connection.aliases.push(target);
         }
     }

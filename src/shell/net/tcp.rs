@@ -397,7 +397,7 @@ pub(super) async fn write(
         let message = tokio::select! {
             message = outgoing.recv() => message,
             Some(()) = pongs.recv() => {
-                timeout(patience.known, put(&mut stream, b"\r\n")).await??;
+                timeout(patience.write, put(&mut stream, b"\r\n")).await??;
                 continue;
             }
         };
@@ -405,7 +405,7 @@ pub(super) async fn write(
             // Under TLS the peer learns that nothing was cut off (RFC 8446 6.1).
             return timeout(limits::HANDSHAKE, stream.shutdown()).await?;
         };
-        let written = timeout(patience.known, put(&mut stream, &message)).await;
+        let written = timeout(patience.write, put(&mut stream, &message)).await;
         waiting.fetch_sub(message.len(), Ordering::Relaxed);
         written??;
     }

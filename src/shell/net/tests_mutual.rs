@@ -381,3 +381,37 @@ fn a_certificate_for_a_carrier_that_ends_soon_is_warned_of() {
     );
     assert!(keys.warnings(day(2003))[0].contains("at-acme.pem ended on"));
 }
+
+/// Large carriers still offer TLS 1.2, and of its suites those with ECDHE and RSA.
+#[tokio::test]
+async fn a_carrier_with_tls_1_2_and_rsa_finds_its_suite() {
+    let own = Paper::new("s-own");
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let params = rcgen::CertificateParams::new(vec!["own.example".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &own.ca).unwrap();
+    std::fs::write(own.file("rsa.pem"), certificate.pem()).unwrap();
+    std::fs::write(own.file("rsa.key"), key.serialize_pem()).unwrap();
+    let mut bench = Bench::new();
+    bench.net.set_keys(own.keys(&own.with_own("rsa")));
+    let addr = bench.listen(Transport::Tls, "127.0.84.26:0");
+    for suite in [
+        rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ] {
+        let mut only = rustls::crypto::aws_lc_rs::default_provider();
+        only.cipher_suites.retain(|offered| offered.suite() == suite);
+        let config = ClientConfig::builder_with_provider(Arc::new(only))
+            .with_protocol_versions(&[&version::TLS12])
+            .unwrap()
+            .with_root_certificates(own.roots())
+            .with_no_client_auth();
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let name = ServerName::try_from("own.example").unwrap();
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap();
+        assert_eq!(stream.get_ref().1.negotiated_cipher_suite().unwrap().suite(), suite);
+        bench.opened().await;
+    }
+}

@@ -83,7 +83,7 @@ impl Keys {
             let clients = Arc::new(clients(config)?);
             keys.server = Some(Server {
                 config: Arc::new(server(&pair, Some(clients.clone()))?),
-                for_browsers: Arc::new(server(&pair, Some(clients.clone()))?),
+                for_browsers: Arc::new(server(&pair, None)?),
                 clients,
             });
             keys.note_end(&pair)?;
@@ -226,7 +226,7 @@ fn client(tls: &TrunkTls, own: Option<&KeyPair>) -> Result<ClientConfig, String>
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Servers(verifier)));
-    match tls.certificate.as_ref().or(own.filter(|_| false)) {
+    match tls.certificate.as_ref().or(own) {
         None => Ok(builder.with_no_client_auth()),
         Some(pair) => builder
             .with_client_auth_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)

@@ -155,7 +155,7 @@ impl Clients {
             Ok(_) => true,
             Err(Error::InvalidCertificate(
                 CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
-            )) => as_server().is_ok() && false,
+            )) => as_server().is_ok(),
             Err(_) => false,
         }
     }
