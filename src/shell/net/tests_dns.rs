@@ -140,17 +140,6 @@ fn lies(asked: &Asked) -> Vec<Vec<u8>> {
         "thousands.test" | "tcp-silent.test" if !asked.over_tcp => one(asked.answer(CUT_OFF, &[a(66)])),
         "tcp-garbage.test" if !asked.over_tcp => one(asked.answer(CUT_OFF, &[])),
         "tcp-garbage.test" => one(vec![0xff; 200]),
-        "garbage.test" => one([&asked.bytes[..2], &[0xff; 60]].concat()),
-        "more-than-there-is.test" => {
-            let mut answer = asked.answer(GOOD, &[a(66)]);
-            answer[6..8].copy_from_slice(&u16::MAX.to_be_bytes());
-            one(answer)
-        }
-        "pointer.test" => {
-            // A name that leads to itself.
-            let at = 12 + asked.bytes[12..].len() as u8;
-            one(asked.answer(GOOD, &[(vec![0xc0, at], A, vec![127, 0, 0, 66])]))
-        }
         "forever.test" => one(asked.with_ttl(GOOD, &[a(9)], u32::MAX)),
         "srv-self.test" => {
             let data = [&[0, 1, 0, 0, 0x13, 0xc4][..], &encoded("srv-self.test")].concat();
@@ -163,6 +152,25 @@ fn lies(asked: &Asked) -> Vec<Vec<u8>> {
                 .parse()
                 .unwrap();
             one(asked.answer(GOOD, &[cname(&format!("chain-{}.test", number + 1))]))
+        }
+        name => no_message(asked, name),
+    }
+}
+
+/// What is no message of the DNS, and silence.
+fn no_message(asked: &Asked, name: &str) -> Vec<Vec<u8>> {
+    let one = |bytes: Vec<u8>| vec![bytes];
+    match name {
+        "garbage.test" => one([&asked.bytes[..2], &[0xff; 60]].concat()),
+        "more-than-there-is.test" => {
+            let mut answer = asked.answer(GOOD, &[a(66)]);
+            answer[6..8].copy_from_slice(&u16::MAX.to_be_bytes());
+            one(answer)
+        }
+        "pointer.test" => {
+            // A name that leads to itself.
+            let at = 12 + asked.bytes[12..].len() as u8;
+            one(asked.answer(GOOD, &[(vec![0xc0, at], A, vec![127, 0, 0, 66])]))
         }
         name if name.starts_with("cut-") => {
             let length: usize = name

@@ -413,5 +413,7 @@ async fn a_carrier_with_tls_1_2_and_rsa_finds_its_suite() {
             .unwrap();
         assert_eq!(stream.get_ref().1.negotiated_cipher_suite().unwrap().suite(), suite);
         bench.opened().await;
+        drop(stream);
+        bench.closed().await;
     }
 }
