@@ -5,7 +5,8 @@ CARGO ?= cargo
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
 BENCH_PACKAGES := kamailio sip-tester
-PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv
+PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 util-linux
+BROWSER := sip-tests/browser
 
 .PHONY: run demo test bench bench-proxy bench-flood deps peers soak check-toolchain
 
@@ -48,9 +49,14 @@ soak: deps peers
 deps: check-toolchain
 	@.ci/packages $(BUILD_PACKAGES)
 
-peers:
+peers: $(BROWSER)/node_modules/.package-lock.json
 	@.ci/packages $(PEER_PACKAGES)
 	@.ci/sipvicious "$(TARGET)"
+
+# JsSIP and Playwright, as the lock file has them. npm may have come with a Node.js that is not Debian's.
+$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || .ci/packages nodejs npm
+	cd $(BROWSER) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 check-toolchain:
 	@command -v $(CARGO) >/dev/null || { \

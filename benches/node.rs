@@ -245,7 +245,7 @@ impl World {
                 }
                 None
             }
-            Output::Media(..) | Output::Known(_) | Output::Query(..) => None,
+            Output::Media(..) | Output::Known(_) | Output::Query(..) | Output::Post(..) | Output::Alias(..) => None,
         }
     }
 

@@ -22,6 +22,8 @@ pub enum Output {
     /// Somebody whom we know (a user with credentials, a carrier, a peer of a dialog) has spoken on this stream flow: it is worth
     /// keeping while nothing is said. One of a stranger is not.
     Known(Flow),
+    /// Requests to this target go by this connection, which its peer has opened to us (RFC 5923): `Connect` finds it.
+    Alias(Flow, Target),
     /// One question to the DNS: answered with `Answered`. What is made of the answers is decided here (RFC 3263).
     Query(Ticket, Question),
     /// A store operation: answered with `Input::Store`.

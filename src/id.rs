@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty), $prefix:literal) => {
@@ -211,6 +212,18 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The peer's address.
     pub peer: SocketAddr,
+}
+
+/// A list of CAs: a file of the configuration; none: the public ones.
+pub type Authority = Option<PathBuf>;
+
+/// Who the peer of a connection has shown to be by a certificate, when it opened the connection to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The domains that its certificate is for (RFC 5922 7.1), lower case.
+    pub names: Vec<Box<str>>,
+    /// Who vouches for that: those of our lists that its chain leads to.
+    pub by: Vec<Authority>,
 }
 
 /// Where a request may be sent: one step of RFC 3263's list.

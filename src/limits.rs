@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Domains of one peer's certificate that are looked at: those of a large carrier have a dozen.
+pub const CERTIFICATE_NAMES: usize = 32;
 /// The largest SIP message: RFC 3261 18.1.1 wants 65,535 octets of UDP to be taken; streams get the same.
 pub const SIP_MESSAGE_BYTES: usize = 65_535;
 /// Header fields in one message: the largest of the torture messages has 60.

@@ -107,25 +107,22 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/shell/store/"]),
     ("nix", &["src/shell/net/"]),
     ("socket2", &["src/shell/net/", "src/shell/media/"]),
-    ("rustls", &["src/shell/net/tls.rs", "src/shell/net/tests_secure.rs"]),
-    ("rcgen", &["src/shell/net/tls.rs", "src/shell/net/tests_secure.rs"]),
+    (
+        "rustls",
+        &[
+            "src/shell/net/tls.rs",
+            "src/shell/net/verify.rs",
+            "src/shell/net/tests_",
+        ],
+    ),
+    ("rcgen", &["src/shell/net/tls.rs", "src/shell/net/tests_"]),
     ("webpki_roots", &["src/shell/net/tls.rs"]),
     (
         "tokio_rustls",
-        &[
-            "src/shell/net/tls.rs",
-            "src/shell/net/tcp.rs",
-            "src/shell/net/tests_secure.rs",
-        ],
+        &["src/shell/net/tls.rs", "src/shell/net/tcp.rs", "src/shell/net/tests_"],
     ),
-    (
-        "tokio_tungstenite",
-        &["src/shell/net/ws.rs", "src/shell/net/tests_secure.rs"],
-    ),
-    (
-        "futures_util",
-        &["src/shell/net/ws.rs", "src/shell/net/tests_secure.rs"],
-    ),
+    ("tokio_tungstenite", &["src/shell/net/ws.rs", "src/shell/net/tests_"]),
+    ("futures_util", &["src/shell/net/ws.rs", "src/shell/net/tests_"]),
     ("hickory_resolver", &["src/shell/net/dns.rs"]),
     ("rustix", &["src/shell/"]),
     ("rtrb", &["src/shell/", "src/media/phone.rs"]),

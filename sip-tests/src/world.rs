@@ -351,7 +351,7 @@ impl World {
         match output {
             Output::Send(flow, bytes) => self.node_sends(flow, bytes),
             Output::Connect(ticket, target) => self.node_connects(ticket, target),
-            Output::Known(_) => {}
+            Output::Known(_) | Output::Alias(..) => {}
             Output::Query(ticket, question) => {
                 if let Some((delay, answer)) = self.dns.resolve(&question) {
                     self.push(

@@ -27,6 +27,8 @@ mod late_offer;
 mod leaks;
 #[path = "dialogs/loops.rs"]
 mod loops;
+#[path = "dialogs/own_host.rs"]
+mod own_host;
 #[path = "dialogs/refer.rs"]
 mod refer;
 #[path = "dialogs/refer_refused.rs"]

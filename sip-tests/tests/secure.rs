@@ -18,15 +18,19 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+mod secure {
+    mod mutual;
+}
+
 use bytes::BytesMut;
 use process::Process;
 use program::program;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -44,16 +48,26 @@ struct Node {
     process: Process,
     folder: PathBuf,
     ip: String,
+    tls_port: u16,
+    wss_port: u16,
 }
+
+/// The port that an address of one's own has for everything but TLS, and those for that.
+const PORTS: [u16; 3] = [5060, 5061, 8443];
 
 impl Node {
     /// `number` is the test's: its addresses are 127.85.`number`.x.
     fn start(number: u8, prepare: impl FnOnce(&Path) -> String) -> Node {
+        Node::start_at(number, &format!("127.85.{number}.1"), PORTS, prepare)
+    }
+
+    fn start_at(number: u8, ip: &str, ports: [u16; 3], prepare: impl FnOnce(&Path) -> String) -> Node {
         let folder = std::env::temp_dir().join(format!("tandem-secure-{number}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("as this test has set it up");
-        let ip = format!("127.85.{number}.1");
+        let [plain, tls_port, wss_port] = ports;
+        let host = host(ip);
         let text = format!(
-            "listen: [ \"udp://{ip}:5060\", \"tcp://{ip}:5060\", \"tls://{ip}:5061\", \"wss://{ip}:8443\" ]\n\
+            "listen: [ \"udp://{host}:{plain}\", \"tcp://{host}:{plain}\", \"tls://{host}:{tls_port}\", \"wss://{host}:{wss_port}\" ]\n\
              domains: [ example.com ]\nstore: {{ path: {} }}\nmedia: {{ ports: 20000-20199, workers: 1 }}\n{}",
             folder.join("t.db").display(),
             prepare(&folder)
@@ -64,7 +78,13 @@ impl Node {
         command.arg("run").arg(&file).env("NO_COLOR", "1").current_dir(&folder);
         let process = Process::start("tandem", "this repository", &mut command);
         process.wait_for("Ready.", SOON);
-        Node { process, folder, ip }
+        Node {
+            process,
+            folder,
+            ip: ip.to_owned(),
+            tls_port,
+            wss_port,
+        }
     }
 
     fn stop(mut self) {
@@ -75,18 +95,26 @@ impl Node {
 
     /// A connection under TLS that trusts this certificate; the error is that of the handshake.
     fn tls(&self, port: u16, trusted: &str) -> std::io::Result<Tls> {
-        let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_file(self.folder.join(trusted)).expect("as this test has set it up");
-        roots.add(certificate).expect("as this test has set it up");
+        let socket = TcpStream::connect((self.ip.as_str(), port)).expect("it listens");
+        self.tls_on(socket, trusted, None)
+    }
+
+    /// The same on this connection, with `NAME.pem` and `NAME.key` to be shown.
+    fn tls_on(&self, socket: TcpStream, trusted: &str, shown: Option<&str>) -> std::io::Result<Tls> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("as this test has set it up")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots(&self.folder, trusted));
+        let config = match shown {
+            None => builder.with_no_client_auth(),
+            Some(name) => {
+                let (chain, key) = pair(&self.folder, name);
+                builder.with_client_auth_cert(chain, key).expect("a pair")
+            }
+        };
         let name = ServerName::try_from("example.com").expect("as this test has set it up");
         let client = ClientConnection::new(Arc::new(config), name).expect("as this test has set it up");
-        let socket = TcpStream::connect((self.ip.as_str(), port)).expect("it listens");
         socket.set_read_timeout(Some(SOON)).expect("as this test has set it up");
         let mut stream = StreamOwned::new(client, socket);
         while stream.conn.is_handshaking() {
@@ -100,6 +128,30 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// As in a URI.
+fn host(ip: &str) -> String {
+    if ip.contains(':') {
+        format!("[{ip}]")
+    } else {
+        ip.to_owned()
+    }
+}
+
+fn roots(folder: &Path, trusted: &str) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_file(folder.join(trusted)).expect("as this test has set it up");
+    roots.add(certificate).expect("as this test has set it up");
+    roots
+}
+
+fn pair(folder: &Path, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let file = |ending: &str| folder.join(format!("{name}.{ending}"));
+    (
+        vec![CertificateDer::from_pem_file(file("pem")).expect("a certificate")],
+        PrivateKeyDer::from_pem_file(file("key")).expect("a key"),
+    )
 }
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -121,7 +173,7 @@ struct Ua {
 
 impl Ua {
     fn tls(node: &Node, user: &'static str, trusted: &str) -> Ua {
-        let stream = node.tls(5061, trusted).expect("the handshake");
+        let stream = node.tls(node.tls_port, trusted).expect("the handshake");
         Ua::new(Wire::Tls(Box::new(stream), BytesMut::new()), user)
     }
 
@@ -131,7 +183,7 @@ impl Ua {
             .expect("as this test has set it up");
         let sip = "sip".parse().expect("a header value");
         request.headers_mut().insert("Sec-WebSocket-Protocol", sip);
-        let stream = node.tls(8443, trusted).expect("the handshake");
+        let stream = node.tls(node.wss_port, trusted).expect("the handshake");
         let (socket, response) = tungstenite::client(request, stream).expect("the upgrade");
         assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "sip");
         Ua::new(Wire::Wss(Box::new(socket)), user)
@@ -294,7 +346,26 @@ const SDP: &str =
 /// and each hears of us only in the words of its own transport.
 #[test]
 fn a_call_from_tls_to_a_browser() {
-    let node = Node::start(1, |_| USERS.to_owned());
+    call_from_tls_to_a_browser(Node::start(1, |_| USERS.to_owned()), SDP);
+}
+
+/// The same on IPv6, where an address stands in brackets (RFC 3261 19.1.1, 20.42).
+#[test]
+fn a_call_from_tls_to_a_browser_on_ipv6() {
+    let free = || {
+        let socket = TcpListener::bind("[::1]:0").expect("this machine has IPv6");
+        let port = socket.local_addr().expect("it is bound").port();
+        (port, socket)
+    };
+    let held = [free(), free(), free()];
+    let ports = [held[0].0, held[1].0, held[2].0];
+    drop(held);
+    let sdp = SDP.replace("IP4 127.85.1.9", "IP6 ::1");
+    call_from_tls_to_a_browser(Node::start_at(7, "::1", ports, |_| USERS.to_owned()), &sdp);
+}
+
+fn call_from_tls_to_a_browser(node: Node, description: &str) {
+    let (host, tls, wss) = (host(&node.ip), node.tls_port, node.wss_port);
     node.process.wait_for("a self-signed certificate was made", SOON);
     let own = "tls-certificate.pem";
     let (mut alice, mut bob) = (Ua::tls(&node, "alice", own), Ua::wss(&node, "bob", own));
@@ -302,23 +373,24 @@ fn a_call_from_tls_to_a_browser() {
     assert!(contact.contains("df7jal23ls0d.invalid"), "{contact}");
     bob.register();
     let sdp = "Content-Type: application/sdp\r\n";
+    let (here, sdp_of_bob) = (format!("{host}:{wss}"), description.to_owned());
     let answered = std::thread::spawn(move || {
         let invite = bob.expect("INVITE", |message| message.method() == Method::Invite);
         let text = String::from_utf8_lossy(invite.bytes()).into_owned();
-        assert!(text.contains("Via: SIP/2.0/WSS 127.85.1.1:8443"), "{text}");
+        assert!(text.contains(&format!("Via: SIP/2.0/WSS {here};")), "{text}");
         assert!(
-            text.contains("Contact: <sip:tandem@127.85.1.1:8443;transport=ws>"),
+            text.contains(&format!("Contact: <sip:tandem@{here};transport=ws>")),
             "{text}"
         );
-        bob.accept(&invite, SDP);
+        bob.accept(&invite, &sdp_of_bob);
         bob.expect("ACK", |message| message.method() == Method::Ack);
         let bye = bob.expect("BYE", |message| message.method() == Method::Bye);
         bob.accept(&bye, "");
     });
-    let up = alice.ask(Method::Invite, "sip:bob@example.com", "call", sdp, SDP);
+    let up = alice.ask(Method::Invite, "sip:bob@example.com", "call", sdp, description);
     assert_eq!(up.status(), 200);
     let target = up.get(Name::Contact).expect("of a 200").into_owned();
-    assert_eq!(target, "<sip:tandem@127.85.1.1:5061;transport=tls>");
+    assert_eq!(target, format!("<sip:tandem@{host}:{tls};transport=tls>"));
     let target = target.trim_matches(['<', '>']);
     alice.ack(target, "call", &up, "z9hG4bKack");
     let (to, cseq) = (up.get(Name::To).expect("of a 200").into_owned(), alice.cseq + 1);
@@ -439,7 +511,9 @@ fn a_new_certificate_on_sighup_leaves_connections_alone() {
     node.process.wait_for("reload refused, nothing was changed", SOON);
     let mut third = Ua::tls(&node, "bob", "own.pem");
     third.register();
+    // Those of before, one on each transport and one of each certificate.
     alice.register();
+    bob.register();
     node.stop();
 }
 
@@ -477,17 +551,24 @@ fn dns_server(socket: UdpSocket, answers: impl Fn(&str, u16) -> Vec<Vec<u8>> + S
     });
 }
 
+/// A record of an SRV answer.
+fn srv(port: u16, host: &str) -> Vec<u8> {
+    let mut record = vec![0, 1, 0, 0];
+    record.extend(port.to_be_bytes());
+    for label in host.split('.') {
+        record.push(label.len() as u8);
+        record.extend(label.as_bytes());
+    }
+    record.push(0);
+    record
+}
+
 /// RFC 3263 4.2: the peer of a trunk is found by SRV and A, on the wire; an answer with another number is nobody's.
 #[test]
 fn a_name_is_asked_for_on_the_wire() {
     let server = UdpSocket::bind("127.85.3.53:5353").expect("an address of this test");
     dns_server(server, |name, kind| match (name, kind) {
-        ("_sip._udp.acme.test", 33) => {
-            let mut record = vec![0, 1, 0, 0];
-            record.extend(5070u16.to_be_bytes());
-            record.extend(b"\x01h\x04acme\x04test\x00");
-            vec![record]
-        }
+        ("_sip._udp.acme.test", 33) => vec![srv(5070, "h.acme.test")],
         ("h.acme.test", 1) => vec![vec![127, 85, 3, 9]],
         _ => Vec::new(),
     });

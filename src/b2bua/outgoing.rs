@@ -6,7 +6,7 @@ use super::desk::Turn;
 use super::hunt::Hunt;
 use super::leg::{Early, Leg, LegId, Outgoing, Progress, State, Way, What, Who};
 use super::offer::wish_of;
-use super::send::{SDP, is_on_flow, listener, own_host};
+use super::send::{SDP, is_on_flow, listener};
 use crate::dialog::accepted::Acknowledged;
 use crate::dialog::reliable::{RAck, Receiver};
 use crate::dialog::{Dialog, Naming};
@@ -101,7 +101,7 @@ impl Leg {
             }
             Who::Trunk(trunk, _) => {
                 let trunk = &config.trunks[usize::from(trunk.0)];
-                let host = own_host(t.cx, self.flow);
+                let host = self.own_host(t.cx);
                 if let Some(asserted) = hunt.identity.asserted(trunk, &host) {
                     invite.push(Name::PAssertedIdentity, asserted);
                     if hunt.identity.private {

@@ -4,7 +4,6 @@ use super::desk::Turn;
 use super::hunt::reachable;
 use super::leg::{Leg, What};
 use super::replaces::replaces_id;
-use super::send::contact;
 use crate::config::Config;
 use crate::dialog::DialogId;
 use crate::effect::Which;
@@ -37,7 +36,7 @@ impl Leg {
             .get(Name::ReferSub)
             .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
         let mut response = Draft::response(request, 202, None);
-        response.push(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
+        response.push(Name::Contact, self.contact(t.cx));
         response.push(Name::Server, crate::USER_AGENT);
         if silent {
             response.push(Name::ReferSub, "false");
@@ -67,7 +66,7 @@ impl Leg {
             "active;expires=180"
         };
         notify.push(Name::SubscriptionState, state);
-        notify.push(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
+        notify.push(Name::Contact, self.contact(t.cx));
         notify.push(Name::UserAgent, crate::USER_AGENT);
         notify.set_body(
             "message/sipfrag;version=2.0",

@@ -30,14 +30,16 @@ pub const fn allow(config: &Config, is_user: bool) -> &'static str {
 }
 
 /// Our Contact on a flow.
-pub struct Contact {
+pub struct Contact<'a> {
     scheme: &'static str,
+    named: Option<&'a str>,
     at: SocketAddr,
     transport: Option<&'static str>,
 }
 
-/// Our Contact on a flow; in a dialog that SIPS began it is SIPS (RFC 3261 8.1.1.8, 12.1.1).
-pub fn contact(cx: &Cx<'_>, flow: Flow, secure: bool) -> Contact {
+/// Our Contact on a flow, where we are known by this name if it is one; in a dialog that SIPS began it is SIPS (RFC 3261 8.1.1.8,
+/// 12.1.1).
+fn contact<'a>(cx: &Cx<'a>, flow: Flow, named: Option<&'a str>, secure: bool) -> Contact<'a> {
     let (scheme, transport) = match flow.transport.uri_param() {
         Some(_) if secure && flow.transport == Transport::Tls => ("sips", None),
         Some(name) if secure && flow.transport.is_secure() => ("sips", Some(name)),
@@ -45,14 +47,19 @@ pub fn contact(cx: &Cx<'_>, flow: Flow, secure: bool) -> Contact {
     };
     Contact {
         scheme,
+        named,
         at: cx.advertised(flow),
         transport,
     }
 }
 
-impl fmt::Display for Contact {
+impl fmt::Display for Contact<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}:tandem@{}", self.scheme, self.at)?;
+        write!(f, "<{}:tandem@", self.scheme)?;
+        match self.named {
+            Some(name) => write!(f, "{name}:{}", self.at.port())?,
+            None => write!(f, "{}", self.at)?,
+        }
         if let Some(transport) = self.transport {
             write!(f, ";transport={transport}")?;
         }
@@ -60,17 +67,28 @@ impl fmt::Display for Contact {
     }
 }
 
-/// The host by which we are known on a flow.
-pub fn own_host(cx: &Cx<'_>, flow: Flow) -> Host {
-    cx.advertised(flow).ip().into()
-}
-
 impl Leg {
+    /// The host by which the peer knows us.
+    pub fn own_host(&self, cx: &Cx<'_>) -> Host {
+        let address = || cx.advertised(self.flow).ip().into();
+        self.own_name(cx).map_or_else(address, |name| Host::Name(name.into()))
+    }
+
+    fn own_name<'c>(&self, cx: &Cx<'c>) -> Option<&'c str> {
+        let trunk = self.who.trunk().and_then(|trunk| cx.config.trunk(trunk));
+        trunk.and_then(|trunk| trunk.host.as_deref())
+    }
+
+    /// Our Contact.
+    pub fn contact<'c>(&self, cx: &Cx<'c>) -> Contact<'c> {
+        contact(cx, self.flow, self.own_name(cx), self.is_secure())
+    }
+
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
     pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
-        draft.push(Name::Contact, contact(t.cx, self.flow, self.is_secure()));
-        draft.push(Name::Allow, self.allow(t.cx.config));
-        draft.push(Name::Supported, SUPPORTED_FIELD);
+        draft.set(Name::Contact, self.contact(t.cx));
+        draft.set(Name::Allow, self.allow(t.cx.config));
+        draft.set(Name::Supported, SUPPORTED_FIELD);
         let agent = if draft.method().is_some() {
             Name::UserAgent
         } else {

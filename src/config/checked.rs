@@ -1,7 +1,7 @@
 //! What the program uses: every value is complete and cannot be wrong, so nobody checks again.
 
 use super::country::Country;
-use crate::id::{Transport, TrunkIx};
+use crate::id::{Identity, Transport, TrunkIx};
 use crate::pii::Secret;
 use crate::sip::uri::{Host, HostText, Scheme, SchemeText, Uri, UriText};
 use codecs::Codec;
@@ -113,11 +113,15 @@ impl Config {
     }
 
     /// The domain that a host in a request stands for, if it is one of ours: by name, or by any address of ours
-    /// (`advertise`, a listener, the address `arrived_on`), which stands for the first domain.
+    /// (`advertise`, a listener, the address `arrived_on`) or name of ours (`trunks[].host`), which stand for the first domain.
     pub fn local_domain<'t>(&self, host: impl Into<HostText<'t>>, arrived_on: IpAddr) -> Option<&Domain> {
         let host = host.into();
         if let Some(named) = self.domains.iter().find(|domain| domain.is_named(host)) {
             return Some(named);
+        }
+        let is_ours = |name: &str| matches!(host, HostText::Name(text) if text.eq_ignore_ascii_case(name));
+        if self.trunks.iter().any(|trunk| trunk.host.as_deref().is_some_and(is_ours)) {
+            return self.domains.first();
         }
         let ip = host.ip()?;
         let ours = ip == arrived_on
@@ -192,8 +196,10 @@ pub struct KeyPair {
 pub struct Tls {
     /// `certificate` and `key`; none: one that the node makes and signs itself.
     pub certificate: Option<KeyPair>,
-    /// `client_ca`: whose client certificates are taken; none: nobody is asked for one.
+    /// `client_ca`: who vouches for those who come, besides the CAs of trunks with `tls.accept`.
     pub client_ca: Option<PathBuf>,
+    /// `client_required`: who comes by tls and is vouched for by nobody is refused.
+    pub client_required: bool,
     /// `min_expiry_warning`: a certificate that ends within this is warned of.
     pub min_expiry_warning: Duration,
 }
@@ -205,8 +211,10 @@ pub struct TrunkTls {
     pub ca: Option<PathBuf>,
     /// `name`: what we ask for (SNI) and what the certificate must say; none: the host of the peer.
     pub name: Option<String>,
-    /// `certificate` and `key`: who we are to the carrier; none: nobody in particular.
+    /// `certificate` and `key`: who we are to the carrier; none: as `tls` says.
     pub certificate: Option<KeyPair>,
+    /// `accept`: domains whose certificate makes a connection this carrier's, if `ca` vouches for it.
+    pub accept: Vec<Box<str>>,
 }
 
 /// `dns`.
@@ -326,6 +334,8 @@ pub struct Trunk {
     pub name: String,
     /// `peers` in order of failover.
     pub peers: Vec<Uri>,
+    /// `host`: the name by which the carrier knows us; none: our address.
+    pub host: Option<String>,
     /// `accept_from`: source networks that are this carrier.
     pub accept_from: Vec<Network>,
     /// `register`; none: identified by address alone.
@@ -353,6 +363,11 @@ pub struct Trunk {
 }
 
 impl Trunk {
+    /// True if a request over a connection whose peer has shown this comes from this carrier, by `tls.accept`.
+    pub fn accepts(&self, peer: &Identity) -> bool {
+        peer.by.contains(&self.tls.ca) && self.tls.accept.iter().any(|name| peer.names.contains(name))
+    }
+
     /// True if a request from this address comes from this carrier, by `accept_from` or by a peer that is an address.
     pub fn claims(&self, source: IpAddr) -> bool {
         self.accept_from.iter().any(|network| network.contains(source))

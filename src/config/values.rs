@@ -323,6 +323,14 @@ pub(super) fn domain(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// A domain as certificates have it: never an address.
+pub(super) fn certificate_name(text: &str) -> Result<Box<str>, Wrong> {
+    match unicast(text) {
+        Ok(_) => Err(Wrong::Form),
+        Err(_) => domain(text).map(String::into_boxed_str),
+    }
+}
+
 /// What stands beside a number or as a realm: visible, short, without what would end a quoted string.
 pub(super) fn visible(text: &str) -> Result<String, Wrong> {
     let good = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);

@@ -8,14 +8,14 @@ use crate::b2bua::{self, SUPPORTED, Source};
 use crate::config::{User, Way};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::Flow;
+use crate::id::{Flow, TrunkIx};
 use crate::proxy::{Passed, Refusal};
 use crate::registrar::gruu::NoDevice;
 use crate::registrar;
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::SchemeText;
 use crate::sip::write::Start;
-use crate::sip::{AddrText, Draft, Message, Method, Name, UriText};
+use crate::sip::{AddrText, Draft, Host, Message, Method, Name, UriText};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
@@ -134,7 +134,7 @@ impl Machines {
         let may_be_user = local::is_local(cx.config, flow, &from) && !cx.config.users.is_empty();
         let by = local::asks_as(cx.config, flow, request, &from);
         let gives_credentials = may_be_user && request.get(by.credentials()).is_some();
-        if !gives_credentials && let Some(trunk) = self.net.trunks.identify(cx, flow, target.user) {
+        if !gives_credentials && let Some(trunk) = self.trunk_of(cx, flow, target.user) {
             self.guard.is_trunk(cx);
             return Some(Source::Trunk(trunk));
         }
@@ -176,6 +176,13 @@ impl Machines {
             }
         }
         None
+    }
+
+    /// The carrier at the other end, by its certificate or its address.
+    fn trunk_of(&self, cx: &Cx<'_>, flow: Flow, called: Option<&str>) -> Option<TrunkIx> {
+        self.net
+            .trunks
+            .identify(cx, flow, self.net.layer.identity(flow), called)
     }
 
     /// In the order of RFC 3261 10.3: steps 1 and 2, then who it is, then the bindings.
@@ -230,16 +237,25 @@ impl Machines {
         response.push(Name::Allow, self.allow(cx, flow, request));
         response.push(Name::Accept, ACCEPTED);
         response.push(Name::Supported, SUPPORTED.join(", "));
-        let us = cx.advertised(flow);
         let transport = flow.transport.uri_param().unwrap_or("udp");
-        response.push(Name::Contact, format!("<sip:{us};transport={transport}>"));
+        let us = self.own_host(cx, flow, request);
+        let port = flow.local.port();
+        response.push(Name::Contact, format!("<sip:{us}:{port};transport={transport}>"));
         self.reply(cx, flow, request, response);
+    }
+
+    /// The host by which its sender knows us.
+    fn own_host(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> Host {
+        let called = request.request_uri_text().ok();
+        let trunk = called.and_then(|called| self.trunk_of(cx, flow, called.user));
+        let named = trunk.and_then(|ix| cx.config.trunk(ix)?.host.as_deref());
+        named.map_or_else(|| cx.advertised(flow).ip().into(), |name| Host::Name(name.into()))
     }
 
     /// What its sender may ask of us, in a call or outside of any.
     fn allow(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> String {
         let called = request.request_uri_text().ok();
-        let trunk = called.and_then(|called| self.net.trunks.identify(cx, flow, called.user));
+        let trunk = called.and_then(|called| self.trunk_of(cx, flow, called.user));
         format!("{}, REGISTER", b2bua::allow(cx.config, trunk.is_none()))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::effect::{Answer, Aor, Binding, Reply};
-use crate::id::{Flow, Ticket};
+use crate::id::{Flow, Identity, Ticket};
 use crate::media::command::{Event, Port};
 use bytes::Bytes;
 use std::net::IpAddr;
@@ -14,6 +14,8 @@ use std::time::Duration;
 pub enum Input {
     /// One framed message (`sip::frame`), not parsed yet.
     Sip(Flow, Bytes),
+    /// The peer of a connection that was opened to us has shown a certificate that somebody vouches for. Before its first message.
+    Identified(Flow, Identity),
     /// Answer to `Output::Connect`.
     FlowOpened(Ticket, Flow),
     /// Answer to `Output::Connect`: it could not be opened.

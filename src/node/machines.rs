@@ -7,7 +7,7 @@ use crate::cx::Cx;
 use crate::effect::{Aor, Fact, Output, Reply};
 use crate::event::Notifier;
 use crate::guard::{Guard, Suspect};
-use crate::id::{Flow, Owner, Ticket};
+use crate::id::{Flow, Identity, Owner, Ticket};
 use crate::keyed;
 use crate::proxy::Proxy;
 use crate::registrar::Registrar;
@@ -124,6 +124,7 @@ impl Machines {
     pub(super) fn handle(&mut self, cx: &mut Cx<'_>, input: Input) {
         match input {
             Input::Sip(flow, bytes) => self.sip(cx, flow, bytes),
+            Input::Identified(flow, identity) => self.identified(cx, flow, identity),
             Input::FlowOpened(ticket, flow) => self.flow(cx, ticket, Some(flow)),
             Input::FlowFailed(ticket) => self.flow(cx, ticket, None),
             Input::FlowClosed(flow) => {
@@ -182,6 +183,14 @@ impl Machines {
                 }));
             }
         }
+    }
+
+    /// A carrier is no stranger, even before its first call.
+    fn identified(&mut self, cx: &mut Cx<'_>, flow: Flow, identity: Identity) {
+        if cx.config.trunks.iter().any(|trunk| trunk.accepts(&identity)) {
+            cx.emit(Output::Known(flow));
+        }
+        self.net.layer.on_identity(flow, identity);
     }
 
     fn flow(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {

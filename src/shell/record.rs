@@ -52,7 +52,7 @@ pub struct Recorder {
     /// The current minute and the refusals in it.
     refusals: (u64, u32),
     /// What was told of the counters of sockets and media threads.
-    told: [u64; 9],
+    told: [u64; 10],
 }
 
 impl Recorder {
@@ -241,7 +241,7 @@ impl Recorder {
 
     fn news(&mut self, net: &NetCounters, media: Strays) -> Vec<String> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counted: [(u64, &str); 9] = [
+        let counted: [(u64, &str); 10] = [
             (read(&net.not_sip), "datagrams that are no SIP"),
             (read(&net.dropped_full), "messages dropped because we were too busy"),
             (read(&net.send_failed), "datagrams that the system would not send"),
@@ -252,6 +252,10 @@ impl Recorder {
             (
                 read(&net.handshakes_failed),
                 "TLS or WebSocket handshakes that failed or were given up",
+            ),
+            (
+                read(&net.not_vouched),
+                "connections under TLS with a certificate that no CA of the configuration has signed, or that has ended",
             ),
             (media.unknown, "datagrams at media ports that are neither RTP nor RTCP"),
             (media.stun, "STUN messages at media ports"),

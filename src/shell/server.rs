@@ -413,6 +413,7 @@ impl Server {
                 None => {}
             },
             Output::Known(flow) => self.net.known(flow),
+            Output::Alias(flow, target) => self.net.alias(flow, target),
             Output::Query(ticket, question) => {
                 if !self.net.query(ticket, question) {
                     self.inputs.push_back(Input::Answered(ticket, Answer::default()));
@@ -455,6 +456,7 @@ impl Server {
                 self.inputs
                     .extend(self.net.opened(flow, handle).into_iter().map(opened));
             }
+            NetEvent::Identified(flow, identity) => self.inputs.push_back(Input::Identified(flow, identity)),
             NetEvent::Failed(peer) => {
                 self.inputs
                     .extend(self.net.failed(peer).into_iter().map(Input::FlowFailed));

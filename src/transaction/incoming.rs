@@ -37,6 +37,7 @@ impl Layer {
         }
         let Ok(line) = request.top_via_line() else { return };
         let Ok(via) = ViaText::parse(&line) else { return };
+        self.peers.heed_alias(cx, flow, &via);
         let tx = match matches!(method, Method::Ack | Method::Cancel) {
             true => self.table.invite_of(&request, &via),
             false => None,

@@ -10,6 +10,7 @@
 //! | `resolve` | from a URI to a list of targets: RFC 3263 as a pure function of what the DNS says |
 //! | `known` | DNS answers, dead targets: what is remembered, within bounds |
 //! | `reach` | from a URI to a flow |
+//! | `peers` | who is at the other end of a connection; connections that go both ways |
 //! | `larger` | requests that are too large for UDP |
 //!
 //! A user of the layer first reaches a peer ([`Layer::reach`]), which gives it a [`Flow`]; with the flow it knows its own
@@ -22,6 +23,7 @@ mod incoming;
 mod known;
 mod larger;
 mod outgoing;
+mod peers;
 mod reach;
 mod resolve;
 mod server;
@@ -36,7 +38,7 @@ pub use via::COOKIE;
 
 use crate::cx::Cx;
 use crate::effect::{Answer, Fact, Output};
-use crate::id::{ClientTx, Flow, Owner, ServerTx, Target, Ticket};
+use crate::id::{ClientTx, Flow, Identity, Owner, ServerTx, Target, Ticket};
 use crate::keyed;
 use crate::sip::forward::{Backward, Forward};
 use crate::sip::{Draft, Message, Uri};
@@ -144,6 +146,7 @@ pub struct Layer {
     reaching: reach::Reaching,
     /// Requests that wait for a connection because they are too large for UDP.
     larger: larger::Larger,
+    peers: peers::Peers,
     /// Connections that are being opened for a response.
     reopening: BTreeMap<Ticket, ServerTx>,
     /// Drained by `poll` after each input, so it holds what one input brings.
@@ -246,7 +249,8 @@ impl Layer {
     /// Sends a request on without a transaction: the ACK of a 2xx (RFC 3261 16.11, 17.1.1.3).
     pub fn forward_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, branch: &str, mut request: Forward<'_>) {
         request.needs_length = flow.transport.is_reliable();
-        cx.emit(Output::Send(flow, request.to_bytes(&via::ours(cx, flow, branch))));
+        let via = self.via(cx, flow, branch);
+        cx.emit(Output::Send(flow, request.to_bytes(&via)));
     }
 
     /// Cancels an INVITE: at once if a provisional response came, else as soon as one comes (RFC 3261 9.1). Its outcome is that
@@ -258,6 +262,16 @@ impl Layer {
     /// Sends the ACK of a 2xx: outside of transactions, with a Via of its own (RFC 3261 13.2.2.4).
     pub fn send_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, ack: Draft) {
         self.transmit_ack(cx, flow, ack);
+    }
+
+    /// `Input::Identified`.
+    pub fn on_identity(&mut self, flow: Flow, identity: Identity) {
+        self.peers.came(flow, identity);
+    }
+
+    /// What the peer of a connection has shown by a certificate, if it opened it to us.
+    pub fn identity(&self, flow: Flow) -> Option<&Identity> {
+        self.peers.identity(flow)
     }
 
     /// `Input::Answered`.
@@ -273,6 +287,9 @@ impl Layer {
 
     /// `Input::FlowOpened` and `Input::FlowFailed` (`None`), and tickets whose time is over.
     pub fn on_flow(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {
+        if let Some(flow) = flow {
+            self.peers.visited(flow);
+        }
         match self.reopening.remove(&ticket) {
             Some(tx) => self.reopened(cx, ticket, tx, flow),
             None if self.larger.knows(ticket) => self.on_larger(cx, ticket, flow),
@@ -292,6 +309,7 @@ impl Layer {
     /// A flow broke: its client transactions fail with `Transport`; its server transactions open a new connection for the next
     /// response (RFC 3261 18.2.2), and `ServerGone` follows if that fails.
     pub fn on_flow_closed(&mut self, cx: &mut Cx<'_>, flow: Flow) {
+        self.peers.gone(flow);
         for key in self.table.of_flow(flow) {
             match key {
                 Key::Client(tx) => self.client_broken(cx, tx),
@@ -315,6 +333,11 @@ impl Layer {
                 }
             }
         }
+    }
+
+    /// Our Via for a request over this flow.
+    fn via(&self, cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
+        via::ours(cx, flow, branch, self.peers.offers_alias(cx, flow))
     }
 
     /// When `on_time` is due next.

@@ -31,7 +31,7 @@ impl Layer {
             .expect("a user gives a request, not a response")
             .clone();
         let branch = via::new_branch(cx);
-        request.push_front(Name::Via, via::ours(cx, flow, &branch));
+        request.push_front(Name::Via, self.via(cx, flow, &branch));
         let message = request.to_bytes();
         let fits = Message::parse(message.clone()).is_ok();
         self.begin(cx, owner, flow, (&branch, &method), message, (tx, fits));
@@ -49,7 +49,7 @@ impl Layer {
         request.needs_length = flow.transport.is_reliable();
         let (method, message) = (
             request.message().method(),
-            request.to_bytes(&via::ours(cx, flow, branch)),
+            request.to_bytes(&self.via(cx, flow, branch)),
         );
         let fits = request.lines() <= limits::SIP_HEADERS && message.len() <= limits::SIP_MESSAGE_BYTES;
         self.begin(cx, owner, flow, (branch, &method), message, (tx, fits));
@@ -231,7 +231,7 @@ impl Layer {
 
     pub(super) fn transmit_ack(&mut self, cx: &mut Cx<'_>, flow: Flow, mut ack: Draft) {
         let branch = via::new_branch(cx);
-        ack.push_front(Name::Via, via::ours(cx, flow, &branch));
+        ack.push_front(Name::Via, self.via(cx, flow, &branch));
         cx.emit(Output::Send(flow, ack.to_bytes()));
     }
 

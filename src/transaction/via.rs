@@ -18,8 +18,8 @@ pub fn new_branch(cx: &mut Cx<'_>) -> String {
     branch
 }
 
-/// Our Via for a request over `flow`: sent-by is the address by which the peer sees us.
-pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
+/// Our Via for a request over `flow`: sent-by is the address by which the peer sees us, `alias` as in RFC 5923.
+pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str, alias: bool) -> String {
     let seen = cx.advertised(flow);
     let mut text = String::with_capacity(80 + branch.len());
     for part in ["SIP/2.0/", flow.transport.via(), " "] {
@@ -28,6 +28,9 @@ pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str) -> String {
     push_address(&mut text, seen);
     text.push_str(";rport;branch=");
     text.push_str(branch);
+    if alias {
+        text.push_str(";alias");
+    }
     text
 }
 

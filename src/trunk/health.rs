@@ -152,17 +152,16 @@ impl Trunks {
         place: u16,
         event: Event,
     ) {
-        let Some(peer) = self
-            .slots
-            .get_mut(&slot)
-            .and_then(|s| s.peers.get_mut(usize::from(place)))
-        else {
+        let config = cx.config.clone();
+        let Some(state) = self.slots.get_mut(&slot) else { return };
+        let Some(peer) = state.peers.get_mut(usize::from(place)) else {
             return;
         };
         match event {
             Event::Reached { flow, .. } => {
                 peer.learn(flow.peer.ip());
-                let draft = options(cx, peer, flow);
+                let trunk = config.trunk_by_name(&state.name);
+                let draft = options(cx, peer, trunk.and_then(|(_, trunk)| trunk.host.as_deref()), flow);
                 layer.request(cx, owner(slot, place), flow, draft);
             }
             Event::Response { response, .. } if response.status() < 200 => {}
@@ -179,11 +178,13 @@ impl Trunks {
     }
 }
 
-fn options(cx: &mut Cx<'_>, peer: &mut Peer, flow: Flow) -> Draft {
+/// `host` is the name by which the carrier knows us.
+fn options(cx: &mut Cx<'_>, peer: &mut Peer, host: Option<&str>, flow: Flow) -> Draft {
     let call_id = peer.call_id.get_or_insert_with(|| cx.token(16)).clone();
     peer.cseq += 1;
     let us = cx.advertised(flow);
-    let from = Uri::sip(None, Host::from(us.ip()), Some(us.port()));
+    let host = host.map_or_else(|| Host::from(us.ip()), |name| Host::Name(name.into()));
+    let from = Uri::sip(None, host, Some(us.port()));
     let to = Uri {
         params: Default::default(),
         ..peer.uri.clone()
@@ -191,7 +192,7 @@ fn options(cx: &mut Cx<'_>, peer: &mut Peer, flow: Flow) -> Draft {
     let mut draft = outside_dialog(cx, Method::Options, peer.uri.clone(), &from, &to, &call_id, peer.cseq);
     // Where SIPS is asked, the Contact is SIPS (RFC 3261 8.1.1.8).
     let contact = if peer.uri.scheme == Scheme::Sips {
-        format!("<sips:{us}>")
+        format!("<{}>", from.to_string().replacen("sip:", "sips:", 1))
     } else {
         format!("<{from};transport={}>", flow.transport.param())
     };

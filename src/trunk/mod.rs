@@ -12,7 +12,7 @@ mod tests;
 use crate::config::{Config, Trunk, TrunkRegister};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::id::{Flow, Owner, TrunkIx, TrunkSlot};
+use crate::id::{Flow, Identity, Owner, TrunkIx, TrunkSlot};
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri, auth};
 use crate::time::{Deadlines, Instant};
@@ -108,11 +108,15 @@ impl Trunks {
         }
     }
 
-    /// The trunk that a request comes from: by the source addresses in its configuration, the addresses that its peers' names
-    /// led to, or the flow that we registered over. Carriers that share a host are told apart by what is called: the user of
+    /// The trunk that a request comes from: by the certificate that its sender has shown, the source addresses in its configuration,
+    /// the addresses that its peers' names led to, or the flow that we registered over. Carriers that share a host are told apart by what is called: the user of
     /// our registration with one of them.
     /// `called` is the user of the Request-URI.
-    pub fn identify(&self, cx: &Cx<'_>, flow: Flow, called: Option<&str>) -> Option<TrunkIx> {
+    pub fn identify(&self, cx: &Cx<'_>, flow: Flow, peer: Option<&Identity>, called: Option<&str>) -> Option<TrunkIx> {
+        let by_certificate = peer.and_then(|peer| cx.config.trunks_with_ix().find(|(_, trunk)| trunk.accepts(peer)));
+        if let Some((trunk, _)) = by_certificate {
+            return Some(trunk);
+        }
         let source = flow.peer.ip();
         // Strangers come this way too: each trunk is looked at once.
         let knowing: BTreeSet<&str> = self

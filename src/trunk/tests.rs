@@ -250,7 +250,7 @@ impl Bench {
             peer: source.parse().unwrap(),
         };
         let called = Uri::parse(called).unwrap();
-        self.step(|trunks, _, cx| trunks.identify(cx, flow, called.user.as_deref()))
+        self.step(|trunks, _, cx| trunks.identify(cx, flow, None, called.user.as_deref()))
     }
 }
 

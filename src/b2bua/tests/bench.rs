@@ -240,7 +240,7 @@ impl Bench {
                 self.calls.add_ports(ports.collect());
             }
             Output::Record(fact) => self.facts.push(fact),
-            Output::Known(_) => panic!("admission tells whom it knows"),
+            Output::Known(_) | Output::Alias(..) => panic!("admission and the layer tell whom they know"),
         }
     }
 

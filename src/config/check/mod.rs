@@ -105,6 +105,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         bindings: store.value("bindings", true, &mut check.problems, values::yes_or_no),
     };
     let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
+    tls::clients_can_come(root, &tls, &trunks, check);
     Config {
         node_name,
         listen,

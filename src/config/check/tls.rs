@@ -14,12 +14,14 @@ pub(super) fn tls(root: &Map<'_>, check: &mut Check<'_>) -> Tls {
     let map = root.section("tls", &keys::TLS, &mut check.problems);
     let certificate = pair(&map, check);
     let client_ca = map.get("client_ca").and_then(|field| file(&field, check));
+    let client_required = map.value("client_required", false, &mut check.problems, values::yes_or_no);
     let min_expiry_warning = map.value("min_expiry_warning", 14 * DAY, &mut check.problems, |text| {
         values::duration_in(text, Duration::ZERO..=365 * DAY)
     });
     Tls {
         certificate,
         client_ca,
+        client_required,
         min_expiry_warning,
     }
 }
@@ -32,7 +34,33 @@ pub(super) fn trunk(map: &Map<'_>, check: &mut Check<'_>) -> TrunkTls {
     let name = map
         .get("name")
         .and_then(|field| field.parse(&mut check.problems, values::domain));
-    TrunkTls { ca, name, certificate }
+    let accept = super::list_of(&map, "accept", &[], check, values::certificate_name);
+    TrunkTls {
+        ca,
+        name,
+        certificate,
+        accept,
+    }
+}
+
+/// Nobody could come where a certificate is required and no CA may have signed it; and a certificate belongs to one trunk.
+pub(super) fn clients_can_come(root: &Map<'_>, tls: &Tls, trunks: &[Trunk], check: &mut Check<'_>) {
+    let accepting = || trunks.iter().filter(|trunk| !trunk.tls.accept.is_empty());
+    if tls.client_required && tls.client_ca.is_none() && accepting().next().is_none() {
+        let text = "a certificate is required of those who come by tls, and nobody is said who may have signed it. Add client_ca, \
+                    or tls.accept to a trunk.";
+        check.problems.add(root.mark, "tls.client_required", text.to_owned());
+    }
+    for (at, trunk) in accepting().enumerate() {
+        let shared = |other: &&Trunk| other.tls.accept.iter().any(|name| trunk.tls.accept.contains(name));
+        if let Some(other) = accepting().take(at).find(shared) {
+            let text = format!(
+                "trunk {} and trunk {} accept the certificate of the same name. Calls would belong to either.",
+                other.name, trunk.name
+            );
+            check.problems.add(root.mark, "trunks[].tls.accept", text);
+        }
+    }
 }
 
 /// A peer that is reached by TLS needs a listener of ours for it: its address stands in our Via and Contact.

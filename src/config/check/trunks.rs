@@ -64,11 +64,15 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
     let register = map.get("register").map(|field| register(&field, check));
     let numbers = numbers(map, country, check);
     let tls = tls::trunk(map, check);
+    let host = map
+        .get("host")
+        .and_then(|field| field.parse(&mut check.problems, values::domain));
     let problems = &mut check.problems;
     let limits = map.section("limits", &keys::LIMITS, problems);
     Trunk {
         name: String::new(),
         peers: Vec::new(),
+        host,
         accept_from: Vec::new(),
         register,
         codecs,
@@ -145,7 +149,13 @@ fn numbers(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Nu
 /// A trunk over which no call could come in is said to be so by an empty `accept_from`.
 fn somebody_can_call(map: &Map<'_>, trunk: &Trunk, check: &mut Check<'_>) {
     let by_address = trunk.peers.iter().any(|peer| peer.host.ip().is_some());
-    if map.get("accept_from").is_none() && trunk.register.is_none() && !by_address && !trunk.peers.is_empty() {
+    let by_certificate = !trunk.tls.accept.is_empty();
+    if map.get("accept_from").is_none()
+        && trunk.register.is_none()
+        && !by_address
+        && !by_certificate
+        && !trunk.peers.is_empty()
+    {
         let text = "no call could come in: the peers are names, there is no register, and accept_from is missing. \
                     Write, for example, accept_from: [ 198.51.100.0/24 ], or accept_from: [] if none shall come in.";
         check.problems.add(map.mark, &map.path, text);

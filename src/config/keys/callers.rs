@@ -157,6 +157,14 @@ pub static TRUNK: Section = Section {
             "Where calls are sent: the first that works. A peer given by address is also accepted as a source.",
         ),
         key(
+            "host",
+            "a domain name or an address",
+            "sbc.example.com",
+            "our address",
+            "The name by which the carrier knows us, in place of our address: in Contact, and in From where we do not register. What \
+             is sent to it is for us. Some carriers want it to be that of our certificate.",
+        ),
+        key(
             "accept_from",
             "a network as ADDRESS/LENGTH or one address",
             "[ 198.51.100.0/24 ]",
@@ -231,7 +239,7 @@ pub static TRUNK: Section = Section {
             "a section",
             "{ ca: /etc/ssl/acme.pem }",
             "see below",
-            "Whom we trust and who we are where a peer is reached by TLS.",
+            "Whom we trust and who we are where a peer is reached by TLS, and who comes by it.",
         ),
     ],
 };
@@ -319,7 +327,7 @@ pub static TRUNK_NUMBERS: Section = Section {
 /// `trunks[].tls`.
 pub static TRUNK_TLS: Section = Section {
     path: "trunks[].tls",
-    about: "For peers that are reached by TLS.",
+    about: "For peers that are reached by TLS, and that come by it.",
     keys: &[
         key(
             "ca",
@@ -339,15 +347,23 @@ pub static TRUNK_TLS: Section = Section {
             "certificate",
             CERTIFICATES,
             "/etc/ssl/us-at-acme.pem",
-            "none",
+            "tls.certificate, where that is given",
             "Who we are, where the carrier wants to see it.",
         ),
         key(
             "key",
             KEY,
             "/etc/ssl/private/us-at-acme.key",
-            "none",
+            "tls.key",
             "The private key of the certificate.",
+        ),
+        key(
+            "accept",
+            "a domain name, as certificates have it",
+            "[ sbc.acme.example ]",
+            "none",
+            "Who comes by tls with a certificate for one of these names (RFC 5922), signed by ca, is this carrier, whatever the \
+             address. A name is accepted by one trunk only.",
         ),
     ],
 };

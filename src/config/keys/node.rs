@@ -161,9 +161,17 @@ pub static TLS: Section = Section {
             "client_ca",
             CERTIFICATES,
             "/etc/ssl/partners.pem",
-            "nobody is asked for a certificate",
-            "Who may have signed the certificates of those who come. Who shows one that is not so signed is refused; who shows \
-             none is taken like everybody.",
+            "the CAs of trunks that have tls.accept; where there is none, nobody is asked for a certificate",
+            "Who may have signed the certificates of those who come by tls, besides the CAs of trunks that have tls.accept. Nobody \
+             is asked on wss: a browser would ask its user.",
+        ),
+        key(
+            "client_required",
+            "yes or no",
+            "yes",
+            "no",
+            "Who comes by tls must show a certificate that one of these CAs has signed. Without this, one that is not so signed \
+             counts as none: phones show that of their maker to whoever asks.",
         ),
         key(
             "min_expiry_warning",

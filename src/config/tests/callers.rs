@@ -327,3 +327,41 @@ fn what_a_route_does_and_takes() {
         assert_eq!(route(&format!("to: {to}, do: echo")), [""; 0], "{to}");
     }
 }
+
+/// A certificate makes a connection a carrier's: no address need be said, and a name is one carrier's.
+#[test]
+fn carriers_by_certificate() {
+    let trunk = |name: &str, accept: &str| {
+        format!("{{ name: {name}, peers: [ \"sip:{name}.example;transport=tls\" ], tls: {{ accept: {accept} }} }}")
+    };
+    let with = |tls: &str, trunks: &[String]| {
+        let text = format!("listen: [ tls://127.0.0.1 ]\n{tls}trunks: [ {} ]\n", trunks.join(", "));
+        problems(&text)
+    };
+    let one = trunk("a", "[ SBC.a.example, b.example ]");
+    assert_eq!(with("", std::slice::from_ref(&one)), Vec::<String>::new());
+    let config = good(&format!("listen: [ tls://127.0.0.1 ]\ntrunks: [ {one} ]\n"));
+    assert_eq!(
+        config.trunks[0].tls.accept,
+        ["sbc.a.example".into(), "b.example".into()]
+    );
+    let twice = with("", &[one.clone(), trunk("b", "[ b.example ]")]);
+    assert_eq!(
+        twice,
+        [
+            "1:1: trunks[].tls.accept: trunk a and trunk b accept the certificate of the same name. Calls would belong to either."
+        ]
+    );
+    let address = with("", &[trunk("a", "[ 192.0.2.1 ]")]).pop().expect("two problems");
+    let form = "trunks[0].tls.accept[0]: \"192.0.2.1\" is not a domain name, as certificates have it";
+    assert!(address.contains(form), "{address}");
+    let required = "tls: { client_required: yes }\n";
+    assert_eq!(with(required, &[one]), Vec::<String>::new());
+    assert_eq!(
+        with(required, &[]),
+        [
+            "1:1: tls.client_required: a certificate is required of those who come by tls, and nobody is said who may have signed it. \
+          Add client_ca, or tls.accept to a trunk."
+        ]
+    );
+}

@@ -194,7 +194,7 @@ impl Runner {
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
             // A phone asks no store, wakes nobody, leaves no records, and takes no connections of strangers.
-            Output::Record(_) | Output::Store(..) | Output::Post(..) | Output::Known(_) => {}
+            Output::Record(_) | Output::Store(..) | Output::Post(..) | Output::Known(_) | Output::Alias(..) => {}
         }
     }
 
@@ -219,6 +219,7 @@ impl Runner {
                 self.inputs
                     .extend(self.net.opened(flow, handle).into_iter().map(opened));
             }
+            NetEvent::Identified(..) => {}
             NetEvent::Failed(peer) => {
                 let failed = |ticket| Input::Flow(ticket, None);
                 self.inputs.extend(self.net.failed(peer).into_iter().map(failed));

@@ -8,6 +8,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -75,6 +76,8 @@ impl Resolver {
             Kind::Naptr => RecordType::NAPTR,
         };
         match timeout(limits::RESOLVE, resolver.lookup(name, kind)).await {
+            // It says that there is no such name, and what it has (RFC 2308 2.1): neither is to be believed.
+            Ok(Ok(found)) if found.message().response_code == ResponseCode::NXDomain => Answer::default(),
             Ok(Ok(found)) => Answer {
                 records: found
                     .answers()

@@ -2,6 +2,7 @@
 
 mod aside;
 mod datagrams;
+mod der;
 mod dns;
 mod places;
 mod post;
@@ -10,16 +11,25 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_dns;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_limits;
+#[cfg(test)]
+mod tests_mutual;
+#[cfg(test)]
 mod tests_secure;
 #[cfg(test)]
 mod tests_stun;
 mod tls;
 mod udp;
+mod verify;
 mod ws;
 
 use crate::config::{Dns, Listen};
 use crate::effect::{Answer, Post, Question};
-use crate::id::{ConnectionId, Flow, ListenerId, Target, Ticket, Transport};
+use crate::id::{ConnectionId, Flow, Identity, ListenerId, Target, Ticket, Transport};
 use crate::limits;
 use crate::shell::bell::Bell;
 use crate::time::Wall;
@@ -52,6 +62,8 @@ pub enum NetEvent {
     Message(Flow, Bytes),
     /// A connection that somebody opened to us, or that we opened: for [`Net::opened`].
     Opened(Flow, tcp::Handle),
+    /// Who has opened a connection to us, if by a certificate that somebody vouches for; between `Opened` and the first message.
+    Identified(Flow, Identity),
     /// No connection to this target could be opened: for [`Net::failed`].
     Failed(Target),
     /// A connection ended.
@@ -75,6 +87,8 @@ pub struct NetCounters {
     pub refused_connections: AtomicU64,
     /// Connections that ended before the first message could come: in the TLS handshake or the upgrade to a WebSocket.
     pub handshakes_failed: AtomicU64,
+    /// Certificates of those who came that nobody vouches for: they counted as none.
+    pub not_vouched: AtomicU64,
 }
 
 struct Listener {
@@ -84,6 +98,14 @@ struct Listener {
     task: Option<JoinHandle<()>>,
 }
 
+/// One that is open.
+struct Connection {
+    flow: Flow,
+    handle: tcp::Handle,
+    /// Where it leads besides its peer's address.
+    aliases: Vec<Target>,
+}
+
 /// All sockets of signalling.
 pub struct Net {
     /// Where the tasks of connections and questions run.
@@ -91,8 +113,8 @@ pub struct Net {
     listeners: HashMap<ListenerId, Listener>,
     datagrams: Datagrams,
     next_listener: u16,
-    connections: HashMap<ConnectionId, (Flow, tcp::Handle)>,
-    /// Connections by where they lead. One that was opened to us has proved no name, so it is never taken where one is wanted.
+    connections: HashMap<ConnectionId, Connection>,
+    /// Connections by where they lead. One that was opened to us is taken where a name is wanted only if the machine says so.
     by_peer: HashMap<Target, ConnectionId>,
     /// Connections that are being opened, and who waits for them.
     opening: HashMap<Target, Vec<Ticket>>,
@@ -272,10 +294,10 @@ impl Net {
         match flow.transport {
             Transport::Udp => self.datagrams.send(flow, bytes, &self.context.counters),
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                let Some((_, handle)) = self.connections.get(&flow.connection) else {
+                let Some(connection) = self.connections.get(&flow.connection) else {
                     return false;
                 };
-                let sent = handle.send(bytes);
+                let sent = connection.handle.send(bytes);
                 if !sent {
                     self.closed(flow);
                 }
@@ -286,8 +308,8 @@ impl Net {
 
     /// A flow to a target: at once, or `None` and an event later. Those who want the same connection share it.
     pub fn connect(&mut self, ticket: Ticket, target: Target) -> Option<Result<Flow, ()>> {
-        if let Some((flow, _)) = self.by_peer.get(&target).and_then(|id| self.connections.get(id)) {
-            return Some(Ok(*flow));
+        if let Some(open) = self.by_peer.get(&target).and_then(|id| self.connections.get(id)) {
+            return Some(Ok(open.flow));
         }
         let Some((listener, bound, local)) = self.listener_for(&target) else {
             return Some(Err(()));
@@ -367,8 +389,17 @@ impl Net {
 
     /// The peer of this flow is no stranger.
     pub fn known(&self, flow: Flow) {
-        if let Some((_, handle)) = self.connections.get(&flow.connection) {
-            handle.know();
+        if let Some(connection) = self.connections.get(&flow.connection) {
+            connection.handle.know();
+        }
+    }
+
+    /// Requests to this target go by this connection from now on, while it is there. The machine asks it once for each connection and
+    /// name of a certificate.
+    pub fn alias(&mut self, flow: Flow, target: Target) {
+        if let Some(connection) = self.connections.get_mut(&flow.connection) {
+            self.by_peer.insert(target.clone(), flow.connection);
+            connection.aliases.push(target);
         }
     }
 
@@ -377,7 +408,12 @@ impl Net {
         let target = led_to(flow, &handle);
         let waited = self.opening.remove(&target).unwrap_or_default();
         self.by_peer.insert(target, flow.connection);
-        self.connections.insert(flow.connection, (flow, handle));
+        let connection = Connection {
+            flow,
+            handle,
+            aliases: Vec::new(),
+        };
+        self.connections.insert(flow.connection, connection);
         waited
     }
 
@@ -388,12 +424,14 @@ impl Net {
 
     /// To be told of every `Closed`.
     pub fn closed(&mut self, flow: Flow) {
-        let Some((flow, handle)) = self.connections.remove(&flow.connection) else {
+        let Some(connection) = self.connections.remove(&flow.connection) else {
             return;
         };
-        let target = led_to(flow, &handle);
-        if self.by_peer.get(&target) == Some(&flow.connection) {
-            self.by_peer.remove(&target);
+        let own = led_to(connection.flow, &connection.handle);
+        for target in connection.aliases.into_iter().chain([own]) {
+            if self.by_peer.get(&target) == Some(&flow.connection) {
+                self.by_peer.remove(&target);
+            }
         }
     }
 

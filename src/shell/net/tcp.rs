@@ -11,7 +11,7 @@ use super::places::Place;
 use super::ws::WebSocket;
 use super::{Context, NetEvent, source};
 use crate::config::Listen;
-use crate::id::{Flow, ListenerId, Target, Transport};
+use crate::id::{Flow, Identity, ListenerId, Target, Transport};
 use crate::limits;
 use crate::sip::frame::{self, Frame};
 use bytes::{Bytes, BytesMut};
@@ -49,6 +49,8 @@ pub(super) struct Patience {
     pub first: Duration,
     /// For the rest of a message that has begun.
     pub message: Duration,
+    /// For one message of ours to be taken by a peer that reads slowly.
+    pub write: Duration,
     /// Between two messages of one who is not known.
     pub stranger: Duration,
     /// Between two messages of one who is.
@@ -61,6 +63,7 @@ impl Default for Patience {
             handshake: limits::HANDSHAKE,
             first: limits::CONNECTION_MESSAGE,
             message: limits::CONNECTION_MESSAGE,
+            write: limits::CONNECTION_MESSAGE,
             stranger: limits::CONNECTION_STRANGER,
             known: limits::CONNECTION_IDLE,
         }
@@ -91,6 +94,14 @@ enum Wire {
     Tls(Box<TlsStream<TcpStream>>),
     Ws(Box<WebSocket<TcpStream>>),
     Wss(Box<WebSocket<TlsStream<TcpStream>>>),
+}
+
+/// Who is at the other end.
+enum Peer {
+    /// It opened the connection, and has shown this.
+    Came(Identity),
+    /// We opened it, and its certificate was found to be for this name.
+    Visited(Option<Box<str>>),
 }
 
 impl Handle {
@@ -154,7 +165,8 @@ async fn accept(
             peer,
         };
         if transport == Transport::Tcp {
-            start(flow, None, Wire::Tcp(stream), place, context.patience, false, &events).await;
+            let peer = Peer::Came(Identity::default());
+            start(flow, peer, Wire::Tcp(stream), place, context.patience, &events).await;
             continue;
         }
         let Some(half_open) = context.half_open.take(peer.ip()) else {
@@ -167,7 +179,7 @@ async fn accept(
             let wire = timeout(context.patience.handshake, shake_hands(transport, stream, &context)).await;
             drop(half_open);
             match wire {
-                Ok(Ok(wire)) => start(flow, None, wire, place, context.patience, false, &events).await,
+                Ok(Ok((wire, who))) => start(flow, Peer::Came(who), wire, place, context.patience, &events).await,
                 Ok(Err(_)) | Err(_) => {
                     context.counters.handshakes_failed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -176,15 +188,22 @@ async fn accept(
     }
 }
 
-/// What comes before the first message of a connection that was opened to us.
-async fn shake_hands(transport: Transport, stream: TcpStream, context: &Context) -> io::Result<Wire> {
+/// What comes before the first message of a connection that was opened to us, and who has opened it.
+async fn shake_hands(transport: Transport, stream: TcpStream, context: &Context) -> io::Result<(Wire, Identity)> {
     let keys = context.keys();
-    Ok(match transport {
+    let wire = match transport {
         Transport::Udp | Transport::Tcp => Wire::Tcp(stream),
-        Transport::Tls => Wire::Tls(Box::new(keys.accept(stream).await?)),
+        Transport::Tls => {
+            let (stream, who) = keys.accept(stream).await?;
+            if who.as_ref().is_some_and(|who| who.by.is_empty()) {
+                context.counters.not_vouched.fetch_add(1, Ordering::Relaxed);
+            }
+            return Ok((Wire::Tls(Box::new(stream)), who.unwrap_or_default()));
+        }
         Transport::Ws => Wire::Ws(Box::new(WebSocket::accept(stream).await?)),
-        Transport::Wss => Wire::Wss(Box::new(WebSocket::accept(keys.accept(stream).await?).await?)),
-    })
+        Transport::Wss => Wire::Wss(Box::new(WebSocket::accept(keys.accept_anybody(stream).await?).await?)),
+    };
+    Ok((wire, Identity::default()))
 }
 
 /// Opens a connection from the listener's own address.
@@ -205,7 +224,7 @@ pub(super) fn connect(
         if let Some(place) = place
             && let Ok(Ok(wire)) = timeout(limits::CONNECT, open_wire(bound, &target, &shared)).await
         {
-            return start(flow, target.name, wire, place, patience, true, &events).await;
+            return start(flow, Peer::Visited(target.name), wire, place, patience, &events).await;
         }
         let _ = events.send(NetEvent::Failed(target)).await;
     });
@@ -239,15 +258,11 @@ async fn open(bound: IpAddr, peer: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(peer).await
 }
 
-async fn start(
-    flow: Flow,
-    name: Option<Box<str>>,
-    wire: Wire,
-    place: Place,
-    patience: Patience,
-    known: bool,
-    events: &mpsc::Sender<NetEvent>,
-) {
+async fn start(flow: Flow, peer: Peer, wire: Wire, place: Place, patience: Patience, events: &mpsc::Sender<NetEvent>) {
+    let (name, known, identity) = match peer {
+        Peer::Came(identity) => (None, false, identity),
+        Peer::Visited(name) => (name, true, Identity::default()),
+    };
     let (queue, outgoing) = mpsc::channel(MESSAGES);
     let shared = Arc::new(Shared {
         waiting: AtomicUsize::new(0),
@@ -260,6 +275,9 @@ async fn start(
     };
     if events.send(NetEvent::Opened(flow, handle)).await.is_err() {
         return;
+    }
+    if !identity.by.is_empty() {
+        let _ = events.send(NetEvent::Identified(flow, identity)).await;
     }
     let events = events.clone();
     tokio::spawn(async move {
@@ -297,14 +315,14 @@ async fn serve(
             let (reader, writer) = stream.split();
             tokio::select! {
                 ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
-                ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
+                ended = write(writer, outgoing, pongs, patience, &shared.waiting) => ended,
             }
         }
         Wire::Tls(stream) => {
             let (reader, writer) = tokio::io::split(*stream);
             tokio::select! {
                 ended = read(flow, reader, patience, &shared.known, &pong, events) => ended,
-                ended = write(writer, outgoing, pongs, &shared.waiting) => ended,
+                ended = write(writer, outgoing, pongs, patience, &shared.waiting) => ended,
             }
         }
         Wire::Ws(socket) => socket.serve(flow, patience, outgoing, shared, events).await,
@@ -369,17 +387,18 @@ async fn read(
 }
 
 /// Ends when everything is written that was handed over before the handle was dropped.
-async fn write(
+pub(super) async fn write(
     mut stream: impl AsyncWrite + Unpin,
     mut outgoing: mpsc::Receiver<Bytes>,
     mut pongs: mpsc::Receiver<()>,
+    patience: Patience,
     waiting: &AtomicUsize,
 ) -> io::Result<()> {
     loop {
         let message = tokio::select! {
             message = outgoing.recv() => message,
             Some(()) = pongs.recv() => {
-                timeout(limits::CONNECTION_MESSAGE, put(&mut stream, b"\r\n")).await??;
+                timeout(patience.write, put(&mut stream, b"\r\n")).await??;
                 continue;
             }
         };
@@ -387,7 +406,7 @@ async fn write(
             // Under TLS the peer learns that nothing was cut off (RFC 8446 6.1).
             return timeout(limits::HANDSHAKE, stream.shutdown()).await?;
         };
-        let written = timeout(limits::CONNECTION_MESSAGE, put(&mut stream, &message)).await;
+        let written = timeout(patience.write, put(&mut stream, &message)).await;
         waiting.fetch_sub(message.len(), Ordering::Relaxed);
         written??;
     }

@@ -22,7 +22,7 @@ pub(super) const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r
 
 pub(super) struct Bench {
     pub(super) net: Net,
-    events: mpsc::Receiver<NetEvent>,
+    pub(super) events: mpsc::Receiver<NetEvent>,
 }
 
 impl Bench {
@@ -39,11 +39,19 @@ impl Bench {
             handshake: SOON * 2,
             first: SOON * 2,
             message: SOON * 2,
+            write: SOON * 2,
             stranger: SOON * 2,
             known: SOON * 2,
         };
         change(&mut context.patience);
         bench
+    }
+
+    /// Returns once every place of a connection is given back.
+    pub(super) async fn all_free(&self) {
+        let (places, half_open) = (&self.net.context.places, &self.net.context.half_open);
+        let both = async { tokio::join!(places.all_free(), half_open.all_free()) };
+        timeout(SOON, both).await.expect("a place is kept");
     }
 
     pub(super) fn listen(&mut self, transport: Transport, addr: &str) -> SocketAddr {
@@ -69,7 +77,7 @@ impl Bench {
     }
 
     /// A connection that somebody opens to us.
-    async fn accepted(&mut self, to: SocketAddr) -> (TcpStream, Flow) {
+    pub(super) async fn accepted(&mut self, to: SocketAddr) -> (TcpStream, Flow) {
         let stream = TcpStream::connect(to).await.unwrap();
         let NetEvent::Opened(flow, handle) = self.event().await else {
             panic!("not opened")

@@ -36,13 +36,13 @@ fn now() -> Wall {
 }
 
 /// A folder with a CA and what it has signed; gone with the test.
-struct Paper {
-    folder: PathBuf,
-    ca: Issuer<'static, KeyPair>,
+pub(super) struct Paper {
+    pub(super) folder: PathBuf,
+    pub(super) ca: Issuer<'static, KeyPair>,
 }
 
 impl Paper {
-    fn new(name: &str) -> Paper {
+    pub(super) fn new(name: &str) -> Paper {
         let folder = std::env::temp_dir().join(format!("tandem-net-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -56,23 +56,27 @@ impl Paper {
         }
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(super) fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
     /// `NAME.pem` and `NAME.key`.
-    fn sign(&self, name: &str, names: &[&str]) {
+    pub(super) fn sign(&self, name: &str, names: &[&str]) {
+        self.sign_as(name, names, |_| ());
+    }
+
+    /// The same with a certificate that is made to measure.
+    pub(super) fn sign_as(&self, name: &str, names: &[&str], change: impl FnOnce(&mut CertificateParams)) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names)
-            .unwrap()
-            .signed_by(&key, &self.ca)
-            .unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.ca).unwrap();
         fs::write(self.file(&format!("{name}.pem")), certificate.pem()).unwrap();
         fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
     }
 
-    fn roots(&self) -> RootCertStore {
+    pub(super) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_file(self.file("ca.pem")).unwrap();
         roots.add(ca).unwrap();
@@ -103,7 +107,7 @@ impl Paper {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    fn config(&self, rest: &str) -> Config {
+    pub(super) fn config(&self, rest: &str) -> Config {
         let yaml = format!("listen: [ \"tls://127.0.84.1:0\", \"wss://127.0.84.1:0\" ]\n{rest}");
         let read = |_: &std::path::Path| Ok(String::new());
         let sources = Sources {
@@ -114,16 +118,16 @@ impl Paper {
     }
 
     /// A configuration whose certificate is `NAME.pem`.
-    fn with_own(&self, name: &str) -> Config {
+    pub(super) fn with_own(&self, name: &str) -> Config {
         let (certificate, key) = (self.file(&format!("{name}.pem")), self.file(&format!("{name}.key")));
         self.config(&format!("tls: {{ certificate: {certificate}, key: {key} }}\n"))
     }
 
-    fn keys(&self, config: &Config) -> Keys {
+    pub(super) fn keys(&self, config: &Config) -> Keys {
         Keys::load(config, &self.folder.join("t.db"), now()).unwrap().0
     }
 
-    async fn shake(&self, to: SocketAddr, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn shake(&self, to: SocketAddr, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         self.connector()
@@ -139,7 +143,7 @@ impl Drop for Paper {
 }
 
 impl Bench {
-    async fn opened(&mut self) -> Flow {
+    pub(super) async fn opened(&mut self) -> Flow {
         match self.event().await {
             NetEvent::Opened(flow, handle) => {
                 self.net.opened(flow, handle);
@@ -277,7 +281,7 @@ async fn a_carrier_must_be_whom_the_uri_names_and_its_ca_must_have_signed() {
     }
 }
 
-async fn browser(to: SocketAddr, protocol: Option<&str>) -> Result<WebSocketStream<TcpStream>, Error> {
+pub(super) async fn browser(to: SocketAddr, protocol: Option<&str>) -> Result<WebSocketStream<TcpStream>, Error> {
     let stream = TcpStream::connect(to).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut request = format!("ws://{to}/").into_client_request().unwrap();

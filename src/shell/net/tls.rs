@@ -3,14 +3,16 @@
 //! Everything is read at once and takes effect for connections that are opened from then on; those that are open keep what they
 //! began with.
 
+use super::der;
+use super::verify::{Clients, Servers};
 use crate::config::{Config, KeyPair, TrunkTls};
+use crate::id::Identity;
 use crate::time::Wall;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::collections::HashMap;
 use std::fs;
@@ -34,13 +36,23 @@ const OWN_YEARS: i32 = 10;
 #[derive(Debug, Default)]
 pub struct Keys {
     /// None where nobody listens on TLS.
-    server: Option<Arc<ServerConfig>>,
+    server: Option<Server>,
     strangers: Option<Arc<ClientConfig>>,
     /// By the host of a trunk's peer.
     trunks: HashMap<String, Carrier>,
     /// Our certificates: the file, and when it ends.
     ends: Vec<(PathBuf, Wall)>,
     warn_before: Duration,
+}
+
+/// How those who come are met.
+#[derive(Debug)]
+struct Server {
+    /// Asks for certificates where somebody may vouch for them.
+    config: Arc<ServerConfig>,
+    /// Asks for none: a browser would bother its user.
+    for_browsers: Arc<ServerConfig>,
+    clients: Arc<Clients>,
 }
 
 /// How a carrier is met.
@@ -68,13 +80,19 @@ impl Keys {
                     pair
                 }
             };
-            keys.server = Some(Arc::new(server(&pair, config.tls.client_ca.as_deref())?));
+            let clients = Arc::new(clients(config)?);
+            keys.server = Some(Server {
+                config: Arc::new(server(&pair, Some(clients.clone()))?),
+                for_browsers: Arc::new(server(&pair, None)?),
+                clients,
+            });
             keys.note_end(&pair)?;
         }
-        keys.strangers = Some(Arc::new(client(&TrunkTls::default())?));
+        let own = config.tls.certificate.as_ref();
+        keys.strangers = Some(Arc::new(client(&TrunkTls::default(), own)?));
         for trunk in config.trunks.iter().filter(|trunk| trunk.tls != TrunkTls::default()) {
             let carrier = Carrier {
-                config: Arc::new(client(&trunk.tls).map_err(|why| format!("trunk {}: {why}", trunk.name))?),
+                config: Arc::new(client(&trunk.tls, own).map_err(|why| format!("trunk {}: {why}", trunk.name))?),
                 name: trunk.tls.name.clone(),
             };
             if let Some(pair) = &trunk.tls.certificate {
@@ -92,7 +110,7 @@ impl Keys {
             };
             let host = push.url.host.to_string();
             let service = Carrier {
-                config: Arc::new(client(&tls).map_err(|why| format!("push: {why}"))?),
+                config: Arc::new(client(&tls, None).map_err(|why| format!("push: {why}"))?),
                 name: None,
             };
             keys.trunks.entry(plain(&host).to_owned()).or_insert(service);
@@ -121,15 +139,27 @@ impl Keys {
 
     fn note_end(&mut self, pair: &KeyPair) -> Result<(), String> {
         let chain = certificates(&pair.certificate)?;
-        if let Some(end) = chain.first().and_then(|first| not_after(first)) {
+        if let Some(end) = chain.first().and_then(|first| der::not_after(first)) {
             self.ends.push((pair.certificate.clone(), end));
         }
         Ok(())
     }
 
-    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = self.server.clone().ok_or(io::ErrorKind::Unsupported)?;
-        Ok(TlsAcceptor::from(config).accept(stream).await?.into())
+    /// Also gives who came, if they have shown a certificate.
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Option<Identity>)> {
+        let server = self.server.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let stream = TlsAcceptor::from(server.config.clone()).accept(stream).await?;
+        let shown = stream.get_ref().1.peer_certificates();
+        let who = shown.map(|chain| server.clients.identity(chain));
+        Ok((stream.into(), who))
+    }
+
+    pub(super) async fn accept_anybody(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let server = self.server.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        Ok(TlsAcceptor::from(server.for_browsers.clone())
+            .accept(stream)
+            .await?
+            .into())
     }
 
     /// `host` is the name that the certificate must be for; a trunk may say that it is another.
@@ -156,40 +186,59 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn server(pair: &KeyPair, client_ca: Option<&Path>) -> Result<ServerConfig, String> {
+/// Who may vouch for those who come.
+fn clients(config: &Config) -> Result<Clients, String> {
+    let mut clients = Clients::new(config.tls.client_required, provider());
+    if let Some(path) = &config.tls.client_ca {
+        let named = |why| format!("{} is no list of CAs: {why} (key `tls.client_ca`)", path.display());
+        clients.add(Some(path.clone()), roots(path)?).map_err(named)?;
+    }
+    for trunk in config.trunks.iter().filter(|trunk| !trunk.tls.accept.is_empty()) {
+        let named = |why| {
+            format!(
+                "trunk {}: its CAs cannot be used: {why} (key `trunks[].tls.ca`)",
+                trunk.name
+            )
+        };
+        clients.add(trunk.tls.ca.clone(), trusted(&trunk.tls)?).map_err(named)?;
+    }
+    Ok(clients)
+}
+
+/// Who may have signed a carrier's certificate.
+fn trusted(tls: &TrunkTls) -> Result<Arc<RootCertStore>, String> {
+    match &tls.ca {
+        Some(path) => roots(path),
+        None => Ok(Arc::new(RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        })),
+    }
+}
+
+fn server(pair: &KeyPair, clients: Option<Arc<Clients>>) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let builder = match client_ca {
+    let builder = match clients.filter(|clients| clients.is_asked()) {
         None => builder.with_no_client_auth(),
-        Some(path) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots(path)?, provider())
-                .allow_unauthenticated()
-                .build()
-                .map_err(|error| format!("{} is no list of CAs: {error} (key `tls.client_ca`)", path.display()))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(clients) => builder.with_client_cert_verifier(clients),
     };
     builder
         .with_single_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
         .map_err(|error| mismatch(pair, &error))
 }
 
-fn client(tls: &TrunkTls) -> Result<ClientConfig, String> {
-    let trusted = match &tls.ca {
-        Some(path) => roots(path)?,
-        None => Arc::new(RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        }),
-    };
-    let verifier = WebPkiServerVerifier::builder_with_provider(trusted, provider())
+/// `own` is our certificate where the trunk has no other one for us.
+fn client(tls: &TrunkTls, own: Option<&KeyPair>) -> Result<ClientConfig, String> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(trusted(tls)?, provider())
         .build()
         .map_err(|error| format!("the CAs cannot be used: {error} (key `trunks[].tls.ca`)"))?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
-        .with_webpki_verifier(verifier);
-    match &tls.certificate {
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Servers(verifier)));
+    match tls.certificate.as_ref().or(own) {
         None => Ok(builder.with_no_client_auth()),
         Some(pair) => builder
             .with_client_auth_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
@@ -313,94 +362,9 @@ fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The end of a certificate's validity (RFC 5280 4.1): the second time in the fourth part of what is signed, or the fifth where
-/// a version stands first. None where it is not built so.
-fn not_after(certificate: &[u8]) -> Option<Wall> {
-    const SEQUENCE: u8 = 0x30;
-    const VERSION: u8 = 0xa0;
-    let (_, whole, _) = element(certificate)?;
-    let (_, mut signed, _) = element(whole)?;
-    let (tag, _, rest) = element(signed)?;
-    if tag == VERSION {
-        signed = rest;
-    }
-    for _serial_algorithm_issuer in 0..3 {
-        signed = element(signed)?.2;
-    }
-    let (tag, validity, _) = element(signed)?;
-    let (_, _, rest) = element(validity)?;
-    let (kind, text, _) = element(rest)?;
-    (tag == SEQUENCE).then(|| time(kind, text)).flatten()
-}
-
-/// Tag, content and what follows of one element of DER.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, mut rest) = rest.split_first()?;
-    let mut length = usize::from(first);
-    if first >= 0x80 {
-        let octets = usize::from(first & 0x7f);
-        if octets > 4 {
-            return None;
-        }
-        let (long, after) = rest.split_at_checked(octets)?;
-        length = long.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
-        rest = after;
-    }
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-/// `YYMMDDhhmmssZ` (UTCTime, 1950 to 2049) or `YYYYMMDDhhmmssZ` (GeneralizedTime).
-fn time(kind: u8, text: &[u8]) -> Option<Wall> {
-    const UTC_TIME: u8 = 0x17;
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
-    let (year, rest) = text.split_at_checked(if kind == UTC_TIME { 2 } else { 4 })?;
-    let number = |at: usize| rest.get(at..at + 2)?.parse::<u64>().ok();
-    let year: u64 = year.parse().ok()?;
-    let year = match kind {
-        UTC_TIME if year < 50 => 2000 + year,
-        UTC_TIME => 1900 + year,
-        _ => year,
-    };
-    let (month, day) = (number(0)?, number(2)?);
-    // Days from the civil calendar, counted from 0000-03-01; see `Wall::civil`.
-    let (shifted_year, shifted) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days =
-        365 * shifted_year + shifted_year / 4 - shifted_year / 100 + shifted_year / 400 + (153 * shifted + 2) / 5 + day
-            - 1;
-    let days = days.checked_sub(719_468)?;
-    let seconds = days * 86_400 + number(4)? * 3600 + number(6)? * 60 + number(8)?;
-    Some(Wall(seconds * 1000))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_end_of_a_certificate_is_read() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        for (year, month, day, shown) in [
-            (2026, 12, 6, "Sun, 06 Dec 2026 00:00:00 GMT"),
-            (2028, 2, 29, "Tue, 29 Feb 2028 00:00:00 GMT"),
-            (2049, 12, 31, "Fri, 31 Dec 2049 00:00:00 GMT"),
-            (2050, 1, 1, "Sat, 01 Jan 2050 00:00:00 GMT"),
-        ] {
-            let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
-            params.not_after = rcgen::date_time_ymd(year, month, day);
-            let certificate = params.self_signed(&key).unwrap();
-            assert_eq!(not_after(certificate.der()).unwrap().civil().to_string(), shown);
-            for cut in 0..certificate.der().len().min(300) {
-                // What is cut off has no end, and nothing breaks.
-                assert_eq!(not_after(&certificate.der()[..cut]), None);
-            }
-        }
-    }
 
     #[test]
     fn a_certificate_that_ends_soon_is_warned_of() {

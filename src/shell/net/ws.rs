@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let (pong, pongs) = mpsc::channel(1);
         tokio::select! {
             ended = read(flow, stream, (&self.octets, &shared.known), patience, &pong, events) => ended,
-            ended = write(sink, outgoing, pongs, &shared.waiting) => ended,
+            ended = write(sink, outgoing, pongs, patience, &shared.waiting) => ended,
         }
     }
 }
@@ -120,14 +120,14 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     let mut quiet_since = Instant::now();
     let mut before = octets.load(Ordering::Relaxed);
     let (mut spoke, mut drips) = (false, false);
+    // What was said last may have shown who it is, also while it is waited for what comes next.
+    let idle = |spoke| match (spoke, known.load(Ordering::Relaxed)) {
+        (_, true) => patience.known,
+        (true, false) => patience.stranger,
+        (false, false) => patience.first,
+    };
     loop {
-        // What was said last may have shown who it is.
-        let idle = match (spoke, known.load(Ordering::Relaxed)) {
-            (_, true) => patience.known,
-            (true, false) => patience.stranger,
-            (false, false) => patience.first,
-        };
-        let message = match timeout(patience.message.min(idle), stream.next()).await {
+        let message = match timeout(patience.message.min(idle(spoke)), stream.next()).await {
             Ok(None) => return Ok(()),
             Ok(Some(message)) => message.map_err(broken)?,
             // Octets came, and no message.
@@ -136,7 +136,7 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
                 continue;
             }
             Err(_) if drips => return Err(io::ErrorKind::TimedOut.into()),
-            Err(_) if quiet_since.elapsed() >= idle => return Err(io::ErrorKind::TimedOut.into()),
+            Err(_) if quiet_since.elapsed() >= idle(spoke) => return Err(io::ErrorKind::TimedOut.into()),
             Err(_) => continue,
         };
         (quiet_since, spoke, drips) = (Instant::now(), true, false);
@@ -162,6 +162,7 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     mut sink: SplitSink<WebSocketStream<S>, Message>,
     mut outgoing: mpsc::Receiver<Bytes>,
     mut pongs: mpsc::Receiver<()>,
+    patience: Patience,
     waiting: &AtomicUsize,
 ) -> io::Result<()> {
     loop {
@@ -175,7 +176,7 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
             },
             Some(()) = pongs.recv() => (0, Message::Text(Utf8Bytes::from_static("\r\n"))),
         };
-        let written = timeout(limits::CONNECTION_MESSAGE, sink.send(message)).await;
+        let written = timeout(patience.write, sink.send(message)).await;
         waiting.fetch_sub(length, Ordering::Relaxed);
         written?.map_err(broken)?;
     }
