@@ -145,7 +145,9 @@ impl Desk {
     /// A dialog is over.
     pub fn remove_dialog(&mut self, id: &DialogId) {
         let Some(tag) = own_tag(id.local_tag()) else { return };
-        let Some(forks) = self.dialogs.get_mut(&tag) else { return };
+        let Some(forks) = self.dialogs.get_mut(&tag) else {
+            return;
+        };
         forks.retain(|(own, _)| own != id);
         if forks.is_empty() {
             self.dialogs.remove(&tag);
@@ -275,7 +277,11 @@ impl Desk {
 /// The number that a tag of ours is: sixteen hex digits. `None` for a tag that we never gave.
 fn own_tag(tag: &str) -> Option<u64> {
     let is_ours = tag.len() == 16 && tag.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if is_ours { u64::from_str_radix(tag, 16).ok() } else { None }
+    if is_ours {
+        u64::from_str_radix(tag, 16).ok()
+    } else {
+        None
+    }
 }
 
 /// What a call is given for one step: the node's context with the call's own configuration, the machines that it works with,

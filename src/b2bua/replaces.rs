@@ -28,10 +28,7 @@ pub fn replaces_id(value: &str) -> Option<(DialogId, bool)> {
     }
     // A tag of 0 stands for none: a peer of RFC 2543 (RFC 3891 6.1).
     let remote_tag = from_tag.filter(|tag| *tag != "0").unwrap_or_default();
-    Some((
-        DialogId::new(call_id, to_tag?, remote_tag),
-        early_only,
-    ))
+    Some((DialogId::new(call_id, to_tag?, remote_tag), early_only))
 }
 
 impl Call {

@@ -167,9 +167,7 @@ impl Leg {
         };
         self.way = Way::Finding(waiting);
         t.net.layer.forget(self.id.owner());
-        t.net
-            .layer
-            .reach(t.cx, self.id.owner(), Destination::Uri(next_hop));
+        t.net.layer.reach(t.cx, self.id.owner(), Destination::Uri(next_hop));
     }
 
     /// A phone that is reached by the flow that it came by.

@@ -120,7 +120,11 @@ impl Config {
             return Some(named);
         }
         let is_ours = |name: &str| matches!(host, HostText::Name(text) if text.eq_ignore_ascii_case(name));
-        if self.trunks.iter().any(|trunk| trunk.host.as_deref().is_some_and(is_ours)) {
+        if self
+            .trunks
+            .iter()
+            .any(|trunk| trunk.host.as_deref().is_some_and(is_ours))
+        {
             return self.domains.first();
         }
         let ip = host.ip()?;

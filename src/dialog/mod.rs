@@ -93,11 +93,7 @@ impl Dialog {
         };
         let remote = field(request, Name::From)?;
         Ok(Dialog {
-            id: DialogId::new(
-                request.call_id(),
-                local_tag,
-                &request.from_tag().unwrap_or_default(),
-            ),
+            id: DialogId::new(request.call_id(), local_tag, &request.from_tag().unwrap_or_default()),
             role: Role::Uas,
             phase: Phase::Early,
             local: with_tag(&field(request, Name::To)?, local_tag),
@@ -118,7 +114,9 @@ impl Dialog {
             (None, crate::sip::write::Start::Response(..)) => return Err(ParseError::bad("a dialog of no request")),
         };
         let (local, remote) = (request.get(Name::From), request.get(Name::To));
-        let id = Naming::of_response(response).ok_or(ParseError::bad("a response makes no dialog"))?.id();
+        let id = Naming::of_response(response)
+            .ok_or(ParseError::bad("a response makes no dialog"))?
+            .id();
         let mut dialog = Dialog {
             local: local.unwrap_or_default().into(),
             remote: match id.remote_tag() {

@@ -5,8 +5,8 @@ use crate::effect::{Aor, Binding, digest_of};
 use crate::registrar::gruu::{self, Gruus};
 use crate::sip::Uri;
 use crate::time::Wall;
-use std::sync::Arc;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The media type.
 pub const CONTENT: &str = "application/reginfo+xml";
@@ -167,7 +167,10 @@ fn known_of(binding: &Binding) -> Known {
         (Some(instance), Some(reg_id)) => format!("{instance}\n{reg_id}"),
         (_, _) => name.clone(),
     };
-    let stamp = format!("{name}\n{}\n{}\n{}\n{}", binding.call_id, binding.cseq, binding.expires.0, binding.q);
+    let stamp = format!(
+        "{name}\n{}\n{}\n{}\n{}",
+        binding.call_id, binding.cseq, binding.expires.0, binding.q
+    );
     Known {
         id: digest_of(&id),
         stamp: digest_of(&stamp),

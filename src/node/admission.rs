@@ -10,8 +10,8 @@ use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, TrunkIx};
 use crate::proxy::{Passed, Refusal};
-use crate::registrar::gruu::NoDevice;
 use crate::registrar;
+use crate::registrar::gruu::NoDevice;
 use crate::sip::multipart::ACCEPTED;
 use crate::sip::uri::SchemeText;
 use crate::sip::write::Start;
@@ -38,12 +38,9 @@ impl Machines {
                 self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
             }
             Method::Subscribe => self.subscribe(cx, flow, request),
-            Method::Notify
-            | Method::Info
-            | Method::Refer
-            | Method::Message
-            | Method::Publish
-            | Method::Other(_) => self.relay_loose(cx, flow, request),
+            Method::Notify | Method::Info | Method::Refer | Method::Message | Method::Publish | Method::Other(_) => {
+                self.relay_loose(cx, flow, request)
+            }
             // The transaction layer keeps these two to itself.
             Method::Ack | Method::Cancel => {}
         }

@@ -108,7 +108,9 @@ pub fn answer<'t>(
         if index != taken.index || taken.ended {
             return other.refused();
         }
-        let events = taken.events.map(|events| (events.payload_type, Payload::Events(events.clock)));
+        let events = taken
+            .events
+            .map(|events| (events.payload_type, Payload::Events(events.clock)));
         let numbered: Numbered = std::iter::once((taken.audio.payload_type, taken.audio.payload))
             .chain(events)
             .collect();
@@ -322,7 +324,10 @@ fn audio_line<'t>(
         port: local.port,
         port_count: None,
         proto,
-        formats: numbered.iter().map(|(number, _)| number_text(u32::from(*number))).collect(),
+        formats: numbered
+            .iter()
+            .map(|(number, _)| number_text(u32::from(*number)))
+            .collect(),
         connection: None,
         lines: Vec::new(),
         attributes,

@@ -237,7 +237,11 @@ fn origin(value: &str) -> Result<Origin<'_>, SdpError> {
     let (at, session_id) = word_before(rest).ok_or(few)?;
     let username = rest[..at].trim_ascii();
     Ok(Origin {
-        username: if username.is_empty() { "-".into() } else { single_spaced(username) },
+        username: if username.is_empty() {
+            "-".into()
+        } else {
+            single_spaced(username)
+        },
         session_id: session_id.into(),
         version: version.into(),
         address: Connection::parse(address),

@@ -177,10 +177,7 @@ impl<'t> Connection<'t> {
         }
         match host.parse::<IpAddr>() {
             Ok(addr) => Connection::Ip(addr),
-            Err(_) => Connection::Name {
-                v6,
-                host: host.into(),
-            },
+            Err(_) => Connection::Name { v6, host: host.into() },
         }
     }
 
@@ -436,10 +433,7 @@ impl Media<'_> {
     }
 }
 
-fn values<'a, 't>(
-    attributes: &'a [Attribute<'t>],
-    name: &'a str,
-) -> impl Iterator<Item = &'a str> + use<'a, 't> {
+fn values<'a, 't>(attributes: &'a [Attribute<'t>], name: &'a str) -> impl Iterator<Item = &'a str> + use<'a, 't> {
     attributes
         .iter()
         .filter(move |a| a.name == name)

@@ -104,7 +104,11 @@ pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
         let (source, began, why) = (cut(&ban.source, 40), utc(ban.began), cut(&ban.why, 200));
         // Writing to a String does not fail.
         let _ = match (ban.ended, ban.dropped) {
-            (None, _) => writeln!(text, "{source} is banned from {began} until {} UTC: {why}", utc(ban.ends)),
+            (None, _) => writeln!(
+                text,
+                "{source} is banned from {began} until {} UTC: {why}",
+                utc(ban.ends)
+            ),
             (Some(ended), Some(dropped)) => writeln!(
                 text,
                 "{source} was banned from {began} until {} UTC, {dropped} messages were dropped: {why}",
@@ -123,7 +127,11 @@ pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
     if cuts.is_empty() {
         text.push_str("Nothing was dropped or refused unheard within a day.\n");
     } else {
-        let _ = writeln!(text, "{:>12} {:>12}  dropped or refused unheard", "within 1 h", "within 24 h");
+        let _ = writeln!(
+            text,
+            "{:>12} {:>12}  dropped or refused unheard",
+            "within 1 h", "within 24 h"
+        );
     }
     for listed in cuts {
         let [hour, day] = listed.counts;

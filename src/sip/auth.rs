@@ -95,11 +95,7 @@ fn challenge(scheme: &Scheme<'_>) -> Option<Challenge> {
 
 /// The credentials for one of our realms in a request; `Ok(None)` when there are none. Credentials of another scheme,
 /// realm or algorithm count as none (RFC 4475 3.3.7): the answer to them is a challenge.
-pub fn credentials<'m>(
-    request: &'m Message,
-    field: Name,
-    realm: &str,
-) -> Result<Option<Credentials<'m>>, ParseError> {
+pub fn credentials<'m>(request: &'m Message, field: Name, realm: &str) -> Result<Option<Credentials<'m>>, ParseError> {
     for line in request.whole_lines(field) {
         let found = match line {
             Cow::Borrowed(line) => credentials_in(line, realm)?,

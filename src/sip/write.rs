@@ -562,8 +562,14 @@ mod tests {
             }
             let expected: Vec<(&str, &str)> = list.iter().map(|(_, name, value)| (*name, value.as_str())).collect();
             assert_eq!(draft.fields().collect::<Vec<_>>(), expected, "{sequence}");
-            let lines: String = list.iter().map(|(_, name, value)| format!("{name}: {value}\r\n")).collect();
-            assert_eq!(text(&draft), format!("SIP/2.0 200 OK\r\n{lines}Content-Length: 0\r\n\r\n"));
+            let lines: String = list
+                .iter()
+                .map(|(_, name, value)| format!("{name}: {value}\r\n"))
+                .collect();
+            assert_eq!(
+                text(&draft),
+                format!("SIP/2.0 200 OK\r\n{lines}Content-Length: 0\r\n\r\n")
+            );
         }
     }
 

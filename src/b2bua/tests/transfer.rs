@@ -165,7 +165,9 @@ fn replaces(dialog: &Dialog) -> String {
     let id = id_of(dialog);
     format!(
         "<sip:carol@example.com?Replaces={}%3Bto-tag%3D{}%3Bfrom-tag%3D{}>",
-        id.call_id(), id.local_tag(), id.remote_tag()
+        id.call_id(),
+        id.local_tag(),
+        id.remote_tag()
     )
 }
 
@@ -272,7 +274,12 @@ fn invite_with_replaces_takes_over_a_leg() {
     let mut b = Bench::new();
     let (_alice, bob) = b.talk();
     let id = id_of(&bob);
-    let field = format!("{};to-tag={};from-tag={}", id.call_id(), id.local_tag(), id.remote_tag());
+    let field = format!(
+        "{};to-tag={};from-tag={}",
+        id.call_id(),
+        id.local_tag(),
+        id.remote_tag()
+    );
     b.invite_with(
         CAROL,
         "carol",

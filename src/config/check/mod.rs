@@ -94,7 +94,11 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         Ok(text.into())
     });
     let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
-    let watchers = push::watchers(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), &users, check);
+    let watchers = push::watchers(
+        &root.section("registrar", &keys::REGISTRAR, &mut check.problems),
+        &users,
+        check,
+    );
     let push = push::push(root, check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let guard = guard::guard(root, check);

@@ -129,7 +129,9 @@ impl Datagrams {
                     // RFC 5626 8: the keep-alive of phones, which is no message.
                     if let Some(answer) = stun::answer(&self.buffer[..length], flow.peer) {
                         let sent = udp::send(&bound.socket, bound.addr.ip(), flow, &answer);
-                        counters.send_failed.fetch_add(u64::from(sent.is_err()), Ordering::Relaxed);
+                        counters
+                            .send_failed
+                            .fetch_add(u64::from(sent.is_err()), Ordering::Relaxed);
                         continue;
                     }
                     if let Some(bytes) = frame::datagram(Bytes::copy_from_slice(&self.buffer[..length])) {

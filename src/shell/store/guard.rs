@@ -61,7 +61,12 @@ pub(super) fn put(connection: &Connection, row: &GuardRow) -> rusqlite::Result<(
         GuardRow::Banned(source, at, lasts, why) => {
             connection
                 .prepare_cached("INSERT OR REPLACE INTO bans VALUES (?1, ?2, ?3, NULL, ?4, NULL)")?
-                .execute(params![source.to_string(), integer(at.0), integer((*at + *lasts).0), why])?;
+                .execute(params![
+                    source.to_string(),
+                    integer(at.0),
+                    integer((*at + *lasts).0),
+                    why
+                ])?;
         }
         GuardRow::Ended(source, at, dropped) => {
             connection
@@ -80,8 +85,12 @@ pub(super) fn put(connection: &Connection, row: &GuardRow) -> rusqlite::Result<(
 /// Removes what is older than a week.
 pub(super) fn forget(connection: &Connection, now: Wall) -> rusqlite::Result<()> {
     let old = i64::try_from(now.0).unwrap_or(i64::MAX) - KEPT.as_millis() as i64;
-    connection.prepare_cached("DELETE FROM cuts WHERE at < ?1")?.execute(params![old])?;
-    connection.prepare_cached("DELETE FROM bans WHERE ended < ?1")?.execute(params![old])?;
+    connection
+        .prepare_cached("DELETE FROM cuts WHERE at < ?1")?
+        .execute(params![old])?;
+    connection
+        .prepare_cached("DELETE FROM bans WHERE ended < ?1")?
+        .execute(params![old])?;
     Ok(())
 }
 

@@ -180,7 +180,15 @@ mod tests {
             );
         }
         let (shouted, longer) = (nonce.to_uppercase(), format!("{nonce}0"));
-        for nonce in ["", "0", "ü23456789012345", "+000000000000001", &nonce[..63], &shouted, &longer] {
+        for nonce in [
+            "",
+            "0",
+            "ü23456789012345",
+            "+000000000000001",
+            &nonce[..63],
+            &shouted,
+            &longer,
+        ] {
             assert_eq!(check(nonce, "example.com", made), NonceState::Foreign, "{nonce}");
         }
     }

@@ -190,17 +190,32 @@ mod tests {
     fn lines_in_all_their_shapes() {
         let cases: [(&str, &[Shape<'_>]); 14] = [
             ("Digest a=b", &[("Digest", &[("a", "b")])]),
-            ("\t, Digest\ta = \"b\" ,, c=d,", &[("Digest", &[("a", "b"), ("c", "d")])]),
-            ("Digest a=b, Basic x=\"y\"", &[("Digest", &[("a", "b")]), ("Basic", &[("x", "y")])]),
-            ("Negotiate, NTLM abc==, Digest a=b", &[("Negotiate", &[]), ("NTLM", &[("abc", "=")]), ("Digest", &[("a", "b")])]),
-            (r#"Digest a="b\"c\\", d="e, f""#, &[("Digest", &[("a", "b\"c\\"), ("d", "e, f")])]),
+            (
+                "\t, Digest\ta = \"b\" ,, c=d,",
+                &[("Digest", &[("a", "b"), ("c", "d")])],
+            ),
+            (
+                "Digest a=b, Basic x=\"y\"",
+                &[("Digest", &[("a", "b")]), ("Basic", &[("x", "y")])],
+            ),
+            (
+                "Negotiate, NTLM abc==, Digest a=b",
+                &[("Negotiate", &[]), ("NTLM", &[("abc", "=")]), ("Digest", &[("a", "b")])],
+            ),
+            (
+                r#"Digest a="b\"c\\", d="e, f""#,
+                &[("Digest", &[("a", "b\"c\\"), ("d", "e, f")])],
+            ),
             ("Digest a=\"\", b=c", &[("Digest", &[("a", ""), ("b", "c")])]),
             ("Digest a=\"ü\\ü\"", &[("Digest", &[("a", "üü")])]),
             // A parameter before any scheme belongs to none.
             ("a=b, Digest c=d", &[("Digest", &[("c", "d")])]),
             // What can't be read ends the line.
             ("Digest a=b, c=\"never ends", &[("Digest", &[("a", "b")]), ("c", &[])]),
-            ("Digest a=b, c=\"ends in an escape\\\"", &[("Digest", &[("a", "b")]), ("c", &[])]),
+            (
+                "Digest a=b, c=\"ends in an escape\\\"",
+                &[("Digest", &[("a", "b")]), ("c", &[])],
+            ),
             ("Digest a=b, =c, d=e", &[("Digest", &[("a", "b")])]),
             ("Digest a=, b=c", &[("Digest", &[("b", "c")])]),
             ("Digest", &[("Digest", &[])]),
