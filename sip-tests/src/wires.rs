@@ -167,16 +167,21 @@ impl World {
         }
     }
 
-    fn listens_tcp(&self, number: usize) -> bool {
-        let end = &self.streams.list[number].ends[1];
+    /// By what the called end takes the connection; TLS is carried as it is under the seal.
+    fn listens(&self, number: usize) -> Option<Transport> {
+        let connection = &self.streams.list[number];
+        let end = &connection.ends[1];
         match end.owner {
             Owner::Node => {
-                let at = |l: &tandem::config::Listen| l.transport == Transport::Tcp && l.addr.port() == end.addr.port();
-                self.node.is_some() && self.config.listen.iter().any(at)
+                let at =
+                    |l: &&tandem::config::Listen| l.transport.is_reliable() && l.addr.port() == end.addr.port();
+                let found = self.config.listen.iter().find(at).map(|listen| listen.transport);
+                found.filter(|_| self.node.is_some())
             }
             Owner::Peer(agent) => {
                 let agent = &self.agents[agent];
-                agent.addr == end.addr && matches!(agent.server, Wire::Tcp(_))
+                let takes = agent.addr == end.addr && matches!(agent.server, Wire::Tcp(_));
+                takes.then_some(connection.transport)
             }
         }
     }
@@ -191,13 +196,15 @@ impl World {
                 let Some(delay) = self.net.stream_delay(&mut self.rng, a, b) else {
                     return self.push(self.now + AGAIN, Event::Stream(number, StreamEvent::Opening));
                 };
-                let listens = self.listens_tcp(number);
-                self.streams.list[number].open = listens;
-                self.streams.list[number].closed = !listens;
-                let event = if listens {
-                    StreamEvent::Opened
-                } else {
-                    StreamEvent::Refused
+                let listens = self.listens(number);
+                self.streams.list[number].open = listens.is_some();
+                self.streams.list[number].closed = listens.is_none();
+                let event = match listens {
+                    Some(transport) => {
+                        self.streams.list[number].transport = transport;
+                        StreamEvent::Opened
+                    }
+                    None => StreamEvent::Refused,
                 };
                 self.push(self.now + delay, Event::Stream(number, event));
             }

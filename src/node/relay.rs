@@ -137,7 +137,7 @@ impl Machines {
 
     /// A request outside of dialogs that is no call and not for the node itself.
     pub(super) fn relay_loose(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let validated = self.proxy.validate(&request);
+        let validated = self.proxy.validate(flow, &request);
         let passed = match &validated {
             Ok(passed) => *passed,
             Err(refusal) if refusal.status == 482 => return self.refuse_by(cx, flow, &request, refusal),
@@ -171,7 +171,7 @@ impl Machines {
         let Some((prepared, passage)) = found else {
             return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
         };
-        if let Err(refusal) = self.proxy.validate(&request) {
+        if let Err(refusal) = self.proxy.validate(flow, &request) {
             return self.refuse_by(cx, flow, &request, &refusal);
         }
         let aim = Aim::Target {

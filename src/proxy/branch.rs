@@ -13,8 +13,9 @@ use super::best::Final;
 use super::mark::Ends;
 use super::route::Prepared;
 use super::{Turn, context::Context};
-use crate::id::{ClientTx, Flow, Target};
+use crate::id::{ClientTx, Flow, Target, Transport};
 use crate::limits;
+use crate::sip::uri::Scheme;
 use crate::sip::{Forward, Message, Method, Name, Uri};
 use crate::transaction::Destination;
 use smallvec::SmallVec;
@@ -79,9 +80,10 @@ impl Branch {
 
 /// The way to a target: a phone's flow, else RFC 3263 on the next hop.
 pub fn destination(prepared: &Prepared, flow: Option<Flow>) -> Destination {
+    let flow = flow.filter(|flow| flow.transport.is_secure() || !prepared.is_secure());
     match (flow, &prepared.next_route) {
         (Some(flow), None) => Destination::Flow(flow),
-        (Some(_) | None, _) => Destination::Uri(prepared.next_hop().clone()),
+        (Some(_) | None, _) => Destination::Uri(prepared.next_hop()),
     }
 }
 
@@ -147,11 +149,15 @@ impl Context {
     fn edits<'m>(&self, t: &mut Turn<'_, '_>, request: &'m Message, place: usize, flow: Flow) -> Forward<'m> {
         let branch = &self.branches[place];
         let mut forward = Forward::new(request);
-        let (uri, fixed) = match &branch.aim {
-            Aim::Target { uri, flow } => (uri.as_ref(), *flow),
+        let (mut uri, fixed) = match &branch.aim {
+            Aim::Target { uri, flow } => (uri.clone(), *flow),
             Aim::User(_) => (None, None),
         };
-        edit_way(&mut forward, &self.prepared, uri);
+        // RFC 5630 5.3: a phone that may be called by SIPS is called by SIP where SIP was called, and by TLS all the same.
+        if let Some(uri) = uri.as_mut().filter(|uri| uri.scheme == Scheme::Sips) {
+            uri.scheme = if self.prepared.is_secure() { Scheme::Sips } else { Scheme::Sip };
+        }
+        edit_way(&mut forward, &self.prepared, uri.as_ref());
         let hops = request.number(Name::MaxForwards).and_then(Result::ok);
         forward.max_forwards = Some(hops.map_or(limits::MAX_FORWARDS, |hops| hops.min(256).saturating_sub(1)));
         forward.max_breadth = Some(branch.breadth);
@@ -161,7 +167,9 @@ impl Context {
             let caller = self.caller_flow(request);
             let ends = Ends { caller, callee: fixed };
             let token = t.desk.marks.token(request, &ends);
-            forward.record_routes = record_routes(t, &token, self.flow, flow);
+            let route = self.prepared.next_route.as_ref();
+            let secure = self.prepared.is_secure() || route.is_some_and(|route| route.scheme == Scheme::Sips);
+            forward.record_routes = record_routes(t, &token, secure, self.flow, flow);
         }
         forward
     }
@@ -174,12 +182,16 @@ impl Context {
     }
 }
 
-/// Our Record-Route; two where the sides differ in transport or address, that of the callee's side on top (RFC 5658 4).
-fn record_routes(t: &Turn<'_, '_>, token: &str, incoming: Flow, outgoing: Flow) -> Vec<String> {
+/// Our Record-Route; two where the sides differ in transport or address, that of the callee's side on top (RFC 5658 4). What leaves
+/// to a SIPS URI has SIPS there (RFC 3261 16.6 step 4).
+fn record_routes(t: &Turn<'_, '_>, token: &str, secure: bool, incoming: Flow, outgoing: Flow) -> Vec<String> {
     let value = |flow: Flow| {
+        let sips = secure && flow.transport.is_secure();
         let param = flow.transport.uri_param();
-        let transport = param.map_or_else(String::new, |param| format!(";transport={param}"));
-        format!("<sip:{token}@{}{transport};lr>", t.cx.advertised(flow))
+        let said = param.filter(|_| !(sips && flow.transport == Transport::Tls));
+        let transport = said.map_or_else(String::new, |param| format!(";transport={param}"));
+        let scheme = if sips { "sips" } else { "sip" };
+        format!("<{scheme}:{token}@{}{transport};lr>", t.cx.advertised(flow))
     };
     let (inner, outer) = (value(incoming), value(outgoing));
     if inner == outer {

@@ -109,6 +109,8 @@ pub struct Context {
     pub bridges: Vec<Missed>,
     pub(super) not: Option<Flow>,
     pub(super) foreign: bool,
+    /// A phone was left out because SIPS was called.
+    pub(super) insecure: bool,
     pub(super) ring: Option<Duration>,
     /// Targets by preference, the highest first.
     pub(super) waiting: VecDeque<(u16, Aim)>,
@@ -143,6 +145,7 @@ impl Context {
             bridges: order.bridges,
             not: order.not,
             foreign: order.foreign,
+            insecure: false,
             ring: order.ring,
             waiting: VecDeque::new(),
             tried: Vec::new(),

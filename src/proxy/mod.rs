@@ -149,9 +149,9 @@ impl Proxy {
     ///
     /// # Errors
     /// What its sender is to be answered.
-    pub fn validate(&self, request: &Message) -> Result<Passed, Refusal> {
+    pub fn validate(&self, flow: Flow, request: &Message) -> Result<Passed, Refusal> {
         let waits = |id| self.contexts.get(&id).is_some_and(|context| context.request.is_some());
-        validate::validate(&self.desk.marks, request, waits)
+        validate::validate(&self.desk.marks, flow, request, waits)
     }
 
     /// Takes our own values out of Request-URI and Route (16.4).

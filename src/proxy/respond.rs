@@ -216,6 +216,9 @@ impl Context {
                 if let Some(request) = &self.request {
                     let mut response = Draft::response(request, status, Some(&t.cx.token(8)));
                     response.push(Name::Server, crate::USER_AGENT);
+                    if status == 480 && self.insecure {
+                        response.push(Name::Warning, "380 tandem \"SIPS Not Allowed\"");
+                    }
                     t.layer.respond(t.cx, self.tx, response);
                 }
             }

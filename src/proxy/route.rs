@@ -71,7 +71,7 @@ impl Prepared {
             host: maddr,
             ..self.uri.clone()
         };
-        if self.uri.scheme == Scheme::Sip && is_us(config, flow, &named) {
+        if is_us(config, flow, &named) {
             self.uri.params.remove("maddr");
             self.uri.params.remove("transport");
             self.uri.port = None;
@@ -79,9 +79,18 @@ impl Prepared {
         }
     }
 
-    /// The URI that decides where the request goes (16.6 step 7).
-    pub fn next_hop(&self) -> &Uri {
-        self.next_route.as_ref().unwrap_or(&self.uri)
+    /// The URI that decides where the request goes (16.6 step 7): one to a SIPS URI goes by TLS whatever its Route says.
+    pub fn next_hop(&self) -> Uri {
+        let mut uri = self.next_route.as_ref().unwrap_or(&self.uri).clone();
+        if self.is_secure() && uri.scheme == Scheme::Sip {
+            uri.scheme = Scheme::Sips;
+        }
+        uri
+    }
+
+    /// Every hop from here on is to be under TLS, and no phone is to ring that does not say as much (RFC 5630 5.3).
+    pub fn is_secure(&self) -> bool {
+        self.uri.scheme == Scheme::Sips
     }
 }
 
@@ -91,7 +100,7 @@ pub fn is_us(config: &Config, flow: Flow, uri: &Uri) -> bool {
     let named = config.local_domain(host.as_ref().unwrap_or(&uri.host), flow.local.ip());
     let listens =
         |port: u16| flow.local.port() == port || config.listen.iter().any(|listen| listen.addr.port() == port);
-    matches!(uri.scheme, Scheme::Sip) && named.is_some() && uri.port.is_none_or(listens)
+    matches!(uri.scheme, Scheme::Sip | Scheme::Sips) && named.is_some() && uri.port.is_none_or(listens)
 }
 
 fn token_in(marks: &Marks, request: &Message, uri: &Uri) -> Option<Passage> {

@@ -105,12 +105,14 @@ impl Context {
             }
         };
         let own = self.not;
+        let secure = self.prepared.is_secure();
         let waited = self.waiting.len();
         let others = bindings.into_iter().filter(|binding| Some(binding.flow) != own);
         for binding in others.take(limits::CONTACTS_PER_AOR) {
             let q = binding.q;
-            if let Some(aim) = aim_of(binding) {
-                self.aim_at(q, aim);
+            match aim_of(binding, secure) {
+                Ok(aim) => self.aim_at(q, aim),
+                Err(refused) => self.insecure |= refused,
             }
         }
         let found = self.waiting.len() > waited;
@@ -131,6 +133,11 @@ impl Context {
         let Ok(contacts) = response.addresses(Name::Contact) else {
             return false;
         };
+        // RFC 5630 5.3: a redirection from SIP to SIPS or back is for the caller to follow.
+        let secure = self.prepared.is_secure();
+        if contacts.iter().any(|contact| (contact.uri.scheme == Scheme::Sips) != secure) {
+            return false;
+        }
         self.recursions += 1;
         let before = self.waiting.len();
         for contact in contacts.into_iter().take(limits::CONTACTS_PER_AOR) {
@@ -148,7 +155,7 @@ impl Context {
                         self.aim_at(q, Aim::User(user.name.clone()));
                     }
                 }
-                None if self.foreign && uri.scheme == Scheme::Sip => {
+                None if self.foreign && matches!(uri.scheme, Scheme::Sip | Scheme::Sips) => {
                     let aim = Aim::Target {
                         uri: Some(uri),
                         flow: None,
@@ -162,12 +169,16 @@ impl Context {
     }
 }
 
-/// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1).
-fn aim_of(binding: Binding) -> Option<Aim> {
-    let mut uri = Uri::parse(&binding.contact).ok()?;
+/// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1). Where SIPS was called, only a phone that is
+/// registered with SIPS, by TLS, may ring (RFC 5630 5.3): the error says whether that is the reason.
+fn aim_of(binding: Binding, secure: bool) -> Result<Aim, bool> {
+    let mut uri = Uri::parse(&binding.contact).map_err(|_| false)?;
+    if secure && !(uri.scheme == Scheme::Sips && binding.flow.transport.is_secure()) {
+        return Err(true);
+    }
     uri.headers = None;
     uri.params.remove("method");
-    Some(Aim::Target {
+    Ok(Aim::Target {
         uri: Some(uri),
         flow: Some(binding.flow),
     })
