@@ -1,7 +1,7 @@
 //! The machines of a node, and who gets what.
 
 use super::authenticate::Authenticator;
-use super::{Census, Input};
+use super::{Census, Input, relay};
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output, Reply};
@@ -163,7 +163,8 @@ impl Machines {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
             Event::Ack { flow, request } if !self.calls.owns(&request) => {
-                return self.proxy.ack(cx, &mut self.net.layer, flow, request);
+                let consumed = relay::consumed(cx, flow, &request);
+                return self.proxy.ack(cx, &mut self.net.layer, flow, request, consumed);
             }
             Event::Ack { flow, request } => {
                 return self.calls.ack(cx, &mut self.net, flow, request);

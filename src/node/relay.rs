@@ -291,7 +291,10 @@ fn own_flow(source: &Source, callee: Option<&str>, flow: Flow) -> Option<Flow> {
 }
 
 /// Credentials for a realm of ours have done their work (RFC 3261 22.3), and are nobody else's business.
-fn consumed(cx: &Cx<'_>, flow: Flow, request: &Message) -> Vec<(Name, String)> {
+pub(super) fn consumed(cx: &Cx<'_>, flow: Flow, request: &Message) -> Vec<(Name, String)> {
+    if [Name::ProxyAuthorization, Name::Authorization].iter().all(|name| request.get(*name).is_none()) {
+        return Vec::new();
+    }
     let Ok(from) = request.from() else { return Vec::new() };
     let realm = local::realm(cx.config, flow, &from.uri);
     let mut consumed = Vec::new();

@@ -118,12 +118,21 @@ struct Turn<'t, 'c> {
     desk: &'t mut Desk,
 }
 
+/// The ACK of a 2xx on its way.
+#[derive(Debug)]
+struct Ack {
+    from: Flow,
+    ack: Message,
+    prepared: Prepared,
+    consumed: Vec<(Name, String)>,
+}
+
 /// All requests that are being sent on, and all calls among them.
 #[derive(Debug)]
 pub struct Proxy {
     contexts: HashMap<ContextId, Box<Context>, foldhash::fast::FixedState>,
     /// ACKs whose next hop is being found.
-    acks: HashMap<ContextId, (Message, Prepared), foldhash::fast::FixedState>,
+    acks: HashMap<ContextId, Ack, foldhash::fast::FixedState>,
     desk: Desk,
     last: u64,
 }
@@ -190,8 +199,16 @@ impl Proxy {
         self.desk.servers.contains_key(&tx)
     }
 
-    /// The ACK of a 2xx: sent on without a transaction (16.11), if it takes a way that we wrote, and dropped if not.
-    pub fn ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: Message) {
+    /// The ACK of a 2xx: sent on without a transaction (16.11), if it takes a way that we wrote, and dropped if not. `consumed` as in
+    /// [`Order`].
+    pub fn ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        flow: Flow,
+        ack: Message,
+        consumed: Vec<(Name, String)>,
+    ) {
         let spent = matches!(ack.number(Name::MaxForwards), Some(Ok(0) | Err(_)));
         let Ok(prepared) = self.prepare(cx, flow, &ack) else {
             return;
@@ -204,7 +221,13 @@ impl Proxy {
         }
         let id = self.next_id();
         let destination = branch::destination(&prepared, passage.flow());
-        self.acks.insert(id, (ack, prepared));
+        let ack = Ack {
+            from: flow,
+            ack,
+            prepared,
+            consumed,
+        };
+        self.acks.insert(id, ack);
         layer.reach(cx, Owner::Proxy(id, 0), destination);
     }
 
@@ -214,7 +237,7 @@ impl Proxy {
             Event::Reached { owner, flow, rest } => {
                 let Owner::Proxy(id, no) = owner else { return };
                 match self.acks.remove(&id) {
-                    Some((ack, prepared)) => self.send_ack(cx, layer, flow, &ack, &prepared),
+                    Some(ack) => self.send_ack(cx, layer, flow, ack),
                     None => self.turn(cx, layer, id, |context, t| context.on_reached(t, no, flow, rest)),
                 }
             }
@@ -320,12 +343,14 @@ impl Proxy {
         ContextId(self.last)
     }
 
-    fn send_ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: &Message, prepared: &Prepared) {
-        let mut forward = Forward::new(ack);
-        branch::edit_way(&mut forward, prepared, None);
-        let hops = ack.number(Name::MaxForwards).and_then(Result::ok);
+    fn send_ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: Ack) {
+        let mut forward = Forward::new(&ack.ack);
+        forward.source = Some(ack.from.peer);
+        forward.consumed = ack.consumed;
+        branch::edit_way(&mut forward, &ack.prepared, None);
+        let hops = ack.ack.number(Name::MaxForwards).and_then(Result::ok);
         forward.max_forwards = Some(hops.map_or(limits::MAX_FORWARDS, |hops| hops.min(255) - 1));
-        let branch = self.desk.marks.stateless_branch(ack);
+        let branch = self.desk.marks.stateless_branch(&ack.ack);
         layer.forward_stateless(cx, flow, &branch, forward);
     }
 

@@ -17,8 +17,6 @@ pub struct Shown {
     pub number: String,
     /// `INVITE Alice -> Proxy 1`.
     pub label: String,
-    /// The RFC's own Content-Length is right, and so is its body.
-    pub exact: bool,
     pub message: Raw,
 }
 
@@ -32,12 +30,11 @@ pub fn flow(rfc: &str, section: &str) -> Vec<Shown> {
         .map(|part| part.split_once("\r\n").expect("a label ends its line"));
     let shown = parts.filter_map(|(head, message)| {
         let mut words = head.splitn(3, " | ");
-        let (exact, title, label) = (words.next()?, words.next()?, words.next()?);
+        let (_, title, label) = (words.next()?, words.next()?, words.next()?);
         let (number, label) = label.split_once(' ')?;
         (title.split(' ').next() == Some(section)).then(|| Shown {
             number: number.to_owned(),
             label: label.to_owned(),
-            exact: exact == "exact",
             message: Raw::read(message),
         })
     });
@@ -183,11 +180,13 @@ pub fn plain(text: &str) -> String {
     text
 }
 
-/// Via with its parameters in order of the alphabet, without `rport`, which the RFCs' examples do not ask for.
+/// Via without what its receiver adds, its parameters in order of the alphabet.
 pub fn via(value: &str) -> String {
     let mut parts = value.split(';').map(str::trim);
     let first = parts.next().unwrap_or_default().to_owned();
-    let mut params: Vec<&str> = parts.filter(|param| !param.starts_with("rport")).collect();
+    let mut params: Vec<&str> = parts
+        .filter(|param| !param.starts_with("rport") && !param.starts_with("received="))
+        .collect();
     params.sort_unstable();
     params.into_iter().fold(first, |text, param| text + ";" + param)
 }

@@ -57,6 +57,9 @@ pub struct Scene {
     pub section: &'static str,
     /// Whom the node plays, as the labels say; nobody where the RFC leaves the proxy between the participants out.
     pub us: &'static [&'static str],
+    /// What the RFC sends from one participant to the other goes through the node: it is the proxy that is not shown, or it stays on
+    /// the way of a dialog that the RFC's proxy leaves.
+    pub through: bool,
     /// By which names the RFC's messages call it.
     pub hosts: &'static [&'static str],
     pub ip: &'static str,
