@@ -173,8 +173,7 @@ impl World {
         let end = &connection.ends[1];
         match end.owner {
             Owner::Node => {
-                let at =
-                    |l: &&tandem::config::Listen| l.transport.is_reliable() && l.addr.port() == end.addr.port();
+                let at = |l: &&tandem::config::Listen| l.transport.is_reliable() && l.addr.port() == end.addr.port();
                 let found = self.config.listen.iter().find(at).map(|listen| listen.transport);
                 found.filter(|_| self.node.is_some())
             }

@@ -292,7 +292,10 @@ fn own_flow(source: &Source, callee: Option<&str>, flow: Flow) -> Option<Flow> {
 
 /// Credentials for a realm of ours have done their work (RFC 3261 22.3), and are nobody else's business.
 pub(super) fn consumed(cx: &Cx<'_>, flow: Flow, request: &Message) -> Vec<(Name, String)> {
-    if [Name::ProxyAuthorization, Name::Authorization].iter().all(|name| request.get(*name).is_none()) {
+    if [Name::ProxyAuthorization, Name::Authorization]
+        .iter()
+        .all(|name| request.get(*name).is_none())
+    {
         return Vec::new();
     }
     let Ok(from) = request.from() else { return Vec::new() };

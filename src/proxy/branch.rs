@@ -10,7 +10,7 @@
 //! ```
 
 use super::best::Final;
-use super::mark::Ends;
+use super::mark::{Ends, Passage};
 use super::route::Prepared;
 use super::{Turn, context::Context};
 use crate::id::{ClientTx, Flow, Target, Transport};
@@ -155,7 +155,11 @@ impl Context {
         };
         // RFC 5630 5.3: a phone that may be called by SIPS is called by SIP where SIP was called, and by TLS all the same.
         if let Some(uri) = uri.as_mut().filter(|uri| uri.scheme == Scheme::Sips) {
-            uri.scheme = if self.prepared.is_secure() { Scheme::Sips } else { Scheme::Sip };
+            uri.scheme = if self.prepared.is_secure() {
+                Scheme::Sips
+            } else {
+                Scheme::Sip
+            };
         }
         edit_way(&mut forward, &self.prepared, uri.as_ref());
         let hops = request.number(Name::MaxForwards).and_then(Result::ok);
@@ -164,9 +168,16 @@ impl Context {
         forward.source = Some(self.flow.peer);
         forward.consumed.clone_from(&self.consumed);
         if self.records_route {
-            let caller = self.caller_flow(request);
-            let ends = Ends { caller, callee: fixed };
-            let token = t.desk.marks.token(request, &ends);
+            // Within a dialog it is the one that its route set has, for an end that has forgotten that (16.6 step 4), and for the
+            // NOTIFY of another fork, which makes a dialog of its own (RFC 6665 4.3).
+            let passage = self.prepared.passage.unwrap_or_else(|| Passage {
+                from_caller: true,
+                ends: Ends {
+                    caller: self.caller_flow(request),
+                    callee: fixed,
+                },
+            });
+            let token = t.desk.marks.token(request, &passage);
             let route = self.prepared.next_route.as_ref();
             let secure = self.prepared.is_secure() || route.is_some_and(|route| route.scheme == Scheme::Sips);
             forward.record_routes = record_routes(t, &token, secure, self.flow, flow);

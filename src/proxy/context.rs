@@ -129,13 +129,14 @@ impl Context {
         let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
         let within = if in_dialog { desk.calls.within(request) } else { None };
         let call = order.call.and_then(|start| desk.start_call(cx, start, request));
+        let within_ours = order.prepared.passage.is_some();
         let context = Context {
             id,
             flow: order.flow,
             tx: order.tx,
             prepared: order.prepared,
             is_invite: method == Method::Invite,
-            records_route: !in_dialog && makes_dialog(&method),
+            records_route: makes_dialog(&method) && (!in_dialog || within_ours),
             consumed: order.consumed,
             // A question to the store and one phone.
             branches: Vec::with_capacity(2),

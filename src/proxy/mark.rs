@@ -130,13 +130,14 @@ impl Marks {
             .is_mark(seal, &["seal", random, request.call_id(), &from, &number])
     }
 
-    /// The user part of our Record-Route in the first request of a dialog.
-    pub fn token(&self, request: &Message, ends: &Ends) -> String {
+    /// The user part of our Record-Route in a request that makes a dialog, or is in one.
+    pub fn token(&self, request: &Message, passage: &Passage) -> String {
         let mut text = String::from(TOKEN);
-        for flow in [ends.caller, ends.callee] {
+        for flow in [passage.ends.caller, passage.ends.callee] {
             write_flow(&mut text, flow);
         }
-        let tag = tag_of(request, Name::From);
+        let caller = if passage.from_caller { Name::From } else { Name::To };
+        let tag = tag_of(request, caller);
         let seal = self.key.mark(&["route", &text, request.call_id(), &tag]);
         text + &seal
     }
@@ -274,7 +275,10 @@ mod tests {
             caller: Some(flow(Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000")),
             callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
         };
-        let token = marks.token(&request("sip:b@x", "1", "", ""), &ends);
+        let passage = |from_caller| Passage { from_caller, ends };
+        let token = marks.token(&request("sip:b@x", "1", "", ""), &passage(true));
+        let again = marks.token(&request("sip:b@x", "2", ";tag=1", ""), &passage(false));
+        assert_eq!(token, again, "one token for the whole dialog");
         let read = |from: &str, to: &str, token: &str| marks.read_token(&request("sip:b@x", from, to, ""), token);
         let passage = read("1", ";tag=2", &token).unwrap();
         assert_eq!(

@@ -201,14 +201,7 @@ impl Proxy {
 
     /// The ACK of a 2xx: sent on without a transaction (16.11), if it takes a way that we wrote, and dropped if not. `consumed` as in
     /// [`Order`].
-    pub fn ack(
-        &mut self,
-        cx: &mut Cx<'_>,
-        layer: &mut Layer,
-        flow: Flow,
-        ack: Message,
-        consumed: Vec<(Name, String)>,
-    ) {
+    pub fn ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: Message, consumed: Vec<(Name, String)>) {
         let spent = matches!(ack.number(Name::MaxForwards), Some(Ok(0) | Err(_)));
         let Ok(prepared) = self.prepare(cx, flow, &ack) else {
             return;

@@ -136,7 +136,11 @@ mod tests {
             peer: "192.0.2.9:5060".parse().unwrap(),
         };
         let marks = Marks::new([1; 32]);
-        let token = marks.token(&message("sip:b", ""), &Ends::default());
+        let passage = Passage {
+            from_caller: true,
+            ends: Ends::default(),
+        };
+        let token = marks.token(&message("sip:b", ""), &passage);
         let fill = |text: &str| text.replace("TOKEN", &token);
         let prepared = prepare(&marks, &config, flow, &message(&fill(uri), &fill(routes))).unwrap();
         let next = prepared.next_route.map_or(String::new(), |route| route.to_string());

@@ -135,7 +135,10 @@ impl Context {
         };
         // RFC 5630 5.3: a redirection from SIP to SIPS or back is for the caller to follow.
         let secure = self.prepared.is_secure();
-        if contacts.iter().any(|contact| (contact.uri.scheme == Scheme::Sips) != secure) {
+        if contacts
+            .iter()
+            .any(|contact| (contact.uri.scheme == Scheme::Sips) != secure)
+        {
             return false;
         }
         self.recursions += 1;

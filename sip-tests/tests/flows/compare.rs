@@ -55,7 +55,7 @@ pub fn compare(stage: &mut Stage<'_>, shown: &Shown, peer: usize, got: &Raw) -> 
     let want = &shown.message;
     let is_hop = is_hop_by_hop(stage, peer, got);
     let from = source(stage, peer, got).filter(|_| !is_hop).cloned();
-    start_line(stage, &mut faults, want, got, from.is_some());
+    start_line(stage, &mut faults, want, got, (from.is_some(), is_hop));
     vias(stage, &mut faults, want, got, (peer, from.as_ref(), is_hop));
     let hops = from.as_ref().map_or(70, |from| {
         let hops = from.get("Max-Forwards").and_then(|hops| hops.parse().ok());
@@ -89,7 +89,7 @@ fn is_hop_by_hop(stage: &Stage<'_>, peer: usize, got: &Raw) -> bool {
         || (got.method() == "ACK" && stage.sent.iter().rev().any(|passed| failed(passed)))
 }
 
-fn start_line(stage: &Stage<'_>, faults: &mut Faults, want: &Raw, got: &Raw, relayed: bool) {
+fn start_line(stage: &Stage<'_>, faults: &mut Faults, want: &Raw, got: &Raw, (relayed, is_hop): (bool, bool)) {
     if !got.is_request() {
         if relayed {
             faults.same("Status-Line", &got.start, &want.start);
@@ -98,7 +98,7 @@ fn start_line(stage: &Stage<'_>, faults: &mut Faults, want: &Raw, got: &Raw, rel
     }
     // Where the proxy is not shown, a request to an address of record arrives at the contact (16.5, 16.6 step 2).
     let aor = stage.scene.phones.iter().find(|phone| phone.aor == want.uri());
-    let uri = match aor.filter(|_| stage.through) {
+    let uri = match aor.filter(|_| stage.through && (is_hop || want.tag("To").is_none())) {
         Some(phone) => phone.contact.split(['<', '>']).nth(1).unwrap_or_default(),
         None => want.uri(),
     };
@@ -122,7 +122,11 @@ fn vias(
         return faults.same("Via", ours.join(" | "), theirs.join(" | "));
     }
     let transport = |vias: &[String]| vias.first().and_then(|via| via.split(' ').next().map(str::to_owned));
-    faults.same("Via transport", format!("{:?}", transport(&ours)), format!("{:?}", transport(&theirs)));
+    faults.same(
+        "Via transport",
+        format!("{:?}", transport(&ours)),
+        format!("{:?}", transport(&theirs)),
+    );
     let is_good = got.branch().is_some_and(|branch| branch.starts_with("z9hG4bK"));
     faults.same("branch", is_good, true);
     if is_hop {
@@ -182,7 +186,11 @@ fn people(stage: &mut Stage<'_>, faults: &mut Faults, want: &Raw, got: &Raw, is_
     for name in ["From", "To"] {
         faults.same(name, without(got, name), without(want, name));
     }
-    faults.same("From tag", got.tag("From").unwrap_or_default(), want.tag("From").unwrap_or_default());
+    faults.same(
+        "From tag",
+        got.tag("From").unwrap_or_default(),
+        want.tag("From").unwrap_or_default(),
+    );
     match (want.tag("To"), got.tag("To")) {
         (Some(theirs), Some(ours)) => {
             if is_own {
@@ -198,7 +206,11 @@ fn people(stage: &mut Stage<'_>, faults: &mut Faults, want: &Raw, got: &Raw, is_
         (theirs, ours) => faults.same("To tag", ours.unwrap_or_default(), theirs.unwrap_or_default()),
     }
     for name in ["Call-ID", "CSeq"] {
-        faults.same(name, got.get(name).unwrap_or_default(), want.get(name).unwrap_or_default());
+        faults.same(
+            name,
+            got.get(name).unwrap_or_default(),
+            want.get(name).unwrap_or_default(),
+        );
     }
 }
 
@@ -233,13 +245,25 @@ fn others(faults: &mut Faults, want: &Raw, got: &Raw) {
 /// RFC 3261 16.6 step 1, 16.7 step 9: what is not ours leaves as it came.
 fn identity(faults: &mut Faults, from: &Raw, got: &Raw) {
     let touched: &[&str] = if got.is_request() {
-        &["Via", "Max-Forwards", "Max-Breadth", "Record-Route", "Route", "Proxy-Authorization"]
+        &[
+            "Via",
+            "Max-Forwards",
+            "Max-Breadth",
+            "Record-Route",
+            "Route",
+            "Proxy-Authorization",
+        ]
     } else {
         &["Via"]
     };
     let kept = |raw: &Raw| {
         let untouched = |line: &&String| !touched.contains(&name_of(line));
-        raw.lines.iter().filter(untouched).cloned().collect::<Vec<_>>().join("\n")
+        raw.lines
+            .iter()
+            .filter(untouched)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     faults.same("octets of the header", kept(got), kept(from));
     faults.same("octets of the body", &got.body, &from.body);

@@ -150,7 +150,11 @@ impl Raw {
     /// Puts lines in place of all of this name; behind Via where there was none.
     pub fn put(&mut self, name: &str, values: &[String]) {
         let is_it = |line: &String| name_of(line).eq_ignore_ascii_case(name);
-        let behind_via = self.lines.iter().rposition(|line| name_of(line) == "Via").map_or(0, |at| at + 1);
+        let behind_via = self
+            .lines
+            .iter()
+            .rposition(|line| name_of(line) == "Via")
+            .map_or(0, |at| at + 1);
         let at = self.lines.iter().position(is_it).unwrap_or(behind_via);
         self.lines.retain(|line| !is_it(line));
         let lines = values.iter().map(|value| format!("{name}: {value}"));

@@ -8,7 +8,11 @@ const REGISTRAR: &str = "domains: [ { name: biloxi.example.com, do: proxy }, ss2
 users: [ { name: bob, PASSWORD } ]
 ";
 const BOB_TLS: &[At] = &[at("Bob", "192.0.2.201", Tls)];
-const SIPS: Phone = phone("sips:bob@biloxi.example.com", "Bob", "<sips:bob@client.biloxi.example.com>");
+const SIPS: Phone = phone(
+    "sips:bob@biloxi.example.com",
+    "Bob",
+    "<sips:bob@client.biloxi.example.com>",
+);
 
 /// Atlanta's proxy: alice is its own, Biloxi is another domain.
 const PROXY1: &str = "domains: [ { name: atlanta.example.com, do: proxy }, ss1.atlanta.example.com ]
@@ -20,7 +24,11 @@ users: [ { name: bob, PASSWORD } ]
 trunks: [ { name: atlanta, peers: [ \"sip:192.0.2.111\" ], accept_from: [ 192.0.2.101, 192.0.2.111, 192.0.2.128 ], options: never } ]
 routes: [ { to: \"*\", from: trunk/atlanta, do: proxy } ]
 ";
-const BOB: &[Phone] = &[phone("sip:bob@biloxi.example.com", "Bob", "<sip:bob@client.biloxi.example.com>")];
+const BOB: &[Phone] = &[phone(
+    "sip:bob@biloxi.example.com",
+    "Bob",
+    "<sip:bob@client.biloxi.example.com>",
+)];
 const NAMES1: &[(&str, &str)] = &[
     ("biloxi.example.com", "192.0.2.222"),
     ("ss2.biloxi.example.com", "192.0.2.222"),
@@ -146,7 +154,10 @@ pub const SCENES: &[Scene] = &[
     registrar("2.2", &[SIPS], &[EXPIRES]),
     registrar(
         "2.3",
-        &[SIPS, phone("sips:bob@biloxi.example.com", "Bob", "mailto:bob@biloxi.example.com")],
+        &[
+            SIPS,
+            phone("sips:bob@biloxi.example.com", "Bob", "mailto:bob@biloxi.example.com"),
+        ],
         &[EXPIRES],
     ),
     registrar("2.4", &[SIPS], &[]),
@@ -167,12 +178,34 @@ users: [ { name: bob, password: another } ]
             ],
         )
     },
+    // The proxy is not shown: it knows both by address, and rings bob's phone.
+    Scene {
+        us: &[],
+        through: true,
+        ..proxy2("3.1", &[ALICE_TCP, BOB_TCP], &[])
+    },
     proxy1("3.2", &[ALICE_TCP, PROXY2_TCP], &[]),
     proxy2("3.2", &[PROXY1_TCP, BOB_TCP], &[]),
-    proxy1("3.3", &[ALICE_UDP, PROXY2_UDP], &[]),
+    Scene {
+        // One that Biloxi's challenge ended, and the one with credentials for both.
+        calls: 2,
+        ..proxy1(
+            "3.3",
+            &[ALICE_UDP, PROXY2_UDP],
+            &[Slip(
+                "F20",
+                Field("Contact"),
+                "RFC 3261 16.6 step 1: nothing is added that the ACK came without",
+            )],
+        )
+    },
     asks(proxy2("3.3", &[PROXY1_UDP, BOB_UDP], &[ASKED])),
     asks(proxy2("3.4", &[ALICE_UDP, BOB_UDP], &[ASKED])),
-    stays(asks(proxy2("3.5", &[at("SIP ALG", "192.0.2.128", Udp), BOB_UDP], &[STAYS]))),
+    stays(asks(proxy2(
+        "3.5",
+        &[at("SIP ALG", "192.0.2.128", Udp), BOB_UDP],
+        &[STAYS],
+    ))),
     Scene {
         us: &["Proxy 3"],
         hosts: &["ss3.chicago.example.com"],
@@ -182,7 +215,11 @@ users: [ { name: bob, password: another } ]
         ..proxy2(
             "3.6",
             &[ALICE_TCP, at("Bob", "192.0.2.100", Tcp)],
-            &[Slip("F10", Ends("Proxy 3 -> Alice"), "the proxy of this flow is the third")],
+            &[Slip(
+                "F10",
+                Ends("Proxy 3 -> Alice"),
+                "the proxy of this flow is the third",
+            )],
         )
     },
     stays(proxy2("3.7", &[ALICE_UDP, BOB_UDP], &[STAYS])),
@@ -203,7 +240,11 @@ users: [ { name: bob, password: another } ]
         "3.10",
         &[PROXY1_UDP, BOB_UDP],
         &[
-            Slip("F4", Text("lr>,\r\n<sip:ss1", "lr>,\r\n <sip:ss1"), "RFC 3261 7.3.1: a folded line begins with a blank"),
+            Slip(
+                "F4",
+                Text("lr>,\r\n<sip:ss1", "lr>,\r\n <sip:ss1"),
+                "RFC 3261 7.3.1: a folded line begins with a blank",
+            ),
             Slip(
                 "F12",
                 Text("SIP/2.0 480 No Response", "SIP/2.0 408 Request Timeout"),

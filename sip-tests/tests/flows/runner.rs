@@ -57,7 +57,11 @@ pub struct Stage<'s> {
 pub fn run(scene: &Scene) {
     let mut stage = Stage::new(scene);
     let messages = flow(scene.rfc, scene.section);
-    assert!(!messages.is_empty(), "{}: the fixture has no such section", scene.title());
+    assert!(
+        !messages.is_empty(),
+        "{}: the fixture has no such section",
+        scene.title()
+    );
     for phone in scene.phones {
         stage.register(phone.aor, phone.at, phone.contact);
     }
@@ -84,7 +88,8 @@ impl<'s> Stage<'s> {
         for (name, ip) in scene.names {
             w.dns.addresses(name, &[*ip], 60);
             if scene.peers.iter().any(|at| at.ip == *ip && at.wire == Wire::Tcp) {
-                w.dns.add(Kind::Srv, &format!("_sip._tcp.{name}"), vec![srv(0, 0, 5060, name)], 60);
+                w.dns
+                    .add(Kind::Srv, &format!("_sip._tcp.{name}"), vec![srv(0, 0, 5060, name)], 60);
             }
         }
         let mut peers = Vec::new();
@@ -122,17 +127,15 @@ impl<'s> Stage<'s> {
         if self.slip(shown, |what| matches!(what, What::Skip)).is_some() {
             return false;
         }
-        let Some((from, to)) = self.ends(shown) else { return false };
+        let Some((from, to)) = self.ends(shown) else {
+            return false;
+        };
         let mut shown = shown.clone();
         while let Some(Slip(_, What::Text(from, to), _)) =
             self.slip(&shown, |what| matches!(what, What::Text(from, _) if has(&shown, from)))
         {
             let text = String::from_utf8(shown.message.write()).expect("text");
             shown.message = Raw::read(&text.replace(from, to));
-        }
-        if let Some(Slip(_, What::Later(secs), _)) = self.slip(&shown, |what| matches!(what, What::Later(_))) {
-            self.w.run(s(*secs));
-            self.collect();
         }
         self.through = matches!((from, to), (Place::Peer(_), Place::Peer(_)));
         match (from, to) {
@@ -148,7 +151,9 @@ impl<'s> Stage<'s> {
             self.slip_once(&shown, |what| matches!(what, What::Also(..)))
         {
             let place = self.peer(peer).expect("a peer of the scene");
-            self.wait(place, &format!("{} {start}", shown.number), |raw| raw.start.starts_with(start));
+            self.wait(place, &format!("{} {start}", shown.number), |raw| {
+                raw.start.starts_with(start)
+            });
         }
         true
     }
@@ -171,10 +176,12 @@ impl<'s> Stage<'s> {
                 .max_by_key(|(_, name)| name.len());
             found.map(|(number, _)| Place::Peer(number))
         };
-        let ends_so = |text: &str, name: &str| {
-            text == name || text.strip_suffix(name).is_some_and(|rest| rest.ends_with(' '))
-        };
-        Some((place(from.trim(), &ends_so)?, place(to.trim(), &|text, name| text == name)?))
+        let ends_so =
+            |text: &str, name: &str| text == name || text.strip_suffix(name).is_some_and(|rest| rest.ends_with(' '));
+        Some((
+            place(from.trim(), &ends_so)?,
+            place(to.trim(), &|text, name| text == name)?,
+        ))
     }
 
     fn peer(&self, name: &str) -> Option<usize> {
@@ -206,7 +213,10 @@ impl<'s> Stage<'s> {
         } else {
             self.put_way_back(peer, &mut raw);
         }
-        if let Some((theirs, ours)) = raw.tag("To").and_then(|tag| Some((tag.clone(), self.tags.get(&tag)?.clone()))) {
+        if let Some((theirs, ours)) = raw
+            .tag("To")
+            .and_then(|tag| Some((tag.clone(), self.tags.get(&tag)?.clone())))
+        {
             let to = raw.get("To").expect("there is a tag");
             raw.put("To", &[to.replace(&format!("tag={theirs}"), &format!("tag={ours}"))]);
         }
@@ -285,7 +295,13 @@ impl<'s> Stage<'s> {
         let routes = match shown.iter().any(is_ours) {
             true => shown
                 .iter()
-                .flat_map(|route| if is_ours(route) { ours.clone() } else { vec![route.clone()] })
+                .flat_map(|route| {
+                    if is_ours(route) {
+                        ours.clone()
+                    } else {
+                        vec![route.clone()]
+                    }
+                })
                 .collect(),
             false => [ours, shown].concat(),
         };
@@ -293,11 +309,14 @@ impl<'s> Stage<'s> {
     }
 
     fn put_credentials(&mut self, peer: usize, raw: &mut Raw) {
+        if raw.method() == "ACK" {
+            return self.put_credentials_of_invite(peer, raw);
+        }
         for name in ["Proxy-Authorization", "Authorization"] {
             let mut values = raw.values(name);
             for shown in &mut values {
                 let field = |of: &str| digest::field(shown, of).unwrap_or_default().to_owned();
-                if raw.method() == "ACK" || field("realm") != self.scene.realm {
+                if field("realm") != self.scene.realm {
                     continue;
                 }
                 if !self.challenge.contains_key(&peer) {
@@ -314,9 +333,25 @@ impl<'s> Stage<'s> {
         }
     }
 
+    /// RFC 3261 22.1: an ACK has the credentials of its INVITE.
+    fn put_credentials_of_invite(&self, peer: usize, raw: &mut Raw) {
+        let mut own = self.sent.iter().rev().filter(|passed| passed.peer == peer);
+        let invite = own.find(|passed| {
+            let invite = &passed.raw;
+            invite.start.starts_with("INVITE ") && (invite.call_id(), invite.number()) == (raw.call_id(), raw.number())
+        });
+        if let Some(invite) = invite.filter(|_| raw.get("Proxy-Authorization").is_some()) {
+            raw.put("Proxy-Authorization", &invite.raw.values("Proxy-Authorization"));
+        }
+    }
+
     /// The flow begins with credentials: their nonce was given before.
     fn ask_for_nonce(&mut self, peer: usize, raw: &Raw, name: &str) {
-        let method = if raw.method() == "REGISTER" { "REGISTER" } else { "MESSAGE" };
+        let method = if raw.method() == "REGISTER" {
+            "REGISTER"
+        } else {
+            "MESSAGE"
+        };
         let mut ask = raw.clone();
         ask.start = ask.start.replacen(&raw.method(), method, 1);
         ask.put(name, &[]);
@@ -344,13 +379,18 @@ impl<'s> Stage<'s> {
         raw.put("CSeq", &[format!("{} {method}", self.serial)]);
         raw.put("Content-Length", &["0".to_owned()]);
         self.emit(peer, raw);
-        self.wait(peer, "an answer beside the flow", |raw| raw.call_id() == name && raw.status() >= 200)
+        self.wait(peer, "an answer beside the flow", |raw| {
+            raw.call_id() == name && raw.status() >= 200
+        })
     }
 
     fn register(&mut self, aor: &str, at: &str, contact: &str) {
         let peer = self.peer(at).expect("a peer of the scene");
         let wire = self.scene.peers[peer].wire;
-        let (scheme, domain) = (aor.split(':').next().unwrap_or_default(), aor.split('@').nth(1).unwrap_or_default());
+        let (scheme, domain) = (
+            aor.split(':').next().unwrap_or_default(),
+            aor.split('@').nth(1).unwrap_or_default(),
+        );
         let (ip, via) = (self.scene.peers[peer].ip, format!("{wire:?}").to_uppercase());
         let user = aor.split([':', '@']).nth(1).unwrap_or_default();
         let text = format!(
@@ -405,7 +445,10 @@ impl<'s> Stage<'s> {
             if self.w.next().is_none_or(|at| at > until) || !self.w.step() {
                 let title = self.scene.title();
                 let left: Vec<&str> = self.left().map(|passed| passed.raw.start.as_str()).collect();
-                self.w.fail(&format!("{title}: {what} does not come; {left:?} came; {:#?}", self.faults));
+                self.w.fail(&format!(
+                    "{title}: {what} does not come; {left:?} came; {:#?}",
+                    self.faults
+                ));
             }
         }
     }
@@ -434,8 +477,15 @@ impl<'s> Stage<'s> {
         let title = self.scene.title();
         let left: Vec<String> = self
             .left()
-            .filter(|passed| !(self.scene.through && passed.raw.status() == 100))
-            .map(|passed| format!("to {}: {}", self.scene.peers.get(passed.peer).map_or("nobody", |at| at.name), passed.raw.start))
+            // Every INVITE gets one (RFC 3261 17.2.1), though the RFCs do not show each.
+            .filter(|passed| passed.raw.status() != 100)
+            .map(|passed| {
+                format!(
+                    "to {}: {}",
+                    self.scene.peers.get(passed.peer).map_or("nobody", |at| at.name),
+                    passed.raw.start
+                )
+            })
             .collect();
         assert!(left.is_empty(), "{title}: came besides: {left:#?}");
         assert!(
@@ -444,12 +494,19 @@ impl<'s> Stage<'s> {
             self.faults.join("\n")
         );
         let slips = self.scene.slips.iter().enumerate();
-        let idle: Vec<&Slip> = slips.filter(|(at, _)| !self.used.contains(at)).map(|(_, slip)| slip).collect();
+        let idle: Vec<&Slip> = slips
+            .filter(|(at, _)| !self.used.contains(at))
+            .map(|(_, slip)| slip)
+            .collect();
         assert!(idle.is_empty(), "{title}: named, but not seen: {idle:#?}");
         // It reads no folded lines.
         self.w.ledger.forget();
         self.w.finish();
-        assert_eq!(self.w.records.by_call.len(), self.scene.calls, "{title}: one record for each call");
+        assert_eq!(
+            self.w.records.by_call.len(),
+            self.scene.calls,
+            "{title}: one record for each call"
+        );
     }
 }
 

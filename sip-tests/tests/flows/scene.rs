@@ -42,8 +42,6 @@ pub enum What {
     Field(&'static str),
     /// A message that the RFC does not show comes out here: to whom, and how it begins.
     Also(&'static str, &'static str),
-    /// So many seconds pass before the message is sent.
-    Later(u64),
 }
 
 /// One of these, in which message, and why: a slip of the RFC, or the sentence that makes us right.
