@@ -15,12 +15,16 @@ mod identity;
 mod loops;
 #[path = "proxy/methods.rs"]
 mod methods;
+#[path = "proxy/next_hop.rs"]
+mod next_hop;
 #[path = "proxy/relay.rs"]
 mod relay;
 #[path = "proxy/responses.rs"]
 mod responses;
 #[path = "proxy/routes.rs"]
 mod routes;
+#[path = "proxy/secure.rs"]
+mod secure;
 #[path = "proxy/tools.rs"]
 mod tools;
 #[path = "proxy/validation.rs"]

@@ -137,14 +137,26 @@ impl Draft {
         }
     }
 
+    /// How many octets it will have at most, unless its URI is very long.
+    pub fn size(&self) -> usize {
+        let fields = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+        fields.sum::<usize>() + self.body.len() + 256
+    }
+
+    /// With as few octets as mean the same: names in their compact forms, which are there for messages that would else be too large
+    /// for their transport (RFC 3261 7.3.3), and no User-Agent (20.41).
+    pub fn slim(&mut self) {
+        self.remove(Name::UserAgent);
+        for (name, _) in &mut self.headers {
+            if let Some(short) = Name::from_bytes(name.as_bytes()).and_then(Name::compact) {
+                *name = Cow::Borrowed(short);
+            }
+        }
+    }
+
     /// The octets to send.
     pub fn to_bytes(&self) -> Bytes {
-        let fields: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum();
-        let mut text = String::with_capacity(fields + self.body.len() + 256);
+        let mut text = String::with_capacity(self.size());
         self.write_start(&mut text).expect("writing to a String does not fail");
         for (name, value) in &self.headers {
             if is(name, Name::ContentLength) {
