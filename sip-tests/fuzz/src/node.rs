@@ -60,7 +60,9 @@ fn step(scene: &mut Scene, kind: u8, reader: &mut Reader<'_>) {
             let octets = reader.take(length).to_vec();
             scene.octets(peer, octets);
         }
-        6 => scene.wait(Duration::from_millis(reader.pick(&[0, 20, 500, 4_000, 32_000, 61_000, 200_000, 600_000]))),
+        6 => scene.wait(Duration::from_millis(
+            reader.pick(&[0, 20, 500, 4_000, 32_000, 61_000, 200_000, 600_000]),
+        )),
         7 => scene.close(reader.number()),
         8 => scene.trouble(reader.number(), reader.number()),
         9 => scene.configure(reader.number()),

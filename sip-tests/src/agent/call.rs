@@ -438,7 +438,9 @@ impl Repeated {
 
 /// `sip:user@192.0.2.1:5060;transport=tcp`, `sips:user@192.0.2.1`; `None` where the host is a name.
 fn wire_of(uri: &str) -> Option<Wire> {
-    let (scheme, rest) = uri.split_once(':').filter(|(scheme, _)| matches!(*scheme, "sip" | "sips"))?;
+    let (scheme, rest) = uri
+        .split_once(':')
+        .filter(|(scheme, _)| matches!(*scheme, "sip" | "sips"))?;
     let lower = rest.to_ascii_lowercase();
     // TLS is a stream as TCP is.
     let tls = scheme == "sips" || lower.contains("transport=tls");

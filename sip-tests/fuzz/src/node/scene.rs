@@ -108,21 +108,23 @@ impl Scene {
             Arc::new(config.expect("our own configuration"))
         };
         let configs: Vec<Arc<Config>> = CONFIGS.iter().map(read).collect();
-        let peers = (1u64..).zip(PEERS).map(|(number, (transport, listener, addr, user, password))| Peer {
-            flow: Flow {
-                transport,
-                listener: ListenerId(listener),
-                connection: ConnectionId(if transport == Transport::Udp { 0 } else { number }),
-                local: configs[0].listen[usize::from(listener)].addr,
-                peer: addr.parse().expect("our own address"),
-            },
-            user,
-            password,
-            challenge: None,
-            uses: 0,
-            last: Bytes::new(),
-            stream: BytesMut::new(),
-        });
+        let peers = (1u64..)
+            .zip(PEERS)
+            .map(|(number, (transport, listener, addr, user, password))| Peer {
+                flow: Flow {
+                    transport,
+                    listener: ListenerId(listener),
+                    connection: ConnectionId(if transport == Transport::Udp { 0 } else { number }),
+                    local: configs[0].listen[usize::from(listener)].addr,
+                    peer: addr.parse().expect("our own address"),
+                },
+                user,
+                password,
+                challenge: None,
+                uses: 0,
+                last: Bytes::new(),
+                stream: BytesMut::new(),
+            });
         let mut scene = Scene {
             node: Node::new(configs[0].clone(), [7; 32], clock(Instant::ZERO)),
             now: Instant::ZERO,
@@ -223,17 +225,38 @@ impl Scene {
     pub fn request(&mut self, peer: usize, method: &str, target: &str, slot: usize, flags: usize, extra: &Extra) {
         let (peer, number) = (peer % self.peers.len(), slot % self.slots.len());
         let [within, knows, sdp, below, answers, same] = [1, 2, 4, 8, 16, 32].map(|bit| flags & bit != 0);
-        let back = self.asked.iter().rev().find(|(asked, _)| *asked == peer).map(|(_, asked)| asked.clone());
+        let back = self
+            .asked
+            .iter()
+            .rev()
+            .find(|(asked, _)| *asked == peer)
+            .map(|(_, asked)| asked.clone());
         let mut slot = self.slots[number].clone();
         let (mut uri, mut routes, mut call_id) = (target.to_owned(), Vec::new(), format!("c{number}"));
-        let domain = if self.peers[peer].user == "carol" { "example.org" } else { "example.com" };
-        let user = if self.peers[peer].user.is_empty() { "+12125550100" } else { self.peers[peer].user };
+        let domain = if self.peers[peer].user == "carol" {
+            "example.org"
+        } else {
+            "example.com"
+        };
+        let user = if self.peers[peer].user.is_empty() {
+            "+12125550100"
+        } else {
+            self.peers[peer].user
+        };
         let (mut from, mut to) = (format!("<sip:{user}@{domain}>;tag=f{number}"), format!("<{target}>"));
         if let Some(asked) = back.filter(|_| within && answers) {
             // In the dialog of the last request that this peer got.
             let get = |name: Name| asked.get(name).unwrap_or_default().into_owned();
-            (from, to, call_id) = (with_tag(get(Name::To), "p"), get(Name::From), asked.call_id().to_owned());
-            routes = asked.all(Name::RecordRoute).iter().map(|route| route.to_string()).collect();
+            (from, to, call_id) = (
+                with_tag(get(Name::To), "p"),
+                get(Name::From),
+                asked.call_id().to_owned(),
+            );
+            routes = asked
+                .all(Name::RecordRoute)
+                .iter()
+                .map(|route| route.to_string())
+                .collect();
             uri = contact_of(&asked).unwrap_or(uri);
         } else if within && let Some(tagged) = slot.to.clone() {
             to = tagged;
@@ -250,10 +273,22 @@ impl Scene {
         if method == "INVITE" {
             slot.invite = Some((branch.clone(), uri.clone()));
         }
-        let credentials = if knows { self.credentials(peer, method, &uri) } else { String::new() };
-        let below = if below { "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKb\r\n" } else { "" };
+        let credentials = if knows {
+            self.credentials(peer, method, &uri)
+        } else {
+            String::new()
+        };
+        let below = if below {
+            "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKb\r\n"
+        } else {
+            ""
+        };
         let routes: String = routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
-        let (kind, body) = if sdp { ("Content-Type: application/sdp\r\n", SDP) } else { ("", "") };
+        let (kind, body) = if sdp {
+            ("Content-Type: application/sdp\r\n", SDP)
+        } else {
+            ("", "")
+        };
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: {};branch={branch}\r\n{below}{routes}Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\n\
              Call-ID: {call_id}\r\nCSeq: {} {method}\r\nContact: <sip:{user}@{}>\r\n{credentials}{}{kind}Content-Length: {}\r\n\r\n{body}",
@@ -291,7 +326,11 @@ impl Scene {
         if reliable {
             text += "Require: 100rel\r\nRSeq: 1\r\n";
         }
-        let (kind, body) = if sdp { ("Content-Type: application/sdp\r\n", SDP) } else { ("", "") };
+        let (kind, body) = if sdp {
+            ("Content-Type: application/sdp\r\n", SDP)
+        } else {
+            ("", "")
+        };
         text += &format!("{}{kind}Content-Length: {}\r\n\r\n{body}", extra.line, body.len());
         let octets = changed(text, extra);
         for _ in 0..1 + usize::from(twice) {
@@ -421,16 +460,26 @@ impl Scene {
                 let stats = Event::Stats(leg, Default::default());
                 self.node.handle(clock(self.now), Input::Media(stats));
             }
-            Command::Negotiated { .. } | Command::Function { .. } | Command::SendDigits { .. } | Command::Watch { .. } => {}
+            Command::Negotiated { .. }
+            | Command::Function { .. }
+            | Command::SendDigits { .. }
+            | Command::Watch { .. } => {}
         }
     }
 
     fn connect(&mut self, ticket: Ticket, target: &Target) {
-        let listener = self.configs[0].listen.iter().position(|listen| listen.transport == target.transport);
+        let listener = self.configs[0]
+            .listen
+            .iter()
+            .position(|listen| listen.transport == target.transport);
         let input = match (self.trouble.connect, listener) {
             (0, Some(listener)) => {
                 self.connections += 1;
-                let connection = if target.transport == Transport::Udp { 0 } else { self.connections };
+                let connection = if target.transport == Transport::Udp {
+                    0
+                } else {
+                    self.connections
+                };
                 let flow = Flow {
                     transport: target.transport,
                     listener: ListenerId(listener as u16),
@@ -464,7 +513,8 @@ impl Scene {
             (_, _) => Vec::new(),
         };
         let ttl = Duration::from_secs(60);
-        self.node.handle(clock(self.now), Input::Answered(ticket, Answer { records, ttl }));
+        self.node
+            .handle(clock(self.now), Input::Answered(ticket, Answer { records, ttl }));
     }
 
     fn fact(&mut self, fact: Fact) {
@@ -502,13 +552,20 @@ impl Scene {
         if let Some(found) = challenges(&message).into_iter().next() {
             (self.peers[peer].challenge, self.peers[peer].uses) = (Some(found), 0);
         }
-        let number = message.call_id().strip_prefix('c').and_then(|text| text.parse::<usize>().ok());
+        let number = message
+            .call_id()
+            .strip_prefix('c')
+            .and_then(|text| text.parse::<usize>().ok());
         if let Some(slot) = number.and_then(|number| self.slots.get_mut(number))
             && message.status() > 100
             && message.status() < 300
         {
             slot.to = message.get(Name::To).map(std::borrow::Cow::into_owned);
-            slot.routes = message.all(Name::RecordRoute).iter().map(|route| route.to_string()).collect();
+            slot.routes = message
+                .all(Name::RecordRoute)
+                .iter()
+                .map(|route| route.to_string())
+                .collect();
             slot.contact = contact_of(&message);
         }
     }
@@ -521,7 +578,10 @@ impl Scene {
         assert!(waits == 0 || timer, "something waits without a deadline: {census:?}");
         let messages = self.serial as usize + 4 * super::STEPS;
         assert!(census.contexts <= messages && census.calls <= messages, "{census:?}");
-        assert!(census.transactions <= 64 * messages && census.tickets <= 64 * messages, "{census:?}");
+        assert!(
+            census.transactions <= 64 * messages && census.tickets <= 64 * messages,
+            "{census:?}"
+        );
     }
 
     /// Nobody says anything any more: everything ends.
@@ -531,14 +591,23 @@ impl Scene {
         self.wait(Duration::from_secs(1_500));
         self.wait(Duration::from_secs(200));
         let census = self.node.census();
-        let left = (census.calls, census.contexts, census.transactions, census.tickets, census.registers);
+        let left = (
+            census.calls,
+            census.contexts,
+            census.transactions,
+            census.tickets,
+            census.registers,
+        );
         let places = (census.trunk_places, census.user_places);
         let next = self.node.poll_timeout();
         assert_eq!((left, places), ((0, 0, 0, 0, 0), (0, 0)), "left over; next {next:?}");
         assert!(self.open.is_empty(), "calls without an end: {:?}", self.open);
         assert!(self.calls.values().all(|count| *count == 1));
         assert!(self.legs.is_empty(), "legs are left: {:?}", self.legs);
-        assert!(next.is_none_or(|(_, who)| who == "trunks"), "a deadline is left: {next:?}");
+        assert!(
+            next.is_none_or(|(_, who)| who == "trunks"),
+            "a deadline is left: {next:?}"
+        );
     }
 }
 

@@ -45,8 +45,22 @@ users:
 ];
 
 pub const METHODS: [&str; 16] = [
-    "INVITE", "INVITE", "INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE", "NOTIFY", "INFO", "PRACK", "UPDATE",
-    "REFER", "X-Y.z!",
+    "INVITE",
+    "INVITE",
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "REGISTER",
+    "OPTIONS",
+    "MESSAGE",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "INFO",
+    "PRACK",
+    "UPDATE",
+    "REFER",
+    "X-Y.z!",
 ];
 
 /// Whom a request is for, and what a Contact says.
@@ -70,7 +84,8 @@ pub const TARGETS: [&str; 16] = [
 ];
 
 pub const STATUSES: [u16; 24] = [
-    100, 180, 183, 199, 200, 200, 200, 202, 299, 302, 305, 401, 407, 408, 422, 480, 481, 486, 487, 488, 491, 500, 503, 603,
+    100, 180, 183, 199, 200, 200, 200, 202, 299, 302, 305, 401, 407, 408, 422, 480, 481, 486, 487, 488, 491, 500, 503,
+    603,
 ];
 
 pub const FIELDS: [&str; 40] = [
