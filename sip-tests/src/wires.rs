@@ -23,7 +23,9 @@ impl World {
         match self.net.owner(arrival.to.ip()) {
             Some(Owner::Node) => {
                 let listens = |listen: &tandem::config::Listen| {
-                    listen.transport == Transport::Udp && listen.addr.port() == arrival.to.port()
+                    listen.transport == Transport::Udp
+                        && listen.addr.port() == arrival.to.port()
+                        && listen.addr.is_ipv4() == arrival.to.is_ipv4()
                 };
                 let Some(listener) = self.config.listen.iter().position(listens) else {
                     let effects = self.media.packet(self.now, arrival.to.port(), arrival.from, &bytes);
@@ -100,7 +102,7 @@ impl World {
             return self.inputs.push_back(Input::FlowFailed(ticket));
         };
         if target.transport == Transport::Udp {
-            let local = SocketAddr::new(self.node_ip, self.config.listen[listener].addr.port());
+            let local = self.local(listener);
             let listener = ListenerId(listener as u16);
             let flow = Flow {
                 transport: Transport::Udp,
@@ -124,6 +126,16 @@ impl World {
                 let number = self.open_stream(Owner::Node, from, target.addr, Some(ticket));
                 self.streams.list[number].transport = target.transport;
             }
+        }
+    }
+
+    /// The node's own address at a listener: of a family that it has beside the first, the listener's own.
+    fn local(&self, listener: usize) -> SocketAddr {
+        let addr = self.config.listen[listener].addr;
+        if addr.is_ipv4() == self.node_ip.is_ipv4() {
+            SocketAddr::new(self.node_ip, addr.port())
+        } else {
+            addr
         }
     }
 

@@ -22,6 +22,7 @@ mod real;
 use serde_yaml::Value;
 use sip_tests::agent::{Act, Wire};
 use sip_tests::{Msg, Peer, World, digest, s};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use tandem::sip::Message;
 
@@ -139,6 +140,15 @@ impl Case {
     fn port(&self) -> u16 {
         let via = Message::parse(self.bytes.clone().into()).and_then(|message| message.top_via());
         via.ok().and_then(|via| via.port).unwrap_or(5060)
+    }
+
+    /// Of the topmost Via, with the sender's place; the file's name where it cannot be read.
+    fn branch(&self) -> String {
+        let via = Message::parse(self.bytes.clone().into()).and_then(|message| message.top_via());
+        via.map_or_else(
+            |_| self.file.clone(),
+            |via| format!("{:?} {:?}", via.host, via.branch()),
+        )
     }
 
     fn send(&self, role: Role) -> Outcome {
@@ -366,9 +376,18 @@ fn in_the_world(role: Role) {
 }
 
 fn by_the_program(role: Role) {
-    let mut bench = real::Bench::start(role);
-    judge_all(role, |case| bench.send(case));
-    bench.stop();
+    let mut bench = Some(real::Bench::start(role, 0));
+    let (mut branches, mut nth) = (BTreeSet::new(), 0);
+    judge_all(role, |case| {
+        // Some have a branch in common: to one node the later one would be a copy of the earlier (RFC 3261 17.2.3).
+        if !branches.insert(case.branch()) {
+            bench.take().unwrap().stop();
+            (branches, nth) = (BTreeSet::from([case.branch()]), nth + 1);
+            bench = Some(real::Bench::start(role, nth));
+        }
+        bench.as_mut().unwrap().send(case)
+    });
+    bench.take().unwrap().stop();
 }
 
 #[test]

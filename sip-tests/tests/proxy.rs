@@ -7,10 +7,14 @@
 mod calls;
 #[path = "proxy/cancel.rs"]
 mod cancel;
+#[path = "proxy/families.rs"]
+mod families;
 #[path = "proxy/forking.rs"]
 mod forking;
 #[path = "proxy/identity.rs"]
 mod identity;
+#[path = "proxy/limits.rs"]
+mod limits;
 #[path = "proxy/loops.rs"]
 mod loops;
 #[path = "proxy/methods.rs"]

@@ -28,6 +28,8 @@ use tandem::sip::{Draft, Message, Method, Name};
 const SOON: Duration = Duration::from_secs(20);
 /// On loopback an answer takes a millisecond, a call to the phone three; who says nothing for so long says nothing.
 const SILENCE: Duration = Duration::from_millis(400);
+/// What comes behind a final response.
+const REST: Duration = Duration::from_millis(60);
 
 /// Ports of ::1 are everybody's: one sends at a time.
 static V6: Mutex<()> = Mutex::new(());
@@ -50,9 +52,10 @@ impl Drop for Bench {
 }
 
 impl Bench {
-    pub fn start(role: Role) -> Bench {
+    /// The `nth` in this role.
+    pub fn start(role: Role, nth: u8) -> Bench {
         let number = role as u8 + 1;
-        let hosts = [1, 2, 3].map(|host| IpAddr::V4(Ipv4Addr::new(127, 86, number, host)));
+        let hosts = [1, 2, 3 + nth].map(|host| IpAddr::V4(Ipv4Addr::new(127, 86, number, host)));
         let v6_port = 25_660 + u16::from(number);
         let folder = std::env::temp_dir().join(format!("tandem-element-{number}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -61,7 +64,7 @@ impl Bench {
             hosts[0]
         );
         let text = format!(
-            "{}store: {{ path: {} }}\nmedia: {{ ports: 20000-20199, workers: 1 }}\n",
+            "{}store: {{ path: {} }}\nmedia: {{ ports: 20000-20199, workers: 1 }}\ncalls: {{ stop_grace: 1s }}\n",
             role.configuration(&listen, &format!("{}, \"::1\"", hosts[1])),
             folder.join("t.db").display()
         );
@@ -217,15 +220,22 @@ fn answer(socket: &UdpSocket, arrived: &Mutex<Vec<Msg>>) {
     }
 }
 
+/// Until when more is waited for.
+fn after(answer: &[u8]) -> Instant {
+    let is_final = !answer.starts_with(b"SIP/2.0 1");
+    Instant::now() + if is_final { REST } else { SILENCE }
+}
+
 fn datagrams(from: SocketAddr, to: SocketAddr, octets: &[u8]) -> Vec<Vec<u8>> {
     let socket = UdpSocket::bind(from).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     socket.send_to(octets, to).unwrap();
-    let (mut got, until) = (Vec::new(), Instant::now() + SILENCE);
+    let (mut got, mut until) = (Vec::new(), Instant::now() + SILENCE);
     let mut buffer = [0; 65_535];
     while Instant::now() < until {
         if let Ok(length) = socket.recv(&mut buffer) {
             got.push(buffer[..length].to_vec());
+            until = until.min(after(&buffer[..length]));
         }
     }
     got
@@ -234,7 +244,7 @@ fn datagrams(from: SocketAddr, to: SocketAddr, octets: &[u8]) -> Vec<Vec<u8>> {
 fn conversation(mut stream: impl Read + Write, octets: &[u8]) -> Vec<Vec<u8>> {
     stream.write_all(octets).unwrap();
     stream.flush().unwrap();
-    let (mut got, mut buffer, until) = (Vec::new(), bytes::BytesMut::new(), Instant::now() + SILENCE);
+    let (mut got, mut buffer, mut until) = (Vec::new(), bytes::BytesMut::new(), Instant::now() + SILENCE);
     let mut piece = [0; 65_535];
     while Instant::now() < until {
         match stream.read(&mut piece) {
@@ -244,6 +254,7 @@ fn conversation(mut stream: impl Read + Write, octets: &[u8]) -> Vec<Vec<u8>> {
         }
         while let Some(frame) = frame::next(&mut buffer).expect("the node speaks SIP") {
             if let Frame::Message(bytes) = frame {
+                until = until.min(after(&bytes));
                 got.push(bytes.to_vec());
             }
         }
