@@ -509,6 +509,8 @@ fn a_large_request_goes_by_tcp() {
         };
         works(&mut w, alice, LONDON);
         seen.insert(case, by(&w, h));
+        // rsip reads no compact names.
+        w.checks.oracle = false;
         w.policy(alice).invite_lines = vec![format!("X-Account: {}", "x".repeat(1_200))];
         works(&mut w, alice, LONDON);
         seen.insert(case, format!("{} {}", seen[case], by(&w, h)));

@@ -5,13 +5,13 @@ use super::machines::Machines;
 use crate::b2bua::{self, Source};
 use crate::config::{Config, Way};
 use crate::cx::Cx;
-use crate::effect::Party;
+use crate::effect::{Blame, Cause, Fact, Output, Party};
 use crate::id::Flow;
 use crate::limits;
 use crate::proxy::{Aim, Missed, Order, Passed, Prepared, Refusal, Start, Told};
 use crate::routing::{self, Decision, Plan};
 use crate::sip::auth;
-use crate::sip::{Message, Method, Name};
+use crate::sip::{Draft, Message, Method, Name};
 
 /// Where a call that is proxied goes.
 pub(super) struct Destined {
@@ -222,9 +222,24 @@ impl Machines {
                     request,
                     missed,
                 } => {
+                    // The configuration may be another by now, and the caller be none of ours any more.
                     let source = match from {
-                        Party::User(name) | Party::Service(name) => Source::User(name),
-                        Party::Trunk(ix, _) => Source::Trunk(ix),
+                        Party::User(name) | Party::Service(name) => {
+                            cx.config.user(&name).map(|user| Source::User(user.name.clone()))
+                        }
+                        Party::Trunk(_, name) => cx.config.trunk_by_name(&name).map(|(ix, _)| Source::Trunk(ix)),
+                    };
+                    let Some(source) = source else {
+                        let response = Draft::response(&request, 480, Some(&cx.token(8)));
+                        self.net.layer.respond(cx, tx, response);
+                        let why = "the caller is no longer one of ours";
+                        cx.emit(Output::Record(Fact::CallEnded {
+                            call,
+                            at: cx.wall,
+                            cause: Cause::of_status(480, Blame::Node, why),
+                            legs: Vec::new(),
+                        }));
+                        continue;
                     };
                     let missed = match missed {
                         Missed::Media => None,

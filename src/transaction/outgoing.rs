@@ -31,11 +31,12 @@ impl Layer {
             .method()
             .expect("a user gives a request, not a response")
             .clone();
-        if flow.transport == Transport::Udp && octets_of(&request) > limits::SIP_UDP_SAFE_BYTES {
-            request.slim();
-        }
+        let is_large = flow.transport == Transport::Udp && octets_of(&request) > limits::SIP_UDP_SAFE_BYTES;
         let branch = via::new_branch(cx);
         request.push_front(Name::Via, via::ours(cx, flow, &branch));
+        if is_large {
+            request.slim();
+        }
         self.begin(cx, owner, flow, (&branch, &method), request.to_bytes(), tx);
     }
 

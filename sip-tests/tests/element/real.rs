@@ -227,7 +227,15 @@ fn after(answer: &[u8]) -> Instant {
 }
 
 fn datagrams(from: SocketAddr, to: SocketAddr, octets: &[u8]) -> Vec<Vec<u8>> {
-    let socket = UdpSocket::bind(from).unwrap();
+    // Another test may have the port of ::1 for a moment.
+    let patience = Instant::now() + SOON;
+    let socket = loop {
+        match UdpSocket::bind(from) {
+            Ok(socket) => break socket,
+            Err(error) => assert!(Instant::now() < patience, "{from}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     socket.send_to(octets, to).unwrap();
     let (mut got, mut until) = (Vec::new(), Instant::now() + SILENCE);

@@ -84,9 +84,7 @@ fn is_hop_by_hop(stage: &Stage<'_>, peer: usize, got: &Raw) -> bool {
         let raw = &passed.raw;
         passed.peer == peer && raw.status() >= 300 && (raw.call_id(), raw.number()) == (got.call_id(), got.number())
     };
-    got.status() == 100
-        || got.method() == "CANCEL"
-        || (got.method() == "ACK" && stage.sent.iter().rev().any(|passed| failed(passed)))
+    got.status() == 100 || got.method() == "CANCEL" || (got.method() == "ACK" && stage.sent.iter().rev().any(failed))
 }
 
 fn start_line(stage: &Stage<'_>, faults: &mut Faults, want: &Raw, got: &Raw, (relayed, is_hop): (bool, bool)) {

@@ -105,7 +105,7 @@ impl Raw {
 
     /// The value of the first line of a name, unfolded.
     pub fn get(&self, name: &str) -> Option<String> {
-        self.named(name).next().map(|line| value(line))
+        self.named(name).next().map(value)
     }
 
     fn named<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r str> {

@@ -375,7 +375,7 @@ impl<'s> Stage<'s> {
         let via = raw.list("Via")[0].clone();
         let (before, _) = via.split_once(";branch=").unwrap_or((&via, ""));
         raw.put("Via", &[format!("{before};branch=z9hG4bK{name}")]);
-        raw.put("Call-ID", &[name.clone()]);
+        raw.put("Call-ID", std::slice::from_ref(&name));
         raw.put("CSeq", &[format!("{} {method}", self.serial)]);
         raw.put("Content-Length", &["0".to_owned()]);
         self.emit(peer, raw);

@@ -4,8 +4,8 @@ use super::Extra;
 use super::words::{CONFIGS, SDP};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tandem::config::{self, Config, Sources};
 use tandem::effect::{Answer, Fact, Kind, Output, Question, Record, Reply};
@@ -87,8 +87,10 @@ pub struct Scene {
     connections: u64,
     port: u16,
     serial: u32,
-    /// Call-IDs of requests that may be answered, and calls that have begun and not ended.
-    came: BTreeSet<String>,
+    /// Who asked anything, and whether answers may go elsewhere.
+    came: BTreeSet<IpAddr>,
+    elsewhere: bool,
+    /// Calls that have begun and not ended.
     open: BTreeSet<CallId>,
     calls: BTreeMap<CallId, u32>,
 }
@@ -100,14 +102,20 @@ fn clock(now: Instant) -> Clock {
     }
 }
 
+/// Read once: that takes longer than most inputs.
+fn configs() -> Vec<Arc<Config>> {
+    static READ: OnceLock<Vec<Arc<Config>>> = OnceLock::new();
+    let read = |text: &&str| {
+        let config = config::parse("fuzz.yaml", text, &Sources::NONE);
+        Arc::new(config.expect("our own configuration"))
+    };
+    READ.get_or_init(|| CONFIGS.iter().map(read).collect()).clone()
+}
+
 impl Scene {
     /// With phones that are registered.
     pub fn new() -> Scene {
-        let read = |text: &&str| {
-            let config = config::parse("fuzz.yaml", text, &Sources::NONE);
-            Arc::new(config.expect("our own configuration"))
-        };
-        let configs: Vec<Arc<Config>> = CONFIGS.iter().map(read).collect();
+        let configs = configs();
         let peers = (1u64..)
             .zip(PEERS)
             .map(|(number, (transport, listener, addr, user, password))| Peer {
@@ -140,6 +148,7 @@ impl Scene {
             port: 20_000,
             serial: 0,
             came: BTreeSet::new(),
+            elsewhere: false,
             open: BTreeSet::new(),
             calls: BTreeMap::new(),
         };
@@ -217,7 +226,9 @@ impl Scene {
             && message.is_request()
             && message.method() != Method::Ack
         {
-            self.came.insert(plain(message.call_id()));
+            self.came.insert(flow.peer.ip());
+            // Its answers go where that says (RFC 3261 18.2.2).
+            self.elsewhere |= message.all(Name::Via).iter().any(|via| via.contains("maddr"));
         }
         self.feed(Input::Sip(flow, bytes));
     }
@@ -545,7 +556,7 @@ impl Scene {
             return;
         }
         assert!(
-            self.came.contains(&plain(message.call_id())),
+            self.elsewhere || self.came.contains(&flow.peer.ip()),
             "an answer to nobody: {}",
             String::from_utf8_lossy(message.bytes())
         );
@@ -609,11 +620,6 @@ impl Scene {
             "a deadline is left: {next:?}"
         );
     }
-}
-
-/// What can't be written is not sent back.
-fn plain(call_id: &str) -> String {
-    call_id.replace('\0', " ").trim().to_owned()
 }
 
 fn contact_of(message: &Message) -> Option<String> {
