@@ -281,7 +281,7 @@ fn malformed(msg: &Msg) -> Option<String> {
         return None;
     }
     for name in ["From", "To", "Call-ID", "CSeq", "Content-Length"] {
-        let count = msg.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).count();
+        let count = msg.count(name);
         if count != 1 {
             return Some(format!("{name} is there {count} times"));
         }

@@ -178,6 +178,11 @@ impl Msg {
             .map(|(_, value)| value.as_str())
     }
 
+    /// How many lines there are of a field.
+    pub fn count(&self, name: &str) -> usize {
+        self.headers.iter().filter(|(n, _)| is(n, name)).count()
+    }
+
     /// The first value of a field; empty when it is absent.
     pub fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()

@@ -23,7 +23,9 @@ impl World {
         match self.net.owner(arrival.to.ip()) {
             Some(Owner::Node) => {
                 let listens = |listen: &tandem::config::Listen| {
-                    listen.transport == Transport::Udp && listen.addr.port() == arrival.to.port()
+                    listen.transport == Transport::Udp
+                        && listen.addr.port() == arrival.to.port()
+                        && listen.addr.is_ipv4() == arrival.to.is_ipv4()
                 };
                 let Some(listener) = self.config.listen.iter().position(listens) else {
                     let effects = self.media.packet(self.now, arrival.to.port(), arrival.from, &bytes);
@@ -100,7 +102,7 @@ impl World {
             return self.inputs.push_back(Input::FlowFailed(ticket));
         };
         if target.transport == Transport::Udp {
-            let local = SocketAddr::new(self.node_ip, self.config.listen[listener].addr.port());
+            let local = self.local(listener);
             let listener = ListenerId(listener as u16);
             let flow = Flow {
                 transport: Transport::Udp,
@@ -124,6 +126,16 @@ impl World {
                 let number = self.open_stream(Owner::Node, from, target.addr, Some(ticket));
                 self.streams.list[number].transport = target.transport;
             }
+        }
+    }
+
+    /// The node's own address at a listener: of a family that it has beside the first, the listener's own.
+    fn local(&self, listener: usize) -> SocketAddr {
+        let addr = self.config.listen[listener].addr;
+        if addr.is_ipv4() == self.node_ip.is_ipv4() {
+            SocketAddr::new(self.node_ip, addr.port())
+        } else {
+            addr
         }
     }
 
@@ -167,16 +179,20 @@ impl World {
         }
     }
 
-    fn listens_tcp(&self, number: usize) -> bool {
-        let end = &self.streams.list[number].ends[1];
+    /// By what the called end takes the connection; TLS is carried as it is under the seal.
+    fn listens(&self, number: usize) -> Option<Transport> {
+        let connection = &self.streams.list[number];
+        let end = &connection.ends[1];
         match end.owner {
             Owner::Node => {
-                let at = |l: &tandem::config::Listen| l.transport == Transport::Tcp && l.addr.port() == end.addr.port();
-                self.node.is_some() && self.config.listen.iter().any(at)
+                let at = |l: &&tandem::config::Listen| l.transport.is_reliable() && l.addr.port() == end.addr.port();
+                let found = self.config.listen.iter().find(at).map(|listen| listen.transport);
+                found.filter(|_| self.node.is_some())
             }
             Owner::Peer(agent) => {
                 let agent = &self.agents[agent];
-                agent.addr == end.addr && matches!(agent.server, Wire::Tcp(_))
+                let takes = agent.addr == end.addr && matches!(agent.server, Wire::Tcp(_));
+                takes.then_some(connection.transport)
             }
         }
     }
@@ -191,13 +207,15 @@ impl World {
                 let Some(delay) = self.net.stream_delay(&mut self.rng, a, b) else {
                     return self.push(self.now + AGAIN, Event::Stream(number, StreamEvent::Opening));
                 };
-                let listens = self.listens_tcp(number);
-                self.streams.list[number].open = listens;
-                self.streams.list[number].closed = !listens;
-                let event = if listens {
-                    StreamEvent::Opened
-                } else {
-                    StreamEvent::Refused
+                let listens = self.listens(number);
+                self.streams.list[number].open = listens.is_some();
+                self.streams.list[number].closed = listens.is_none();
+                let event = match listens {
+                    Some(transport) => {
+                        self.streams.list[number].transport = transport;
+                        StreamEvent::Opened
+                    }
+                    None => StreamEvent::Refused,
                 };
                 self.push(self.now + delay, Event::Stream(number, event));
             }

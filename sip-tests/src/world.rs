@@ -183,14 +183,14 @@ impl Builder {
             idle_turns: 0,
             panics: errors::panics(),
         };
-        world.net.add(
-            node_ip,
-            Owner::Node,
-            Link {
-                delay: Duration::ZERO,
-                ..Link::default()
-            },
-        );
+        let here = Link {
+            delay: Duration::ZERO,
+            ..Link::default()
+        };
+        let families = world.config.listen.iter().map(|listen| listen.addr.ip());
+        for ip in families.filter(|ip| ip.is_ipv4() != node_ip.is_ipv4()).chain([node_ip]) {
+            world.net.add(ip, Owner::Node, here);
+        }
         world.start_node();
         world
     }

@@ -1,4 +1,4 @@
-//! The call flows of RFC 3665, 3666, 3515, 4028 and 5589: each message is read, and what was read is written again.
+//! The call flows of RFC 3665, 3666, 3515, 4028, 5589 and 5359: each message is read, and what was read is written again.
 
 use bytes::{Bytes, BytesMut};
 use tandem::sip::frame::{self, Frame};
@@ -14,43 +14,54 @@ const SLIPS: [&str; 5] = [
     "Refer-To: (some different URI)",
 ];
 
-/// Messages of RFC 3666 that are malformed in the RFC itself.
-const REFUSED: [(&str, &str); 10] = [
+/// Messages that are malformed in the RFC itself.
+const REFUSED: [(&str, &str); 12] = [
     (
-        "2.3 Successful SIP to ISUP PSTN call with overflow | F5",
+        "rfc3665 exact | 3.10 Unsuccessful No Response from User Agent | F4",
+        "a header line has no field name with a colon",
+    ),
+    (
+        "rfc3666 exact | 2.3 Successful SIP to ISUP PSTN call with overflow | F5",
         "a name-addr is malformed",
     ),
     (
-        "3.2 Successful PSTN to SIP call, Fast Answer | F3",
+        "rfc3666 exact | 3.2 Successful PSTN to SIP call, Fast Answer | F3",
         "a URI has no scheme",
     ),
     (
-        "3.2 Successful PSTN to SIP call, Fast Answer | F7",
+        "rfc3666 exact | 3.2 Successful PSTN to SIP call, Fast Answer | F7",
         "a URI has no scheme",
     ),
     (
-        "3.2 Successful PSTN to SIP call, Fast Answer | F8",
-        "a URI has no scheme",
-    ),
-    ("3.3 Successful PBX to SIP call | F12", "From is missing"),
-    (
-        "3.5 Unsuccessful PSTN to SIP REL, SIP busy mapped to REL | F3",
+        "rfc3666 exact | 3.2 Successful PSTN to SIP call, Fast Answer | F8",
         "a URI has no scheme",
     ),
     (
-        "3.5 Unsuccessful PSTN to SIP REL, SIP busy mapped to REL | F6",
+        "rfc3666 exact | 3.3 Successful PBX to SIP call | F12",
+        "From is missing",
+    ),
+    (
+        "rfc3666 exact | 3.4 Unsuccessful PSTN to SIP REL, SIP error mapped to REL | F2",
+        "a header line has no field name with a colon",
+    ),
+    (
+        "rfc3666 exact | 3.5 Unsuccessful PSTN to SIP REL, SIP busy mapped to REL | F3",
         "a URI has no scheme",
     ),
     (
-        "3.5 Unsuccessful PSTN to SIP REL, SIP busy mapped to REL | F8",
+        "rfc3666 exact | 3.5 Unsuccessful PSTN to SIP REL, SIP busy mapped to REL | F6",
         "a URI has no scheme",
     ),
     (
-        "3.6 Unsuccessful PSTN->SIP, SIP error interworking to tones | F3",
+        "rfc3666 exact | 3.5 Unsuccessful PSTN to SIP REL, SIP busy mapped to REL | F8",
         "a URI has no scheme",
     ),
     (
-        "3.6 Unsuccessful PSTN->SIP, SIP error interworking to tones | F6",
+        "rfc3666 exact | 3.6 Unsuccessful PSTN->SIP, SIP error interworking to tones | F3",
+        "a URI has no scheme",
+    ),
+    (
+        "rfc3666 exact | 3.6 Unsuccessful PSTN->SIP, SIP error interworking to tones | F6",
         "a URI has no scheme",
     ),
 ];
@@ -83,11 +94,11 @@ fn examples(rfc: &str) -> Vec<Example> {
 }
 
 fn all_examples() -> Vec<Example> {
-    let list: Vec<Example> = ["rfc3665", "rfc3666", "rfc3515", "rfc4028", "rfc5589"]
+    let list: Vec<Example> = ["rfc3665", "rfc3666", "rfc3515", "rfc4028", "rfc5589", "rfc5359"]
         .into_iter()
         .flat_map(examples)
         .collect();
-    assert_eq!(list.len(), 177 + 175 + 12 + 7 + 38);
+    assert_eq!(list.len(), 181 + 191 + 12 + 7 + 38 + 324);
     list
 }
 
@@ -139,7 +150,7 @@ fn every_message_is_read_and_written_without_loss() {
     assert_eq!(refused.len(), REFUSED.len(), "{refused:?}");
     for ((label, found), (place, reason)) in refused.iter().zip(REFUSED) {
         assert!(
-            label.starts_with(&format!("rfc3666 exact | {place} ")) && *found == reason,
+            label.starts_with(&format!("{place} ")) && *found == reason,
             "{label}: {found}"
         );
     }

@@ -3,20 +3,42 @@
 //!
 //! The node is a registrar, a user agent (it bridges) or a proxy (its domain says `do: proxy`), as the configuration has it.
 //! Whoever sends is a trunk, since strangers are not answered. A REGISTER is sent again with credentials when it was challenged:
-//! what the oracle speaks of comes after. TLS is carried as TCP here: the world has streams, and their octets are the same.
+//! what the oracle speaks of comes after.
+//!
+//! All of it runs twice: in the simulated world, where TLS is carried as TCP, and against the program (`element/real.rs`).
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
+
+#[allow(dead_code, reason = "shared with the tests of interop")]
+#[path = "interop/journal.rs"]
+mod journal;
+#[allow(dead_code, reason = "shared with the tests of interop")]
+#[path = "interop/process.rs"]
+mod process;
+#[path = "interop/program.rs"]
+mod program;
+#[path = "element/real.rs"]
+mod real;
 
 use serde_yaml::Value;
 use sip_tests::agent::{Act, Wire};
 use sip_tests::{Msg, Peer, World, digest, s};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use tandem::sip::Message;
 
-const NODE: &str = "203.0.113.1:5060";
+const LISTEN: &str = "\"udp://203.0.113.1:5060\", \"tcp://203.0.113.1:5060\"";
 const SENDER: [u8; 4] = [198, 51, 100, 1];
 const PASSWORD: &str = "secret";
 /// What any request of its kind may meet: nobody there, nobody of ours, not allowed, first the password.
 const NORMAL: [u16; 14] = [200, 202, 401, 403, 404, 405, 407, 480, 481, 487, 488, 500, 501, 606];
+
+/// What the topmost Via names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    Udp,
+    Tcp,
+    Tls,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -35,7 +57,7 @@ impl Role {
         }
     }
 
-    fn configuration(self) -> String {
+    fn configuration(self, listen: &str, sources: &str) -> String {
         let (domain, routes) = match self {
             Role::Registrar | Role::UserAgent => ("example.com", ""),
             Role::Proxy => (
@@ -44,14 +66,14 @@ impl Role {
             ),
         };
         format!(
-            "listen: [ \"udp://{NODE}\", \"tcp://{NODE}\" ]
+            "listen: [ {listen} ]
 domains: [ {domain} ]
 users:
   - {{ name: user, password: {PASSWORD} }}
   - {{ name: watson, password: {PASSWORD} }}
   - {{ name: j.user, password: {PASSWORD} }}
 trunks:
-  - {{ name: sender, peers: [ \"sip:198.51.100.1:5060\" ], accept_from: [ 198.51.100.0/24 ], options: never }}
+  - {{ name: sender, peers: [ \"sip:198.51.100.1:5060\" ], accept_from: [ {sources} ], options: never, limits: {{ calls_per_second: 1000 }} }}
 {routes}
 "
         )
@@ -63,6 +85,8 @@ struct Case {
     file: String,
     entry: Value,
     bytes: Vec<u8>,
+    /// It is of RFC 5118.
+    is_v6: bool,
 }
 
 /// What came of a message.
@@ -87,6 +111,7 @@ fn cases(oracle: &str, folder: &str) -> Vec<Case> {
         Case {
             bytes: read(&format!("{folder}/{file}")),
             entry: entry.clone(),
+            is_v6: folder.starts_with("rfc5118"),
             file,
         }
     };
@@ -95,8 +120,16 @@ fn cases(oracle: &str, folder: &str) -> Vec<Case> {
 
 impl Case {
     /// RFC 4475 and 5118 name it in the topmost Via.
+    fn via(&self) -> Via {
+        match self.entry["via_transport"].as_str() {
+            Some("TCP") => Via::Tcp,
+            Some("TLS") => Via::Tls,
+            _udp => Via::Udp,
+        }
+    }
+
     fn is_stream(&self) -> bool {
-        matches!(self.entry["via_transport"].as_str(), Some("TCP" | "TLS"))
+        self.via() != Via::Udp
     }
 
     fn is_register(&self) -> bool {
@@ -109,8 +142,19 @@ impl Case {
         via.ok().and_then(|via| via.port).unwrap_or(5060)
     }
 
+    /// Of the topmost Via, with the sender's place; the file's name where it cannot be read.
+    fn branch(&self) -> String {
+        let via = Message::parse(self.bytes.clone().into()).and_then(|message| message.top_via());
+        via.map_or_else(
+            |_| self.file.clone(),
+            |via| format!("{:?} {:?}", via.host, via.branch()),
+        )
+    }
+
     fn send(&self, role: Role) -> Outcome {
-        let mut world = World::builder(4475).config(&role.configuration()).build();
+        let mut world = World::builder(4475)
+            .config(&role.configuration(LISTEN, "198.51.100.0/24"))
+            .build();
         // What is echoed of a torture message is as odd as it came.
         world.checks.every = u64::MAX;
         let phone = world.registered("user");
@@ -307,7 +351,7 @@ fn finals(world: &World, sender: Peer) -> Vec<Msg> {
     found
 }
 
-fn judge_all(role: Role) {
+fn judge_all(role: Role, mut send: impl FnMut(&Case) -> Outcome) {
     let mut wrong = Vec::new();
     let mut judged = 0;
     for case in cases("torture.yaml", "rfc4475")
@@ -318,7 +362,7 @@ fn judge_all(role: Role) {
             continue;
         }
         judged += 1;
-        if let Err(why) = case.judge(role, &case.send(role)) {
+        if let Err(why) = case.judge(role, &send(&case)) {
             wrong.push(format!("{}: {why}", case.file));
         }
     }
@@ -327,17 +371,51 @@ fn judge_all(role: Role) {
     assert!(wrong.is_empty(), "{} of {judged}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+fn in_the_world(role: Role) {
+    judge_all(role, |case| case.send(role));
+}
+
+fn by_the_program(role: Role) {
+    let mut bench = Some(real::Bench::start(role, 0));
+    let (mut branches, mut nth) = (BTreeSet::new(), 0);
+    judge_all(role, |case| {
+        // Some have a branch in common: to one node the later one would be a copy of the earlier (RFC 3261 17.2.3).
+        if !branches.insert(case.branch()) {
+            bench.take().unwrap().stop();
+            (branches, nth) = (BTreeSet::from([case.branch()]), nth + 1);
+            bench = Some(real::Bench::start(role, nth));
+        }
+        bench.as_mut().unwrap().send(case)
+    });
+    bench.take().unwrap().stop();
+}
+
 #[test]
 fn a_registrar_answers_the_torture_messages_as_the_rfcs_allow() {
-    judge_all(Role::Registrar);
+    in_the_world(Role::Registrar);
 }
 
 #[test]
 fn a_user_agent_answers_the_torture_messages_as_the_rfcs_allow() {
-    judge_all(Role::UserAgent);
+    in_the_world(Role::UserAgent);
 }
 
 #[test]
 fn a_proxy_answers_or_forwards_the_torture_messages_as_the_rfcs_allow() {
-    judge_all(Role::Proxy);
+    in_the_world(Role::Proxy);
+}
+
+#[test]
+fn the_program_as_a_registrar() {
+    by_the_program(Role::Registrar);
+}
+
+#[test]
+fn the_program_as_a_user_agent() {
+    by_the_program(Role::UserAgent);
+}
+
+#[test]
+fn the_program_as_a_proxy() {
+    by_the_program(Role::Proxy);
 }

@@ -173,3 +173,41 @@ fn media() {
         );
     }
 }
+
+/// Steps that lead deep: a call and what its peers answer, in any order and with anything between.
+fn steps(rng: &mut Rng) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let peer = rng.below(8) as u8;
+    // Twice, since the first is asked for credentials.
+    let call = [0, peer, 0, rng.below(16) as u8, 0, 0b1_1000];
+    octets.extend(call.iter().chain(&call));
+    for _ in 0..rng.below(24) {
+        let mut number = || rng.number() as u8;
+        match number() % 10 {
+            0..=3 => octets.extend([0, number() % 8, number(), number(), number() % 4, number() & 0xfc]),
+            4..=7 => octets.extend([3, number() % 6, number(), number(), number() & 0xfc]),
+            8 => octets.extend([6, number()]),
+            _ => octets.extend([number(), number(), number()]),
+        }
+    }
+    octets
+}
+
+/// The corpus of the target `node` (what libFuzzer found worth keeping, and what it has broken), and steps by chance.
+#[test]
+fn nodes() {
+    sip_tests::errors::watch();
+    let before = sip_tests::errors::panics();
+    for octets in corpus("sip-tests/fuzz/corpus/node") {
+        targets::node::node(&octets);
+    }
+    let mut rng = Rng::new(5);
+    for _ in 0..400 {
+        let mut octets = steps(&mut rng);
+        if rng.chance(0.3) {
+            change(&mut rng, &mut octets);
+        }
+        targets::node::node(&octets);
+    }
+    assert_eq!(sip_tests::errors::panics(), before, "an error in the node was caught");
+}

@@ -7,20 +7,28 @@
 mod calls;
 #[path = "proxy/cancel.rs"]
 mod cancel;
+#[path = "proxy/families.rs"]
+mod families;
 #[path = "proxy/forking.rs"]
 mod forking;
 #[path = "proxy/identity.rs"]
 mod identity;
+#[path = "proxy/limits.rs"]
+mod limits;
 #[path = "proxy/loops.rs"]
 mod loops;
 #[path = "proxy/methods.rs"]
 mod methods;
+#[path = "proxy/next_hop.rs"]
+mod next_hop;
 #[path = "proxy/relay.rs"]
 mod relay;
 #[path = "proxy/responses.rs"]
 mod responses;
 #[path = "proxy/routes.rs"]
 mod routes;
+#[path = "proxy/secure.rs"]
+mod secure;
 #[path = "proxy/tools.rs"]
 mod tools;
 #[path = "proxy/validation.rs"]

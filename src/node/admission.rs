@@ -61,7 +61,7 @@ impl Machines {
 
     /// Who calls is found out first (RFC 3261 22.4 before 8.2): a stranger is told nothing, not even what we do not support.
     fn invite(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let validated = self.proxy.validate(&request);
+        let validated = self.proxy.validate(flow, &request);
         let passed = match &validated {
             Ok(passed) => *passed,
             // Only our own marks tell of a loop: no stranger learns anything by it.

@@ -12,10 +12,12 @@ pub(super) fn is_local(config: &Config, flow: Flow, uri: &UriText<'_>) -> bool {
     config.is_local_text(uri, flow.local.ip())
 }
 
-/// The configured user that an address of record means. An IP address stands for every domain: names are unique over all.
+/// The configured user that an address of record means, by name or by number: phones that dial numbers write their own into From. An
+/// IP address stands for every domain: names are unique over all.
 pub(super) fn user_of<'a>(config: &'a Config, flow: Flow, uri: &UriText<'_>) -> Option<&'a User> {
     let domain = config.local_domain(uri.host, flow.local.ip())?;
-    let user = config.user(&uri.user_decoded()?)?;
+    let name = uri.user_decoded()?;
+    let user = config.user(&name).or_else(|| config.user_by_number(&name))?;
     (uri.host.ip().is_some() || user.domain == domain.name).then_some(user)
 }
 

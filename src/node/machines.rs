@@ -1,7 +1,7 @@
 //! The machines of a node, and who gets what.
 
 use super::authenticate::Authenticator;
-use super::{Census, Input, local};
+use super::{Census, Input, local, relay};
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Aor, Fact, Output, Reply};
@@ -230,7 +230,8 @@ impl Machines {
             Event::Ack { flow, request } if !self.calls.owns(&request) => {
                 let device = self.device_of(cx, flow, &request);
                 let device = device.map(|device| (local::aor_of(cx.config, &device.user), device.which));
-                return self.proxy.ack(cx, &mut self.net.layer, flow, request, device);
+                let consumed = relay::consumed(cx, flow, &request);
+                return self.proxy.ack(cx, &mut self.net.layer, flow, request, (device, consumed));
             }
             Event::Ack { flow, request } => {
                 return self.calls.ack(cx, &mut self.net, flow, request);

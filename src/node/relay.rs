@@ -5,14 +5,14 @@ use super::machines::Machines;
 use crate::b2bua::{self, Source};
 use crate::config::{Config, Way};
 use crate::cx::Cx;
-use crate::effect::{Device, Party, Which};
+use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
 use crate::id::Flow;
 use crate::limits;
 use crate::proxy::{Aim, Missed, Order, Passed, Prepared, Refusal, Start, Told};
 use crate::registrar::gruu::NoDevice;
 use crate::routing::{self, Decision, Plan};
 use crate::sip::auth;
-use crate::sip::{AddrText, Message, Method, Name};
+use crate::sip::{AddrText, Draft, Message, Method, Name};
 
 /// RFC 5627 6.1.
 pub(super) const BAD_GRUU: &str = "a GRUU that means no device of ours";
@@ -152,7 +152,7 @@ impl Machines {
 
     /// A request outside of dialogs that is no call and not for the node itself.
     pub(super) fn relay_loose(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let validated = self.proxy.validate(&request);
+        let validated = self.proxy.validate(flow, &request);
         let passed = match &validated {
             Ok(passed) => *passed,
             Err(refusal) if refusal.status == 482 => return self.refuse_by(cx, flow, &request, refusal),
@@ -199,7 +199,7 @@ impl Machines {
                 return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
             }
         };
-        if let Err(refusal) = self.proxy.validate(&request) {
+        if let Err(refusal) = self.proxy.validate(flow, &request) {
             return self.refuse_by(cx, flow, &request, &refusal);
         }
         let aim = match device {
@@ -263,9 +263,24 @@ impl Machines {
                     request,
                     missed,
                 } => {
+                    // The configuration may be another by now, and the caller be none of ours any more.
                     let source = match from {
-                        Party::User(name) | Party::Service(name) => Source::User(name),
-                        Party::Trunk(ix, _) => Source::Trunk(ix),
+                        Party::User(name) | Party::Service(name) => {
+                            cx.config.user(&name).map(|user| Source::User(user.name.clone()))
+                        }
+                        Party::Trunk(_, name) => cx.config.trunk_by_name(&name).map(|(ix, _)| Source::Trunk(ix)),
+                    };
+                    let Some(source) = source else {
+                        let response = Draft::response(&request, 480, Some(&cx.token(8)));
+                        self.net.layer.respond(cx, tx, response);
+                        let why = "the caller is no longer one of ours";
+                        cx.emit(Output::Record(Fact::CallEnded {
+                            call,
+                            at: cx.wall,
+                            cause: Cause::of_status(480, Blame::Node, why),
+                            legs: Vec::new(),
+                        }));
+                        continue;
                     };
                     let missed = match missed {
                         Missed::Media => None,
@@ -341,7 +356,7 @@ fn own_flow(source: &Source, callee: Option<&str>, flow: Flow) -> Option<Flow> {
 }
 
 /// Credentials for a realm of ours have done their work (RFC 3261 22.3), and are nobody else's business.
-fn consumed(cx: &Cx<'_>, flow: Flow, request: &Message) -> Vec<(Name, String)> {
+pub(super) fn consumed(cx: &Cx<'_>, flow: Flow, request: &Message) -> Vec<(Name, String)> {
     let names = [Name::ProxyAuthorization, Name::Authorization];
     let mut consumed = Vec::new();
     if names.iter().all(|name| request.get(*name).is_none()) {

@@ -10,13 +10,14 @@
 //! ```
 
 use super::best::Final;
-use super::mark::Ends;
+use super::mark::{Ends, Passage};
 use super::route::Prepared;
 use super::{Turn, context::Context};
 use crate::effect::{Binding, Which};
-use crate::id::{ClientTx, Flow, Target};
+use crate::id::{ClientTx, Flow, Target, Transport};
 use crate::limits;
 use crate::push::Prid;
+use crate::sip::uri::Scheme;
 use crate::sip::write::push_address;
 use crate::sip::{Forward, Message, Method, Name, NameAddr, Uri, ViaText};
 use crate::transaction::Destination;
@@ -130,9 +131,10 @@ impl Branch {
 
 /// The way to a target: a phone's flow, else RFC 3263 on the next hop.
 pub fn destination(prepared: &Prepared, flow: Option<Flow>) -> Destination {
+    let flow = flow.filter(|flow| flow.transport.is_secure() || !prepared.is_secure());
     match (flow, &prepared.next_route) {
         (Some(flow), None) => Destination::Flow(flow),
-        (Some(_) | None, _) => Destination::Uri(prepared.next_hop().clone()),
+        (Some(_) | None, _) => Destination::Uri(prepared.next_hop()),
     }
 }
 
@@ -232,15 +234,23 @@ impl Context {
     fn edits<'m>(&self, t: &mut Turn<'_, '_>, request: &'m Message, place: usize, flow: Flow) -> Forward<'m> {
         let branch = &self.branches[place];
         let mut forward = Forward::new(request);
-        let (uri, fixed) = match &branch.aim {
-            Aim::Target { uri, flow, .. } => (uri.as_ref(), *flow),
+        let (mut uri, fixed) = match &branch.aim {
+            Aim::Target { uri, flow, .. } => (uri.clone(), *flow),
             Aim::User(..) => (None, None),
         };
-        edit_way(&mut forward, &self.prepared, uri);
+        // RFC 5630 5.3: a phone that may be called by SIPS is called by SIP where SIP was called, and by TLS all the same.
+        if let Some(uri) = uri.as_mut().filter(|uri| uri.scheme == Scheme::Sips) {
+            uri.scheme = if self.prepared.is_secure() {
+                Scheme::Sips
+            } else {
+                Scheme::Sip
+            };
+        }
+        edit_way(&mut forward, &self.prepared, uri.as_ref());
         // RFC 5627 6.1: a request that has a way of its own takes that.
         let path = branch.aim.path();
         if self.prepared.next_route.is_none() && !path.is_empty() {
-            edit_path(&mut forward, path, uri.unwrap_or(&self.prepared.uri));
+            edit_path(&mut forward, path, uri.as_ref().unwrap_or(&self.prepared.uri));
         }
         // Behind a path there is no flow of the phone's own.
         let fixed = fixed.filter(|_| path.is_empty());
@@ -250,10 +260,19 @@ impl Context {
         forward.source = Some(self.flow.peer);
         forward.consumed.clone_from(&self.consumed);
         if self.records_route {
-            let caller = self.caller_flow(request);
-            let ends = Ends { caller, callee: fixed };
-            let token = t.desk.marks.token(t.cx.marker, self.origin, request, &ends);
-            forward.record_routes = record_routes(t, &token, self.flow, flow);
+            // Within a dialog it is the one that its route set has, for an end that has forgotten that (16.6 step 4), and for the
+            // NOTIFY of another fork, which makes a dialog of its own (RFC 6665 4.3).
+            let passage = self.prepared.passage.unwrap_or_else(|| Passage {
+                from_caller: true,
+                ends: Ends {
+                    caller: self.caller_flow(request),
+                    callee: fixed,
+                },
+            });
+            let token = t.desk.marks.token(t.cx.marker, self.origin, request, &passage);
+            let route = self.prepared.next_route.as_ref();
+            let secure = self.prepared.is_secure() || route.is_some_and(|route| route.scheme == Scheme::Sips);
+            forward.record_routes = record_routes(t, &token, secure, self.flow, flow);
         }
         forward
     }
@@ -274,15 +293,18 @@ impl Context {
     }
 }
 
-/// Our Record-Route; two where the sides differ in transport or address, that of the callee's side on top (RFC 5658 4).
-fn record_routes(t: &Turn<'_, '_>, token: &str, incoming: Flow, outgoing: Flow) -> Vec<String> {
+/// Our Record-Route; two where the sides differ in transport or address, that of the callee's side on top (RFC 5658 4). What leaves
+/// to a SIPS URI has SIPS there (RFC 3261 16.6 step 4).
+fn record_routes(t: &Turn<'_, '_>, token: &str, secure: bool, incoming: Flow, outgoing: Flow) -> Vec<String> {
     let value = |flow: Flow| {
+        let sips = secure && flow.transport.is_secure();
+        let param = flow.transport.uri_param();
         let mut text = String::with_capacity(64 + token.len());
-        for part in ["<sip:", token, "@"] {
+        for part in [if sips { "<sips:" } else { "<sip:" }, token, "@"] {
             text.push_str(part);
         }
         push_address(&mut text, t.cx.advertised(flow));
-        if let Some(param) = flow.transport.uri_param() {
+        if let Some(param) = param.filter(|_| !(sips && flow.transport == Transport::Tls)) {
             text.push_str(";transport=");
             text.push_str(param);
         }

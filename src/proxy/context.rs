@@ -114,6 +114,8 @@ pub struct Context {
     pub(super) in_dialog: bool,
     pub(super) not: Option<Flow>,
     pub(super) foreign: bool,
+    /// A phone was left out because SIPS was called.
+    pub(super) insecure: bool,
     pub(super) ring: Option<Duration>,
     /// Targets by preference, the highest first.
     pub(super) waiting: VecDeque<(u16, Aim)>,
@@ -132,6 +134,7 @@ impl Context {
         let in_dialog = request.to_tag().is_some();
         let within = if in_dialog { desk.calls.within(request) } else { None };
         let call = order.call.and_then(|start| desk.start_call(cx, start, request));
+        let within_ours = order.prepared.passage.is_some();
         let context = Context {
             id,
             flow: order.flow,
@@ -139,7 +142,7 @@ impl Context {
             tx: order.tx,
             prepared: order.prepared,
             is_invite: method == Method::Invite,
-            records_route: !in_dialog && makes_dialog(&method),
+            records_route: makes_dialog(&method) && (!in_dialog || within_ours),
             consumed: order.consumed,
             // A question to the store and one phone.
             branches: Vec::with_capacity(2),
@@ -150,6 +153,7 @@ impl Context {
             in_dialog,
             not: order.not,
             foreign: order.foreign,
+            insecure: false,
             ring: order.ring,
             waiting: VecDeque::new(),
             tried: Vec::new(),

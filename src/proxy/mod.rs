@@ -110,8 +110,10 @@ enum Timer {
 /// An ACK whose next hop is being found.
 #[derive(Debug)]
 struct Ack {
+    from: Flow,
     ack: Message,
     prepared: Prepared,
+    consumed: Vec<(Name, String)>,
     /// Where it is for a GRUU: which device of its user is meant, and the proxies on the way to that.
     device: Option<Which>,
     path: Vec<NameAddr>,
@@ -167,9 +169,9 @@ impl Proxy {
     ///
     /// # Errors
     /// What its sender is to be answered.
-    pub fn validate(&self, request: &Message) -> Result<Passed, Refusal> {
+    pub fn validate(&self, flow: Flow, request: &Message) -> Result<Passed, Refusal> {
         let waits = |id| self.contexts.get(&id).is_some_and(|context| context.request.is_some());
-        validate::validate(&self.desk.marks, request, waits)
+        validate::validate(&self.desk.marks, flow, request, waits)
     }
 
     /// Takes our own values out of Request-URI and Route (16.4).
@@ -209,8 +211,15 @@ impl Proxy {
     }
 
     /// The ACK of a 2xx: sent on without a transaction (16.11), if it takes a way that we wrote, and dropped if not. `device` where it
-    /// is for a GRUU.
-    pub fn ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: Message, device: Option<(Aor, Which)>) {
+    /// is for a GRUU, `consumed` as in [`Order`].
+    pub fn ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        flow: Flow,
+        ack: Message,
+        (device, consumed): (Option<(Aor, Which)>, Vec<(Name, String)>),
+    ) {
         let spent = matches!(ack.number(Name::MaxForwards), Some(Ok(0) | Err(_)));
         let Ok(prepared) = self.prepare(cx, flow, &ack) else {
             return;
@@ -232,7 +241,9 @@ impl Proxy {
             None => layer.reach(cx, owner, branch::destination(&prepared, passage.flow())),
         }
         let ack = Ack {
+            from: flow,
             ack,
+            consumed,
             prepared,
             device: device.map(|(_, which)| which),
             path: Vec::new(),
@@ -247,7 +258,7 @@ impl Proxy {
             return;
         };
         bindings.retain(|binding| which.is(binding));
-        let aim = devices(bindings, None).into_iter().next().and_then(targets::aim_of);
+        let aim = devices(bindings, None).into_iter().next().and_then(|device| targets::aim_of(device, ack.prepared.is_secure()).ok());
         let Some(Aim::Target {
             uri: Some(uri), flow, ..
         }) = &aim
@@ -271,7 +282,7 @@ impl Proxy {
             Event::Reached { owner, flow, rest } => {
                 let Owner::Proxy(id, no) = owner else { return };
                 match self.acks.remove(&id) {
-                    Some(ack) => self.send_ack(cx, layer, flow, &ack),
+                    Some(ack) => self.send_ack(cx, layer, flow, ack),
                     None => self.turn(cx, layer, id, |context, t| context.on_reached(t, no, flow, rest)),
                 }
             }
@@ -381,16 +392,15 @@ impl Proxy {
         ContextId(self.last)
     }
 
-    fn send_ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, waited: &Ack) {
-        let Ack {
-            ack, prepared, path, ..
-        } = waited;
-        let mut forward = Forward::new(ack);
-        branch::edit_way(&mut forward, prepared, None);
-        branch::edit_path(&mut forward, path, &prepared.uri);
-        let hops = ack.number(Name::MaxForwards).and_then(Result::ok);
+    fn send_ack(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, ack: Ack) {
+        let mut forward = Forward::new(&ack.ack);
+        forward.source = Some(ack.from.peer);
+        forward.consumed = ack.consumed;
+        branch::edit_way(&mut forward, &ack.prepared, None);
+        branch::edit_path(&mut forward, &ack.path, &ack.prepared.uri);
+        let hops = ack.ack.number(Name::MaxForwards).and_then(Result::ok);
         forward.max_forwards = Some(hops.map_or(limits::MAX_FORWARDS, |hops| hops.min(255) - 1));
-        let branch = self.desk.marks.stateless_branch(ack);
+        let branch = self.desk.marks.stateless_branch(&ack.ack);
         layer.forward_stateless(cx, flow, &branch, forward);
     }
 

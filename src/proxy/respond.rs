@@ -164,7 +164,7 @@ impl Context {
         else {
             return false;
         };
-        let Some(aim) = aim_of(std::mem::take(&mut beyond.next)) else {
+        let Ok(aim) = aim_of(std::mem::take(&mut beyond.next), self.prepared.is_secure()) else {
             return false;
         };
         // What it may still say is no failure of the device.
@@ -301,6 +301,9 @@ impl Context {
                 if let Some(request) = &self.request {
                     let mut response = Draft::response(request, status, Some(&t.cx.tag()));
                     response.push(Name::Server, crate::USER_AGENT);
+                    if status == 480 && self.insecure {
+                        response.push(Name::Warning, "380 tandem \"SIPS Not Allowed\"");
+                    }
                     t.layer.respond(t.cx, self.tx, response);
                 }
             }

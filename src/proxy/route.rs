@@ -70,7 +70,8 @@ impl Prepared {
         let Some(maddr) = self.uri.params.value("maddr").and_then(|maddr| Host::parse(maddr).ok()) else {
             return;
         };
-        if self.uri.scheme == Scheme::Sip && means_us(config, flow, (&maddr).into(), self.uri.port) {
+        let is_sip = matches!(self.uri.scheme, Scheme::Sip | Scheme::Sips);
+        if is_sip && means_us(config, flow, (&maddr).into(), self.uri.port) {
             self.uri.params.remove("maddr");
             self.uri.params.remove("transport");
             self.uri.port = None;
@@ -78,16 +79,25 @@ impl Prepared {
         }
     }
 
-    /// The URI that decides where the request goes (16.6 step 7).
-    pub fn next_hop(&self) -> &Uri {
-        self.next_route.as_ref().unwrap_or(&self.uri)
+    /// The URI that decides where the request goes (16.6 step 7): one to a SIPS URI goes by TLS whatever its Route says.
+    pub fn next_hop(&self) -> Uri {
+        let mut uri = self.next_route.as_ref().unwrap_or(&self.uri).clone();
+        if self.is_secure() && uri.scheme == Scheme::Sip {
+            uri.scheme = Scheme::Sips;
+        }
+        uri
+    }
+
+    /// Every hop from here on is to be under TLS, and no phone is to ring that does not say as much (RFC 5630 5.3).
+    pub fn is_secure(&self) -> bool {
+        self.uri.scheme == Scheme::Sips
     }
 }
 
 /// True for a URI that means this node: a domain or an address of ours, and no port on which we do not listen.
 pub fn is_us(config: &Config, flow: Flow, uri: &UriText<'_>) -> bool {
     let maddr = uri.params.value("maddr").and_then(|maddr| HostText::parse(maddr).ok());
-    matches!(uri.scheme, SchemeText::Sip) && means_us(config, flow, maddr.unwrap_or(uri.host), uri.port)
+    matches!(uri.scheme, SchemeText::Sip | SchemeText::Sips) && means_us(config, flow, maddr.unwrap_or(uri.host), uri.port)
 }
 
 fn means_us(config: &Config, flow: Flow, host: HostText<'_>, port: Option<u16>) -> bool {
@@ -130,12 +140,11 @@ mod tests {
             peer: "192.0.2.9:5060".parse().unwrap(),
         };
         let marks = Marks::new(crate::keyed::Key::new([1; 16]));
-        let token = marks.token(
-            &Marker::UNKEYED,
-            Origin::default(),
-            &message("sip:b", ""),
-            &Ends::default(),
-        );
+        let passage = Passage {
+            from_caller: true,
+            ends: Ends::default(),
+        };
+        let token = marks.token(&Marker::UNKEYED, Origin::default(), &message("sip:b", ""), &passage);
         let fill = |text: &str| text.replace("TOKEN", &token);
         let prepared = prepare(&marks, &config, flow, &message(&fill(uri), &fill(routes))).unwrap();
         let next = prepared.next_route.map_or(String::new(), |route| route.to_string());

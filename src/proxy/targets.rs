@@ -115,16 +115,22 @@ impl Context {
             absent = which.absent();
         }
         let absent = if bindings.is_empty() { absent } else { 480 };
+        let secure = self.prepared.is_secure();
         let waited = self.waiting.len();
         for device in devices(bindings, self.not) {
             let q = device[0].q;
             let asleep = self.asleep(t, &device);
-            if let Some(mut aim) = aim_of(device) {
-                if let (Some(asleep), Aim::Target { beyond, .. }) = (asleep, &mut aim) {
-                    beyond.get_or_insert_default().asleep = Some(Box::new(asleep));
+            let mut aim = match aim_of(device, secure) {
+                Ok(aim) => aim,
+                Err(refused) => {
+                    self.insecure |= refused;
+                    continue;
                 }
-                self.aim_at(q, aim);
+            };
+            if let (Some(asleep), Aim::Target { beyond, .. }) = (asleep, &mut aim) {
+                beyond.get_or_insert_default().asleep = Some(Box::new(asleep));
             }
+            self.aim_at(q, aim);
         }
         let found = self.waiting.len() > waited;
         self.branches[place].stage = if found {
@@ -171,7 +177,7 @@ impl Context {
     /// A phone has woken, or has not.
     fn on_woken(&mut self, t: &mut Turn<'_, '_>, place: usize, reply: Reply) {
         let aim = match reply {
-            Reply::Bindings { bindings, .. } => aim_of(bindings),
+            Reply::Bindings { bindings, .. } => aim_of(bindings, self.prepared.is_secure()).ok(),
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => None,
         };
         let Some(aim) = aim else {
@@ -194,6 +200,14 @@ impl Context {
         let Ok(contacts) = response.addresses(Name::Contact) else {
             return false;
         };
+        // RFC 5630 5.3: a redirection from SIP to SIPS or back is for the caller to follow.
+        let secure = self.prepared.is_secure();
+        if contacts
+            .iter()
+            .any(|contact| (contact.uri.scheme == Scheme::Sips) != secure)
+        {
+            return false;
+        }
         self.recursions += 1;
         let before = self.waiting.len();
         for contact in contacts.into_iter().take(limits::CONTACTS_PER_AOR) {
@@ -212,7 +226,7 @@ impl Context {
                         self.aim_at(q, Aim::User(user.name.clone(), which));
                     }
                 }
-                None if self.foreign && uri.scheme == Scheme::Sip => {
+                None if self.foreign && matches!(uri.scheme, Scheme::Sip | Scheme::Sips) => {
                     self.aim_at(q, Aim::uri(Some(uri)));
                 }
                 None => {}
@@ -223,14 +237,21 @@ impl Context {
 }
 
 /// A contact is a target without what may not stand in a Request-URI (RFC 3261 19.1.1). Of several flows of a device it is the first
-/// one that can be used.
-pub(super) fn aim_of(device: Vec<Binding>) -> Option<Aim> {
+/// one that can be used. Where SIPS was called, only a phone that is registered with SIPS, by TLS, may ring (RFC 5630 5.3): the error
+/// says whether that is the reason.
+pub(super) fn aim_of(device: Vec<Binding>, secure: bool) -> Result<Aim, bool> {
+    let mut insecure = false;
     let mut flows = device.into_iter();
-    let (binding, mut uri, path) = flows.by_ref().find_map(|binding| {
+    let found = flows.by_ref().find_map(|binding| {
         let uri = Uri::parse(&binding.contact).ok()?;
+        if secure && !(uri.scheme == Scheme::Sips && binding.flow.transport.is_secure()) {
+            insecure = true;
+            return None;
+        }
         let path = NameAddr::parse_list(binding.path().unwrap_or_default()).ok()?;
         Some((binding, uri, path))
-    })?;
+    });
+    let (binding, mut uri, path) = found.ok_or(insecure)?;
     uri.headers = None;
     uri.params.remove("method");
     let beyond = Beyond {
@@ -239,7 +260,7 @@ pub(super) fn aim_of(device: Vec<Binding>) -> Option<Aim> {
         next: flows.collect(),
         ..Beyond::default()
     };
-    Some(Aim::Target {
+    Ok(Aim::Target {
         uri: Some(uri),
         flow: Some(binding.flow),
         beyond: (beyond != Beyond::default()).then(|| Box::new(beyond)),

@@ -2,7 +2,7 @@
 //! node, which holds the credentials.
 
 use super::mark::{Marks, Passed};
-use crate::id::ContextId;
+use crate::id::{ContextId, Flow};
 use crate::limits;
 use crate::sip::uri::SchemeText;
 use crate::sip::{Message, Name};
@@ -30,14 +30,20 @@ impl Refusal {
 }
 
 /// Steps 2 to 5, and Max-Breadth (RFC 5393 5.3.3). Tells whether the request was here before with another target.
-pub fn validate(marks: &Marks, request: &Message, is_live: impl Fn(ContextId) -> bool) -> Result<Passed, Refusal> {
+pub fn validate(
+    marks: &Marks,
+    flow: Flow,
+    request: &Message,
+    is_live: impl Fn(ContextId) -> bool,
+) -> Result<Passed, Refusal> {
     let uri = request
         .request_uri_text()
         .map_err(|error| Refusal::new(error.status, error.reason))?;
     match uri.scheme {
         SchemeText::Sip | SchemeText::Tel => {}
-        // Without TLS we can't keep what `sips` promises (RFC 3261 26.2.2).
-        SchemeText::Sips => return Err(Refusal::new(416, "SIPS needs TLS, which is not spoken here")),
+        SchemeText::Sips if flow.transport.is_secure() => {}
+        // Somebody on the way did not keep what `sips` promises (RFC 3261 26.2.2).
+        SchemeText::Sips => return Err(Refusal::new(416, "SIPS that came without TLS")),
         SchemeText::Other(_) => return Err(Refusal::new(416, "the scheme of the Request-URI is unknown")),
     }
     match request.number(Name::MaxForwards) {
@@ -87,16 +93,24 @@ fn proxy_require(request: &Message) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{ConnectionId, ListenerId, Transport};
     use bytes::Bytes;
 
-    fn status(uri: &str, lines: &str) -> u16 {
+    fn status(transport: Transport, uri: &str, lines: &str) -> u16 {
+        let flow = Flow {
+            transport,
+            listener: ListenerId(0),
+            connection: ConnectionId(1),
+            local: "192.0.2.1:5061".parse().unwrap(),
+            peer: "192.0.2.9:5061".parse().unwrap(),
+        };
         let text = format!(
             "MESSAGE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: c\r\n\
              CSeq: 1 MESSAGE\r\n{lines}\r\n"
         );
         let request = Message::parse(Bytes::from(text)).unwrap();
-        validate(&Marks::new(crate::keyed::Key::default()), &request, |_| false)
-            .map_or_else(|refusal| refusal.status, |_| 0)
+        let marks = Marks::new(crate::keyed::Key::default());
+        validate(&marks, flow, &request, |_| false).map_or_else(|refusal| refusal.status, |_| 0)
     }
 
     #[test]
@@ -114,7 +128,10 @@ mod tests {
             ("sip:b", "Proxy-Require: foo, bar\r\n", 420),
             ("sip:b", "Require: foo\r\n", 0),
         ] {
-            assert_eq!(status(uri, lines), expected, "{uri} {lines}");
+            assert_eq!(status(Transport::Udp, uri, lines), expected, "{uri} {lines}");
         }
+        let by = |transport| status(transport, "sips:b", "");
+        let all = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss].map(by);
+        assert_eq!(all, [416, 0, 416, 0], "RFC 3261 26.2.2");
     }
 }

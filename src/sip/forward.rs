@@ -18,7 +18,7 @@ use std::ops::Range;
 /// The edits of a request that is forwarded. Made from a request that passed `Message::check`.
 #[derive(Clone, Debug)]
 pub struct Forward<'m> {
-    message: &'m Message,
+    message: Cow<'m, Message>,
     /// In place of the Request-URI.
     pub uri: Option<String>,
     /// The new value of Max-Forwards, written where there is none.
@@ -57,7 +57,7 @@ impl<'m> Forward<'m> {
     /// The request as it came.
     pub fn new(message: &'m Message) -> Forward<'m> {
         Forward {
-            message,
+            message: Cow::Borrowed(message),
             uri: None,
             max_forwards: None,
             max_breadth: None,
@@ -73,8 +73,16 @@ impl<'m> Forward<'m> {
     }
 
     /// The request that is edited.
-    pub fn message(&self) -> &'m Message {
-        self.message
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// For later.
+    pub fn into_owned(self) -> Forward<'static> {
+        Forward {
+            message: Cow::Owned(self.message.into_owned()),
+            ..self
+        }
     }
 
     /// Header fields that are sent at most, the new Via among them.
@@ -105,7 +113,7 @@ impl<'m> Forward<'m> {
             if first_route == Some(at) {
                 self.add_preload(&mut out);
             }
-            let raw = raw(self.message, at);
+            let raw = raw(&self.message, at);
             match line.known {
                 Some(Name::Via) if at == first_via => self.stamped_via(&mut out, line, raw),
                 Some(Name::MaxForwards) => replaced(&mut out, octets, line, raw, self.max_forwards),
@@ -126,13 +134,13 @@ impl<'m> Forward<'m> {
                 field(&mut out, Name::Route.as_str(), route);
             }
         }
-        finish(&mut out, self.message, self.needs_length);
+        finish(&mut out, &self.message, self.needs_length);
         out.into()
     }
 
     fn start(&self, out: &mut Vec<u8>) {
         let octets = self.message.bytes();
-        let end = raw(self.message, 0).start;
+        let end = raw(&self.message, 0).start;
         let (begin, uri) = self.message.start_spans();
         match (&self.uri, uri) {
             (Some(new), Some(uri)) => {

@@ -204,6 +204,14 @@ impl Name {
         None
     }
 
+    /// The compact form (RFC 3261 7.3.3), where there is one.
+    pub fn compact(self) -> Option<&'static str> {
+        const LETTERS: [&str; 14] = ["b", "c", "e", "f", "i", "k", "l", "m", "o", "r", "t", "u", "v", "x"];
+        LETTERS
+            .into_iter()
+            .find(|letter| Name::from_compact(letter.as_bytes()[0]) == Some(self))
+    }
+
     const fn from_compact(letter: u8) -> Option<Name> {
         match letter {
             b'b' => Some(Name::ReferredBy),

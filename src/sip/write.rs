@@ -247,6 +247,23 @@ impl Draft {
         }
     }
 
+    /// How many octets it will have at most, unless its URI is very long.
+    pub fn size(&self) -> usize {
+        self.lines.len() + self.body.len() + 256
+    }
+
+    /// With as few octets as mean the same: names in their compact forms, which are there for messages that would else be too large
+    /// for their transport (RFC 3261 7.3.3), and no User-Agent (20.41).
+    pub fn slim(&mut self) {
+        self.remove(Name::UserAgent);
+        let (lines, fields) = (std::mem::take(&mut self.lines), std::mem::take(&mut self.fields));
+        for field in fields {
+            let name = &lines[field.from..field.value - SEPARATOR.len()];
+            let short = field.known.and_then(Name::compact).unwrap_or(name);
+            self.add(field.known, short, &lines[field.value()]);
+        }
+    }
+
     /// The octets to send.
     pub fn to_bytes(&self) -> Bytes {
         const LENGTH: &str = "Content-Length: ";

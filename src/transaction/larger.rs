@@ -9,25 +9,37 @@
 //!   | Waiting | refused, late: sent over UDP after all
 //!   +---------+ cancelled: Failed, nothing was sent
 //! ```
+//!
+//! One of our own that goes by UDP is slimmed. One that is sent on is not: its fields are others', and leave as they came (RFC 3261 16.6
+//! step 1).
 
 use super::{Event, Failure, Layer};
 use crate::cx::Cx;
 use crate::effect::Output;
 use crate::id::{ClientTx, Flow, Owner, Target, Ticket, Transport};
 use crate::limits;
-use crate::sip::Draft;
+use crate::sip::{Draft, Forward};
 use std::collections::BTreeMap;
 
 /// What a Via of ours takes: with an IPv6 address 100 octets.
-const VIA_BYTES: usize = 100;
+pub const VIA_BYTES: usize = 100;
 
-/// A request that waits for its connection. It has no Via yet.
+/// A request without the Via that it will get.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// One of ours.
+    Own(Draft),
+    /// One that came and is sent on, with the branch of its Via.
+    SentOn(Box<Forward<'static>>, String),
+}
+
+/// A request that waits for its connection.
 #[derive(Debug)]
 struct Waiting {
     tx: ClientTx,
     owner: Owner,
     flow: Flow,
-    request: Draft,
+    request: Outgoing,
 }
 
 /// All of them. Bounded with the client transactions.
@@ -47,15 +59,15 @@ impl Larger {
 }
 
 impl Layer {
-    /// True if a request had better go by TCP, and may.
-    pub(super) fn is_too_large(&self, cx: &Cx<'_>, flow: Flow, request: &Draft) -> bool {
-        self.reaching.is_open(flow)
+    /// True if a request of so many octets had better go by TCP, and may.
+    pub(super) fn is_too_large(&self, cx: &Cx<'_>, flow: Flow, octets: usize) -> bool {
+        octets > limits::SIP_UDP_SAFE_BYTES
+            && self.reaching.is_open(flow)
             && cx.config.listen.iter().any(|listen| listen.transport == Transport::Tcp)
-            && request.to_bytes().len() + VIA_BYTES > limits::SIP_UDP_SAFE_BYTES
             && self.larger.0.len() < limits::CLIENT_TRANSACTIONS
     }
 
-    pub(super) fn wait_for_tcp(&mut self, cx: &mut Cx<'_>, tx: ClientTx, owner: Owner, flow: Flow, request: Draft) {
+    pub(super) fn wait_for_tcp(&mut self, cx: &mut Cx<'_>, tx: ClientTx, owner: Owner, flow: Flow, request: Outgoing) {
         let ticket = cx.ticket(owner, limits::LARGER);
         let waiting = Waiting {
             tx,
@@ -71,7 +83,12 @@ impl Layer {
     pub(super) fn on_larger(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {
         if let Some(waiting) = self.larger.0.remove(&ticket) {
             let flow = flow.unwrap_or(waiting.flow);
-            self.write_client(cx, waiting.tx, waiting.owner, flow, waiting.request);
+            match waiting.request {
+                Outgoing::Own(request) => self.write_client(cx, waiting.tx, waiting.owner, flow, request),
+                Outgoing::SentOn(request, branch) => {
+                    self.write_forward(cx, waiting.tx, waiting.owner, flow, &branch, *request);
+                }
+            }
         }
     }
 

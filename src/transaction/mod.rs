@@ -234,7 +234,7 @@ impl Layer {
     }
 
     /// Starts a client transaction for a request that came and is sent on (RFC 3261 16.6): with our Via, which has this branch, in
-    /// front, and the edits. Else as `request`; the responses may have further Vias below ours.
+    /// front, and the edits. Else as `request`, large ones by TCP too; the responses may have further Vias below ours.
     pub fn forward(
         &mut self,
         cx: &mut Cx<'_>,

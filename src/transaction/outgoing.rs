@@ -1,11 +1,12 @@
 //! The client side of the layer: requests, their responses, CANCEL (RFC 3261 9.1, 17.1) and ACK (17.1.1.3, 13.2.2.4).
 
+use super::larger::{Outgoing, VIA_BYTES};
 use super::table::{Cancel, Client, ClientState};
 use super::timer::{Action, Actions, Key, Timer};
 use super::{Event, Failure, Layer, client, client_invite, refuse, via};
 use crate::cx::Cx;
 use crate::effect::Output;
-use crate::id::{ClientTx, Flow, Owner};
+use crate::id::{ClientTx, Flow, Owner, Transport};
 use crate::limits;
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{CSeq, Draft, Forward, Message, Method, Name};
@@ -16,8 +17,8 @@ use std::time::Duration;
 impl Layer {
     pub(super) fn begin_client(&mut self, cx: &mut Cx<'_>, owner: Owner, flow: Flow, request: Draft) -> ClientTx {
         let tx = self.table.next_client();
-        if self.is_too_large(cx, flow, &request) {
-            self.wait_for_tcp(cx, tx, owner, flow, request);
+        if self.is_too_large(cx, flow, octets_of(&request)) {
+            self.wait_for_tcp(cx, tx, owner, flow, Outgoing::Own(request));
         } else {
             self.write_client(cx, tx, owner, flow, request);
         }
@@ -30,8 +31,12 @@ impl Layer {
             .method()
             .expect("a user gives a request, not a response")
             .clone();
+        let is_large = flow.transport == Transport::Udp && octets_of(&request) > limits::SIP_UDP_SAFE_BYTES;
         let branch = via::new_branch(cx);
         request.push_front(Name::Via, self.via(cx, flow, &branch));
+        if is_large {
+            request.slim();
+        }
         let message = request.to_bytes();
         let fits = Message::parse(message.clone()).is_ok();
         self.begin(cx, owner, flow, (&branch, &method), message, (tx, fits));
@@ -43,9 +48,28 @@ impl Layer {
         owner: Owner,
         flow: Flow,
         branch: &str,
-        mut request: Forward<'_>,
+        request: Forward<'_>,
     ) -> ClientTx {
         let tx = self.table.next_client();
+        if self.is_too_large(cx, flow, request.message().bytes().len() + VIA_BYTES) {
+            let request = Outgoing::SentOn(Box::new(request.into_owned()), branch.to_owned());
+            self.wait_for_tcp(cx, tx, owner, flow, request);
+        } else {
+            self.write_forward(cx, tx, owner, flow, branch, request);
+        }
+        tx
+    }
+
+    /// Writes a request that is sent on, and sends it.
+    pub(super) fn write_forward(
+        &mut self,
+        cx: &mut Cx<'_>,
+        tx: ClientTx,
+        owner: Owner,
+        flow: Flow,
+        branch: &str,
+        mut request: Forward<'_>,
+    ) {
         request.needs_length = flow.transport.is_reliable();
         let (method, message) = (
             request.message().method(),
@@ -56,7 +80,6 @@ impl Layer {
         if let Some(client) = self.table.client(tx) {
             client.forwards = true;
         }
-        tx
     }
 
     /// What our own parser refuses does not fit: it could be neither acknowledged nor cancelled, and no peer would take it.
@@ -251,6 +274,16 @@ impl Layer {
             ClientState::Other(_) => client.step_other(client::Input::Broken),
         };
         self.run_client(cx, tx, actions, None);
+    }
+}
+
+/// How large a request of ours will be: it is written only where it may be too large.
+fn octets_of(request: &Draft) -> usize {
+    let most = request.size() + VIA_BYTES;
+    if most > limits::SIP_UDP_SAFE_BYTES {
+        request.to_bytes().len() + VIA_BYTES
+    } else {
+        most
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod media;
+pub mod node;
 
 use bytes::{Bytes, BytesMut};
 use tandem::config::number::normalise;

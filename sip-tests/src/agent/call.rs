@@ -436,15 +436,21 @@ impl Repeated {
     }
 }
 
-/// `sip:user@192.0.2.1:5060;transport=tcp`; `None` where the host is a name.
+/// `sip:user@192.0.2.1:5060;transport=tcp`, `sips:user@192.0.2.1`; `None` where the host is a name.
 fn wire_of(uri: &str) -> Option<Wire> {
-    let rest = uri.strip_prefix("sip:")?;
-    let tcp = rest.to_ascii_lowercase().contains("transport=tcp");
+    let (scheme, rest) = uri
+        .split_once(':')
+        .filter(|(scheme, _)| matches!(*scheme, "sip" | "sips"))?;
+    let lower = rest.to_ascii_lowercase();
+    // TLS is a stream as TCP is.
+    let tls = scheme == "sips" || lower.contains("transport=tls");
+    let tcp = tls || lower.contains("transport=tcp");
+    let port = if tls { 5061 } else { 5060 };
     let host = rest.split(';').next()?.rsplit('@').next()?;
     let addr = host
         .parse()
         .ok()
-        .or_else(|| Some((host.parse::<std::net::IpAddr>().ok()?, 5060).into()))?;
+        .or_else(|| Some((host.parse::<std::net::IpAddr>().ok()?, port).into()))?;
     Some(if tcp { Wire::Tcp(addr) } else { Wire::Udp(addr) })
 }
 

@@ -1,6 +1,6 @@
 //! A proxied INVITE is a call: RFC 3261 16.1, RFC 4028 8.3, and the rules of the house on records and limits.
 
-use crate::tools::{calling, requests, settle, statuses, two};
+use crate::tools::{OFFICE, calling, requests, settle, statuses, two};
 use sip_tests::{State, ms, s};
 
 /// RFC 3261 16.12.1.1: INVITE, 180, 200, ACK, BYE in one dialog from phone to phone, all through us; one record.
@@ -407,4 +407,34 @@ fn a_call_is_not_two() {
     w.expect_over(b, 200);
     w.finish();
     assert_eq!(w.records.by_call.len(), 1);
+}
+
+/// A caller who is no longer in the configuration when the call is to be bridged: 480, in one record.
+#[test]
+fn a_bridge_for_a_caller_who_is_gone() {
+    let lines = |left_out: &dyn Fn(&str) -> bool| {
+        let kept = OFFICE.lines().filter(|line| !left_out(line));
+        kept.collect::<Vec<_>>().join("\n")
+    };
+    let no_trunk = lines(&|line| line.contains("acme") || line.contains("198.51.100") || line.contains("trunks:"))
+        .replace("    numbers: { country: US, send: e164 }\n    options: never\n", "");
+    let no_alice = lines(&|line| line.contains("name: alice"));
+    for (seed, from_trunk) in [(24, true), (25, false)] {
+        let mut w = crate::tools::office(seed);
+        let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+        let acme = w.carrier("acme", "198.51.100.1:5060");
+        let (from, number) = if from_trunk {
+            (acme, "+14155550102")
+        } else {
+            (alice, "bob")
+        };
+        let (a, b) = calling(&mut w, from, bob, number);
+        w.respond(b, 180);
+        w.rings(a);
+        w.reload(if from_trunk { &no_trunk } else { &no_alice });
+        w.respond(b, 488);
+        w.expect_over(a, 480);
+        w.finish();
+        assert_eq!(w.records.by_call.len(), 1);
+    }
 }

@@ -89,3 +89,20 @@ fn a_user_is_who_the_credentials_say() {
     assert!(requests(&w, bob, "MESSAGE").is_empty());
     w.finish();
 }
+
+/// RFC 3261 22.3: a phone that writes one of its user's numbers into From is that user, and no other's number is.
+#[test]
+fn a_number_stands_for_its_user() {
+    let (mut w, alice, bob) = two(7);
+    w.policy(bob).loose = 200;
+    for (n, (number, status)) in [("+14155550101", 200), ("+14155550102", 403), ("+14155550199", 403)]
+        .into_iter()
+        .enumerate()
+    {
+        let from = format!("sip:{number}@example.com");
+        let ask = request("MESSAGE", "sip:bob@example.com", &from, &format!("number{n}@alice"));
+        assert_eq!(w.ask(alice, ask), status, "{number}");
+    }
+    assert_eq!(requests(&w, bob, "MESSAGE").len(), 1);
+    w.finish();
+}
