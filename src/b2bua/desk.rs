@@ -274,11 +274,12 @@ impl Desk {
     }
 }
 
-/// The number that a tag of ours is: sixteen hex digits. `None` for a tag that we never gave.
+/// The number that a tag of ours begins with: sixteen hex digits, most of them chance. `None` for a tag that we never gave.
 fn own_tag(tag: &str) -> Option<u64> {
-    let is_ours = tag.len() == 16 && tag.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let digits = tag.get(..16)?;
+    let is_ours = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if is_ours {
-        u64::from_str_radix(tag, 16).ok()
+        u64::from_str_radix(digits, 16).ok()
     } else {
         None
     }

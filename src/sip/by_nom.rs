@@ -1,6 +1,6 @@
 //! The grammars of `scan` and `uri` once more, in nom: the oracle of what is read by hand there for speed.
 
-use super::grammar::{BLANK, Read, lws, quoted, split_list, token};
+use super::grammar::{BLANK, Read, lws, quoted_text, split_list, token, unescape_quoted};
 use super::header::Params;
 use super::lex::ParseError;
 use super::uri::Scheme;
@@ -15,6 +15,11 @@ use nom::sequence::{delimited, pair, preceded, separated_pair, terminated};
 use nom::{AsChar, IResult, Parser};
 use proptest::prelude::*;
 use std::borrow::Cow;
+
+/// `quoted-string` without its quotes and escapes.
+fn quoted(input: &str) -> Read<'_, Cow<'_, str>> {
+    map(quoted_text, unescape_quoted).parse(input)
+}
 
 /// One character with LWS on both sides: SEMI, EQUAL, SLASH, COLON of RFC 3261 25.1.
 fn around<'a>(separator: char) -> impl Parser<&'a str, Output = char, Error = nom::error::Error<&'a str>> {

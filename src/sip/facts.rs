@@ -22,7 +22,6 @@ pub(super) enum Tag {
 /// The facts of one message. What is not there is odd in one of the ways of [`Tag::Odd`], or missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Facts {
-    is_read: bool,
     pub(super) from: Tag,
     pub(super) to: Tag,
     /// The topmost Via is well-formed; its branch.
@@ -33,19 +32,12 @@ pub(super) struct Facts {
 
 impl Message {
     pub(super) fn facts(&self) -> Facts {
-        let known = self.facts.get();
-        if known.is_read {
-            return known;
-        }
-        let facts = Facts {
-            is_read: true,
+        *self.facts.get_or_init(|| Facts {
             from: self.read_tag(Name::From),
             to: self.read_tag(Name::To),
             via: self.read_via(),
             cseq: self.read_cseq(),
-        };
-        self.facts.set(facts);
-        facts
+        })
     }
 
     /// The tag of From.

@@ -7,7 +7,7 @@ use memchr::memchr;
 use nom::branch::alt;
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::{anychar, char};
-use nom::combinator::{map, recognize};
+use nom::combinator::recognize;
 use nom::multi::many0_count;
 use nom::sequence::{delimited, pair};
 use nom::{IResult, Parser};
@@ -82,12 +82,12 @@ pub(super) fn token(input: &str) -> Read<'_, &str> {
     take_while1(|c: char| u8::try_from(c).is_ok_and(is_token_byte)).parse(input)
 }
 
-/// `quoted-string` without its quotes and escapes.
-pub(super) fn quoted(input: &str) -> Read<'_, Cow<'_, str>> {
+/// `quoted-string` without its quotes, escapes and all.
+pub(super) fn quoted_text(input: &str) -> Read<'_, &str> {
     let plain = take_while1(|c| c != '"' && c != '\\');
     let escape = recognize(pair(char('\\'), anychar));
     let inside = recognize(many0_count(alt((plain, escape))));
-    map(delimited(char('"'), inside, char('"')), unescape_quoted).parse(input)
+    delimited(char('"'), inside, char('"')).parse(input)
 }
 
 /// Resolves the `\x` of a quoted string.
@@ -204,9 +204,10 @@ mod tests {
 
     #[test]
     fn quoted_strings_end_or_fail() {
-        assert_eq!(quoted(r#""a\\\"b" c"#).unwrap(), (" c", Cow::Borrowed(r#"a\"b"#)));
-        assert!(quoted("\"never ends").is_err());
-        assert!(quoted("\"ends in an escape\\\"").is_err());
-        assert_eq!(quoted("\"\"").unwrap().1, "");
+        assert_eq!(quoted_text(r#""a\\\"b" c"#).unwrap(), (" c", r#"a\\\"b"#));
+        assert_eq!(unescape_quoted(r#"a\\\"b"#), r#"a\"b"#);
+        assert!(quoted_text("\"never ends").is_err());
+        assert!(quoted_text("\"ends in an escape\\\"").is_err());
+        assert_eq!(quoted_text("\"\"").unwrap().1, "");
     }
 }

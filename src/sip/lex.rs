@@ -7,8 +7,8 @@ use crate::limits::{SIP_HEADERS, SIP_MESSAGE_BYTES};
 use bytes::Bytes;
 use memchr::{memchr, memrchr};
 use smallvec::SmallVec;
-use std::cell::Cell;
 use std::fmt;
+use std::sync::OnceLock;
 
 /// Why a message, or a value in it, cannot be read. Knows the status that its sender is owed, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Message {
     body_at: u16,
     /// What the index stumbled over and could step across, so that the message can still be answered.
     pub(super) fault: Option<ParseError>,
-    pub(super) facts: Cell<Facts>,
+    pub(super) facts: OnceLock<Facts>,
 }
 
 /// Header lines that the index holds without the heap: an INVITE of a carrier has around 20.
@@ -115,7 +115,7 @@ impl Message {
             lines,
             body_at: Span::new(body_at, body_at).from,
             fault,
-            facts: Cell::default(),
+            facts: OnceLock::new(),
             bytes,
         })
     }

@@ -56,6 +56,15 @@ pub(super) fn check(file: &str, text: &str, sources: &Sources<'_>) -> Result<Con
     }
 }
 
+fn store(store: &Map<'_>, check: &mut Check<'_>) -> Store {
+    let path = PathBuf::from("data/tandem.db");
+    Store {
+        path: store.value("path", path, &mut check.problems, |text| Ok(text.into())),
+        records: store.value("records", true, &mut check.problems, values::yes_or_no),
+        bindings: store.value("bindings", true, &mut check.problems, values::yes_or_no),
+    }
+}
+
 fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let node = root.section("node", &keys::NODE, &mut check.problems);
     let node_name = node.value("name", "tandem".to_owned(), &mut check.problems, values::label);
@@ -89,10 +98,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let diversions = routes::diversions(&diversions, &names, &routes, check);
     users::divert(&mut users, diversions);
 
-    let store = root.section("store", &keys::STORE, &mut check.problems);
-    let path = store.value("path", PathBuf::from("data/tandem.db"), &mut check.problems, |text| {
-        Ok(text.into())
-    });
+    let store = store(&root.section("store", &keys::STORE, &mut check.problems), check);
     let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
     let watchers = push::watchers(
         &root.section("registrar", &keys::REGISTRAR, &mut check.problems),
@@ -103,11 +109,6 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let guard = guard::guard(root, check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
-    let store = Store {
-        path,
-        records: store.value("records", true, &mut check.problems, values::yes_or_no),
-        bindings: store.value("bindings", true, &mut check.problems, values::yes_or_no),
-    };
     let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
     tls::clients_can_come(root, &tls, &trunks, check);
     Config {

@@ -1,7 +1,13 @@
 //! A line of challenges or credentials as it is written (RFC 3261 25.1, RFC 7235 4.1), with nothing copied. One pass, left to right.
 
 use crate::config::Algorithm;
-use crate::sip::grammar::is_token_byte;
+use crate::sip::grammar::{Read, lws, quoted_text, token};
+use nom::Parser;
+use nom::branch::alt;
+use nom::bytes::complete::{take_till, take_while1};
+use nom::character::complete::char;
+use nom::combinator::{map, opt};
+use nom::sequence::{pair, preceded};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -64,10 +70,8 @@ impl<'t> Scheme<'t> {
 /// Reads one header line that may hold several challenges. Stops at what it can't read; what stands before that counts.
 pub(super) fn schemes(line: &str) -> SmallVec<[Scheme<'_>; 1]> {
     let mut list: SmallVec<[Scheme<'_>; 1]> = SmallVec::new();
-    let mut scan = Scan { text: line, at: 0 };
-    loop {
-        scan.take_while(|byte| matches!(byte, b',' | b' ' | b'\t'));
-        let Some((name, param)) = scan.item() else { return list };
+    let mut rest = line;
+    while let Ok((after, (name, param))) = item(rest.trim_start_matches([',', ' ', '\t'])) {
         list.extend(name.map(|name| Scheme {
             name,
             params: SmallVec::new(),
@@ -75,95 +79,38 @@ pub(super) fn schemes(line: &str) -> SmallVec<[Scheme<'_>; 1]> {
         if let Some(scheme) = list.last_mut() {
             scheme.params.extend(param);
         }
+        rest = after;
     }
+    list
+}
+
+/// `=` and a value, quoted or not (RFC 3261 25.1, `auth-param`).
+fn value(input: &str) -> Read<'_, Value<'_>> {
+    let plain = take_while1(|c: char| !c.is_ascii_whitespace() && c != ',' && c != '"');
+    preceded(
+        (lws, char('='), lws),
+        alt((map(quoted_text, Value::Quoted), map(plain, Value::Plain))),
+    )
+    .parse(input)
 }
 
 /// The next thing in a line: a scheme begins, a parameter, or both.
 type Item<'t> = (Option<&'t str>, Option<Param<'t>>);
 
-/// A place in a line.
-#[derive(Clone, Copy)]
-struct Scan<'t> {
-    text: &'t str,
-    at: usize,
+/// RFC 7235 4.1: a token and a space before a parameter begin the next challenge.
+fn item(input: &str) -> Read<'_, Item<'_>> {
+    let (rest, first) = token(input)?;
+    if let Ok((rest, value)) = value(rest) {
+        return Ok((rest, (None, Some((first, value)))));
+    }
+    let of_first = map(preceded(blanks, pair(token, value)), |param| (Some(first), Some(param)));
+    // `Negotiate`, or `Basic YWJj`: nothing in it is for us.
+    let other = map(opt((blanks, take_till(|c| c == ','))), |_| (Some(first), None));
+    alt((of_first, other)).parse(rest)
 }
 
-impl<'t> Scan<'t> {
-    /// The octets that are of this kind; a kind takes in none or all of what is not ASCII, so that no character is cut.
-    fn take_while(&mut self, is_in: impl Fn(u8) -> bool) -> &'t str {
-        let from = self.at;
-        let octets = &self.text.as_bytes()[from..];
-        self.at += octets.iter().position(|octet| !is_in(*octet)).unwrap_or(octets.len());
-        &self.text[from..self.at]
-    }
-
-    fn token(&mut self) -> Option<&'t str> {
-        Some(self.take_while(is_token_byte)).filter(|token| !token.is_empty())
-    }
-
-    /// True if there are any.
-    fn blanks(&mut self) -> bool {
-        !self.take_while(|byte| matches!(byte, b' ' | b'\t')).is_empty()
-    }
-
-    /// `auth-param`.
-    fn param(&mut self) -> Option<Param<'t>> {
-        let name = self.token()?;
-        Some((name, self.value()?))
-    }
-
-    /// What follows the name of a parameter, the equals sign with it.
-    fn value(&mut self) -> Option<Value<'t>> {
-        self.blanks();
-        if self.text.as_bytes().get(self.at) != Some(&b'=') {
-            return None;
-        }
-        self.at += 1;
-        self.blanks();
-        if self.text.as_bytes().get(self.at) == Some(&b'"') {
-            return self.quoted().map(Value::Quoted);
-        }
-        let plain = self.take_while(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b',' | b'"'));
-        Some(Value::Plain(plain)).filter(|_| !plain.is_empty())
-    }
-
-    /// A quoted string that has an end.
-    fn quoted(&mut self) -> Option<&'t str> {
-        let octets = self.text.as_bytes();
-        let from = self.at + 1;
-        let mut at = from;
-        loop {
-            match octets.get(at)? {
-                b'"' => break,
-                // What follows is one character; the rest of a longer one is neither of these two octets.
-                b'\\' => at += 2,
-                _ => at += 1,
-            }
-        }
-        self.at = at + 1;
-        Some(&self.text[from..at])
-    }
-
-    /// RFC 7235 4.1: a token and a space before a parameter begin the next challenge.
-    fn item(&mut self) -> Option<Item<'t>> {
-        let first = self.token()?;
-        let mut ahead = *self;
-        if let Some(value) = ahead.value() {
-            *self = ahead;
-            return Some((None, Some((first, value))));
-        }
-        if !self.blanks() {
-            return Some((Some(first), None));
-        }
-        ahead = *self;
-        if let Some(param) = ahead.param() {
-            *self = ahead;
-            return Some((Some(first), Some(param)));
-        }
-        // `Negotiate`, or `Basic YWJj`: nothing in it is for us.
-        self.take_while(|byte| byte != b',');
-        Some((Some(first), None))
-    }
+fn blanks(input: &str) -> Read<'_, &str> {
+    take_while1(|c| c == ' ' || c == '\t').parse(input)
 }
 
 #[cfg(test)]
