@@ -152,6 +152,7 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
         .collect();
     let missing: Vec<_> = keys.iter().filter(|key| !text.contains(&format!("{key}:"))).collect();
     let left_out = [
+        "push",
         "address",
         "workers",
         "ringback",
@@ -159,6 +160,12 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
         "on_offline",
         "generate",
         "ringback",
+        "records",
+        "bindings",
+        "watchers",
+        "url",
+        "token",
+        "providers",
     ];
     assert_eq!(
         missing,

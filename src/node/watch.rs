@@ -11,20 +11,12 @@ use crate::id::Flow;
 use crate::sip::{AddrText, Draft, Message, Name, UriText};
 
 impl Machines {
-    /// SUBSCRIBE outside of dialogs: to a registration it is ours to serve, to anything else of a user his phones'.
+    /// SUBSCRIBE outside of dialogs: to a registration it is ours to serve, to anything else of a user his phones'. Which of the two is
+    /// seen by the request alone, so that nobody learns who is a user before he has said who he is.
     pub(super) fn subscribe(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        let Some(aor) = self.watched(cx, flow, &request) else {
-            return self.relay_loose(cx, flow, request);
-        };
         let is_reg = package(&request).eq_ignore_ascii_case(REG);
-        let line = request.from_line().unwrap_or_default();
-        let from = AddrText::parse(&line).and_then(AddrText::uri).ok();
-        let own = from
-            .and_then(|from| local::user_of(cx.config, flow, &from))
-            .map(local::aor);
-        let is_own = own.as_ref() == Some(&aor);
-        let domain = aor.0.rsplit_once('@').map_or("", |(_, domain)| domain);
-        if !is_reg && !(is_own && cx.config.way_of(domain) == Way::Bridge) {
+        let (is_here, of_himself) = self.asked_of(cx, flow, &request);
+        if !is_here || (!is_reg && !of_himself) {
             return self.relay_loose(cx, flow, request);
         }
         let Some(name) = self.watcher(cx, flow, &request) else {
@@ -36,15 +28,14 @@ impl Machines {
             response.push(Name::AllowEvents, REG);
             return self.refuse(cx, flow, &request, response, "an event package that we do not have");
         }
+        let (own, aor) = (cx.config.user(&name).map(local::aor), self.watched(cx, flow, &request));
+        let is_own = aor.is_some() && own == aor;
         if !is_own && !cx.config.watchers.contains(&name) {
-            return self.refuse_with(
-                cx,
-                flow,
-                &request,
-                403,
-                "somebody else's registration is not for everybody",
-            );
+            return self.refuse_with(cx, flow, &request, 403, "somebody else's registration is not for everybody");
         }
+        let Some(aor) = aor else {
+            return self.refuse_with(cx, flow, &request, 404, "the registration of nobody");
+        };
         if !self.is_served(cx, flow, &request) {
             return;
         }
@@ -67,6 +58,29 @@ impl Machines {
             Some(tx) => self.notifier.request(cx, &mut self.net.layer, flow, tx, &request),
             None => self.overloaded(cx, flow, &request),
         }
+    }
+
+    /// Whether a SUBSCRIBE is for a name of a domain of ours and of no other, and whether it is for its sender's own of a domain that is
+    /// bridged.
+    fn asked_of(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> (bool, bool) {
+        let Ok(prepared) = self.proxy.prepare(cx, flow, request) else {
+            return (false, false);
+        };
+        let text = prepared.uri.text();
+        let (Ok(target), Ok(line)) = (UriText::parse(&text), request.from_line()) else {
+            return (false, false);
+        };
+        let domain = |uri: &UriText<'_>| cx.config.local_domain(uri.host, flow.local.ip());
+        let is_named = target.user.is_some() && target.params.get("gr").is_none();
+        let Some(own) = domain(&target).filter(|_| is_named && prepared.next_route.is_none()) else {
+            return (false, false);
+        };
+        let from = AddrText::parse(&line).and_then(AddrText::uri).ok();
+        let is_sender = |from: &UriText<'_>| {
+            let same = domain(from).is_some_and(|domain| domain.name == own.name);
+            same && from.user_decoded() == target.user_decoded()
+        };
+        (true, own.way == Way::Bridge && from.as_ref().is_some_and(is_sender))
     }
 
     /// The user of ours whose registration a Request-URI means, not a device of his nor another way.
