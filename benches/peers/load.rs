@@ -50,7 +50,9 @@ impl Load {
         let file = folder.join("users.csv");
         // SIPp writes each line's %d by its number.
         let (first, count) = (users.start, users.len());
-        let lines = format!("SEQUENTIAL,PRINTF={count},PRINTFOFFSET={first}\nu%d;[authentication username=u%d password={PASSWORD}]\n");
+        let lines = format!(
+            "SEQUENTIAL,PRINTF={count},PRINTFOFFSET={first}\nu%d;[authentication username=u%d password={PASSWORD}]\n"
+        );
         fs::write(&file, lines).map_err(told)?;
         Ok(Load {
             folder: folder.to_owned(),

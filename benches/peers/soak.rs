@@ -69,7 +69,9 @@ pub fn run(folder: &Path, log: &Path, minutes: u64) -> Result<(), String> {
         titles()
     );
     say(&head).map_err(told)?;
-    let looks = steady(&load, &others, &running, minutes * 60, &mut |line| say(line).map_err(told))?;
+    let looks = steady(&load, &others, &running, minutes * 60, &mut |line| {
+        say(line).map_err(told)
+    })?;
     let verdict = judge(&looks);
     let words = match &verdict {
         Ok(words) | Err(words) => words,
