@@ -81,6 +81,9 @@ impl fmt::Debug for Digits {
     }
 }
 
+/// Digits that make a telephone number.
+const NUMBER: usize = 7;
+
 /// A number or a user name as a log may show it: telephone numbers lose their middle (`+1415***101`), names stay. Control
 /// characters become `?`: what a peer wrote must not begin a line of its own.
 pub struct Redacted<'a>(pub &'a str);
@@ -88,7 +91,7 @@ pub struct Redacted<'a>(pub &'a str);
 impl fmt::Display for Redacted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
-        let is_number = digits >= 7 && self.0.bytes().all(|b| b.is_ascii_digit() || b"+-.() ".contains(&b));
+        let is_number = digits >= NUMBER && self.0.bytes().all(|b| b.is_ascii_digit() || b"+-.() ".contains(&b));
         if !is_number {
             return plain(self.0, f);
         }
@@ -104,6 +107,9 @@ pub struct Scrubbed<'a>(pub &'a str);
 
 impl fmt::Display for Scrubbed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.bytes().filter(u8::is_ascii_digit).count() < NUMBER {
+            return plain(self.0, f);
+        }
         for word in self.0.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '+')) {
             let end = word.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '+'));
             write!(f, "{}", Redacted(end))?;
@@ -114,6 +120,9 @@ impl fmt::Display for Scrubbed<'_> {
 }
 
 fn plain(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return f.write_str(text);
+    }
     text.chars()
         .try_for_each(|c| fmt::Write::write_char(f, if c.is_control() { '?' } else { c }))
 }

@@ -4,6 +4,7 @@ use crate::Kind;
 use crate::peer::{self, Hosts, PASSWORD, path};
 use std::fs;
 use std::net::UdpSocket;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -42,12 +43,16 @@ impl Outcome {
 }
 
 impl Load {
-    pub fn new(folder: &Path, hosts: Hosts, users: usize, pinned: bool) -> Result<Load, String> {
+    /// For these users of the peer, by number.
+    pub fn new(folder: &Path, hosts: Hosts, users: Range<usize>, pinned: bool) -> Result<Load, String> {
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(told)?;
         let file = folder.join("users.csv");
         // SIPp writes each line's %d by its number.
-        let lines = format!("SEQUENTIAL,PRINTF={users}\nu%d;[authentication username=u%d password={PASSWORD}]\n");
+        let (first, count) = (users.start, users.len());
+        let lines = format!(
+            "SEQUENTIAL,PRINTF={count},PRINTFOFFSET={first}\nu%d;[authentication username=u%d password={PASSWORD}]\n"
+        );
         fs::write(&file, lines).map_err(told)?;
         Ok(Load {
             folder: folder.to_owned(),

@@ -208,7 +208,7 @@ impl Row {
         };
         // For the highest rate a peer may use what the generators leave it; CPU time is steadier where nobody moves.
         let pinned = figure != Figure::Highest;
-        let load = Load::new(folder, hosts, users, pinned)?;
+        let load = Load::new(folder, hosts, 0..users, pinned)?;
         let running = self.peer.start(&load, users)?;
         if users == BINDINGS {
             return measure::bindings_memory(&load, &running, BINDINGS).map(Value::Memory);

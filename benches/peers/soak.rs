@@ -9,6 +9,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// Users who are called; the others are registered only.
+const CALLED: usize = 1_000;
 /// Calls per second.
 const RATE: u64 = 500;
 /// Each stays up so long, in milliseconds.
@@ -41,14 +43,22 @@ pub fn run(folder: &Path, log: &Path, minutes: u64) -> Result<(), String> {
         println!("{line}");
         writeln!(log, "{line}")
     };
-    let load = Load::new(folder, Hosts::of(99), BINDINGS, false)?;
+    let hosts = Hosts::of(99);
+    let load = Load::new(&folder.join("called"), hosts, 0..CALLED, false)?;
+    // They live on a host of their own, since a SIPp has its port to itself.
+    let silent = Hosts {
+        uas: std::net::Ipv4Addr::from_bits(hosts.uas.to_bits() + 1),
+        ..hosts
+    };
+    let others = Load::new(&folder.join("others"), silent, CALLED..BINDINGS, false)?;
     let peer = Peer::Tandem(Tandem {
         proxy: true,
         plain: false,
     });
     let running = peer.start(&load, BINDINGS)?;
     let idle = running.memory();
-    load.register(BINDINGS, 2_000)?;
+    load.register(CALLED, 500)?;
+    others.register(BINDINGS - CALLED, 2_000)?;
     let head = format!(
         "{minutes} minutes at {RATE} calls per second of {} s each, through the proxy with its defaults; {BINDINGS} registrations, each \
          refreshed within {} minutes.\nMemory: {} MiB with {BINDINGS} users in the configuration, {} MiB with their registrations.\n\n{}",
@@ -59,7 +69,9 @@ pub fn run(folder: &Path, log: &Path, minutes: u64) -> Result<(), String> {
         titles()
     );
     say(&head).map_err(told)?;
-    let looks = steady(&load, &running, minutes * 60, &mut |line| say(line).map_err(told))?;
+    let looks = steady(&load, &others, &running, minutes * 60, &mut |line| {
+        say(line).map_err(told)
+    })?;
     let verdict = judge(&looks);
     let words = match &verdict {
         Ok(words) | Err(words) => words,
@@ -71,13 +83,14 @@ pub fn run(folder: &Path, log: &Path, minutes: u64) -> Result<(), String> {
 /// The load, and a look at it now and then.
 fn steady(
     load: &Load,
+    others: &Load,
     running: &Running,
     seconds: u64,
     say: &mut dyn FnMut(&str) -> Result<(), String>,
 ) -> Result<Vec<Look>, String> {
     let answering = load.answer()?;
-    let refreshes = BINDINGS as u64 / REFRESH;
-    let mut registering = load.begin(Kind::Register, refreshes, refreshes * seconds, &[])?;
+    let refreshes = (BINDINGS - CALLED) as u64 / REFRESH;
+    let mut registering = others.begin(Kind::Register, refreshes, refreshes * seconds, &[])?;
     let talk = TALK.to_string();
     let mut calling = load.begin(Kind::Call, RATE, RATE * seconds, &["-d", &talk])?;
     let from = Instant::now();

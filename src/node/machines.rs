@@ -231,7 +231,9 @@ impl Machines {
                 let device = self.device_of(cx, flow, &request);
                 let device = device.map(|device| (local::aor_of(cx.config, &device.user), device.which));
                 let consumed = relay::consumed(cx, flow, &request);
-                return self.proxy.ack(cx, &mut self.net.layer, flow, request, (device, consumed));
+                return self
+                    .proxy
+                    .ack(cx, &mut self.net.layer, flow, request, (device, consumed));
             }
             Event::Ack { flow, request } => {
                 return self.calls.ack(cx, &mut self.net, flow, request);

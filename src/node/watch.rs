@@ -31,7 +31,13 @@ impl Machines {
         let (own, aor) = (cx.config.user(&name).map(local::aor), self.watched(cx, flow, &request));
         let is_own = aor.is_some() && own == aor;
         if !is_own && !cx.config.watchers.contains(&name) {
-            return self.refuse_with(cx, flow, &request, 403, "somebody else's registration is not for everybody");
+            return self.refuse_with(
+                cx,
+                flow,
+                &request,
+                403,
+                "somebody else's registration is not for everybody",
+            );
         }
         let Some(aor) = aor else {
             return self.refuse_with(cx, flow, &request, 404, "the registration of nobody");

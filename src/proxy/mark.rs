@@ -314,7 +314,8 @@ mod tests {
             callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
         };
         let passage = |from_caller| Passage { from_caller, ends };
-        let token = |request: &Message, passage: &Passage| marks.token(&Marker::UNKEYED, Origin::default(), request, passage);
+        let token =
+            |request: &Message, passage: &Passage| marks.token(&Marker::UNKEYED, Origin::default(), request, passage);
         let again = token(&request("sip:b@x", "2", ";tag=1", ""), &passage(false));
         let token = token(&request("sip:b@x", "1", "", ""), &passage(true));
         assert_eq!(token, again, "one token for the whole dialog");

@@ -258,7 +258,10 @@ impl Proxy {
             return;
         };
         bindings.retain(|binding| which.is(binding));
-        let aim = devices(bindings, None).into_iter().next().and_then(|device| targets::aim_of(device, ack.prepared.is_secure()).ok());
+        let aim = devices(bindings, None)
+            .into_iter()
+            .next()
+            .and_then(|device| targets::aim_of(device, ack.prepared.is_secure()).ok());
         let Some(Aim::Target {
             uri: Some(uri), flow, ..
         }) = &aim

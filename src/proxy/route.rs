@@ -97,7 +97,8 @@ impl Prepared {
 /// True for a URI that means this node: a domain or an address of ours, and no port on which we do not listen.
 pub fn is_us(config: &Config, flow: Flow, uri: &UriText<'_>) -> bool {
     let maddr = uri.params.value("maddr").and_then(|maddr| HostText::parse(maddr).ok());
-    matches!(uri.scheme, SchemeText::Sip | SchemeText::Sips) && means_us(config, flow, maddr.unwrap_or(uri.host), uri.port)
+    matches!(uri.scheme, SchemeText::Sip | SchemeText::Sips)
+        && means_us(config, flow, maddr.unwrap_or(uri.host), uri.port)
 }
 
 fn means_us(config: &Config, flow: Flow, host: HostText<'_>, port: Option<u16>) -> bool {

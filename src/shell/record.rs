@@ -105,7 +105,7 @@ impl Recorder {
                 })
             }
             Fact::CallRinging { call, .. } => {
-                info!(%call, "ringing");
+                debug!(%call, "ringing");
                 None
             }
             Fact::CallAnswered { call, at, by } => {

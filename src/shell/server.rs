@@ -180,7 +180,7 @@ impl Server {
     }
 
     fn work(mut self) -> Result<(), String> {
-        let mut sweep_at = self.clock.instant() + SWEEP;
+        let mut sweep_at = self.clock.instant();
         let ended = loop {
             self.on_time();
             if let Some(ended) = self.queues() {

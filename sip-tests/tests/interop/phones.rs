@@ -20,8 +20,8 @@ const SERVICE_HZ: f32 = 1_004.0;
 
 /// Waits until every call of a node has ended, and asserts how many there were.
 pub fn all_calls_end(node: &Node, calls: i64) {
-    let open = "SELECT count(*) FROM calls WHERE ended IS NULL";
-    eventually("every call record is closed", SOON, || node.number(open) == 0);
+    let ended = "SELECT count(*) FROM calls WHERE ended IS NOT NULL";
+    eventually("every call record is closed", SOON, || node.number(ended) == calls);
     assert_eq!(node.number("SELECT count(*) FROM calls"), calls, "{}", node.calls());
 }
 

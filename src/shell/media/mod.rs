@@ -37,6 +37,7 @@ struct Handle {
 /// All media threads of a node, seen from signalling.
 pub struct MediaThreads {
     workers: Vec<Handle>,
+    clock: SystemClock,
     preparer: Preparer,
     ports: PortRange,
     seeds: u64,
@@ -63,6 +64,7 @@ impl MediaThreads {
         Ok((
             MediaThreads {
                 workers,
+                clock,
                 preparer: Preparer::default(),
                 ports,
                 seeds,
@@ -128,7 +130,7 @@ impl MediaThreads {
             Output::Closed { leg, .. } => {
                 self.preparer.closed(leg.id());
                 if let Some(sockets) = event.sockets {
-                    self.ports.close(sockets);
+                    self.ports.close(sockets, self.clock.instant());
                 }
             }
             Output::Taken { leg, to, .. } => self.send(to, Message::Input(Input::Give(leg), event.sockets)),
@@ -155,7 +157,7 @@ impl MediaThreads {
         if self.workers.iter().any(behind) {
             return Vec::new();
         }
-        self.ports.bind(count)
+        self.ports.bind(count, self.clock.instant())
     }
 
     /// Another range or another address from now on.

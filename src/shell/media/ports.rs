@@ -1,11 +1,22 @@
 //! RTP ports: pairs of sockets, bound ahead of need, so that a call never waits for one.
+//!
+//! ```text
+//!   bind --> spare --> taken by a leg --> resting --> spare again: the same sockets
+//!                                            '------> closed, where enough of them rest
+//! ```
+//!
+//! Who spoke to a leg may go on for a while after its end, and must not be heard by the next one that has its port. So a pair rests
+//! until nothing has come to it for a time, and what came is thrown away. A peer that never stops keeps the pair from ever being
+//! used again, until it is closed.
 
 use crate::config;
 use crate::media::command::Port;
+use crate::time::Instant;
 use socket2::{Domain, Protocol, Type};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 /// Half a second of audio of a peer whose packets all come at once.
 const SOCKET_BUFFER: usize = 64 * 1024;
@@ -14,11 +25,21 @@ const SOCKET_BUFFER: usize = 64 * 1024;
 /// signalling waits for them.
 const FAILURES: usize = 64;
 
+/// How long nothing must have come to a pair before it is used again: longer than a packet is under way.
+const REST: Duration = Duration::from_millis(500);
+/// The part of the range that rests at most; further pairs are closed. Of 10,000 ports it is enough for 1,250 calls a second, each of
+/// which leaves two pairs.
+const RESTING: usize = 4;
+/// Packets that one look at a resting pair throws away, so that a flood costs the next call nothing.
+const THROWN: usize = 64;
+
 /// A bound pair.
 #[derive(Debug)]
 pub struct Sockets {
     /// Which pair.
     pub port: Port,
+    /// The address that it is bound to.
+    ip: IpAddr,
     /// The even port.
     pub rtp: UdpSocket,
     /// The next one.
@@ -35,7 +56,9 @@ pub struct PortRange {
     v4: Option<IpAddr>,
     v6: Option<IpAddr>,
     spare: HashMap<Port, Sockets>,
-    /// Those that legs have.
+    /// In the order in which their rest ends.
+    resting: VecDeque<(Instant, Sockets)>,
+    /// Those that legs have, or that rest.
     taken: HashSet<Port>,
 }
 
@@ -65,12 +88,14 @@ impl PortRange {
             v4: of(true),
             v6: of(false),
             spare: HashMap::new(),
+            resting: VecDeque::new(),
             taken: HashSet::new(),
         }
     }
 
-    /// Another range or other addresses from now on. Ports that legs have stay; spare ones are closed.
+    /// Another range or other addresses from now on. Ports that legs have stay; spare ones and those that rest are closed.
     pub fn change(&mut self, media: &config::Media, listeners: impl Iterator<Item = SocketAddr>) {
+        self.close_resting();
         let taken = std::mem::take(&mut self.taken);
         *self = PortRange {
             taken,
@@ -78,9 +103,41 @@ impl PortRange {
         };
     }
 
-    /// Binds up to `count` pairs, fewer where the range is used up. Ports that others hold are passed over.
-    pub fn bind(&mut self, count: usize) -> Vec<Port> {
+    /// Gives up to `count` pairs, fewer where the range is used up: those that have rested, then new ones. Ports that others hold are
+    /// passed over.
+    pub fn bind(&mut self, count: usize, now: Instant) -> Vec<Port> {
         let mut bound = Vec::with_capacity(count);
+        self.wake(&mut bound, count, now);
+        self.bind_new(&mut bound, count);
+        if bound.is_empty() && count > 0 {
+            // The range is used up. A pair that is closed and bound anew has not heard what came before, rest or no rest.
+            self.close_resting();
+            self.bind_new(&mut bound, count);
+        }
+        bound
+    }
+
+    /// Takes back what has rested and was left alone.
+    fn wake(&mut self, bound: &mut Vec<Port>, count: usize, now: Instant) {
+        let looked_at = self.resting.len();
+        for _ in 0..looked_at {
+            if bound.len() >= count || self.resting.front().is_none_or(|(until, _)| *until > now) {
+                return;
+            }
+            let Some((_, sockets)) = self.resting.pop_front() else {
+                return;
+            };
+            if sockets.throw_away() {
+                self.resting.push_back((now + REST, sockets));
+            } else {
+                bound.push(sockets.port);
+                self.taken.remove(&sockets.port);
+                self.spare.insert(sockets.port, sockets);
+            }
+        }
+    }
+
+    fn bind_new(&mut self, bound: &mut Vec<Port>, count: usize) {
         let pairs = usize::from(self.last.saturating_sub(self.first)).div_ceil(2);
         let families: Vec<IpAddr> = [self.v4, self.v6].into_iter().flatten().collect();
         let mut failures = 0;
@@ -107,7 +164,6 @@ impl PortRange {
                 }
             }
         }
-        bound
     }
 
     /// Takes the sockets of a leg that is opened.
@@ -117,15 +173,53 @@ impl PortRange {
         Some(sockets)
     }
 
-    /// Closes the sockets of a leg that is over.
-    pub fn close(&mut self, sockets: Sockets) {
-        self.taken.remove(&sockets.port);
+    /// Takes the sockets of a leg that is over. They rest, unless they belong to a range of before or enough others rest.
+    pub fn close(&mut self, sockets: Sockets, now: Instant) {
+        let pairs = usize::from(self.last.saturating_sub(self.first)).div_ceil(2);
+        if self.resting.len() < pairs / RESTING && self.has(&sockets) {
+            self.resting.push_back((now + REST, sockets));
+        } else {
+            self.taken.remove(&sockets.port);
+        }
+    }
+
+    fn close_resting(&mut self) {
+        for (_, sockets) in self.resting.drain(..) {
+            self.taken.remove(&sockets.port);
+        }
+    }
+
+    /// True for a pair that would be bound today.
+    fn has(&self, sockets: &Sockets) -> bool {
+        let Port { rtp, v6 } = sockets.port;
+        let family = if v6 { self.v6 } else { self.v4 };
+        (self.first..self.last).contains(&rtp) && family.is_some() && family == Some(sockets.ip)
+    }
+}
+
+impl Sockets {
+    /// Throws away what has come; true if that was anything.
+    fn throw_away(&self) -> bool {
+        let mut buffer = [0; 16];
+        let mut thrown = 0;
+        for socket in [&self.rtp, &self.rtcp] {
+            // A packet that is longer than the buffer is cut, and gone all the same. An error is an ICMP answer, and no packet.
+            while thrown < THROWN {
+                match socket.recv(&mut buffer) {
+                    Ok(_) => thrown += 1,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(_) => {}
+                }
+            }
+        }
+        thrown > 0
     }
 }
 
 fn pair(ip: IpAddr, port: Port) -> io::Result<Sockets> {
     Ok(Sockets {
         port,
+        ip,
         rtp: open(ip, port.rtp)?,
         rtcp: open(ip, port.rtp + 1)?,
     })
@@ -151,7 +245,8 @@ fn open(ip: IpAddr, port: u16) -> io::Result<UdpSocket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    const START: Instant = Instant::ZERO;
 
     fn media(first: u16, last: u16) -> config::Media {
         config::Media {
@@ -172,30 +267,62 @@ mod tests {
     #[test]
     fn pairs_are_even_within_the_range_and_come_back() {
         let mut ports = range(21_000, 21_007);
-        let bound = ports.bind(10);
+        let bound = ports.bind(10, START);
         assert_eq!(
             bound.iter().map(|p| p.rtp).collect::<Vec<_>>(),
             [21_000, 21_002, 21_004, 21_006]
         );
-        assert!(ports.bind(1).is_empty(), "all are taken");
+        assert!(ports.bind(1, START).is_empty(), "all are taken");
         let sockets = ports.take(bound[1]).expect("bound");
-        assert!(ports.bind(1).is_empty(), "a leg has it");
-        ports.close(sockets);
-        assert_eq!(ports.bind(5).iter().map(|p| p.rtp).collect::<Vec<_>>(), [21_002]);
+        assert!(ports.bind(1, START).is_empty(), "a leg has it");
+        ports.close(sockets, START);
+        assert_eq!(ports.bind(5, START).iter().map(|p| p.rtp).collect::<Vec<_>>(), [21_002]);
+    }
+
+    #[test]
+    fn a_pair_rests_until_nobody_speaks_to_it_any_more_and_then_is_the_same() {
+        let mut ports = range(21_050, 21_059);
+        let port = ports.bind(1, START)[0];
+        let sockets = ports.take(port).expect("bound");
+        let old = UdpSocket::bind("127.0.0.93:0").unwrap();
+        let to = sockets.rtp.local_addr().unwrap();
+        ports.close(sockets, START);
+        let after = |rests: u32| START + REST * rests;
+        assert_eq!(ports.bind(1, START)[0].rtp, 21_052, "it has not rested yet");
+        old.send_to(&[0x80; 200], to).unwrap();
+        assert_eq!(ports.bind(1, after(1))[0].rtp, 21_054, "somebody speaks to it");
+        old.send_to(&[0x80; 200], to).unwrap();
+        assert_eq!(ports.bind(1, after(2))[0].rtp, 21_056, "and still does");
+        assert_eq!(ports.bind(1, after(3)), [port]);
+        let sockets = ports.take(port).expect("bound");
+        assert!(!sockets.throw_away(), "nothing of before is in it");
+        assert_eq!(sockets.rtp.local_addr().unwrap(), to);
+    }
+
+    #[test]
+    fn what_rests_is_used_before_a_call_is_refused() {
+        let mut ports = range(21_060, 21_067);
+        let port = ports.bind(4, START)[0];
+        let sockets = ports.take(port).expect("bound");
+        let old = UdpSocket::bind("127.0.0.93:0").unwrap();
+        old.send_to(&[0x80; 200], sockets.rtp.local_addr().unwrap()).unwrap();
+        ports.close(sockets, START);
+        assert_eq!(ports.bind(1, START), [port]);
+        assert!(!ports.take(port).expect("bound").throw_away(), "it was bound anew");
     }
 
     #[test]
     fn a_range_may_reach_to_the_last_port_of_all() {
         let mut ports = range(65_532, 65_535);
-        let bound = ports.bind(3);
+        let bound = ports.bind(3, START);
         assert_eq!(bound.iter().map(|p| p.rtp).collect::<Vec<_>>(), [65_532, 65_534]);
-        assert!(ports.bind(1).is_empty(), "all are taken");
+        assert!(ports.bind(1, START).is_empty(), "all are taken");
     }
 
     #[test]
     fn a_port_that_somebody_holds_is_passed_over() {
         let held = UdpSocket::bind("127.0.0.93:21023").unwrap();
-        let bound = range(21_020, 21_025).bind(3);
+        let bound = range(21_020, 21_025).bind(3, START);
         assert_eq!(bound.iter().map(|p| p.rtp).collect::<Vec<_>>(), [21_020, 21_024]);
         drop(held);
     }
@@ -203,17 +330,17 @@ mod tests {
     #[test]
     fn a_new_range_holds_at_once_and_legs_keep_what_they_have() {
         let mut ports = range(21_030, 21_033);
-        let bound = ports.bind(2);
+        let bound = ports.bind(2, START);
         let leg = ports.take(bound[0]).expect("bound");
         ports.change(&media(21_030, 21_037), std::iter::empty());
         assert_eq!(
-            ports.bind(9).iter().map(|p| p.rtp).collect::<Vec<_>>(),
+            ports.bind(9, START).iter().map(|p| p.rtp).collect::<Vec<_>>(),
             [21_032, 21_034, 21_036]
         );
         ports.change(&media(21_030, 21_031), std::iter::empty());
-        assert!(ports.bind(1).is_empty());
+        assert!(ports.bind(1, START).is_empty());
         UdpSocket::bind("127.0.0.93:21034").expect("spare ones are closed");
-        ports.close(leg);
-        assert_eq!(ports.bind(1).len(), 1);
+        ports.close(leg, START);
+        assert_eq!(ports.bind(1, START).len(), 1);
     }
 }

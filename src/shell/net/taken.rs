@@ -104,6 +104,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_system_drops_is_counted_by_socket() {
+        let socket = std::net::UdpSocket::bind("127.0.81.26:0").unwrap();
+        let bound = socket.local_addr().unwrap();
+        assert_eq!(dropped(bound), 0);
+        // More than any buffer that a system gives by itself.
+        for _ in 0..2_000 {
+            socket.send_to(&[0; 8_192], bound).unwrap();
+        }
+        assert!(dropped(bound) > 0);
+    }
+
+    #[test]
     fn only_the_same_address_or_every_address_is_in_the_way() {
         let clash = |one: &str, other: &str| clash(one.parse().unwrap(), other.parse().unwrap());
         assert!(clash("127.0.0.1:5060", "127.0.0.1:5060"));

@@ -332,6 +332,27 @@ async fn garbage_is_counted_and_nothing_else_becomes_of_it() {
 }
 
 #[tokio::test]
+async fn a_flood_at_one_listener_leaves_the_others_their_turn_and_is_noticed() {
+    let mut bench = Bench::new();
+    let [flooded, other] = ["127.0.81.23:0", "127.0.81.24:0"].map(|addr| bench.listen(Transport::Udp, addr));
+    let phone = UdpSocket::bind("127.0.81.25:0").unwrap();
+    for _ in 0..200 {
+        phone.send_to(OPTIONS, flooded).unwrap();
+    }
+    phone.send_to(OPTIONS, other).unwrap();
+    let mut turn = || {
+        bench.net.wait(None, Some(SOON));
+        let came: Vec<SocketAddr> = std::iter::from_fn(|| bench.net.datagram())
+            .map(|(flow, _)| flow.local)
+            .collect();
+        let of = |addr| came.iter().filter(|local| **local == addr).count();
+        (of(flooded), of(other), bench.net.is_behind())
+    };
+    assert_eq!(turn(), (128, 1, true));
+    assert_eq!(turn(), (72, 0, false));
+}
+
+#[tokio::test]
 async fn a_flow_of_before_goes_by_the_listener_on_its_own_address() {
     let mut bench = Bench::new();
     let first = bench.listen(Transport::Udp, "127.0.81.15:0");

@@ -47,12 +47,20 @@ pub(super) struct Ended<'a> {
     pub legs: &'a [LegRow],
 }
 
+/// The bindings of one address of record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct List<'a> {
+    pub bindings: &'a [Binding],
+    /// Rows that there are at most; none where that is not known.
+    pub before: Option<usize>,
+}
+
 /// A group of writes.
 #[derive(Debug, Default)]
 pub(super) struct Folded<'a> {
     /// In the order of their first rows.
     pub calls: Vec<Call<'a>>,
-    pub bindings: HashMap<&'a Aor, &'a [Binding]>,
+    pub bindings: HashMap<&'a Aor, List<'a>>,
     pub guard: Vec<&'a GuardRow>,
     pub alive: Option<Wall>,
     pub end: Option<Wall>,
@@ -64,12 +72,8 @@ impl<'a> Folded<'a> {
         let mut places = HashMap::new();
         for write in writes {
             match write {
-                Write::Bindings(_, change) => {
-                    folded.bindings.insert(&change.aor, &change.bindings);
-                }
-                Write::Swept(aor, left) => {
-                    folded.bindings.insert(aor, left);
-                }
+                Write::Bindings(_, change, before) => folded.list(&change.aor, &change.bindings, Some(*before)),
+                Write::Swept(aor, left) => folded.list(aor, left, None),
                 Write::Call(row) => {
                     let place = *places.entry(row.call()).or_insert(folded.calls.len());
                     if place == folded.calls.len() {
@@ -83,6 +87,14 @@ impl<'a> Folded<'a> {
             }
         }
         folded
+    }
+
+    /// The last list holds, in place of what was there before the first.
+    fn list(&mut self, aor: &'a Aor, bindings: &'a [Binding], before: Option<usize>) {
+        let list = self.bindings.entry(aor).or_insert(List { bindings, before });
+        // What a list of the same group has not written is not there; what it was to remove is.
+        let before = list.before.zip(before).map(|(first, later)| first.max(later));
+        *list = List { bindings, before };
     }
 }
 

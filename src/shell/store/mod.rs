@@ -133,13 +133,17 @@ impl Store {
 
     /// Answers at once, or `None` when the reply follows as `Written`.
     pub fn apply(&mut self, ticket: Ticket, op: Op, now: Wall) -> Option<Reply> {
+        let before = match &op {
+            Op::Replace { aor, .. } => self.table.get(aor).len(),
+            Op::Bindings(_) => 0,
+        };
         let (reply, change) = self.table.apply(op, now);
         let Some(change) = change.filter(|_| self.bindings) else {
             return Some(reply);
         };
-        match self.queue_within(Write::Bindings(ticket, change), self.room) {
+        match self.queue_within(Write::Bindings(ticket, change, before), self.room) {
             Ok(()) => return None,
-            Err(Write::Bindings(_, change)) => self.table.undo(change),
+            Err(Write::Bindings(_, change, _)) => self.table.undo(change),
             Err(Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_)) => {}
         }
         Some(Reply::Failed)

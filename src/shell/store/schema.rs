@@ -218,25 +218,33 @@ impl Database {
             .map_err(|error| format!("the store's open calls cannot be closed: {error}"))
     }
 
-    /// All bindings that have not expired; the others are removed.
+    /// All bindings that have not expired; the others are removed, and no list keeps a gap in its places.
     pub fn bindings(&self, now: Wall) -> Result<Vec<(Aor, Vec<Binding>)>, String> {
         let read = || -> rusqlite::Result<Vec<(Aor, Vec<Binding>)>> {
             self.connection
                 .execute("DELETE FROM bindings WHERE expires <= ?1", params![integer(now.0)])?;
             let mut statement = self.connection.prepare(
                 "SELECT aor, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer, instance,
-                     user_agent, reg_id, path, gruu_age, gruu_cseq FROM bindings ORDER BY aor, place",
+                     user_agent, reg_id, path, gruu_age, gruu_cseq, place FROM bindings ORDER BY aor, place",
             )?;
             let mut rows = statement.query([])?;
-            let mut all: Vec<(Aor, Vec<Binding>)> = Vec::new();
+            let (mut all, mut gaps): (Vec<(Aor, Vec<Binding>)>, Vec<usize>) = (Vec::new(), Vec::new());
             while let Some(row) = rows.next()? {
                 let aor = Aor(row.get::<_, String>(0)?.into());
-                let Some(binding) = binding(row)? else { continue };
-                match all.last_mut() {
-                    Some((last, list)) if *last == aor => list.push(binding),
-                    Some(_) | None => all.push((aor, vec![binding])),
+                if all.last().is_none_or(|(last, _)| *last != aor) {
+                    all.push((aor, Vec::new()));
                 }
+                let at = all.len() - 1;
+                if row.get::<_, i64>(17)? != integer(all[at].1.len() as u64) {
+                    gaps.push(at);
+                }
+                all[at].1.extend(binding(row)?);
             }
+            gaps.dedup();
+            for (aor, list) in gaps.into_iter().map(|at| &all[at]) {
+                put_bindings(&self.connection, aor, list, None)?;
+            }
+            all.retain(|(_, list)| !list.is_empty());
             Ok(all)
         };
         read().map_err(|error| format!("the store's bindings cannot be read: {error}"))
@@ -338,13 +346,20 @@ pub(super) fn close_stopped_calls(connection: &Connection, now: Wall) -> rusqlit
     Ok(())
 }
 
-/// Writes one address of record's bindings, in place of all it had.
-pub(super) fn put_bindings(connection: &Connection, aor: &Aor, bindings: &[Binding]) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM bindings WHERE aor = ?1")?
-        .execute(params![&*aor.0])?;
+/// Writes one address of record's bindings, in place of all it had: `before` rows at most, where that is known.
+pub(super) fn put_bindings(
+    connection: &Connection,
+    aor: &Aor,
+    bindings: &[Binding],
+    before: Option<usize>,
+) -> rusqlite::Result<()> {
+    if before.is_none_or(|before| before > bindings.len()) {
+        connection
+            .prepare_cached("DELETE FROM bindings WHERE aor = ?1 AND place >= ?2")?
+            .execute(params![&*aor.0, integer(bindings.len() as u64)])?;
+    }
     let mut insert = connection.prepare_cached(
-        "INSERT INTO bindings (aor, place, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer,
+        "INSERT OR REPLACE INTO bindings (aor, place, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer,
              instance, user_agent, reg_id, path, gruu_age, gruu_cseq)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;

@@ -567,6 +567,40 @@ async fn of_several_changes_in_one_commit_the_last_holds() {
     assert_eq!(folder.number("SELECT count(*) FROM bindings"), 1);
 }
 
+/// The list that a restart leaves is shorter than its rows were: the next change must not leave one of them behind.
+#[tokio::test]
+async fn a_list_of_which_a_part_has_expired_is_replaced_as_a_whole() {
+    let folder = Folder::new("gap");
+    let (mut store, mut written, _) = folder.open(NOW);
+    let Op::Replace {
+        aor,
+        version,
+        mut bindings,
+    } = replace("a@h", 0, &["sip:1@h", "sip:2@h", "sip:3@h"])
+    else {
+        panic!()
+    };
+    bindings[0].expires = NOW + Duration::from_secs(1);
+    bindings[1].expires = NOW + Duration::from_secs(1);
+    assert_eq!(
+        store.apply(Ticket(1), Op::Replace { aor, version, bindings }, NOW),
+        None
+    );
+    reply(&mut store, &mut written).await;
+    store.close(NOW);
+    let (mut store, mut written, _) = folder.open(NOW + Duration::from_secs(2));
+    assert_eq!(contacts(&mut store, "a@h"), 1);
+    assert_eq!(folder.number("SELECT place FROM bindings"), 0);
+    assert_eq!(store.apply(Ticket(2), replace("a@h", 1, &["sip:4@h"]), NOW), None);
+    reply(&mut store, &mut written).await;
+    store.close(NOW);
+    assert_eq!(
+        folder.number("SELECT count(*) FROM bindings WHERE contact = 'sip:4@h'"),
+        1
+    );
+    assert_eq!(folder.number("SELECT count(*) FROM bindings"), 1);
+}
+
 #[test]
 fn what_is_not_wanted_in_the_file_is_not_there_and_without_both_there_is_no_file() {
     let folder = Folder::new("parts");
