@@ -1,7 +1,7 @@
 //! What a machine may ask of the world, what it is told, and the facts that it leaves.
 
-use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
 use crate::config::HttpUrl;
+use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
 use crate::media::command::{Command, LegStats};
 use crate::pii::Secret;
 use crate::sip::uri::{Uri, unescape};

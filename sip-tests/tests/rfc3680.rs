@@ -84,11 +84,17 @@ fn told(w: &World, peer: Peer) -> (u32, String, String, Vec<Contact>) {
     assert!(registration.has_tag_name((REGINFO, "registration")));
     let text = |node: &Node<'_, '_>, name: &str| node.attribute(name).unwrap_or_default().to_owned();
     let contact = |node: Node<'_, '_>| Contact {
-        uri: node.first_element_child().and_then(|uri| uri.text()).unwrap_or_default().to_owned(),
+        uri: node
+            .first_element_child()
+            .and_then(|uri| uri.text())
+            .unwrap_or_default()
+            .to_owned(),
         state: text(&node, "state"),
         event: text(&node, "event"),
     };
-    let contacts = registration.children().filter(|node| node.has_tag_name((REGINFO, "contact")));
+    let contacts = registration
+        .children()
+        .filter(|node| node.has_tag_name((REGINFO, "contact")));
     (
         text(&root, "version").parse().expect("a number"),
         text(&root, "state"),
@@ -129,7 +135,10 @@ fn a_watcher_sees_bindings_come_and_go() {
     let mut bob = watcher(&mut w, "watch", "bob");
     assert_eq!(subscribe(&mut w, &mut bob, "bob@example.com", &[]), 200);
     let ok = answer(&w, bob.peer);
-    assert_eq!((ok.text("Expires"), ok.text("Contact")), ("3761", "<sip:192.0.2.1:5060>"));
+    assert_eq!(
+        (ok.text("Expires"), ok.text("Contact")),
+        ("3761", "<sip:192.0.2.1:5060>")
+    );
     assert_eq!(told(&w, bob.peer), (0, "full".into(), "init".into(), vec![]));
     let first = w.last_received(bob.peer, |m| m.is("NOTIFY"));
     assert_eq!(first.text("Event"), "reg");
@@ -278,9 +287,14 @@ fn who_may_watch() {
     assert_eq!(notifies(&w, carol.peer), 1);
     assert_eq!(subscribe(&mut w, &mut carol, "bob@example.com", &["Expires: 0"]), 200);
     let stranger = w.stranger("stranger", "203.0.113.66:5060");
-    let subscribe = request("SUBSCRIBE", "sip:bob@example.com", "sip:x@elsewhere.example", "x@stranger")
-        .with("Contact", "<sip:x@203.0.113.66>")
-        .with("Event", "reg");
+    let subscribe = request(
+        "SUBSCRIBE",
+        "sip:bob@example.com",
+        "sip:x@elsewhere.example",
+        "x@stranger",
+    )
+    .with("Contact", "<sip:x@203.0.113.66>")
+    .with("Event", "reg");
     assert_eq!(w.ask(stranger, subscribe), 408);
     w.finish();
 }
@@ -297,9 +311,16 @@ fn what_is_refused() {
         ("Contact: ", 400),
     ] {
         bob.call_id = format!("{status}@watch");
-        assert_eq!(subscribe(&mut w, &mut bob, "bob@example.com", &[line]), status, "{line}");
+        assert_eq!(
+            subscribe(&mut w, &mut bob, "bob@example.com", &[line]),
+            status,
+            "{line}"
+        );
     }
-    assert_eq!(w.last_received(bob.peer, |m| m.status() == 423).text("Min-Expires"), "60");
+    assert_eq!(
+        w.last_received(bob.peer, |m| m.status() == 423).text("Min-Expires"),
+        "60"
+    );
     for accepted in ["Accept: application/reginfo+xml, text/plain", "Accept: */*"] {
         bob.call_id = format!("{}@watch", accepted.len());
         bob.tag = String::new();
@@ -317,13 +338,20 @@ fn other_packages() {
     let mut erin = watcher(&mut w, "watch", "erin");
     for event in ["Event: presence", "Event: "] {
         erin.call_id = format!("{}@watch", event.len());
-        assert_eq!(subscribe(&mut w, &mut erin, "erin@example.org", &[event]), 489, "{event}");
+        assert_eq!(
+            subscribe(&mut w, &mut erin, "erin@example.org", &[event]),
+            489,
+            "{event}"
+        );
         assert_eq!(answer(&w, erin.peer).text("Allow-Events"), "reg");
     }
     let mut alice = watcher(&mut w, "alice", "alice");
     let bob = w.registered("bob");
     w.policy(bob).loose = 202;
-    assert_eq!(subscribe(&mut w, &mut alice, "bob@example.com", &["Event: dialog"]), 202);
+    assert_eq!(
+        subscribe(&mut w, &mut alice, "bob@example.com", &["Event: dialog"]),
+        202
+    );
     assert_eq!(requests(&w, bob, "SUBSCRIBE").len(), 1);
     w.finish();
 }
@@ -334,7 +362,8 @@ fn gruus_are_told() {
     let yaml = format!("{OFFICE}registrar: {{ watchers: [ carol ] }}\n");
     let mut w = with(10, &yaml);
     let desk = w.device("desk", "bob", Transport::Udp);
-    let contact = "Contact: <sip:bob@192.168.1.2;x=\"&\">;reg-id=7;+sip.instance=\"<urn:x:&amp;'1>\"".replace("x=\"&\"", "x=&");
+    let contact =
+        "Contact: <sip:bob@192.168.1.2;x=\"&\">;reg-id=7;+sip.instance=\"<urn:x:&amp;'1>\"".replace("x=\"&\"", "x=&");
     for n in 0..2 {
         let lines = ["Supported: gruu, outbound", &contact, "Call-ID: a'<&>@desk"];
         assert_eq!(w.register_with(desk, &lines), 200, "{n}");
@@ -345,23 +374,47 @@ fn gruus_are_told() {
         let notify = w.last_received(who.peer, |m| m.is("NOTIFY"));
         let document = Document::parse(&notify.body).expect("well-formed");
         let one = |namespace, name| document.descendants().find(|node| node.has_tag_name((namespace, name)));
-        let text = |name| one(REGINFO, name).and_then(|node| node.text()).unwrap_or_default().to_owned();
+        let text = |name| {
+            one(REGINFO, name)
+                .and_then(|node| node.text())
+                .unwrap_or_default()
+                .to_owned()
+        };
         assert_eq!(text("uri"), "sip:bob@192.168.1.2;x=&");
         let params: Vec<(&str, &str)> = document
             .descendants()
             .filter(|node| node.has_tag_name((REGINFO, "unknown-param")))
-            .map(|node| (node.attribute("name").unwrap_or_default(), node.text().unwrap_or_default()))
+            .map(|node| {
+                (
+                    node.attribute("name").unwrap_or_default(),
+                    node.text().unwrap_or_default(),
+                )
+            })
             .collect();
         assert_eq!(params, [("+sip.instance", "\"<urn:x:&amp;'1>\""), ("reg-id", "7")]);
-        let attribute = |name| one(REGINFO, "contact").and_then(|node| node.attribute(name)).unwrap_or_default().to_owned();
+        let attribute = |name| {
+            one(REGINFO, "contact")
+                .and_then(|node| node.attribute(name))
+                .unwrap_or_default()
+                .to_owned()
+        };
         assert_eq!(attribute("callid"), "a'<&>@desk");
-        let gruu = |name, of| one(GRUUINFO, name).and_then(|node| node.attribute(of)).map(str::to_owned);
+        let gruu = |name, of| {
+            one(GRUUINFO, name)
+                .and_then(|node| node.attribute(of))
+                .map(str::to_owned)
+        };
         let public = gruu("pub-gruu", "uri").expect("it is public");
         assert!(public.starts_with("sip:bob@example.com;gr=urn:x:&amp"), "{public}");
         assert_eq!(gruu("temp-gruu", "uri").is_some(), is_own);
         if is_own {
-            let first: u32 = gruu("temp-gruu", "first-cseq").and_then(|cseq| cseq.parse().ok()).expect("a number");
-            assert!(first < attribute("cseq").parse().expect("a number"), "the first REGISTER, not the last");
+            let first: u32 = gruu("temp-gruu", "first-cseq")
+                .and_then(|cseq| cseq.parse().ok())
+                .expect("a number");
+            assert!(
+                first < attribute("cseq").parse().expect("a number"),
+                "the first REGISTER, not the last"
+            );
         }
         assert_eq!(subscribe(&mut w, who, "bob@example.com", &["Expires: 0"]), 200);
     }
@@ -383,7 +436,10 @@ fn no_notify_overtakes_another() {
     w.run(s(8));
     w.net.link(ip).cut = false;
     w.run(s(10));
-    let all: Vec<u32> = requests(&w, bob.peer, "NOTIFY").iter().map(|(_, m)| m.cseq().0).collect();
+    let all: Vec<u32> = requests(&w, bob.peer, "NOTIFY")
+        .iter()
+        .map(|(_, m)| m.cseq().0)
+        .collect();
     assert_eq!(all, [1, 2, 3]);
     let bodies = requests(&w, bob.peer, "NOTIFY");
     assert!(bodies[1].1.body.contains(&first) && !bodies[1].1.body.contains(&second));
@@ -410,7 +466,11 @@ fn the_end_of_what_is_watched() {
         assert_eq!(subscribe(&mut w, &mut next, "bob@example.com", &[]), 200);
         all.push(next);
     }
-    let state = |w: &World, n: usize| w.last_received(all[n].peer, |m| m.is("NOTIFY")).text("Subscription-State").to_owned();
+    let state = |w: &World, n: usize| {
+        w.last_received(all[n].peer, |m| m.is("NOTIFY"))
+            .text("Subscription-State")
+            .to_owned()
+    };
     assert_eq!(state(&w, 0), "terminated;reason=timeout");
     assert!(state(&w, 1).starts_with("active"));
     w.stop(ms(100));

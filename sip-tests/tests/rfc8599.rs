@@ -12,7 +12,8 @@ use sip_tests::{Peer, World, ms, s};
 use tandem::id::Transport;
 use tools::{OFFICE, by_hand, request, requests, settle, with};
 
-const PUSH: &str = "push: { url: \"https://push.example.com/wake\", token: \"s3cret\", providers: [ apns, fcm ], wait: 8s }\n";
+const PUSH: &str =
+    "push: { url: \"https://push.example.com/wake\", token: \"s3cret\", providers: [ apns, fcm ], wait: 8s }\n";
 
 fn yaml(way: &str) -> String {
     OFFICE.replace("name: example.com, do: proxy", &format!("name: example.com{way}")) + PUSH
@@ -68,7 +69,14 @@ fn a_call_waits_for_the_phone_to_wake() {
         }
         assert_eq!(w.hook.field(0, "call-id").as_deref(), Some(w.at(call).call_id.as_str()));
         let post = &w.hook.told[0];
-        assert_eq!((post.url.host.to_string().as_str(), post.url.port, post.url.path.as_str()), ("push.example.com", 443, "/wake"));
+        assert_eq!(
+            (
+                post.url.host.to_string().as_str(),
+                post.url.port,
+                post.url.path.as_str()
+            ),
+            ("push.example.com", 443, "/wake")
+        );
         assert_eq!(post.token.as_ref().map(|token| token.expose()), Some("s3cret"));
         wakes(&mut w, bob);
         let leg = w.incoming(bob);
@@ -94,7 +102,7 @@ fn a_phone_that_wakes_elsewhere_is_called_there() {
         let call = w.call(alice, "bob");
         w.run(s(1));
         // The service has given it another name meanwhile (4.1.3).
-        let line = contact(&w, new, "") .replace("00fc13adff78512", "11aa") + urn;
+        let line = contact(&w, new, "").replace("00fc13adff78512", "11aa") + urn;
         assert_eq!(w.register_with(new, &[&line, "Call-ID: anew@bob"]), 200);
         let leg = w.incoming(new);
         assert_eq!(asked(&w, old), 0);
@@ -199,12 +207,36 @@ fn what_a_phone_is_promised() {
     for (nth, (params, after, lines, status, promised)) in [
         (";pn-provider=fcm;pn-prid=x", "", "", 200, &["*;+sip.pns=\"fcm\""][..]),
         (";pn-provider=FCM", "", "", 200, &["*;+sip.pns=\"fcm\""]),
-        (";pn-provider", "", "", 200, &["*;+sip.pns=\"apns\"", "*;+sip.pns=\"fcm\""]),
-        (";pn-provider=apns;pn-prid=x", ";+sip.pnsreg", "", 200, &["*;+sip.pns=\"apns\";+sip.pnsreg=\"121\""]),
+        (
+            ";pn-provider",
+            "",
+            "",
+            200,
+            &["*;+sip.pns=\"apns\"", "*;+sip.pns=\"fcm\""],
+        ),
+        (
+            ";pn-provider=apns;pn-prid=x",
+            ";+sip.pnsreg",
+            "",
+            200,
+            &["*;+sip.pns=\"apns\";+sip.pnsreg=\"121\""],
+        ),
         (";pn-provider=acme;pn-prid=x", "", "", 555, &[]),
         (";pn-provider=acme;pn-prid=x", ";expires=0", "", 200, &[]),
-        (";pn-provider=acme;pn-prid=x", "", "Feature-Caps: *;+sip.pns=\"acme\"", 200, &[]),
-        (";pn-provider=apns;pn-prid=x", "", "Feature-Caps: *;+sip.pns=\"apns\"", 200, &[]),
+        (
+            ";pn-provider=acme;pn-prid=x",
+            "",
+            "Feature-Caps: *;+sip.pns=\"acme\"",
+            200,
+            &[],
+        ),
+        (
+            ";pn-provider=apns;pn-prid=x",
+            "",
+            "Feature-Caps: *;+sip.pns=\"apns\"",
+            200,
+            &[],
+        ),
         (";pn-provider=apns;pn-prid=x", ";expires=240", "", 423, &[]),
         ("", ";expires=240", "", 200, &[]),
     ]
@@ -281,7 +313,10 @@ fn a_phone_is_woken_before_its_registration_ends() {
         w.run(s(15));
         assert_eq!(w.hook.told.len(), 1);
         assert_eq!(w.hook.field(0, "reason").as_deref(), Some("refresh"));
-        assert_eq!((w.hook.field(0, "pn-prid").as_deref(), w.hook.field(0, "call-id")), (Some("00fc13adff78512"), None));
+        assert_eq!(
+            (w.hook.field(0, "pn-prid").as_deref(), w.hook.field(0, "call-id")),
+            (Some("00fc13adff78512"), None)
+        );
         wakes(&mut w, bob);
         w.run(s(470));
         assert_eq!(w.hook.told.len(), 1);
@@ -309,7 +344,10 @@ fn the_parameters_reach_nobody_else() {
         w.hang_up(leg);
         w.expect_over(call, 200);
         let seen = w.received(alice, |_| true);
-        assert!(seen.iter().all(|(_, m)| !String::from_utf8_lossy(&m.write()).contains("pn-prid")));
+        assert!(
+            seen.iter()
+                .all(|(_, m)| !String::from_utf8_lossy(&m.write()).contains("pn-prid"))
+        );
         leaves(&mut w, bob);
         w.finish();
     }

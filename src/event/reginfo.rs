@@ -166,7 +166,10 @@ fn known_of(binding: &Binding) -> Known {
         (Some(instance), Some(reg_id)) => format!("{instance}\n{reg_id}"),
         (_, _) => name.clone(),
     };
-    let stamp = format!("{name}\n{}\n{}\n{}\n{}", binding.call_id, binding.cseq, binding.expires.0, binding.q);
+    let stamp = format!(
+        "{name}\n{}\n{}\n{}\n{}",
+        binding.call_id, binding.cseq, binding.expires.0, binding.q
+    );
     Known {
         id: digest_of(&id),
         stamp: digest_of(&stamp),

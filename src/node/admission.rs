@@ -30,12 +30,9 @@ impl Machines {
                 self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
             }
             Method::Subscribe => self.subscribe(cx, flow, request),
-            Method::Notify
-            | Method::Info
-            | Method::Refer
-            | Method::Message
-            | Method::Publish
-            | Method::Other(_) => self.relay_loose(cx, flow, request),
+            Method::Notify | Method::Info | Method::Refer | Method::Message | Method::Publish | Method::Other(_) => {
+                self.relay_loose(cx, flow, request)
+            }
             // The transaction layer keeps these two to itself.
             Method::Ack | Method::Cancel => {}
         }

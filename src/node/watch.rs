@@ -17,7 +17,11 @@ impl Machines {
             return self.relay_loose(cx, flow, request);
         };
         let is_reg = package(&request).eq_ignore_ascii_case(REG);
-        let own = request.from().ok().and_then(|from| local::user_of(cx.config, flow, &from.uri)).map(local::aor);
+        let own = request
+            .from()
+            .ok()
+            .and_then(|from| local::user_of(cx.config, flow, &from.uri))
+            .map(local::aor);
         let is_own = own.as_ref() == Some(&aor);
         let domain = aor.0.rsplit_once('@').map_or("", |(_, domain)| domain);
         if !is_reg && !(is_own && cx.config.way_of(domain) == Way::Bridge) {
@@ -33,7 +37,13 @@ impl Machines {
             return self.refuse(cx, flow, &request, response, "an event package that we do not have");
         }
         if !is_own && !cx.config.watchers.contains(&name) {
-            return self.refuse_with(cx, flow, &request, 403, "somebody else's registration is not for everybody");
+            return self.refuse_with(
+                cx,
+                flow,
+                &request,
+                403,
+                "somebody else's registration is not for everybody",
+            );
         }
         if !self.is_served(cx, flow, &request) {
             return;

@@ -133,7 +133,11 @@ impl Context {
 
     /// The phone of a call sleeps, as its contact says, and there is somebody who wakes it.
     fn asleep(&self, t: &Turn<'_, '_>, device: &[Binding]) -> Option<(Binding, Prid)> {
-        let push = t.cx.config.push.as_ref().filter(|_| self.is_invite && !self.in_dialog)?;
+        let push =
+            t.cx.config
+                .push
+                .as_ref()
+                .filter(|_| self.is_invite && !self.in_dialog)?;
         device.iter().find_map(|binding| {
             let uri = Uri::parse(&binding.contact).ok()?;
             Some((binding.clone(), Prid::served(Some(push), &uri)?))

@@ -150,7 +150,9 @@ impl Waker {
         self.watch(cx, aor, bindings);
         let waiting = self.by_aor.get(aor).into_iter().flatten().copied();
         for number in waiting.collect::<Vec<_>>() {
-            let Some(waiting) = self.waiting.get(&number) else { continue };
+            let Some(waiting) = self.waiting.get(&number) else {
+                continue;
+            };
             let of_phone = |binding: &&Binding| waiting.asleep.is_of(binding);
             let is_new = |binding: &Binding| {
                 let old = &waiting.asleep.binding;
@@ -214,8 +216,10 @@ impl Waker {
             return;
         };
         let soon = cx.wall + limits::PUSH_BEFORE;
-        let (due, later): (Vec<Binding>, Vec<Binding>) =
-            refreshing.bindings.drain(..).partition(|binding| binding.expires <= soon);
+        let (due, later): (Vec<Binding>, Vec<Binding>) = refreshing
+            .bindings
+            .drain(..)
+            .partition(|binding| binding.expires <= soon);
         refreshing.bindings = later;
         let aor = refreshing.aor.clone();
         let (push, wall) = (cx.config.push.clone(), cx.wall);
@@ -358,15 +362,26 @@ mod tests {
             ..prid
         };
         let told = body(&aor, &prid, None);
-        assert!(told.starts_with("{\"reason\":\"refresh\"") && told.ends_with("\"pn-param\":\"x\"}"), "{told}");
+        assert!(
+            told.starts_with("{\"reason\":\"refresh\"") && told.ends_with("\"pn-param\":\"x\"}"),
+            "{told}"
+        );
     }
 
     #[test]
     fn the_parameters_of_a_contact() {
         let of = |text: &str| Prid::of(&Uri::parse(text).unwrap());
         let found = of("sip:a@h;PN-Provider=fcm;pn-prid=x%26y;pn-param=p").unwrap();
-        assert_eq!((&*found.provider, &*found.prid, found.param.as_deref()), ("fcm", "x&y", Some("p")));
-        for none in ["sip:a@h", "sip:a@h;pn-provider=fcm", "sip:a@h;pn-prid=x", "sip:a@h;pn-prid;pn-provider"] {
+        assert_eq!(
+            (&*found.provider, &*found.prid, found.param.as_deref()),
+            ("fcm", "x&y", Some("p"))
+        );
+        for none in [
+            "sip:a@h",
+            "sip:a@h;pn-provider=fcm",
+            "sip:a@h;pn-prid=x",
+            "sip:a@h;pn-prid;pn-provider",
+        ] {
             assert_eq!(of(none), None, "{none}");
         }
     }

@@ -22,7 +22,12 @@ pub(super) fn judge(
     let (Some(push), Some(asked)) = (push, contact.uri.params.get("pn-provider")) else {
         return Ok(());
     };
-    let is_taken_care_of = || request.all_named(FEATURE_CAPS).iter().any(|caps| caps.contains("+sip.pns"));
+    let is_taken_care_of = || {
+        request
+            .all_named(FEATURE_CAPS)
+            .iter()
+            .any(|caps| caps.contains("+sip.pns"))
+    };
     if granted.is_zero() || is_taken_care_of() {
         return Ok(());
     }

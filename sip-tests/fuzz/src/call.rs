@@ -145,6 +145,7 @@ impl Line {
                 Output::Query(ticket, _) => self
                     .node
                     .handle(clock(self.now), Input::Answered(ticket, Answer::default())),
+                Output::Post(ticket, _) => self.node.handle(clock(self.now), Input::Posted(ticket, true)),
                 Output::Media(..) | Output::Store(..) | Output::Record(_) | Output::Known(_) => {}
             }
         }

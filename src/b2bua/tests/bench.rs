@@ -219,6 +219,7 @@ impl Bench {
                 self.with(|calls, cx, net| calls.store(cx, net, call, leg, Reply::Bindings { version: 1, bindings }));
             }
             Output::Store(..) => panic!("calls replace no bindings"),
+            Output::Post(..) => panic!("nobody is woken without a URL"),
             Output::Media(_, command) => {
                 self.media.push(command.clone());
                 let event = match command {

@@ -93,7 +93,11 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         Ok(text.into())
     });
     let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
-    let watchers = push::watchers(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), &users, check);
+    let watchers = push::watchers(
+        &root.section("registrar", &keys::REGISTRAR, &mut check.problems),
+        &users,
+        check,
+    );
     let push = push::push(root, check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);

@@ -9,6 +9,8 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_post;
+#[cfg(test)]
 mod tests_secure;
 #[cfg(test)]
 mod tests_stun;

@@ -93,7 +93,9 @@ fn status(answer: &[u8]) -> io::Result<Option<u16>> {
         };
         let line = std::str::from_utf8(&rest[..end]).map_err(|_| io::ErrorKind::InvalidData)?;
         let code = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
-        let code: u16 = code.and_then(|code| code.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+        let code: u16 = code
+            .and_then(|code| code.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
         if code >= 200 {
             return Ok(Some(code));
         }
@@ -127,12 +129,21 @@ mod tests {
             body: "{}".into(),
         };
         let text = String::from_utf8(request(&post(url(false, "[::1]", 8080)))).unwrap();
-        assert!(text.starts_with("POST /wake?app=1 HTTP/1.1\r\nHost: [::1]:8080\r\n"), "{text}");
-        assert!(text.contains("\r\nContent-Length: 2\r\n") && text.ends_with("\r\n\r\n{}"), "{text}");
+        assert!(
+            text.starts_with("POST /wake?app=1 HTTP/1.1\r\nHost: [::1]:8080\r\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\r\nContent-Length: 2\r\n") && text.ends_with("\r\n\r\n{}"),
+            "{text}"
+        );
         assert!(text.contains("\r\nAuthorization: Bearer s3cret\r\n"), "{text}");
         let text = String::from_utf8(request(&post(url(true, "h.example", 443)))).unwrap();
         assert!(text.contains("\r\nHost: h.example\r\n"), "{text}");
-        assert!(!format!("{:?}", post(url(true, "h", 443))).contains("s3"), "secrets do not print");
+        assert!(
+            !format!("{:?}", post(url(true, "h", 443))).contains("s3"),
+            "secrets do not print"
+        );
     }
 
     #[test]

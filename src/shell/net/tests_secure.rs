@@ -36,13 +36,13 @@ fn now() -> Wall {
 }
 
 /// A folder with a CA and what it has signed; gone with the test.
-struct Paper {
+pub(super) struct Paper {
     folder: PathBuf,
     ca: Issuer<'static, KeyPair>,
 }
 
 impl Paper {
-    fn new(name: &str) -> Paper {
+    pub(super) fn new(name: &str) -> Paper {
         let folder = std::env::temp_dir().join(format!("tandem-net-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -56,12 +56,12 @@ impl Paper {
         }
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(super) fn file(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
     /// `NAME.pem` and `NAME.key`.
-    fn sign(&self, name: &str, names: &[&str]) {
+    pub(super) fn sign(&self, name: &str, names: &[&str]) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let certificate = CertificateParams::new(names)
@@ -90,7 +90,7 @@ impl Paper {
     }
 
     /// A server with this certificate.
-    fn acceptor(&self, name: &str) -> TlsAcceptor {
+    pub(super) fn acceptor(&self, name: &str) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let chain = vec![CertificateDer::from_pem_file(self.file(&format!("{name}.pem"))).unwrap()];
         let key = PrivateKeyDer::from_pem_file(self.file(&format!("{name}.key"))).unwrap();
@@ -103,7 +103,7 @@ impl Paper {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    fn config(&self, rest: &str) -> Config {
+    pub(super) fn config(&self, rest: &str) -> Config {
         let yaml = format!("listen: [ \"tls://127.0.84.1:0\", \"wss://127.0.84.1:0\" ]\n{rest}");
         let read = |_: &std::path::Path| Ok(String::new());
         let sources = Sources {
@@ -119,7 +119,7 @@ impl Paper {
         self.config(&format!("tls: {{ certificate: {certificate}, key: {key} }}\n"))
     }
 
-    fn keys(&self, config: &Config) -> Keys {
+    pub(super) fn keys(&self, config: &Config) -> Keys {
         Keys::load(config, &self.folder.join("t.db"), now()).unwrap().0
     }
 
