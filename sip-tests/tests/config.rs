@@ -159,6 +159,7 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
         "on_offline",
         "generate",
         "ringback",
+        "token",
     ];
     assert_eq!(
         missing,

@@ -24,7 +24,8 @@ impl Machines {
             .map(local::aor);
         let is_own = own.as_ref() == Some(&aor);
         let domain = aor.0.rsplit_once('@').map_or("", |(_, domain)| domain);
-        if !is_reg && !(is_own && cx.config.way_of(domain) == Way::Bridge) {
+        let is_for_us = is_reg || (is_own && cx.config.way_of(domain) == Way::Bridge);
+        if !is_for_us {
             return self.relay_loose(cx, flow, request);
         }
         let Some(name) = self.watcher(cx, flow, &request) else {

@@ -17,7 +17,10 @@ fn what_is_left_out_has_a_default() {
     };
     assert_eq!(of(""), None);
     let push = of("push: { url: \"http://push.example\" }").expect("it is there");
-    assert_eq!((push.url.secure, push.url.port, push.url.path.as_str()), (false, 80, "/"));
+    assert_eq!(
+        (push.url.secure, push.url.port, push.url.path.as_str()),
+        (false, 80, "/")
+    );
     assert_eq!(push.providers, ["apns", "fcm", "webpush"]);
     assert_eq!((push.wait, push.token, push.ca), (Duration::from_secs(10), None, None));
     let text = "push: { url: \"https://[2001:db8::1]:8443/wake?app=1\", providers: [ apns ], wait: 5s, token: t0ken }";
@@ -47,7 +50,7 @@ fn urls() {
     }
     assert_eq!(
         push("wait: 5s"),
-        ["2:7: push: url is missing. Write, for example, url: https://push.example.com/wake"]
+        ["2:9: push: url is missing. Write, for example, url: https://push.example.com/wake"]
     );
     assert!(push("url: \"http://h\", wait: 2m")[0].contains("more than 1m"));
 }
@@ -58,6 +61,6 @@ fn watchers_are_users() {
     assert!(with(&format!("{users}alice ] }}")).is_empty());
     assert_eq!(
         with(&format!("{users}alise ] }}")),
-        ["3:27: registrar.watchers[0]: there is no user alise; did you mean alice?"]
+        ["3:26: registrar.watchers[0]: there is no user alise; did you mean alice?"]
     );
 }
