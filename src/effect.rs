@@ -301,7 +301,8 @@ pub fn devices(bindings: Vec<Binding>, own: Option<Flow>) -> Vec<Vec<Binding>> {
     for binding in bindings.into_iter().filter(|binding| !is_own(binding)) {
         let same = |device: &&mut Vec<Binding>| binding.instance.is_some() && device[0].instance == binding.instance;
         match devices.iter_mut().find(same) {
-            Some(device) => device.insert(0, binding),
+            Some(_) if false => {}
+            Some(device) => device.push(binding),
             None => devices.push(vec![binding]),
         }
     }

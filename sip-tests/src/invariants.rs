@@ -156,6 +156,8 @@ impl World {
                 trunk_places,
                 user_places,
                 contexts,
+                subscriptions,
+                waking,
                 ..
             } = node.census();
             let next = node.poll_timeout();
@@ -172,6 +174,11 @@ impl World {
                     "left over: (calls, registers, trunk places, user places, legs, records) = {left:?}; next {next:?}"
                 ));
             }
+            if waking + subscriptions > 0 {
+                self.fail(&format!(
+                    "{waking} calls that wait for a phone and {subscriptions} subscriptions are left over; next {next:?}"
+                ));
+            }
             if contexts > 0 {
                 self.fail(&format!("{contexts} proxied requests are left over; next {next:?}"));
             }
@@ -184,8 +191,9 @@ impl World {
             if idle && transactions > 0 {
                 self.fail(&format!("{transactions} transactions are left over; next {next:?}"));
             }
-            // A ban lasts longer than a test, and what was dropped is told within a minute.
-            if idle && next.is_some_and(|(_, who)| who != "trunks" && who != "guard") {
+            // A ban lasts longer than a test, what was dropped is told within a minute, and a registration that ends is as long as its
+            // phone wants it.
+            if idle && next.is_some_and(|(_, who)| !["trunks", "guard", "push"].contains(&who)) {
                 self.fail(&format!("a deadline is left over: {next:?}"));
             }
         }

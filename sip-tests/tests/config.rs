@@ -162,10 +162,7 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
         "ringback",
         "records",
         "bindings",
-        "watchers",
-        "url",
         "token",
-        "providers",
     ];
     assert_eq!(
         missing,

@@ -36,7 +36,7 @@ fn subscribe(w: &mut World, watcher: &mut Watcher, of: &str, lines: &[&str]) -> 
     subscribe.push("Contact", &contact);
     subscribe.push("Event", "reg");
     for line in lines {
-        let (name, value) = line.split_once(": ").unwrap();
+        let (name, value) = line.split_once(": ").expect("a line of the test");
         match value {
             "" => subscribe.remove(name),
             value => subscribe.set(name, value),

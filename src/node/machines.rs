@@ -103,6 +103,8 @@ impl Machines {
             transactions: self.net.layer.len(),
             tickets: 0,
             registers: self.registrar.pending(),
+            subscriptions: self.notifier.len(),
+            waking: self.net.waker.len(),
             trunk_places: self.net.trunks.reserved(),
             user_places: self.calls.user_places(),
         }

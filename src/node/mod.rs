@@ -37,6 +37,10 @@ pub struct Census {
     pub tickets: usize,
     /// REGISTERs that wait for the store.
     pub registers: usize,
+    /// Subscriptions to registrations.
+    pub subscriptions: usize,
+    /// Calls that wait for a phone that is being woken.
+    pub waking: usize,
     /// Call places held on trunks.
     pub trunk_places: u32,
     /// Call places held by users.

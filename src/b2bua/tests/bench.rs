@@ -219,7 +219,8 @@ impl Bench {
                 };
                 self.with(|calls, cx, net| calls.store(cx, net, call, leg, Reply::Bindings { version: 1, bindings }));
             }
-            Output::Store(..) | Output::Post(..) => panic!("calls replace no bindings, and nobody sleeps here"),
+            Output::Store(..) => panic!("calls replace no bindings"),
+            Output::Post(..) => panic!("nobody is woken without a URL"),
             Output::Media(_, command) => {
                 self.media.push(command.clone());
                 let event = match command {

@@ -44,7 +44,7 @@ pub(super) fn watchers(map: &Map<'_>, users: &[User], check: &mut Check<'_>) -> 
             watchers.push(name);
         } else {
             let names = users.iter().map(|user| user.name.as_str());
-            let text = format!("there is no user {name}.{}", did_you_mean(&name, names));
+            let text = format!("there is no user {name}{}", did_you_mean(&name, names));
             field.wrong(&mut check.problems, text);
         }
     }

@@ -2,6 +2,7 @@
 
 mod callers;
 mod files;
+mod push;
 mod sections;
 
 use super::{Config, Sources, parse};

@@ -19,6 +19,8 @@ mod tests_limits;
 #[cfg(test)]
 mod tests_mutual;
 #[cfg(test)]
+mod tests_post;
+#[cfg(test)]
 mod tests_secure;
 #[cfg(test)]
 mod tests_stun;

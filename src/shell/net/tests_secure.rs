@@ -94,7 +94,7 @@ impl Paper {
     }
 
     /// A server with this certificate.
-    fn acceptor(&self, name: &str) -> TlsAcceptor {
+    pub(super) fn acceptor(&self, name: &str) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let chain = vec![CertificateDer::from_pem_file(self.file(&format!("{name}.pem"))).unwrap()];
         let key = PrivateKeyDer::from_pem_file(self.file(&format!("{name}.key"))).unwrap();
