@@ -1,7 +1,7 @@
 //! Tables and banners that people read in a terminal.
 
 use super::sources::Generated;
-use super::store::RecentCall;
+use super::store::{ListedBan, ListedCut, RecentCall};
 use crate::config::{Action, Config, Listen, Pattern};
 use crate::time::Wall;
 use std::fmt::Write;
@@ -104,7 +104,11 @@ pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
         let (source, began, why) = (cut(&ban.source, 40), utc(ban.began), cut(&ban.why, 200));
         // Writing to a String does not fail.
         let _ = match (ban.ended, ban.dropped) {
-            (None, _) => writeln!(text, "{source} is banned from {began} until {} UTC: {why}", utc(ban.ends)),
+            (None, _) => writeln!(
+                text,
+                "{source} is banned from {began} until {} UTC: {why}",
+                utc(ban.ends)
+            ),
             (Some(ended), Some(dropped)) => writeln!(
                 text,
                 "{source} was banned from {began} until {} UTC, {dropped} messages were dropped: {why}",
@@ -123,7 +127,11 @@ pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
     if cuts.is_empty() {
         text.push_str("Nothing was dropped or refused unheard within a day.\n");
     } else {
-        let _ = writeln!(text, "{:>12} {:>12}  dropped or refused unheard", "within 1 h", "within 24 h");
+        let _ = writeln!(
+            text,
+            "{:>12} {:>12}  dropped or refused unheard",
+            "within 1 h", "within 24 h"
+        );
     }
     for listed in cuts {
         let [hour, day] = listed.counts;
@@ -183,5 +191,36 @@ mod tests {
             line,
             "2026-11-22 13:05:59  +14155550101       bob                user/bob           1:05  4.4  200 the caller hung up"
         );
+    }
+
+    #[test]
+    fn a_ban_and_a_kind_of_cuts_are_one_line_each() {
+        let ban = |ended, dropped| ListedBan {
+            source: "198.51.77.1".into(),
+            began: 1_795_352_759_000,
+            ends: 1_795_353_359_000,
+            ended,
+            why: "it guessed".into(),
+            dropped,
+        };
+        let bans = [
+            ban(None, None),
+            ban(Some(1_795_353_359_000), Some(7)),
+            ban(Some(1_795_352_760_000), None),
+        ];
+        let cuts = [ListedCut {
+            what: "of banned sources".into(),
+            counts: [12, 345],
+        }];
+        assert_eq!(
+            guard(&bans, &cuts),
+            "198.51.77.1 is banned from 2026-11-22 13:05:59 until 2026-11-22 13:15:59 UTC: it guessed\n\
+             198.51.77.1 was banned from 2026-11-22 13:05:59 until 2026-11-22 13:15:59 UTC, 7 messages were dropped: it guessed\n\
+             198.51.77.1 was banned from 2026-11-22 13:05:59 until 2026-11-22 13:06:00 UTC, when the node ended: it guessed\n\
+             \x20 within 1 h  within 24 h  dropped or refused unheard\n\
+             \x20         12          345  messages of banned sources\n"
+        );
+        let nothing = "Nobody is banned, and nobody was.\nNothing was dropped or refused unheard within a day.\n";
+        assert_eq!(guard(&[], &[]), nothing);
     }
 }
