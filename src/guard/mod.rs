@@ -239,7 +239,7 @@ impl Guard {
         let (nanos, now) = (cx.now.as_nanos(), second(cx.now));
         let Some(hand) = self.hand else { return true };
         if let Some(nonce) = hand.nonce {
-            self.seen.put(fold(nonce, ABOUT_NONCE), now);
+            self.seen.put(Guard::nonce_of(nonce, hand.user), now);
             self.seen.put(fold(hand.source, hand.user), now);
         }
         self.cells.forgive(fold(hand.source, ABOUT_PROBES));

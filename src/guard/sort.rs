@@ -45,8 +45,8 @@ pub(super) const WRONG: [Rate; 3] = [
     Rate::each(2 * SECOND, 3),
     Rate::each(10 * SECOND, 20),
 ];
-/// Challenges that are not answered, by one who has received them.
-pub(super) const PROBES: Rate = Rate::each(6 * SECOND, 100);
+/// Challenges that are not answered, by one who has received them: more than the phones of an office that come all at once have open.
+pub(super) const PROBES: Rate = Rate::each(6 * SECOND, 300);
 /// Wrong passwords of a source that lead to a ban are counted over this many seconds.
 const GUESSING: u64 = 600;
 
@@ -125,7 +125,7 @@ impl Guard {
         if let Some(hand) = &mut self.hand {
             (hand.proven, hand.nonce, hand.user) = (true, Some(nonce), user);
         }
-        let proved = self.seen.has(fold(nonce, ABOUT_NONCE), now, KNOWN);
+        let proved = self.seen.has(Guard::nonce_of(nonce, user), now, KNOWN);
         let [pair, ours, theirs] = self.wrong(source, user);
         let (guesses, of_guesses) = self.guesses(source);
         let [of_pair, of_source, of_user] = WRONG;
@@ -140,6 +140,11 @@ impl Guard {
         }
         let rate = Rate::per_second(self.rules().per_source, 2 * self.rules().per_source);
         take(self.cells.take(fold(nonce, ABOUT_MARK), nanos, rate), Cut::Repeated)
+    }
+
+    /// The key of a nonce that was used with this user's password: it says nothing of others.
+    pub(super) fn nonce_of(nonce: u64, user: u64) -> u64 {
+        fold(fold(nonce, ABOUT_NONCE), user)
     }
 
     /// The keys of what was guessed: by this source of this user, by this source, of this user.

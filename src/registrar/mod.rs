@@ -171,7 +171,7 @@ fn accept(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, written: &[Bind
 
 /// 200 with every current binding and what is left of it (RFC 3261 10.3 step 8).
 fn answer(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, bindings: &[Binding]) {
-    let tag = cx.tag();
+    let tag = cx.answer_tag();
     let mut response = Draft::response(&pending.request, 200, Some(&tag));
     response.push(Name::Date, cx.wall.civil());
     for binding in bindings {
@@ -189,7 +189,7 @@ fn answer(cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, bindings: &[Bin
 }
 
 fn refuse(cx: &mut Cx<'_>, layer: &mut Layer, tx: ServerTx, request: &Message, refusal: Refusal) {
-    let tag = cx.tag();
+    let tag = cx.answer_tag();
     let mut response = Draft::response(request, refusal.status, Some(&tag)).with_reason(refusal.reason);
     if let Some((name, value)) = refusal.field {
         response.push(name, value);
