@@ -1,7 +1,7 @@
 //! A message that the guard drops takes nothing from the heap and next to no time, and a name that does not exist costs what one costs
 //! that does. In its own program, since it counts every allocation.
 
-#![allow(clippy::disallowed_methods, reason = "it measures time")]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures time")]
 
 use bytes::Bytes;
 use sip_tests::counting::{Counting, count};
