@@ -46,7 +46,7 @@ soak-proxy: deps
 bench-flood: deps peers
 	$(CARGO) build --release --bin tandem
 	TANDEM_BIN="$(TARGET)/release/tandem" FLOOD_SECONDS=30 FLOOD_LIMIT=10 \
-	  $(CARGO) test --release -p sip-tests --test open_internet -- --nocapture a_flood
+	  $(CARGO) test -p sip-tests --test open_internet -- --nocapture a_flood
 
 # The long forms of what `make test` runs reduced.
 soak: deps peers

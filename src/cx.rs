@@ -93,7 +93,7 @@ impl Cx<'_> {
         self.marker.tag(Mark::Tag, random)
     }
 
-    /// A To tag for a response that keeps no state.
+    /// A To tag for a response that nothing follows but its ACK: one that keeps no state, or a final one to another method than INVITE.
     pub fn answer_tag(&mut self) -> String {
         let random = self.random();
         self.marker.tag(Mark::Answer, random)

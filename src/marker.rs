@@ -101,7 +101,7 @@ impl Marker {
 
     /// The name of a source: of its address, or of its network of 64 bits where it has IPv6 and may choose the rest as it likes.
     pub fn source(&self, ip: IpAddr) -> u64 {
-        match ip {
+        match ip.to_canonical() {
             IpAddr::V4(ip) => self.hash(Mark::Source, &ip.octets()),
             IpAddr::V6(ip) => self.hash(Mark::Source, &ip.octets()[..8]),
         }
@@ -114,6 +114,15 @@ impl Marker {
 
     fn seal(&self, mark: Mark, text: &[u8]) -> u32 {
         (self.hash(mark, text) >> 32) as u32
+    }
+
+    /// True for two addresses of one source.
+    pub fn is_same(one: IpAddr, other: IpAddr) -> bool {
+        match (one.to_canonical(), other.to_canonical()) {
+            (IpAddr::V4(one), IpAddr::V4(other)) => one == other,
+            (IpAddr::V6(one), IpAddr::V6(other)) => one.octets()[..8] == other.octets()[..8],
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
     }
 
     /// Ends a branch by our mark.
@@ -198,7 +207,7 @@ impl Marker {
     }
 }
 
-/// Minutes since the start, by which 45 days later it begins anew.
+/// Minutes since the start; after 45 days they begin anew.
 fn minute(now: Instant) -> u16 {
     (now.as_millis() / 60_000) as u16
 }
@@ -358,5 +367,13 @@ mod tests {
         assert_eq!(name("2001:db8::1"), name("2001:db8::ffff:1"));
         assert_ne!(name("2001:db8::1"), name("2001:db8:0:1::1"));
         assert_ne!(name("192.0.2.1"), name("192.0.2.2"));
+        for (one, other) in [
+            ("2001:db8::1", "2001:db8::2"),
+            ("2001:db8::1", "2001:db8:0:1::1"),
+            ("192.0.2.1", "::ffff:192.0.2.1"),
+        ] {
+            let is_same = Marker::is_same(one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(is_same, name(one) == name(other), "{one} {other}");
+        }
     }
 }

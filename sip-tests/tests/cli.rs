@@ -51,7 +51,7 @@ fn help_names_every_command_and_an_unknown_one_is_an_error() {
     let folder = Folder::new("help");
     let (code, out, _) = folder.tandem(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["run", "check", "demo", "calls", "route"] {
+    for command in ["run", "check", "demo", "calls", "guard", "route"] {
         assert!(out.contains(&format!("\n  {command} ")), "{out}");
     }
     let (code, _, err) = folder.tandem(&["serve"]);

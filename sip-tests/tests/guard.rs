@@ -1,6 +1,7 @@
 //! The guard in the simulated world: who is heard, slowed down, banned, and who never is.
 
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 #[path = "guard/bans.rs"]
 mod bans;

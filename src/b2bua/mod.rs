@@ -56,6 +56,7 @@ use crate::dialog::Naming;
 use crate::effect::{Blame, Device, Fact, Output, Reply};
 use crate::id::{CallId, Flow, LegNo, Owner, ServerTx};
 use crate::limits;
+use crate::marker::Marker;
 use crate::media::command::{Event as MediaEvent, Port};
 use crate::push::Waker;
 use crate::sip::{Message, Name};
@@ -205,11 +206,11 @@ impl Calls {
         begun.unwrap_or(Ok(()))
     }
 
-    /// True if a leg's signalling comes from this address.
+    /// True if a leg's signalling comes from this source.
     pub fn has_peer(&self, ip: IpAddr) -> bool {
         self.calls
             .values()
-            .any(|call| call.legs.iter().any(|leg| leg.signalling() == ip))
+            .any(|call| call.legs.iter().any(|leg| Marker::is_same(leg.signalling(), ip)))
     }
 
     /// True if a request with a To tag belongs to a dialog of ours. (An INVITE with Replaces and no To tag is a new one.)

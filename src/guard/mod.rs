@@ -13,6 +13,7 @@
 //! | file | does |
 //! |---|---|
 //! | `look` | finds in raw octets what decides |
+//! | `sort` | decides, in the order above |
 //! | `cells` | rates and memories of any number of keys in memory that does not grow |
 //! | `bans` | of whom nothing is heard |
 //! | `load` | refuses new work when messages wait too long |
@@ -25,8 +26,12 @@
 
 mod bans;
 mod cells;
+mod keys;
 mod load;
 mod look;
+mod sort;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{self, Config};
 use crate::cx::Cx;
@@ -37,8 +42,10 @@ use crate::marker::{Mark, Marker, Origin};
 use crate::time::{Clock, Instant};
 use bans::Bans;
 use cells::{Cell, Cells, Rate, Seen};
+use keys::*;
 use load::{Load, News};
-use look::{Kind, Look, look};
+use look::{Kind, look};
+use sort::{DIALOG, PROBES, WRONG};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -46,49 +53,6 @@ use std::time::Duration;
 
 /// How often what was dropped is told.
 const TOLD: Duration = Duration::from_secs(60);
-/// Seconds for which a source is known by what it proved: over a night.
-const KNOWN: u32 = 24 * 3600;
-/// The same for a trunk, which shows itself with every call.
-const TRUNK: u32 = 3600;
-/// The same for a dialog: its session is refreshed more often (RFC 4028 4.2 has half an hour).
-const DIALOG: u32 = 2 * 3600;
-/// A nonce tells where its user is for as long as a registration may last; whether it is good for anything else is the digest's
-/// business.
-const NONCE: Duration = Duration::from_secs(24 * 3600);
-
-const SECOND: u64 = 1_000_000_000;
-/// Of one dialog or transaction: DTMF by INFO is ten a second.
-const MARK: Rate = Rate::per_second(50, 100);
-/// ACKs of one answer that keeps no state: its copies.
-const ANSWERED: Rate = Rate::per_second(1, 8);
-/// Responses without a branch of ours, for which nobody waits: some, so that they are seen.
-const STRAYS: [Rate; 2] = [Rate::per_second(1, 20), Rate::per_second(50, 100)];
-/// Requests that lack what an answer needs, and so have none.
-const MALFORMED: [Rate; 2] = [Rate::per_second(2, 50), Rate::per_second(50, 200)];
-/// What looks like nothing that was proved, from the address of a trunk or a live binding, of which nothing was proved either: room for
-/// a carrier's first calls, which ring before anything is.
-const FIRST: Rate = Rate::each(SECOND / 20, 1000);
-/// The same where something else was: a carrier sends calls in several forms, and each is proved by its first answer.
-const FURTHER: Rate = Rate::each(SECOND / 2, 20);
-/// All of these together.
-const UNPROVEN: Rate = Rate::each(SECOND / 200, 2000);
-/// ACK and CANCEL from where somebody is: they follow from what was let through.
-const FOLLOWS: Rate = Rate::per_second(1000, 2000);
-/// What a trunk sends, which has a limit of its own.
-const CARRIER: Rate = Rate::per_second(20_000, 40_000);
-/// New looks of one source: what its phones are, and not so many that those of others are forgotten.
-const LOOKS: Rate = Rate::each(60 * SECOND, 32);
-/// Wrong passwords for one user from one source; from one source; for one user.
-const WRONG: [Rate; 3] = [
-    Rate::each(20 * SECOND, 5),
-    Rate::each(2 * SECOND, 3),
-    Rate::each(10 * SECOND, 20),
-];
-/// Challenges that are not answered, by one who has received them.
-const PROBES: Rate = Rate::each(6 * SECOND, 100);
-/// Wrong passwords of a source that lead to a ban are counted over this many seconds.
-const GUESSING: u64 = 600;
-
 /// Why a message was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cut {
@@ -266,171 +230,6 @@ impl Guard {
         }
         Verdict::Drop(cut)
     }
-
-    fn response(&mut self, now: Instant, source: u64, look: &Look<'_>) -> Result<(), Cut> {
-        let branch = look.branch.and_then(|branch| self.marker.read_branch(now, branch));
-        let nanos = now.as_nanos();
-        if let Some(branch) = branch {
-            self.seen.put(fold(source, ABOUT_SOURCE), second(now));
-            let key = fold(u64::from(branch), ABOUT_MARK);
-            return take(self.cells.take(key, nanos, MARK), Cut::Repeated);
-        }
-        let [each, all] = STRAYS;
-        let key = fold(source, ABOUT_STRAYS);
-        take(
-            self.cells.take(key, nanos, each) && self.strays.take(nanos, all),
-            Cut::Stray,
-        )
-    }
-
-    fn request(&mut self, at: Clock, source: u64, shape: u16, look: &Look<'_>) -> Result<(), Cut> {
-        let nanos = at.now.as_nanos();
-        if let Some(mark) = self.dialog_mark(at.now, source, look) {
-            return take(self.cells.take(fold(mark, ABOUT_MARK), nanos, MARK), Cut::Repeated);
-        }
-        if look.agent.is_some_and(|agent| self.is_scanner(agent)) {
-            return Err(Cut::Scanner);
-        }
-        if look.kind == Kind::Ack
-            && let Some(tag) = look.to_tag
-            && let Some((_, answer)) = self.marker.read(Mark::Answer, tag)
-        {
-            if let Some(hand) = &mut self.hand {
-                (hand.proven, hand.acknowledges) = (true, true);
-            }
-            let key = fold(u64::from(answer), ABOUT_MARK);
-            return take(self.cells.take(key, nanos, ANSWERED), Cut::Repeated);
-        }
-        if let Some(nonce) = look.nonce
-            && let Some(nonce) = self.marker.read_nonce(source, nonce)
-            && at.wall.since(nonce.made) < NONCE
-        {
-            self.learn(at.now, source, nonce.shape);
-            return self.credentials(at.now, source, nonce.id, look);
-        }
-        if !look.is_whole {
-            let [each, all] = MALFORMED;
-            let key = fold(source, ABOUT_JUNK);
-            let room = self.cells.take(key, nanos, each) && self.malformed.take(nanos, all);
-            return take(room, Cut::Malformed);
-        }
-        self.outside(at.now, source, shape, look.kind)
-    }
-
-    /// A request of a dialog that was made here, or through here.
-    fn dialog_mark(&mut self, now: Instant, source: u64, look: &Look<'_>) -> Option<u64> {
-        // One of our own, which spirals (RFC 3261 16.3), or was sent back to us.
-        if let Some(seal) = look.branch.and_then(|branch| self.marker.read_branch(now, branch)) {
-            return Some(u64::from(seal));
-        }
-        let tag = look.to_tag.and_then(|tag| self.marker.read(Mark::Tag, tag));
-        let token = || look.token.and_then(|token| self.marker.read(Mark::Token, token));
-        let (origin, seal) = tag.or_else(token)?;
-        self.seen.put(fold(source, ABOUT_DIALOG), second(now));
-        // It was made for what this source sent: now it is sure that it was this source.
-        if origin.source == (source >> 32) as u32 {
-            self.learn(now, source, origin.shape);
-        }
-        Some(u64::from(seal))
-    }
-
-    /// Who answers a nonce is where he claims to be. What is left to fear is that he guesses.
-    fn credentials(&mut self, now: Instant, source: u64, nonce: u64, look: &Look<'_>) -> Result<(), Cut> {
-        let (nanos, now) = (now.as_nanos(), second(now));
-        let user = self.marker.hash(Mark::Source, look.username.unwrap_or_default());
-        if let Some(hand) = &mut self.hand {
-            (hand.proven, hand.nonce, hand.user) = (true, Some(nonce), user);
-        }
-        let proved = self.seen.has(fold(nonce, ABOUT_NONCE), now, KNOWN);
-        let [pair, ours, theirs] = self.wrong(source, user);
-        let (guesses, of_guesses) = self.guesses(source);
-        let [of_pair, of_source, of_user] = WRONG;
-        let free = proved
-            || self.cells.has(pair, nanos, of_pair)
-                && (self.seen.has(pair, now, KNOWN)
-                    || self.cells.has(guesses, nanos, of_guesses)
-                        && self.cells.has(ours, nanos, of_source)
-                        && self.cells.has(theirs, nanos, of_user));
-        if !free {
-            return Err(Cut::Guess);
-        }
-        let rate = Rate::per_second(self.rules().per_source, 2 * self.rules().per_source);
-        take(self.cells.take(fold(nonce, ABOUT_MARK), nanos, rate), Cut::Repeated)
-    }
-
-    /// The keys of what was guessed: by this source of this user, by this source, of this user.
-    fn wrong(&self, source: u64, user: u64) -> [u64; 3] {
-        [fold(source, user), fold(source, ABOUT_WRONG), fold(user, ABOUT_WRONG)]
-    }
-
-    /// The key of all that a source guessed, and how much is too much.
-    fn guesses(&self, source: u64) -> (u64, Rate) {
-        let most = self.rules().guesses;
-        let rate = Rate::each(GUESSING * SECOND / u64::from(most), most);
-        (fold(source, ABOUT_GUESSES), rate)
-    }
-
-    fn outside(&mut self, now: Instant, source: u64, shape: u16, kind: Kind) -> Result<(), Cut> {
-        let (nanos, now) = (now.as_nanos(), second(now));
-        let is_trunk = self.seen.has(fold(source, ABOUT_TRUNK), now, TRUNK);
-        let is_bound = self.is_bound_now(source, now);
-        let is_there = is_trunk || is_bound || self.seen.has(fold(source, ABOUT_SOURCE), now, KNOWN);
-        let key = fold(source, ABOUT_RATE);
-        if is_there && matches!(kind, Kind::Ack | Kind::Cancel) {
-            let key = fold(source, ABOUT_FOLLOWS);
-            return take(self.cells.take(key, nanos, FOLLOWS), Cut::Source);
-        }
-        let look = fold(source, u64::from(shape) ^ ABOUT_LOOK);
-        if self.seen.has(look, now, KNOWN) {
-            let per_source = self.rules().per_source;
-            let rate = if is_trunk {
-                CARRIER
-            } else {
-                Rate::per_second(per_source, 2 * per_source)
-            };
-            return take(self.cells.take(key, nanos, rate), Cut::Source);
-        }
-        if is_trunk || is_bound {
-            let is_known = self.seen.has(fold(source, ABOUT_PROVED), now, KNOWN);
-            let each = if is_known { FURTHER } else { FIRST };
-            let room = self.cells.take(look, nanos, each) && self.unproven.take(nanos, UNPROVEN);
-            return take(room, Cut::Stranger);
-        }
-        let (each, all) = (self.rules().per_stranger, self.rules().strangers);
-        let rate = Rate::per_second(each, each.saturating_mul(10));
-        // One look of several at an address leaves half of it to the others.
-        let share = Rate::per_second(each.div_ceil(2), each.saturating_mul(8));
-        if !self.cells.take(look, nanos, share) || !self.cells.take(fold(source, ABOUT_STRANGER), nanos, rate) {
-            return Err(Cut::Stranger);
-        }
-        take(
-            self.strangers.take(nanos, Rate::per_second(all, 2 * all)),
-            Cut::Strangers,
-        )
-    }
-
-    fn is_bound_now(&self, source: u64, now: u32) -> bool {
-        self.bound.get(&source).is_some_and(|until| *until >= now)
-    }
-
-    fn is_scanner(&self, agent: &[u8]) -> bool {
-        let begins = |name: &String| {
-            let head = agent.get(..name.len());
-            head.is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
-        };
-        self.rules().scanners.iter().any(begins)
-    }
-
-    /// What this source sends looks like this, as is sure from now on.
-    fn learn(&mut self, now: Instant, source: u64, shape: u16) {
-        let (nanos, now) = (now.as_nanos(), second(now));
-        self.seen.put(fold(source, ABOUT_SOURCE), now);
-        let look = fold(source, u64::from(shape) ^ ABOUT_LOOK);
-        if self.seen.has(look, now, KNOWN) || self.cells.take(fold(source, ABOUT_LOOK), nanos, LOOKS) {
-            self.seen.put(look, now);
-            self.seen.put(fold(source, ABOUT_PROVED), now);
-        }
-    }
 }
 
 /// What the node tells of the message at hand.
@@ -440,7 +239,7 @@ impl Guard {
         let (nanos, now) = (cx.now.as_nanos(), second(cx.now));
         let Some(hand) = self.hand else { return true };
         if let Some(nonce) = hand.nonce {
-            self.seen.put(fold(nonce, ABOUT_NONCE), now);
+            self.seen.put(Guard::nonce_of(nonce, hand.user), now);
             self.seen.put(fold(hand.source, hand.user), now);
         }
         self.cells.forgive(fold(hand.source, ABOUT_PROBES));
@@ -585,37 +384,6 @@ impl Guard {
     pub fn banned(&self) -> usize {
         self.bans.len()
     }
-}
-
-const ABOUT_MARK: u64 = 1 << 32;
-const ABOUT_STRAYS: u64 = 2 << 32;
-const ABOUT_JUNK: u64 = 3 << 32;
-const ABOUT_NONCE: u64 = 4 << 32;
-const ABOUT_WRONG: u64 = 5 << 32;
-const ABOUT_TRUNK: u64 = 6 << 32;
-const ABOUT_SOURCE: u64 = 7 << 32;
-const ABOUT_RATE: u64 = 8 << 32;
-const ABOUT_FOLLOWS: u64 = 9 << 32;
-const ABOUT_LOOK: u64 = 10 << 32;
-const ABOUT_STRANGER: u64 = 11 << 32;
-const ABOUT_PROBES: u64 = 12 << 32;
-const ABOUT_GUESSES: u64 = 13 << 32;
-const ABOUT_DIALOG: u64 = 14 << 32;
-const ABOUT_PROVED: u64 = 15 << 32;
-
-/// Two words into one. The first is a keyed hash, or made by one, so that nobody can choose the outcome.
-fn fold(secret: u64, about: u64) -> u64 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let product = u128::from(secret ^ about.wrapping_mul(ODD)) * u128::from(ODD ^ secret.rotate_left(32));
-    product as u64 ^ (product >> 64) as u64
-}
-
-fn second(now: Instant) -> u32 {
-    u32::try_from(now.as_nanos() / SECOND).unwrap_or(u32::MAX)
-}
-
-const fn take(room: bool, cut: Cut) -> Result<(), Cut> {
-    if room { Ok(()) } else { Err(cut) }
 }
 
 fn tell_end(cx: &mut Cx<'_>, ban: bans::Ban) {

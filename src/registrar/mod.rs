@@ -267,7 +267,7 @@ fn say_ways(cx: &Cx<'_>, pending: &Pending, response: &mut Draft) {
 }
 
 fn refuse(cx: &mut Cx<'_>, layer: &mut Layer, tx: ServerTx, request: &Message, refusal: Refusal) {
-    let tag = cx.tag();
+    let tag = cx.answer_tag();
     let mut response = Draft::response(request, refusal.status, Some(&tag)).with_reason(refusal.reason);
     if let Some((name, value)) = refusal.field {
         response.push(name, value);

@@ -192,4 +192,35 @@ mod tests {
             "2026-11-22 13:05:59  +14155550101       bob                user/bob           1:05  4.4  200 the caller hung up"
         );
     }
+
+    #[test]
+    fn a_ban_and_a_kind_of_cuts_are_one_line_each() {
+        let ban = |ended, dropped| ListedBan {
+            source: "198.51.77.1".into(),
+            began: 1_795_352_759_000,
+            ends: 1_795_353_359_000,
+            ended,
+            why: "it guessed".into(),
+            dropped,
+        };
+        let bans = [
+            ban(None, None),
+            ban(Some(1_795_353_359_000), Some(7)),
+            ban(Some(1_795_352_760_000), None),
+        ];
+        let cuts = [ListedCut {
+            what: "of banned sources".into(),
+            counts: [12, 345],
+        }];
+        assert_eq!(
+            guard(&bans, &cuts),
+            "198.51.77.1 is banned from 2026-11-22 13:05:59 until 2026-11-22 13:15:59 UTC: it guessed\n\
+             198.51.77.1 was banned from 2026-11-22 13:05:59 until 2026-11-22 13:15:59 UTC, 7 messages were dropped: it guessed\n\
+             198.51.77.1 was banned from 2026-11-22 13:05:59 until 2026-11-22 13:06:00 UTC, when the node ended: it guessed\n\
+             \x20 within 1 h  within 24 h  dropped or refused unheard\n\
+             \x20         12          345  messages of banned sources\n"
+        );
+        let nothing = "Nobody is banned, and nobody was.\nNothing was dropped or refused unheard within a day.\n";
+        assert_eq!(guard(&[], &[]), nothing);
+    }
 }

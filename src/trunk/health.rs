@@ -4,6 +4,7 @@ use super::{Outcome, Timer, Trunks, outside_dialog, owner};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, TrunkSlot};
+use crate::marker::Marker;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Host, Method, Name, Uri};
 use crate::time::Instant;
@@ -57,6 +58,11 @@ impl Peer {
     /// True if the peer's name led to this address before.
     pub(super) fn is_at(&self, source: IpAddr) -> bool {
         self.learned.contains(&source)
+    }
+
+    /// The same for any address of one source.
+    pub(super) fn is_near(&self, source: IpAddr) -> bool {
+        self.learned.iter().any(|own| Marker::is_same(*own, source))
     }
 
     /// As it is after a reload: what it was asked before is not answered to it.

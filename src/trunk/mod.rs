@@ -9,10 +9,11 @@ mod register;
 #[cfg(test)]
 mod tests;
 
-use crate::config::{Config, Trunk, TrunkRegister};
+use crate::config::{Config, Network, Trunk, TrunkRegister};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{Flow, Identity, Owner, TrunkIx, TrunkSlot};
+use crate::marker::Marker;
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri, auth};
 use crate::time::{Deadlines, Instant};
@@ -140,9 +141,26 @@ impl Trunks {
         Some(called.map_or(first, |(ix, _)| ix))
     }
 
-    /// True for an address from which a trunk's calls come.
+    /// True for an address from which a trunk's calls come, or another one of the same source.
     pub fn has_peer(&self, config: &Config, ip: IpAddr) -> bool {
-        config.trunks.iter().any(|trunk| trunk.claims(ip)) || self.slots.values().any(|state| state.knows(ip))
+        let source = match ip.to_canonical() {
+            IpAddr::V4(ip) => Network::single(ip.into()),
+            IpAddr::V6(ip) => Network {
+                addr: ip.into(),
+                prefix: 64,
+            },
+        };
+        let accepts = |trunk: &Trunk| trunk.accept_from.iter().any(|network| network.overlaps(&source));
+        let names = |trunk: &Trunk| {
+            let mut hosts = trunk.peers.iter().filter_map(|peer| peer.host.ip());
+            hosts.any(|host| Marker::is_same(host, ip))
+        };
+        let learned = |state: &State| {
+            let flow = state.registration.as_ref().and_then(Registration::flow);
+            flow.is_some_and(|flow| Marker::is_same(flow.peer.ip(), ip))
+                || state.peers.iter().any(|peer| peer.is_near(ip))
+        };
+        config.trunks.iter().any(|trunk| accepts(trunk) || names(trunk)) || self.slots.values().any(learned)
     }
 
     /// Takes one of the trunk's call places, in either direction; give it back by `release` exactly once.

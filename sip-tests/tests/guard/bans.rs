@@ -1,7 +1,7 @@
 //! Guessing is slowed down, then banned for a while; and whoever must not be banned is not.
 
 use crate::tools::{Host, bans, listen, status, world};
-use sip_tests::{World, ms, s};
+use sip_tests::{World, digest, ms, s};
 use tandem::effect::Fact;
 
 const TEN: &str = "guesses: 10, ban: 10m";
@@ -85,7 +85,7 @@ fn a_forged_source_is_never_banned_and_its_owner_is_heard() {
             // A nonce that was sent to somebody else, and one that was never sent.
             let answer = forged.answer(&challenge, "alice", "wrong");
             listen(&mut w, forged.addr, &answer);
-            let nonce = sip_tests::digest::field(challenge.text("WWW-Authenticate"), "nonce")
+            let nonce = digest::field(challenge.text("WWW-Authenticate"), "nonce")
                 .unwrap()
                 .to_owned();
             listen(&mut w, forged.addr, &answer.replace(&nonce, &format!("{number:064x}")));
@@ -127,6 +127,27 @@ fn live_bindings_protect_an_address_and_the_guesser_behind_it_is_slow() {
         w.run(ms(100));
     }
     w.register(alice);
+    w.finish();
+}
+
+/// Whoever has a password of his own can guess no others' with what it has earned him.
+#[test]
+fn a_right_password_is_no_licence_to_guess() {
+    let mut w = world(12, TEN);
+    let mut host = Host::new("198.51.77.1:5060");
+    let first = host.register("alice");
+    let challenge = host.asks(&mut w, &first).pop().unwrap();
+    let right = host.answer(&challenge, "alice", "wonder land");
+    assert_eq!(status(&host.asks(&mut w, &right)), 200);
+    let mut answered = 0;
+    for nc in 2..300 {
+        let uri = "sip:example.com";
+        let value = digest::answer(challenge.text("WWW-Authenticate"), "bob", "wrong", "REGISTER", uri, nc);
+        let guess = host.request("REGISTER", uri, "bob", &format!("Authorization: {value}\r\n"));
+        answered += usize::from(status(&host.asks(&mut w, &guess)) == 403);
+    }
+    assert!((3..=5).contains(&answered), "{answered} guesses at once");
+    assert!(bans(&w).0.is_empty(), "it has a live binding");
     w.finish();
 }
 
@@ -179,7 +200,7 @@ fn the_peer_of_a_call_is_not_banned_while_it_lasts() {
 fn probing_over_a_stream_is_banned() {
     let mut w = world(8, TEN);
     let stranger = w.tcp_phone("mallory");
-    for _ in 0..120 {
+    for _ in 0..350 {
         let probe = sip_tests::Msg::request("REGISTER", "sip:example.com")
             .with("Max-Forwards", "70")
             .with("From", "<sip:100@example.com>;tag=1")
@@ -198,7 +219,7 @@ fn probing_over_a_stream_is_banned() {
 fn probing_by_invites_whose_refusals_are_acknowledged_is_banned() {
     let mut w = world(9, TEN);
     let mut host = Host::new("198.51.77.1:5060");
-    for number in 0..130 {
+    for number in 0..350 {
         let invite = host.request("INVITE", &format!("sip:{number}@example.com"), &number.to_string(), "");
         if let Some(refusal) = host.asks(&mut w, &invite).pop() {
             let to = format!("To: {}\r\n", refusal.text("To"));

@@ -63,7 +63,7 @@ impl Process {
 
     /// Sends a signal by its name: TERM, HUP, KILL.
     pub fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.id());
         let done = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
         assert!(done.success(), "{kill} failed: {} is gone", self.name);
     }

@@ -4,7 +4,7 @@
 use super::host::Host;
 use super::process::Process;
 use super::program::program;
-use super::scene::{SOON, Scene};
+use super::scene::{SOON, Scene, eventually};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -120,6 +120,13 @@ fn sipvicious_finds_nobody_and_is_banned() {
     assert!(!crack.contains("The password for"), "{crack}");
     node.wait_for(" is banned for 2 s: it gave wrong passwords again and again", SOON);
     node.wait_for(" is heard again after its ban, in which ", SOON);
+    // The store has it within a moment.
+    let file = scene.folder().join("tandem.yaml");
+    eventually("the ban is listed", SOON, || {
+        let listed = Command::new(program()).arg("guard").arg(&file).output().unwrap();
+        let text = String::from_utf8(listed.stdout).unwrap();
+        text.contains(" was banned from ") && text.contains("it gave wrong passwords again and again")
+    });
     assert_eq!(alice.register(false), 200);
     node.signal("TERM");
     assert_eq!(node.exit(SOON), Some(0));

@@ -18,8 +18,11 @@ const BOB: u8 = 3;
 const CARRIER: u8 = 4;
 const STRANGER: u8 = 40;
 const STRANGERS: std::ops::Range<u8> = 50..250;
-/// Calls per second of the carrier, and of alice.
-const RATE: u64 = 100;
+/// Calls per second of the carrier, which calls all users of one phone, and of alice, who calls one: a user may be in so many calls that
+/// a generator that falls behind for some seconds makes nobody busy.
+const RATES: [u64; 2] = [180, 20];
+/// The users whom the carrier calls.
+const CALLED: [&str; 10] = ["u0", "u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8", "u9"];
 /// How long a flood may take until it is cut.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -47,18 +50,15 @@ fn load(pid: u32, seconds: u64) -> f64 {
 
 fn node(scene: &Scene) -> Process {
     let file = scene.folder().join("tandem.yaml");
+    let user = |name: &&str| format!("  - {{ name: {name}, password: secret-{name}, calls: 100 }}\n");
+    let users: String = ["alice", "bob", "carol"].iter().chain(&CALLED).map(user).collect();
     let text = format!(
         "listen: [ \"udp://{}\" ]
 domains: [ {{ name: example.com, do: proxy }} ]
 store: {{ path: {} }}
 users:
-  - {{ name: alice, password: secret-alice, calls: 100 }}
-  - {{ name: bob, password: secret-bob, calls: 100 }}
-  - {{ name: carol, password: secret-carol }}
-trunks:
+{users}trunks:
   - {{ name: acme, peers: [ \"sip:{}\" ], options: never, limits: {{ calls: 10000, calls_per_second: 1000 }} }}
-routes:
-  - {{ to: alice, from: trunk/acme, do: proxy }}
 guard: {{ per_source: 500, per_user: 500 }}
 ",
         scene.sip(NODE),
@@ -73,41 +73,50 @@ guard: {{ per_source: 500, per_user: 500 }}
     process
 }
 
-/// SIPp at this address by a scenario of `fixtures/sipp`; calling if `calls` is more than none.
-fn sipp(scene: &Scene, scenario: &str, at: SocketAddr, callee: &str, caller: &str, calls: u64) -> Process {
+/// A SIPp at this address by a scenario of `fixtures/sipp`.
+fn sipp(scene: &Scene, scenario: &str, at: SocketAddr, work: impl FnOnce(&mut Command)) -> Process {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../fixtures/sipp")
         .join(format!("{scenario}.xml"));
+    let errors = scene.folder().join(format!("{scenario}-{at}.log"));
     let mut command = Command::new("sipp");
     command.current_dir(scene.folder()).arg("-sf").arg(fixture);
     command.args(["-i", &at.ip().to_string(), "-p", &at.port().to_string(), "-nostdin"]);
-    command.args(["-trace_err", "-error_file"]);
-    command.arg(scene.folder().join(format!("{scenario}-{}.log", at.port())));
-    command.args([
-        "-key",
-        "callee",
-        callee,
-        "-key",
-        "caller",
-        caller,
-        "-key",
-        "agent",
-        "Exchange 3.1",
-    ]);
-    command.args([
-        "-auth_uri",
-        "bob@example.com",
-        "-buff_size",
-        "1048576",
-        "-timeout",
-        "600",
-    ]);
-    if calls > 0 {
-        let (rate, calls) = (RATE.to_string(), calls.to_string());
-        command.args(["-r", &rate, "-m", &calls, "-d", "200", "-timeout_error"]);
-        command.arg(scene.sip(NODE).to_string());
-    }
+    command.args(["-trace_err", "-error_file"]).arg(errors);
+    command.args(["-buff_size", "1048576", "-timeout", "600"]);
+    work(&mut command);
     Process::start(&format!("{scenario} at {at}"), "the package sip-tester", &mut command)
+}
+
+/// One that calls these users in turn, at this rate for so many seconds.
+fn caller(
+    scene: &Scene,
+    scenario: &str,
+    at: SocketAddr,
+    from: &str,
+    called: &[&str],
+    (rate, seconds): (u64, u64),
+) -> Process {
+    let list = scene.folder().join(format!("{scenario}.csv"));
+    let lines: String = called.iter().map(|user| format!("{user};\n")).collect();
+    fs::write(&list, format!("SEQUENTIAL\n{lines}")).expect("our own folder");
+    sipp(scene, scenario, at, |command| {
+        command.arg("-inf").arg(list);
+        command.args(["-key", "caller", from, "-key", "agent", "Exchange 3.1"]);
+        // What the digest is computed over, where the one who is called is always the same.
+        command.args(["-auth_uri", &format!("{}@example.com", called[0])]);
+        let calls = rate * seconds;
+        command.args([
+            "-r",
+            &rate.to_string(),
+            "-m",
+            &calls.to_string(),
+            "-d",
+            "100",
+            "-timeout_error",
+        ]);
+        command.arg(scene.sip(NODE).to_string());
+    })
 }
 
 /// The valid traffic.
@@ -122,18 +131,27 @@ impl Traffic {
     /// Lasts so many seconds.
     fn start(scene: &Scene, seconds: u64) -> Traffic {
         let at = |host, port| SocketAddr::from((scene.host(host), port));
-        for (host, user) in [(ALICE, "alice"), (BOB, "bob")] {
+        let phone = |user| (ALICE, user);
+        let called = CALLED.into_iter().map(phone);
+        for (host, user) in called.chain([phone("alice"), (BOB, "bob")]) {
             assert_eq!(Host::new(scene.sip(host), scene.sip(NODE), user).register(false), 200);
         }
-        let callees = [ALICE, BOB].map(|host| sipp(scene, "flood-callee", scene.sip(host), "-", "-", 0));
+        let callees = [ALICE, BOB].map(|host| sipp(scene, "flood-callee", scene.sip(host), |_| {}));
         for host in [ALICE, BOB] {
             eventually("a callee listens", SOON, || UdpSocket::bind(scene.sip(host)).is_err());
         }
-        let calls = RATE * seconds;
         let number = format!("+14155550199@{}", scene.host(CARRIER));
+        let [carrier, alice] = RATES.map(|rate| (rate, seconds));
         let callers = vec![
-            sipp(scene, "flood-trunk", scene.sip(CARRIER), "alice", &number, calls),
-            sipp(scene, "flood-user", at(ALICE, 5070), "bob", "alice@example.com", calls),
+            caller(scene, "flood-trunk", scene.sip(CARRIER), &number, &CALLED, carrier),
+            caller(
+                scene,
+                "flood-user",
+                at(ALICE, 5070),
+                "alice@example.com",
+                &["bob"],
+                alice,
+            ),
         ];
         Traffic {
             callers,

@@ -54,6 +54,52 @@ fn keys() {
 }
 
 #[test]
+fn whom_the_node_listens_to() {
+    let guard = good("listen: udp://127.0.0.1").guard;
+    assert_eq!(
+        (
+            guard.per_source,
+            guard.per_stranger,
+            guard.strangers,
+            guard.per_user,
+            guard.guesses
+        ),
+        (100, 10, 500, 20, 10)
+    );
+    assert_eq!(
+        (guard.ban, guard.max_wait),
+        (Some(Duration::from_secs(600)), Duration::from_millis(100))
+    );
+    assert!(guard.exempt.is_empty() && guard.scanners.iter().any(|name| name == "friendly-scanner"));
+    let own = "{ ban: never, scanners: [ Odd 1, odder ], exempt: [ 192.0.2.0/24, 2001:db8::1 ], max_wait: 10 }";
+    let guard = good(&format!("listen: udp://127.0.0.1\nguard: {own}")).guard;
+    assert_eq!((guard.ban, guard.scanners.join(",").as_str()), (None, "Odd 1,odder"));
+    assert!(guard.exempt[0].contains("192.0.2.77".parse().unwrap()) && guard.exempt.len() == 2);
+    assert!(
+        good("listen: udp://127.0.0.1\nguard: { scanners: [] }")
+            .guard
+            .scanners
+            .is_empty()
+    );
+    for (wrong, told) in [
+        (
+            "guesses: 0",
+            "2:19: guard.guesses: \"0\" is not a whole number from 1 to 1000. Write, for example, guesses: 10",
+        ),
+        (
+            "max_wait: 5",
+            "2:20: guard.max_wait: \"5\" is not a number of milliseconds from 10 to 10000. Write, for example, max_wait: 100",
+        ),
+        (
+            "scanners: [ \"\\n\" ]",
+            "2:22: guard.scanners[0]: \"\\n\" is not the beginning of a User-Agent. Write, for example, scanners: [ friendly-scanner, sipvicious ]",
+        ),
+    ] {
+        assert_eq!(with(&format!("guard: {{ {wrong} }}")), [told]);
+    }
+}
+
+#[test]
 fn listeners_and_ports() {
     assert_eq!(
         problems("listen: [ 0.0.0.0:5060 ]"),

@@ -161,3 +161,52 @@ impl Database {
         Ok((bans, cuts.collect::<rusqlite::Result<Vec<_>>>()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::store::Store;
+
+    const NOW: Wall = Wall(1_800_000_000_000);
+
+    #[test]
+    fn bans_and_cuts_are_listed_for_their_time_and_end_with_the_process() {
+        let folder = std::env::temp_dir().join(format!("tandem-store-guard-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("t.db");
+        let ip = |last| IpAddr::from([198, 51, 77, last]);
+        let later = |hours: u64| NOW + HOUR * u32::try_from(hours).unwrap();
+        let list = |now| Database::read(&file).unwrap().guard(now, 10).unwrap();
+
+        let (store, _written, _) = Store::open(&file, NOW).unwrap();
+        store.guard(GuardRow::Banned(ip(1), NOW, HOUR, "it guessed"));
+        store.guard(GuardRow::Banned(ip(2), NOW, HOUR, "it guessed"));
+        store.guard(GuardRow::Ended(ip(1), later(1), 7));
+        store.guard(GuardRow::Cut(NOW, "of one kind", 3));
+        store.guard(GuardRow::Cut(later(2), "of one kind", 4));
+        store.close(later(2));
+        let (bans, cuts) = list(later(2));
+        let seen: Vec<_> = bans
+            .iter()
+            .map(|ban| (ban.source.as_str(), ban.ended, ban.dropped))
+            .collect();
+        assert_eq!(
+            seen,
+            [("198.51.77.2", None, None), ("198.51.77.1", Some(later(1).0), Some(7))]
+        );
+        assert_eq!((cuts.len(), cuts[0].counts), (1, [4, 7]));
+
+        let (mut store, _written, _) = Store::open(&file, later(3)).unwrap();
+        store.sweep(later(3));
+        store.close(later(3));
+        assert!(
+            list(later(3)).0.iter().all(|ban| ban.ended.is_some()),
+            "a new process has banned nobody"
+        );
+        let (mut store, _written, _) = Store::open(&file, later(24 * 8)).unwrap();
+        store.sweep(later(24 * 8));
+        store.close(later(24 * 8));
+        assert_eq!(list(later(24 * 8)), (Vec::new(), Vec::new()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
