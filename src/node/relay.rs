@@ -6,13 +6,14 @@ use crate::b2bua::{self, Source};
 use crate::config::{Config, Way};
 use crate::cx::Cx;
 use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
-use crate::id::Flow;
+use crate::id::{Flow, TrunkIx};
 use crate::limits;
-use crate::proxy::{Aim, Missed, Order, Passed, Prepared, Refusal, Start, Told};
+use crate::proxy::{Aim, Claim, Missed, Order, Passed, Prepared, Refusal, Start, Told};
 use crate::registrar::gruu::NoDevice;
 use crate::routing::{self, Decision, Plan};
 use crate::sip::auth;
 use crate::sip::{AddrText, Draft, Message, Method, Name};
+use crate::trunk::Busy;
 
 /// RFC 5627 6.1.
 pub(super) const BAD_GRUU: &str = "a GRUU that means no device of ours";
@@ -63,16 +64,21 @@ impl Machines {
         } else {
             None
         };
+        let is_new = !self.proxy.is_call(&request);
+        let why = why.or_else(|| if is_new { self.take_place(cx, &source) } else { None });
         if let Some(why) = why {
             let mut refusal = Refusal::new(503, why);
             refusal.fields.push((Name::RetryAfter, "10".to_owned()));
             return self.refuse_by(cx, flow, &request, &refusal);
         }
         let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
+            if let Some(trunk) = trunk_of(&source).filter(|_| is_new) {
+                self.net.trunks.release(cx, trunk);
+            }
             return self.overloaded(cx, flow, &request);
         };
         let config = cx.config.clone();
-        let call = (!self.proxy.is_call(&request)).then(|| self.start_of(cx, &source, &request, &to));
+        let call = is_new.then(|| self.start_of(cx, &source, &request, &to));
         let user = to.user.as_ref().and_then(|(name, _)| config.user(name));
         let mut bridges = Vec::new();
         bridges.extend(user.map(|_| Missed::Media));
@@ -118,13 +124,14 @@ impl Machines {
                 )
             }
         };
-        let mut claims: Vec<String> = match source {
-            Source::User(name) => vec![name.clone()],
-            Source::Trunk(_) => Vec::new(),
+        // The place of a trunk was taken when it was asked whether there is one.
+        let mut claims: Vec<Claim> = match &from {
+            Party::User(name) | Party::Service(name) => vec![Claim::User(name.clone())],
+            Party::Trunk(_, name) => vec![Claim::Trunk(name.clone())],
         };
         let (called, to, rule, callee) = match &to.user {
             Some((name, decision)) => {
-                claims.push(name.clone());
+                claims.push(Claim::User(name.clone()));
                 let (called, rule) = (decision.number.clone(), decision.rule.clone());
                 (called, format!("user/{name}"), rule, Party::User(name.clone()))
             }
@@ -135,8 +142,11 @@ impl Machines {
                 (called, host.clone(), rule, Party::Service(host))
             }
         };
-        for name in &claims {
-            self.calls.claim(name);
+        for claim in &claims {
+            match claim {
+                Claim::User(name) => self.calls.claim(name),
+                Claim::Trunk(_) => {}
+            }
         }
         Start {
             id: self.calls.new_call_id(cx),
@@ -249,12 +259,29 @@ impl Machines {
         self.registrar.gruus().device(cx.config, flow, &uri).ok().flatten()
     }
 
+    /// Takes the place of a call from a trunk; why there is none.
+    fn take_place(&mut self, cx: &Cx<'_>, source: &Source) -> Option<&'static str> {
+        match self.net.trunks.reserve(cx, trunk_of(source)?) {
+            Ok(()) => None,
+            Err(Busy::Calls) => Some("all calls that the trunk may have are up"),
+            Err(Busy::Rate) => Some("the trunk has no more calls in this second"),
+            Err(Busy::Draining) => Some("the trunk is removed from the configuration"),
+        }
+    }
+
+    fn release(&mut self, claim: &Claim) {
+        match claim {
+            Claim::User(name) => self.calls.release(name),
+            Claim::Trunk(name) => self.net.trunks.release_by_name(name),
+        }
+    }
+
     /// Does what the proxy wants done.
     pub(super) fn heed_proxy(&mut self, cx: &mut Cx<'_>) {
         while let Some(told) = self.proxy.poll() {
             match told {
                 Told::Wake(owner, asleep) => self.net.waker.wake(cx, owner, *asleep),
-                Told::Released(users) => users.iter().for_each(|user| self.calls.release(user)),
+                Told::Released(claims) => claims.iter().for_each(|claim| self.release(claim)),
                 Told::Bridge {
                     call,
                     from,
@@ -294,6 +321,13 @@ impl Machines {
                 }
             }
         }
+    }
+}
+
+fn trunk_of(source: &Source) -> Option<TrunkIx> {
+    match source {
+        Source::User(_) => None,
+        Source::Trunk(trunk) => Some(*trunk),
     }
 }
 

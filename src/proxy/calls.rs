@@ -38,8 +38,17 @@ pub struct Start {
     pub rule: String,
     /// Who answers.
     pub callee: Party,
-    /// Users whose calls this counts among; told back by `Told::Released`.
-    pub claims: Vec<String>,
+    /// Where it counts; told back by `Told::Released`.
+    pub claims: Vec<Claim>,
+}
+
+/// One place that a call holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Among the calls of this user.
+    User(String),
+    /// Among those of the trunk of this name.
+    Trunk(String),
 }
 
 /// Call-ID and the tag of the caller, as a hash that is keyed, since peers choose them.
@@ -51,7 +60,7 @@ struct Record {
     dialog: Dialog,
     from: Party,
     callee: Party,
-    claims: Vec<String>,
+    claims: Vec<Claim>,
     rang: bool,
     /// The tags of the callees whose dialogs are up; none before the answer.
     up: SmallVec<[Box<str>; 1]>,

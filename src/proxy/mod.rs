@@ -27,7 +27,7 @@ mod targets;
 mod validate;
 
 pub use branch::Aim;
-pub use calls::Start;
+pub use calls::{Claim, Start};
 pub use context::Order;
 pub use mark::Passed;
 pub use route::{Prepared, is_us};
@@ -52,8 +52,8 @@ use std::time::Duration;
 /// What the node has to do.
 #[derive(Clone, Debug)]
 pub enum Told {
-    /// These users are in one call less.
-    Released(Vec<String>),
+    /// A call that held these is over.
+    Released(Vec<Claim>),
     /// The phone of this branch sleeps: it is to be woken, and `store` hears its bindings then.
     Wake(Owner, Box<Asleep>),
     /// The call is to be bridged: the transaction of its INVITE, which has no final response, is the node's.

@@ -164,7 +164,7 @@ impl Trunks {
     }
 
     /// Takes one of the trunk's call places, in either direction; give it back by `release` exactly once.
-    pub fn reserve(&mut self, cx: &mut Cx<'_>, trunk: TrunkIx) -> Result<(), Busy> {
+    pub fn reserve(&mut self, cx: &Cx<'_>, trunk: TrunkIx) -> Result<(), Busy> {
         let limits = trunk_of(cx, trunk);
         let now = cx.now;
         let Some(state) = self.state_mut(&limits.name) else {
@@ -185,7 +185,11 @@ impl Trunks {
 
     /// Gives a place back. A drained trunk is forgotten with its last call.
     pub fn release(&mut self, cx: &Cx<'_>, trunk: TrunkIx) {
-        let name = &trunk_of(cx, trunk).name;
+        self.release_by_name(&trunk_of(cx, trunk).name);
+    }
+
+    /// The same where the configuration of the call is not kept.
+    pub fn release_by_name(&mut self, name: &str) {
         let Some(slot) = self.slot_of(name) else { return };
         let Some(state) = self.slots.get_mut(&slot) else { return };
         debug_assert!(state.calls > 0, "a place of a trunk was given back twice");

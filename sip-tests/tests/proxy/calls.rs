@@ -438,3 +438,46 @@ fn a_bridge_for_a_caller_who_is_gone() {
         assert_eq!(w.records.by_call.len(), 1);
     }
 }
+
+/// A proxied call from a trunk holds one of the trunk's places: beyond them 503; each comes back, also when the trunk has left the
+/// configuration meanwhile, and when the call goes on as a bridge.
+#[test]
+fn a_call_from_a_trunk_counts_there() {
+    let one = OFFICE.replace(
+        "options: never",
+        "options: never\n    limits: { calls: 1, calls_per_second: 100 }",
+    );
+    let mut w = crate::tools::with(26, &one);
+    let bob = w.registered("bob");
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    let (a, _) = w.talk(acme, bob, "+14155550102");
+    assert_eq!(w.census().trunk_places, 1);
+    let second = w.call(acme, "+14155550102");
+    w.expect_over(second, 503);
+    w.hang_up(a);
+    settle(&mut w);
+    assert_eq!(w.census().trunk_places, 0);
+    let (third, b) = calling(&mut w, acme, bob, "+14155550102");
+    w.respond(b, 488);
+    let bridged = w.incoming(bob);
+    assert_eq!(w.census().trunk_places, 1, "the same place");
+    w.accept(bridged);
+    w.up(third);
+    w.hang_up(third);
+    settle(&mut w);
+    let (last, c) = calling(&mut w, acme, bob, "+14155550102");
+    w.accept(c);
+    w.up(last);
+    let lines = one
+        .lines()
+        .filter(|line| !["acme", "198.51.100", "trunks:"].iter().any(|word| line.contains(word)));
+    let gone = lines.collect::<Vec<_>>().join("\n").replace(
+        "    numbers: { country: US, send: e164 }\n    options: never\n    limits: { calls: 1, calls_per_second: 100 }\n",
+        "",
+    );
+    w.reload(&gone);
+    assert_eq!(w.census().trunk_places, 1);
+    w.hang_up(last);
+    w.finish();
+    assert_eq!((w.census().trunk_places, w.records.by_call.len()), (0, 3));
+}

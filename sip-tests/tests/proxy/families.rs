@@ -20,7 +20,7 @@ fn bob(w: &mut World) -> Peer {
     let agent = w.agent(bob);
     agent.identity = "sip:bob@example.com".into();
     (agent.user, agent.password) = ("bob".into(), "builder".into());
-    agent.server = Wire::Udp("[2001:db8::1]:5060".parse().unwrap());
+    agent.server = Wire::Udp("[2001:db8::1]:5060".parse().expect("an address"));
     w.register(bob);
     bob
 }

@@ -62,6 +62,16 @@ struct Slot {
     invite: Option<(String, String)>,
 }
 
+/// What a request says that is in a dialog, or is not.
+#[derive(Default)]
+struct Way {
+    uri: String,
+    from: Option<String>,
+    to: String,
+    call_id: String,
+    routes: Vec<String>,
+}
+
 /// How the world behaves.
 #[derive(Clone, Copy, Default)]
 struct Trouble {
@@ -237,56 +247,34 @@ impl Scene {
     pub fn request(&mut self, peer: usize, method: &str, target: &str, slot: usize, flags: usize, extra: &Extra) {
         let (peer, number) = (peer % self.peers.len(), slot % self.slots.len());
         let [within, knows, sdp, below, answers, same] = [1, 2, 4, 8, 16, 32].map(|bit| flags & bit != 0);
-        let back = self
-            .asked
-            .iter()
-            .rev()
-            .find(|(asked, _)| *asked == peer)
-            .map(|(_, asked)| asked.clone());
-        let mut slot = self.slots[number].clone();
-        let (mut uri, mut routes, mut call_id) = (target.to_owned(), Vec::new(), format!("c{number}"));
-        let domain = if self.peers[peer].user == "carol" {
-            "example.org"
-        } else {
-            "example.com"
+        let user = self.peers[peer].user;
+        let domain = if user == "carol" { "example.org" } else { "example.com" };
+        let user = if user.is_empty() { "+12125550100" } else { user };
+        let from = format!("<sip:{user}@{domain}>;tag=f{number}");
+        let mut way = match self.within(peer, number, answers) {
+            Some(way) if within => Way {
+                uri: if way.uri.is_empty() { target.to_owned() } else { way.uri },
+                ..way
+            },
+            _outside => Way {
+                uri: target.to_owned(),
+                to: format!("<{target}>"),
+                call_id: format!("c{number}"),
+                ..Way::default()
+            },
         };
-        let user = if self.peers[peer].user.is_empty() {
-            "+12125550100"
-        } else {
-            self.peers[peer].user
-        };
-        let (mut from, mut to) = (format!("<sip:{user}@{domain}>;tag=f{number}"), format!("<{target}>"));
-        if let Some(asked) = back.filter(|_| within && answers) {
-            // In the dialog of the last request that this peer got.
-            let get = |name: Name| asked.get(name).unwrap_or_default().into_owned();
-            (from, to, call_id) = (
-                with_tag(get(Name::To), "p"),
-                get(Name::From),
-                asked.call_id().to_owned(),
-            );
-            routes = asked
-                .all(Name::RecordRoute)
-                .iter()
-                .map(|route| route.to_string())
-                .collect();
-            uri = contact_of(&asked).unwrap_or(uri);
-        } else if within && let Some(tagged) = slot.to.clone() {
-            to = tagged;
-            routes.clone_from(&slot.routes);
-            routes.reverse();
-            uri = slot.contact.clone().unwrap_or(uri);
-        }
+        let slot = &mut self.slots[number];
         slot.cseq += u32::from(!matches!(method, "ACK" | "CANCEL"));
         self.serial += 1;
-        let mut branch = format!("z9hG4bKf{}", self.serial);
+        let (cseq, mut branch) = (slot.cseq, format!("z9hG4bKf{}", self.serial));
         if let Some((known, asked)) = slot.invite.clone().filter(|_| method == "CANCEL" || same) {
-            (branch, uri) = (known, asked);
+            (branch, way.uri) = (known, asked);
         }
         if method == "INVITE" {
-            slot.invite = Some((branch.clone(), uri.clone()));
+            slot.invite = Some((branch.clone(), way.uri.clone()));
         }
         let credentials = if knows {
-            self.credentials(peer, method, &uri)
+            self.credentials(peer, method, &way.uri)
         } else {
             String::new()
         };
@@ -295,23 +283,48 @@ impl Scene {
         } else {
             ""
         };
-        let routes: String = routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
-        let (kind, body) = if sdp {
-            ("Content-Type: application/sdp\r\n", SDP)
-        } else {
-            ("", "")
-        };
+        let routes: String = way.routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
+        let (kind, body) = described(sdp);
         let text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: {};branch={branch}\r\n{below}{routes}Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {} {method}\r\nContact: <sip:{user}@{}>\r\n{credentials}{}{kind}Content-Length: {}\r\n\r\n{body}",
+            "{method} {} SIP/2.0\r\nVia: {};branch={branch}\r\n{below}{routes}Max-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
+             Call-ID: {}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{user}@{}>\r\n{credentials}{}{kind}Content-Length: {}\r\n\r\n{body}",
+            way.uri,
             self.via(peer),
-            slot.cseq,
+            way.from.unwrap_or(from),
+            way.to,
+            way.call_id,
             self.peers[peer].flow.peer,
             extra.line,
             body.len()
         );
-        self.slots[number] = slot;
         self.octets(peer, changed(text, extra));
+    }
+
+    /// The dialog of a slot, or (`answers`) that of the last request that this peer got.
+    fn within(&self, peer: usize, number: usize, answers: bool) -> Option<Way> {
+        let asked = self.asked.iter().rev().find(|(asked, _)| answers && *asked == peer);
+        if let Some((_, asked)) = asked {
+            let get = |name: Name| asked.get(name).unwrap_or_default().into_owned();
+            return Some(Way {
+                uri: contact_of(asked).unwrap_or_default(),
+                from: Some(with_tag(get(Name::To), "p")),
+                to: get(Name::From),
+                call_id: asked.call_id().to_owned(),
+                routes: asked
+                    .all(Name::RecordRoute)
+                    .iter()
+                    .map(|route| route.to_string())
+                    .collect(),
+            });
+        }
+        let slot = &self.slots[number];
+        Some(Way {
+            uri: slot.contact.clone().unwrap_or_default(),
+            from: None,
+            to: slot.to.clone()?,
+            call_id: format!("c{number}"),
+            routes: slot.routes.iter().rev().cloned().collect(),
+        })
     }
 
     /// A response to one of the last requests that the node sent.
@@ -338,11 +351,7 @@ impl Scene {
         if reliable {
             text += "Require: 100rel\r\nRSeq: 1\r\n";
         }
-        let (kind, body) = if sdp {
-            ("Content-Type: application/sdp\r\n", SDP)
-        } else {
-            ("", "")
-        };
+        let (kind, body) = described(sdp);
         text += &format!("{}{kind}Content-Length: {}\r\n\r\n{body}", extra.line, body.len());
         let octets = changed(text, extra);
         for _ in 0..1 + usize::from(twice) {
@@ -625,6 +634,15 @@ impl Scene {
 fn contact_of(message: &Message) -> Option<String> {
     let contacts = message.addresses(Name::Contact).ok()?;
     contacts.first().map(|contact| contact.uri.to_string())
+}
+
+/// A Content-Type line and a body.
+fn described(sdp: bool) -> (&'static str, &'static str) {
+    if sdp {
+        ("Content-Type: application/sdp\r\n", SDP)
+    } else {
+        ("", "")
+    }
 }
 
 fn with_tag(value: String, tag: &str) -> String {
