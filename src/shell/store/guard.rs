@@ -174,11 +174,16 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("tandem-store-guard-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("t.db");
+        let config = crate::config::Store {
+            path: file.clone(),
+            records: true,
+            bindings: true,
+        };
         let ip = |last| IpAddr::from([198, 51, 77, last]);
         let later = |hours: u64| NOW + HOUR * u32::try_from(hours).unwrap();
         let list = |now| Database::read(&file).unwrap().guard(now, 10).unwrap();
 
-        let (store, _written, _) = Store::open(&file, NOW).unwrap();
+        let (store, _written, _) = Store::open(&config, NOW).unwrap();
         store.guard(GuardRow::Banned(ip(1), NOW, HOUR, "it guessed"));
         store.guard(GuardRow::Banned(ip(2), NOW, HOUR, "it guessed"));
         store.guard(GuardRow::Ended(ip(1), later(1), 7));
@@ -196,14 +201,14 @@ mod tests {
         );
         assert_eq!((cuts.len(), cuts[0].counts), (1, [4, 7]));
 
-        let (mut store, _written, _) = Store::open(&file, later(3)).unwrap();
+        let (mut store, _written, _) = Store::open(&config, later(3)).unwrap();
         store.sweep(later(3));
         store.close(later(3));
         assert!(
             list(later(3)).0.iter().all(|ban| ban.ended.is_some()),
             "a new process has banned nobody"
         );
-        let (mut store, _written, _) = Store::open(&file, later(24 * 8)).unwrap();
+        let (mut store, _written, _) = Store::open(&config, later(24 * 8)).unwrap();
         store.sweep(later(24 * 8));
         store.close(later(24 * 8));
         assert_eq!(list(later(24 * 8)), (Vec::new(), Vec::new()));

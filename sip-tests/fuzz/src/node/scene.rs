@@ -463,7 +463,10 @@ impl Scene {
                     self.node.handle(clock(self.now), Input::Ports(ports));
                 }
                 Output::Record(fact) => self.fact(fact),
-                Output::Known(_) => {}
+                Output::Post(ticket, _) => self
+                    .node
+                    .handle(clock(self.now), Input::Posted(ticket, self.trouble.store != 2)),
+                Output::Known(_) | Output::Alias(..) => {}
             }
         }
     }
