@@ -6,6 +6,13 @@
 //!
 //! `cargo bench --bench node` prints the table; `cargo bench --bench node -- proxied 100000` measures one row for long, to be
 //! watched by a profiler, and with a second number only so many calls go before it.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "it measures in real time"
+)]
+#![allow(missing_docs, reason = "no bench has an interface")]
 
 use bytes::Bytes;
 use std::alloc::{GlobalAlloc, Layout};

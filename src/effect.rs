@@ -217,6 +217,11 @@ pub struct Gruu {
 }
 
 impl Binding {
+    /// It can be called: another URI may be registered (RFC 3261 10.2.1, RFC 3665 2.2), and only told to who asks.
+    pub fn is_sip(&self) -> bool {
+        self.contact.starts_with("sip:") || self.contact.starts_with("sips:")
+    }
+
     /// `reg-id`, where it is one of the flows of its instance.
     pub fn reg_id(&self) -> Option<u32> {
         self.more.as_ref().and_then(|more| more.reg_id)
@@ -298,11 +303,13 @@ pub fn devices(bindings: Vec<Binding>, own: Option<Flow>) -> Vec<Vec<Binding>> {
         })
     };
     let mut devices: Vec<Vec<Binding>> = Vec::with_capacity(bindings.len());
-    for binding in bindings.into_iter().filter(|binding| !is_own(binding)) {
+    for binding in bindings
+        .into_iter()
+        .filter(|binding| binding.is_sip() && !is_own(binding))
+    {
         let same = |device: &&mut Vec<Binding>| binding.instance.is_some() && device[0].instance == binding.instance;
         match devices.iter_mut().find(same) {
-            Some(_) if false => {}
-            Some(device) => device.push(binding),
+            Some(device) => device.insert(0, binding),
             None => devices.push(vec![binding]),
         }
     }

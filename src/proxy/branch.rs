@@ -10,7 +10,7 @@
 //! ```
 
 use super::best::Final;
-use super::mark::{Ends, Passage};
+use super::mark::Ends;
 use super::route::Prepared;
 use super::{Turn, context::Context};
 use crate::effect::{Binding, Which};
@@ -262,14 +262,16 @@ impl Context {
         if self.records_route {
             // Within a dialog it is the one that its route set has, for an end that has forgotten that (16.6 step 4), and for the
             // NOTIFY of another fork, which makes a dialog of its own (RFC 6665 4.3).
-            let passage = self.prepared.passage.unwrap_or_else(|| Passage {
-                from_caller: true,
-                ends: Ends {
-                    caller: self.caller_flow(request),
-                    callee: fixed,
-                },
-            });
-            let token = t.desk.marks.token(t.cx.marker, self.origin, request, &passage);
+            let token = match &self.prepared.token {
+                Some(token) => token.to_string(),
+                None => {
+                    let ends = Ends {
+                        caller: self.caller_flow(request),
+                        callee: fixed,
+                    };
+                    t.desk.marks.token(t.cx.marker, self.origin, request, &ends)
+                }
+            };
             let route = self.prepared.next_route.as_ref();
             let secure = self.prepared.is_secure() || route.is_some_and(|route| route.scheme == Scheme::Sips);
             forward.record_routes = record_routes(t, &token, secure, self.flow, flow);

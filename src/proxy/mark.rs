@@ -162,18 +162,15 @@ impl Marks {
         low(hash)
     }
 
-    /// The user part of our Record-Route in a request that makes a dialog, or is in one; `origin` sent it.
-    pub fn token(&self, marker: &Marker, origin: Origin, request: &Message, passage: &Passage) -> String {
+    /// The user part of our Record-Route in the first request of a dialog, which `origin` sent.
+    pub fn token(&self, marker: &Marker, origin: Origin, request: &Message, ends: &Ends) -> String {
         let mut text = String::with_capacity(TOKEN.len() + 2 * FLOW + MARK as usize + TOKEN_MARK);
         text.push_str(TOKEN);
-        for flow in [passage.ends.caller, passage.ends.callee] {
+        for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
         }
-        let tag = match passage.from_caller {
-            true => request.from_tag(),
-            false => request.to_tag(),
-        };
-        let seal = self.mark(&["route", &text, request.call_id(), &tag.unwrap_or_default()]);
+        let tag = request.from_tag().unwrap_or_default();
+        let seal = self.mark(&["route", &text, request.call_id(), &tag]);
         push_hex(&mut text, seal.into(), MARK);
         marker.mark_token(origin, &mut text);
         text
@@ -313,12 +310,12 @@ mod tests {
             caller: Some(flow(Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000")),
             callee: Some(flow(Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1")),
         };
-        let passage = |from_caller| Passage { from_caller, ends };
-        let token =
-            |request: &Message, passage: &Passage| marks.token(&Marker::UNKEYED, Origin::default(), request, passage);
-        let again = token(&request("sip:b@x", "2", ";tag=1", ""), &passage(false));
-        let token = token(&request("sip:b@x", "1", "", ""), &passage(true));
-        assert_eq!(token, again, "one token for the whole dialog");
+        let token = marks.token(
+            &Marker::UNKEYED,
+            Origin::default(),
+            &request("sip:b@x", "1", "", ""),
+            &ends,
+        );
         let read = |from: &str, to: &str, token: &str| marks.read_token(&request("sip:b@x", from, to, ""), token);
         let passage = read("1", ";tag=2", &token).unwrap();
         assert_eq!(

@@ -119,6 +119,9 @@ struct Ack {
     path: Vec<NameAddr>,
 }
 
+/// Fields that are for us alone, by name and value.
+pub type Consumed = Vec<(Name, String)>;
+
 /// What all contexts share.
 #[derive(Debug)]
 struct Desk {
@@ -218,7 +221,7 @@ impl Proxy {
         layer: &mut Layer,
         flow: Flow,
         ack: Message,
-        (device, consumed): (Option<(Aor, Which)>, Vec<(Name, String)>),
+        (device, consumed): (Option<(Aor, Which)>, Consumed),
     ) {
         let spent = matches!(ack.number(Name::MaxForwards), Some(Ok(0) | Err(_)));
         let Ok(prepared) = self.prepare(cx, flow, &ack) else {

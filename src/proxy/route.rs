@@ -24,6 +24,8 @@ pub struct Prepared {
     pub next_route: Option<Uri>,
     /// What our Record-Route says that came back as Route.
     pub passage: Option<Passage>,
+    /// The user part in which it says that.
+    pub token: Option<Box<str>>,
 }
 
 /// Takes our own values out.
@@ -42,6 +44,7 @@ pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) ->
         pop_last_route: false,
         next_route: None,
         passage: None,
+        token: None,
     };
     // A strict router puts our own URI into the Request-URI, and the target behind all routes.
     if !routes.is_empty()
@@ -53,11 +56,15 @@ pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) ->
         prepared.rewritten = true;
         prepared.pop_last_route = true;
         prepared.passage = Some(passage);
+        prepared.token = uri.user.map(Into::into);
     }
     prepared.take_maddr(config, flow);
     let ours = routes.iter().take_while(|route| is_us(config, flow, route));
     for route in ours {
-        prepared.passage = prepared.passage.or_else(|| token_in(marks, request, route));
+        if prepared.passage.is_none() {
+            prepared.passage = token_in(marks, request, route);
+            prepared.token = route.user.filter(|_| prepared.passage.is_some()).map(Into::into);
+        }
         prepared.pop_routes += 1;
     }
     prepared.next_route = routes.get(prepared.pop_routes).map(|route| (*route).into());
@@ -141,11 +148,12 @@ mod tests {
             peer: "192.0.2.9:5060".parse().unwrap(),
         };
         let marks = Marks::new(crate::keyed::Key::new([1; 16]));
-        let passage = Passage {
-            from_caller: true,
-            ends: Ends::default(),
-        };
-        let token = marks.token(&Marker::UNKEYED, Origin::default(), &message("sip:b", ""), &passage);
+        let token = marks.token(
+            &Marker::UNKEYED,
+            Origin::default(),
+            &message("sip:b", ""),
+            &Ends::default(),
+        );
         let fill = |text: &str| text.replace("TOKEN", &token);
         let prepared = prepare(&marks, &config, flow, &message(&fill(uri), &fill(routes))).unwrap();
         let next = prepared.next_route.map_or(String::new(), |route| route.to_string());

@@ -55,6 +55,8 @@ impl Gruus {
                 user: name.into(),
                 which,
             },
+            // Not of ours: the name of a user with an empty `gr` is what others make GRUUs of, and means that user here.
+            None if !name.starts_with(TOKEN) && config.user(&name).is_some() => return Ok(None),
             None => self.read(&name).ok_or(NoDevice)?,
         };
         let user = config.user(&device.user).ok_or(NoDevice)?;
@@ -177,7 +179,7 @@ mod tests {
             ("sip:nobody@example.com;gr=x", Err(NoDevice)),
             ("sip:erin@example.com;gr=x", Err(NoDevice)),
             ("sip:example.com;gr=x", Err(NoDevice)),
-            ("sip:alice@example.com;gr", Err(NoDevice)),
+            ("sip:alice@example.com;gr", Ok(None)),
             ("sip:tg-00@example.com;gr", Err(NoDevice)),
         ] {
             assert_eq!(device(&gruus, uri), expected, "{uri}");

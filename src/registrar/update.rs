@@ -5,7 +5,6 @@ use crate::config::{self, Push};
 use crate::effect::{Binding, Gruu, More};
 use crate::id::Flow;
 use crate::limits;
-use crate::sip::uri::Scheme;
 use crate::sip::{Message, Name, NameAddr};
 use crate::time::Wall;
 use std::sync::Arc;
@@ -209,9 +208,6 @@ impl Keeps<'_> {
     fn binding(&self, value: &str, limits: &config::Registrar) -> Result<Binding, Refusal> {
         let contact = NameAddr::parse(value).map_err(|error| Refusal::new(error.status, "Unreadable Contact"))?;
         let expires = granted(&contact, self.default, limits)?;
-        if !matches!(contact.uri.scheme, Scheme::Sip | Scheme::Sips) {
-            return Err(Refusal::new(400, "Contact Is No SIP URI"));
-        }
         if contact.uri.host.ip().is_some_and(way::is_nowhere) {
             return Err(Refusal::new(400, "Contact Names No Address"));
         }

@@ -30,6 +30,9 @@ pub(super) struct Facts {
     pub(super) cseq: Option<(u32, Span)>,
 }
 
+/// The tag of From and that of To.
+pub type Tags<'m> = (Option<Cow<'m, str>>, Option<Cow<'m, str>>);
+
 impl Message {
     pub(super) fn facts(&self) -> Facts {
         *self.facts.get_or_init(|| Facts {
@@ -51,7 +54,7 @@ impl Message {
     }
 
     /// The tags of From and To; none where one of the fields cannot be read.
-    pub fn tags(&self) -> Option<(Option<Cow<'_, str>>, Option<Cow<'_, str>>)> {
+    pub fn tags(&self) -> Option<Tags<'_>> {
         let facts = self.facts();
         if facts.from == Tag::Odd {
             self.from().ok()?;

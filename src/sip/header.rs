@@ -134,7 +134,7 @@ impl NameAddr {
 
     /// Reads a list of values with commas between them.
     pub fn parse_list(text: &str) -> Result<Vec<NameAddr>, ParseError> {
-        split_list(text).into_iter().map(NameAddr::parse).collect()
+        split_list(text).map(NameAddr::parse).collect()
     }
 
     /// With a URI and nothing else.

@@ -208,7 +208,9 @@ impl Layer {
                 }
                 Action::Gone => self.events.push_back(Event::ServerGone { tx }),
                 Action::Start(timer, wait) => {
-                    self.table.timers(Key::Server(tx)).map(|timers| timers.start(timer));
+                    if let Some(timers) = self.table.timers(Key::Server(tx)) {
+                        timers.start(timer);
+                    }
                     self.timers.set((Key::Server(tx), timer), cx.now + wait);
                 }
                 Action::Stop(timer) => {

@@ -4,7 +4,7 @@ use crate::scene::What::{Ends, Field, Text};
 use crate::scene::Wire::{Tcp, Tls, Udp};
 use crate::scene::{At, Phone, Scene, Slip, at, phone};
 
-const REGISTRAR: &str = "domains: [ { name: biloxi.example.com, do: proxy }, ss2.biloxi.example.com ]
+const REGISTRAR: &str = "domains: [ biloxi.example.com, ss2.biloxi.example.com ]
 users: [ { name: bob, PASSWORD } ]
 ";
 const BOB_TLS: &[At] = &[at("Bob", "192.0.2.201", Tls)];
