@@ -412,13 +412,13 @@ fn row(name: &str, count: u64, warm: u64) {
     for nth in 0..warm + count {
         if nth == warm {
             all = world.spent;
-        } else if nth > warm && (nth - warm) % slice == 0 {
+        } else if nth > warm && (nth - warm).is_multiple_of(slice) {
             // Of the time on the CPU, the node's part is its part of the time on the clock.
             let (spent, began, cpu) = before;
             let share = (world.spent.time - spent.time).as_secs_f64() / began.elapsed().as_secs_f64();
             costs.push((on_cpu() - cpu).as_secs_f64() * share * 1e6 / slice as f64);
         }
-        if nth >= warm && (nth - warm) % slice == 0 {
+        if nth >= warm && (nth - warm).is_multiple_of(slice) {
             before = (world.spent, Instant::now(), on_cpu());
         }
         let user = u32::try_from(nth % u64::from(USERS)).expect("few users");

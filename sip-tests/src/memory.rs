@@ -61,10 +61,10 @@ fn office(count: usize, pairs: usize, media: bool) -> World {
     let config = EDGE
         .replace("workers: 2", "workers: 3")
         .replace("silence: 5m", "silence: 1h")
-        .replace("per_source: 100 ", "per_source: 100000 ")
-        .replace("per_stranger: 10 ", "per_stranger: 10000 ")
-        .replace("strangers: 500 ", "strangers: 100000 ")
-        .replace("per_user: 20", "per_user: 10000")
+        .replace(
+            "media: ",
+            "guard: { exempt: [ 0.0.0.0/1, 128.0.0.0/1 ], per_user: 10000 }\nmedia: ",
+        )
         .replace("ports: 20000-20999", "ports: 20000-60999");
     let mut w = world(&config, 2 * pairs, CALLS_PER_USER, media);
     let phones: Vec<Peer> = (0..2 * pairs).map(|n| w.phone(&format!("user{n}"))).collect();

@@ -41,8 +41,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const FILE: &str = "listen: [ \"udp://192.0.2.1:5060\" ]\ndomains: [ { name: example.com, do: proxy } ]\n\
+                    guard: { exempt: [ 198.51.100.1, 203.0.113.2 ], per_user: 10000 }\n\
                     users:\n  - { name: bob, password: x, calls: 100, number: \"+14155550102\" }\n\
-                    trunks:\n  - { name: acme, peers: [ \"sip:198.51.100.1\" ], options: never, numbers: { country: US } }\n\
+                    trunks:\n  - { name: acme, peers: [ \"sip:198.51.100.1\" ], options: never, limits: { calls: 20000, calls_per_second: 10000 }, numbers: { country: US } }\n\
                     routes:\n  - { to: \"*\", from: trunk/acme, do: proxy }\n";
 /// Calls at once.
 const CALLS: usize = 90;
