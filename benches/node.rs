@@ -141,6 +141,7 @@ fn configuration(proxy: bool) -> Arc<Config> {
     } else {
         "domains: [ example.com ]\n"
     };
+    yaml += "guard: { per_source: 100000, per_stranger: 10000, strangers: 100000, per_user: 10000 }\n";
     yaml += "store: { path: none }\nusers:\n";
     for user in 0..USERS {
         writeln!(yaml, "  - {{ name: u{user}, password: secret, calls: 100 }}").expect("a String grows");
