@@ -315,16 +315,31 @@ fn a_second_sigterm_ends_the_calls_at_once_with_bye_and_record() {
     );
 }
 
+/// A port comes back when the media thread has closed its leg, which is a moment after the call.
+fn called_soon(alice: &mut Ua, call_id: &str) -> Talk {
+    let mut tries = 0..50;
+    tries
+        .find_map(|nth| {
+            let talk = alice.call("600", &format!("{call_id}.{nth}")).ok();
+            if talk.is_none() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            talk
+        })
+        .expect("a port comes back")
+}
+
 #[test]
 fn when_ports_run_out_calls_get_503_and_they_come_back_with_every_descriptor() {
-    let node = Node::start(2, &USERS.replace("20000-20199", "20000-20003"));
+    let config = USERS.replace("20000-20199", "20000-20003");
+    let node = Node::start(2, &format!("{config}guard: {{ per_user: 10000 }}\n"));
     let process = node.pid();
     let descriptors = || fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
     let before = descriptors();
     let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
     for round in 0..5 {
-        let first = alice.call("600", &format!("a{round}")).expect("a port");
-        let second = alice.call("600", &format!("b{round}")).expect("the other port");
+        let first = called_soon(&mut alice, &format!("a{round}"));
+        let second = called_soon(&mut alice, &format!("b{round}"));
         assert_eq!(alice.call("600", &format!("c{round}")).err(), Some(503));
         alice.hang_up(&first);
         alice.hang_up(&second);
