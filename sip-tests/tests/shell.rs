@@ -316,6 +316,7 @@ fn a_second_sigterm_ends_the_calls_at_once_with_bye_and_record() {
 }
 
 /// A port comes back when the media thread has closed its leg, which is a moment after the call.
+#[allow(clippy::disallowed_methods, reason = "a real program is polled")]
 fn called_soon(alice: &mut Ua, call_id: &str) -> Talk {
     let mut tries = 0..50;
     tries
