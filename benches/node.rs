@@ -134,7 +134,7 @@ fn configuration(proxy: bool) -> Arc<Config> {
     } else {
         "domains: [ example.com ]\n"
     };
-    yaml += "store: { path: none }\nusers:\n";
+    yaml += "guard: { per_source: 100000, per_stranger: 10000, strangers: 100000, per_user: 10000 }\nstore: { path: none }\nusers:\n";
     for user in 0..USERS {
         writeln!(yaml, "  - {{ name: u{user}, password: secret, calls: 100 }}").expect("a String grows");
     }
@@ -161,6 +161,7 @@ impl World {
         world.give(Input::Time);
         for user in 0..USERS {
             world.register(user);
+            world.pass(PACE);
         }
         world
     }
