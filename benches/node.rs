@@ -169,6 +169,7 @@ impl World {
         world.give(Input::Time);
         for user in 0..USERS {
             world.register(user);
+            world.pass(PACE);
         }
         world
     }

@@ -161,18 +161,22 @@ pub struct Clock {
 /// A key is the machine's own enum of timers (with the id of the thing timed), so that a wake-up says its reason.
 ///
 /// Most timers are cancelled or set anew long before they are due, so an entry of the queue that no longer holds stays where it is
-/// until its time comes near. Entries lie unsorted by slots of time; only those of the first slot are put in order.
+/// until its time comes near. Entries lie in slots of time, and are put in order when theirs is the first.
 #[derive(Clone, Debug)]
 pub struct Deadlines<K> {
     /// What holds.
     by_key: HashMap<K, Instant, foldhash::fast::FixedState>,
-    /// The first slot that has entries: its first entry holds, unless nothing does.
-    near: BinaryHeap<Reverse<(Instant, K)>>,
-    near_slot: u64,
-    /// Later ones.
-    far: BTreeMap<u64, Vec<(Instant, K)>>,
+    /// None is empty, and the first is in order: its first entry holds.
+    slots: BTreeMap<u64, Slot<K>>,
     /// Entries in all slots.
     queued: usize,
+}
+
+/// The entries of one slot.
+#[derive(Clone, Debug)]
+enum Slot<K> {
+    Loose(Vec<Reverse<(Instant, K)>>),
+    InOrder(BinaryHeap<Reverse<(Instant, K)>>),
 }
 
 /// A slot is 2^28 ns, about a quarter of a second.
@@ -180,13 +184,11 @@ const SLOT_BITS: u32 = 28;
 /// Entries that no longer hold may be as many as those that do, and so many more.
 const STALE: usize = 1024;
 
-impl<K: Ord> Default for Deadlines<K> {
+impl<K> Default for Deadlines<K> {
     fn default() -> Self {
         Self {
             by_key: HashMap::default(),
-            near: BinaryHeap::new(),
-            near_slot: 0,
-            far: BTreeMap::new(),
+            slots: BTreeMap::new(),
             queued: 0,
         }
     }
@@ -200,32 +202,29 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
             return;
         }
         self.queued += 1;
+        let entry = Reverse((at, key));
         let slot = at.0 >> SLOT_BITS;
-        if slot < self.near_slot || self.near.is_empty() {
-            let later = std::mem::take(&mut self.near);
-            if !later.is_empty() {
-                let later = later.into_iter().map(|Reverse(entry)| entry);
-                self.far.entry(self.near_slot).or_default().extend(later);
-            }
-            self.near_slot = slot;
+        let is_first = self.slots.first_key_value().is_none_or(|(first, _)| slot < *first);
+        match self.slots.entry(slot).or_insert_with(|| Slot::Loose(Vec::new())) {
+            Slot::Loose(entries) => entries.push(entry),
+            Slot::InOrder(entries) => entries.push(entry),
         }
-        if slot == self.near_slot {
-            self.near.push(Reverse((at, key)));
-        } else {
-            self.far.entry(slot).or_default().push((at, key));
+        if is_first || before.is_some_and(|before| self.is_in_front(before)) {
+            self.find_first();
         }
-        if before.is_some() {
-            self.left_its_place(key);
-        }
+        self.clean_if_stale();
     }
 
     /// Forgets `key`; true if it was waiting.
     pub fn cancel(&mut self, key: K) -> bool {
-        let was = self.by_key.remove(&key).is_some();
-        if was {
-            self.left_its_place(key);
+        let Some(at) = self.by_key.remove(&key) else {
+            return false;
+        };
+        if self.is_in_front(at) {
+            self.find_first();
         }
-        was
+        self.clean_if_stale();
+        true
     }
 
     /// When `key` is due.
@@ -235,7 +234,10 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
 
     /// The first deadline and who asked for it.
     pub fn next(&self) -> Option<(Instant, K)> {
-        self.near.peek().map(|Reverse(entry)| *entry)
+        match self.slots.first_key_value()? {
+            (_, Slot::InOrder(entries)) => entries.peek().map(|Reverse(entry)| *entry),
+            (_, Slot::Loose(_)) => unreachable!("the first slot is in order"),
+        }
     }
 
     /// Takes the first key that is due at `now`.
@@ -244,8 +246,6 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         if at > now {
             return None;
         }
-        self.near.pop();
-        self.queued -= 1;
         self.by_key.remove(&key);
         self.find_first();
         Some(key)
@@ -261,50 +261,60 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         self.by_key.is_empty()
     }
 
-    /// An entry of this key holds no longer.
-    fn left_its_place(&mut self, key: K) {
-        if self.near.peek().is_some_and(|Reverse((_, first))| *first == key) {
-            self.find_first();
-        }
-        if self.queued > 2 * self.by_key.len() + STALE {
-            self.clean();
-        }
+    /// True for the time of the first entry.
+    fn is_in_front(&self, at: Instant) -> bool {
+        self.next().is_some_and(|(first, _)| first == at)
     }
 
-    /// Sees to it that the first entry holds.
+    /// Sees to it that the first slot is in order and its first entry holds.
     fn find_first(&mut self) {
-        loop {
-            match self.near.peek() {
-                Some(Reverse((at, key))) if self.by_key.get(key) == Some(at) => return,
-                Some(_) => {
-                    self.near.pop();
-                    self.queued -= 1;
-                }
-                None => match self.far.pop_first() {
-                    Some((slot, mut entries)) => {
-                        let all = entries.len();
-                        entries.retain(|(at, key)| self.by_key.get(key) == Some(at));
-                        self.queued -= all - entries.len();
-                        self.near = entries.into_iter().map(Reverse).collect();
-                        self.near_slot = slot;
-                    }
-                    None => return,
-                },
+        let holds = |Reverse((at, key)): &Reverse<(Instant, K)>| self.by_key.get(key) == Some(at);
+        while let Some(mut first) = self.slots.first_entry() {
+            if let Slot::Loose(entries) = first.get_mut() {
+                let all = entries.len();
+                entries.retain(&holds);
+                self.queued -= all - entries.len();
+                let in_order = std::mem::take(entries).into();
+                *first.get_mut() = Slot::InOrder(in_order);
             }
+            let Slot::InOrder(entries) = first.get_mut() else {
+                continue;
+            };
+            while let Some(entry) = entries.peek() {
+                if holds(entry) {
+                    return;
+                }
+                entries.pop();
+                self.queued -= 1;
+            }
+            first.remove();
         }
     }
 
-    /// Takes out all entries that no longer hold.
-    fn clean(&mut self) {
-        let by_key = &self.by_key;
-        let holds = |(at, key): &(Instant, K)| by_key.get(key) == Some(at);
-        self.near.retain(|Reverse(entry)| holds(entry));
-        self.far.retain(|_, entries| {
-            entries.retain(holds);
-            entries.shrink_to_fit();
-            !entries.is_empty()
+    /// Takes out all entries that no longer hold, if they are many.
+    fn clean_if_stale(&mut self) {
+        if self.queued <= 2 * self.by_key.len() + STALE {
+            return;
+        }
+        let holds = |Reverse((at, key)): &Reverse<(Instant, K)>| self.by_key.get(key) == Some(at);
+        let mut queued = 0;
+        self.slots.retain(|_, slot| {
+            let left = match slot {
+                Slot::Loose(entries) => {
+                    entries.retain(&holds);
+                    entries.shrink_to_fit();
+                    entries.len()
+                }
+                Slot::InOrder(entries) => {
+                    entries.retain(&holds);
+                    entries.len()
+                }
+            };
+            queued += left;
+            left > 0
         });
-        self.queued = self.near.len() + self.far.values().map(Vec::len).sum::<usize>();
+        self.queued = queued;
+        self.find_first();
     }
 }
 

@@ -2,7 +2,7 @@
 //! like. Nothing is believed that is read here; what is overlooked (a folded line, an odd spelling) makes a friend a stranger, and no
 //! stranger a friend.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 /// Lines that are looked at: more than real messages have.
 const LINES: usize = 100;
@@ -72,6 +72,10 @@ pub(super) fn look(message: &[u8]) -> Look<'_> {
     let mut rest = message.get(end + 1..).unwrap_or_default();
     let mut found = 0u8;
     for _ in 0..LINES {
+        // All that a response shows is whose it is.
+        if look.kind == Kind::Response && look.branch.is_some() {
+            break;
+        }
         let Some(line) = next_line(&mut rest) else { break };
         let Some(colon) = line.iter().take(32).position(|octet| *octet == b':') else {
             continue;
@@ -182,18 +186,11 @@ fn field(name: &[u8]) -> Field {
 
 /// The value of a parameter that begins behind a semicolon.
 fn param<'m>(value: &'m [u8], name: &[u8]) -> Option<&'m [u8]> {
-    let mut from = 0;
-    loop {
-        let at = from + memmem::find(&value[from..], name)?;
-        from = at + name.len();
-        if at.checked_sub(1).is_some_and(|before| value[before] == b';') {
-            let value = &value[from..];
-            let end = value
-                .iter()
-                .position(|octet| matches!(octet, b';' | b',' | b' ' | b'\t' | b'>' | b'\r' | b'\n'));
-            return Some(&value[..end.unwrap_or(value.len())]);
-        }
-    }
+    let value = memchr_iter(b';', value).find_map(|at| value[at + 1..].strip_prefix(name))?;
+    let end = value
+        .iter()
+        .position(|octet| matches!(octet, b';' | b',' | b' ' | b'\t' | b'>' | b'\r' | b'\n'));
+    Some(&value[..end.unwrap_or(value.len())])
 }
 
 /// The quoted value of a parameter of credentials; `cnonce` is another one than `nonce`.
@@ -214,7 +211,7 @@ fn quoted<'m>(value: &'m [u8], name: &[u8]) -> Option<&'m [u8]> {
 
 /// What may be the token of our Record-Route.
 fn token(value: &[u8]) -> Option<&[u8]> {
-    let at = memmem::find(value, b":tw-")?;
+    let at = memchr_iter(b':', value).find(|at| value[at + 1..].starts_with(b"tw-"))?;
     let value = &value[at + 1..];
     Some(&value[..memchr(b'@', value)?])
 }
@@ -223,11 +220,14 @@ fn token(value: &[u8]) -> Option<&[u8]> {
 fn fold(shape: u64, text: &[u8]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut shape = (shape ^ text.len() as u64).wrapping_mul(ODD);
-    for part in text.chunks(8) {
-        let mut word = [0; 8];
-        word[..part.len()].copy_from_slice(part);
-        let product = u128::from(shape ^ u64::from_le_bytes(word)) * u128::from(ODD);
+    let mut mix = |word: u64| {
+        let product = u128::from(shape ^ word) * u128::from(ODD);
         shape = product as u64 ^ (product >> 64) as u64;
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    words.iter().for_each(|word| mix(u64::from_le_bytes(*word)));
+    if !rest.is_empty() {
+        mix(rest.iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet)));
     }
     shape
 }

@@ -19,7 +19,7 @@ use crate::sip::{AddrText, Draft, Host, Message, Method, Name, UriText};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        if request.to_tag().is_some() {
+        if request.has_to_tag() {
             return self.in_dialog(cx, flow, request);
         }
         if self.guard.sheds(cx, request.method() == Method::Invite) {

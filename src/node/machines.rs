@@ -11,7 +11,7 @@ use crate::id::{Flow, Identity, Owner, Ticket};
 use crate::keyed;
 use crate::proxy::Proxy;
 use crate::registrar::Registrar;
-use crate::sip::Message;
+use crate::sip::{Message, Uri};
 use crate::sip::auth::NonceKey;
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
@@ -230,12 +230,13 @@ impl Machines {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
             Event::Ack { flow, request } if !self.calls.owns(&request) => {
-                let device = self.device_of(cx, flow, &request);
-                let device = device.map(|device| (local::aor_of(cx.config, &device.user), device.which));
+                let gruus = self.registrar.gruus();
+                let device = |cx: &Cx<'_>, uri: &Uri| {
+                    let device = gruus.device(cx.config, flow, uri).ok().flatten()?;
+                    Some((local::aor_of(cx.config, &device.user), device.which))
+                };
                 let consumed = relay::consumed(cx, flow, &request);
-                return self
-                    .proxy
-                    .ack(cx, &mut self.net.layer, flow, request, (device, consumed));
+                return self.proxy.ack(cx, &mut self.net.layer, flow, request, consumed, device);
             }
             Event::Ack { flow, request } => {
                 return self.calls.ack(cx, &mut self.net, flow, request);

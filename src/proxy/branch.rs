@@ -19,7 +19,7 @@ use crate::limits;
 use crate::push::Prid;
 use crate::sip::uri::Scheme;
 use crate::sip::write::push_address;
-use crate::sip::{Forward, Message, Method, Name, NameAddr, Uri, ViaText};
+use crate::sip::{AddrText, Forward, Message, Method, Name, NameAddr, Uri};
 use crate::transaction::Destination;
 use smallvec::SmallVec;
 
@@ -282,14 +282,14 @@ impl Context {
     /// The flow back to the sender, where it is a phone that said so: nobody is between us, and it listens where it sends from.
     fn caller_flow(&self, request: &Message) -> Option<Flow> {
         let alone = request.values(Name::Via).nth(1).is_none();
-        let rport = || {
-            let line = request.top_via_line().ok();
-            line.is_some_and(|line| ViaText::parse(&line).is_ok_and(|via| via.params.has("rport")))
-        };
+        let rport = || request.top().is_ok_and(|via| via.asks_port);
         // RFC 5626 5.3.2: it says of its own contact that its flow is the way to it.
         let ob = || {
-            let contacts = request.addresses(Name::Contact).unwrap_or_default();
-            contacts.iter().any(|contact| contact.uri.params.get("ob").is_some())
+            let says = |value: &str| {
+                let contact = AddrText::parse(value).and_then(AddrText::uri);
+                contact.is_ok_and(|contact| contact.params.get("ob").is_some())
+            };
+            request.values(Name::Contact).any(|value| says(&value))
         };
         (alone && (self.flow.transport.is_reliable() || rport() || ob())).then_some(self.flow)
     }

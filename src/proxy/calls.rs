@@ -107,8 +107,11 @@ impl Calls {
 
     /// The call that a request with a To tag is in.
     pub fn within(&self, request: &Message) -> Option<Within> {
+        if self.by_dialog.is_empty() {
+            return None;
+        }
         let (from, to) = (request.from_tag()?, request.to_tag()?);
-        let find = |tag: &str| self.by_dialog.get(&self.dialog(request.call_id(), tag)).copied();
+        let find = |tag: &str| self.by_dialog.get(&self.dialog(request, tag.as_bytes())).copied();
         let within = |call, from_caller, tag: &str| Within {
             call,
             from_caller,
@@ -125,11 +128,11 @@ impl Calls {
     }
 
     fn dialog_of(&self, request: &Message) -> Dialog {
-        self.dialog(request.call_id(), &request.from_tag().unwrap_or_default())
+        self.dialog(request, &request.tag_octets(Name::From))
     }
 
-    fn dialog(&self, call_id: &str, tag: &str) -> Dialog {
-        self.key.of(&[call_id.as_bytes(), tag.as_bytes()])
+    fn dialog(&self, request: &Message, tag: &[u8]) -> Dialog {
+        self.key.of(&[request.call_id_octets(), tag])
     }
 }
 

@@ -131,7 +131,7 @@ impl Context {
     pub fn new(cx: &mut Cx<'_>, desk: &mut Desk, id: ContextId, order: Order) -> (Context, Aim) {
         let request = &order.request;
         let method = request.method();
-        let in_dialog = request.to_tag().is_some();
+        let in_dialog = request.has_to_tag();
         let within = if in_dialog { desk.calls.within(request) } else { None };
         let call = order.call.and_then(|start| desk.start_call(cx, start, request));
         let within_ours = order.prepared.passage.is_some();

@@ -7,9 +7,8 @@ use crate::id::{ConnectionId, ContextId, Flow, ListenerId, Transport};
 use crate::keyed::{self, push_hex};
 use crate::limits;
 use crate::marker::{Marker, Origin, TOKEN_MARK};
-use crate::sip::{Message, Name, ViaText};
+use crate::sip::{Message, Name};
 use crate::transaction::COOKIE;
-use std::borrow::Cow;
 use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -81,12 +80,12 @@ impl Marks {
         let name = (id.0 & ((1 << (4 * ID)) - 1)) << (4 * (MARK - ID)) | cx.random() >> (4 * ID);
         let mut text = String::with_capacity(COOKIE.len() + 3 * MARK as usize + 2 + 13);
         text.push_str(COOKIE);
-        push_hex(&mut text, name.into(), MARK);
+        push_hex(&mut text, &name.to_be_bytes());
         text.push('.');
-        push_hex(&mut text, self.way(request).into(), MARK);
+        push_hex(&mut text, &self.way(request).to_be_bytes());
         text.push('.');
         let seal = self.seal(request, &text[COOKIE.len()..COOKIE.len() + MARK as usize]);
-        push_hex(&mut text, seal.into(), MARK);
+        push_hex(&mut text, &seal.to_be_bytes());
         cx.marker.mark_branch(cx.now, &mut text);
         text
     }
@@ -95,14 +94,17 @@ impl Marks {
     pub fn stateless_branch(&self, ack: &Message) -> String {
         let via = ack.get(Name::Via).unwrap_or_default();
         let mut text = COOKIE.to_owned();
-        push_hex(&mut text, self.mark(&["ack", &via, ack.call_id()]).into(), MARK);
+        push_hex(
+            &mut text,
+            &self.mark(&[b"ack", via.as_bytes(), ack.call_id_octets()]).to_be_bytes(),
+        );
         text
     }
 
-    fn mark(&self, parts: &[&str]) -> u64 {
+    fn mark(&self, parts: &[&[u8]]) -> u64 {
         let mut hash = self.key.start();
         for part in parts {
-            hash.part(part.as_bytes());
+            hash.part(part);
         }
         low(hash)
     }
@@ -111,9 +113,8 @@ impl Marks {
     /// for the sender, so that nobody can use what was once sent to him.
     pub fn passed(&self, request: &Message, is_live: impl Fn(ContextId) -> bool) -> Passed {
         let mut passed = Passed::Never;
-        for line in request.values(Name::Via).take(limits::LOOP_VIAS) {
-            let Ok(via) = ViaText::parse(&line) else { continue };
-            let Some((id, way)) = via.branch().and_then(|branch| self.read_branch(request, &branch)) else {
+        for branch in request.branches().take(limits::LOOP_VIAS) {
+            let Some((id, way)) = self.read_branch(request, &branch) else {
                 continue;
             };
             if way == self.way(request) {
@@ -142,8 +143,8 @@ impl Marks {
     /// The received Request-URI and Route decide where a request goes; what names the request keeps apart those of others.
     fn way(&self, request: &Message) -> u64 {
         let mut hash = self.key.start();
-        for part in ["way", request.call_id(), request.written_uri()] {
-            hash.part(part.as_bytes());
+        for part in [&b"way"[..], request.call_id_octets(), request.uri_octets()] {
+            hash.part(part);
         }
         for route in request.values(Name::Route) {
             hash.part(route.as_bytes());
@@ -155,10 +156,15 @@ impl Marks {
     fn seal(&self, request: &Message, random: &str) -> u64 {
         let mut hash = self.key.start();
         let from = request.get(Name::From).unwrap_or_default();
-        for part in ["seal", random, request.call_id(), &from] {
-            hash.part(part.as_bytes());
+        for part in [
+            &b"seal"[..],
+            random.as_bytes(),
+            request.call_id_octets(),
+            from.as_bytes(),
+        ] {
+            hash.part(part);
         }
-        hash.number(request.cseq().map_or(0, |cseq| cseq.number).into());
+        hash.number(request.cseq_number().into());
         low(hash)
     }
 
@@ -169,9 +175,8 @@ impl Marks {
         for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
         }
-        let tag = request.from_tag().unwrap_or_default();
-        let seal = self.mark(&["route", &text, request.call_id(), &tag]);
-        push_hex(&mut text, seal.into(), MARK);
+        let seal = self.mark(&[b"route", text.as_bytes(), request.call_id_octets(), &request.tag_octets(Name::From)]);
+        push_hex(&mut text, &seal.to_be_bytes());
         marker.mark_token(origin, &mut text);
         text
     }
@@ -183,12 +188,12 @@ impl Marks {
         let (text, seal) = sealed.split_at_checked(sealed.len().checked_sub(MARK as usize)?)?;
         let rest = text.strip_prefix(TOKEN)?;
         let seal = read_mark(seal)?;
-        let is_of = |tag: Option<Cow<'_, str>>| {
-            let tag = tag.unwrap_or_default();
-            seal == self.mark(&["route", text, request.call_id(), &tag])
+        let is_of = |name: Name| {
+            let tag = request.tag_octets(name);
+            seal == self.mark(&[b"route", text.as_bytes(), request.call_id_octets(), &tag])
         };
-        let from_caller = is_of(request.from_tag());
-        if !from_caller && !is_of(request.to_tag()) {
+        let from_caller = is_of(Name::From);
+        if !from_caller && !is_of(Name::To) {
             return None;
         }
         let (caller, rest) = read_flow(rest)?;
@@ -227,14 +232,14 @@ fn write_flow(text: &mut String, flow: Option<Flow>) {
         (Transport::Wss, true) => 'x',
         (Transport::Wss, false) => 'X',
     });
-    push_hex(text, flow.listener.0.into(), 4);
-    push_hex(text, flow.connection.0.into(), 16);
+    push_hex(text, &flow.listener.0.to_be_bytes());
+    push_hex(text, &flow.connection.0.to_be_bytes());
     for addr in [flow.local, flow.peer] {
         match addr.ip() {
-            IpAddr::V4(ip) => push_hex(text, u32::from(ip).into(), 8),
-            IpAddr::V6(ip) => push_hex(text, u128::from(ip), 32),
+            IpAddr::V4(ip) => push_hex(text, &ip.octets()),
+            IpAddr::V6(ip) => push_hex(text, &ip.octets()),
         }
-        push_hex(text, addr.port().into(), 4);
+        push_hex(text, &addr.port().to_be_bytes());
     }
 }
 

@@ -39,7 +39,7 @@ use crate::id::{CallId, ContextId, Flow, Owner, ServerTx};
 use crate::keyed;
 use crate::limits;
 use crate::push::Asleep;
-use crate::sip::{Draft, Forward, Message, Name, NameAddr};
+use crate::sip::{Draft, Forward, Message, Name, NameAddr, Uri};
 use crate::time::{Deadlines, Instant};
 use crate::transaction::{Destination, Event, Layer};
 use calls::Calls;
@@ -221,7 +221,8 @@ impl Proxy {
         layer: &mut Layer,
         flow: Flow,
         ack: Message,
-        (device, consumed): (Option<(Aor, Which)>, Consumed),
+        consumed: Consumed,
+        device: impl FnOnce(&Cx<'_>, &Uri) -> Option<(Aor, Which)>,
     ) {
         let spent = matches!(ack.number(Name::MaxForwards), Some(Ok(0) | Err(_)));
         let Ok(prepared) = self.prepare(cx, flow, &ack) else {
@@ -235,7 +236,10 @@ impl Proxy {
         }
         let id = self.next_id();
         let owner = Owner::Proxy(id, 0);
-        let device = device.filter(|_| prepared.next_route.is_none());
+        let device = match prepared.next_route {
+            Some(_) => None,
+            None => device(cx, &prepared.uri),
+        };
         match &device {
             Some((aor, _)) => {
                 let ticket = cx.ticket(owner, limits::STORE_REPLY);

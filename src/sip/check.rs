@@ -2,7 +2,8 @@
 
 use super::facts::{Facts, Tag};
 use super::header::{Method, Name};
-use super::lex::{Message, ParseError};
+use super::lex::{Message, ParseError, Start};
+use super::plain;
 use super::scan::AddrText;
 
 impl Message {
@@ -63,6 +64,10 @@ impl Message {
     }
 
     fn check_contacts(&self) -> Result<(), ParseError> {
+        let mut lines = self.lines_of(Name::Contact);
+        if lines.all(|line| !line.is_folded && plain::addr(self.slice(line.value)).is_some()) {
+            return Ok(());
+        }
         self.values(Name::Contact)
             .filter(|value| value != "*")
             .try_for_each(|value| AddrText::parse(&value).and_then(AddrText::uri).map(drop))
@@ -84,6 +89,11 @@ impl Message {
 
     /// RFC 3261 8.1.1.5. With a method that nobody knows, that is the graver fault (RFC 4475 3.1.2.18).
     fn check_cseq(&self) -> Result<(), ParseError> {
+        if let (Some((_, method)), Start::Request { method: own, .. }) = (self.facts().cseq, self.start)
+            && self.slice(method) == self.slice(own)
+        {
+            return Ok(());
+        }
         let cseq = self.cseq()?;
         match self.method() {
             method if !self.is_request() || method == cseq.method => Ok(()),
@@ -98,7 +108,7 @@ impl Message {
     /// RFC 3261 18.3: a datagram that is shorter than it says was cut off.
     fn check_length(&self) -> Result<(), ParseError> {
         match self.number(Name::ContentLength).transpose()? {
-            Some(length) if usize::try_from(length).is_ok_and(|length| length <= self.rest().len()) => Ok(()),
+            Some(length) if usize::try_from(length).is_ok_and(|length| length <= self.rest_octets().len()) => Ok(()),
             Some(_) => Err(ParseError::bad("Content-Length is larger than the body")),
             None => Ok(()),
         }

@@ -11,7 +11,7 @@ impl Message {
     /// The method: of a response that of its CSeq (`Other("")` when it is unreadable).
     pub fn method(&self) -> Method {
         match self.start {
-            Start::Request { method, .. } => Method::from(text(self.slice(method)).unwrap_or_default()),
+            Start::Request { method, .. } => Method::from_bytes(self.slice(method)),
             Start::Response { .. } => self.cseq().map_or_else(|_| Method::from(""), |cseq| cseq.method),
         }
     }
@@ -41,11 +41,11 @@ impl Message {
         }
     }
 
-    /// The request URI as it is written; empty for a response, and where it is not UTF-8.
-    pub fn written_uri(&self) -> &str {
+    /// The request URI as it is written; empty for a response.
+    pub fn uri_octets(&self) -> &[u8] {
         match self.start {
-            Start::Request { uri, .. } => text(self.slice(uri)).unwrap_or_default(),
-            Start::Response { .. } => "",
+            Start::Request { uri, .. } => self.slice(uri),
+            Start::Response { .. } => &[],
         }
     }
 
@@ -150,10 +150,24 @@ impl Message {
         }
     }
 
+    /// Call-ID as its octets came, for a hash; empty if absent or folded.
+    pub fn call_id_octets(&self) -> &[u8] {
+        match self.lines_of(Name::CallId).next() {
+            Some(line) if !line.is_folded => self.slice(line.value),
+            Some(_) | None => &[],
+        }
+    }
+
+    /// The number of CSeq, 0 where it cannot be read.
+    pub fn cseq_number(&self) -> u32 {
+        let known = self.facts().cseq.map(|(number, _)| number);
+        known.unwrap_or_else(|| self.cseq().map_or(0, |cseq| cseq.number))
+    }
+
     /// CSeq.
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
         if let Some((number, method)) = self.facts().cseq {
-            let method = Method::from(text(self.slice(method)).unwrap_or_default());
+            let method = Method::from_bytes(self.slice(method));
             return Ok(CSeq { number, method });
         }
         CSeq::parse(&self.get(Name::CSeq).ok_or(ParseError::bad("CSeq is missing"))?)
@@ -185,9 +199,12 @@ impl Message {
     /// comment of Retry-After). An error when it is none or above 2^32-1.
     pub fn number(&self, name: Name) -> Option<Result<u32, ParseError>> {
         self.lines_of(name).next().map(|line| {
+            if let Some(number) = plain_number(self.slice(line.value)) {
+                return Ok(number);
+            }
             let value = self.lossy(line);
-            let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
-            let (digits, rest) = value.split_at(end);
+            let end = value.bytes().position(|byte| !byte.is_ascii_digit());
+            let (digits, rest) = value.split_at(end.unwrap_or(value.len()));
             match digits.parse() {
                 Ok(number) if rest.is_empty() || rest.starts_with([';', '(', ' ', '\t']) => Ok(number),
                 Ok(_) | Err(_) => Err(ParseError::bad("a header field that should be a number is none")),
@@ -197,18 +214,21 @@ impl Message {
 
     /// The body: cut to Content-Length where that is shorter.
     pub fn body(&self) -> Bytes {
-        let rest = self.rest();
+        self.rest().slice(..self.body_octets().len())
+    }
+
+    /// The same without a share in the message.
+    pub fn body_octets(&self) -> &[u8] {
+        let rest = self.rest_octets();
         match self.number(Name::ContentLength) {
-            Some(Ok(length)) => {
-                rest.slice(..usize::try_from(length).map_or(rest.len(), |length| length.min(rest.len())))
-            }
+            Some(Ok(length)) => &rest[..usize::try_from(length).map_or(rest.len(), |length| length.min(rest.len()))],
             Some(Err(_)) | None => rest,
         }
     }
 
     /// The media type of the body in lower case without parameters; `None` when there is no body or no Content-Type.
     pub fn content_type(&self) -> Option<String> {
-        if self.body().is_empty() {
+        if self.body_octets().is_empty() {
             return None;
         }
         self.get(Name::ContentType)
@@ -218,10 +238,6 @@ impl Message {
     fn address(&self, name: Name, missing: &'static str) -> Result<NameAddr, ParseError> {
         let line = self.lines_of(name).next().ok_or(ParseError::bad(missing))?;
         NameAddr::parse(&self.lossy(line))
-    }
-
-    pub(super) fn lines_of(&self, name: Name) -> impl Iterator<Item = &Line> {
-        self.lines().iter().filter(move |line| line.known == Some(name))
     }
 
     fn value(&self, line: &Line) -> Option<Cow<'_, str>> {
@@ -265,6 +281,17 @@ impl<'m> Iterator for Values<'m> {
 
 pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
+}
+
+/// A number of at most nine digits and nothing else.
+fn plain_number(octets: &[u8]) -> Option<u32> {
+    if octets.is_empty() || octets.len() > 9 {
+        return None;
+    }
+    octets.iter().try_fold(0, |number: u32, octet| match octet {
+        b'0'..=b'9' => Some(number * 10 + u32::from(octet - b'0')),
+        _other => None,
+    })
 }
 
 /// `a/b` of `a/b;q=1`.

@@ -3,11 +3,11 @@
 //! Nothing is read into values and written again: the octets are spliced from the index, so folded lines, odd spellings and
 //! fields that nobody knows leave as they came.
 
+use super::facts::TopVia;
 use super::field::unfold;
 use super::grammar::{comma, is_token};
 use super::header::{Name, Via};
 use super::lex::{Line, Message};
-use super::scan::ViaText;
 use super::write::{push_ip, push_number};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -87,15 +87,24 @@ impl<'m> Forward<'m> {
 
     /// Header fields that are sent at most, the new Via among them.
     pub fn lines(&self) -> usize {
-        // Via, Route, Max-Forwards, Max-Breadth, Content-Length.
-        self.message.lines().len() + self.record_routes.len() + 5
+        // Via, Route in front and behind, Max-Forwards, Max-Breadth, Content-Length.
+        self.message.lines().len() + self.record_routes.len() + 6
     }
 
     /// The octets to send, with `via` in front of every other Via.
     pub fn to_bytes(&self, via: &str) -> Bytes {
-        let octets = self.message.bytes();
-        let mut out = Vec::with_capacity(octets.len() + via.len() + 256);
-        self.start(&mut out);
+        let more: usize = self.record_routes.iter().map(|route| route.len() + 20).sum();
+        let written = [&self.uri, &self.preload, &self.push_route];
+        let written: usize = written.into_iter().flatten().map(String::len).sum();
+        let room = self.message.bytes().len() + via.len() + more + written + 128;
+        let (begin, uri) = self.message.start_spans();
+        let mut out = Splice::new(self.message.bytes(), begin, room);
+        if let (Some(new), Some(uri)) = (&self.uri, uri) {
+            out.copy_to(uri.start);
+            out.text
+                .extend(new.bytes().filter(|byte| *byte > b' ' && *byte != 0x7f));
+            out.skip_to(uri.end);
+        }
         let lines = self.message.lines();
         let place = |name: Name| lines.iter().position(|line| line.known == Some(name));
         let last = |name: Name| lines.iter().rposition(|line| line.known == Some(name));
@@ -105,51 +114,44 @@ impl<'m> Forward<'m> {
         let mut routes = 0;
         for (at, line) in lines.iter().enumerate() {
             if at == first_via {
-                field(&mut out, Name::Via.as_str(), via);
+                out.copy_to(raw(&self.message, at).start);
+                field(&mut out.text, Name::Via.as_str(), via);
             }
             if first_record == Some(at) {
-                self.add_record_routes(&mut out);
+                out.copy_to(raw(&self.message, at).start);
+                self.add_record_routes(&mut out.text);
             }
             if first_route == Some(at) {
-                self.add_preload(&mut out);
+                out.copy_to(raw(&self.message, at).start);
+                self.add_preload(&mut out.text);
             }
-            let raw = raw(&self.message, at);
             match line.known {
-                Some(Name::Via) if at == first_via => self.stamped_via(&mut out, line, raw),
-                Some(Name::MaxForwards) => replaced(&mut out, octets, line, raw, self.max_forwards),
-                Some(Name::Route) => self.route_line(&mut out, line, raw, &mut routes),
-                Some(name) if self.is_consumed(name, line) => {}
-                None if self.is_max_breadth(line) => replaced(&mut out, octets, line, raw, self.max_breadth),
-                Some(_) | None => out.extend_from_slice(&octets[raw]),
+                Some(Name::Via) if at == first_via => self.stamped_via(&mut out, line),
+                Some(Name::MaxForwards) => out.number(line, self.max_forwards),
+                Some(Name::Route) => self.route_line(&mut out, line, raw(&self.message, at), &mut routes),
+                Some(name) if self.is_consumed(name, line) => {
+                    let raw = raw(&self.message, at);
+                    out.copy_to(raw.start);
+                    out.skip_to(raw.end);
+                }
+                None if self.is_max_breadth(line) => out.number(line, self.max_breadth),
+                Some(_) | None => {}
             }
             if at == last_via {
-                self.add_missing(&mut out, first_record.is_none());
+                out.copy_to(raw(&self.message, at).end);
+                self.add_missing(&mut out.text, first_record.is_none());
                 if first_route.is_none() {
-                    self.add_preload(&mut out);
+                    self.add_preload(&mut out.text);
                 }
             }
             if last_route.unwrap_or(last_via) == at
                 && let Some(route) = &self.push_route
             {
-                field(&mut out, Name::Route.as_str(), route);
+                out.copy_to(raw(&self.message, at).end);
+                field(&mut out.text, Name::Route.as_str(), route);
             }
         }
-        finish(&mut out, &self.message, self.needs_length);
-        out.into()
-    }
-
-    fn start(&self, out: &mut Vec<u8>) {
-        let octets = self.message.bytes();
-        let end = raw(&self.message, 0).start;
-        let (begin, uri) = self.message.start_spans();
-        match (&self.uri, uri) {
-            (Some(new), Some(uri)) => {
-                out.extend_from_slice(&octets[begin..uri.start]);
-                out.extend(new.bytes().filter(|byte| *byte > b' ' && *byte != 0x7f));
-                out.extend_from_slice(&octets[uri.end..end]);
-            }
-            (Some(_) | None, _) => out.extend_from_slice(&octets[begin..end]),
-        }
+        finish(out, &self.message, self.needs_length)
     }
 
     fn add_record_routes(&self, out: &mut Vec<u8>) {
@@ -182,41 +184,45 @@ impl<'m> Forward<'m> {
         }
     }
 
-    /// The line of the topmost Via: its first value stamped with where the request came from, the rest as it was.
-    fn stamped_via(&self, out: &mut Vec<u8>, line: &Line, raw: Range<usize>) {
+    /// The topmost Via, stamped with where the request came from.
+    fn stamped_via(&self, out: &mut Splice<'_>, line: &Line) {
         let octets = self.message.bytes();
-        let first = values(octets, line.value.range()).into_iter().next();
-        let stamped = self.source.zip(first.clone()).and_then(|(source, first)| {
-            let text = std::str::from_utf8(&octets[first]).ok()?;
-            stamped(text, source)
-        });
-        match (stamped, first) {
-            (Some(stamped), Some(first)) => {
-                out.extend_from_slice(&octets[raw.start..first.start]);
-                out.extend_from_slice(stamped.as_bytes());
-                out.extend_from_slice(&octets[first.end..raw.end]);
-            }
-            (Some(_) | None, _) => out.extend_from_slice(&octets[raw]),
+        let value = line.value.range();
+        let end = value.start + comma(&octets[value.clone()]).unwrap_or(value.len());
+        let Some(first) = trimmed(octets, value.start..end) else {
+            return;
+        };
+        let stamped = || {
+            let (source, top) = (self.source?, self.message.top().ok()?);
+            stamped(std::str::from_utf8(&octets[first.clone()]).ok()?, &top, source)
+        };
+        if let Some(stamped) = stamped() {
+            out.copy_to(first.start);
+            out.text.extend_from_slice(stamped.as_bytes());
+            out.skip_to(first.end);
         }
     }
 
     /// A line of Route without the values that are taken away; `seen` counts those of the lines before.
-    fn route_line(&self, out: &mut Vec<u8>, line: &Line, raw: Range<usize>, seen: &mut usize) {
+    fn route_line(&self, out: &mut Splice<'_>, line: &Line, raw: Range<usize>, seen: &mut usize) {
         let octets = self.message.bytes();
         let all = values(octets, line.value.range());
         let before = *seen;
         *seen += all.len();
         let first = self.pop_routes.saturating_sub(before).min(all.len());
-        let is_last_line = *seen == self.message.route_count();
-        let end = all.len() - usize::from(self.pop_last_route && is_last_line && !all.is_empty());
+        let pops_last = self.pop_last_route && !all.is_empty() && *seen == self.message.route_count();
+        let end = all.len() - usize::from(pops_last);
         match all.get(first..end) {
-            Some(kept) if kept.len() == all.len() => out.extend_from_slice(&octets[raw]),
-            Some([]) | None => {}
+            Some(kept) if kept.len() == all.len() => {}
+            Some([]) | None => {
+                out.copy_to(raw.start);
+                out.skip_to(raw.end);
+            }
             Some(kept) => {
-                let (from, to) = (kept[0].start, kept[kept.len() - 1].end);
-                out.extend_from_slice(&octets[raw.start..all[0].start]);
-                out.extend_from_slice(&octets[from..to]);
-                out.extend_from_slice(&octets[line.value.range().end..raw.end]);
+                out.copy_to(all[0].start);
+                out.skip_to(kept[0].start);
+                out.copy_to(kept[kept.len() - 1].end);
+                out.skip_to(line.value.range().end);
             }
         }
     }
@@ -250,28 +256,64 @@ impl<'m> Backward<'m> {
     /// The octets to send.
     pub fn to_bytes(&self) -> Bytes {
         let octets = self.message.bytes();
-        let mut out = Vec::with_capacity(octets.len());
-        let (begin, _) = self.message.start_spans();
-        out.extend_from_slice(&octets[begin..raw(self.message, 0).start]);
-        let mut popped = false;
-        for (at, line) in self.message.lines().iter().enumerate() {
+        let more: usize = self.extra.iter().map(|(_, value)| value.len() + 24).sum();
+        let mut out = Splice::new(octets, self.message.start_spans().0, octets.len() + more + 32);
+        let lines = self.message.lines();
+        if let Some(at) = lines.iter().position(|line| line.known == Some(Name::Via)) {
             let raw = raw(self.message, at);
-            if line.known != Some(Name::Via) || popped {
-                out.extend_from_slice(&octets[raw]);
-                continue;
-            }
-            popped = true;
-            let all = values(octets, line.value.range());
-            if let Some(second) = all.get(1) {
-                out.extend_from_slice(&octets[raw.start..all[0].start]);
-                out.extend_from_slice(&octets[second.start..raw.end]);
+            let value = lines[at].value.range();
+            let mut all = values(octets, value).into_iter();
+            match (all.next(), all.next()) {
+                (Some(first), Some(second)) => {
+                    out.copy_to(first.start);
+                    out.skip_to(second.start);
+                }
+                (_, _) => {
+                    out.copy_to(raw.start);
+                    out.skip_to(raw.end);
+                }
             }
         }
+        out.copy_to(self.message.head_end());
         for (name, value) in &self.extra {
-            field(&mut out, name.as_str(), value);
+            field(&mut out.text, name.as_str(), value);
         }
-        finish(&mut out, self.message, self.needs_length);
-        out.into()
+        finish(out, self.message, self.needs_length)
+    }
+}
+
+/// Octets that are copied but for some places.
+struct Splice<'o> {
+    octets: &'o [u8],
+    /// What stands before this is copied or left out.
+    at: usize,
+    text: Vec<u8>,
+}
+
+impl<'o> Splice<'o> {
+    fn new(octets: &'o [u8], at: usize, room: usize) -> Splice<'o> {
+        let text = Vec::with_capacity(room);
+        Splice { octets, at, text }
+    }
+
+    fn copy_to(&mut self, to: usize) {
+        self.text.extend_from_slice(&self.octets[self.at..to]);
+        self.at = to;
+    }
+
+    fn skip_to(&mut self, to: usize) {
+        self.at = to;
+    }
+
+    /// Another number as the value of a line, which is spelled as it was.
+    fn number(&mut self, line: &Line, number: Option<u32>) {
+        let Some(number) = number else { return };
+        let value = line.value.range();
+        let mut digits = String::new();
+        push_number(&mut digits, number.into());
+        self.copy_to(value.start);
+        self.text.extend_from_slice(digits.as_bytes());
+        self.skip_to(value.end);
     }
 }
 
@@ -314,28 +356,19 @@ fn field(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A line with another number as its value, spelled as it was.
-fn replaced(out: &mut Vec<u8>, octets: &[u8], line: &Line, raw: Range<usize>, number: Option<u32>) {
-    let Some(number) = number else {
-        return out.extend_from_slice(&octets[raw]);
-    };
-    let value = line.value.range();
-    out.extend_from_slice(&octets[raw.start..value.start]);
-    out.extend_from_slice(number.to_string().as_bytes());
-    out.extend_from_slice(&octets[value.end..raw.end]);
-}
-
-/// Content-Length if it is wanted and missing, the empty line, and the body without what lies behind it.
-fn finish(out: &mut Vec<u8>, message: &Message, needs_length: bool) {
-    let body = message.body();
+/// The rest of the header, Content-Length if it is wanted and missing, the empty line, and the body without what lies behind it.
+fn finish(mut out: Splice<'_>, message: &Message, needs_length: bool) -> Bytes {
+    out.copy_to(message.head_end().max(out.at));
+    let (mut text, body) = (out.text, message.body_octets());
     if needs_length && message.lines_of(Name::ContentLength).next().is_none() {
-        field(out, Name::ContentLength.as_str(), &body.len().to_string());
+        field(&mut text, Name::ContentLength.as_str(), &body.len().to_string());
     }
-    if !out.ends_with(b"\n") {
-        out.extend_from_slice(b"\r\n");
+    if !text.ends_with(b"\n") {
+        text.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&body);
+    text.extend_from_slice(b"\r\n");
+    text.extend_from_slice(body);
+    text.into()
 }
 
 /// Where the values of a list stand, without blanks around them: cut at commas outside of quotes and angle brackets.
@@ -358,37 +391,27 @@ fn trimmed(octets: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     Some(range.start + first..range.start + last + 1)
 }
 
-/// A Via value with `received` and `rport` (RFC 3261 18.2.1, RFC 3581 4); nothing where it says all that already.
-pub fn stamped(value: &str, source: SocketAddr) -> Option<String> {
-    let plain = match value.contains('\n') {
-        true => Cow::Owned(unfold(value)),
-        false => Cow::Borrowed(value),
-    };
-    let via = ViaText::parse(&plain).ok()?;
-    let rport = via.params.get("rport");
-    let differs = via.ip() != Some(source.ip());
+/// The topmost Via value, which says `top`, with `received` and `rport` (RFC 3261 18.2.1, RFC 3581 4); nothing where it says all that
+/// already.
+pub fn stamped(value: &str, top: &TopVia, source: SocketAddr) -> Option<String> {
+    let differs = top.host.ip() != Some(source.ip());
     // A `received` that the sender wrote itself is not believed.
-    let forged = via.params.has("received") || rport.as_ref().is_some_and(Option::is_some);
-    if forged {
-        let mut own = Via::parse(&plain).ok()?;
+    if top.is_forged {
+        let mut own = Via::parse(&unfold(value)).ok()?;
         own.params.remove("received");
-        if rport.is_some() {
+        if top.asks_port {
             own.params.set("rport", Some(&source.port().to_string()));
         }
         own.params.set("received", Some(&source.ip().to_string()));
         return Some(own.to_string());
     }
-    if rport.is_none() && !differs {
+    if !top.asks_port && !differs {
         return None;
     }
     let mut text = String::with_capacity(value.len() + 64);
-    let end = if rport.is_some() {
-        rport_end(value)?
-    } else {
-        value.len()
-    };
+    let end = if top.asks_port { rport_end(value)? } else { value.len() };
     text.push_str(&value[..end]);
-    if rport.is_some() {
+    if top.asks_port {
         text.push('=');
         push_number(&mut text, source.port().into());
     }
@@ -515,7 +538,8 @@ mod tests {
                 Some("SIP/2.0/UDP b;received=192.0.2.9"),
             ),
         ] {
-            assert_eq!(stamped(value, source).as_deref(), expected, "{value}");
+            let top = TopVia::read(&unfold(value)).unwrap();
+            assert_eq!(stamped(value, &top, source).as_deref(), expected, "{value}");
         }
     }
 

@@ -21,8 +21,14 @@ pub(super) type Read<'a, T> = IResult<&'a str, T>;
 pub(super) const TOKEN: u8 = 1;
 /// Octets of a host that is a name or an IPv4 address; the underscore is met in the field.
 pub(super) const HOST: u8 = 2;
-/// Octets that no URI holds as they are: blanks and controls, quotes, angle brackets.
-pub(super) const NOT_URI: u8 = 4;
+/// Octets of a parameter's name that is not escaped.
+pub(super) const NAME: u8 = 8;
+/// Octets of a parameter's value that needs no quotes: `token`, and what addresses need.
+pub(super) const PLAIN: u8 = 16;
+/// Octets of a user part that is not escaped and has no parameters.
+pub(super) const USER: u8 = 32;
+/// Octets of a quoted string that are not escaped.
+pub(super) const QUOTABLE: u8 = 64;
 
 /// The classes of each octet.
 static CLASSES: [u8; 256] = classes();
@@ -38,8 +44,20 @@ const fn classes() -> [u8; 256] {
         if byte.is_ascii_alphanumeric() || is_one_of(byte, b"-._") {
             classes[octet] |= HOST;
         }
-        if byte <= b' ' || is_one_of(byte, b"<>\"\x7f") {
-            classes[octet] |= NOT_URI;
+        if classes[octet] & TOKEN != 0 {
+            classes[octet] |= PLAIN;
+            if byte != b'%' {
+                classes[octet] |= NAME;
+            }
+        }
+        if is_one_of(byte, b"[]:") {
+            classes[octet] |= PLAIN;
+        }
+        if byte.is_ascii_alphanumeric() || is_one_of(byte, b"-_.!~*'()&=+$,") {
+            classes[octet] |= USER;
+        }
+        if byte >= b' ' && byte < 0x7f && !is_one_of(byte, b"\"\\") {
+            classes[octet] |= QUOTABLE;
         }
         octet += 1;
     }
@@ -142,7 +160,7 @@ impl<'t> Iterator for Parts<'t> {
                     text
                 }
             };
-            let part = part.trim_matches(BLANK);
+            let part = trimmed(part);
             if !part.is_empty() {
                 return Some(part);
             }
@@ -175,6 +193,18 @@ pub(super) fn comma(text: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// Without LWS at both ends, folding included.
+pub(super) fn trimmed(text: &str) -> &str {
+    let is_blank = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
+    let octets = text.as_bytes();
+    let first = octets.iter().position(|octet| !is_blank(octet)).unwrap_or(octets.len());
+    let last = octets
+        .iter()
+        .rposition(|octet| !is_blank(octet))
+        .map_or(first, |last| last + 1);
+    &text[first..last]
 }
 
 /// What LWS consists of, folding included.

@@ -3,6 +3,7 @@
 use super::facts::Facts;
 use super::grammar::is_token;
 use super::header::Name;
+use super::name::NAMES;
 use crate::limits::{SIP_HEADERS, SIP_MESSAGE_BYTES};
 use bytes::Bytes;
 use memchr::{memchr, memrchr};
@@ -44,7 +45,12 @@ pub struct Message {
     /// What the index stumbled over and could step across, so that the message can still be answered.
     pub(super) fault: Option<ParseError>,
     pub(super) facts: OnceLock<Facts>,
+    /// The first line of each name that we know, `NOWHERE` where there is none.
+    first: [u8; NAMES],
 }
+
+/// In `first`: more lines than a message may have.
+const NOWHERE: u8 = u8::MAX;
 
 /// Header lines that the index holds without the heap: an INVITE of a carrier has around 20.
 const INLINE_LINES: usize = 32;
@@ -112,10 +118,11 @@ impl Message {
         let body_at = index(text, next, &mut lines, &mut fault)?;
         Ok(Message {
             start,
-            lines,
             body_at: Span::new(body_at, body_at).from,
             fault,
             facts: OnceLock::new(),
+            first: first_lines(&lines),
+            lines,
             bytes,
         })
     }
@@ -140,6 +147,17 @@ impl Message {
 
     pub(super) fn lines(&self) -> &[Line] {
         &self.lines
+    }
+
+    /// The lines of a field, in order.
+    pub(super) fn lines_of(&self, name: Name) -> impl Iterator<Item = &Line> {
+        let first = self.first[name as usize];
+        let from = if first == NOWHERE {
+            self.lines.len()
+        } else {
+            usize::from(first)
+        };
+        self.lines[from..].iter().filter(move |line| line.known == Some(name))
     }
 
     pub(super) fn slice(&self, span: Span) -> &[u8] {
@@ -180,6 +198,11 @@ impl Message {
     pub(super) fn rest(&self) -> Bytes {
         self.bytes.slice(usize::from(self.body_at)..)
     }
+
+    /// The same without a share in the message.
+    pub(super) fn rest_octets(&self) -> &[u8] {
+        &self.bytes[usize::from(self.body_at)..]
+    }
 }
 
 /// What a log may show: neither addresses nor credentials.
@@ -195,7 +218,7 @@ impl fmt::Debug for Message {
 
 impl Span {
     /// The offsets are of a text that `parse` found no longer than 65535 octets: nothing is cut off.
-    const fn new(from: usize, to: usize) -> Span {
+    pub(super) const fn new(from: usize, to: usize) -> Span {
         Span {
             from: from as u16,
             to: to as u16,
@@ -222,6 +245,18 @@ fn line_at(text: &[u8], from: usize) -> (usize, usize) {
         }
         None => (text.len(), text.len()),
     }
+}
+
+/// Where each name stands first.
+fn first_lines(lines: &[Line]) -> [u8; NAMES] {
+    let mut first = [NOWHERE; NAMES];
+    // The last of the lines that a message may have has number 255: it is looked for from there on.
+    for (at, line) in lines.iter().enumerate().rev() {
+        if let Some(name) = line.known {
+            first[name as usize] = u8::try_from(at.min(SIP_HEADERS - 2)).unwrap_or(NOWHERE);
+        }
+    }
+    first
 }
 
 const fn is_blank(byte: u8) -> bool {

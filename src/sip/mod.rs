@@ -7,6 +7,7 @@
 //! | `frame` | cuts messages out of datagrams and streams |
 //! | `lex` | one pass over a message: where its lines are and which fields we know |
 //! | `field`, `facts` | read values out of the index when somebody asks, those that everybody asks for once |
+//! | `plain` | those few values in the form that nearly all messages write |
 //! | `scan`, `uri_text` | values as text, for a look that copies nothing |
 //! | `check` | what every message must satisfy before a machine sees it |
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
@@ -37,6 +38,7 @@ pub mod header;
 pub mod lex;
 pub mod multipart;
 mod name;
+mod plain;
 #[cfg(test)]
 mod properties;
 mod scan;
@@ -45,6 +47,7 @@ mod uri_text;
 pub mod witness;
 pub mod write;
 
+pub use facts::TopVia;
 pub use forward::Forward;
 pub use grammar::first_comma;
 pub use header::{CSeq, Method, Name, NameAddr, Params, Via};

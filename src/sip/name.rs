@@ -49,23 +49,34 @@ impl Method {
 
 impl From<&str> for Method {
     fn from(text: &str) -> Method {
-        match text {
-            "INVITE" => Method::Invite,
-            "ACK" => Method::Ack,
-            "BYE" => Method::Bye,
-            "CANCEL" => Method::Cancel,
-            "OPTIONS" => Method::Options,
-            "REGISTER" => Method::Register,
-            "PRACK" => Method::Prack,
-            "UPDATE" => Method::Update,
-            "REFER" => Method::Refer,
-            "NOTIFY" => Method::Notify,
-            "SUBSCRIBE" => Method::Subscribe,
-            "INFO" => Method::Info,
-            "MESSAGE" => Method::Message,
-            "PUBLISH" => Method::Publish,
-            other => Method::Other(other.into()),
-        }
+        Method::known(text.as_bytes()).unwrap_or_else(|| Method::Other(text.into()))
+    }
+}
+
+impl Method {
+    /// From octets; those of one that we do not know and that are not UTF-8 make an empty one.
+    pub fn from_bytes(octets: &[u8]) -> Method {
+        Method::known(octets).unwrap_or_else(|| Method::from(std::str::from_utf8(octets).unwrap_or_default()))
+    }
+
+    fn known(octets: &[u8]) -> Option<Method> {
+        Some(match octets {
+            b"INVITE" => Method::Invite,
+            b"ACK" => Method::Ack,
+            b"BYE" => Method::Bye,
+            b"CANCEL" => Method::Cancel,
+            b"OPTIONS" => Method::Options,
+            b"REGISTER" => Method::Register,
+            b"PRACK" => Method::Prack,
+            b"UPDATE" => Method::Update,
+            b"REFER" => Method::Refer,
+            b"NOTIFY" => Method::Notify,
+            b"SUBSCRIBE" => Method::Subscribe,
+            b"INFO" => Method::Info,
+            b"MESSAGE" => Method::Message,
+            b"PUBLISH" => Method::Publish,
+            _other => return None,
+        })
     }
 }
 
@@ -289,8 +300,11 @@ impl Name {
     }
 }
 
+/// How many names we know.
+pub(super) const NAMES: usize = 49;
+
 /// Every name that we know.
-const ALL: [Name; 49] = [
+const ALL: [Name; NAMES] = [
     Name::Accept,
     Name::AlertInfo,
     Name::Allow,

@@ -4,7 +4,7 @@
 //! A scanner reads its input once, left to right, and none calls itself: time is linear in the octets of a value.
 
 use super::ParseError;
-use super::grammar::{BLANK, HOST, TOKEN, is_class, unescape_quoted};
+use super::grammar::{HOST, TOKEN, is_class, trimmed, unescape_quoted};
 use super::uri::{HostText, UriText};
 use crate::limits::SIP_PARAMS;
 use std::borrow::Cow;
@@ -212,7 +212,7 @@ pub struct AddrText<'t> {
 impl<'t> AddrText<'t> {
     /// Reads one value (the whole text). Without angle brackets, parameters belong to the header (RFC 3261 20).
     pub fn parse(text: &'t str) -> Result<AddrText<'t>, ParseError> {
-        let text = text.trim_matches(BLANK);
+        let text = trimmed(text);
         let shape = |(display, mut scan, uri): (_, Scan<'t>, _)| {
             let params = scan.params()?;
             Some(AddrText { display, uri, params })
@@ -246,7 +246,7 @@ fn bracketed(text: &str) -> Option<(Option<ValueText<'_>>, Scan<'_>, &str)> {
         Some(inside) => Some(ValueText::Quoted(inside)),
         None => {
             let words = scan.take_while(|octet| !matches!(octet, b',' | b';' | b'<' | b'>' | b'"' | b'\\'));
-            Some(words.trim_matches(BLANK))
+            Some(trimmed(words))
                 .filter(|words| !words.is_empty())
                 .map(ValueText::Plain)
         }
@@ -289,10 +289,10 @@ impl<'t> ViaText<'t> {
     /// Reads one value (the whole text), of any version: the answer 505 finds its way by it too.
     pub fn parse(text: &'t str) -> Result<ViaText<'t>, ParseError> {
         let malformed = ParseError::bad("a Via value is malformed");
-        let (transport, host, port, params) = via(text.trim_matches(BLANK)).ok_or(malformed)?;
+        let (transport, host, port, params) = via(trimmed(text)).ok_or(malformed)?;
         Ok(ViaText {
             transport,
-            host: HostText::parse(host)?,
+            host: HostText::of_scan(host)?,
             port: port.map(super::uri::port).transpose()?,
             params,
         })
@@ -330,9 +330,15 @@ fn via(text: &str) -> Option<ViaParts<'_>> {
     Some((transport, host, port, scan.params()?))
 }
 
+/// A host, the whole text.
+#[cfg(test)]
+pub(super) fn host(text: &str) -> Option<HostText<'_>> {
+    HostText::parse(text).ok()
+}
+
 /// Number and method of a CSeq (RFC 3261 20.16): the number is below 2^31.
 pub(super) fn cseq(text: &str) -> Result<(u32, &str), ParseError> {
-    let mut scan = Scan::new(text.trim_matches(BLANK));
+    let mut scan = Scan::new(trimmed(text));
     let mut shape = || {
         let number = scan.port()?;
         let blanks = scan.take_while(|octet| matches!(octet, b' ' | b'\t'));

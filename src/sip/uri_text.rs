@@ -1,11 +1,12 @@
 //! URIs and hosts as text: found well-formed, with nothing copied (RFC 3261 19.1, RFC 3966).
 
 use super::ParseError;
-use super::grammar::{HOST, NOT_URI, is_class};
+use super::grammar::{HOST, is_class};
 use super::header::{Params, same_name};
 use super::scan::Scan;
 use super::uri::{Host, Scheme, Uri, escapes_are_whole, port, unescape, without_separators};
 use crate::limits::SIP_PARAMS;
+use memchr::memchr;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -44,7 +45,7 @@ pub struct UriText<'t> {
 impl<'t> UriText<'t> {
     /// Reads one URI, the whole text.
     pub fn parse(text: &'t str) -> Result<UriText<'t>, ParseError> {
-        if text.bytes().any(|byte| is_class(byte, NOT_URI)) {
+        if has_what_no_uri_has(text) {
             return Err(ParseError::bad("a URI holds a blank, a quote or an angle bracket"));
         }
         let (scheme, rest) = scheme(text).ok_or(ParseError::bad("a URI has no scheme"))?;
@@ -73,8 +74,8 @@ impl<'t> UriText<'t> {
     /// the user part may hold `;` and `?` (RFC 3261 25.1, `user-unreserved`).
     fn of_sip(scheme: SchemeText<'t>, text: &'t str) -> Result<UriText<'t>, ParseError> {
         let malformed = ParseError::bad("a SIP URI is malformed");
-        let (user, password, rest) = match text.split_once('@') {
-            Some((info, rest)) => match info.split_once(':') {
+        let (user, password, rest) = match split_once(text, b'@') {
+            Some((info, rest)) => match split_once(info, b':') {
                 Some((user, password)) => (Some(user), Some(password), rest),
                 None => (Some(info), None, rest),
             },
@@ -105,7 +106,7 @@ impl<'t> UriText<'t> {
             scheme,
             user,
             password,
-            host: HostText::parse(host)?,
+            host: HostText::of_scan(host)?,
             port: written_port.map(port).transpose()?,
             params,
             headers,
@@ -193,6 +194,10 @@ impl<'t> UriParamsText<'t> {
 
 /// `sip:` and its like, and what follows; the scheme ends at the first colon.
 fn scheme(text: &str) -> Option<(SchemeText<'_>, &str)> {
+    // Nearly all of them.
+    if let Some(rest) = text.strip_prefix("sip:") {
+        return Some((SchemeText::Sip, rest));
+    }
     let (name, rest) = text.split_once(':')?;
     let is_in = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let is_form = name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(is_in);
@@ -204,6 +209,18 @@ fn scheme(text: &str) -> Option<(SchemeText<'_>, &str)> {
     let known = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     let scheme = known.map_or(SchemeText::Other(name), |(_, scheme)| *scheme);
     is_form.then_some((scheme, rest))
+}
+
+/// Blanks and controls, quotes, angle brackets. Without a way out before the end, so that many octets are looked at at once.
+fn has_what_no_uri_has(text: &str) -> bool {
+    let is_bad = |byte: u8| byte <= b' ' || byte == 0x7f || byte == b'<' || byte == b'>' || byte == b'"';
+    text.bytes().fold(false, |bad, byte| bad | is_bad(byte))
+}
+
+/// At the first such octet of ASCII.
+fn split_once(text: &str, octet: u8) -> Option<(&str, &str)> {
+    let at = memchr(octet, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 /// What stands before the first such octet, and the place where it is.
@@ -268,10 +285,15 @@ impl<'t> HostText<'t> {
                 "a host name is empty or holds a character that no name has",
             ));
         }
-        // An IPv4 address ends in a digit, which hardly any name does.
-        let ends_in_digit = text.ends_with(|last: char| last.is_ascii_digit());
-        let v4 = if ends_in_digit { text.parse().ok() } else { None };
-        Ok(v4.map_or(HostText::Name(text), HostText::V4))
+        Ok(v4(text).map_or(HostText::Name(text), HostText::V4))
+    }
+
+    /// One whose octets a scanner has found to be those of a host.
+    pub(super) fn of_scan(text: &'t str) -> Result<HostText<'t>, ParseError> {
+        match text.starts_with('[') {
+            true => HostText::parse(text),
+            false => Ok(v4(text).map_or(HostText::Name(text), HostText::V4)),
+        }
     }
 
     /// The address, where it is one.
@@ -312,6 +334,56 @@ impl From<HostText<'_>> for Host {
             HostText::Name(name) => Host::Name(name.to_ascii_lowercase().into()),
             HostText::V4(v4) => Host::V4(v4),
             HostText::V6(v6) => Host::V6(v6),
+        }
+    }
+}
+
+/// An IPv4 address: four numbers below 256 without zeros in front (RFC 6943 3.1.1: what else might be one, is read as many things).
+fn v4(text: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let (mut place, mut digits) = (0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' if digits == 0 || octets[place] > 0 => {
+                octets[place] = octets[place].checked_mul(10)?.checked_add(byte - b'0')?;
+                digits += 1;
+            }
+            b'.' if digits > 0 && place < 3 => (place, digits) = (place + 1, 0),
+            _ => return None,
+        }
+    }
+    (place == 3 && digits > 0).then(|| octets.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_addresses_as_the_standard_library_reads_them() {
+        for text in [
+            "0.0.0.0",
+            "1.2.3.4",
+            "255.255.255.255",
+            "256.1.1.1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "1.2.3.04",
+            "00.0.0.0",
+            "1..2.3",
+            ".1.2.3.4",
+            "1.2.3.4.",
+            "1.2.3.",
+            "",
+            "1",
+            "a.b.c.d",
+            "1.2.3.4a",
+            "999.1.1.1",
+            "1.2.3.0",
+            "10.20.30.40",
+        ] {
+            assert_eq!(v4(text), text.parse().ok(), "{text}");
         }
     }
 }

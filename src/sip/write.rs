@@ -368,18 +368,17 @@ fn push_without_blanks(text: &mut String, uri: &str) {
 
 /// A number in decimal.
 pub fn push_number(text: &mut String, number: u64) {
-    let mut digits = [0; 20];
-    let (mut at, mut rest) = (digits.len(), number);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+    if number >= 100 {
+        push_number(text, number / 100);
     }
-    text.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+    let at = 2 * (number % 100) as usize;
+    let is_short = number < 10;
+    text.push_str(&PAIRS[at + usize::from(is_short)..at + 2]);
 }
+
+/// Two digits of each number below a hundred.
+const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+                     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
 /// An address without brackets.
 pub fn push_ip(text: &mut String, ip: IpAddr) {

@@ -9,7 +9,7 @@ use crate::id::{Flow, Owner, ServerTx, Target, Ticket};
 use crate::limits;
 use crate::sip::forward::Backward;
 use crate::sip::write::Start;
-use crate::sip::{Draft, Message, Method, Name, ViaText};
+use crate::sip::{Draft, Message, Method, Name};
 use bytes::Bytes;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
@@ -18,9 +18,7 @@ use std::net::SocketAddr;
 /// wrong in From, To or CSeq is repeated as it is (RFC 4475 3.1.2.4, 3.1.2.6).
 fn has_what_a_response_needs(request: &Message) -> bool {
     let repeated = [Name::From, Name::To, Name::CSeq];
-    request.top_via().is_ok()
-        && repeated.iter().all(|name| request.get(*name).is_some())
-        && !request.call_id().is_empty()
+    request.top().is_ok() && repeated.iter().all(|name| request.get(*name).is_some()) && !request.call_id().is_empty()
 }
 
 impl Layer {
@@ -35,21 +33,18 @@ impl Layer {
             }
             return;
         }
-        let Ok(line) = request.top_via_line() else { return };
-        let Ok(via) = ViaText::parse(&line) else { return };
-        self.peers.heed_alias(cx, flow, &via);
+        let Ok(via) = request.top() else { return };
+        self.peers.heed_alias(cx, flow, &request);
         let tx = match matches!(method, Method::Ack | Method::Cancel) {
             true => self.table.invite_of(&request, &via),
             false => None,
         };
         if method == Method::Ack {
-            drop(line);
             return self.receive_ack(cx, flow, request, tx);
         }
         if let Some(again) = self.table.of_request(&request, &via) {
             return self.receive_again(cx, again, flow);
         }
-        drop(line);
         if method == Method::Cancel {
             return self.receive_cancel(cx, flow, request, tx);
         }
@@ -121,8 +116,7 @@ impl Layer {
         if self.table.servers() >= limits::SERVER_TRANSACTIONS {
             return None;
         }
-        let line = request.top_via_line().ok()?;
-        let via = ViaText::parse(&line).ok()?;
+        let via = request.top().ok()?;
         let back = via::response_flow(flow, &via);
         let (state, actions, last) = if request.method() == Method::Invite {
             let (state, actions) = server_invite::State::start();
@@ -188,9 +182,8 @@ impl Layer {
     }
 
     pub(super) fn answer_stateless(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message, mut response: Draft) {
-        let Ok(line) = request.top_via_line() else { return };
-        if let Ok(via) = ViaText::parse(&line) {
-            via::stamp(&mut response, flow.peer);
+        if let Ok(via) = request.top() {
+            via::stamp_known(&mut response, &via, flow.peer);
             cx.emit(Output::Send(via::response_flow(flow, &via), response.to_bytes()));
         }
     }
@@ -313,7 +306,9 @@ pub(super) enum ServerInput {
 
 fn trying(request: &Message, source: SocketAddr) -> Bytes {
     let mut response = Draft::response(request, 100, None);
-    via::stamp(&mut response, source);
+    if let Ok(via) = request.top() {
+        via::stamp_known(&mut response, &via, source);
+    }
     response.to_bytes()
 }
 

@@ -3,7 +3,7 @@
 use crate::cx::Cx;
 use crate::effect::Output;
 use crate::id::{ConnectionId, Flow, Identity, Target, Transport};
-use crate::sip::{Uri, ViaText};
+use crate::sip::{Message, Uri, ViaText};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -64,11 +64,16 @@ impl Peers {
         flow.transport == Transport::Tls && self.visited.contains(&flow.connection) && shows()
     }
 
-    /// A request came with this Via on top. Where it asks for that, and the peer has shown a certificate, requests to the address in it
+    /// A request came. Where the Via on its top asks for that, and the peer has shown a certificate, requests to the address in it
     /// go by this connection, if they go to a domain that the certificate is for (RFC 5923 8.2). Never on TCP: whoever holds a port there
     /// has proved nothing (9.3).
-    pub fn heed_alias(&mut self, cx: &mut Cx<'_>, flow: Flow, via: &ViaText<'_>) {
-        if flow.transport != Transport::Tls || !via.params.has("alias") {
+    pub fn heed_alias(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) {
+        if flow.transport != Transport::Tls {
+            return;
+        }
+        let line = request.top_via_line().unwrap_or_default();
+        let Ok(via) = ViaText::parse(&line) else { return };
+        if !via.params.has("alias") {
             return;
         }
         let Some(came) = self.came.get_mut(&flow.connection).filter(|came| !came.aliased) else {

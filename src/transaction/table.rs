@@ -8,7 +8,7 @@ use super::via::COOKIE;
 use super::{client, client_invite, server, server_invite};
 use crate::id::{ClientTx, Flow, Owner, ServerTx, Ticket};
 use crate::keyed;
-use crate::sip::{HostText, Message, Method, ViaText};
+use crate::sip::{Host, Message, Method, Name, TopVia, ViaText};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -273,7 +273,7 @@ impl Table {
     pub fn add_server(
         &mut self,
         request: &Message,
-        via: &ViaText<'_>,
+        via: &TopVia,
         flow: Flow,
         source: SocketAddr,
         state: ServerState,
@@ -383,25 +383,26 @@ impl Table {
 
     /// The transaction of a response (RFC 3261 17.1.3).
     pub fn of_response(&self, response: &Message) -> Option<ClientTx> {
-        let method = response.cseq().ok()?.method;
-        let key = self.client_key(&response.top_branch()?, method.as_str());
+        let key = self.client_key(&response.top_branch()?, response.cseq().ok()?.method.as_str());
         self.client_keys.get(&key).copied()
     }
 
     /// The transaction of a request that is not an ACK (RFC 3261 17.2.3).
-    pub fn of_request(&self, request: &Message, via: &ViaText<'_>) -> Option<ServerTx> {
+    pub fn of_request(&self, request: &Message, via: &TopVia) -> Option<ServerTx> {
         let key = self.server_key(request, via, request.method().as_str());
         self.server_keys.get(&key).copied()
     }
 
     /// The INVITE that an ACK or a CANCEL is about (RFC 3261 17.2.3, 9.2). The ACK of a peer of RFC 2543 carries the To tag of
     /// our response, which its INVITE had not.
-    pub fn invite_of(&self, request: &Message, via: &ViaText<'_>) -> Option<ServerTx> {
+    pub fn invite_of(&self, request: &Message, via: &TopVia) -> Option<ServerTx> {
         let by = |key: u128| self.server_keys.get(&key).copied();
         let invite = Method::Invite;
-        by(self.server_key(request, via, invite.as_str())).or_else(|| match is_marked(via) {
-            true => None,
-            false => by(self.old_key(request, via, invite.as_str(), "")),
+        by(self.server_key(request, via, invite.as_str())).or_else(|| {
+            let marked = request.top_branch().is_some_and(|branch| branch.starts_with(COOKIE));
+            (!marked)
+                .then(|| by(self.old_key(request, via, invite.as_str(), "")))
+                .flatten()
         })
     }
 
@@ -422,11 +423,12 @@ impl Table {
         self.key.of(&[branch.as_bytes(), method.as_bytes()])
     }
 
-    fn server_key(&self, request: &Message, via: &ViaText<'_>, method: &str) -> u128 {
-        if !is_marked(via) {
+    /// The branch alone tells transactions apart where it begins with the cookie (RFC 3261 8.1.1.7).
+    fn server_key(&self, request: &Message, via: &TopVia, method: &str) -> u128 {
+        let branch = request.top_branch().unwrap_or_default();
+        if !branch.starts_with(COOKIE) {
             return self.old_key(request, via, method, &request.to_tag().unwrap_or_default());
         }
-        let branch = via.branch().unwrap_or_default();
         let mut key = self.key.start();
         key.part(branch.as_bytes());
         sent_by(&mut key, via);
@@ -435,51 +437,52 @@ impl Table {
     }
 
     /// RFC 3261 17.2.3 for a branch without the magic cookie: Request-URI, tags, Call-ID, CSeq number and topmost Via.
-    fn old_key(&self, request: &Message, via: &ViaText<'_>, method: &str, to_tag: &str) -> u128 {
+    fn old_key(&self, request: &Message, via: &TopVia, method: &str, to_tag: &str) -> u128 {
         let uri = request.request_uri().map(|uri| uri.to_string()).unwrap_or_default();
-        let number = request.cseq().map_or(0, |cseq| cseq.number);
+        let number = request.cseq_number();
         let from_tag = request.from_tag().unwrap_or_default();
         let mut key = self.key.start();
-        for part in [&*uri, to_tag, &from_tag, request.call_id(), method] {
+        for part in [&*uri, to_tag, &from_tag, method] {
             key.part(part.as_bytes());
         }
+        key.part(request.call_id_octets());
         key.number(number.into());
-        key.part(via.transport.to_ascii_uppercase().as_bytes());
         sent_by(&mut key, via);
-        for (name, value) in via.params.iter() {
-            key.part(name.as_bytes());
-            key.part(value.unwrap_or_default().as_bytes());
+        let line = request.top_via_line().unwrap_or_default();
+        if let Ok(via) = ViaText::parse(&line) {
+            key.part(via.transport.to_ascii_uppercase().as_bytes());
+            for (name, value) in via.params.iter() {
+                key.part(name.as_bytes());
+                key.part(value.unwrap_or_default().as_bytes());
+            }
         }
         key.end()
     }
 
     /// From tag, Call-ID and CSeq of a request without To tag (RFC 3261 8.2.2.2).
     fn merge_key(&self, request: &Message) -> Option<u128> {
-        let (from, to) = request.tags()?;
-        if to.is_some() {
+        if request.has_to_tag() {
             return None;
         }
-        let cseq = request.cseq().ok()?;
+        let (cseq, tag) = (request.cseq().ok()?, request.tag_octets(Name::From));
+        if tag.is_empty() {
+            return None;
+        }
         let mut key = self.key.start();
-        for part in [&*from?, request.call_id(), cseq.method.as_str()] {
-            key.part(part.as_bytes());
+        for part in [&*tag, request.call_id_octets(), cseq.method.as_str().as_bytes()] {
+            key.part(part);
         }
         key.number(cseq.number.into());
         Some(key.end())
     }
 }
 
-/// True where the branch alone tells transactions apart (RFC 3261 8.1.1.7).
-fn is_marked(via: &ViaText<'_>) -> bool {
-    via.branch().is_some_and(|branch| branch.starts_with(COOKIE))
-}
-
-fn sent_by(key: &mut keyed::Hash, via: &ViaText<'_>) {
-    match via.host {
-        HostText::Name(name) => key.part(name.to_ascii_lowercase().as_bytes()),
+fn sent_by(key: &mut keyed::Hash, via: &TopVia) {
+    match &via.host {
+        Host::Name(name) => key.part(name.as_bytes()),
         // No name holds an octet of 0.
-        HostText::V4(ip) => key.part(&u64::from(u32::from(ip)).to_be_bytes()),
-        HostText::V6(ip) => key.part(&[&[0], &ip.octets()[..]].concat()),
+        Host::V4(ip) => key.part(&u64::from(u32::from(*ip)).to_be_bytes()),
+        Host::V6(ip) => key.part(&[&[0], &ip.octets()[..]].concat()),
     }
     key.number(via.port.map_or(u64::MAX, u64::from));
 }

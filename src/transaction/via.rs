@@ -5,7 +5,7 @@ use crate::id::Flow;
 use crate::sip::forward::stamped;
 use crate::sip::uri::DEFAULT_PORT;
 use crate::sip::write::push_address;
-use crate::sip::{Draft, Message, Name, ViaText, first_comma};
+use crate::sip::{Draft, Message, Name, TopVia, first_comma};
 use std::net::{IpAddr, SocketAddr};
 
 /// What every branch of RFC 3261 begins with (8.1.1.7).
@@ -39,7 +39,15 @@ pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str, alias: bool) -> String {
 pub fn stamp(response: &mut Draft, source: SocketAddr) {
     response.rewrite(Name::Via, |line| {
         let (top, rest) = line.split_at(first_comma(line).unwrap_or(line.len()));
-        Some(stamped(top, source)? + rest)
+        Some(stamped(top, &TopVia::read(top).ok()?, source)? + rest)
+    });
+}
+
+/// The same where it is known what the topmost Via says.
+pub fn stamp_known(response: &mut Draft, said: &TopVia, source: SocketAddr) {
+    response.rewrite(Name::Via, |line| {
+        let (top, rest) = line.split_at(first_comma(line).unwrap_or(line.len()));
+        Some(stamped(top, said, source)? + rest)
     });
 }
 
@@ -49,19 +57,17 @@ pub fn stamp(response: &mut Draft, source: SocketAddr) {
 /// `maddr` in a Via is written by a client that sends to a multicast address, with that address (18.1.1: "MUST add the maddr
 /// parameter to its Via header field value containing the destination multicast address"). Any other address in it would let whoever
 /// likes aim our responses at a third party, so it is not obeyed.
-pub fn response_flow(flow: Flow, via: &ViaText<'_>) -> Flow {
+pub fn response_flow(flow: Flow, via: &TopVia) -> Flow {
     if flow.transport.is_reliable() {
         return flow;
     }
     let port = via.port.unwrap_or(DEFAULT_PORT);
     let maddr = via
-        .params
-        .value("maddr")
-        .and_then(|maddr| ip_of(&maddr))
+        .maddr
         .filter(|ip| ip.is_multicast() && ip.is_ipv4() == flow.peer.is_ipv4());
     let peer = match maddr {
         Some(ip) => SocketAddr::new(ip, port),
-        None if via.params.has("rport") => flow.peer,
+        None if via.asks_port => flow.peer,
         None => SocketAddr::new(flow.peer.ip(), port),
     };
     Flow { peer, ..flow }
@@ -92,6 +98,12 @@ mod tests {
             local: "192.0.2.1:5060".parse().unwrap(),
             peer: "198.51.100.7:40000".parse().unwrap(),
         }
+    }
+
+    fn top(via: &str) -> TopVia {
+        let mut draft = Draft::request(Method::Options, Uri::parse("sip:a@b").unwrap());
+        draft.push(Name::Via, via);
+        draft.to_message().unwrap().top().unwrap()
     }
 
     fn stamped(via: &str) -> String {
@@ -128,11 +140,7 @@ mod tests {
 
     #[test]
     fn a_response_goes_where_the_via_says() {
-        let to = |via: &str| {
-            response_flow(flow(Transport::Udp), &ViaText::parse(via).unwrap())
-                .peer
-                .to_string()
-        };
+        let to = |via: &str| response_flow(flow(Transport::Udp), &top(via)).peer.to_string();
         assert_eq!(
             to("SIP/2.0/UDP 10.0.0.9:5070;rport;branch=z9hG4bKa"),
             "198.51.100.7:40000"
@@ -147,7 +155,7 @@ mod tests {
             to("SIP/2.0/UDP 10.0.0.9:5070;maddr=203.0.113.66;branch=z9hG4bKa"),
             "198.51.100.7:5070"
         );
-        let via = ViaText::parse("SIP/2.0/TCP 10.0.0.9:5070;branch=z9hG4bKa").unwrap();
+        let via = top("SIP/2.0/TCP 10.0.0.9:5070;branch=z9hG4bKa");
         assert_eq!(response_flow(flow(Transport::Tcp), &via), flow(Transport::Tcp));
     }
 }
