@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tandem::config::{Config, Sources};
 use tandem::cx::{ChaCha12Rng, Cx, RngCore, SeedableRng, Tickets};
-use tandem::dialog::Dialog;
 use tandem::dialog::accepted::{Acknowledged, Due, Unacknowledged};
+use tandem::dialog::{Begun, Dialog};
 use tandem::effect::Output;
 use tandem::id::{CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Transport};
 use tandem::sip::{Draft, Message, Method, Name, Uri};
@@ -320,10 +320,11 @@ impl World {
     }
 
     fn acknowledge(&mut self, flow: Flow, response: &Message) {
-        let dialog = Dialog::uac(self.request.as_ref().unwrap(), response).unwrap();
+        let invite = Begun::of(self.request.as_ref().unwrap()).unwrap();
+        let dialog = Dialog::uac(invite, response).unwrap();
         let kept = self.sides[CALLER]
             .acknowledged
-            .get_or_insert_with(|| Acknowledged::new(response, None));
+            .get_or_insert_with(|| Acknowledged::new(response, Vec::new()));
         assert!(kept.is_owed_to(response), "the script has one 2xx");
         let ack = kept.ack(&dialog);
         self.with(CALLER, |layer, cx| layer.send_ack(cx, flow, ack));

@@ -38,7 +38,7 @@ fn addr(last: u8) -> IpAddr {
 
 fn speaks(codecs: &[Codec]) -> Capabilities {
     Capabilities {
-        codecs: codecs.to_vec(),
+        codecs: codecs.into(),
         events: true,
         ptime_ms: 20,
         opus: OpusParams::default(),
@@ -409,7 +409,7 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
     (codecs, 1..=3usize, any::<bool>(), 1..=6u8, opus).prop_map(|(mut codecs, count, events, tens, opus)| {
         codecs.truncate(count);
         Capabilities {
-            codecs,
+            codecs: codecs.into(),
             events,
             ptime_ms: 10 * tens,
             opus,

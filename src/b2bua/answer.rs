@@ -47,8 +47,11 @@ impl Leg {
         // Without an offer the first reliable response must have ours (RFC 3262 5); an unreliable one can't have any.
         let ours_first = incoming.offer.is_none() && required && !described;
         let early = fresh && incoming.offer.is_some();
-        if (early || ours_first) && self.describe(t, heard.unwrap_or_default(), want).is_err() {
-            return;
+        if early || ours_first {
+            if self.describe(heard.unwrap_or_default(), want).is_err() {
+                return;
+            }
+            self.negotiated(t);
         }
         let reliable = required || (able && (early || ours_first));
         // After a reliable description further ones would be another offer (RFC 3262 5).
@@ -57,7 +60,7 @@ impl Leg {
     }
 
     /// Makes our description, once: the answer to the caller's offer, or an offer where it made none.
-    fn describe(&mut self, t: &mut Turn<'_, '_>, first: &[Codec], want: Direction) -> Result<(), SdpError> {
+    fn describe(&mut self, first: &[Codec], want: Direction) -> Result<(), SdpError> {
         let signalling = self.signalling();
         let (State::Incoming(incoming), Some(oa)) = (&mut self.state, &mut self.oa) else {
             return Err(SdpError::NotAcceptable("The leg has no media"));
@@ -69,7 +72,6 @@ impl Leg {
                 None => oa.offer(want),
             });
         }
-        self.negotiated(t);
         Ok(())
     }
 
@@ -90,7 +92,7 @@ impl Leg {
         let send = if reliable {
             let random = t.cx.random();
             self.reliable
-                .get_or_insert_with(|| Sender::new(cseq, random))
+                .get_or_insert_with(|| Box::new(Sender::new(cseq, random)))
                 .send(now, response)
         } else {
             Some(response)
@@ -103,7 +105,7 @@ impl Leg {
     /// Answers the call with 200. `codec` is what the other side speaks. It waits where a reliable response with SDP is not
     /// acknowledged yet. The error is that the caller's offer cannot be answered after all.
     pub fn accept(&mut self, t: &mut Turn<'_, '_>, codec: Option<Codec>, want: Direction) -> Result<(), SdpError> {
-        let waits = self.reliable.as_ref().is_some_and(Sender::holds_answer);
+        let waits = self.reliable.as_deref().is_some_and(Sender::holds_answer);
         let Some(incoming) = self.incoming_mut() else {
             return Ok(());
         };
@@ -113,7 +115,7 @@ impl Leg {
         }
         // A description that a reliable response carried was answered or acknowledged: it is not said again (RFC 3262 5).
         let said = self.reliable.is_some() && self.has_early_media();
-        self.describe(t, codec.as_slice(), want)?;
+        self.describe(codec.as_slice(), want)?;
         let State::Incoming(incoming) = std::mem::replace(&mut self.state, State::Up) else {
             return Ok(());
         };

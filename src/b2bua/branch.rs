@@ -15,6 +15,7 @@ use crate::sip::{Message, Name};
 use crate::transaction::{Destination, Failure};
 use crate::trunk::Outcome;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// May another peer of the carrier be tried after this failure?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,11 +167,14 @@ impl Call {
             (State::Outgoing(_), 100..=199) => self.provisional(t, id, response),
             (State::Outgoing(_), 200..=299) => self.success(t, id, response),
             (State::Outgoing(_), _) => self.failure(t, id, response),
-            (State::Cancelled(outgoing), 200..=299) => {
-                let (invite, reason) = (outgoing.invite.clone(), outgoing.reason.clone());
-                leg.gone(t);
-                if let Some(invite) = invite {
-                    self.dismiss(t, id, &invite, response, reason.as_deref());
+            (State::Cancelled(_), 200..=299) => {
+                let state = std::mem::replace(&mut leg.state, State::Gone);
+                leg.let_go(t, &state);
+                if let State::Cancelled(outgoing) = &state
+                    && let Some(invite) = outgoing.begun()
+                {
+                    let given = outgoing.credentials.clone();
+                    self.dismiss(t, id, (invite, given), response, outgoing.reason.as_deref());
                 }
             }
             (State::Cancelled(_), 300..) => leg.gone(t),
@@ -288,9 +292,10 @@ impl Call {
         let (status, config) = (response.status(), self.config.clone());
         let for_one_device = self.hunt.as_ref().is_some_and(|hunt| hunt.which.is_some());
         let Some(leg) = self.leg_mut(id) else { return };
-        if status == 422 && leg.timer.on_too_small(response) && leg.invite_again(t) {
+        if status == 422 && leg.timer.on_too_small(response) && self.invite_again(t, id) {
             return;
         }
+        let Some(leg) = self.leg_mut(id) else { return };
         let rang = leg.outgoing().is_some_and(|outgoing| outgoing.rang);
         let (is_user, who, own) = (leg.who.trunk().is_none(), leg.who.clone(), leg.flow.local.ip());
         if let (301 | 302, Who::User(name)) = (status, who)
@@ -323,6 +328,15 @@ impl Call {
             Outcome::Alive | Outcome::Dead | Outcome::Unavailable(_) => Retry::No,
         };
         self.branch_failed(t, id, told, retry);
+    }
+
+    /// The same INVITE again under a new CSeq, after a 422.
+    fn invite_again(&mut self, t: &mut Turn<'_, '_>, id: LegId) -> bool {
+        let leg = self.legs.iter_mut().find(|leg| leg.id == id);
+        let (Some(leg), Some(hunt)) = (leg, &self.hunt) else {
+            return false;
+        };
+        leg.invite_again(t, hunt)
     }
 
     /// Our INVITE has no final response at all.
@@ -470,9 +484,9 @@ impl Call {
 /// What a further attempt at the same peer takes over.
 struct Attempt {
     who: Who,
-    identity: super::identity::Identity,
+    identity: Option<Arc<super::identity::Identity>>,
     target: crate::sip::Uri,
-    to: crate::sip::Uri,
+    to: Arc<str>,
     beyond: Beyond,
 }
 

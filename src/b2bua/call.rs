@@ -211,7 +211,7 @@ impl Call {
         self.wire(t);
         self.reconcile(t);
         self.say_goodbyes(t);
-        for leg in &self.legs {
+        for leg in &mut self.legs {
             leg.arm(t);
         }
         self.sweep(t);

@@ -22,7 +22,7 @@ use super::leg::{Change, Leg, LegId, Sent, State, What};
 use super::offer::wish_of;
 use super::outgoing::allows_update;
 use super::send::SDP;
-use crate::dialog::accepted::{Acknowledged, Unacknowledged};
+use crate::dialog::accepted::{Acknowledged, Unacknowledged, credentials};
 use crate::dialog::{ends_dialog, glare};
 use crate::effect::Blame;
 use crate::id::ServerTx;
@@ -332,7 +332,8 @@ impl Leg {
         // An unreadable Contact moves nothing: what we know still works.
         let _ = dialog.refresh(response);
         if what == What::Reinvite {
-            let acked = Acknowledged::new(response, sent.again.as_deref());
+            let given = sent.again.as_deref().map(credentials).unwrap_or_default();
+            let acked = Acknowledged::new(response, given);
             let ack = acked.ack(dialog);
             self.acked = Some(acked);
             self.find_own_way(t);

@@ -11,6 +11,7 @@ use crate::limits;
 use crate::time::{Deadlines, Instant};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 type Table<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -54,7 +55,7 @@ pub enum Timer {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
     /// One of a user's calls.
-    User(String),
+    User(Arc<str>),
     /// One of a trunk's calls.
     Trunk(TrunkIx),
 }
@@ -87,7 +88,7 @@ pub struct Desk {
     /// Media legs of each worker.
     load: Vec<usize>,
     homes: Table<LegId, CallId>,
-    users: BTreeMap<String, u32>,
+    users: BTreeMap<Arc<str>, u32>,
     last_media: u64,
     next_worker: u16,
 }
@@ -258,9 +259,9 @@ impl Desk {
     }
 
     /// One more call of a user.
-    pub fn claim_user(&mut self, user: &str) -> Claim {
-        *self.users.entry(user.to_owned()).or_default() += 1;
-        Claim::User(user.to_owned())
+    pub fn claim_user(&mut self, user: Arc<str>) -> Claim {
+        *self.users.entry(user.clone()).or_default() += 1;
+        Claim::User(user)
     }
 
     /// One call less of a user.
@@ -276,13 +277,14 @@ impl Desk {
 
 /// The number that a tag of ours begins with: sixteen hex digits, most of them chance. `None` for a tag that we never gave.
 fn own_tag(tag: &str) -> Option<u64> {
-    let digits = tag.get(..16)?;
-    let is_ours = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if is_ours {
-        u64::from_str_radix(digits, 16).ok()
-    } else {
-        None
-    }
+    tag.get(..16)?.bytes().try_fold(0, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(digit))
+    })
 }
 
 /// What a call is given for one step: the node's context with the call's own configuration, the machines that it works with,

@@ -4,10 +4,10 @@ use super::call::{Call, Other, Stage};
 use super::cause;
 use super::desk::Turn;
 use super::leg::{Leg, LegId, State, What};
-use crate::dialog::Dialog;
 use crate::dialog::accepted::{Acknowledged, Due as AckDue};
 use crate::dialog::reliable::Due as ReliableDue;
 use crate::dialog::session_timer::Due as SessionDue;
+use crate::dialog::{Begun, Dialog};
 use crate::effect::{Blame, Cause};
 use crate::id::ServerTx;
 use crate::limits;
@@ -18,14 +18,14 @@ impl Leg {
     pub fn hang_up(&mut self, t: &mut Turn<'_, '_>, cause: &Cause) {
         match &self.state {
             State::Incoming(_) => self.refuse(t, cause),
-            State::Outgoing(_) => self.give_up(t, Some(cause::reason(cause))),
+            State::Outgoing(_) => self.give_up(t, Some(&cause::reason(cause))),
             State::Up => self.leave(t, cause::reason(cause)),
             State::Cancelled(_) | State::Leaving | State::Gone => {}
         }
     }
 
     /// Cancels our INVITE. Its final response is awaited: it may still be a 2xx.
-    pub fn give_up(&mut self, t: &mut Turn<'_, '_>, reason: Option<String>) {
+    pub fn give_up(&mut self, t: &mut Turn<'_, '_>, reason: Option<&str>) {
         if !matches!(self.state, State::Outgoing(_)) {
             return;
         }
@@ -34,6 +34,7 @@ impl Leg {
         };
         t.net.layer.forget(self.id.owner());
         outgoing.forget_ways(t);
+        let reason = reason.map(str::to_owned);
         outgoing.reason.clone_from(&reason);
         let tx = outgoing.tx;
         self.state = State::Cancelled(outgoing);
@@ -96,7 +97,7 @@ impl Leg {
         self.say_waiting(t);
         match &self.state {
             State::Incoming(_) => self.refuse(t, cause),
-            State::Outgoing(_) => self.give_up(t, Some(cause::reason(cause))),
+            State::Outgoing(_) => self.give_up(t, Some(&cause::reason(cause))),
             // Its ACK would find nobody any more.
             State::Up => self.bye(t, Some(&cause::reason(cause))),
             State::Leaving => {
@@ -134,7 +135,7 @@ impl Call {
         &mut self,
         t: &mut Turn<'_, '_>,
         of: LegId,
-        invite: &Draft,
+        (invite, credentials): (Begun<'_>, Vec<(Name, Box<str>)>),
         response: &Message,
         reason: Option<&str>,
     ) {
@@ -149,7 +150,7 @@ impl Call {
         let id = self.new_leg_id();
         let mut stray = Leg::new(id, who, identity, flow, State::Leaving, &self.config);
         (stray.stray_of, stray.caller_side) = (Some(of), side);
-        let acked = Acknowledged::new(response, Some(invite));
+        let acked = Acknowledged::new(response, credentials);
         let ack = acked.ack(&dialog);
         t.desk.add_dialog(&dialog.id, id);
         stray.dialog = Some(dialog);
@@ -234,6 +235,7 @@ impl Call {
     pub fn on_dialog_time(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let now = t.now();
         let Some(leg) = self.leg_mut(id) else { return };
+        leg.disarmed();
         match leg.unacked.as_mut().and_then(|unacked| unacked.poll(now)) {
             Some(AckDue::Resend) => leg.resend_answer(t),
             Some(AckDue::GiveUp) => {

@@ -17,7 +17,7 @@
 use super::call::{Call, Service, Stage};
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
-use super::identity::{Identity, escaped, host_of};
+use super::identity::{Identity, escaped, written};
 use super::leg::{Beyond, Leg, LegId, Outgoing, Progress, State, Who};
 use super::outcome::Missed;
 use crate::config::Config;
@@ -34,6 +34,7 @@ use crate::trunk::Busy;
 use codecs::Codec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Where the search is.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +42,9 @@ pub enum Step {
     /// The dial plan decides.
     Deciding,
     /// The store is asked for a user's bindings.
-    Asking(String),
+    Asking(Arc<str>),
     /// A user's phones ring.
-    Phones(String),
+    Phones(Arc<str>),
     /// A carrier is called.
     Trunk {
         /// Which.
@@ -76,7 +77,7 @@ pub struct Hunt {
     /// What is called, normalised.
     pub number: String,
     /// Who is shown to the callee.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// How often it was sent on.
     pub hops: u8,
     /// Where it is.
@@ -94,7 +95,7 @@ pub struct Hunt {
     /// Header fields of the caller that a trunk's configuration lets pass.
     pub passed: Vec<Passed>,
     /// The caller's own phone, which does not ring when the caller is called: user and flow.
-    pub not: Option<(String, Flow)>,
+    pub not: Option<(Arc<str>, Flow)>,
     /// Somebody rings.
     pub rang: bool,
     /// One device of the user was called, by its GRUU (RFC 5627): nobody else is called in its place.
@@ -133,7 +134,7 @@ impl Call {
             return self.hunt_failed(t, cause::cause(503, Blame::Node, "no media port is free"));
         }
         match decision.plan {
-            Plan::User(name) => self.try_user(t, name),
+            Plan::User(name) => self.try_user(t, name.into()),
             Plan::Trunk { ix, number } => self.try_trunk(t, ix, number),
             Plan::Echo => self.serve(t, Service::Echo),
             Plan::Tone => self.serve(t, Service::Tone),
@@ -150,7 +151,7 @@ impl Call {
         self.leg_mut(caller).is_some_and(|leg| leg.open_media(t, worker))
     }
 
-    fn try_user(&mut self, t: &mut Turn<'_, '_>, name: String) {
+    fn try_user(&mut self, t: &mut Turn<'_, '_>, name: Arc<str>) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return self.hunt_failed(t, cause::cause(404, Blame::Node, "the user is not configured"));
@@ -165,10 +166,10 @@ impl Call {
         }
         let no = self.new_leg_id();
         let Some(hunt) = &mut self.hunt else { return };
-        hunt.claim = Some(t.desk.claim_user(&name));
+        hunt.claim = Some(t.desk.claim_user(name.clone()));
         hunt.no = no;
         hunt.step = Step::Asking(name);
-        let aor = Aor(format!("{}@{}", user.name, user.domain).into());
+        let aor = Aor([&user.name, "@", &user.domain].concat().into());
         let ticket = t.cx.ticket(no.owner(), limits::STORE_REPLY);
         t.cx.emit(Output::Store(ticket, Op::Bindings(aor)));
     }
@@ -201,7 +202,7 @@ impl Call {
     }
 
     /// All phones ring at once.
-    fn ring(&mut self, t: &mut Turn<'_, '_>, name: String, mut bindings: Vec<Binding>) {
+    fn ring(&mut self, t: &mut Turn<'_, '_>, name: Arc<str>, mut bindings: Vec<Binding>) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return;
@@ -230,12 +231,12 @@ impl Call {
 
     /// One device rings: by the first of its flows that can be used. False where there is none.
     /// `awake`: it needs not be woken (again).
-    pub fn ring_device(&mut self, t: &mut Turn<'_, '_>, name: &str, device: Vec<Binding>, awake: bool) -> bool {
+    pub fn ring_device(&mut self, t: &mut Turn<'_, '_>, name: &Arc<str>, device: Vec<Binding>, awake: bool) -> bool {
         let config = self.config.clone();
         let (Some(hunt), Some(user)) = (&self.hunt, config.user(name)) else {
             return false;
         };
-        let to = Uri::sip(Some(&escaped(&hunt.number)), host_of(&user.domain), None);
+        let to: Arc<str> = format!("<sip:{}@{}>", escaped(&hunt.number), written(&user.domain)).into();
         let secure = hunt.secure;
         let usable = |binding: Binding| {
             let mut target = Uri::parse(&binding.contact).ok()?;
@@ -251,9 +252,11 @@ impl Call {
             Some((binding, target, path))
         };
         let push = config.push.as_ref();
-        let asleep = device.iter().find_map(|binding| {
-            let uri = Uri::parse(&binding.contact).ok().filter(|_| push.is_some())?;
-            Some((binding.clone(), Prid::served(push, &uri)?))
+        let asleep = push.and_then(|_| {
+            device.iter().find_map(|binding| {
+                let uri = Uri::parse(&binding.contact).ok()?;
+                Some((binding.clone(), Prid::served(push, &uri)?))
+            })
         });
         let mut flows = device.into_iter();
         let Some((binding, target, path)) = flows.by_ref().find_map(usable) else {
@@ -269,12 +272,12 @@ impl Call {
             outbound: binding.reg_id().is_some(),
             next: flows.collect(),
         };
-        let (who, identity) = (Who::User(name.to_owned()), Identity::of_user(&config, name));
+        let (who, identity) = (Who::User(name.clone()), None);
         let Some((sleeping, prid)) = asleep.filter(|_| !awake) else {
             let way = (Some(destination), beyond);
             return self.branch(t, who, identity, binding.flow, target, to, way);
         };
-        let aor = Aor(format!("{}@{}", user.name, user.domain).into());
+        let aor = Aor([&user.name, "@", &user.domain].concat().into());
         let begun = self.branch(t, who, identity, binding.flow, target, to, (None, beyond));
         if let Some(leg) = self.legs.last().filter(|_| begun) {
             let asleep = Asleep {
@@ -326,14 +329,15 @@ impl Call {
             return self.step_failed(t);
         };
         let mut target = peer.clone();
-        target.user = Some(escaped(&number).into());
-        let to = Uri::sip(target.user.as_deref(), peer.host.clone(), None);
+        let user = escaped(&number);
+        let to: Arc<str> = format!("<sip:{user}@{}>", peer.host).into();
+        target.user = Some(user.into());
         let nowhere = super::leg::NOWHERE;
         let who = Who::Trunk(trunk, Some(place));
         if !self.branch(
             t,
             who,
-            Identity::of_number(&inside),
+            Some(Arc::new(Identity::of_number(&inside))),
             nowhere,
             target,
             to,
@@ -348,10 +352,10 @@ impl Call {
         &mut self,
         t: &mut Turn<'_, '_>,
         who: Who,
-        identity: Identity,
+        identity: Option<Arc<Identity>>,
         flow: Flow,
         target: Uri,
-        to: Uri,
+        to: Arc<str>,
         (destination, beyond): (Option<Destination>, Beyond),
     ) -> bool {
         // Those that were given up or have ended only wait for their last response.
@@ -370,7 +374,10 @@ impl Call {
                 Some(_) => Progress::Reaching,
                 None => Progress::Waking,
             },
-            invite: None,
+            from: Box::default(),
+            call_id: Box::default(),
+            cseq: 0,
+            credentials: Vec::new(),
             tx: None,
             target,
             to,

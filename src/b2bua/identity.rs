@@ -2,7 +2,10 @@
 
 use crate::config::{Config, Trunk};
 use crate::routing::{Source, numbers};
-use crate::sip::{Host, Message, Name, NameAddr, Uri};
+use crate::sip::{Host, Message, Name, NameAddr};
+use std::borrow::Cow;
+use std::fmt;
+use std::net::Ipv6Addr;
 
 /// A person or number as it may be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,11 +27,11 @@ impl Identity {
     pub fn of(config: &Config, source: &Source, invite: &Message) -> Identity {
         match source {
             Source::User(name) => {
-                let own = Identity::of_user(config, name);
-                let display = own.display.or_else(|| invite.from().ok()?.display.map(Into::into));
+                let (own, from) = (Identity::of_user(config, name), invite.from().ok());
+                let private = wants_privacy(invite, from.as_ref());
                 Identity {
-                    display,
-                    private: wants_privacy(invite),
+                    display: own.display.or_else(|| from?.display.map(Into::into)),
+                    private,
                     ..own
                 }
             }
@@ -67,54 +70,89 @@ impl Identity {
     }
 
     /// From towards a phone of a user in `domain`.
-    pub fn for_user(&self, domain: &str) -> NameAddr {
+    pub fn for_user<'a>(&'a self, domain: &'a str) -> Shown<'a> {
         if self.private {
-            return anonymous();
+            return Shown::ANONYMOUS;
         }
         let (name, host) = match (&self.user, &self.number) {
             (Some((name, own)), Some(_) | None) => (name.as_str(), own.as_str()),
             (None, Some(number)) => (number.as_str(), domain),
-            (None, None) => return anonymous(),
+            (None, None) => return Shown::ANONYMOUS,
         };
-        self.named(Uri::sip(Some(&escaped(name)), host_of(host), None))
+        self.named(escaped(name), written(host))
     }
 
     /// From towards a carrier: the number as it wants to see it, at our own host; where we register, in the domain of that
     /// address, by which the carrier knows us.
-    pub fn for_trunk(&self, trunk: &Trunk, host: &Host) -> NameAddr {
-        match self.uri_for_trunk(trunk, host) {
-            Some(uri) if !self.private => self.named(uri),
-            Some(_) | None => anonymous(),
+    pub fn for_trunk(&self, trunk: &Trunk, host: &Host) -> Shown<'_> {
+        match self.for_trunk_at(trunk, host) {
+            Some((user, host)) if !self.private => self.named(user.into(), host.into()),
+            Some(_) | None => Shown::ANONYMOUS,
         }
     }
 
     /// P-Asserted-Identity towards a carrier (RFC 3325 9.1), which also sees who wants to stay unseen by others. We assert no
     /// name that nobody vouches for.
-    pub fn asserted(&self, trunk: &Trunk, host: &Host) -> Option<NameAddr> {
+    pub fn asserted(&self, trunk: &Trunk, host: &Host) -> Option<Shown<'_>> {
         self.number.as_ref()?;
-        let uri = self.uri_for_trunk(trunk, host)?;
-        Some(if self.vouched {
-            self.named(uri)
-        } else {
-            NameAddr::new(uri)
+        let (user, host) = self.for_trunk_at(trunk, host)?;
+        let shown = self.named(user.into(), host.into());
+        Some(match self.vouched {
+            true => shown,
+            false => Shown { display: None, ..shown },
         })
     }
 
-    fn uri_for_trunk(&self, trunk: &Trunk, host: &Host) -> Option<Uri> {
+    fn for_trunk_at(&self, trunk: &Trunk, host: &Host) -> Option<(String, String)> {
         let number = self.number.as_ref().map(|number| numbers::outward(trunk, number));
         // A user without a number is the account for the carrier: its own name is nobody's business there.
         let user = number.or_else(|| trunk.register.as_ref().map(|register| register.username.clone()))?;
         let domain = match (&trunk.register, trunk.peers.first()) {
-            (Some(register), Some(peer)) => register.domain(peer),
-            (Some(_) | None, _) => host.clone(),
+            (Some(register), Some(peer)) => register.domain(peer).to_string(),
+            (Some(_) | None, _) => host.to_string(),
         };
-        Some(Uri::sip(Some(&escaped(&user)), domain, None))
+        Some((escaped(&user).into_owned(), domain))
     }
 
-    fn named(&self, uri: Uri) -> NameAddr {
-        let mut address = NameAddr::new(uri);
-        address.display = self.display.as_deref().map(Into::into);
-        address
+    fn named<'a>(&'a self, user: Cow<'a, str>, host: Cow<'a, str>) -> Shown<'a> {
+        let display = self.display.as_deref();
+        Shown { display, user, host }
+    }
+}
+
+/// An address to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown<'a> {
+    display: Option<&'a str>,
+    /// Escaped.
+    user: Cow<'a, str>,
+    /// As it stands in a URI.
+    host: Cow<'a, str>,
+}
+
+impl Shown<'_> {
+    const ANONYMOUS: Shown<'static> = Shown {
+        display: Some("Anonymous"),
+        user: Cow::Borrowed("anonymous"),
+        host: Cow::Borrowed("anonymous.invalid"),
+    };
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(display) = self.display {
+            f.write_str("\"")?;
+            for piece in display.split_inclusive(['"', '\\']) {
+                // What a quoted string may not hold as it is ends its piece.
+                match piece.strip_suffix(['"', '\\']) {
+                    Some(plain) => write!(f, "{plain}\\{}", &piece[plain.len()..])?,
+                    None => f.write_str(piece)?,
+                }
+            }
+            f.write_str("\" ")?;
+        }
+        let Shown { user, host, .. } = self;
+        write!(f, "<sip:{user}@{host}>")
     }
 }
 
@@ -139,12 +177,12 @@ fn of_trunk(trunk: &Trunk, invite: &Message) -> Identity {
         vouched,
         user: None,
         number: best.and_then(number),
-        private: wants_privacy(invite),
+        private: wants_privacy(invite, from.as_ref()),
     }
 }
 
 /// Privacy asks for it, or From is anonymous already (RFC 3323 4.1.1.3, 4.2).
-fn wants_privacy(invite: &Message) -> bool {
+fn wants_privacy(invite: &Message, from: Option<&NameAddr>) -> bool {
     let asked = invite
         .all(Name::Privacy)
         .iter()
@@ -155,7 +193,7 @@ fn wants_privacy(invite: &Message) -> bool {
                 .iter()
                 .any(|known| word.eq_ignore_ascii_case(known))
         });
-    let anonymous = invite.from().is_ok_and(|from| {
+    let anonymous = from.is_some_and(|from| {
         let invalid = matches!(&from.uri.host, Host::Name(name) if &**name == "anonymous.invalid");
         invalid
             || from
@@ -167,33 +205,63 @@ fn wants_privacy(invite: &Message) -> bool {
     asked || anonymous
 }
 
-fn anonymous() -> NameAddr {
-    let mut address = NameAddr::new(Uri::sip(
-        Some("anonymous"),
-        Host::Name("anonymous.invalid".into()),
-        None,
-    ));
-    address.display = Some("Anonymous".into());
-    address
-}
-
-/// A host as a configuration names it.
-pub fn host_of(text: &str) -> Host {
-    match text.parse::<std::net::IpAddr>() {
-        Ok(ip) => ip.into(),
-        Err(_) => Host::Name(text.to_ascii_lowercase().into()),
+/// A host as a configuration names it, as it stands in a URI.
+pub fn written(host: &str) -> Cow<'_, str> {
+    let is_v6 = host.contains(':') && host.parse::<Ipv6Addr>().is_ok();
+    match is_v6 {
+        true => Cow::Owned(format!("[{host}]")),
+        false if host.bytes().any(|byte| byte.is_ascii_uppercase()) => Cow::Owned(host.to_ascii_lowercase()),
+        false => Cow::Borrowed(host),
     }
 }
 
 /// A user part as it may stand in a URI (RFC 3261 25.1: unreserved and user-unreserved).
-pub fn escaped(user: &str) -> String {
-    let mut text = String::with_capacity(user.len());
+pub fn escaped(user: &str) -> Cow<'_, str> {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    if user.bytes().all(may_stand) {
+        return Cow::Borrowed(user);
+    }
+    let mut text = String::with_capacity(user.len() + 16);
     for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
+        if may_stand(byte) {
             text.push(char::from(byte));
         } else {
             text.push_str(&format!("%{byte:02X}"));
         }
     }
-    text
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_so_that_it_can_be_read_back() {
+        for display in [None, Some("Al"), Some("a \"b\" \\ c"), Some("\\\""), Some("")] {
+            let shown = Shown {
+                display,
+                user: escaped("a b@c"),
+                host: written("Example.COM"),
+            };
+            let read = NameAddr::parse(&shown.to_string()).unwrap();
+            assert_eq!(read.display.as_deref(), display);
+            assert_eq!(read.uri.to_string(), "sip:a%20b%40c@example.com");
+        }
+        assert_eq!(
+            Shown::ANONYMOUS.to_string(),
+            "\"Anonymous\" <sip:anonymous@anonymous.invalid>"
+        );
+    }
+
+    #[test]
+    fn hosts_are_written_as_uris_want_them() {
+        for (host, text) in [
+            ("2001:db8::1", "[2001:db8::1]"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("A.b", "a.b"),
+        ] {
+            assert_eq!(written(host), text);
+        }
+    }
 }

@@ -26,18 +26,20 @@ use super::media::MediaLeg;
 use super::offer::OfferAnswer;
 use super::refer::Subscription;
 use crate::config::Config;
-use crate::dialog::Dialog;
 use crate::dialog::accepted::{Acknowledged, Unacknowledged};
 use crate::dialog::reliable::{Receiver, Sender};
 use crate::dialog::session_timer::SessionTimer;
+use crate::dialog::{Begun, Dialog};
 use crate::effect::{Binding, Party};
 use crate::id::{
     CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
 };
 use crate::sdp::{Agreed, Capabilities, Direction};
-use crate::sip::{Draft, Message, NameAddr, Uri};
+use crate::sip::{Draft, Message, Name, NameAddr, Uri};
+use crate::time::Instant;
 use bytes::Bytes;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 /// A leg's name for its whole life: the call that it was born in and its number there. A transfer may move it to another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +61,7 @@ impl LegId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
     /// A phone of a user.
-    User(String),
+    User(Arc<str>),
     /// A carrier; the place of its peer, where we chose one.
     Trunk(TrunkIx, Option<u16>),
 }
@@ -68,7 +70,7 @@ impl Who {
     /// For records.
     pub fn party(&self, config: &Config) -> Party {
         match self {
-            Who::User(name) => Party::User(name.clone()),
+            Who::User(name) => Party::User(name.to_string()),
             Who::Trunk(trunk, _) => Party::Trunk(*trunk, config.trunks[usize::from(trunk.0)].name.clone()),
         }
     }
@@ -138,14 +140,20 @@ pub struct Early {
 pub struct Outgoing {
     /// How far it is.
     pub progress: Progress,
-    /// The request as it was sent; empty before.
-    pub invite: Option<Draft>,
+    /// From, with our tag, as it was sent; empty before.
+    pub from: Box<str>,
+    /// Call-ID.
+    pub call_id: Box<str>,
+    /// The number of its last CSeq.
+    pub cseq: u32,
+    /// The credentials that it was sent with at last.
+    pub credentials: Vec<(Name, Box<str>)>,
     /// Its transaction.
     pub tx: Option<ClientTx>,
     /// The request URI.
     pub target: Uri,
     /// To.
-    pub to: Uri,
+    pub to: Arc<str>,
     /// What else the name of the next hop resolved to.
     pub rest: Vec<Target>,
     /// What its binding has besides.
@@ -174,6 +182,15 @@ pub struct Beyond {
 }
 
 impl Outgoing {
+    /// What dialogs are made from; `None` before it was sent.
+    pub fn begun(&self) -> Option<Begun<'_>> {
+        (!self.from.is_empty()).then_some(Begun {
+            local: &self.from,
+            remote: &self.to,
+            target: &self.target,
+        })
+    }
+
     /// Nothing more is sent in its early dialogs: their next hops are not looked for any more.
     pub fn forget_ways(&self, t: &mut Turn<'_, '_>) {
         for early in &self.early {
@@ -259,8 +276,8 @@ pub struct Leg {
     pub id: LegId,
     /// Its peer.
     pub who: Who,
-    /// Who is heard and seen on it, for the other side.
-    pub identity: Identity,
+    /// Who is heard and seen on it, for the other side; `None`: the user as configured.
+    pub identity: Option<Arc<Identity>>,
     /// It stands on the caller's side of the record.
     pub caller_side: bool,
     /// The way that messages come and go.
@@ -288,7 +305,7 @@ pub struct Leg {
     /// Our ACK of their 2xx.
     pub acked: Option<Acknowledged>,
     /// Our reliable provisional responses.
-    pub reliable: Option<Sender>,
+    pub reliable: Option<Box<Sender>>,
     /// Our requests under way.
     pub sent: Vec<Sent>,
     /// Whose change is under way.
@@ -316,11 +333,13 @@ pub struct Leg {
     pub nonce: Option<(Box<str>, u32)>,
     /// Its connection broke under a request of ours, and nothing was heard since.
     pub reconnecting: bool,
+    /// When the timer of its dialog is due.
+    armed: Option<Instant>,
 }
 
 impl Leg {
     /// A leg with nothing agreed yet.
-    pub fn new(id: LegId, who: Who, identity: Identity, flow: Flow, state: State, config: &Config) -> Leg {
+    pub fn new(id: LegId, who: Who, identity: Option<Arc<Identity>>, flow: Flow, state: State, config: &Config) -> Leg {
         Leg {
             id,
             who,
@@ -352,6 +371,7 @@ impl Leg {
             refers: 0,
             nonce: None,
             reconnecting: false,
+            armed: None,
         }
     }
 
@@ -408,14 +428,19 @@ impl Leg {
     }
 
     /// Arms the timer of everything in the dialog that time moves.
-    pub fn arm(&self, t: &mut Turn<'_, '_>) {
+    pub fn arm(&mut self, t: &mut Turn<'_, '_>) {
         let waits = [
             self.unacked.as_ref().map(Unacknowledged::next_deadline),
-            self.reliable.as_ref().and_then(Sender::next_deadline),
+            self.reliable.as_deref().and_then(Sender::next_deadline),
             self.timer.next_deadline().filter(|_| self.is_up()),
         ];
+        let wanted = waits.into_iter().flatten().min();
+        if wanted == self.armed {
+            return;
+        }
+        self.armed = wanted;
         let timer = Timer::Leg(self.id, LegTimer::Dialog);
-        match waits.into_iter().flatten().min() {
+        match wanted {
             Some(at) => t.desk.timers.set(timer, at),
             None => {
                 t.desk.timers.cancel(timer);
@@ -423,9 +448,28 @@ impl Leg {
         }
     }
 
+    /// The timer of its dialog is due, and gone.
+    pub fn disarmed(&mut self) {
+        self.armed = None;
+    }
+
+    /// Who is heard and seen on it.
+    pub fn identity(&self, config: &Config) -> Arc<Identity> {
+        match (&self.identity, &self.who) {
+            (Some(identity), _) => identity.clone(),
+            (None, Who::User(name)) => Arc::new(Identity::of_user(config, name)),
+            (None, Who::Trunk(..)) => Arc::default(),
+        }
+    }
+
     /// Nothing more is said on it: what it holds is given back and its dialog forgotten. Transactions may still end.
     pub fn gone(&mut self, t: &mut Turn<'_, '_>) {
         let state = std::mem::replace(&mut self.state, State::Gone);
+        self.let_go(t, &state);
+    }
+
+    /// The same, after it was in this state.
+    pub fn let_go(&mut self, t: &mut Turn<'_, '_>, state: &State) {
         match state {
             State::Incoming(incoming) => {
                 t.desk.remove_server(incoming.tx);

@@ -67,7 +67,7 @@ use call::Call;
 use desk::{CallTimer, Desk, LegTimer, Timer, Turn, Wish};
 use leg::LegId;
 use setup::{Entry, Refusal};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ pub struct Net {
 /// All calls of a node.
 #[derive(Debug, Default)]
 pub struct Calls {
-    calls: BTreeMap<CallId, Box<Call>>,
+    calls: HashMap<CallId, Box<Call>, foldhash::fast::FixedState>,
     desk: Desk,
     last: u64,
     stopping: bool,
@@ -107,7 +107,12 @@ impl Calls {
     ) {
         let tag = cx.tag();
         let copy = request.clone();
-        let entered = self.enter(cx, net, Entry::read(source, flow, tx, (request, device), &tag), None);
+        let entered = self.enter(
+            cx,
+            net,
+            Entry::read(cx.config, source, flow, tx, (request, device), &tag),
+            None,
+        );
         if let Err(refusal) = entered {
             let t = &mut Turn {
                 cx,
@@ -132,7 +137,7 @@ impl Calls {
     ) {
         let tag = cx.tag();
         let copy = request.clone();
-        let entry = Entry::read(source, flow, tx, (request, device), &tag);
+        let entry = Entry::read(cx.config, source, flow, tx, (request, device), &tag);
         if let Err(refusal) = self.enter(cx, net, entry, Some((call, missed))) {
             let cause = cause::cause(refusal.status, Blame::Node, refusal.why);
             let t = &mut Turn {
@@ -157,7 +162,7 @@ impl Calls {
 
     /// One more call of a user, for the proxy; to be given back by `release`.
     pub fn claim(&mut self, user: &str) {
-        self.desk.claim_user(user);
+        self.desk.claim_user(user.into());
     }
 
     /// One call less of a user.
@@ -375,7 +380,8 @@ impl Calls {
     }
 
     fn end_all(&mut self, cx: &mut Cx<'_>, net: &mut Net) {
-        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        let mut ids: Vec<CallId> = self.calls.keys().copied().collect();
+        ids.sort_unstable();
         for id in ids {
             let cause = cause::cause(503, Blame::Node, "the node is stopped");
             self.turn(cx, net, id, |call, t| call.end(t, cause));

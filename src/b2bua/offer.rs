@@ -5,7 +5,7 @@
 //! `change.rs` brings it there.
 
 use crate::media::command::OpusParams;
-use crate::sdp::{self, Agreed, Capabilities, Direction, Local, SdpError, Session};
+use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Local, Offered, SdpError, Session};
 use bytes::Bytes;
 use codecs::Codec;
 use std::net::IpAddr;
@@ -52,6 +52,8 @@ impl Said {
 #[derive(Clone, Debug)]
 struct Pending {
     offer: Said,
+    /// The same for its answer.
+    offered: Offered,
     said_before: Direction,
 }
 
@@ -61,7 +63,7 @@ pub struct OfferAnswer {
     local: Local,
     capabilities: Capabilities,
     ours: Option<Said>,
-    pending: Option<Pending>,
+    pending: Option<Box<Pending>>,
     agreed: Option<Agreed>,
     said: Direction,
     wish: Direction,
@@ -119,34 +121,47 @@ impl OfferAnswer {
     pub fn offer(&mut self, want: Direction) -> Bytes {
         self.local.direction = want;
         let before = self.ours.as_ref().map(Said::read);
-        let mut session = sdp::offer(&self.local, &self.capabilities, before.as_ref());
+        let (mut session, offered) = sdp::offer_to_keep(&self.local, &self.capabilities, before.as_ref());
         self.local.version = numbered(self.local.version, before.as_ref(), &mut session);
         let offer = Said::new(&session);
-        self.wait_for(offer, want)
+        self.wait_for(offer, offered, want)
     }
 
     /// Our last description once more, pending from now on: a refresh, whose `o=` says that nothing changes (RFC 4028 7.4).
     pub fn repeat(&mut self) -> Bytes {
         match self.ours.clone() {
-            Some(offer) => self.wait_for(offer, self.said),
+            Some(offer) => {
+                let offered = Offered::of(&offer.read()).expect("every description of ours has an audio line");
+                self.wait_for(offer, offered, self.said)
+            }
             None => self.offer(self.said),
         }
     }
 
-    fn wait_for(&mut self, offer: Said, said: Direction) -> Bytes {
+    fn wait_for(&mut self, offer: Said, offered: Offered, said: Direction) -> Bytes {
         let body = offer.body.clone();
         let said_before = std::mem::replace(&mut self.said, said);
-        self.pending = Some(Pending { offer, said_before });
+        self.pending = Some(Box::new(Pending {
+            offer,
+            offered,
+            said_before,
+        }));
         body
+    }
+
+    /// The offer that waits for its answer.
+    pub fn waiting(&self) -> Option<Bytes> {
+        self.pending.as_ref().map(|pending| pending.offer.body.clone())
     }
 
     /// What an answer to the pending offer would agree on: an early dialog's, which another may still replace.
     pub fn preview(&self, answer: &Session<'_>, signalling: IpAddr) -> Result<Agreed, SdpError> {
-        let pending = self.pending.as_ref().map(|pending| &pending.offer);
-        let Some(offered) = pending.or(self.ours.as_ref()) else {
-            return Err(SdpError::NotAcceptable("There was no offer to answer"));
-        };
-        sdp::complete(&offered.read(), answer, &self.local, &self.capabilities, signalling)
+        let (local, can) = (&self.local, &self.capabilities);
+        match (&self.pending, &self.ours) {
+            (Some(pending), _) => pending.offered.complete(answer, local, can, signalling),
+            (None, Some(ours)) => sdp::complete(&ours.read(), answer, local, can, signalling),
+            (None, None) => Err(SdpError::NotAcceptable("There was no offer to answer")),
+        }
     }
 
     /// The answer to the pending offer.
@@ -207,21 +222,9 @@ fn numbered(version: u64, before: Option<&Session<'_>>, session: &mut Session<'_
     }
 }
 
-/// Whether a leg with these capabilities could answer an offer, before it has a port.
-pub fn acceptable(offer: &Session<'_>, can: &Capabilities, addr: IpAddr) -> Result<(), SdpError> {
-    let local = Local {
-        addr,
-        port: 9,
-        session_id: 0,
-        version: 0,
-        direction: Direction::SendRecv,
-    };
-    sdp::acceptable(offer, &local, can)
-}
-
 /// `base` with those of `first` in front, in their order.
-pub fn ordered(base: &[Codec], first: &[Codec]) -> Vec<Codec> {
-    let mut list: Vec<Codec> = Vec::with_capacity(base.len());
+pub fn ordered(base: &[Codec], first: &[Codec]) -> Codecs {
+    let mut list = Codecs::new();
     for codec in first.iter().filter(|codec| base.contains(codec)).chain(base) {
         if !list.contains(codec) {
             list.push(*codec);
@@ -238,7 +241,7 @@ pub fn capabilities(codecs: &[Codec], opus_bitrate: u32, opus_complexity: u8) ->
         ..OpusParams::default()
     };
     Capabilities {
-        codecs: codecs.to_vec(),
+        codecs: codecs.into(),
         events: true,
         ptime_ms: 20,
         opus,
@@ -252,12 +255,10 @@ mod tests {
     #[test]
     fn the_callers_codecs_come_first_and_none_is_lost_or_added() {
         let base = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
-        assert_eq!(
-            ordered(&base, &[Codec::Pcmu, Codec::Pcma]),
-            [Codec::Pcmu, Codec::Pcma, Codec::Opus]
-        );
-        assert_eq!(ordered(&[Codec::Pcma], &[Codec::Opus, Codec::Pcma]), [Codec::Pcma]);
-        assert_eq!(ordered(&base, &[]), base);
+        let in_front = ordered(&base, &[Codec::Pcmu, Codec::Pcma]);
+        assert_eq!(in_front[..], [Codec::Pcmu, Codec::Pcma, Codec::Opus]);
+        assert_eq!(ordered(&[Codec::Pcma], &[Codec::Opus, Codec::Pcma])[..], [Codec::Pcma]);
+        assert_eq!(ordered(&base, &[])[..], base);
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Call {
     /// Cancels everybody who is called.
     pub fn cancel_branches(&mut self, t: &mut Turn<'_, '_>, reason: &str) {
         for leg in &mut self.legs {
-            leg.give_up(t, Some(reason.to_owned()));
+            leg.give_up(t, Some(reason));
         }
     }
 

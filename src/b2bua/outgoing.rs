@@ -16,6 +16,7 @@ use crate::limits;
 use crate::sdp::{Agreed, Session};
 use crate::sip::{CSeq, Draft, Message, Method, Name, NameAddr, Uri};
 use crate::transaction::Destination;
+use bytes::Bytes;
 
 impl Leg {
     /// The INVITE that we send or sent.
@@ -47,29 +48,56 @@ impl Leg {
         if !self.open_media(t, worker) {
             return false;
         }
-        let Some((target, to, path)) = self.outgoing().map(|outgoing| {
-            (
-                outgoing.target.clone(),
-                outgoing.to.clone(),
-                outgoing.beyond.path.clone(),
-            )
-        }) else {
+        let from = self.from_line(t, hunt);
+        let call_id = t.cx.token(16);
+        let Some(outgoing) = self.outgoing_mut() else {
             return true;
         };
-        let mut invite = by_path(target, &path);
+        outgoing.progress = Progress::Calling;
+        (outgoing.from, outgoing.call_id, outgoing.cseq) = (from.into(), call_id.into(), 1);
+        let Some(oa) = &mut self.oa else { return true };
+        oa.prefer(&hunt.codecs);
+        let offer = oa.offer(hunt.want);
+        self.send_invite(t, hunt, offer);
+        true
+    }
+
+    /// The same INVITE again under a new CSeq, with what its refusal has taught.
+    pub fn invite_again(&mut self, t: &mut Turn<'_, '_>, hunt: &Hunt) -> bool {
+        let (Some(last), Some(offer)) = (
+            self.outgoing().map(|outgoing| outgoing.cseq),
+            self.oa.as_ref().and_then(super::offer::OfferAnswer::waiting),
+        ) else {
+            return false;
+        };
+        let number = self.next_number(last);
+        if let Some(outgoing) = self.outgoing_mut() {
+            outgoing.cseq = number;
+        }
+        self.send_invite(t, hunt, offer);
+        true
+    }
+
+    fn send_invite(&mut self, t: &mut Turn<'_, '_>, hunt: &Hunt, offer: Bytes) {
+        let Some(outgoing) = self.outgoing() else { return };
+        let mut invite = by_path(outgoing.target.clone(), &outgoing.beyond.path);
         invite.push(Name::MaxForwards, hunt.max_forwards);
-        self.write_identity(t, hunt, &mut invite);
-        invite.push(Name::To, NameAddr::new(to));
-        invite.push(Name::CallId, t.cx.token(16));
+        self.write_asserted(t, hunt, &mut invite);
+        invite.push(Name::From, &outgoing.from);
+        invite.push(Name::To, &outgoing.to);
+        invite.push(Name::CallId, &outgoing.call_id);
         invite.push(
             Name::CSeq,
             CSeq {
-                number: 1,
+                number: outgoing.cseq,
                 method: Method::Invite,
             },
         );
         self.describe_us(t, &mut invite);
         self.timer.write_request(&mut invite);
+        for (name, value) in &outgoing.credentials {
+            invite.push(*name, value);
+        }
         let theirs: &[String] = match &self.who {
             Who::User(_) => &[],
             Who::Trunk(trunk, _) => &t.cx.config.trunks[usize::from(trunk.0)].pass_headers,
@@ -79,40 +107,38 @@ impl Leg {
                 invite.push_named(field.name.clone(), &field.value);
             }
         }
-        if let Some(oa) = &mut self.oa {
-            oa.prefer(&hunt.codecs);
-            invite.set_body(SDP, oa.offer(hunt.want));
-        }
-        if let Some(outgoing) = self.outgoing_mut() {
-            outgoing.progress = Progress::Calling;
-            outgoing.invite = Some(invite.clone());
-        }
+        invite.set_body(SDP, offer);
         self.send(t, What::Invite, invite);
-        true
     }
 
-    /// Who calls: From, and towards a carrier what it may know besides.
-    fn write_identity(&self, t: &mut Turn<'_, '_>, hunt: &Hunt, invite: &mut Draft) {
-        let config = t.cx.config.clone();
-        let mut from = match &self.who {
+    /// From: who calls, and our tag.
+    fn from_line(&self, t: &mut Turn<'_, '_>, hunt: &Hunt) -> String {
+        let tag = t.cx.tag();
+        match &self.who {
             Who::User(name) => {
-                let user = config.user(name);
-                hunt.identity.for_user(user.map_or("", |user| user.domain.as_str()))
+                let user = t.cx.config.user(name);
+                let shown = hunt.identity.for_user(user.map_or("", |user| user.domain.as_str()));
+                format!("{shown};tag={tag}")
             }
             Who::Trunk(trunk, _) => {
-                let trunk = &config.trunks[usize::from(trunk.0)];
-                let host = self.own_host(t.cx);
-                if let Some(asserted) = hunt.identity.asserted(trunk, &host) {
-                    invite.push(Name::PAssertedIdentity, asserted);
-                    if hunt.identity.private {
-                        invite.push(Name::Privacy, "id");
-                    }
-                }
-                hunt.identity.for_trunk(trunk, &host)
+                let trunk = &t.cx.config.trunks[usize::from(trunk.0)];
+                let shown = hunt.identity.for_trunk(trunk, &self.own_host(t.cx));
+                format!("{shown};tag={tag}")
             }
+        }
+    }
+
+    /// What a carrier may know besides of who calls.
+    fn write_asserted(&self, t: &Turn<'_, '_>, hunt: &Hunt, invite: &mut Draft) {
+        let Some(trunk) = self.who.trunk() else { return };
+        let trunk = &t.cx.config.trunks[usize::from(trunk.0)];
+        let Some(asserted) = hunt.identity.asserted(trunk, &self.own_host(t.cx)) else {
+            return;
         };
-        from.params.set("tag", Some(&t.cx.tag()));
-        invite.push(Name::From, from);
+        invite.push(Name::PAssertedIdentity, asserted);
+        if hunt.identity.private {
+            invite.push(Name::Privacy, "id");
+        }
     }
 
     /// The early dialog of a provisional response: known, or made now; then `seeker` is a new name, for the way in it. `None`
@@ -125,8 +151,9 @@ impl Leg {
             Some(ix) => ix,
             None if !outgoing.may_begin(&naming) => return None,
             None => {
-                let dialog = Dialog::uac(outgoing.invite.as_ref()?, response).ok()?;
+                let dialog = Dialog::uac(outgoing.begun()?, response).ok()?;
                 t.desk.add_dialog(&dialog.id, leg);
+                outgoing.early.reserve_exact(1);
                 outgoing.early.push(Early {
                     dialog,
                     receiver: Receiver::default(),
@@ -217,9 +244,6 @@ impl Leg {
         for early in &outgoing.early {
             t.desk.remove_dialog(&early.dialog.id);
         }
-        let Some(invite) = &outgoing.invite else {
-            return Err(unusable("an answer to no request"));
-        };
         let naming = Naming::of_response(response).ok_or_else(|| unusable("the answer has no tags"))?;
         let early = outgoing.early.iter().position(|early| naming.is(&early.dialog.id));
         let early = early.map(|place| outgoing.early.swap_remove(place));
@@ -230,15 +254,18 @@ impl Leg {
                 answer,
                 ..
             }) => (dialog.refresh(response).map(|()| dialog), flow, answer),
-            None => (Dialog::uac(invite, response), self.flow, None),
+            None => {
+                let invite = outgoing.begun().ok_or_else(|| unusable("an answer to no request"))?;
+                (Dialog::uac(invite, response), self.flow, None)
+            }
         };
         let dialog = dialog.map_err(|error| cause::cause(502, Blame::Callee, error.reason))?;
         t.desk.add_dialog(&dialog.id, self.id);
         self.flow = way;
-        let acked = Acknowledged::new(response, Some(invite));
+        let acked = Acknowledged::new(response, std::mem::take(&mut outgoing.credentials));
         let ack = acked.ack(&dialog);
         (self.dialog, self.acked) = (Some(dialog), Some(acked));
-        self.remember_contact(t.cx.config, outgoing.target.clone());
+        self.remember_contact(t.cx.config, outgoing.target);
         self.find_own_way(t);
         self.send(t, What::Ack, ack);
         self.allows_update = allows_update(response);
@@ -259,43 +286,6 @@ impl Leg {
         }
         self.negotiated(t);
         Ok(())
-    }
-
-    /// The same INVITE again under a new CSeq, after a 422.
-    pub fn invite_again(&mut self, t: &mut Turn<'_, '_>) -> bool {
-        let Some(mut again) = self.outgoing().and_then(|outgoing| outgoing.invite.clone()) else {
-            return false;
-        };
-        let Some(number) = self.next_cseq(&again) else {
-            return false;
-        };
-        self.timer.write_request(&mut again);
-        again.set(
-            Name::CSeq,
-            CSeq {
-                number,
-                method: Method::Invite,
-            },
-        );
-        self.resend(t, What::Invite, again);
-        true
-    }
-
-    /// As much of our INVITE as the dialog of another fork is made from.
-    pub fn invite_of_dialog(&self) -> Draft {
-        let target = self.dialog.as_ref().map(|dialog| dialog.remote_target.clone());
-        let mut invite = Draft::request(
-            Method::Invite,
-            target.unwrap_or_else(|| Uri::sip(None, super::identity::host_of("invalid"), None)),
-        );
-        if let Some(dialog) = &self.dialog {
-            invite.push(Name::From, &dialog.local);
-            if let Ok(mut to) = NameAddr::parse(&dialog.remote) {
-                to.params.remove("tag");
-                invite.push(Name::To, to);
-            }
-        }
-        invite
     }
 }
 

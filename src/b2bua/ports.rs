@@ -48,12 +48,16 @@ impl Ports {
     /// Asks for more when a family has fewer than three quarters of its share left: one question at a time. The shell brings as
     /// many of each family as of the other.
     pub fn top_up(&mut self, cx: &mut Cx<'_>) {
-        let known: Vec<&Family> = [&self.v4, &self.v6].into_iter().filter(|family| family.known).collect();
-        let share = limits::SPARE_PORTS / known.len().max(1);
-        let least = known.iter().map(|family| family.spare.len()).min().unwrap_or(0);
-        if self.may_ask && least < share - share / 4 {
+        if !self.may_ask {
+            return;
+        }
+        let known = || [&self.v4, &self.v6].into_iter().filter(|family| family.known);
+        let families = known().count().max(1);
+        let share = limits::SPARE_PORTS / families;
+        let least = known().map(|family| family.spare.len()).min().unwrap_or(0);
+        if least < share - share / 4 {
             self.may_ask = false;
-            cx.emit(Output::Ports((share - least) * known.len().max(1)));
+            cx.emit(Output::Ports((share - least) * families));
         }
     }
 }

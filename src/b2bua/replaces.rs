@@ -219,7 +219,7 @@ fn same_trunk(from: &Config, to: &Config, trunk: TrunkIx) -> Option<TrunkIx> {
 pub fn pick_up(
     call: &mut Call,
     t: &mut Turn<'_, '_>,
-    entry: Entry,
+    mut entry: Entry,
     replaced: LegId,
     early_only: bool,
 ) -> Result<(), Refusal> {
@@ -253,11 +253,12 @@ pub fn pick_up(
     };
     let side = old.caller_side;
     let (source, id) = (entry.source.clone(), call.new_leg_id());
+    let refused = entry.offer.as_mut().and_then(|offer| offer.refused.take());
     let mut leg = entry.leg(t, id);
     leg.caller_side = side;
     let worker = call.worker;
     let usable = leg
-        .judge_invite(&config)
+        .judge_invite(refused)
         .and_then(|()| match leg.open_media(t, worker) {
             true => Ok(()),
             false => Err(Refusal::overload("no media port is free")),
@@ -267,7 +268,7 @@ pub fn pick_up(
         t.desk.remove_leg(id);
         return Err(refusal);
     }
-    let place = t.desk.claim_user(&picker);
+    let place = t.desk.claim_user(picker.into());
     leg.set_claim(t, Some(place));
     call.legs.push(leg);
     call.tell(t, format!("{} takes the call over", source.words(&config)));

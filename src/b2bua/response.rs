@@ -4,7 +4,7 @@ use super::call::Call;
 use super::cause;
 use super::desk::Turn;
 use super::leg::{Leg, LegId, State, What};
-use crate::dialog::Naming;
+use crate::dialog::{Begun, Naming};
 use crate::id::ClientTx;
 use crate::sip::{Message, Method};
 use crate::transaction::Failure;
@@ -76,8 +76,19 @@ impl Call {
         }
         let answered = |leg: &&Leg| matches!(leg.state, State::Up | State::Leaving) && leg.acked.is_some();
         if let Some(leg) = self.leg(id).filter(answered) {
-            let invite = leg.invite_of_dialog();
-            self.dismiss(t, id, &invite, response, Some(cause::ELSEWHERE));
+            let Some(dialog) = &leg.dialog else { return };
+            let (from, to, target) = (
+                dialog.local.clone(),
+                dialog.remote.clone(),
+                dialog.remote_target.clone(),
+            );
+            let invite = Begun {
+                local: &from,
+                // Its tag is the other fork's.
+                remote: to.rsplit_once(";tag=").map_or(&*to, |(address, _)| address),
+                target: &target,
+            };
+            self.dismiss(t, id, (invite, Vec::new()), response, Some(cause::ELSEWHERE));
         }
     }
 }

@@ -5,13 +5,14 @@ use super::leg::{Leg, Sent, State, Way, What};
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::Dialog;
+use crate::dialog::accepted::credentials;
 use crate::id::{Flow, Target, Transport};
 use crate::limits;
 use crate::sip::uri::Scheme;
 use crate::sip::write::Start;
 use crate::sip::{CSeq, Draft, Host, Message, Method, Name, Uri, auth};
 use crate::transaction::Destination;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 
 /// The extensions that we support (RFC 3261 20.37).
@@ -53,15 +54,18 @@ fn contact<'a>(cx: &Cx<'a>, flow: Flow, named: Option<&'a str>, secure: bool) ->
     }
 }
 
-impl fmt::Display for Contact<'_> {
+impl Display for Contact<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}:tandem@", self.scheme)?;
+        for part in ["<", self.scheme, ":tandem@"] {
+            f.write_str(part)?;
+        }
         match self.named {
             Some(name) => write!(f, "{name}:{}", self.at.port())?,
-            None => write!(f, "{}", self.at)?,
+            None => self.at.fmt(f)?,
         }
         if let Some(transport) = self.transport {
-            write!(f, ";transport={transport}")?;
+            f.write_str(";transport=")?;
+            f.write_str(transport)?;
         }
         f.write_str(">")
     }
@@ -86,9 +90,9 @@ impl Leg {
 
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
     pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
-        draft.set(Name::Contact, self.contact(t.cx));
-        draft.set(Name::Allow, self.allow(t.cx.config));
-        draft.set(Name::Supported, SUPPORTED_FIELD);
+        draft.push(Name::Contact, self.contact(t.cx));
+        draft.push(Name::Allow, self.allow(t.cx.config));
+        draft.push(Name::Supported, SUPPORTED_FIELD);
         let agent = if draft.method().is_some() {
             Name::UserAgent
         } else {
@@ -283,14 +287,19 @@ impl Leg {
     /// Sends a request again under a new CSeq.
     pub fn resend(&mut self, t: &mut Turn<'_, '_>, what: What, again: Draft) {
         if let (What::Invite, State::Outgoing(outgoing)) = (what, &mut self.state) {
-            outgoing.invite = Some(again.clone());
+            outgoing.credentials = credentials(&again);
+            outgoing.cseq = number_of(&again).unwrap_or(outgoing.cseq);
         }
         self.send(t, what, again);
     }
 
     /// The CSeq number after that of this request, in its dialog.
     pub fn next_cseq(&mut self, request: &Draft) -> Option<u32> {
-        let old: u32 = request.get(Name::CSeq)?.split(' ').next()?.parse().ok()?;
+        number_of(request).map(|old| self.next_number(old))
+    }
+
+    /// The CSeq number after this one, in its dialogs.
+    pub fn next_number(&mut self, old: u32) -> u32 {
         let early = match &mut self.state {
             State::Outgoing(outgoing) => outgoing.early.as_mut_slice(),
             State::Incoming(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => &mut [],
@@ -299,8 +308,13 @@ impl Leg {
         dialogs.extend(self.dialog.as_mut());
         let number = dialogs.iter().map(|dialog| dialog.local_cseq).fold(old, u32::max) + 1;
         dialogs.into_iter().for_each(|dialog| dialog.local_cseq = number);
-        Some(number)
+        number
     }
+}
+
+/// The number of a request's CSeq.
+fn number_of(request: &Draft) -> Option<u32> {
+    request.get(Name::CSeq)?.split(' ').next()?.parse().ok()
 }
 
 /// Where a phone listens whose own connection is gone: the address in its Contact, if that is the host which it came from (RFC

@@ -1,6 +1,6 @@
 //! A new INVITE: what is refused before it becomes a call, and how a call begins.
 
-use super::answer::{RETRY_AFTER_SECS, description};
+use super::answer::RETRY_AFTER_SECS;
 use super::call::Call;
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
@@ -17,14 +17,15 @@ use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
-use crate::routing::{self, Plan, Source};
-use crate::sdp::{Direction, SdpError, Session};
+use crate::routing::{self, Decision, Plan, Source};
+use crate::sdp::{self, Direction, Local, SdpError, Session};
 use crate::sip::multipart::{ACCEPTED, session_description};
 use crate::sip::uri::Scheme;
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Name};
 use bytes::Bytes;
 use codecs::Codec;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An INVITE that has the form of a call.
@@ -59,17 +60,39 @@ pub struct Offer {
     pub want: Direction,
     /// What the caller speaks, in its order.
     pub codecs: Vec<Codec>,
+    /// Why the caller's leg could not answer it.
+    pub refused: Option<SdpError>,
 }
 
 impl Offer {
-    fn of(request: &Message) -> Result<Option<Offer>, SdpError> {
-        let Some(body) = description(request) else {
-            return Ok(None);
-        };
+    fn read(config: &Config, source: &Source, flow: Flow, body: Bytes) -> Result<Offer, SdpError> {
         let session = Session::parse(&body)?;
         let (want, codecs) = (wish_of(&session), session.audio_codecs());
-        Ok(Some(Offer { body, want, codecs }))
+        let own = match source {
+            Source::User(name) => config.user(name).map(|user| &user.codecs),
+            Source::Trunk(trunk) => config.trunk(*trunk).map(|trunk| &trunk.codecs),
+        };
+        let own = own.map(Vec::as_slice).unwrap_or_default();
+        let refused = judge_offer(config, own, flow, &session).err();
+        Ok(Offer {
+            body,
+            want,
+            codecs,
+            refused,
+        })
     }
+}
+
+/// Whether a leg on this flow that may speak these codecs could answer an offer, before it has a port.
+fn judge_offer(config: &Config, own: &[Codec], flow: Flow, offer: &Session<'_>) -> Result<(), SdpError> {
+    let local = Local {
+        addr: config.own_media_address(flow.local.ip()),
+        port: 9,
+        session_id: 0,
+        version: 0,
+        direction: Direction::SendRecv,
+    };
+    sdp::acceptable(offer, &local, own)
 }
 
 /// Why an INVITE is refused before it is a call.
@@ -107,6 +130,7 @@ impl Refusal {
 impl Entry {
     /// Reads an INVITE outside of dialogs (RFC 3261 8.2).
     pub fn read(
+        config: &Config,
         source: Source,
         flow: Flow,
         tx: ServerTx,
@@ -122,13 +146,13 @@ impl Entry {
             return Err(Refusal::new(483, "Max-Forwards is used up: the call runs in a circle"));
         }
         let dialog = Dialog::uas(&request, tag).map_err(|reject| Refusal::new(reject.status, reject.reason))?;
-        if let Err(error) = session_description(&request) {
+        let body = session_description(&request).map_err(|error| {
             let refusal = Refusal::new(error.status, error.reason);
-            return Err(match error.status {
+            match error.status {
                 415 => refusal.with(Name::Accept, ACCEPTED),
                 _ => refusal,
-            });
-        }
+            }
+        })?;
         if request
             .get(Name::ContentEncoding)
             .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
@@ -139,7 +163,8 @@ impl Entry {
         if !takes_sdp(&request) {
             return Err(Refusal::new(406, "the caller does not take a session description"));
         }
-        let offer = Offer::of(&request).map_err(|error| Refusal::new(error.status(), error.reason()))?;
+        let offer = body.map(|body| Offer::read(config, &source, flow, body)).transpose();
+        let offer = offer.map_err(|error| Refusal::new(error.status(), error.reason()))?;
         let uri = request
             .request_uri()
             .map_err(|error| Refusal::new(error.status, error.reason))?;
@@ -177,9 +202,9 @@ impl Entry {
     /// The leg that this INVITE makes.
     pub fn leg(self, t: &mut Turn<'_, '_>, id: LegId) -> Leg {
         let config = t.cx.config.clone();
-        let identity = Identity::of(&config, &self.source, &self.request);
+        let identity = Some(Arc::new(Identity::of(&config, &self.source, &self.request)));
         let who = match &self.source {
-            Source::User(name) => Who::User(name.clone()),
+            Source::User(name) => Who::User(name.as_str().into()),
             Source::Trunk(trunk) => Who::Trunk(*trunk, None),
         };
         t.desk.add_server(self.tx, id);
@@ -209,20 +234,18 @@ impl Entry {
 }
 
 impl Leg {
-    /// Whether this leg can be answered at all: its interval, and its offer against what its peer may speak.
-    pub fn judge_invite(&mut self, config: &Config) -> Result<(), Refusal> {
+    /// Whether this leg can be answered at all: its interval, and its offer, of which is known whether it can be.
+    pub fn judge_invite(&mut self, offer: Option<SdpError>) -> Result<(), Refusal> {
         let State::Incoming(incoming) = &self.state else {
             return Ok(());
         };
         if let Err(small) = self.timer.judge(&incoming.invite) {
             return Err(Refusal::new(422, "the session interval is too small").with(Name::MinSe, small.min_se));
         }
-        let Some(offer) = &incoming.offer else { return Ok(()) };
-        let can = super::leg::capabilities(config, &self.who);
-        let addr = config.own_media_address(self.flow.local.ip());
-        Session::parse(offer)
-            .and_then(|offer| super::offer::acceptable(&offer, &can, addr))
-            .map_err(|error| Refusal::new(error.status(), error.reason()))
+        match offer {
+            Some(error) => Err(Refusal::new(error.status(), error.reason())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -236,10 +259,10 @@ pub fn begin(
 ) -> Result<(), Refusal> {
     let config = call.config.clone();
     let source = entry.source.clone();
-    let (want, codecs) = entry.offer.as_mut().map_or_else(Default::default, |offer| {
-        (offer.want, std::mem::take(&mut offer.codecs))
+    let (want, codecs, refused) = entry.offer.as_mut().map_or_else(Default::default, |offer| {
+        (offer.want, std::mem::take(&mut offer.codecs), offer.refused.take())
     });
-    let (dialled, which) = (entry.dialled.clone(), entry.which.clone());
+    let (dialled, which) = (std::mem::take(&mut entry.dialled), entry.which.take());
     let (max_forwards, flow) = (entry.max_forwards, entry.flow);
     let passed = passed(&config, &source, &entry.request);
     let sip_call_id = entry.request.call_id().to_owned();
@@ -250,8 +273,8 @@ pub fn begin(
     };
     let mut leg = entry.leg(t, id);
     leg.caller_side = true;
-    let judged = leg.judge_invite(&config);
-    let identity = leg.identity.clone();
+    let judged = leg.judge_invite(refused);
+    let (identity, who) = (leg.identity(&config), leg.who.clone());
     let from = leg.who.party(&config);
     let secure = leg.is_secure();
     leg.look_behind_gruu(t);
@@ -261,7 +284,7 @@ pub fn begin(
     if adopted.is_none() {
         record_start(call, t, from, &identity, &decision.number, sip_call_id);
     }
-    if let Err(cause) = claim(call, t, id, &source) {
+    if let Err(cause) = claim(call, t, id, &who) {
         call.end(t, cause);
         return Ok(());
     }
@@ -270,12 +293,12 @@ pub fn begin(
     }
     call.hunt = Some(Box::new(Hunt {
         no: id,
-        not: match &source {
-            Source::User(name) => Some((name.clone(), flow)),
-            Source::Trunk(_) => None,
+        not: match &who {
+            Who::User(name) => Some((name.clone(), flow)),
+            Who::Trunk(..) => None,
         },
         source,
-        number: decision.number.clone(),
+        number: String::new(),
         identity,
         hops: 0,
         step: Step::Deciding,
@@ -289,14 +312,22 @@ pub fn begin(
         secure,
         which,
     }));
-    match (adopted.flatten(), &decision.plan) {
+    search(call, t, decision, adopted.flatten());
+    Ok(())
+}
+
+/// The search goes where the dial plan says, unless the callee's phones were asked before.
+fn search(call: &mut Call, t: &mut Turn<'_, '_>, decision: Decision, missed: Option<Missed>) {
+    match (missed, &decision.plan) {
         (Some(missed), Plan::User(name)) => {
             let cause = cause::cause(480, Blame::Callee, "nobody took the call");
-            call.missed(t, &name.clone(), missed, cause);
+            if let Some(hunt) = &mut call.hunt {
+                hunt.number = decision.number;
+            }
+            call.missed(t, name, missed, cause);
         }
         (Some(_) | None, _) => call.follow(t, decision),
     }
-    Ok(())
 }
 
 fn record_start(
@@ -320,17 +351,17 @@ fn record_start(
 
 /// The caller's place: a carrier's calls are limited as configured; a user may place some more than make him busy, for whoever is
 /// busy still consults and transfers, but not so many that there is no room for others.
-fn claim(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, source: &Source) -> Result<(), Cause> {
-    let claim = match source {
-        Source::User(name) => {
+fn claim(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, who: &Who) -> Result<(), Cause> {
+    let claim = match who {
+        Who::User(name) => {
             let most = call.config.user(name).map_or(0, |user| user.calls) + limits::CALLS_PLACED;
             if t.desk.calls_of(name) >= most {
                 let why = "a user has as many calls as one may place";
                 return Err(cause::exact(403, q850::CALL_REJECTED, Blame::Node, why));
             }
-            t.desk.claim_user(name)
+            t.desk.claim_user(name.clone())
         }
-        Source::Trunk(trunk) => {
+        Who::Trunk(trunk, _) => {
             let name = &call.config.trunks[usize::from(trunk.0)].name;
             t.net
                 .trunks

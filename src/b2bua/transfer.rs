@@ -99,7 +99,7 @@ impl Call {
         };
         let Who::User(name) = leg.who.clone() else { return };
         // The transferor's rights pay for the call; the target sees who will be on it.
-        let source = Source::User(name.clone());
+        let source = Source::User(name.to_string());
         let decision = routing::decide(&self.config, &source, &number);
         let codecs = other
             .oa
@@ -110,7 +110,7 @@ impl Call {
             no: id,
             source,
             number,
-            identity: other.identity.clone(),
+            identity: other.identity(&self.config),
             hops: 0,
             step: Step::Deciding,
             best: None,

@@ -99,13 +99,18 @@ fn in_country(digits: &str, country: &Country) -> Option<(String, How)> {
 
 /// The text without visual separators, if what is left can be dialled: an optional plus, then digits, `*` and `#`.
 fn without_separators(text: &str) -> Option<String> {
-    let bare: String = text
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '/' | '\u{a0}'))
-        .collect();
-    let dialled = bare.strip_prefix('+').unwrap_or(&bare);
-    let can_be_dialled = !dialled.is_empty() && dialled.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#');
-    can_be_dialled.then_some(bare)
+    let bare = || {
+        let chars = text.chars();
+        chars.filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '/' | '\u{a0}'))
+    };
+    let mut dialled = bare().peekable();
+    let _plus = dialled.next_if_eq(&'+');
+    let can_be_dialled = dialled.peek().is_some() && dialled.all(|c| c.is_ascii_digit() || c == '*' || c == '#');
+    can_be_dialled.then(|| {
+        let mut number = String::with_capacity(text.len());
+        number.extend(bare());
+        number
+    })
 }
 
 /// Calling code and number: no code begins with 0, and there are at most 15 digits (E.164 6.1).

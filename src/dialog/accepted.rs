@@ -78,13 +78,11 @@ pub struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// For a 2xx to this INVITE of ours.
-    pub fn new(response: &Message, invite: Option<&Draft>) -> Acknowledged {
-        let credentials = [Name::Authorization, Name::ProxyAuthorization].into_iter();
-        let given = credentials.filter_map(|name| Some((name, invite?.get(name)?.into())));
+    /// For a 2xx to an INVITE of ours, which had these credentials.
+    pub fn new(response: &Message, credentials: Vec<(Name, Box<str>)>) -> Acknowledged {
         Acknowledged {
             invite_cseq: response.cseq().map_or(0, |cseq| cseq.number),
-            credentials: given.collect(),
+            credentials,
         }
     }
 
@@ -104,6 +102,14 @@ impl Acknowledged {
                 .cseq()
                 .is_ok_and(|cseq| cseq.method == Method::Invite && cseq.number == self.invite_cseq)
     }
+}
+
+/// The credentials of a request.
+pub fn credentials(request: &Draft) -> Vec<(Name, Box<str>)> {
+    let names = [Name::Authorization, Name::ProxyAuthorization].into_iter();
+    names
+        .filter_map(|name| Some((name, request.get(name)?.into())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -146,7 +152,7 @@ mod tests {
         };
         let mut sent = Draft::request(Method::Invite, invite.request_uri().unwrap());
         sent.push(Name::ProxyAuthorization, "Digest x");
-        let kept = Acknowledged::new(&copy(200, &invite), Some(&sent));
+        let kept = Acknowledged::new(&copy(200, &invite), credentials(&sent));
         assert!(kept.is_owed_to(&copy(200, &invite)));
         assert!(!kept.is_owed_to(&copy(180, &invite)));
         let later = copy(200, &request("INVITE", 8, ""));

@@ -58,6 +58,31 @@ impl fmt::Display for Reject {
     }
 }
 
+/// A request of ours that may begin dialogs, as far as they are made from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun<'a> {
+    /// Its From, with our tag.
+    pub local: &'a str,
+    /// Its To.
+    pub remote: &'a str,
+    /// Its target.
+    pub target: &'a Uri,
+}
+
+impl<'a> Begun<'a> {
+    /// `None` for a response.
+    pub fn of(request: &'a Draft) -> Option<Begun<'a>> {
+        let crate::sip::write::Start::Request(_, target) = &request.start else {
+            return None;
+        };
+        Some(Begun {
+            local: request.get(Name::From).unwrap_or_default(),
+            remote: request.get(Name::To).unwrap_or_default(),
+            target,
+        })
+    }
+}
+
 /// One dialog (RFC 3261 12). Plain data: it can be written down and read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dialog {
@@ -107,21 +132,16 @@ impl Dialog {
 
     /// The dialog that a response makes at the client (RFC 3261 12.1.2): early for 101 to 199, confirmed for 2xx. Where a
     /// response has no Contact, the request's target is kept, as some peers send none in a 180.
-    pub fn uac(request: &Draft, response: &Message) -> Result<Dialog, ParseError> {
-        let target = match (first_contact(response)?, &request.start) {
-            (Some(contact), _) => contact,
-            (None, crate::sip::write::Start::Request(_, uri)) => uri.clone(),
-            (None, crate::sip::write::Start::Response(..)) => return Err(ParseError::bad("a dialog of no request")),
-        };
-        let (local, remote) = (request.get(Name::From), request.get(Name::To));
+    pub fn uac(request: Begun<'_>, response: &Message) -> Result<Dialog, ParseError> {
+        let target = first_contact(response)?.unwrap_or_else(|| request.target.clone());
         let id = Naming::of_response(response)
             .ok_or(ParseError::bad("a response makes no dialog"))?
             .id();
         let mut dialog = Dialog {
-            local: local.unwrap_or_default().into(),
+            local: request.local.into(),
             remote: match id.remote_tag() {
-                "" => remote.unwrap_or_default().into(),
-                tag => with_tag(remote.unwrap_or_default(), tag),
+                "" => request.remote.into(),
+                tag => with_tag(request.remote, tag),
             },
             id,
             role: Role::Uac,
@@ -241,6 +261,12 @@ impl Dialog {
 
 /// Where the sender of a message wants to be reached in its dialog.
 fn first_contact(message: &Message) -> Result<Option<Uri>, ParseError> {
+    // Most write one address in angle brackets and nothing before it.
+    if let Some(value) = message.get(Name::Contact)
+        && let Some((uri, _)) = value.strip_prefix('<').and_then(|rest| rest.split_once('>'))
+    {
+        return Uri::parse(uri).map(Some);
+    }
     let contacts = message.addresses(Name::Contact)?;
     Ok(contacts.into_iter().next().map(|contact| contact.uri))
 }
@@ -253,6 +279,8 @@ fn field(message: &Message, name: Name) -> Result<Cow<'_, str>, ParseError> {
 
 /// An address with a tag behind it.
 fn with_tag(address: &str, tag: &str) -> Box<str> {
+    // A semicolon too many at its end is overlooked where it is read, and would be one in the middle here.
+    let address = address.trim_end_matches([' ', '\t', ';']);
     [address, ";tag=", tag].concat().into()
 }
 
@@ -376,7 +404,7 @@ pub(crate) mod tests {
     #[test]
     fn the_client_s_dialog_is_set_anew_by_the_2xx() {
         let early = response(180, "", "Record-Route: <sip:old.example.net;lr>\r\n");
-        let mut dialog = Dialog::uac(&invite_draft(), &early).unwrap();
+        let mut dialog = Dialog::uac(Begun::of(&invite_draft()).unwrap(), &early).unwrap();
         assert_eq!((dialog.phase, dialog.local_cseq), (Phase::Early, 3));
         assert_eq!(
             dialog.remote_target.to_string(),
@@ -395,7 +423,7 @@ pub(crate) mod tests {
             "sip:al@192.0.2.77"
         );
         assert_eq!(
-            Dialog::uac(&invite_draft(), &answer).unwrap(),
+            Dialog::uac(Begun::of(&invite_draft()).unwrap(), &answer).unwrap(),
             dialog,
             "without early dialog it is the same"
         );
@@ -467,6 +495,17 @@ pub(crate) mod tests {
                 "{method}"
             );
         }
+    }
+
+    #[test]
+    fn addresses_are_written_as_they_came_with_one_tag() {
+        assert_eq!(&*with_tag("<sip:a@b>; ", "x"), "<sip:a@b>;tag=x");
+        let text = String::from_utf8_lossy(request("INVITE", 7, "").bytes())
+            .replace("\"Al\" <sip:al@example.com>;tag=r", "sip:al@example.com;tag=r;x=\"1\"");
+        let mut dialog = Dialog::uas(&message(&text), "l").unwrap();
+        let bye = dialog.request(Method::Bye).to_message().unwrap();
+        assert_eq!(bye.get(Name::To).unwrap(), "sip:al@example.com;tag=r;x=\"1\"");
+        assert_eq!((dialog.id.remote_tag(), bye.to().unwrap().tag()), ("r", Some("r")));
     }
 
     #[test]

@@ -103,6 +103,9 @@ impl Notifier {
     }
 
     fn by_request(&self, request: &Message) -> Option<u64> {
+        if self.by_dialog.is_empty() {
+            return None;
+        }
         let id = DialogId::of_request(request)?;
         self.by_dialog.get(&id).copied()
     }

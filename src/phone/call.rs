@@ -13,7 +13,7 @@
 use super::{Line, Report};
 use crate::cx::Cx;
 use crate::dialog::accepted::{Acknowledged, Due, Unacknowledged};
-use crate::dialog::{Dialog, DialogId};
+use crate::dialog::{Begun, Dialog, DialogId};
 use crate::effect::Output;
 use crate::id::{ClientTx, Flow, MediaLegId, Owner, ServerTx, WorkerId};
 use crate::media::command::{Command as Media, Function, LegSpec, Port};
@@ -233,7 +233,11 @@ impl Line {
         let State::Calling { request, given_up, .. } = &call.state else {
             return;
         };
-        let (Ok(dialog), Some(flow), given_up) = (Dialog::uac(request, response), call.flow, *given_up) else {
+        let (Some(Ok(dialog)), Some(flow), given_up) = (
+            Begun::of(request).map(|begun| Dialog::uac(begun, response)),
+            call.flow,
+            *given_up,
+        ) else {
             return;
         };
         call.dialog = Some(dialog);
@@ -250,7 +254,7 @@ impl Line {
         let (Some(dialog), Some(flow)) = (&call.dialog, call.flow) else {
             return;
         };
-        let acknowledged = Acknowledged::new(response, None);
+        let acknowledged = Acknowledged::new(response, Vec::new());
         self.layer.send_ack(cx, flow, acknowledged.ack(dialog));
         call.acknowledged = Some(acknowledged);
     }

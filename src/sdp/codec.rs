@@ -1,7 +1,7 @@
 //! What the formats of an audio m-line stand for: `a=rtpmap` and `a=fmtp` (RFC 8866 6.6, 6.15), static payload types (RFC 3551 6),
 //! Opus parameters (RFC 7587 6.1).
 
-use super::session::{Media, Text};
+use super::session::{Media, Text, split_at_octet};
 use crate::media::command::OpusParams;
 use codecs::Codec;
 use smallvec::SmallVec;
@@ -33,19 +33,21 @@ const FIRST_DYNAMIC: u8 = 96;
 const OPUS_BITRATE: std::ops::RangeInclusive<u32> = 6_000..=510_000;
 
 /// The formats of `media` that this node knows, in its order, each payload type once. Comfort noise (13), RED and foreign codecs
-/// are not among them. A dynamic type that is listed without `a=rtpmap` has the meaning that it has in `offered`, the m-line that
-/// `media` answers: some answerers leave the map out.
-pub fn formats<'a>(media: &'a Media<'_>, offered: Option<&'a Media<'_>>) -> Formats<'a> {
-    let maps = ByType::new(media, "rtpmap");
-    let parameters = ByType::new(media, "fmtp");
-    let offered = offered.map(|offered| ByType::new(offered, "rtpmap"));
+/// are not among them. A dynamic type that is listed without `a=rtpmap` has the meaning that it has among the `offered`, those of the
+/// m-line that `media` answers: some answerers leave the map out.
+pub fn formats<'a>(media: &'a Media<'_>, offered: Option<&[(u8, Payload)]>) -> Formats<'a> {
+    let said = Said::new(media);
+    let meant = |payload_type: u8| {
+        let listed = offered?.iter().find(|(number, _)| *number == payload_type);
+        listed.map(|(_, payload)| *payload)
+    };
     let mut seen = 0u128;
     let mut known = SmallVec::new();
     for payload_type in media.formats.iter().filter_map(|format| payload_type(format)) {
-        let map = maps
-            .get(payload_type)
-            .or_else(|| offered.as_ref().and_then(|maps| maps.get(payload_type)));
-        let payload = map.map_or_else(|| static_payload(payload_type), payload);
+        let payload = match said.of(&said.maps, payload_type) {
+            Some(map) => payload(map),
+            None => meant(payload_type).or_else(|| static_payload(payload_type)),
+        };
         let bit = 1 << payload_type;
         if let Some(payload) = payload
             && seen & bit == 0
@@ -54,7 +56,7 @@ pub fn formats<'a>(media: &'a Media<'_>, offered: Option<&'a Media<'_>>) -> Form
             known.push(Format {
                 payload_type,
                 payload,
-                fmtp: parameters.get(payload_type).unwrap_or(""),
+                fmtp: said.of(&said.parameters, payload_type).unwrap_or(""),
             });
         }
     }
@@ -64,43 +66,64 @@ pub fn formats<'a>(media: &'a Media<'_>, offered: Option<&'a Media<'_>>) -> Form
 /// Formats of one m-line: few of them are known.
 pub type Formats<'a> = SmallVec<[Format<'a>; 6]>;
 
-/// The values of an attribute that begins with a payload type, by payload type; the first one counts. One pass, so that a
-/// description of many formats and many attributes costs no more than its length.
-struct ByType<'a> {
+/// What `a=rtpmap` and `a=fmtp` say of each payload type; the first of each counts. One pass, so that a description of many formats
+/// and many attributes costs no more than its length.
+struct Said<'a> {
     media: &'a Media<'a>,
-    /// The place of the attribute, from 1.
-    place: [u16; 128],
+    /// The places of the attributes, from 1.
+    maps: [u16; 128],
+    parameters: [u16; 128],
 }
 
-impl<'a> ByType<'a> {
-    fn new(media: &'a Media<'_>, name: &'static str) -> ByType<'a> {
-        let mut place = [0; 128];
+impl<'a> Said<'a> {
+    fn new(media: &'a Media<'_>) -> Said<'a> {
+        let (mut maps, mut parameters) = ([0; 128], [0; 128]);
         for (nth, attribute) in (1..).zip(&media.attributes) {
-            if attribute.name == name
-                && let Some((number, _)) = cut(attribute.value.as_deref().unwrap_or(""))
-                && place[usize::from(number)] == 0
+            let places = match &*attribute.name {
+                "rtpmap" => &mut maps,
+                "fmtp" => &mut parameters,
+                _ => continue,
+            };
+            if let Some((number, _)) = attribute.value.as_deref().and_then(cut)
+                && places[usize::from(number)] == 0
             {
-                place[usize::from(number)] = nth;
+                places[usize::from(number)] = nth;
             }
         }
-        ByType { media, place }
+        Said {
+            media,
+            maps,
+            parameters,
+        }
     }
 
-    fn get(&self, payload_type: u8) -> Option<&'a str> {
-        let place = usize::from(self.place[usize::from(payload_type)]).checked_sub(1)?;
+    fn of(&self, places: &[u16; 128], payload_type: u8) -> Option<&'a str> {
+        let place = usize::from(places[usize::from(payload_type)]).checked_sub(1)?;
         let (_, rest) = cut(self.media.attributes[place].value.as_deref()?)?;
         Some(rest)
     }
 }
 
+/// The payload types of formats.
+pub fn numbered(formats: &[Format<'_>]) -> Numbered {
+    formats
+        .iter()
+        .map(|format| (format.payload_type, format.payload))
+        .collect()
+}
+
 /// A payload type, and what is said of it.
 fn cut(value: &str) -> Option<(u8, &str)> {
-    let (number, rest) = value.split_once([' ', '\t'])?;
-    Some((payload_type(number)?, rest.trim()))
+    let end = value.bytes().position(|byte| matches!(byte, b' ' | b'\t'))?;
+    Some((payload_type(&value[..end])?, value[end + 1..].trim()))
 }
 
 fn payload_type(token: &str) -> Option<u8> {
-    token.parse().ok().filter(|number| *number < 128)
+    let number = match token.as_bytes() {
+        [digit @ b'0'..=b'9'] => digit - b'0',
+        _ => token.parse().ok()?,
+    };
+    (number < 128).then_some(number)
 }
 
 /// Payload types that need no `a=rtpmap` (RFC 3551 6).
@@ -114,9 +137,13 @@ fn static_payload(payload_type: u8) -> Option<Payload> {
 
 /// Reads `name/clock[/channels]`; names in any case (RFC 8866 5.14).
 fn payload(encoding: &str) -> Option<Payload> {
-    let mut parts = encoding.split_ascii_whitespace().next()?.split('/');
-    let (name, clock) = (parts.next()?, parts.next()?.parse::<u32>().ok()?);
-    let mono = matches!(parts.next(), None | Some("1"));
+    let encoding = encoding.split_ascii_whitespace().next()?;
+    let (name, rest) = split_at_octet(encoding, b'/')?;
+    let (clock, channels) = split_at_octet(rest, b'/').unwrap_or((rest, "1"));
+    let (clock, mono) = (
+        clock.parse::<u32>().ok()?,
+        split_at_octet(channels, b'/').map_or(channels, |(first, _)| first) == "1",
+    );
     let is = |codec: Codec| name.eq_ignore_ascii_case(codec.name()) && clock == codec.clock();
     if name.eq_ignore_ascii_case("telephone-event") && (1..=192_000).contains(&clock) {
         return Some(Payload::Events(clock));
@@ -149,6 +176,7 @@ impl Payload {
     pub fn fmtp_line(self, payload_type: u8, opus: OpusParams) -> Option<Text<'static>> {
         let fmtp = self.fmtp(opus)?;
         Some(match (self, payload_type) {
+            (Payload::Audio(Codec::Opus), FIRST_DYNAMIC) if !opus.dtx => Cow::Borrowed("96 minptime=10;useinbandfec=1"),
             (Payload::Events(_), 101) => Cow::Borrowed("101 0-15"),
             (Payload::Events(_), 102) => Cow::Borrowed("102 0-15"),
             (Payload::Audio(_) | Payload::Events(_), _) => Cow::Owned(format!("{payload_type} {fmtp}")),
@@ -295,6 +323,7 @@ mod tests {
     fn an_answer_may_leave_the_map_out() {
         let offered = media("m=audio 1 RTP/AVP 96\na=rtpmap:96 opus/48000/2");
         let answer = media("m=audio 1 RTP/AVP 96\na=fmtp:96 usedtx=1");
+        let offered = numbered(&formats(&offered, None));
         let format = formats(&answer, Some(&offered))[0];
         assert_eq!((format.payload, format.fmtp), (Payload::Audio(Codec::Opus), "usedtx=1"));
     }
@@ -310,11 +339,14 @@ mod tests {
         ] {
             for number in 0..128 {
                 assert_eq!(payload.rtpmap(number), format!("{number} {name}"));
-                let fmtp = payload.fmtp(OpusParams::default());
-                assert_eq!(
-                    payload.fmtp_line(number, OpusParams::default()),
-                    fmtp.map(|fmtp| format!("{number} {fmtp}").into())
-                );
+                for dtx in [false, true] {
+                    let opus = OpusParams {
+                        dtx,
+                        ..OpusParams::default()
+                    };
+                    let fmtp = payload.fmtp(opus).map(|fmtp| format!("{number} {fmtp}").into());
+                    assert_eq!(payload.fmtp_line(number, opus), fmtp);
+                }
             }
         }
     }

@@ -1,12 +1,13 @@
 //! SDP (RFC 4566, 8866) and offer/answer (RFC 3264) as pure functions.
 //!
 //! ```text
-//! body -> parse -> Session -> negotiate::{answer, complete} -> Agreed -> media::command::Stream
-//!                  Session <- negotiate::{offer, answer}
+//! body -> parse -> Session -> {answer, complete} -> Agreed -> media::command::Stream
+//!                  Session <- {offer, answer}
 //! body <- write <- Session
 //! ```
 
 pub mod codec;
+mod complete;
 mod direction;
 pub mod negotiate;
 pub mod parse;
@@ -14,6 +15,7 @@ mod peer;
 pub mod session;
 pub mod write;
 
-pub use negotiate::{Agreed, Capabilities, Direction, Local, acceptable, answer, complete, offer};
+pub use complete::{Offered, complete};
+pub use negotiate::{Agreed, Capabilities, Codecs, Direction, Local, acceptable, answer, offer, offer_to_keep};
 pub use parse::SdpError;
 pub use session::{Attribute, Connection, Line, Media, Origin, Proto, Session, Text};

@@ -5,6 +5,7 @@
 //! leg agrees on what the other leg speaks already.
 
 use super::codec::{self, Format, Numbered, Payload};
+use super::complete::Offered;
 use super::parse::{SdpError, Session};
 use super::peer::{NARROWBAND_HZ, PTIME_MS, check_profile, common_events, media_address, ptime, remote, unspecified};
 use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
@@ -15,11 +16,14 @@ use std::net::IpAddr;
 
 pub use super::direction::Direction;
 
+/// Codecs of a leg: there are few.
+pub type Codecs = SmallVec<[Codec; 4]>;
+
 /// What we can do on a leg.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capabilities {
     /// Codecs in order of preference; at least one.
-    pub codecs: Vec<Codec>,
+    pub codecs: Codecs,
     /// Telephone events (RFC 4733), one per clock rate.
     pub events: bool,
     /// The packet time that we prefer to receive, in ms.
@@ -62,6 +66,15 @@ pub struct Agreed {
 ///
 /// Panics if `capabilities` name no codec.
 pub fn offer<'t>(local: &Local, capabilities: &Capabilities, previous: Option<&Session<'t>>) -> Session<'t> {
+    offer_to_keep(local, capabilities, previous).0
+}
+
+/// The same, and what its answer is to be held against.
+pub fn offer_to_keep<'t>(
+    local: &Local,
+    capabilities: &Capabilities,
+    previous: Option<&Session<'t>>,
+) -> (Session<'t>, Offered) {
     assert!(!capabilities.codecs.is_empty(), "an offer needs at least one codec");
     let before = previous.map(|last| last.media.as_slice()).unwrap_or_default();
     let slot = our_audio(before);
@@ -74,16 +87,23 @@ pub fn offer<'t>(local: &Local, capabilities: &Capabilities, previous: Option<&S
     let audio = audio_line(local, capabilities, proto, &numbered, local.direction, mux);
     let mut lines: Vec<Media<'t>> = Vec::with_capacity(before.len().max(1));
     lines.extend(before.iter().map(Media::refused));
-    match slot {
-        Some(index) => lines[index] = audio,
+    let index = slot.unwrap_or(lines.len());
+    match lines.get_mut(index) {
+        Some(line) => *line = audio,
         None => lines.push(audio),
     }
-    description(local, unbounded(), lines)
+    let offered = Offered {
+        index,
+        numbered,
+        direction: local.direction,
+        rtcp_mux: mux,
+    };
+    (description(local, unbounded(), lines), offered)
 }
 
-/// Whether an offer could be answered at all, by these capabilities and from this address.
-pub fn acceptable(offer: &Session<'_>, local: &Local, capabilities: &Capabilities) -> Result<(), SdpError> {
-    choose(offer, local, capabilities).map(drop)
+/// Whether an offer could be answered at all, with these codecs and from this address.
+pub fn acceptable(offer: &Session<'_>, local: &Local, codecs: &[Codec]) -> Result<(), SdpError> {
+    choose(offer, local, (codecs, true)).map(drop)
 }
 
 /// Our answer to an offer: the first acceptable audio stream is taken, every other m-line is refused in its place with port 0
@@ -95,7 +115,7 @@ pub fn answer<'t>(
     capabilities: &Capabilities,
     signalling: IpAddr,
 ) -> Result<(Session<'t>, Agreed), SdpError> {
-    let taken = choose(offer, local, capabilities)?;
+    let taken = choose(offer, local, (&capabilities.codecs, capabilities.events))?;
     let media = &offer.media[taken.index];
     let offered = if taken.ended {
         Direction::Inactive
@@ -139,68 +159,8 @@ pub fn answer<'t>(
     Ok((description(local, timing, lines), agreed))
 }
 
-/// The peer's answer to our offer. Of several codecs in it the first counts. The payload types that the peer wrote are those we
-/// send with, ours those we receive: they may differ (RFC 3264 6.1). `NotAcceptable` says that nothing was agreed; what was agreed
-/// before then stays, or the call ends.
-pub fn complete(
-    our_offer: &Session<'_>,
-    answer: &Session<'_>,
-    local: &Local,
-    capabilities: &Capabilities,
-    signalling: IpAddr,
-) -> Result<Agreed, SdpError> {
-    let index = our_audio(&our_offer.media).ok_or(SdpError::NotAcceptable("Our own offer has no audio stream."))?;
-    let ours = &our_offer.media[index];
-    let media = answer
-        .media
-        .get(index)
-        .filter(|media| media.is_audio())
-        .ok_or(SdpError::Malformed(
-            "The answer's m= lines are not those of the offer in the same order (RFC 3264 6).",
-        ))?;
-    if media.port == 0 {
-        return Err(SdpError::NotAcceptable(
-            "The peer refused the audio stream: its answer says port 0.",
-        ));
-    }
-    check_profile(media)?;
-    let (our_formats, formats) = (codec::formats(ours, None), codec::formats(media, Some(ours)));
-    let (codec, audio, rx) = formats
-        .iter()
-        .find_map(|format| {
-            let Payload::Audio(codec) = format.payload else {
-                return None;
-            };
-            let ours = our_formats.iter().find(|ours| ours.payload == format.payload)?;
-            Some((codec, format, ours.payload_type))
-        })
-        .ok_or(SdpError::NotAcceptable("The answer names no codec that was offered."))?;
-    let events = common_events(codec, &our_formats, &formats).filter(|_| capabilities.events);
-    let addr = media_address(answer, media, local)?;
-    let offered = our_offer.direction(ours);
-    let answered = answer.direction(media);
-    let direction = offered.and(answered.mirrored());
-    let mux = ours.attribute("rtcp-mux").is_some() && media.attribute("rtcp-mux").is_some();
-    Ok(Agreed {
-        remote: remote(addr, media, mux, signalling),
-        stream: Stream {
-            codec,
-            payload_type_tx: audio.payload_type,
-            payload_type_rx: rx,
-            ptime_ms: ptime(media, codec),
-            events_tx: events.map(|(tx, _)| tx),
-            events_rx: events.map(|(_, rx)| rx),
-            opus: codec::opus_for(capabilities.opus, audio.fmtp),
-            sends: direction.sends() && !addr.is_unspecified(),
-            receives: direction.receives(),
-        },
-        direction,
-        held_by_peer: (offered.sends() && !answered.receives()) || addr.is_unspecified(),
-    })
-}
-
 /// Which m-line of a description of ours carries our audio: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
-fn our_audio(lines: &[Media<'_>]) -> Option<usize> {
+pub(super) fn our_audio(lines: &[Media<'_>]) -> Option<usize> {
     let plain = |media: &Media<'_>| media.is_audio() && media.proto.is_plain();
     lines
         .iter()
@@ -241,14 +201,14 @@ struct Taken<'a> {
     addr: IpAddr,
 }
 
-fn choose<'a>(offer: &'a Session<'_>, local: &Local, capabilities: &Capabilities) -> Result<Taken<'a>, SdpError> {
+fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: (&[Codec], bool)) -> Result<Taken<'a>, SdpError> {
     let ended = offer.media.iter().all(|media| media.port == 0);
     let mut refusal = SdpError::NotAcceptable("The offer has no audio stream, and this node speaks nothing else.");
     for (index, media) in offer.media.iter().enumerate() {
         if !media.is_audio() || (media.port == 0 && !ended) {
             continue;
         }
-        match audio_of(offer, media, local, capabilities) {
+        match audio_of(offer, media, local, can) {
             Ok((codec, audio, events, addr)) => {
                 return Ok(Taken {
                     index,
@@ -271,12 +231,11 @@ fn audio_of<'a, 't>(
     offer: &'a Session<'t>,
     media: &'a Media<'t>,
     local: &Local,
-    capabilities: &Capabilities,
+    (codecs, events): (&[Codec], bool),
 ) -> Result<Acceptable<'a>, SdpError> {
     check_profile(media)?;
     let formats = codec::formats(media, None);
-    let (codec, audio) = capabilities
-        .codecs
+    let (codec, audio) = codecs
         .iter()
         .find_map(|codec| {
             Some((
@@ -287,7 +246,8 @@ fn audio_of<'a, 't>(
         .ok_or(SdpError::NotAcceptable(
             "The offer names no codec that this side of the call may use.",
         ))?;
-    let events = common_events(codec, &formats, &formats).filter(|_| capabilities.events);
+    let numbered = codec::numbered(&formats);
+    let events = common_events(codec, &numbered, &numbered).filter(|_| events);
     let addr = if media.port == 0 {
         unspecified(local)
     } else {

@@ -5,7 +5,7 @@
 //! other family than the one said, `m=` without formats (seen in refusals), bytes that are not UTF-8. Not tolerated: a body
 //! that does not begin with `v=0`, a line that is not `letter=value`, an `m=` line without a numeric port and transport.
 
-use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text};
+use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, split_at_octet};
 use crate::limits::{SDP_FORMATS, SDP_LINE_BYTES, SDP_LINES, SDP_MEDIA, SIP_MESSAGE_BYTES};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
@@ -251,7 +251,8 @@ fn origin(value: &str) -> Result<Origin<'_>, SdpError> {
 /// The last word of a text, and where it begins.
 fn word_before(text: &str) -> Option<(usize, &str)> {
     let text = text.trim_ascii_end();
-    let at = text.rfind(|c: char| c.is_ascii_whitespace()).map_or(0, |at| at + 1);
+    let blank = text.bytes().rposition(|byte| byte.is_ascii_whitespace());
+    let at = blank.map_or(0, |at| at + 1);
     (at < text.len()).then(|| (at, &text[at..]))
 }
 
@@ -265,7 +266,7 @@ fn single_spaced(text: &str) -> Text<'_> {
 }
 
 fn attribute(value: &str) -> Attribute<'_> {
-    match value.split_once(':') {
+    match split_at_octet(value, b':') {
         Some((name, value)) => Attribute::new(name, value),
         None => Attribute::flag(value),
     }

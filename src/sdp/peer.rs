@@ -1,6 +1,6 @@
 //! What one audio m-line of the peer says: profile, address, packet time, telephone events.
 
-use super::codec::{Format, Payload};
+use super::codec::Payload;
 use super::negotiate::Local;
 use super::parse::{SdpError, Session};
 use super::session::{Connection, Media};
@@ -34,15 +34,14 @@ pub(super) fn check_profile(media: &Media<'_>) -> Result<(), SdpError> {
 /// a stream has one timestamp clock, else those at 8 kHz, which is all that many peers have beside Opus.
 pub(super) fn common_events(
     codec: Codec,
-    ours: &[Format<'_>],
-    theirs: &[Format<'_>],
+    ours: &[(u8, Payload)],
+    theirs: &[(u8, Payload)],
 ) -> Option<(EventFormat, EventFormat)> {
-    let of = |formats: &[Format<'_>], clock| {
-        let format = formats.iter().find(|format| format.payload == Payload::Events(clock))?;
-        Some(EventFormat {
-            payload_type: format.payload_type,
-            clock,
-        })
+    let of = |numbered: &[(u8, Payload)], clock| {
+        let (payload_type, _) = *numbered
+            .iter()
+            .find(|(_, payload)| *payload == Payload::Events(clock))?;
+        Some(EventFormat { payload_type, clock })
     };
     [codec.clock(), NARROWBAND_HZ]
         .into_iter()

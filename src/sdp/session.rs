@@ -363,6 +363,12 @@ impl<'t> Session<'t> {
     }
 }
 
+/// What stands before the first such octet of ASCII, and what behind it.
+pub(super) fn split_at_octet(text: &str, octet: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == octet)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// A number as text; the small ones, which are most, need no room of their own.
 pub(super) fn decimal(number: u64) -> Text<'static> {
     const DIGITS: &str = "0123456789";

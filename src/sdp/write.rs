@@ -3,8 +3,8 @@
 use super::parse::rank;
 use super::session::{Attribute, Connection, Line, Media, Session};
 use bytes::Bytes;
-use std::fmt::{self, Display, Write};
-use std::net::IpAddr;
+use std::fmt::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A description of ours fits into this many octets.
 const USUAL: usize = 448;
@@ -12,83 +12,115 @@ const USUAL: usize = 448;
 impl Session<'_> {
     /// The body of a message.
     pub fn to_body(&self) -> Bytes {
-        let mut text = String::with_capacity(USUAL);
-        write!(text, "{self}").expect("writing to a String does not fail");
-        text.into()
+        self.text().into()
     }
-}
 
-impl Display for Session<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(USUAL);
         let o = &self.origin;
         let origin = ["v=0\r\no=", &o.username, " ", &o.session_id, " ", &o.version, " "];
-        all(f, &origin)?;
-        o.address.fmt(f)?;
-        all(f, &["\r\ns=", &self.name, "\r\n"])?;
-        section(f, self.connection.as_ref(), &self.lines, &self.attributes)?;
-        self.media.iter().try_for_each(|media| media.fmt(f))
-    }
-}
-
-impl Display for Media<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        all(f, &["m=", &self.kind, " "])?;
-        self.port.fmt(f)?;
-        if let Some(count) = self.port_count {
-            write!(f, "/{count}")?;
+        push(&mut text, &origin);
+        o.address.push_to(&mut text);
+        push(&mut text, &["\r\ns=", &self.name, "\r\n"]);
+        push_section(&mut text, self.connection.as_ref(), &self.lines, &self.attributes);
+        for media in &self.media {
+            media.push_to(&mut text);
         }
-        all(f, &[" ", self.proto.as_str()])?;
-        self.formats.iter().try_for_each(|format| all(f, &[" ", format]))?;
-        f.write_str("\r\n")?;
-        section(f, self.connection.as_ref(), &self.lines, &self.attributes)
+        text
     }
 }
 
-fn all(f: &mut fmt::Formatter<'_>, parts: &[&str]) -> fmt::Result {
-    parts.iter().try_for_each(|part| f.write_str(part))
+impl fmt::Display for Session<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
 }
 
-fn section(
-    f: &mut fmt::Formatter<'_>,
+impl Media<'_> {
+    fn push_to(&self, text: &mut String) {
+        push(text, &["m=", &self.kind, " "]);
+        push_number(text, self.port);
+        if let Some(count) = self.port_count {
+            text.push('/');
+            push_number(text, count);
+        }
+        push(text, &[" ", self.proto.as_str()]);
+        for format in &self.formats {
+            push(text, &[" ", format]);
+        }
+        text.push_str("\r\n");
+        push_section(text, self.connection.as_ref(), &self.lines, &self.attributes);
+    }
+}
+
+fn push(text: &mut String, parts: &[&str]) {
+    for part in parts {
+        text.push_str(part);
+    }
+}
+
+fn push_number(text: &mut String, number: u16) {
+    let mut unit = 10_000;
+    while unit > 1 && number < unit {
+        unit /= 10;
+    }
+    while unit > 0 {
+        text.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
+    }
+}
+
+fn push_section(
+    text: &mut String,
     connection: Option<&Connection<'_>>,
     lines: &[Line<'_>],
     attributes: &[Attribute<'_>],
-) -> fmt::Result {
+) {
     let (before, after) = lines.split_at(lines.partition_point(|line| rank(line.kind) < rank('c')));
-    before.iter().try_for_each(|line| line.fmt(f))?;
+    before.iter().for_each(|line| line.push_to(text));
     if let Some(connection) = connection {
-        f.write_str("c=")?;
-        connection.fmt(f)?;
-        f.write_str("\r\n")?;
+        text.push_str("c=");
+        connection.push_to(text);
+        text.push_str("\r\n");
     }
-    after.iter().try_for_each(|line| line.fmt(f))?;
-    attributes.iter().try_for_each(|attribute| attribute.fmt(f))
-}
-
-impl Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char(self.kind)?;
-        all(f, &["=", &self.value, "\r\n"])
-    }
-}
-
-impl Display for Attribute<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => all(f, &["a=", &self.name, ":", value, "\r\n"]),
-            None => all(f, &["a=", &self.name, "\r\n"]),
+    after.iter().for_each(|line| line.push_to(text));
+    for attribute in attributes {
+        match &attribute.value {
+            Some(value) => push(text, &["a=", &attribute.name, ":", value, "\r\n"]),
+            None => push(text, &["a=", &attribute.name, "\r\n"]),
         }
     }
 }
 
-impl Display for Connection<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Line<'_> {
+    fn push_to(&self, text: &mut String) {
+        text.push(self.kind);
+        push(text, &["=", &self.value, "\r\n"]);
+    }
+}
+
+impl Connection<'_> {
+    fn push_to(&self, text: &mut String) {
         match self {
-            Connection::Ip(IpAddr::V4(addr)) => write!(f, "IN IP4 {addr}"),
-            Connection::Ip(IpAddr::V6(addr)) => write!(f, "IN IP6 {addr}"),
-            Connection::Name { v6, host } => all(f, &["IN ", if *v6 { "IP6" } else { "IP4" }, " ", host]),
-            Connection::Other(text) => f.write_str(text),
+            Connection::Ip(IpAddr::V4(addr)) => {
+                text.push_str("IN IP4 ");
+                push_v4(text, *addr);
+            }
+            Connection::Ip(IpAddr::V6(addr)) => {
+                write!(text, "IN IP6 {addr}").expect("writing to a String does not fail");
+            }
+            Connection::Name { v6, host } => push(text, &["IN ", if *v6 { "IP6" } else { "IP4" }, " ", host]),
+            Connection::Other(other) => text.push_str(other),
         }
+    }
+}
+
+fn push_v4(text: &mut String, addr: Ipv4Addr) {
+    for (nth, octet) in addr.octets().into_iter().enumerate() {
+        if nth > 0 {
+            text.push('.');
+        }
+        push_number(text, octet.into());
     }
 }
 
@@ -156,6 +188,15 @@ mod tests {
             let lines = vec![line('i', "about"), line('t', "0 0"), line('r', "7d 1h 0 25h"), line('t', "1 2"), line('y', "?")];
             let origin = Origin { username: username.into(), session_id: session_id.into(), version: version.into(), address };
             Session { origin, name: name.into(), connection, lines, attributes, media }
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_zeros_in_front() {
+        for number in [0, 1, 9, 10, 99, 100, 5_060, 10_000, u16::MAX] {
+            let mut text = String::new();
+            super::push_number(&mut text, number);
+            assert_eq!(text, number.to_string());
         }
     }
 

@@ -388,7 +388,7 @@ impl Bench {
 
     /// A peer acknowledges a 2xx that it was sent.
     pub fn ack(&mut self, peer: &str, invite: &Draft, response: &Message) -> Dialog {
-        let dialog = Dialog::uac(invite, response).unwrap();
+        let dialog = Dialog::uac(crate::dialog::Begun::of(invite).unwrap(), response).unwrap();
         self.say(peer, dialog.ack(response.cseq().unwrap().number));
         dialog
     }

@@ -115,7 +115,7 @@ fn a_late_offer_is_made_to_the_caller_in_200_and_answered_in_ack() {
     b.answer(BOB, &theirs, 200, Some(sdp(5000, "")));
     let ok = b.one(ALICE);
     assert!(body(&ok).contains("m=audio"));
-    let dialog = Dialog::uac(&invite, &ok).unwrap();
+    let dialog = Dialog::uac(crate::dialog::Begun::of(&invite).unwrap(), &ok).unwrap();
     let mut ack = dialog.ack(1);
     ack.set_body("application/sdp", sdp(4000, ""));
     let before = b.media.len();
@@ -409,7 +409,7 @@ fn reliable_provisional_responses_on_each_leg() {
     b.answer(BOB, &theirs, 200, None);
     assert_eq!(b.heads(BOB), ["ACK"]);
     assert_eq!(b.heads(ALICE), [""; 0], "the 2xx waits for the PRACK (RFC 3262 3)");
-    let mut alice = Dialog::uac(&invite, &early).unwrap();
+    let mut alice = Dialog::uac(crate::dialog::Begun::of(&invite).unwrap(), &early).unwrap();
     let rack = format!("{} 1 INVITE", early.get(Name::RSeq).unwrap());
     b.ask_with(ALICE, &mut alice, Method::Prack, None, &[("RAck", &rack)]);
     let heard = b.heard(ALICE);
@@ -433,7 +433,7 @@ fn a_prack_with_a_bad_offer_leaves_its_response_pending() {
         let theirs = b.one(BOB);
         b.answer(BOB, &theirs, 183, Some(sdp(5000, "")));
         let early = b.one(ALICE);
-        let mut alice = Dialog::uac(&invite, &early).unwrap();
+        let mut alice = Dialog::uac(crate::dialog::Begun::of(&invite).unwrap(), &early).unwrap();
         let rack = format!("{} 1 INVITE", early.get(Name::RSeq).unwrap());
         let rack = [("RAck", rack.as_str())];
         b.ask_with(ALICE, &mut alice, Method::Prack, Some((kind, body.to_owned())), &rack);
@@ -465,7 +465,7 @@ fn a_callers_offer_that_meets_ours_before_the_prack_is_491() {
         !early.body().is_empty(),
         "RFC 3262 5: the first reliable response has an offer"
     );
-    let mut alice = Dialog::uac(&invite, &early).unwrap();
+    let mut alice = Dialog::uac(crate::dialog::Begun::of(&invite).unwrap(), &early).unwrap();
     b.ask(ALICE, &mut alice, Method::Update, hold("sendonly"));
     assert_eq!(b.heads(ALICE), ["491 UPDATE"]);
 }

@@ -244,7 +244,7 @@ fn attended_while_the_target_still_rings() {
     let (invite, theirs) = second(&mut b);
     b.answer(CAROL, &theirs, 180, None);
     let ringing = b.one(ALICE);
-    let other = Dialog::uac(&invite, &ringing).unwrap();
+    let other = Dialog::uac(crate::dialog::Begun::of(&invite).unwrap(), &ringing).unwrap();
     b.ask_with(
         ALICE,
         &mut alice,

@@ -1,6 +1,7 @@
 //! Offers and answers as tables.
 
 use super::*;
+use crate::sdp::complete;
 
 fn local() -> Local {
     Local {
@@ -24,7 +25,7 @@ fn peer() -> Local {
 
 fn speaks(codecs: &[Codec]) -> Capabilities {
     Capabilities {
-        codecs: codecs.to_vec(),
+        codecs: codecs.into(),
         events: true,
         ptime_ms: 20,
         opus: OpusParams::default(),

@@ -119,7 +119,7 @@ domains: [ {ip} ]
         proxy: uri(format!("sip:{NODE}:5060"))?,
         password: password.cloned(),
         capabilities: Capabilities {
-            codecs: codecs.to_vec(),
+            codecs: codecs.into(),
             events: true,
             ptime_ms: 20,
             opus: OpusParams::default(),

@@ -1,0 +1,104 @@
+//! What the peer's answer to our offer agrees on (RFC 3264 7).
+
+use super::codec::{self, Numbered, Payload};
+use super::negotiate::{Agreed, Capabilities, Direction, Local, our_audio};
+use super::parse::{SdpError, Session};
+use super::peer::{check_profile, common_events, media_address, ptime, remote};
+use crate::media::command::Stream;
+use std::net::IpAddr;
+
+/// Our offer, as far as its answer is held against it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered {
+    /// The m-line of our audio.
+    pub(super) index: usize,
+    /// Its payload types.
+    pub(super) numbered: Numbered,
+    pub(super) direction: Direction,
+    pub(super) rtcp_mux: bool,
+}
+
+impl Offered {
+    /// `None` for a description without audio.
+    pub fn of(offer: &Session<'_>) -> Option<Offered> {
+        let index = our_audio(&offer.media)?;
+        let ours = &offer.media[index];
+        Some(Offered {
+            index,
+            numbered: codec::numbered(&codec::formats(ours, None)),
+            direction: offer.direction(ours),
+            rtcp_mux: ours.attribute("rtcp-mux").is_some(),
+        })
+    }
+
+    /// The peer's answer to our offer. Of several codecs in it the first counts. The payload types that the peer wrote are those we
+    /// send with, ours those we receive: they may differ (RFC 3264 6.1). `NotAcceptable` says that nothing was agreed; what was agreed
+    /// before then stays, or the call ends.
+    pub fn complete(
+        &self,
+        answer: &Session<'_>,
+        local: &Local,
+        capabilities: &Capabilities,
+        signalling: IpAddr,
+    ) -> Result<Agreed, SdpError> {
+        let media = answer
+            .media
+            .get(self.index)
+            .filter(|media| media.is_audio())
+            .ok_or(SdpError::Malformed(
+                "The answer's m= lines are not those of the offer in the same order (RFC 3264 6).",
+            ))?;
+        if media.port == 0 {
+            return Err(SdpError::NotAcceptable(
+                "The peer refused the audio stream: its answer says port 0.",
+            ));
+        }
+        check_profile(media)?;
+        let formats = codec::formats(media, Some(&self.numbered));
+        let (codec, audio, rx) = formats
+            .iter()
+            .find_map(|format| {
+                let Payload::Audio(codec) = format.payload else {
+                    return None;
+                };
+                let (rx, _) = self.numbered.iter().find(|(_, payload)| *payload == format.payload)?;
+                Some((codec, format, *rx))
+            })
+            .ok_or(SdpError::NotAcceptable("The answer names no codec that was offered."))?;
+        let theirs = codec::numbered(&formats);
+        let events = common_events(codec, &self.numbered, &theirs).filter(|_| capabilities.events);
+        let addr = media_address(answer, media, local)?;
+        let answered = answer.direction(media);
+        let direction = self.direction.and(answered.mirrored());
+        let mux = self.rtcp_mux && media.attribute("rtcp-mux").is_some();
+        Ok(Agreed {
+            remote: remote(addr, media, mux, signalling),
+            stream: Stream {
+                codec,
+                payload_type_tx: audio.payload_type,
+                payload_type_rx: rx,
+                ptime_ms: ptime(media, codec),
+                events_tx: events.map(|(tx, _)| tx),
+                events_rx: events.map(|(_, rx)| rx),
+                opus: codec::opus_for(capabilities.opus, audio.fmtp),
+                sends: direction.sends() && !addr.is_unspecified(),
+                receives: direction.receives(),
+            },
+            direction,
+            held_by_peer: (self.direction.sends() && !answered.receives()) || addr.is_unspecified(),
+        })
+    }
+}
+
+/// The peer's answer to this offer of ours, as [`Offered::complete`].
+pub fn complete(
+    our_offer: &Session<'_>,
+    answer: &Session<'_>,
+    local: &Local,
+    capabilities: &Capabilities,
+    signalling: IpAddr,
+) -> Result<Agreed, SdpError> {
+    let none = SdpError::NotAcceptable("Our own offer has no audio stream.");
+    let ours = Offered::of(our_offer).ok_or(none)?;
+    ours.complete(answer, local, capabilities, signalling)
+}
