@@ -128,12 +128,18 @@ impl fmt::Display for Civil {
         const MONTHS: [&str; 12] = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
         ];
-        let (day, month) = (DAYS[self.weekday as usize % 7], MONTHS[(self.month as usize + 11) % 12]);
-        write!(
-            f,
-            "{day}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT",
-            self.day, self.year, self.hour, self.minute, self.second
-        )
+        // Digits are put in their places: this is written into every answer to a REGISTER.
+        let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+        text[..3].copy_from_slice(DAYS[self.weekday as usize % 7].as_bytes());
+        text[8..11].copy_from_slice(MONTHS[(self.month as usize + 11) % 12].as_bytes());
+        // The grammar has four digits for a year.
+        let (century, year) = (self.year / 100, self.year);
+        let numbers = [self.day, century, year, self.hour, self.minute, self.second];
+        for (at, number) in [5, 12, 14, 17, 20, 23].into_iter().zip(numbers) {
+            text[at] = b'0' + (number / 10 % 10) as u8;
+            text[at + 1] = b'0' + (number % 10) as u8;
+        }
+        f.write_str(std::str::from_utf8(&text).expect("it is ASCII"))
     }
 }
 

@@ -9,7 +9,7 @@ pub use nonce::{NonceKey, NonceState};
 
 use super::grammar::write_quoted;
 use super::lex::Start;
-use super::{Message, Method, Name, ParseError, Uri};
+use super::{Message, Method, Name, ParseError, UriText};
 use crate::config::Algorithm;
 use crate::pii::Secret;
 use hex::Hex;
@@ -170,10 +170,11 @@ impl Credentials<'_> {
             Start::Request { uri, .. } => request.slice(uri) == self.uri.as_bytes(),
             Start::Response { .. } => false,
         };
-        let Ok(target) = request.request_uri() else {
+        let Ok(target) = request.request_uri_text() else {
             return false;
         };
-        is_written_alike || Uri::parse(&self.uri).is_ok_and(|uri| uri.user == target.user && uri.host == target.host)
+        let is_same = |uri: UriText<'_>| uri.user == target.user && uri.host == target.host;
+        is_written_alike || UriText::parse(&self.uri).is_ok_and(is_same)
     }
 
     /// The same, on their own.
@@ -449,6 +450,40 @@ mod tests {
                 400,
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn a_folded_line_is_the_same_line() {
+        let parts = [
+            r#"Authorization: Digest username="a\"b", realm="example.com","#,
+            r#"nonce="n", uri="sip:a", response="00", cnonce="c", qop=auth, nc=00000001"#,
+        ];
+        let whole = given(&parts.join(" ")).unwrap();
+        assert_eq!(whole.as_ref().map(|given| &*given.username), Some("a\"b"));
+        assert_eq!(given(&parts.join("\r\n  ")).unwrap(), whole);
+    }
+
+    /// RFC 7616 3.4.6.
+    #[test]
+    fn credentials_are_for_a_request_to_their_user_and_host() {
+        for (target, uri, expected) in [
+            ("sip:example.com", "sip:example.com", true),
+            ("sip:bob@example.com:5060;x=1", "sip:bob@EXAMPLE.com", true),
+            ("sip:bob@example.com", "sip:bob@example.org", false),
+            ("sip:example.com", "sip:bob@example.com", false),
+            ("sip:bob@example.com", "sip:alice@example.com", false),
+            ("sip:example.com", "example.com", false),
+            ("sip:a b", "sip:a b", false),
+        ] {
+            let line = format!(
+                r#"Authorization: Digest username="a", realm="example.com", nonce="n", uri="{uri}", response="00""#
+            );
+            let request = message(&format!("REGISTER {target} SIP/2.0"), &[&line]);
+            let given = credentials(&request, Name::Authorization, "example.com")
+                .unwrap()
+                .unwrap();
+            assert_eq!(given.are_for(&request), expected, "{target} {uri}");
         }
     }
 

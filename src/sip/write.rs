@@ -5,7 +5,6 @@ use super::header::{Method, Name};
 use super::uri::Uri;
 use super::{Message, ParseError};
 use bytes::Bytes;
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -33,13 +32,10 @@ pub struct Draft {
     /// The header lines as they will be sent.
     pub(super) lines: String,
     /// Where in them each field is.
-    pub(super) fields: SmallVec<[Field; INLINE_FIELDS]>,
+    pub(super) fields: Vec<Field>,
     /// The body.
     pub body: Bytes,
 }
-
-/// Fields that a draft knows without the heap: most responses have seven to ten.
-const INLINE_FIELDS: usize = 10;
 
 /// Where a field stands in the lines of its draft. Its line break follows the value.
 #[derive(Clone, Copy, PartialEq)]
@@ -83,7 +79,7 @@ impl Draft {
         Draft {
             start,
             lines: String::new(),
-            fields: SmallVec::new(),
+            fields: Vec::new(),
             body: Bytes::new(),
         }
     }
@@ -97,23 +93,27 @@ impl Draft {
     /// standard reason phrase. `to_tag` is added where To has none and the status is not 100.
     pub fn response(request: &Message, status: u16, to_tag: Option<&str>) -> Draft {
         let mut draft = Draft::new(Start::Response(status, Cow::Borrowed(reason(status))));
+        let tag = to_tag.filter(|_| status != 100 && request.tags().is_some_and(|(_, to)| to.is_none()));
         // Room for what is copied, and for as much as most responses add.
         draft.lines.reserve(request.bytes().len() + 256);
+        draft.fields.reserve(10);
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
             // Of a field that must not come twice the first counts, so that the refusal is no fault of the same kind.
             let most = if name.is_single() { 1 } else { usize::MAX };
             for value in request.whole_lines(name).take(most) {
-                draft.push(name, value);
+                draft.add(Some(name), name.as_str(), |line| {
+                    push_in_line(line, &value);
+                    if let (Name::To, Some(tag)) = (name, tag) {
+                        push_in_line(line, ";tag=");
+                        push_in_line(line, tag);
+                    }
+                });
             }
         }
         if status == 100 {
             for value in request.all_named("Timestamp") {
                 draft.push_named("Timestamp", value);
             }
-        } else if let Some(tag) = to_tag
-            && request.tags().is_some_and(|(_, to)| to.is_none())
-        {
-            draft.rewrite(Name::To, |to| Some(format!("{to};tag={tag}")));
         }
         draft
     }
@@ -128,13 +128,15 @@ impl Draft {
 
     /// Adds a field at the end.
     pub fn push(&mut self, name: Name, value: impl Display) {
-        self.add(Some(name), name.as_str(), value);
+        self.add(Some(name), name.as_str(), |line| write_in_line(line, value));
     }
 
     /// Adds a field that has no `Name`.
     pub fn push_named(&mut self, name: impl AsRef<str>, value: impl Display) {
         let name = name.as_ref();
-        self.add(Name::from_bytes(name.as_bytes()), name, value);
+        self.add(Name::from_bytes(name.as_bytes()), name, |line| {
+            write_in_line(line, value)
+        });
     }
 
     /// Adds a field in front of all others (Via).
@@ -152,7 +154,7 @@ impl Draft {
         let Some(place) = self.place(name) else {
             return self.push(name, value);
         };
-        self.put(place, &value.to_string());
+        self.put(place, value.to_string());
         for nth in (place + 1..self.fields.len()).rev() {
             if self.fields[nth].known == Some(name) {
                 self.cut(nth);
@@ -165,7 +167,7 @@ impl Draft {
         if let Some(place) = self.place(name)
             && let Some(value) = another(&self.lines[self.fields[place].value()])
         {
-            self.put(place, &value);
+            self.put(place, value);
         }
     }
 
@@ -205,7 +207,7 @@ impl Draft {
         self.fields.iter().position(|field| field.known == Some(name))
     }
 
-    fn add(&mut self, known: Option<Name>, name: &str, value: impl Display) {
+    fn add(&mut self, known: Option<Name>, name: &str, value: impl FnOnce(&mut String)) {
         if known == Some(Name::ContentLength) {
             return;
         }
@@ -213,7 +215,7 @@ impl Draft {
         push_token(&mut self.lines, name);
         self.lines.push_str(SEPARATOR);
         let begin = self.lines.len();
-        write!(InLine(&mut self.lines), "{value}").expect("writing to a String does not fail");
+        value(&mut self.lines);
         let to = self.lines.len();
         self.lines.push_str(LINE_BREAK);
         self.fields.push(Field {
@@ -225,13 +227,16 @@ impl Draft {
     }
 
     /// The value of the field at this place becomes another.
-    fn put(&mut self, place: usize, value: &str) {
-        let mut clean = String::with_capacity(value.len());
-        push_in_line(&mut clean, value);
+    fn put(&mut self, place: usize, value: String) {
+        let value = if value.contains(BREAKS) {
+            value.replace(BREAKS, " ")
+        } else {
+            value
+        };
         let old = self.fields[place].value();
-        self.fields[place].to = old.start + clean.len();
-        self.shift(place + 1, old.len(), clean.len());
-        self.lines.replace_range(old, &clean);
+        self.fields[place].to = old.start + value.len();
+        self.shift(place + 1, old.len(), value.len());
+        self.lines.replace_range(old, &value);
     }
 
     /// The field at this place goes.
@@ -260,7 +265,7 @@ impl Draft {
         for field in fields {
             let name = &lines[field.from..field.value - SEPARATOR.len()];
             let short = field.known.and_then(Name::compact).unwrap_or(name);
-            self.add(field.known, short, &lines[field.value()]);
+            self.add(field.known, short, |line| push_in_line(line, &lines[field.value()]));
         }
     }
 
@@ -332,6 +337,9 @@ fn push_token(text: &mut String, name: &str) {
     text.extend(name.chars().map(|c| if is_in(c) { c } else { '-' }));
 }
 
+/// What could end a line.
+const BREAKS: [char; 3] = ['\r', '\n', '\0'];
+
 /// A text within a line; what could end the line earlier becomes a space.
 fn push_in_line(text: &mut String, value: &str) {
     let mut rest = value;
@@ -343,14 +351,16 @@ fn push_in_line(text: &mut String, value: &str) {
     text.push_str(rest);
 }
 
-/// Writes within a line, as [`push_in_line`].
-struct InLine<'t>(&'t mut String);
-
-impl Write for InLine<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        push_in_line(self.0, text);
-        Ok(())
+/// The same with whatever can be written.
+fn write_in_line(line: &mut String, value: impl Display) {
+    struct InLine<'t>(&'t mut String);
+    impl Write for InLine<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            push_in_line(self.0, text);
+            Ok(())
+        }
     }
+    write!(InLine(line), "{value}").expect("writing to a String does not fail");
 }
 
 /// A request URI; what would end it, or the line, is escaped.

@@ -72,12 +72,14 @@ pub(super) fn schemes(line: &str) -> SmallVec<[Scheme<'_>; 1]> {
     let mut list: SmallVec<[Scheme<'_>; 1]> = SmallVec::new();
     let mut rest = line;
     while let Ok((after, (name, param))) = item(rest.trim_start_matches([',', ' ', '\t'])) {
-        list.extend(name.map(|name| Scheme {
-            name,
-            params: SmallVec::new(),
-        }));
-        if let Some(scheme) = list.last_mut() {
-            scheme.params.extend(param);
+        if let Some(name) = name {
+            list.push(Scheme {
+                name,
+                params: SmallVec::new(),
+            });
+        }
+        if let (Some(scheme), Some(param)) = (list.last_mut(), param) {
+            scheme.params.push(param);
         }
         rest = after;
     }
