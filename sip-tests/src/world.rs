@@ -25,6 +25,7 @@ use tandem::id::{Ticket, WorkerId};
 use tandem::media::leg::Leg;
 use tandem::node::{Input, Node};
 use tandem::registrar::bindings::Change;
+use tandem::sip::auth::NonceKey;
 use tandem::time::{Clock, Instant, Wall};
 
 /// 2026-01-01, so that wall-clock time is plausible.
@@ -234,6 +235,8 @@ impl World {
         self.node = Some(Node::new(self.config.clone(), seed, self.clock()));
         let sources = self.store.sources(self.clock().wall);
         self.inputs.push_back(Input::Bound(sources));
+        // What the disk keeps.
+        self.inputs.push_back(Input::Secret(NonceKey([7; 32])));
         self.inputs.push_back(Input::Sleepers(self.store.sleepers()));
         self.turn();
     }

@@ -70,6 +70,16 @@ fn each_flow_of_an_instance_is_a_binding() {
         contacts.contains("192.168.1.77") && contacts.contains("192.168.1.2;"),
         "{contacts}"
     );
+    // Only refreshed, it is no change, whoever comes last.
+    let plain = contact("2");
+    assert_eq!(
+        w.register_with(two, &["Supported: outbound", &plain, "Call-ID: two@bob"]),
+        200
+    );
+    assert!(matches!(
+        w.facts.last(),
+        Some(tandem::effect::Fact::Registered { changed: false, .. })
+    ));
     // An old one of its own Call-ID is late, the other flow's count is its own.
     assert_eq!(
         w.register_with(

@@ -200,6 +200,24 @@ fn gruus_of_devices_that_are_gone() {
     }
 }
 
+/// 5.4: a temporary GRUU is good until it is made bad: a restart of the node does not.
+#[test]
+fn gruus_outlive_the_node() {
+    for mut w in [office(19), bridged(20)] {
+        let alice = w.registered("alice");
+        let bob = device(&mut w, "cell", "bob", Transport::Udp);
+        let (public, temporary) = gruus(&w, bob);
+        w.restart();
+        for uri in [public, temporary] {
+            let call = w.call(alice, &uri);
+            let leg = w.incoming(bob);
+            w.respond(leg, 486);
+            w.expect_over(call, 486);
+        }
+        w.finish();
+    }
+}
+
 /// 6.1: what is for one device is not sent on when that is busy.
 #[test]
 fn a_call_for_a_gruu_is_not_sent_on() {

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::effect::{Answer, Aor, Binding, Reply};
 use crate::id::{Flow, Identity, Ticket};
 use crate::media::command::{Event, Port};
+use crate::sip::auth::NonceKey;
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub enum Input {
     Store(Ticket, Reply),
     /// Answer to `Output::Post`: whether it was taken (2xx).
     Posted(Ticket, bool),
+    /// The key that stays the same over restarts, so that temporary GRUUs do (RFC 5627 5.1): before anything of the network.
+    Secret(NonceKey),
     /// Bindings that were there before this process, and whose phones have to be woken before they end (`push::sleeps`).
     Sleepers(Vec<(Aor, Vec<Binding>)>),
     /// From a media worker.

@@ -11,8 +11,8 @@ use crate::id::{Flow, Identity, Owner, Ticket};
 use crate::keyed;
 use crate::proxy::Proxy;
 use crate::registrar::Registrar;
-use crate::sip::{Message, Uri};
 use crate::sip::auth::NonceKey;
+use crate::sip::{Message, Uri};
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
 use bytes::Bytes;
@@ -45,7 +45,7 @@ impl Machines {
                 ..Net::default()
             },
             authenticator: Authenticator::new(NonceKey(key)),
-            registrar: Registrar::new(gruus),
+            registrar: Registrar::new(NonceKey(gruus)),
             calls: Calls::default(),
             proxy: Proxy::new(marks),
             guard,
@@ -148,6 +148,7 @@ impl Machines {
                     self.net.waker.posted(number, taken);
                 }
             }
+            Input::Secret(key) => self.registrar.set_key(key),
             Input::Sleepers(all) => {
                 for (aor, bindings) in all {
                     self.net.waker.watch(cx, &aor, &bindings);

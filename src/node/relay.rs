@@ -57,18 +57,21 @@ impl Machines {
 
     /// Sends an INVITE on that makes a call.
     pub(super) fn relay_call(&mut self, cx: &mut Cx<'_>, flow: Flow, source: Source, request: Message, to: Destined) {
-        let why = if self.stopping {
-            Some("the node is being stopped")
-        } else if self.calls.len() + self.proxy.calls() >= limits::CALLS {
-            Some("as many calls as the node may have are up")
-        } else {
-            None
-        };
         let is_new = !self.proxy.is_call(&request);
-        let why = why.or_else(|| if is_new { self.take_place(cx, &source) } else { None });
-        if let Some(why) = why {
-            let mut refusal = Refusal::new(503, why);
-            refusal.fields.push((Name::RetryAfter, "10".to_owned()));
+        let refused = if self.stopping {
+            Err((503, "the node is being stopped"))
+        } else if self.calls.len() + self.proxy.calls() >= limits::CALLS {
+            Err((503, "as many calls as the node may have are up"))
+        } else if is_new {
+            self.take_place(cx, &source)
+        } else {
+            Ok(())
+        };
+        if let Err((status, why)) = refused {
+            let mut refusal = Refusal::new(status, why);
+            if status == 503 {
+                refusal.fields.push((Name::RetryAfter, "10".to_owned()));
+            }
             return self.refuse_by(cx, flow, &request, &refusal);
         }
         let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
@@ -259,13 +262,21 @@ impl Machines {
         self.registrar.gruus().device(cx.config, flow, &uri).ok().flatten()
     }
 
-    /// Takes the place of a call from a trunk; why there is none.
-    fn take_place(&mut self, cx: &Cx<'_>, source: &Source) -> Option<&'static str> {
-        match self.net.trunks.reserve(cx, trunk_of(source)?) {
-            Ok(()) => None,
-            Err(Busy::Calls) => Some("all calls that the trunk may have are up"),
-            Err(Busy::Rate) => Some("the trunk has no more calls in this second"),
-            Err(Busy::Draining) => Some("the trunk is removed from the configuration"),
+    /// The caller's place, as of a call that is bridged: of a trunk it is taken, a user has some more than make him busy. The error is
+    /// the status that the caller is owed, and why.
+    fn take_place(&mut self, cx: &Cx<'_>, source: &Source) -> Result<(), (u16, &'static str)> {
+        match source {
+            Source::User(name) => {
+                let most = cx.config.user(name).map_or(0, |user| user.calls) + limits::CALLS_PLACED;
+                let free = self.calls.calls_of(name) < most;
+                free.then_some(())
+                    .ok_or((403, "a user has as many calls as one may place"))
+            }
+            Source::Trunk(trunk) => self.net.trunks.reserve(cx, *trunk).map_err(|busy| match busy {
+                Busy::Calls => (503, "all calls that the trunk may have are up"),
+                Busy::Rate => (503, "the trunk has no more calls in this second"),
+                Busy::Draining => (503, "the trunk is removed from the configuration"),
+            }),
         }
     }
 

@@ -175,7 +175,12 @@ impl Marks {
         for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
         }
-        let seal = self.mark(&[b"route", text.as_bytes(), request.call_id_octets(), &request.tag_octets(Name::From)]);
+        let seal = self.mark(&[
+            b"route",
+            text.as_bytes(),
+            request.call_id_octets(),
+            &request.tag_octets(Name::From),
+        ]);
         push_hex(&mut text, &seal.to_be_bytes());
         marker.mark_token(origin, &mut text);
         text

@@ -301,7 +301,9 @@ impl Context {
                 if let Some(request) = &self.request {
                     let mut response = Draft::response(request, status, Some(&t.cx.tag()));
                     response.push(Name::Server, crate::USER_AGENT);
-                    if status == 480 && self.insecure {
+                    // RFC 5630 5.3: nobody was asked, since no phone may be called by SIPS.
+                    let asked = |branch: &Branch| matches!(branch.aim, Aim::Target { .. });
+                    if status == 480 && self.insecure && !self.branches.iter().any(asked) {
                         response.push(Name::Warning, "380 tandem \"SIPS Not Allowed\"");
                     }
                     t.layer.respond(t.cx, self.tx, response);

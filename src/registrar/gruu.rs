@@ -22,8 +22,8 @@ pub struct Gruus {
 
 impl Gruus {
     /// With the key of the temporary ones.
-    pub fn new(key: [u8; 32]) -> Gruus {
-        Gruus { key: NonceKey(key) }
+    pub const fn new(key: NonceKey) -> Gruus {
+        Gruus { key }
     }
 
     /// A temporary GRUU for a device (RFC 5627 3.1.2): no two are the same, and nobody else can tell whose it is.
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_public_gruu_says_the_instance() {
         let aor = Aor("alice@example.com".into());
-        let gruus = Gruus::new([1; 32]);
+        let gruus = Gruus::new(NonceKey([1; 32]));
         for instance in [INSTANCE, "urn:x:a;b=c%20?", "\u{fc}"] {
             let uri = public(&aor, instance);
             let expected = Device {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_temporary_gruu_is_read_by_whom_it_is_from() {
-        let (gruus, others) = (Gruus::new([1; 32]), Gruus::new([2; 32]));
+        let (gruus, others) = (Gruus::new(NonceKey([1; 32])), Gruus::new(NonceKey([2; 32])));
         let gruu = Gruu {
             age: Wall(77),
             first_cseq: 1,
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_is_no_gruu_and_what_is_a_bad_one() {
-        let gruus = Gruus::new([1; 32]);
+        let gruus = Gruus::new(NonceKey([1; 32]));
         for (uri, expected) in [
             ("sip:alice@example.com", Ok(None)),
             ("tel:+14155550101;gr=x", Ok(None)),

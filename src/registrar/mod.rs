@@ -12,6 +12,7 @@ use crate::cx::Cx;
 use crate::effect::{Aor, Binding, Fact, Op, Output, Reply};
 use crate::id::{Flow, Owner, ServerTx};
 use crate::limits;
+use crate::sip::auth::NonceKey;
 use crate::sip::{Draft, Message, Name};
 use crate::transaction::Layer;
 use gruu::Gruus;
@@ -50,12 +51,17 @@ pub struct Registrar {
 
 impl Registrar {
     /// With the key of its temporary GRUUs.
-    pub fn new(key: [u8; 32]) -> Registrar {
+    pub fn new(key: NonceKey) -> Registrar {
         Registrar {
             last: 0,
             pending: HashMap::default(),
             gruus: Gruus::new(key),
         }
+    }
+
+    /// Another key: the one that was used before this process.
+    pub fn set_key(&mut self, key: NonceKey) {
+        self.gruus = Gruus::new(key);
     }
 
     /// What GRUUs mean.
@@ -157,8 +163,13 @@ impl Registrar {
         if !is_configured(cx.config, &pending.aor) {
             return refuse(cx, layer, pending.tx, &pending.request, Refusal::unknown());
         }
-        let places =
-            |list: &[Binding]| -> SmallVec<[_; 4]> { list.iter().map(|b| (b.contact.clone(), b.flow.peer)).collect() };
+        // In whatever order: a device that is refreshed goes to the end.
+        let places = |list: &[Binding]| {
+            let place = |b: &Binding| (b.contact.clone(), b.flow.peer, b.reg_id());
+            let mut places: SmallVec<[_; 4]> = list.iter().map(place).collect();
+            places.sort_unstable();
+            places
+        };
         let before = places(&bindings);
         match pending.update.apply(bindings) {
             Err(refusal) => refuse(cx, layer, pending.tx, &pending.request, refusal),
@@ -340,7 +351,7 @@ mod tests {
 
     fn registering() -> Bench {
         let mut bench = Bench {
-            registrar: Registrar::new([0; 32]),
+            registrar: Registrar::new(NonceKey([0; 32])),
             layer: Layer::default(),
             rng: ChaCha12Rng::seed_from_u64(1),
             tickets: Tickets::default(),

@@ -130,7 +130,11 @@ impl Server {
         let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let config = Arc::new(config);
-        let (bound, sleepers) = (store.sources(now.wall), store.sleepers());
+        let kept = [
+            Input::Secret(store.secret()),
+            Input::Bound(store.sources(now.wall)),
+            Input::Sleepers(store.sleepers()),
+        ];
         let node = Node::new(config.clone(), seed, now);
         let queues = Queues {
             net: net_events,
@@ -147,7 +151,7 @@ impl Server {
             store,
             media,
             recorder: Recorder::default(),
-            inputs: VecDeque::from([Input::Bound(bound), Input::Sleepers(sleepers)]),
+            inputs: VecDeque::from(kept),
             runtime: Handle::current(),
             bell,
             queues,
@@ -210,7 +214,7 @@ impl Server {
         let stops = self.stopping.map(|stopping| stopping.at);
         let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
         self.net.flush();
-        if self.fetched >= SEVERAL {
+        if self.fetched >= SEVERAL && !self.net.is_behind() {
             let next = self.woke + PACE;
             self.clock.sleep(next.since(self.clock.instant()));
         }

@@ -481,3 +481,19 @@ fn a_call_from_a_trunk_counts_there() {
     w.finish();
     assert_eq!((w.census().trunk_places, w.records.by_call.len()), (0, 3));
 }
+
+/// A user places no more proxied calls than bridged ones.
+#[test]
+fn a_user_places_so_many_calls() {
+    let (mut w, alice, _) = two(27);
+    let far = w.stranger("far", "203.0.113.9:5060");
+    w.policy(far).answer = sip_tests::Answer::Manual;
+    let most = 4 + tandem::limits::CALLS_PLACED;
+    let calls: Vec<_> = (0..most).map(|_| w.call(alice, "sip:x@203.0.113.9")).collect();
+    calls.iter().for_each(|call| w.rings(*call));
+    let more = w.call(alice, "sip:x@203.0.113.9");
+    w.expect_over(more, 403);
+    calls.into_iter().for_each(|call| w.hang_up(call));
+    w.finish();
+    assert_eq!(w.records.by_call.len(), most as usize);
+}

@@ -22,6 +22,7 @@ use crate::effect::{Aor, Binding, Op, Reply};
 use crate::id::{CallId, Ticket};
 use crate::limits;
 use crate::registrar::bindings::{Change, Table};
+use crate::sip::auth::NonceKey;
 use crate::time::Wall;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -38,6 +39,7 @@ const SWEEP: usize = 1000;
 /// The store as the signalling loop uses it.
 pub struct Store {
     table: Table,
+    secret: NonceKey,
     /// None where nothing is to be written.
     writer: Option<Writer>,
     shared: Arc<Shared>,
@@ -95,8 +97,10 @@ impl Store {
     /// closed.
     pub fn open(config: &config::Store, now: Wall) -> Result<(Store, mpsc::Receiver<Vec<Written>>, usize), String> {
         let (done, written) = mpsc::channel(8192);
+        let fresh = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let mut store = Store {
             table: Table::default(),
+            secret: NonceKey(fresh),
             writer: None,
             shared: Arc::default(),
             records: config.records,
@@ -109,6 +113,7 @@ impl Store {
         }
         let database = Database::open(&config.path)?;
         let closed = database.close_killed_calls(now)?;
+        store.secret = NonceKey(database.secret(fresh)?);
         if config.bindings {
             for (aor, bindings) in database.bindings(now)? {
                 store.table.load(aor, bindings);
@@ -212,6 +217,11 @@ impl Store {
     /// From where the live bindings come, and for how long they hold.
     pub fn sources(&self, now: Wall) -> Vec<(IpAddr, Duration)> {
         self.table.sources(now)
+    }
+
+    /// The key that stays the same over restarts.
+    pub fn secret(&self) -> NonceKey {
+        self.secret.clone()
     }
 
     /// The bindings whose phones have to be woken before they end.

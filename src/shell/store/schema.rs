@@ -77,6 +77,10 @@ CREATE TABLE IF NOT EXISTS node (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     alive INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS secret (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    key BLOB NOT NULL
+) STRICT;
 ";
 
 /// The version of these tables, which the file carries.
@@ -216,6 +220,17 @@ impl Database {
                 params![integer(now.0)],
             )
             .map_err(|error| format!("the store's open calls cannot be closed: {error}"))
+    }
+
+    /// The key that stays the same over restarts; `fresh` where there is none yet.
+    pub fn secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], String> {
+        let keep = || -> rusqlite::Result<[u8; 32]> {
+            self.connection
+                .execute("INSERT OR IGNORE INTO secret (one, key) VALUES (1, ?1)", params![fresh])?;
+            self.connection
+                .query_row("SELECT key FROM secret", [], |row| row.get(0))
+        };
+        keep().map_err(|error| format!("the store's key cannot be read: {error}"))
     }
 
     /// All bindings that have not expired; the others are removed, and no list keeps a gap in its places.

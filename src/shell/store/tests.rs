@@ -437,6 +437,20 @@ fn bindings_of_version_2_stay_and_what_a_binding_has_besides_is_kept() {
 }
 
 #[test]
+fn the_key_is_the_same_over_restarts_and_another_in_another_file() {
+    let (folder, other) = (Folder::new("secret"), Folder::new("secret-2"));
+    let key = |folder: &Folder| {
+        let (store, _written, _) = folder.open(NOW);
+        let key = store.secret().0;
+        store.close(NOW);
+        key
+    };
+    let first = key(&folder);
+    assert_eq!(key(&folder), first);
+    assert_ne!(key(&other), first);
+}
+
+#[test]
 fn when_memory_for_records_runs_out_every_call_that_has_a_start_gets_its_end() {
     let folder = Folder::new("room");
     let (mut store, _written, _) = folder.open(NOW);
