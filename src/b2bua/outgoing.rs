@@ -48,7 +48,7 @@ impl Leg {
         if !self.open_media(t, worker) {
             return false;
         }
-        let from = self.from_line(t, hunt);
+        let from = self.write_from(t, hunt);
         let call_id = t.cx.token(16);
         let Some(outgoing) = self.outgoing_mut() else {
             return true;
@@ -112,7 +112,7 @@ impl Leg {
     }
 
     /// From: who calls, and our tag.
-    fn from_line(&self, t: &mut Turn<'_, '_>, hunt: &Hunt) -> String {
+    fn write_from(&self, t: &mut Turn<'_, '_>, hunt: &Hunt) -> String {
         let tag = t.cx.tag();
         match &self.who {
             Who::User(name) => {
