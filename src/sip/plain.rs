@@ -48,11 +48,11 @@ impl Cursor<'_> {
     fn number(&mut self) -> Option<u32> {
         let (from, mut number) = (self.at, 0);
         while let Some(digit @ b'0'..=b'9') = self.next() {
-            number = number * 10 + u32::from(digit - b'0');
-            self.at += 1;
-            if self.at - from > 9 {
+            if self.at - from == 9 {
                 return None;
             }
+            number = number * 10 + u32::from(digit - b'0');
+            self.at += 1;
         }
         (self.at > from).then_some(number)
     }
@@ -242,6 +242,8 @@ mod tests {
             assert_eq!(via(odd), None);
         }
         assert_eq!(cseq(b"999999999 BYE"), Some((999_999_999, 10..13)));
+        assert_eq!(cseq(b"99999999999 BYE"), None);
+        assert_eq!(via(b"SIP/2.0/UDP a:4294967296999"), None);
         assert_eq!(
             (cseq(b"2147483648 BYE"), cseq(b"1  BYE"), cseq(b"1 BYE ")),
             (None, None, None)
@@ -285,6 +287,8 @@ mod tests {
             "1 ",
             "INVITE",
             "00",
+            "4294967295",
+            ":999999999999",
             "\\",
             "\u{fc}",
         ];
