@@ -99,10 +99,9 @@ impl Cx<'_> {
         self.marker.tag(Mark::Answer, random)
     }
 
-    /// The salt of a nonce for the peer of this flow.
-    pub fn salt(&mut self, flow: Flow) -> u64 {
-        let random = self.random() as u16;
-        self.marker.salt(self.wall, self.marker.source(flow.peer.ip()), random)
+    /// The salt of a nonce for the peer of this flow: one that is made now with another `number` is another.
+    pub fn salt(&self, flow: Flow, number: u16) -> u64 {
+        self.marker.salt(self.wall, self.marker.source(flow.peer.ip()), number)
     }
 
     /// Our address as the peer of this flow sees it ([`Config::own_address`]), and the listener's port.

@@ -9,7 +9,7 @@
 //!   branch    z9hG4bK BODY . MMMM SSSSSSSS           MMMM: the minute, since no response comes after a quarter of an hour
 //!   tag       RRRRRRRRRRRR OOOOOOOO HHHH SSSSSSSS    OOOOOOOO HHHH: the source of the request at hand, and its shape
 //!   token     TEXT OOOOOOOO HHHH SSSSSSSS            the same
-//!   salt      HHHH RRRR SSSSSSSS                     of a nonce: sealed together with its time and the source it goes to
+//!   salt      HHHH NNNN SSSSSSSS                     of a nonce: sealed together with its time and the source it goes to
 //! ```
 
 use crate::time::{Instant, Wall};
@@ -164,9 +164,9 @@ impl Marker {
         Some((origin, seal))
     }
 
-    /// The salt of a nonce that is made at this time for this source.
-    pub fn salt(&self, at: Wall, source: u64, random: u16) -> u64 {
-        let head = u64::from(self.origin.shape) << 16 | u64::from(random);
+    /// The salt of a nonce that is made at this time for this source: with another `number` it is another.
+    pub fn salt(&self, at: Wall, source: u64, number: u16) -> u64 {
+        let head = u64::from(self.origin.shape) << 16 | u64::from(number);
         head << 32 | u64::from(self.seal_nonce(at.0, source, head as u32))
     }
 

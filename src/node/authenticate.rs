@@ -69,6 +69,8 @@ pub(super) struct Authenticator {
     order: VecDeque<(Wall, u128)>,
     /// Nonces whose first use was before this were forgotten for room, so they count as stale.
     floor: Wall,
+    /// Numbers the challenges, so that no two of one millisecond have the same nonce, whoever shares an address.
+    challenged: u16,
 }
 
 impl Authenticator {
@@ -78,6 +80,7 @@ impl Authenticator {
             counts: HashMap::default(),
             order: VecDeque::new(),
             floor: Wall(0),
+            challenged: 0,
         }
     }
 
@@ -141,7 +144,7 @@ impl Authenticator {
     }
 
     fn challenge(
-        &self,
+        &mut self,
         cx: &mut Cx<'_>,
         flow: Flow,
         (request, by): (&Message, By),
@@ -154,7 +157,9 @@ impl Authenticator {
         // Without state (RFC 3261 26.3.2.4): the tag needs no memory, since nothing but a new request can follow.
         let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         for algorithm in algorithms(cx.config, user, realm) {
-            let value = self.key.challenge(realm, *algorithm, cx.wall, cx.salt(flow), stale);
+            self.challenged = self.challenged.wrapping_add(1);
+            let salt = cx.salt(flow, self.challenged);
+            let value = self.key.challenge(realm, *algorithm, cx.wall, salt, stale);
             response.push(field, value);
         }
         Verdict::Refused(response, why)

@@ -32,8 +32,8 @@ const TURN: usize = 128;
 const GRAIN: Duration = Duration::from_millis(5);
 /// Turns that find several datagrams begin no sooner than this after one another. What comes meanwhile is fetched together and answered
 /// together, which saves us and our peers most wake-ups; a call that is alone on the node is not delayed by it.
-const PACE: Duration = Duration::from_millis(2);
-/// So many datagrams are several: together with `PACE`, two thousand in a second.
+const PACE: Duration = Duration::from_millis(4);
+/// So many datagrams are several: together with `PACE`, a thousand in a second.
 const SEVERAL: usize = 4;
 /// A sleep of less than this was none: something waited already.
 const NAP: Duration = Duration::from_micros(10);

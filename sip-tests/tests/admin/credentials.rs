@@ -38,6 +38,27 @@ fn a_nonce_serves_while_its_count_goes_up() {
     w.finish();
 }
 
+/// RFC 7616 5.12: phones that share an address and ask within one millisecond have nonces of their own, or one would use up the other's.
+#[test]
+fn no_two_challenges_have_the_same_nonce() {
+    let mut w = world(15, &format!("{USERS}{PATIENT}"));
+    let alice = w.phone("alice");
+    tongue_tied(&mut w, alice);
+    let many = 900;
+    for n in 0..many {
+        let mut request = outside("REGISTER", "sip:example.com", ALICE, &format!("phone{n}"), 1);
+        request.set("To", "<sip:alice@example.com>");
+        w.act(alice.0, |agent, cx| agent.send_loose(cx, request));
+    }
+    w.run(s(1));
+    let challenges = w.received(alice, |m| m.status() == 401);
+    let nonce = |m: &Msg| digest::field(m.text("WWW-Authenticate"), "nonce").map(str::to_owned);
+    let nonces: std::collections::BTreeSet<_> = challenges.iter().map(|(_, m)| nonce(m)).collect();
+    assert_eq!((challenges.len(), nonces.len()), (many, many));
+    w.run(s(40));
+    w.finish();
+}
+
 /// RFC 7616 3.3: a nonce that is too old is answered by a new one with stale=true, right password or not.
 #[test]
 fn an_old_nonce_is_stale() {

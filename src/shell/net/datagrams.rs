@@ -23,7 +23,7 @@ const TURN: usize = 128;
 /// The epoll token of the bell; listeners have theirs by number.
 const BELL: u64 = u64::MAX;
 /// Datagrams that gather before they leave.
-const GATHERED: usize = 64;
+const GATHERED: usize = 256;
 /// Routes that are remembered.
 const ROUTES: usize = 10_000;
 
@@ -45,7 +45,7 @@ pub(super) struct Datagrams {
     behind: bool,
     /// The same, since somebody asked.
     was_behind: bool,
-    /// What is to leave next, in order.
+    /// What is to leave next, each peer's in order.
     outgoing: Vec<(Flow, Bytes)>,
     buffer: Box<[u8]>,
     control: Vec<u8>,
@@ -172,6 +172,8 @@ impl Datagrams {
     /// Sends what has gathered.
     pub(super) fn flush(&mut self, counters: &NetCounters) {
         let mut outgoing = std::mem::take(&mut self.outgoing);
+        // Each peer has its own in order, one behind the other: woken by the first, it is still at work when the others come.
+        outgoing.sort_by_key(|(flow, _)| flow.peer);
         for (flow, bytes) in outgoing.drain(..) {
             let sent = self
                 .socket(flow)
