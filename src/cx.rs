@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::effect::Output;
 use crate::id::{Flow, Owner, Ticket};
 use crate::marker::{Mark, Marker};
-use crate::time::{Deadlines, Instant, Wall};
+use crate::time::{Instant, Queue, Wall};
 pub use rand_chacha::ChaCha12Rng;
 pub use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::collections::{HashMap, VecDeque};
@@ -12,19 +12,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+type Waiting = HashMap<Ticket, (Owner, Instant), foldhash::fast::FixedState>;
+
 /// The effects in flight: who waits for which ticket, and until when. A late reply finds nobody.
 #[derive(Debug, Default)]
 pub struct Tickets {
     last: u64,
-    waiting: HashMap<Ticket, Owner, foldhash::fast::FixedState>,
-    deadlines: Deadlines<Ticket>,
+    waiting: Waiting,
+    deadlines: Queue<Ticket>,
 }
 
 impl Tickets {
     /// Takes the reply's owner; `None` when the reply is late.
     pub fn take(&mut self, ticket: Ticket) -> Option<Owner> {
-        self.deadlines.cancel(ticket);
-        self.waiting.remove(&ticket)
+        let (owner, until) = self.waiting.remove(&ticket)?;
+        self.deadlines.cancel(until);
+        let waiting = &self.waiting;
+        self.deadlines.settle(|ticket, at| is_waiting(waiting, ticket, at));
+        Some(owner)
     }
 
     /// The next deadline of an effect.
@@ -34,8 +39,14 @@ impl Tickets {
 
     /// Takes an effect whose time is over: its owner is told that it failed.
     pub fn pop_due(&mut self, now: Instant) -> Option<(Ticket, Owner)> {
-        let ticket = self.deadlines.pop_due(now)?;
-        self.waiting.remove(&ticket).map(|owner| (ticket, owner))
+        let waiting = &self.waiting;
+        let ticket = self
+            .deadlines
+            .pop_due(now, |ticket, at| is_waiting(waiting, ticket, at))?;
+        let (owner, _) = self.waiting.remove(&ticket)?;
+        let waiting = &self.waiting;
+        self.deadlines.settle(|ticket, at| is_waiting(waiting, ticket, at));
+        Some((ticket, owner))
     }
 
     /// How many effects are in flight.
@@ -47,6 +58,10 @@ impl Tickets {
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
+}
+
+fn is_waiting(waiting: &Waiting, ticket: &Ticket, until: Instant) -> bool {
+    waiting.get(ticket).is_some_and(|(_, at)| *at == until)
 }
 
 /// What a machine is given for one step. Nothing else reaches it.
@@ -72,8 +87,9 @@ impl Cx<'_> {
     pub fn ticket(&mut self, owner: Owner, limit: Duration) -> Ticket {
         self.tickets.last += 1;
         let ticket = Ticket(self.tickets.last);
-        self.tickets.waiting.insert(ticket, owner);
-        self.tickets.deadlines.set(ticket, self.now + limit);
+        let until = self.now + limit;
+        self.tickets.waiting.insert(ticket, (owner, until));
+        self.tickets.deadlines.set(ticket, until, None);
         ticket
     }
 

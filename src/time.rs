@@ -1,6 +1,7 @@
 //! Virtual time: the machines' clock, their deadline queue, and the timers of RFC 3261 table 4.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::fmt;
 use std::hash::Hash;
@@ -165,17 +166,90 @@ pub struct Clock {
 /// The deadlines of one machine: at most one per key, in order of time, then of key.
 ///
 /// A key is the machine's own enum of timers (with the id of the thing timed), so that a wake-up says its reason.
-///
-/// Most timers are cancelled or set anew long before they are due, so an entry of the queue that no longer holds stays where it is
-/// until its time comes near. Entries lie in slots of time, and are put in order when theirs is the first.
 #[derive(Clone, Debug)]
 pub struct Deadlines<K> {
     /// What holds.
     by_key: HashMap<K, Instant, foldhash::fast::FixedState>,
-    /// None is empty, and the first is in order: its first entry holds.
+    queue: Queue<K>,
+}
+
+impl<K> Default for Deadlines<K> {
+    fn default() -> Self {
+        Self {
+            by_key: HashMap::default(),
+            queue: Queue::default(),
+        }
+    }
+}
+
+impl<K: Copy + Ord + Hash> Deadlines<K> {
+    /// Wakes `key` at `at`, in place of any earlier wish of the same key.
+    pub fn set(&mut self, key: K, at: Instant) {
+        let before = self.by_key.insert(key, at);
+        self.queue.set(key, at, before);
+        self.settle();
+    }
+
+    /// Forgets `key`; true if it was waiting.
+    pub fn cancel(&mut self, key: K) -> bool {
+        let Some(at) = self.by_key.remove(&key) else {
+            return false;
+        };
+        self.queue.cancel(at);
+        self.settle();
+        true
+    }
+
+    /// When `key` is due.
+    pub fn get(&self, key: K) -> Option<Instant> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// The first deadline and who asked for it.
+    pub fn next(&self) -> Option<(Instant, K)> {
+        self.queue.next()
+    }
+
+    /// Takes the first key that is due at `now`.
+    pub fn pop_due(&mut self, now: Instant) -> Option<K> {
+        let by_key = &self.by_key;
+        let key = self.queue.pop_due(now, |key, at| by_key.get(key) == Some(&at))?;
+        self.by_key.remove(&key);
+        self.settle();
+        Some(key)
+    }
+
+    /// How many are waiting.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    fn settle(&mut self) {
+        let by_key = &self.by_key;
+        self.queue.settle(|key, at| by_key.get(key) == Some(&at));
+    }
+}
+
+/// Deadlines in order of time, then of key, for who keeps beside each key when it is due: what `holds` asks.
+///
+/// Most timers are cancelled or set anew long before they are due, so an entry that no longer holds stays where it is until its time
+/// comes near. Entries lie in slots of time, and are put in order when theirs is the first.
+#[derive(Clone, Debug)]
+pub struct Queue<K> {
+    /// None is empty.
     slots: BTreeMap<u64, Slot<K>>,
     /// Entries in all slots.
     queued: usize,
+    /// Those that hold.
+    live: usize,
+    /// The first that holds, or one before it that no longer does while the queue is unsettled.
+    first: Option<(Instant, K)>,
+    unsettled: bool,
 }
 
 /// The entries of one slot.
@@ -190,95 +264,112 @@ const SLOT_BITS: u32 = 28;
 /// Entries that no longer hold may be as many as those that do, and so many more.
 const STALE: usize = 1024;
 
-impl<K> Default for Deadlines<K> {
+impl<K> Default for Queue<K> {
     fn default() -> Self {
         Self {
-            by_key: HashMap::default(),
             slots: BTreeMap::new(),
             queued: 0,
+            live: 0,
+            first: None,
+            unsettled: false,
         }
     }
 }
 
-impl<K: Copy + Ord + Hash> Deadlines<K> {
-    /// Wakes `key` at `at`, in place of any earlier wish of the same key.
-    pub fn set(&mut self, key: K, at: Instant) {
-        let before = self.by_key.insert(key, at);
+impl<K: Copy + Ord> Queue<K> {
+    /// `key` is due at `at` from now on, and no longer at `before`.
+    pub fn set(&mut self, key: K, at: Instant, before: Option<Instant>) {
+        self.live += usize::from(before.is_none());
         if before == Some(at) {
             return;
         }
-        self.queued += 1;
         let entry = Reverse((at, key));
-        let slot = at.0 >> SLOT_BITS;
-        let is_first = self.slots.first_key_value().is_none_or(|(first, _)| slot < *first);
-        match self.slots.entry(slot).or_insert_with(|| Slot::Loose(Vec::new())) {
-            Slot::Loose(entries) => entries.push(entry),
-            Slot::InOrder(entries) => entries.push(entry),
+        match self.slots.entry(at.0 >> SLOT_BITS) {
+            Entry::Vacant(slot) => {
+                slot.insert(Slot::Loose(vec![entry]));
+            }
+            Entry::Occupied(slot) => match slot.into_mut() {
+                Slot::Loose(entries) => entries.push(entry),
+                Slot::InOrder(entries) => entries.push(entry),
+            },
         }
-        if is_first || before.is_some_and(|before| self.is_in_front(before)) {
-            self.find_first();
+        self.queued += 1;
+        if self.first.is_none_or(|first| (at, key) < first) {
+            self.first = Some((at, key));
         }
-        self.clean_if_stale();
-    }
-
-    /// Forgets `key`; true if it was waiting.
-    pub fn cancel(&mut self, key: K) -> bool {
-        let Some(at) = self.by_key.remove(&key) else {
-            return false;
-        };
-        if self.is_in_front(at) {
-            self.find_first();
-        }
-        self.clean_if_stale();
-        true
-    }
-
-    /// When `key` is due.
-    pub fn get(&self, key: K) -> Option<Instant> {
-        self.by_key.get(&key).copied()
-    }
-
-    /// The first deadline and who asked for it.
-    pub fn next(&self) -> Option<(Instant, K)> {
-        match self.slots.first_key_value()? {
-            (_, Slot::InOrder(entries)) => entries.peek().map(|Reverse(entry)| *entry),
-            (_, Slot::Loose(_)) => unreachable!("the first slot is in order"),
+        if let Some(before) = before {
+            self.left(before);
         }
     }
 
-    /// Takes the first key that is due at `now`.
-    pub fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let (at, key) = self.next()?;
-        if at > now {
-            return None;
+    /// A key that was due at `at` no longer is.
+    pub fn cancel(&mut self, at: Instant) {
+        self.live -= 1;
+        self.left(at);
+    }
+
+    fn left(&mut self, at: Instant) {
+        self.unsettled |= self.first.is_some_and(|(first, _)| first == at) || self.has_many_stale();
+    }
+
+    fn has_many_stale(&self) -> bool {
+        self.queued > 2 * self.live + STALE
+    }
+
+    /// The first deadline; while something was cancelled since [`Queue::settle`] perhaps an earlier time.
+    pub const fn next(&self) -> Option<(Instant, K)> {
+        self.first
+    }
+
+    /// Keys that are due some time.
+    pub const fn len(&self) -> usize {
+        self.live
+    }
+
+    /// True when there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Takes the first key that is due at `now`: it no longer is.
+    pub fn pop_due(&mut self, now: Instant, holds: impl Fn(&K, Instant) -> bool) -> Option<K> {
+        self.settle(&holds);
+        let (_, key) = self.first.filter(|(at, _)| *at <= now)?;
+        // One that was set last may have begun a slot.
+        self.find_first(&holds);
+        if let Some(mut slot) = self.slots.first_entry()
+            && let Slot::InOrder(entries) = slot.get_mut()
+        {
+            entries.pop();
+            self.queued -= 1;
         }
-        self.by_key.remove(&key);
-        self.find_first();
+        self.live -= 1;
+        self.unsettled = true;
         Some(key)
     }
 
-    /// How many are waiting.
-    pub fn len(&self) -> usize {
-        self.by_key.len()
-    }
-
-    /// True when nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
-    }
-
-    /// True for the time of the first entry.
-    fn is_in_front(&self, at: Instant) -> bool {
-        self.next().is_some_and(|(first, _)| first == at)
+    /// Makes [`Queue::next`] exact, and takes out what no longer holds where that is much.
+    pub fn settle(&mut self, holds: impl Fn(&K, Instant) -> bool) {
+        if !std::mem::take(&mut self.unsettled) {
+            return;
+        }
+        if self.has_many_stale() {
+            self.clean(&holds);
+        }
+        self.find_first(&holds);
+        self.first = match self.slots.first_key_value() {
+            Some((_, Slot::InOrder(entries))) => entries.peek().map(|Reverse(entry)| *entry),
+            Some((_, Slot::Loose(_))) | None => None,
+        };
     }
 
     /// Sees to it that the first slot is in order and its first entry holds.
-    fn find_first(&mut self) {
-        let holds = |Reverse((at, key)): &Reverse<(Instant, K)>| self.by_key.get(key) == Some(at);
+    fn find_first(&mut self, holds: &impl Fn(&K, Instant) -> bool) {
+        let holds = |Reverse((at, key)): &Reverse<(Instant, K)>| holds(key, *at);
         while let Some(mut first) = self.slots.first_entry() {
             if let Slot::Loose(entries) = first.get_mut() {
                 let all = entries.len();
-                entries.retain(&holds);
+                entries.retain(holds);
                 self.queued -= all - entries.len();
                 let in_order = std::mem::take(entries).into();
                 *first.get_mut() = Slot::InOrder(in_order);
@@ -297,22 +388,19 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         }
     }
 
-    /// Takes out all entries that no longer hold, if they are many.
-    fn clean_if_stale(&mut self) {
-        if self.queued <= 2 * self.by_key.len() + STALE {
-            return;
-        }
-        let holds = |Reverse((at, key)): &Reverse<(Instant, K)>| self.by_key.get(key) == Some(at);
+    /// Takes out all entries that no longer hold.
+    fn clean(&mut self, holds: &impl Fn(&K, Instant) -> bool) {
+        let holds = |Reverse((at, key)): &Reverse<(Instant, K)>| holds(key, *at);
         let mut queued = 0;
         self.slots.retain(|_, slot| {
             let left = match slot {
                 Slot::Loose(entries) => {
-                    entries.retain(&holds);
+                    entries.retain(holds);
                     entries.shrink_to_fit();
                     entries.len()
                 }
                 Slot::InOrder(entries) => {
-                    entries.retain(&holds);
+                    entries.retain(holds);
                     entries.len()
                 }
             };
@@ -320,7 +408,6 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
             left > 0
         });
         self.queued = queued;
-        self.find_first();
     }
 }
 
@@ -394,7 +481,7 @@ mod tests {
         for nth in 0..100_000u64 {
             queue.set(nth, Instant::ZERO + Duration::from_secs(7_200 + nth % 7));
             queue.cancel(nth);
-            assert!(queue.queued <= STALE + 1);
+            assert!(queue.queue.queued <= STALE + 1);
         }
     }
 }

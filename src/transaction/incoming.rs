@@ -1,7 +1,7 @@
 //! The server side of the layer: requests, CANCEL (RFC 3261 9.2), ACK, responses and the way back (18.2).
 
 use super::table::{Link, Server, ServerState};
-use super::timer::{Action, Actions, Key, Timer};
+use super::timer::{Action, Actions, Key};
 use super::{Event, Layer, refuse, server, server_invite, via};
 use crate::cx::Cx;
 use crate::effect::Output;
@@ -201,15 +201,15 @@ impl Layer {
                 }
                 Action::Gone => self.events.push_back(Event::ServerGone { tx }),
                 Action::Start(timer, wait) => {
-                    if let Some(timers) = self.table.timers(Key::Server(tx)) {
-                        timers.start(timer);
+                    let (key, at) = (Key::Server(tx), cx.now + wait);
+                    if let Some(timers) = self.table.timers(key) {
+                        self.timers.set((key, timer), at, timers.start(timer, at));
                     }
-                    self.timers.set((Key::Server(tx), timer), cx.now + wait);
                 }
                 Action::Stop(timer) => {
                     let timers = self.table.timers(Key::Server(tx));
-                    if timers.is_some_and(|timers| timers.stop(timer)) {
-                        self.timers.cancel((Key::Server(tx), timer));
+                    if let Some(due) = timers.and_then(|timers| timers.stop(timer)) {
+                        self.timers.cancel(due);
                     }
                 }
                 Action::Ack | Action::Fail(_) => unreachable!("a server machine neither acknowledges nor waits"),
@@ -223,9 +223,7 @@ impl Layer {
         let over = |server: &mut Server| server.is_over() && !matches!(server.link, Link::Opening(_));
         let Some(server) = self.table.server(tx) else { return };
         if over(server) {
-            for timer in server.timers.running(Timer::SERVER) {
-                self.timers.cancel((Key::Server(tx), timer));
-            }
+            server.timers.all().for_each(|due| self.timers.cancel(due));
             self.table.remove_server(tx);
         }
     }

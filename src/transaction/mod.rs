@@ -42,7 +42,7 @@ use crate::id::{ClientTx, Flow, Identity, Owner, ServerTx, Target, Ticket};
 use crate::keyed;
 use crate::sip::forward::{Backward, Forward};
 use crate::sip::{Draft, Message, Uri};
-use crate::time::{Deadlines, Instant};
+use crate::time::{Instant, Queue};
 use incoming::ServerInput;
 use outgoing::ClientInput;
 use std::collections::{BTreeMap, VecDeque};
@@ -142,7 +142,8 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Layer {
     table: table::Table,
-    timers: Deadlines<(Key, Timer)>,
+    /// When each is due stands in its transaction, too.
+    timers: Queue<(Key, Timer)>,
     reaching: reach::Reaching,
     /// Requests that wait for a connection because they are too large for UDP.
     larger: larger::Larger,
@@ -173,9 +174,15 @@ impl Layer {
         }
     }
 
-    /// The next event for the user, in order.
+    /// The next event for the user, in order. To be called until there is none: [`Layer::next_deadline`] is then exact.
     pub fn poll(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            let table = &self.table;
+            self.timers
+                .settle(|(key, timer), at| table.due(*key, *timer) == Some(at));
+        }
+        event
     }
 
     /// Begins a server transaction for a request that `Event::Request` brought, and answers an INVITE with 100 at once. To be
@@ -320,7 +327,12 @@ impl Layer {
 
     /// Runs the timers that are due.
     pub fn on_time(&mut self, cx: &mut Cx<'_>) {
-        while let Some((key, timer)) = self.timers.pop_due(cx.now) {
+        loop {
+            let table = &self.table;
+            let holds = |(key, timer): &(Key, Timer), at| table.due(*key, *timer) == Some(at);
+            let Some((key, timer)) = self.timers.pop_due(cx.now, holds) else {
+                return;
+            };
             self.table.timers(key).map(|timers| timers.stop(timer));
             match (key, timer.due()) {
                 (Key::Client(tx), Due::ClientInvite(input)) => self.client_timer(cx, tx, ClientInput::Invite(input)),

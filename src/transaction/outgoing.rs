@@ -188,12 +188,13 @@ impl Layer {
                     }
                 }
                 Action::Start(timer, wait) => {
-                    client.timers.start(timer);
-                    self.timers.set((Key::Client(tx), timer), cx.now + wait);
+                    let at = cx.now + wait;
+                    let before = client.timers.start(timer, at);
+                    self.timers.set((Key::Client(tx), timer), at, before);
                 }
                 Action::Stop(timer) => {
-                    if client.timers.stop(timer) {
-                        self.timers.cancel((Key::Client(tx), timer));
+                    if let Some(due) = client.timers.stop(timer) {
+                        self.timers.cancel(due);
                     }
                 }
                 Action::Gone => unreachable!("a client machine sends no final response"),
@@ -203,9 +204,7 @@ impl Layer {
             client.message = Bytes::new();
         }
         if client.is_over() {
-            for timer in client.timers.running(Timer::CLIENT) {
-                self.timers.cancel((Key::Client(tx), timer));
-            }
+            client.timers.all().for_each(|due| self.timers.cancel(due));
             self.table.remove_client(tx);
         }
     }
@@ -240,8 +239,9 @@ impl Layer {
             return;
         };
         let flow = client.flow;
-        client.timers.start(Timer::Cancelled);
-        self.timers.set((Key::Client(tx), Timer::Cancelled), cx.now + T1_64);
+        let at = cx.now + T1_64;
+        let before = client.timers.start(Timer::Cancelled, at);
+        self.timers.set((Key::Client(tx), Timer::Cancelled), at, before);
         let Some((branch, mut cancel)) = same_hop(&client.message, Method::Cancel) else {
             return;
         };

@@ -3,12 +3,13 @@
 //! The keys hold what a peer chose (branch, Call-ID, its address), so they are hashed with a key of ours: nobody can make them
 //! collide.
 
-use super::timer::{Actions, Key, Timers};
+use super::timer::{Actions, Key, Timer, Timers};
 use super::via::COOKIE;
 use super::{client, client_invite, server, server_invite};
 use crate::id::{ClientTx, Flow, Owner, ServerTx, Ticket};
 use crate::keyed;
 use crate::sip::{Host, Message, Method, Name, TopVia, ViaText};
+use crate::time::Instant;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -241,6 +242,15 @@ impl Table {
             Key::Client(tx) => self.client(tx).map(|client| &mut client.timers),
             Key::Server(tx) => self.server(tx).map(|server| &mut server.timers),
         }
+    }
+
+    /// When a timer of one is due.
+    pub fn due(&self, key: Key, timer: Timer) -> Option<Instant> {
+        let timers = match key {
+            Key::Client(tx) => self.clients.get(&tx).map(|client| &client.timers),
+            Key::Server(tx) => self.servers.get(&tx).map(|server| &server.timers),
+        };
+        timers?.due(timer)
     }
 
     /// A new one. `branch` and `method` are what its responses are known by (RFC 3261 17.1.3).

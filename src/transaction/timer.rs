@@ -2,6 +2,7 @@
 
 use super::{Failure, client, client_invite, server, server_invite};
 use crate::id::{ClientTx, ServerTx};
+use crate::time::Instant;
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -73,26 +74,36 @@ pub enum Action {
 /// Few, so that a step allocates nothing.
 pub type Actions = SmallVec<[Action; 6]>;
 
-/// The timers of one transaction that run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timers(u16);
+/// The timers of one transaction that run, and when each is due: seldom more than two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timers(SmallVec<[(Timer, Instant); 2]>);
 
 impl Timers {
-    /// One runs from now on.
-    pub fn start(&mut self, timer: Timer) {
-        self.0 |= 1 << timer as u16;
+    /// One is due at `at` from now on; gives when it was due before.
+    pub fn start(&mut self, timer: Timer, at: Instant) -> Option<Instant> {
+        match self.0.iter_mut().find(|(running, _)| *running == timer) {
+            Some((_, due)) => Some(std::mem::replace(due, at)),
+            None => {
+                self.0.push((timer, at));
+                None
+            }
+        }
     }
 
-    /// One runs no more; true if it did.
-    pub fn stop(&mut self, timer: Timer) -> bool {
-        let ran = self.0 & (1 << timer as u16) != 0;
-        self.0 &= !(1 << timer as u16);
-        ran
+    /// One runs no more; gives when it was due.
+    pub fn stop(&mut self, timer: Timer) -> Option<Instant> {
+        let place = self.0.iter().position(|(running, _)| *running == timer)?;
+        Some(self.0.swap_remove(place).1)
     }
 
-    /// All that run, of these.
-    pub fn running(self, of: [Timer; 8]) -> impl Iterator<Item = Timer> {
-        of.into_iter().filter(move |timer| self.0 & (1 << *timer as u16) != 0)
+    /// When one is due.
+    pub fn due(&self, timer: Timer) -> Option<Instant> {
+        self.0.iter().find(|(running, _)| *running == timer).map(|(_, at)| *at)
+    }
+
+    /// When each is due.
+    pub fn all(&self) -> impl Iterator<Item = Instant> {
+        self.0.iter().map(|(_, at)| *at)
     }
 }
 
@@ -110,29 +121,6 @@ pub enum Due {
 }
 
 impl Timer {
-    /// All of them, for the end of a transaction.
-    pub const CLIENT: [Timer; 8] = [
-        Timer::A,
-        Timer::B,
-        Timer::D,
-        Timer::E,
-        Timer::F,
-        Timer::K,
-        Timer::M,
-        Timer::Cancelled,
-    ];
-    /// The same for a server transaction.
-    pub const SERVER: [Timer; 8] = [
-        Timer::G,
-        Timer::H,
-        Timer::I,
-        Timer::J,
-        Timer::L,
-        Timer::Minute,
-        Timer::Slow,
-        Timer::Late,
-    ];
-
     /// Whose it is.
     pub const fn due(self) -> Due {
         match self {
