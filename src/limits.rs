@@ -12,10 +12,10 @@ pub const SIP_HEADERS: usize = 256;
 pub const SIP_PARAMS: usize = 64;
 /// Above this a request on UDP is at risk of fragmentation (RFC 3261 18.1.1).
 pub const SIP_UDP_SAFE_BYTES: usize = 1300;
-/// Client transactions at once: 10,000 calls ringing on several phones each.
-pub const CLIENT_TRANSACTIONS: usize = 100_000;
-/// Server transactions at once; above it a request is refused with 503.
-pub const SERVER_TRANSACTIONS: usize = 100_000;
+/// Client transactions at once. Those of a call stay for 64*T1 after it (RFC 3261 17, RFC 6026): 6,000 calls per second on UDP.
+pub const CLIENT_TRANSACTIONS: usize = 400_000;
+/// Server transactions at once, two of each call; above it a request is refused with 503.
+pub const SERVER_TRANSACTIONS: usize = 400_000;
 /// Calls at once; above it an INVITE is refused with 503. What the media workers have room for may be less: then so is this.
 pub const CALLS: usize = 20_000;
 /// Legs of one call that talk or ring: forks of several phones each with early dialogs. What was cancelled does not count: it

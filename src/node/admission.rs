@@ -72,7 +72,7 @@ impl Machines {
             return;
         };
         known(cx, flow);
-        if let Some(order) = self.proxied_call(cx, flow, &source, &request) {
+        if let Some(order) = self.proxied_call(cx, flow, (&source, passed), &request) {
             // A call is counted once, by Call-ID and tag: nobody has a second one for it (RFC 3261 8.2.2.2 in a proxy's words).
             let again = passed != Passed::Spiral && self.proxy.is_call(&request);
             let merged = Refusal::new(482, "a call with this Call-ID and tag is there already");

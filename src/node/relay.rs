@@ -25,17 +25,27 @@ pub(super) struct Destined {
     user: Option<(String, Decision)>,
     /// The one device of the callee that is meant.
     which: Option<Which>,
+    /// A redirection may lead to other domains.
+    foreign: bool,
 }
 
 impl Machines {
     /// Whether a call is proxied, and whereto. One to a user who is busy is bridged, since the user's `on_busy` may send it anywhere.
-    pub(super) fn proxied_call(&self, cx: &Cx<'_>, flow: Flow, source: &Source, request: &Message) -> Option<Destined> {
+    pub(super) fn proxied_call(
+        &self,
+        cx: &Cx<'_>,
+        flow: Flow,
+        (source, passed): (&Source, Passed),
+        request: &Message,
+    ) -> Option<Destined> {
         let prepared = self.proxy.prepare(cx, flow, request).ok()?;
+        let foreign = may_leave(cx.config, source, passed);
         if is_foreign(cx.config, flow, &prepared) {
-            return may_leave(cx.config, source).then_some(Destined {
+            return foreign.then_some(Destined {
                 prepared,
                 user: None,
                 which: None,
+                foreign,
             });
         }
         let device = self.registrar.gruus().device(cx.config, flow, &prepared.uri).ok()?;
@@ -49,7 +59,12 @@ impl Machines {
                 let free = self.calls.calls_of(name) < limit || self.proxy.is_call(request);
                 let user = Some((name.clone(), decision));
                 let which = device.map(|device| device.which);
-                free.then_some(Destined { prepared, user, which })
+                free.then_some(Destined {
+                    prepared,
+                    user,
+                    which,
+                    foreign,
+                })
             }
             (Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. }, _) => None,
         }
@@ -95,7 +110,7 @@ impl Machines {
             flow,
             tx,
             not: own_flow(&source, user.map(|user| user.name.as_str()), flow),
-            foreign: may_leave(&config, &source),
+            foreign: to.foreign,
             consumed: consumed(cx, flow, &request),
             ring: user.map(|user| user.ring),
             aim: user.map_or(Aim::uri(None), |user| Aim::User(user.name.clone(), to.which)),
@@ -182,7 +197,8 @@ impl Machines {
         let Ok(device) = self.registrar.gruus().device(cx.config, flow, &prepared.uri) else {
             return self.refuse_with(cx, flow, &request, 404, BAD_GRUU);
         };
-        let aim = match loose_aim(cx.config, flow, &source, &request, &prepared, device) {
+        let foreign = may_leave(cx.config, &source, passed);
+        let aim = match loose_aim(cx.config, flow, (&source, foreign), &request, &prepared, device) {
             Ok(aim) => aim,
             Err((status, why)) => return self.refuse_with(cx, flow, &request, status, why),
         };
@@ -191,7 +207,6 @@ impl Machines {
             Aim::Target { .. } => None,
         };
         let not = own_flow(&source, callee, flow);
-        let foreign = may_leave(cx.config, &source);
         self.relay(cx, flow, request, prepared, aim, (not, foreign));
     }
 
@@ -347,9 +362,11 @@ fn is_foreign(config: &Config, flow: Flow, prepared: &Prepared) -> bool {
     prepared.next_route.is_some() || !config.is_local(&prepared.uri, flow.local.ip())
 }
 
-/// Only users of a domain that says `do: proxy` reach other domains.
-fn may_leave(config: &Config, source: &Source) -> bool {
+/// Only users of a domain that says `do: proxy` reach other domains, and only who has shown to be one: what came back to us is not
+/// asked who sent it.
+fn may_leave(config: &Config, source: &Source, passed: Passed) -> bool {
     match source {
+        Source::User(_) if passed == Passed::Spiral => false,
         Source::User(name) => config
             .user(name)
             .is_some_and(|user| config.way_of(&user.domain) == Way::Proxy),
@@ -361,13 +378,13 @@ fn may_leave(config: &Config, source: &Source) -> bool {
 fn loose_aim(
     config: &Config,
     flow: Flow,
-    source: &Source,
+    (source, foreign): (&Source, bool),
     request: &Message,
     prepared: &Prepared,
     device: Option<Device>,
 ) -> Result<Aim, (u16, &'static str)> {
     if is_foreign(config, flow, prepared) {
-        return match may_leave(config, source) {
+        return match foreign {
             true => Ok(Aim::uri(None)),
             false => Err((404, "the called host is not one of `domains` nor an address of ours")),
         };

@@ -18,6 +18,7 @@ use crate::keyed;
 use crate::limits;
 use crate::sip::{Message, Name};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -85,6 +86,9 @@ pub struct Within {
     pub tag: Box<str>,
 }
 
+/// RFC 4028 4: no session is shorter.
+const SHORTEST_SESSION: Duration = Duration::from_secs(90);
+
 impl Calls {
     /// With the key of their table.
     pub fn new(key: keyed::Key) -> Calls {
@@ -110,7 +114,9 @@ impl Calls {
         if self.by_dialog.is_empty() {
             return None;
         }
-        let (from, to) = (request.from_tag()?, request.to_tag()?);
+        // RFC 3261 12.2.1.1: of a peer of RFC 2543 a tag may be missing, and is then as good as an empty one.
+        let tag = |tag: Option<Cow<'_, str>>| tag.unwrap_or_default().into_owned();
+        let (from, to) = (tag(request.from_tag()), tag(request.to_tag()));
         let find = |tag: &str| self.by_dialog.get(&self.dialog(request, tag.as_bytes())).copied();
         let within = |call, from_caller, tag: &str| Within {
             call,
@@ -208,9 +214,10 @@ impl Desk {
             return;
         }
         match response.number(Name::SessionExpires) {
-            Some(Ok(secs)) => self
-                .timers
-                .set(Timer::Session(id), cx.now + Duration::from_secs(u64::from(secs))),
+            Some(Ok(secs)) => {
+                let lasts = Duration::from_secs(u64::from(secs)).max(SHORTEST_SESSION);
+                self.timers.set(Timer::Session(id), cx.now + lasts);
+            }
             Some(Err(_)) | None => {
                 self.timers.cancel(Timer::Session(id));
             }
@@ -222,8 +229,10 @@ impl Desk {
         let Some(record) = self.calls.by_id.get_mut(&within.call) else {
             return;
         };
+        let before = record.up.len();
         record.up.retain(|tag| *tag != within.tag);
-        if record.up.is_empty() {
+        // One of an early dialog (RFC 3261 15) ends no call: the final response to its INVITE does.
+        if record.up.len() < before && record.up.is_empty() {
             let by = if within.from_caller {
                 Blame::Caller
             } else {

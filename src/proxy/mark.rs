@@ -152,7 +152,7 @@ impl Marks {
         low(hash)
     }
 
-    /// From as it stands, and the number of CSeq.
+    /// From as it stands, the method, and the number of CSeq.
     fn seal(&self, request: &Message, random: &str) -> u64 {
         let mut hash = self.key.start();
         let from = request.get(Name::From).unwrap_or_default();
@@ -161,6 +161,7 @@ impl Marks {
             random.as_bytes(),
             request.call_id_octets(),
             from.as_bytes(),
+            request.method().as_str().as_bytes(),
         ] {
             hash.part(part);
         }

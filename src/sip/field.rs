@@ -180,11 +180,11 @@ impl Message {
 
     /// The topmost value of Via as text.
     pub fn top_via_line(&self) -> Result<Cow<'_, str>, ParseError> {
-        let empty = ParseError::bad("Via is empty");
-        match self.get(Name::Via).ok_or(ParseError::bad("Via is missing"))? {
-            Cow::Borrowed(line) => split_list(line).next().map(Cow::Borrowed).ok_or(empty),
-            Cow::Owned(line) => split_list(&line).next().map(|top| top.to_owned().into()).ok_or(empty),
-        }
+        let missing = match self.lines_of(Name::Via).next() {
+            Some(_) => "Via is empty",
+            None => "Via is missing",
+        };
+        self.values(Name::Via).next().ok_or(ParseError::bad(missing))
     }
 
     /// All values of a field as name-addr (Contact without `*`, Route, Record-Route, ...).

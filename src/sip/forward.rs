@@ -187,9 +187,7 @@ impl<'m> Forward<'m> {
     /// The topmost Via, stamped with where the request came from.
     fn stamped_via(&self, out: &mut Splice<'_>, line: &Line) {
         let octets = self.message.bytes();
-        let value = line.value.range();
-        let end = value.start + comma(&octets[value.clone()]).unwrap_or(value.len());
-        let Some(first) = trimmed(octets, value.start..end) else {
+        let Some(first) = values(octets, line.value.range()).into_iter().next() else {
             return;
         };
         let stamped = || {
@@ -408,6 +406,8 @@ pub fn stamped(value: &str, top: &TopVia, source: SocketAddr) -> Option<String> 
     if !top.asks_port && !differs {
         return None;
     }
+    // The grammar has no empty parameter (25.1), and a reader overlooks at most the last.
+    let value = value.trim_end_matches([';', ' ', '\t']);
     let mut text = String::with_capacity(value.len() + 64);
     let end = if top.asks_port { rport_end(value)? } else { value.len() };
     text.push_str(&value[..end]);
@@ -536,6 +536,14 @@ mod tests {
             (
                 "SIP/2.0/UDP b;received=1.2.3.4",
                 Some("SIP/2.0/UDP b;received=192.0.2.9"),
+            ),
+            (
+                "SIP/2.0/UDP b;branch=a; ",
+                Some("SIP/2.0/UDP b;branch=a;received=192.0.2.9"),
+            ),
+            (
+                "SIP/2.0/UDP b;rport;",
+                Some("SIP/2.0/UDP b;rport=5061;received=192.0.2.9"),
             ),
         ] {
             let top = TopVia::read(&unfold(value)).unwrap();

@@ -101,12 +101,14 @@ impl Draft {
             // Of a field that must not come twice the first counts, so that the refusal is no fault of the same kind.
             let most = if name.is_single() { 1 } else { usize::MAX };
             for value in request.whole_lines(name).take(most) {
-                draft.add(Some(name), name.as_str(), |line| {
-                    push_in_line(line, &value);
-                    if let (Name::To, Some(tag)) = (name, tag) {
+                draft.add(Some(name), name.as_str(), |line| match (name, tag) {
+                    (Name::To, Some(tag)) => {
+                        // An empty parameter is no worse than none, but only at the end.
+                        push_in_line(line, value.trim_end_matches([';', ' ', '\t']));
                         push_in_line(line, ";tag=");
                         push_in_line(line, tag);
                     }
+                    _other => push_in_line(line, &value),
                 });
             }
         }

@@ -37,18 +37,23 @@ pub fn ours(cx: &Cx<'_>, flow: Flow, branch: &str, alias: bool) -> String {
 /// Marks the topmost Via of a response with where its request came from: `received` (RFC 3261 18.2.1), and `rport` where it
 /// was asked for (RFC 3581 4, which then wants `received` too).
 pub fn stamp(response: &mut Draft, source: SocketAddr) {
-    response.rewrite(Name::Via, |line| {
-        let (top, rest) = line.split_at(first_comma(line).unwrap_or(line.len()));
-        Some(stamped(top, &TopVia::read(top).ok()?, source)? + rest)
-    });
+    if let Some(Ok(said)) = response.get(Name::Via).map(|line| TopVia::read(top_and_rest(line).0)) {
+        stamp_known(response, &said, source);
+    }
 }
 
 /// The same where it is known what the topmost Via says.
 pub fn stamp_known(response: &mut Draft, said: &TopVia, source: SocketAddr) {
     response.rewrite(Name::Via, |line| {
-        let (top, rest) = line.split_at(first_comma(line).unwrap_or(line.len()));
+        let (top, rest) = top_and_rest(line);
         Some(stamped(top, said, source)? + rest)
     });
+}
+
+/// The first value of a list, and what is behind it; a list may begin with empty elements.
+fn top_and_rest(line: &str) -> (&str, &str) {
+    let line = line.trim_start_matches([',', ' ', '\t']);
+    line.split_at(first_comma(line).unwrap_or(line.len()))
 }
 
 /// Where a response goes (RFC 3261 18.2.2, RFC 3581 4): over a stream the same connection; over datagrams the source port if `rport`
@@ -125,6 +130,14 @@ mod tests {
         assert!(
             forged.contains("received=198.51.100.7") && !forged.contains("203.0.113.66"),
             "{forged}"
+        );
+    }
+
+    #[test]
+    fn the_first_value_is_behind_empty_elements() {
+        assert_eq!(
+            stamped(" , SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKa, SIP/2.0/UDP b"),
+            "SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKa;received=198.51.100.7, SIP/2.0/UDP b"
         );
     }
 

@@ -1,7 +1,7 @@
 //! A proxied INVITE is a call: RFC 3261 16.1, RFC 4028 8.3, and the rules of the house on records and limits.
 
 use crate::tools::{OFFICE, calling, requests, settle, statuses, two};
-use sip_tests::{State, ms, s};
+use sip_tests::{Msg, State, ms, s};
 
 /// RFC 3261 16.12.1.1: INVITE, 180, 200, ACK, BYE in one dialog from phone to phone, all through us; one record.
 #[test]
@@ -211,6 +211,66 @@ fn a_session_that_is_not_refreshed_ends() {
     w.expect_over(b, 200);
     w.finish();
     assert_eq!(w.records.by_call.len(), 1);
+}
+
+/// RFC 4028 4: a session lasts 90 seconds at least, whatever a phone writes.
+#[test]
+fn no_session_is_over_at_once() {
+    let (mut w, alice, bob) = two(28);
+    w.policy(bob).answer_lines = vec!["Session-Expires: 1;refresher=uas".into()];
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.run(s(85));
+    assert_eq!(w.census().calls, 1);
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+    assert_eq!(w.records.last().unwrap().ended.as_ref().unwrap().1.status, 200);
+}
+
+/// RFC 3261 15: a BYE for an early dialog, or with a tag that nobody has, leaves the call to the INVITE's final response.
+#[test]
+fn a_bye_before_the_answer_ends_no_record() {
+    let (mut w, alice, bob) = two(29);
+    w.checks.complaints = false; // Nobody waits for the answer to what is sent by hand.
+    let (a, b) = calling(&mut w, alice, bob, "bob");
+    w.respond(b, 180);
+    w.rings(a);
+    let ringing = w.last_received(alice, |m| m.status() == 180);
+    let mut bye = Msg::request("BYE", "sip:bob@203.0.113.99");
+    bye.push(
+        "Via",
+        &format!("SIP/2.0/UDP {};branch=z9hG4bKearly", w.agents[alice.0].addr),
+    );
+    for (name, value) in [("From", ringing.text("From")), ("Call-ID", ringing.text("Call-ID"))] {
+        bye.push(name, value);
+    }
+    for (name, value) in [
+        ("To", "<sip:bob@example.com>;tag=nobodys"),
+        ("Route", ringing.text("Record-Route")),
+        ("CSeq", "9 BYE"),
+        ("Max-Forwards", "70"),
+        ("Content-Length", "0"),
+    ] {
+        bye.push(name, value);
+    }
+    w.send_raw(alice, bye.write().to_vec());
+    w.run(s(40));
+    assert!(
+        !w.received(alice, |m| m.answers("BYE", 408) || m.answers("BYE", 481))
+            .is_empty()
+    );
+    assert_eq!(w.census().calls, 1, "it still rings");
+    w.accept(b);
+    w.up(a);
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+    let cdr = w.records.last().unwrap();
+    assert!(cdr.answered.is_some());
+    assert_eq!(
+        (w.records.by_call.len(), cdr.ended.as_ref().unwrap().1.text.as_str()),
+        (1, "hung up")
+    );
 }
 
 /// RFC 4028 8.2: each 2xx to a refresh says anew how long the session lasts.

@@ -60,6 +60,33 @@ fn a_spiral_passes_and_is_one_call() {
     assert_eq!(w.records.by_call.len(), 1);
 }
 
+/// Who is sent a request by a user is not that user: what comes back goes to users here, and to no other domain, by no other method.
+#[test]
+fn a_spiral_leads_to_no_other_domain() {
+    let (mut w, alice, _) = two(21);
+    w.checks.complaints = false; // The peer that sends it on has no transaction for what comes back.
+    let (evil, third) = (
+        w.stranger("evil", "203.0.113.9:5060"),
+        w.stranger("third", "203.0.113.77:5060"),
+    );
+    w.policy(evil).answer = sip_tests::Answer::Manual;
+    let a = w.call(alice, "sip:x@203.0.113.9");
+    let leg = w.incoming(evil);
+    let invite = w.at(leg).invite.clone();
+    send_back(&mut w, evil, &invite, Some("sip:x@203.0.113.77"), "on");
+    let mut message = invite.clone();
+    message.start = "MESSAGE sip:x@203.0.113.77 SIP/2.0".into();
+    message.set("CSeq", &format!("{} MESSAGE", invite.cseq().0));
+    send_back(&mut w, evil, &message, None, "message");
+    settle(&mut w);
+    assert!(w.received(third, |_| true).is_empty(), "no open relay");
+    assert!(!w.received(evil, |m| m.answers("INVITE", 403)).is_empty());
+    w.respond(leg, 486);
+    w.expect_over(a, 486);
+    w.finish();
+    assert_eq!(w.records.by_call.len(), 1);
+}
+
 fn send_ack(w: &mut World, peer: Peer, invite: &Msg, branch: &str) {
     let response = w.last_received(peer, |m| m.branch() == format!("z9hG4bK{branch}"));
     let mut ack = Msg::request("ACK", invite.uri());
