@@ -1,14 +1,14 @@
 //! A keyed hash: SipHash-2-4 with 128 bits (Aumasson and Bernstein, 2012).
 //!
 //! It serves where a peer chooses what is hashed and must neither steer where it lands nor make a hash of his own: keys of tables
-//! that hold a Call-ID or a branch, and the marks that the proxy writes into requests. An attacker sees outputs at most, never the
-//! key, which lives as long as the process; for that a short-input PRF is enough, at a tenth of the cost of HMAC with SHA-256, which
-//! stays where a password is behind it (`sip::auth`). Two inputs with one 128-bit output are not to be expected: a table may take
+//! that hold a Call-ID or a branch, the marks that the node writes into messages, and nonces. An attacker sees outputs at most, never
+//! the key; for that a short-input PRF is enough, at a tenth of the cost of HMAC with SHA-256, which stays for temporary GRUUs
+//! (`sip::auth`). Two inputs with one 128-bit output are not to be expected: a table may take
 //! the hash for the key.
 
 use std::hash::{BuildHasher, Hasher};
 
-/// A key. The default is for tests; a node draws its own.
+/// A key. The default is for tests and for phones, which nobody floods; a node draws its own.
 #[derive(Clone, Copy, Default)]
 pub struct Key(u64, u64);
 
@@ -19,6 +19,9 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
+    /// That of the default.
+    pub const UNKEYED: Key = Key(0, 0);
+
     /// From random octets.
     pub fn new(octets: [u8; 16]) -> Key {
         let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|nth| octets[at + nth]));

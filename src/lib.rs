@@ -31,7 +31,7 @@
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
 //! | `src/b2bua/` | a call: two legs and what joins them; hold, transfer |
 //! | `src/guard/` | who is heard at all, decided on raw octets: rates, bans, overload |
-//! | `src/node/` | sorts inputs to the machines; who is admitted |
+//! | `src/node/` | sorts inputs to the machines; who is admitted, and what is proxied |
 //! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
 //! | `src/media/` | the packet path: no allocation, no lock, no log |
 //! | `src/config/` | from YAML to values that cannot be wrong |
@@ -39,11 +39,14 @@
 //! | `src/shell/net/` | UDP, TCP, TLS, WebSockets, certificates, DNS questions |
 //! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
 //! | `src/cx.rs` | the one context that every signalling machine receives |
-//! | `src/keyed.rs` | a keyed hash: tables whose keys a peer chooses, marks that only we can make |
+//! | `src/id.rs`, `src/time.rs`, `src/pii.rs` | what everybody names: numbers of things, time and deadlines, what does not print |
+//! | `src/keyed.rs` | a keyed hash: tables whose keys a peer chooses, marks and nonces that only we can make |
 //! | `src/marker.rs` | what marks what we hand out, so that the guard knows it again |
 //! | `src/limits.rs` | every bound of the system, each with its reason |
 //! | `codecs/src/` | PCM in, PCM out; the only place that calls foreign code |
 //! | `sip-tests/src/` | the simulated world, and peers written apart from the code under test |
+//! | `fixtures/` | messages, flows and sounds that the tests read, each with its source |
+//! | `benches/` | what is measured, alone and beside peers |
 //! | `config/reference.md` | every key of the configuration |
 //!
 //! # The three paths

@@ -1,7 +1,7 @@
 //! Marks: what this node writes into messages so that it knows them again in their raw octets, long before it parses them.
 //!
-//! Every branch, dialog tag, Record-Route token and nonce that we hand out ends in a short seal, SipHash-2-4 under a key of this
-//! process (Aumasson and Bernstein 2012: a MAC made for short inputs, at some tens of nanoseconds). Who shows one of them has
+//! Every branch, dialog tag, Record-Route token and nonce that we hand out ends in a short seal, a keyed hash (`keyed`) under a key
+//! of this process. Who shows one of them has
 //! received something from us; that no one on the way read along is not promised, and no more than a place ahead of strangers
 //! rests on it. What may be done at all is still decided by credentials, transactions and dialogs.
 //!
@@ -12,7 +12,9 @@
 //!   salt      HHHH NNNN SSSSSSSS                     of a nonce: sealed together with its time and the source it goes to
 //! ```
 
+use crate::keyed::Key;
 use crate::time::{Instant, Wall};
+use std::hash::Hasher;
 use std::net::IpAddr;
 
 /// Hex digits of a seal.
@@ -64,25 +66,18 @@ pub struct Nonce {
 }
 
 /// Makes and checks marks.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Marker {
-    key: [u64; 2],
+    key: Key,
     origin: Origin,
-}
-
-/// A key does not print.
-impl std::fmt::Debug for Marker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Marker {{ origin: {:?}, .. }}", self.origin)
-    }
 }
 
 impl Marker {
     /// For machines that run alone in a test, and for phones, which nobody floods.
-    pub const UNKEYED: Marker = Marker::new([0; 2]);
+    pub const UNKEYED: Marker = Marker::new(Key::UNKEYED);
 
     /// With this key.
-    pub const fn new(key: [u64; 2]) -> Marker {
+    pub const fn new(key: Key) -> Marker {
         Marker {
             key,
             origin: Origin { source: 0, shape: 0 },
@@ -109,7 +104,10 @@ impl Marker {
 
     /// A keyed hash of what a peer chose.
     pub fn hash(&self, mark: Mark, text: &[u8]) -> u64 {
-        siphash(self.key, text, mark as u8)
+        let mut hash = self.key.start();
+        hash.number(mark as u64);
+        hash.part(text);
+        hash.finish()
     }
 
     fn seal(&self, mark: Mark, text: &[u8]) -> u32 {
@@ -183,11 +181,11 @@ impl Marker {
     }
 
     fn seal_nonce(&self, made: u64, source: u64, head: u32) -> u32 {
-        let mut text = [0; 20];
-        text[..8].copy_from_slice(&made.to_le_bytes());
-        text[8..16].copy_from_slice(&source.to_le_bytes());
-        text[16..].copy_from_slice(&head.to_le_bytes());
-        self.seal(Mark::Nonce, &text)
+        let mut hash = self.key.start();
+        for number in [Mark::Nonce as u64, made, source, head.into()] {
+            hash.number(number);
+        }
+        (hash.finish() >> 32) as u32
     }
 
     fn push_origin(&self, mark: Mark, origin: Origin, text: &mut String) {
@@ -232,79 +230,21 @@ fn hex(digits: &[u8]) -> Option<u64> {
     Some(number)
 }
 
-/// SipHash-2-4. `kind` goes in behind the text.
-fn siphash(key: [u64; 2], text: &[u8], kind: u8) -> u64 {
-    let mut v = [
-        key[0] ^ 0x736f_6d65_7073_6575,
-        key[1] ^ 0x646f_7261_6e64_6f6d,
-        key[0] ^ 0x6c79_6765_6e65_7261,
-        key[1] ^ 0x7465_6462_7974_6573,
-    ];
-    let mut words = text.chunks_exact(8);
-    for word in &mut words {
-        absorb(&mut v, u64::from_le_bytes(word.try_into().expect("chunks of eight")));
-    }
-    let rest = words.remainder();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    // The number of octets counts modulo 256 (2.2 there); `kind` tells apart what has one length.
-    last[7] = text.len() as u8;
-    absorb(&mut v, u64::from_le_bytes(last));
-    if kind != 0 {
-        absorb(&mut v, u64::from(kind));
-    }
-    v[2] ^= 0xff;
-    (0..4).for_each(|_| round(&mut v));
-    v[0] ^ v[1] ^ v[2] ^ v[3]
-}
-
-fn absorb(v: &mut [u64; 4], word: u64) {
-    v[3] ^= word;
-    round(v);
-    round(v);
-    v[0] ^= word;
-}
-
-#[inline(always)]
-fn round(v: &mut [u64; 4]) {
-    v[0] = v[0].wrapping_add(v[1]);
-    v[1] = v[1].rotate_left(13) ^ v[0];
-    v[0] = v[0].rotate_left(32);
-    v[2] = v[2].wrapping_add(v[3]);
-    v[3] = v[3].rotate_left(16) ^ v[2];
-    v[0] = v[0].wrapping_add(v[3]);
-    v[3] = v[3].rotate_left(21) ^ v[0];
-    v[2] = v[2].wrapping_add(v[1]);
-    v[1] = v[1].rotate_left(17) ^ v[2];
-    v[2] = v[2].rotate_left(32);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
 
-    const KEY: [u64; 2] = [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908];
-
     fn marker() -> Marker {
-        Marker::new([1, 2]).about(Origin {
+        Marker::new(Key::new([1; 16])).about(Origin {
             source: 0xdead_beef,
             shape: 0x1234,
         })
     }
 
-    /// The vectors of the paper's appendix A and of its reference implementation.
-    #[test]
-    fn siphash_is_that_of_its_authors() {
-        let text: Vec<u8> = (0..15).collect();
-        assert_eq!(siphash(KEY, &text, 0), 0xa129_ca61_49be_45e5);
-        assert_eq!(siphash(KEY, &[], 0), 0x726f_db47_dd0e_0e31);
-        assert_eq!(siphash(KEY, &text[..8], 0), 0x93f5_f579_9a93_2462);
-    }
-
     #[test]
     fn a_mark_is_read_back_where_it_is_ours_and_of_its_kind() {
-        let (marker, other) = (marker(), Marker::new([1, 3]));
+        let (marker, other) = (marker(), Marker::new(Key::new([3; 16])));
         for mark in [Mark::Tag, Mark::Answer] {
             let tag = marker.tag(mark, 0xffff_0123_4567_89ab);
             assert!(tag.starts_with("0123456789ab") && tag.len() == 32, "{tag}");
@@ -337,7 +277,10 @@ mod tests {
             assert!(marker().read_branch(at(made), branch.as_bytes()).is_some());
             assert!(marker().read_branch(at(made + 15), branch.as_bytes()).is_some());
             assert_eq!(marker().read_branch(at(made + 16), branch.as_bytes()), None);
-            assert_eq!(Marker::new([1, 3]).read_branch(at(made), branch.as_bytes()), None);
+            assert_eq!(
+                Marker::new(Key::new([3; 16])).read_branch(at(made), branch.as_bytes()),
+                None
+            );
         }
     }
 

@@ -334,17 +334,18 @@ impl<K: Copy + Ord> Queue<K> {
     /// Takes the first key that is due at `now`: it no longer is.
     pub fn pop_due(&mut self, now: Instant, holds: impl Fn(&K, Instant) -> bool) -> Option<K> {
         self.settle(&holds);
-        let (_, key) = self.first.filter(|(at, _)| *at <= now)?;
+        self.first.filter(|(at, _)| *at <= now)?;
         // One that was set last may have begun a slot.
         self.find_first(&holds);
-        if let Some(mut slot) = self.slots.first_entry()
-            && let Slot::InOrder(entries) = slot.get_mut()
-        {
-            entries.pop();
-            self.queued -= 1;
-        }
-        self.live -= 1;
         self.unsettled = true;
+        let mut slot = self.slots.first_entry()?;
+        let Slot::InOrder(entries) = slot.get_mut() else {
+            unreachable!("the first slot is in order")
+        };
+        entries.peek().filter(|Reverse((at, _))| *at <= now)?;
+        let Reverse((_, key)) = entries.pop()?;
+        self.queued -= 1;
+        self.live -= 1;
         Some(key)
     }
 

@@ -110,12 +110,6 @@ impl Notifier {
         self.by_dialog.get(&id).copied()
     }
 
-    /// Whose bindings the subscription watches that this request is in.
-    pub fn watched_by(&self, request: &Message) -> Option<&Aor> {
-        let id = self.by_request(request)?;
-        self.subscriptions.get(&id).map(|subscription| &subscription.aor)
-    }
-
     /// A request in the dialog of a subscription: a refresh, or the end of it (RFC 6665 4.2.1.4).
     pub fn request(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, tx: ServerTx, request: &Message) {
         let Some(id) = self.by_request(request) else { return };

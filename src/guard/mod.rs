@@ -13,6 +13,7 @@
 //! | file | does |
 //! |---|---|
 //! | `look` | finds in raw octets what decides |
+//! | `keys` | what rates and memories are kept by |
 //! | `sort` | decides, in the order above |
 //! | `cells` | rates and memories of any number of keys in memory that does not grow |
 //! | `bans` | of whom nothing is heard |

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{Sources, parse};
 use crate::cx::{ChaCha12Rng, SeedableRng, Tickets};
 use crate::id::{ConnectionId, ListenerId, Transport};
+use crate::keyed::Key;
 use crate::time::Wall;
 use std::collections::VecDeque;
 
@@ -23,7 +24,7 @@ impl Bench {
     fn new(rules: &str) -> Bench {
         let yaml = format!("listen: [ \"udp://192.0.2.1:5060\" ]\nguard: {{ {rules} }}\n");
         let config = Arc::new(parse("test", &yaml, &Sources::NONE).unwrap());
-        let marker = Marker::new([3, 4]);
+        let marker = Marker::new(Key::new([3; 16]));
         Bench {
             guard: Guard::new(config.clone(), marker.clone()),
             marker,

@@ -12,6 +12,7 @@
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
 //! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
 //! | `dtmf`, `digits`, `tone`, [`phone`] | telephone events in and out, tones, PCM |
+//! | `pace` | how many packets a leg takes |
 //! | `rtp`, `rtcp`, `reports`, `quality` | the wire, reports, the E-model |
 //! | [`witness`] | what arrives, read once more by other readers: the demo's check of all of the above |
 

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::cx::{Cx, Tickets};
 use crate::effect::Output;
 use crate::guard::{Guard, Verdict};
+use crate::keyed;
 use crate::limits;
 use crate::marker::{Marker, Origin};
 use crate::time::{Clock, Instant};
@@ -61,7 +62,9 @@ impl Node {
     /// A node with nothing up. `seed` is its randomness and key material; `at` its first moment.
     pub fn new(config: Arc<Config>, seed: [u8; 32], at: Clock) -> Node {
         let mut rng = ChaCha12Rng::from_seed(seed);
-        let marker = Marker::new([rng.next_u64(), rng.next_u64()]);
+        let mut key = [0; 16];
+        rng.fill_bytes(&mut key);
+        let marker = Marker::new(keyed::Key::new(key));
         let guard = Guard::new(config.clone(), marker.clone());
         let machines = Machines::new(&mut rng, guard);
         let mut node = Node {

@@ -1,4 +1,4 @@
-//! GRUUs (RFC 5627): URIs that lead to one device of a user. Nothing is kept for them. A public one says the instance; a temporary one
+//! GRUUs (RFC 5627): URIs that lead to one device of a user. Nothing is kept for them but one key. A public one says the instance; a temporary one
 //! says, encrypted, whose it is and of which age, and is good while the device's bindings have that age.
 
 use crate::config::Config;

@@ -59,7 +59,7 @@ impl Registrar {
         }
     }
 
-    /// Another key: the one that was used before this process.
+    /// The key that outlives the process.
     pub fn set_key(&mut self, key: NonceKey) {
         self.gruus = Gruus::new(key);
     }

@@ -1,4 +1,4 @@
-//! The grammars of `scan` and `uri` once more, in nom: the oracle of what is read by hand there for speed.
+//! The grammars of `scan` and `uri_text` once more, in nom: the oracle of what is read by hand there for speed.
 
 use super::grammar::{BLANK, Read, lws, quoted_text, split_list, token, unescape_quoted};
 use super::header::Params;

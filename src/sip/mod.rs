@@ -15,6 +15,7 @@
 //! | `multipart` | the session description in a body of several parts |
 //! | `forward` | what came to what a proxy sends on: our edits, and every other octet as it was |
 //! | `auth` | digest |
+//! | `by_nom`, `properties` | the oracles of the tests: nom's reading, and rsip's |
 //! | `witness` | rsip's reading of the demo's messages, held against ours |
 //!
 //! rsip has three jobs here. Its status codes are the list behind [`write::reason`]; it reads every message of `tandem demo`

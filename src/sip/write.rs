@@ -311,7 +311,7 @@ impl Draft {
         }
     }
 
-    /// The same read back: for code that must treat what we send as what came (RFC 3261 17.1.1.3: the ACK of a failure).
+    /// The same read back: what we send, treated as what came.
     pub fn to_message(&self) -> Result<Message, ParseError> {
         Message::parse(self.to_bytes())
     }

@@ -148,7 +148,7 @@ pub struct Layer {
     /// Requests that wait for a connection because they are too large for UDP.
     larger: larger::Larger,
     peers: peers::Peers,
-    /// Connections that are being opened for a response.
+    /// Connections that are being opened for a response: one for each server transaction at most.
     reopening: BTreeMap<Ticket, ServerTx>,
     /// Drained by `poll` after each input, so it holds what one input brings.
     events: VecDeque<Event>,

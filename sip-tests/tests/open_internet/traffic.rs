@@ -123,7 +123,7 @@ fn caller(
 struct Traffic {
     callers: Vec<Process>,
     /// They answer until they are killed.
-    _callees: Vec<Process>,
+    callees: Vec<Process>,
     carol: Host,
 }
 
@@ -155,16 +155,17 @@ impl Traffic {
         ];
         Traffic {
             callers,
-            _callees: callees.into(),
+            callees: callees.into(),
             carol: Host::new(at(ALICE, 5090), scene.sip(NODE), "carol"),
         }
     }
 
-    /// All calls went as their scenarios say.
-    fn finish(self) {
+    /// All calls went as their scenarios say. Gives the callees, who still have to answer the last BYE: the node ends when they have.
+    fn finish(self) -> Vec<Process> {
         for mut caller in self.callers {
             assert_eq!(caller.exit(SOON * 3), Some(0), "a valid call has failed");
         }
+        self.callees
     }
 }
 
@@ -218,7 +219,7 @@ fn a_flood_fails_no_valid_call_and_costs_next_to_nothing() {
         println!("flood from {form}: {cost:.1} % of a core for {reached} messages per second ({without:.1} % without)");
         costs.push((form, cost, reached));
     }
-    traffic.finish();
+    let _callees = traffic.finish();
     for (form, cost, reached) in costs {
         assert!(reached > rate / 2, "the generator has sent {reached} per second only");
         assert!(

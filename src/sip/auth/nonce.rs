@@ -1,4 +1,4 @@
-//! Nonces that need no memory, and marks: both are sealed by a keyed hash.
+//! Nonces that need no memory: they are sealed by a keyed hash.
 
 use super::hex::{Hex, number};
 use super::{token_of, write_quoted};
@@ -52,16 +52,12 @@ impl NonceKey {
     }
 
     fn seal(&self, realm: &str, at: Wall, salt: u64) -> u128 {
-        let mut hash = self.key_at(0).start();
+        let key = keyed::Key::new(std::array::from_fn(|nth| self.0[nth]));
+        let mut hash = key.start();
         hash.number(at.0);
         hash.number(salt);
         hash.part(realm.as_bytes());
         hash.end()
-    }
-
-    /// One key for nonces and one for marks, so that none of these is ever one of those.
-    fn key_at(&self, place: usize) -> keyed::Key {
-        keyed::Key::new(std::array::from_fn(|nth| self.0[place + nth]))
     }
 
     /// Judges a nonce; `max_age_secs` decides what is stale. One from the future, as after the clock was set back, is stale
@@ -84,20 +80,6 @@ impl NonceKey {
         } else {
             NonceState::Stale
         }
-    }
-
-    /// A mark that only who has the key can make: a keyed hash of the parts, in sixteen hex digits.
-    pub fn mark(&self, parts: &[&str]) -> String {
-        let mut hash = self.key_at(16).start();
-        for part in parts {
-            hash.part(part.as_bytes());
-        }
-        Hex::of(&(hash.end() as u64).to_be_bytes()).to_string()
-    }
-
-    /// True if `mark` is the one of these parts.
-    pub fn is_mark(&self, mark: &str, parts: &[&str]) -> bool {
-        bool::from(self.mark(parts).as_bytes().ct_eq(mark.as_bytes()))
     }
 
     /// The challenge header value for one algorithm.
@@ -143,6 +125,11 @@ impl fmt::Display for Offer<'_> {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_key_does_not_print() {
+        assert_eq!(format!("{:?}", NonceKey([1; 32])), "NonceKey(***)");
+    }
 
     #[test]
     fn a_nonce_is_ours_for_its_realm_key_and_time() {
@@ -191,19 +178,5 @@ mod tests {
         ] {
             assert_eq!(check(nonce, "example.com", made), NonceState::Foreign, "{nonce}");
         }
-    }
-
-    #[test]
-    fn a_mark_is_of_its_key_and_its_parts_and_no_nonce() {
-        let key = NonceKey(std::array::from_fn(|nth| nth as u8));
-        let mark = key.mark(&["a", "bc"]);
-        assert_eq!(mark.len(), 16);
-        assert!(key.is_mark(&mark, &["a", "bc"]));
-        for other in [&["ab", "c"][..], &["a", "bc", ""], &["abc"]] {
-            assert!(!key.is_mark(&mark, other), "{other:?}");
-        }
-        assert!(!NonceKey([1; 32]).is_mark(&mark, &["a", "bc"]));
-        assert!(!key.is_mark(&mark[..15], &["a", "bc"]) && !key.is_mark("", &["a", "bc"]));
-        assert!(!format!("{key:?}").contains('1'));
     }
 }
