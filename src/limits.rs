@@ -172,6 +172,10 @@ pub const FORWARDS: u8 = 5;
 pub const STRAY_ANSWERS: usize = 8;
 /// Bytes of an INFO body that are looked at for a DTMF digit: two short lines.
 pub const DTMF_INFO_BYTES: usize = 256;
+/// Flows to peers on UDP that are remembered.
+pub const WAYS: usize = 1024;
+/// How long each is.
+pub const WAY: Duration = Duration::from_secs(1);
 /// Response contexts of the proxy at once (RFC 3261 16.2): each has a server transaction.
 pub const PROXY_CONTEXTS: usize = SERVER_TRANSACTIONS;
 /// Branches that one request may have over its life, recursion and the questions to the store included.

@@ -89,7 +89,7 @@ impl Machines {
             }
             return self.refuse_by(cx, flow, &request, &refusal);
         }
-        let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
+        let Some(tx) = self.net.layer.accept_to_forward(cx, flow, &request) else {
             if let Some(trunk) = trunk_of(&source).filter(|_| is_new) {
                 self.net.trunks.release(cx, trunk);
             }
@@ -252,7 +252,7 @@ impl Machines {
         aim: Aim,
         (not, foreign): (Option<Flow>, bool),
     ) {
-        let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
+        let Some(tx) = self.net.layer.accept_to_forward(cx, flow, &request) else {
             return self.overloaded(cx, flow, &request);
         };
         let order = Order {

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::push::Prid;
 use crate::sip::uri::Scheme;
 use crate::sip::write::push_address;
-use crate::sip::{AddrText, Forward, Message, Method, Name, NameAddr, Uri};
+use crate::sip::{AddrText, Forward, Method, Name, NameAddr, Uri};
 use crate::transaction::Destination;
 use smallvec::SmallVec;
 
@@ -201,16 +201,14 @@ pub fn makes_dialog(method: &Method) -> bool {
 impl Context {
     /// The way of a branch is there: the request is sent (16.6).
     pub fn on_reached(&mut self, t: &mut Turn<'_, '_>, no: u16, flow: Flow, rest: Vec<Target>) {
-        let (Some(request), Some(place)) = (self.request.clone(), self.place(no)) else {
-            return;
-        };
+        let Some(place) = self.place(no) else { return };
         if !matches!(self.branches[place].stage, Stage::Reaching) {
             return;
         }
         let branch = &mut self.branches[place];
         branch.rest = rest;
-        let mark = t.desk.marks.branch(t.cx, self.id, &request);
-        let forward = self.edits(t, &request, place, flow);
+        let mark = t.desk.marks.branch(t.cx, self.id, &self.request);
+        let forward = self.edits(t, place, flow);
         let tx = t.layer.forward(t.cx, self.owner(no), flow, &mark, forward);
         self.branches[place].stage = Stage::Asked(tx);
         if self.branches[place].has_next() {
@@ -231,7 +229,8 @@ impl Context {
     }
 
     /// All edits of 16.6 for one branch.
-    fn edits<'m>(&self, t: &mut Turn<'_, '_>, request: &'m Message, place: usize, flow: Flow) -> Forward<'m> {
+    fn edits(&self, t: &mut Turn<'_, '_>, place: usize, flow: Flow) -> Forward<'_> {
+        let request = &self.request;
         let branch = &self.branches[place];
         let mut forward = Forward::new(request);
         let (mut uri, fixed) = match &branch.aim {
@@ -266,7 +265,7 @@ impl Context {
                 Some(token) => token.to_string(),
                 None => {
                     let ends = Ends {
-                        caller: self.caller_flow(request),
+                        caller: self.caller_flow(),
                         callee: fixed,
                     };
                     t.desk.marks.token(t.cx.marker, self.origin, request, &ends)
@@ -280,7 +279,8 @@ impl Context {
     }
 
     /// The flow back to the sender, where it is a phone that said so: nobody is between us, and it listens where it sends from.
-    fn caller_flow(&self, request: &Message) -> Option<Flow> {
+    fn caller_flow(&self) -> Option<Flow> {
+        let request = &self.request;
         let alone = request.values(Name::Via).nth(1).is_none();
         let rport = || request.top().is_ok_and(|via| via.asks_port);
         // RFC 5626 5.3.2: it says of its own contact that its flow is the way to it.

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!               all targets of a preference         2xx
-//!   Forking ------------------------------------> Answered ---- no more 2xx can come -----> Closed
-//!      |  ^ |                                        ^                                         ^
-//!      |  +-+ the next preference                    | 2xx                                     |
-//!      | CANCEL, 6xx, nobody answered in time        |                                         |
-//!      v                                             |                                         |
-//!   Ending ------------------------------------------+--- every branch is over: the best ------+
+//!   Forking ------------------------------------> Answered: what is left of it is in `answered`
+//!      |  ^ |                                        ^
+//!      |  +-+ the next preference                    | 2xx
+//!      | CANCEL, 6xx, nobody answered in time        |
+//!      v                                             |
+//!   Ending ------------------------------------------+--- every branch is over: the best ------> Closed
 //! ```
 
 use super::best::Final;
@@ -20,9 +20,7 @@ use crate::effect::{Blame, Cause, Fact, Output};
 use crate::id::{CallId, ContextId, Flow, Owner, ServerTx};
 use crate::marker::Origin;
 use crate::sip::{Message, Method, Name};
-use crate::time::T1_64;
 use crate::transaction::Failure;
-use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -90,8 +88,8 @@ pub struct Context {
     pub origin: Origin,
     /// Its transaction.
     pub tx: ServerTx,
-    /// The request; none once its final response is sent.
-    pub request: Option<Message>,
+    /// The request.
+    pub request: Message,
     /// What Request-URI and Route say.
     pub prepared: Prepared,
     /// The method is INVITE.
@@ -160,7 +158,7 @@ impl Context {
             recursions: 0,
             breadth: super::validate::breadth(request).unwrap_or(1),
             last_branch: 0,
-            request: Some(order.request),
+            request: order.request,
         };
         (context, order.aim)
     }
@@ -257,43 +255,13 @@ impl Context {
         }
     }
 
-    /// A 2xx went back: nothing more is asked, and what is needed no longer is forgotten. A further 2xx to INVITE may come as long as
-    /// its transaction lasts (16.7 step 5, RFC 6026 7.3).
-    pub fn answered(&mut self, t: &mut Turn<'_, '_>) {
-        self.waiting = VecDeque::new();
-        self.cancel_all(t, Some(ELSEWHERE.to_owned()));
-        self.state = State::Answered;
-        self.request = None;
-        self.tried = Vec::new();
-        self.consumed = Vec::new();
-        for timer in [Timer::Ring(self.id), Timer::Step(self.id)] {
-            t.desk.timers.cancel(timer);
-        }
-        for branch in &mut self.branches {
-            t.desk.timers.cancel(Timer::C(self.id, branch.no));
-            t.desk.timers.cancel(Timer::Flow(self.id, branch.no));
-            branch.early = SmallVec::new();
-            // The failures of others are of no use any more, and large.
-            if let Stage::Over(_) = branch.stage {
-                branch.stage = Stage::Done;
-            }
-        }
-        if self.is_invite {
-            t.desk.timers.set(Timer::Linger(self.id), t.cx.now + T1_64);
-        } else {
-            self.close();
-        }
-    }
-
     /// The context broke by a fault of ours: what it holds is given back, and its sender is told.
     pub fn abandon(&mut self, t: &mut Turn<'_, '_>) {
         for branch in &self.branches {
             t.layer.forget(self.owner(branch.no));
         }
-        if let Some(request) = self.request.take() {
-            let response = crate::sip::Draft::response(&request, 500, Some(&t.cx.tag()));
-            t.layer.respond(t.cx, self.tx, response);
-        }
+        let response = crate::sip::Draft::response(&self.request, 500, Some(&t.cx.tag()));
+        t.layer.respond(t.cx, self.tx, response);
         if let Some(call) = self.call.take() {
             let cause = Cause::of_status(500, Blame::Node, "an error in this node ended the call");
             t.desk.end_call(t.cx, call, cause);
@@ -308,7 +276,7 @@ impl Context {
     /// Takes the context's traces out of the shared tables.
     pub fn leave(&mut self, t: &mut Turn<'_, '_>) {
         t.desk.servers.remove(&self.tx);
-        for timer in [Timer::Ring(self.id), Timer::Step(self.id), Timer::Linger(self.id)] {
+        for timer in [Timer::Ring(self.id), Timer::Step(self.id)] {
             t.desk.timers.cancel(timer);
         }
         for no in self.branches.iter().map(|branch| branch.no) {
@@ -319,7 +287,7 @@ impl Context {
 
     /// The call is handed to the node, which bridges it: its transaction is no longer ours.
     pub fn hand_over(&mut self, t: &mut Turn<'_, '_>, missed: Missed) -> bool {
-        let Some((call, request)) = self.call.zip(self.request.clone()) else {
+        let Some(call) = self.call else {
             return false;
         };
         let what = match missed {
@@ -336,13 +304,10 @@ impl Context {
             from,
             flow: self.flow,
             tx: self.tx,
-            request,
+            request: self.request.clone(),
             missed,
         });
         self.close();
         true
     }
 }
-
-/// The Reason of a CANCEL to those who did not answer first (RFC 3326 3.1): no missed call is shown.
-const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -9,6 +9,7 @@
 //! | `targets` | 5 | whom to ask, in which order |
 //! | `branch` | 6, 9 | one target: reached, asked, given up |
 //! | `respond` | 7 | what comes back |
+//! | `answered` | 7 | what comes back after a 2xx |
 //! | `best` | 7 | the best of the failures |
 //! | `mark` | | what we write into a request to know it again |
 //! | `calls` | | the record of a proxied call |
@@ -16,6 +17,7 @@
 //! The machine decides nothing about people: who may send what to whom, and whom a number means, is said by the node ([`Order`]),
 //! which is told by [`Told`] what is to be given back to it.
 
+mod answered;
 mod best;
 mod branch;
 mod calls;
@@ -40,8 +42,9 @@ use crate::keyed;
 use crate::limits;
 use crate::push::Asleep;
 use crate::sip::{Draft, Forward, Message, Name, NameAddr, Uri};
-use crate::time::{Deadlines, Instant};
+use crate::time::{Deadlines, Instant, T1_64};
 use crate::transaction::{Destination, Event, Layer};
+use answered::Answered;
 use calls::Calls;
 use context::Context;
 use mark::Marks;
@@ -132,6 +135,12 @@ struct Desk {
     told: VecDeque<Told>,
 }
 
+impl Desk {
+    fn turn<'t, 'c>(&'t mut self, cx: &'t mut Cx<'c>, layer: &'t mut Layer) -> Turn<'t, 'c> {
+        Turn { cx, layer, desk: self }
+    }
+}
+
 /// What a context is given for one step.
 struct Turn<'t, 'c> {
     cx: &'t mut Cx<'c>,
@@ -143,6 +152,7 @@ struct Turn<'t, 'c> {
 #[derive(Debug)]
 pub struct Proxy {
     contexts: HashMap<ContextId, Box<Context>, foldhash::fast::FixedState>,
+    answered: HashMap<ContextId, Answered, foldhash::fast::FixedState>,
     /// ACKs whose next hop is being found.
     acks: HashMap<ContextId, Ack, foldhash::fast::FixedState>,
     desk: Desk,
@@ -156,6 +166,7 @@ impl Proxy {
         let (marks, dialogs) = (half(0), half(16));
         Proxy {
             contexts: HashMap::default(),
+            answered: HashMap::default(),
             acks: HashMap::default(),
             desk: Desk {
                 marks: Marks::new(marks),
@@ -173,7 +184,7 @@ impl Proxy {
     /// # Errors
     /// What its sender is to be answered.
     pub fn validate(&self, flow: Flow, request: &Message) -> Result<Passed, Refusal> {
-        let waits = |id| self.contexts.get(&id).is_some_and(|context| context.request.is_some());
+        let waits = |id| self.contexts.contains_key(&id);
         validate::validate(&self.desk.marks, flow, request, waits)
     }
 
@@ -187,7 +198,7 @@ impl Proxy {
 
     /// Sends a request on that was accepted. What it leads to is told by `poll`.
     pub fn begin(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, order: Order) {
-        if self.contexts.len() >= limits::PROXY_CONTEXTS {
+        if self.contexts.len() + self.answered.len() >= limits::PROXY_CONTEXTS {
             let mut response = Draft::response(&order.request, 503, Some(&cx.tag()));
             response.push(Name::RetryAfter, 10);
             layer.respond(cx, order.tx, response);
@@ -303,7 +314,10 @@ impl Proxy {
             }
             Event::Response { owner, response, .. } => {
                 let Owner::Proxy(id, no) = owner else { return };
-                self.turn(cx, layer, id, |context, t| context.on_response(t, no, response));
+                match self.answered.get(&id) {
+                    Some(answered) => answered.on_response(&mut self.desk.turn(cx, layer), &response),
+                    None => self.turn(cx, layer, id, |context, t| context.on_response(t, no, response)),
+                }
             }
             Event::Failed { owner, failure, .. } => {
                 let Owner::Proxy(id, no) = owner else { return };
@@ -341,7 +355,9 @@ impl Proxy {
                 Timer::Flow(id, no) => self.turn(cx, layer, id, |context, t| context.on_silent_flow(t, no)),
                 Timer::Step(id) => self.turn(cx, layer, id, |context, t| context.cancel_all(t, None)),
                 Timer::Ring(id) => self.turn(cx, layer, id, |context, t| context.on_no_answer(t)),
-                Timer::Linger(id) => self.turn(cx, layer, id, |context, _| context.close()),
+                Timer::Linger(id) => {
+                    self.answered.remove(&id);
+                }
                 Timer::Session(call) => {
                     let cause = Cause::of_status(408, Blame::Network, "the session was not refreshed in time");
                     self.desk.end_call(cx, call, cause);
@@ -394,7 +410,7 @@ impl Proxy {
 
     /// Requests that are being sent on, or may still have late answers.
     pub fn contexts(&self) -> usize {
-        self.contexts.len() + self.acks.len()
+        self.contexts.len() + self.answered.len() + self.acks.len()
     }
 
     fn next_id(&mut self) -> ContextId {
@@ -425,18 +441,19 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let t = &mut Turn {
-            cx,
-            layer,
-            desk: &mut self.desk,
-        };
+        let t = &mut self.desk.turn(cx, layer);
         // A panic costs this request and no other.
         if catch_unwind(AssertUnwindSafe(|| step(context, t))).is_err() {
             context.abandon(t);
         }
-        if context.is_over() {
+        let answered = Answered::of(context);
+        if answered.is_some() || context.is_over() {
             context.leave(t);
             self.contexts.remove(&id);
+        }
+        if let Some(answered) = answered {
+            self.desk.timers.set(Timer::Linger(id), cx.now + T1_64);
+            self.answered.insert(id, answered);
         }
     }
 }

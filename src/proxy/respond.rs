@@ -12,6 +12,8 @@ use crate::transaction::{Destination, Failure};
 
 /// Q.850: no answer from user.
 const NO_ANSWER: u8 = 19;
+/// The Reason of a CANCEL to those who did not answer first (RFC 3326 3.1): no missed call is shown.
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 impl Context {
     /// A response of a branch.
@@ -54,23 +56,20 @@ impl Context {
         }
     }
 
-    /// 16.7 steps 5 and 10: each 2xx to INVITE goes to the caller at once, whatever went before, and the other branches are
-    /// cancelled.
+    /// 16.7 steps 5 and 10: a 2xx goes to the caller at once, whatever went before, and the other branches are cancelled. Those of
+    /// other methods than INVITE can't be, and what they still say is of no use.
     fn success(&mut self, t: &mut Turn<'_, '_>, place: usize, response: &Message) {
-        let no = self.branches[place].no;
-        t.desk.timers.cancel(Timer::C(self.id, no));
         self.branches[place].stage = Stage::Done;
-        if self.state == State::Closed || (self.state == State::Answered && !self.is_invite) {
-            return;
-        }
         t.layer.relay(t.cx, self.tx, response, Vec::new());
         if let Some(call) = self.call {
             t.desk.call_answered(t.cx, call, response);
         }
         self.within_ends(t, response.status(), Some(response));
-        if self.state != State::Answered {
-            self.state = State::Answered;
-            self.answered(t);
+        self.state = State::Answered;
+        self.waiting.clear();
+        self.cancel_all(t, Some(ELSEWHERE.to_owned()));
+        if !self.is_invite {
+            self.close();
         }
     }
 
@@ -233,11 +232,14 @@ impl Context {
     fn tell_ended_dialogs(&mut self, t: &mut Turn<'_, '_>, place: usize, response: &Message) {
         let ended = std::mem::take(&mut self.branches[place].early);
         let others = (0..self.branches.len()).any(|other| other != place && self.branches[other].is_pending());
-        let Some(request) = self.request.as_ref().filter(|_| self.is_invite && others) else {
-            return;
-        };
+        let request = &self.request;
         let reliable = request.has_token(Name::Require, "100rel");
-        if self.state != State::Forking || reliable || !request.has_token(Name::Supported, "199") {
+        if !self.is_invite
+            || !others
+            || self.state != State::Forking
+            || reliable
+            || !request.has_token(Name::Supported, "199")
+        {
             return;
         }
         for tag in ended {
@@ -298,16 +300,14 @@ impl Context {
         match chosen {
             Final::Theirs(response) if response.status() == status => t.layer.relay(t.cx, self.tx, response, extra),
             Final::Theirs(_) | Final::Own(_) => {
-                if let Some(request) = &self.request {
-                    let mut response = Draft::response(request, status, Some(&t.cx.tag()));
-                    response.push(Name::Server, crate::USER_AGENT);
-                    // RFC 5630 5.3: nobody was asked, since no phone may be called by SIPS.
-                    let asked = |branch: &Branch| matches!(branch.aim, Aim::Target { .. });
-                    if status == 480 && self.insecure && !self.branches.iter().any(asked) {
-                        response.push(Name::Warning, "380 tandem \"SIPS Not Allowed\"");
-                    }
-                    t.layer.respond(t.cx, self.tx, response);
+                let mut response = Draft::response(&self.request, status, Some(&t.cx.tag()));
+                response.push(Name::Server, crate::USER_AGENT);
+                // RFC 5630 5.3: nobody was asked, since no phone may be called by SIPS.
+                let asked = |branch: &Branch| matches!(branch.aim, Aim::Target { .. });
+                if status == 480 && self.insecure && !self.branches.iter().any(asked) {
+                    response.push(Name::Warning, "380 tandem \"SIPS Not Allowed\"");
                 }
+                t.layer.respond(t.cx, self.tx, response);
             }
         }
         status
@@ -316,12 +316,7 @@ impl Context {
     /// What the outcome of a request within a call's dialog means to the call.
     fn within_ends(&mut self, t: &mut Turn<'_, '_>, status: u16, response: Option<&Message>) {
         let Some(within) = &self.within else { return };
-        let method = match (&self.request, response) {
-            (Some(request), _) => request.method(),
-            (None, Some(response)) => response.method(),
-            (None, None) => return,
-        };
-        match (method, response) {
+        match (self.request.method(), response) {
             // One that was only asked for credentials comes again.
             (Method::Bye, _) if !matches!(status, 401 | 407) => t.desk.call_hung_up(t.cx, within),
             (Method::Invite | Method::Update, Some(response)) => t.desk.call_refreshed(t.cx, within.call, response),

@@ -161,14 +161,14 @@ impl Context {
             Aim::User(name, _) => t.cx.config.user(name),
             Aim::Target { .. } => None,
         });
-        let (Some((binding, prid)), Some(user), Some(request)) = (asleep, user, &self.request) else {
+        let (Some((binding, prid)), Some(user)) = (asleep, user) else {
             return false;
         };
         let asleep = Asleep {
             aor: Aor(format!("{}@{}", user.name, user.domain).into()),
             binding: binding.clone(),
             prid: prid.clone(),
-            call_id: request.call_id().to_owned(),
+            call_id: self.request.call_id().to_owned(),
         };
         t.desk.told.push_back(Told::Wake(owner, Box::new(asleep)));
         true

@@ -10,7 +10,7 @@ use tracing::{Level, Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long lines gather. What a kill takes of them is this old at most; warnings and errors wait for nothing.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// How long the end of the node waits for its last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 

@@ -53,6 +53,8 @@ pub struct Recorder {
     refusals: (u64, u32),
     /// What was told of the counters of sockets and media threads.
     told: [u64; 10],
+    /// A call that has begun, in words: mostly the next fact says where it goes, and one line has both.
+    begun: Option<(CallId, String)>,
 }
 
 impl Recorder {
@@ -74,6 +76,9 @@ impl Recorder {
 
     /// Counts and logs one fact; gives the change of a call record that it means, if any.
     pub fn fold(&mut self, fact: Fact, minute: u64) -> Option<CallRow> {
+        if !matches!(&fact, Fact::CallRouted { call, .. } if self.has_begun(*call)) {
+            self.tell_begun();
+        }
         match fact {
             Fact::CallStarted {
                 call,
@@ -86,7 +91,7 @@ impl Recorder {
                 self.counters.calls += 1;
                 let source = party(&from);
                 let (from, to, source_shown) = (Redacted(&caller), Redacted(&called), Scrubbed(&source));
-                info!(%call, "call from {from} ({source_shown}) to {to}");
+                self.begun = Some((call, format!("call from {from} ({source_shown}) to {to}")));
                 Some(CallRow::Started {
                     call,
                     at,
@@ -97,7 +102,8 @@ impl Recorder {
                 })
             }
             Fact::CallRouted { call, to, rule } => {
-                info!(%call, "routed to {} by {}", Scrubbed(&to), Scrubbed(&rule));
+                let begun = self.begun.take().map_or_else(String::new, |(_, begun)| begun + ", ");
+                info!(%call, "{begun}routed to {} by {}", Scrubbed(&to), Scrubbed(&rule));
                 Some(CallRow::Routed {
                     call,
                     destination: to,
@@ -122,6 +128,17 @@ impl Recorder {
                 self.fold_other(other, minute);
                 None
             }
+        }
+    }
+
+    fn has_begun(&self, call: CallId) -> bool {
+        self.begun.as_ref().is_some_and(|(begun, _)| *begun == call)
+    }
+
+    /// No further fact is at hand: what waits for one is told.
+    pub fn tell_begun(&mut self) {
+        if let Some((call, begun)) = self.begun.take() {
+            info!(%call, "{begun}");
         }
     }
 

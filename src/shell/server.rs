@@ -11,6 +11,7 @@ use super::bell::Bell;
 use super::clock::SystemClock;
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
+use super::pace::Pace;
 use super::record::Recorder;
 use super::store::{GuardRow, Store, Written};
 use crate::config::{Changes, Config, Listen};
@@ -30,11 +31,6 @@ use tracing::{error, info, warn};
 const TURN: usize = 128;
 /// The machine's timers run no oftener than this: each wake-up has its price, and RFC 3261 counts in halves of a second.
 const GRAIN: Duration = Duration::from_millis(5);
-/// Turns that find several datagrams begin no sooner than this after one another. What comes meanwhile is fetched together and answered
-/// together, which saves us and our peers most wake-ups; a call that is alone on the node is not delayed by it.
-const PACE: Duration = Duration::from_millis(4);
-/// So many datagrams are several: together with `PACE`, a thousand in a second.
-const SEVERAL: usize = 4;
 /// A sleep of less than this was none: something waited already.
 const NAP: Duration = Duration::from_micros(10);
 /// How often expired bindings are swept, and what was only counted is told.
@@ -74,8 +70,7 @@ pub struct Server {
     emptied: Instant,
     /// When the sleep before this turn ended.
     woke: Instant,
-    /// Datagrams that this turn found.
-    fetched: usize,
+    pace: Pace,
     stopping: Option<Stopping>,
     bugs: u32,
     /// The day on which the operator was last told of certificates that end.
@@ -129,6 +124,7 @@ impl Server {
         forget_strangers(&mut store, &config);
         let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
+        let pace = Pace::new(now.now, net.room());
         let config = Arc::new(config);
         let kept = [
             Input::Secret(store.secret()),
@@ -158,7 +154,7 @@ impl Server {
             timed: now.now,
             emptied: now.now,
             woke: now.now,
-            fetched: 0,
+            pace,
             stopping: None,
             bugs: 0,
             told_day: 0,
@@ -214,8 +210,8 @@ impl Server {
         let stops = self.stopping.map(|stopping| stopping.at);
         let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
         self.net.flush();
-        if self.fetched >= SEVERAL && !self.net.is_behind() {
-            let next = self.woke + PACE;
+        if !self.net.is_behind() {
+            let next = self.woke + self.pace.wait();
             self.clock.sleep(next.since(self.clock.instant()));
         }
         let timeout = match self.bell.may_sleep() {
@@ -234,17 +230,19 @@ impl Server {
 
     /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
     fn datagrams(&mut self) {
-        self.fetched = 0;
+        let mut fetched = 0;
         while let Some((flow, bytes)) = self.net.datagram() {
-            if self.fetched == 0 {
+            if fetched == 0 {
                 self.inputs.push_back(Input::Waited(self.waited()));
             }
-            self.fetched += 1;
+            fetched += 1;
             self.inputs.push_back(Input::Sip(flow, bytes));
             self.turn();
         }
+        let now = self.clock.instant();
+        self.pace.add(now, fetched);
         if !self.net.is_behind() {
-            self.emptied = self.clock.instant();
+            self.emptied = now;
         }
     }
 
@@ -345,7 +343,7 @@ impl Server {
             while let Some(output) = self.node.poll_output() {
                 self.carry_out(output);
             }
-            let Some(input) = self.inputs.pop_front() else { return };
+            let Some(input) = self.inputs.pop_front() else { break };
             let (node, at) = (&mut self.node, self.clock.now());
             // A bug outside of the calls (those catch their own) costs the input that met it.
             if catch_unwind(AssertUnwindSafe(|| node.handle(at, input))).is_err() {
@@ -353,6 +351,7 @@ impl Server {
                 error!("what came last met the bug that is told above and was dropped; the node goes on");
             }
         }
+        self.recorder.tell_begun();
     }
 
     /// Why the node cannot go on, if so.

@@ -1,6 +1,6 @@
 //! The server side of the layer: requests, CANCEL (RFC 3261 9.2), ACK, responses and the way back (18.2).
 
-use super::table::{Link, Server, ServerState};
+use super::table::{Link, Role, Server, ServerState};
 use super::timer::{Action, Actions, Key};
 use super::{Event, Layer, refuse, server, server_invite, via};
 use crate::cx::Cx;
@@ -92,7 +92,7 @@ impl Layer {
         };
         let tag = self.tag_given(invite).unwrap_or_else(|| stateless_tag(&cancel));
         let response = Draft::response(&cancel, 200, Some(&tag));
-        match self.begin_server(cx, flow, &cancel) {
+        match self.begin_server(cx, flow, &cancel, Role::UserAgent) {
             Some(tx) => self.send_response(cx, tx, response),
             None => self.answer_stateless(cx, flow, &cancel, response),
         }
@@ -112,7 +112,13 @@ impl Layer {
         last.to().ok()?.tag().map(str::to_owned)
     }
 
-    pub(super) fn begin_server(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {
+    pub(super) fn begin_server(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        request: &Message,
+        role: Role,
+    ) -> Option<ServerTx> {
         if self.table.servers() >= limits::SERVER_TRANSACTIONS {
             return None;
         }
@@ -125,7 +131,9 @@ impl Layer {
             let (state, actions) = server::State::start();
             (ServerState::Other(state), actions, request.bytes().clone())
         };
-        let tx = self.table.add_server(request, &via, back, flow.peer, state, last)?;
+        let tx = self
+            .table
+            .add_server((request, &via), (back, flow.peer), state, last, role)?;
         self.run_server(cx, tx, actions, None);
         Some(tx)
     }
@@ -165,6 +173,13 @@ impl Layer {
             server.last = response.to_bytes();
         }
         self.run_server(cx, tx, actions, None);
+        // A 2xx to INVITE comes again from who gave it (RFC 6026 7.1): it is not kept.
+        if let Some(server) = self.table.server(tx)
+            && server.state == ServerState::Invite(server_invite::State::Accepted)
+            && server.link == Link::Up
+        {
+            server.last = Bytes::new();
+        }
     }
 
     /// What a response does to the state; nothing where it may not be sent.

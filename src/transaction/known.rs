@@ -2,7 +2,7 @@
 //! TCP as well. Each is bounded, and what is forgotten is only found out anew.
 
 use crate::effect::{Answer, Question};
-use crate::id::{Target, Transport};
+use crate::id::{Flow, Target, Transport};
 use crate::limits;
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +110,38 @@ impl Dead {
                 probed: true,
             };
         }
+    }
+}
+
+/// The flows to peers on UDP, where there is nothing to open, so that the world is not asked for the way of each request. They are
+/// asked for anew after a while: an interface may come or go.
+#[derive(Debug, Default)]
+pub struct Ways(BTreeMap<SocketAddr, (Instant, Flow)>);
+
+impl Ways {
+    /// One that was found lately.
+    pub fn get(&self, now: Instant, target: &Target) -> Option<Flow> {
+        if target.transport != Transport::Udp {
+            return None;
+        }
+        let (until, flow) = self.0.get(&target.addr)?;
+        (*until > now).then_some(*flow)
+    }
+
+    /// One was found.
+    pub fn keep(&mut self, now: Instant, flow: Flow) {
+        if flow.transport != Transport::Udp {
+            return;
+        }
+        if self.0.len() >= limits::WAYS {
+            self.0.clear();
+        }
+        self.0.insert(flow.peer, (now + limits::WAY, flow));
+    }
+
+    /// One is no longer there.
+    pub fn forget(&mut self, flow: Flow) {
+        self.0.remove(&flow.peer);
     }
 }
 

@@ -189,7 +189,12 @@ impl Layer {
     /// called before anything else is received: until then a copy is not known for one. `None` when the table is full (answer
     /// 503 without state), and for a request that has a transaction already.
     pub fn accept(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {
-        self.begin_server(cx, flow, request)
+        self.begin_server(cx, flow, request, table::Role::UserAgent)
+    }
+
+    /// As `accept`, for a request that is to be sent on.
+    pub fn accept_to_forward(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {
+        self.begin_server(cx, flow, request, table::Role::Proxy)
     }
 
     /// Sends a response. The top Via gets `received` and `rport` (RFC 3261 18.2.1, RFC 3581 4). After a final response further
@@ -317,6 +322,7 @@ impl Layer {
     /// response (RFC 3261 18.2.2), and `ServerGone` follows if that fails.
     pub fn on_flow_closed(&mut self, cx: &mut Cx<'_>, flow: Flow) {
         self.peers.gone(flow);
+        self.reaching.gone(flow);
         for key in self.table.of_flow(flow) {
             match key {
                 Key::Client(tx) => self.client_broken(cx, tx),

@@ -11,7 +11,7 @@
 //!      +---+ answers that lead to further questions
 //! ```
 
-use super::known::{Answers, Dead, Open};
+use super::known::{Answers, Dead, Open, Ways};
 use super::resolve::{self, Hop, Search, Speaks, Walk};
 use super::{Destination, Event, Failure};
 use crate::cx::{Cx, RngCore};
@@ -52,6 +52,7 @@ pub struct Reaching {
     known: Answers,
     dead: Dead,
     open: Open,
+    ways: Ways,
 }
 
 impl Reaching {
@@ -193,6 +194,7 @@ impl Reaching {
     pub fn on_flow(&mut self, cx: &mut Cx<'_>, events: &mut VecDeque<Event>, ticket: Ticket, flow: Option<Flow>) {
         match (self.take(ticket), flow) {
             (Some((owner, Attempt::Connecting(_, rest))), Some(flow)) => {
+                self.ways.keep(cx.now, flow);
                 events.push_back(Event::Reached { owner, flow, rest });
             }
             (Some((owner, Attempt::Connecting(target, rest))), None) => {
@@ -238,6 +240,11 @@ impl Reaching {
         targets.sort_by_key(|target| self.dead.until(cx.now, target));
         let first = targets.remove(0);
         self.dead.probe(cx.now, &first);
+        if let Some(flow) = self.ways.get(cx.now, &first) {
+            let rest = targets;
+            events.push_back(Event::Reached { owner, flow, rest });
+            return;
+        }
         let ticket = cx.ticket(owner, limits::CONNECT);
         self.wait(owner, ticket, Attempt::Connecting(first.clone(), targets));
         cx.emit(Output::Connect(ticket, first));
@@ -252,6 +259,11 @@ impl Reaching {
     /// The peer of a flow answered.
     pub fn lives(&mut self, flow: Flow) {
         self.dead.lives(flow.transport, flow.peer);
+    }
+
+    /// A flow closed.
+    pub fn gone(&mut self, flow: Flow) {
+        self.ways.forget(flow);
     }
 
     /// True for a peer on UDP that may as well be reached by TCP (RFC 3261 18.1.1).

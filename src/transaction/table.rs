@@ -56,7 +56,7 @@ pub struct Client {
     /// Timers that run.
     pub timers: Timers,
     key: u128,
-    /// Where it stands in the list of its flow.
+    /// Where it stands in the list of its flow, if it is a stream.
     place: usize,
 }
 
@@ -97,6 +97,15 @@ pub enum ServerState {
     Invite(server_invite::State),
     /// Of any other method.
     Other(server::State),
+}
+
+/// Who answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We do.
+    UserAgent,
+    /// It is sent on.
+    Proxy,
 }
 
 /// Whether responses can go out.
@@ -279,15 +288,15 @@ impl Table {
         self.clients.insert(tx, client);
     }
 
-    /// A new one; `None` when the request has one already.
+    /// A new one; `None` when the request has one already. Where a user agent answers it, copies by other ways are known
+    /// ([`Table::is_merged`]).
     pub fn add_server(
         &mut self,
-        request: &Message,
-        via: &TopVia,
-        flow: Flow,
-        source: SocketAddr,
+        (request, via): (&Message, &TopVia),
+        (flow, source): (Flow, SocketAddr),
         state: ServerState,
         last: Bytes,
+        role: Role,
     ) -> Option<ServerTx> {
         let key = self.server_key(request, via, request.method().as_str());
         if self.server_keys.contains_key(&key) {
@@ -295,15 +304,15 @@ impl Table {
         }
         self.last_server += 1;
         let tx = ServerTx(self.last_server);
-        let merge_key = self.merge_key(request);
+        let merge_key = match role {
+            Role::UserAgent => self.merge_key(request),
+            Role::Proxy => None,
+        };
         if let Some(merge_key) = merge_key {
             self.merge_keys.insert(merge_key, tx);
         }
         self.server_keys.insert(key, tx);
-        let place = match flow.transport.is_reliable() {
-            true => self.join(flow, Key::Server(tx)),
-            false => 0,
-        };
+        let place = self.join(flow, Key::Server(tx));
         let sent_by_port = via.port.unwrap_or(flow.transport.default_port());
         let server = Server {
             state,
@@ -356,15 +365,21 @@ impl Table {
         }
     }
 
-    /// Puts one into the list of a flow; gives its place there.
+    /// Puts one into the list of a connection; gives its place there.
     fn join(&mut self, flow: Flow, key: Key) -> usize {
+        if !flow.transport.is_reliable() {
+            return 0;
+        }
         let list = self.by_flow.entry(ByPeer(flow)).or_default();
         list.push(key);
         list.len() - 1
     }
 
-    /// Takes one out of the list of a flow, if it stands there: the last one gets its place.
+    /// Takes one out of the list of a connection, if it stands there: the last one gets its place.
     fn part(&mut self, flow: Flow, place: usize, key: Key) {
+        if !flow.transport.is_reliable() {
+            return;
+        }
         let Some(list) = self.by_flow.get_mut(&ByPeer(flow)) else {
             return;
         };
@@ -422,9 +437,16 @@ impl Table {
             .is_some_and(|key| self.merge_keys.contains_key(&key))
     }
 
-    /// The transactions over a flow: all clients, and servers over streams.
+    /// The transactions over a flow: all clients, and servers over streams. One for datagrams closes only when the last listener of its
+    /// family does, which may be looked for among all.
     pub fn of_flow(&self, flow: Flow) -> Vec<Key> {
-        let mut all = self.by_flow.get(&ByPeer(flow)).cloned().unwrap_or_default();
+        let mut all: Vec<Key> = match flow.transport.is_reliable() {
+            true => self.by_flow.get(&ByPeer(flow)).cloned().unwrap_or_default(),
+            false => {
+                let over = self.clients.iter().filter(|(_, client)| client.flow == flow);
+                over.map(|(tx, _)| Key::Client(*tx)).collect()
+            }
+        };
         all.sort_unstable();
         all
     }

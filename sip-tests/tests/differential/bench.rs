@@ -82,7 +82,7 @@ impl Bench {
             let yaml = format!(
                 "listen: [ \"udp://{us}:5060\", \"tcp://{us}:5060\" ]\ndomains: [ {{ name: example.com, do: proxy }} ]\n\
                  users: [ {{ name: alice, password: secret, calls: 100 }}, {{ name: bob, password: secret, calls: 100 }} ]\n\
-                 guard: {{ exempt: [ 127.79.0.0/16 ], per_user: 10000 }}\nstore: {{ path: {} }}\n",
+                 guard: {{ exempt: [ 127.0.0.0/8 ], per_user: 10000 }}\nstore: {{ path: {} }}\n",
                 folder.join("tandem.db").display()
             );
             fs::write(&file, yaml).unwrap();

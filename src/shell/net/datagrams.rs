@@ -148,6 +148,14 @@ impl Datagrams {
         }
     }
 
+    /// How much of the room that it should have the least of the sockets has.
+    pub(super) fn room(&self) -> f64 {
+        self.sockets
+            .values()
+            .map(|bound| udp::room(&bound.socket))
+            .fold(1.0, f64::min)
+    }
+
     pub(super) fn is_behind(&self) -> bool {
         self.behind
     }

@@ -194,6 +194,11 @@ impl Net {
         self.datagrams.next(&self.context.counters)
     }
 
+    /// How much of the room that they should have the sockets for datagrams have, 0 to 1: what comes while they wait.
+    pub fn room(&self) -> f64 {
+        self.datagrams.room()
+    }
+
     /// True if more datagrams may be waiting than were taken since it was last waited.
     pub fn is_behind(&self) -> bool {
         self.datagrams.is_behind()

@@ -39,6 +39,13 @@ pub(super) fn listen(addr: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     Ok((socket.local_addr()?, socket))
 }
 
+/// How much of the room that it should have a socket was granted.
+pub(super) fn room(socket: &UdpSocket) -> f64 {
+    // Linux counts its own keeping of books, and gives twice what was asked for (socket(7)).
+    let granted = socket2::SockRef::from(socket).recv_buffer_size().unwrap_or(0) / 2;
+    granted as f64 / SOCKET_BUFFER as f64
+}
+
 /// One datagram: its length and its flow.
 pub(super) fn receive(
     id: ListenerId,

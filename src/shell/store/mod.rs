@@ -65,6 +65,8 @@ struct Shared {
     waiting: AtomicUsize,
     /// Their bytes, so that memory is bounded when the disk is slow.
     bytes: AtomicUsize,
+    /// The thread lets call records gather: what somebody waits for wakes it.
+    is_patient: AtomicBool,
     /// The node ends: a disk that fails is not tried for ever.
     closing: AtomicBool,
 }
@@ -259,6 +261,11 @@ impl Store {
             return Err(write);
         };
         self.shared.add(&write);
-        writer.queue.send(write).map_err(|unsent| unsent.0)
+        let is_urgent = matches!(write, Write::Bindings(..) | Write::End(_));
+        writer.queue.send(write).map_err(|unsent| unsent.0)?;
+        if is_urgent && self.shared.is_patient.swap(false, Ordering::SeqCst) {
+            writer.thread.thread().unpark();
+        }
+        Ok(())
     }
 }

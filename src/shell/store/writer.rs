@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 const BATCH: usize = 2000;
 /// How long a write for which somebody waits lets others join its commit.
 const GROUP: Duration = Duration::from_millis(10);
-/// The same for call records, whose commit costs more than they do: half of the 100 ms within which a call's start is in the file.
-const RECORDS: Duration = Duration::from_millis(50);
+/// The same for call records, whose commit costs more than they do: a call's start is in the file within 100 ms.
+const RECORDS: Duration = Duration::from_millis(80);
 /// How long a failed commit of CDRs waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the last CDRs are tried when the node stops and the disk fails.
@@ -123,25 +123,31 @@ fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize, shared: 
     if pending.is_empty() {
         pending.extend(queue.recv());
     }
-    let mut waited = Duration::ZERO;
     let mut looked = 0;
-    let mut patience = RECORDS;
-    loop {
+    // True if somebody waits for one of those that came.
+    let mut take = || {
         let room = most.saturating_sub(pending.len());
         pending.extend(queue.try_iter().take(room));
-        if pending[looked..]
-            .iter()
-            .any(|write| matches!(write, Write::Bindings(..)))
-        {
-            patience = GROUP;
-        }
+        let is_waited_for = |write: &Write| matches!(write, Write::Bindings(..));
+        let is_urgent = pending[looked..].iter().any(is_waited_for);
         looked = pending.len();
-        let is_closing = shared.closing.load(Ordering::Relaxed);
-        if looked == 0 || looked >= most || waited >= patience || is_closing {
-            return;
+        let is_ready = looked == 0 || looked >= most || shared.closing.load(Ordering::Relaxed);
+        (is_urgent, is_ready)
+    };
+    let (mut is_urgent, mut is_ready) = take();
+    if !is_ready && !is_urgent {
+        // Whoever queues what somebody waits for, from here on, wakes this thread.
+        shared.is_patient.store(true, Ordering::SeqCst);
+        (is_urgent, is_ready) = take();
+        if !is_ready && !is_urgent {
+            std::thread::park_timeout(RECORDS);
+            (is_urgent, is_ready) = take();
         }
+        shared.is_patient.store(false, Ordering::SeqCst);
+    }
+    if !is_ready && is_urgent {
         std::thread::park_timeout(GROUP);
-        waited += GROUP;
+        take();
     }
 }
 
