@@ -128,6 +128,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rtrb", &["src/shell/", "src/media/phone.rs"]),
     ("hound", &["src/shell/"]),
     ("mimalloc", &["src/main.rs"]),
+    ("libmimalloc_sys", &["src/shell/heap.rs"]),
     ("clap", &["src/main.rs"]),
     ("tracing", &["src/shell/"]),
     ("tracing_subscriber", &["src/shell/"]),

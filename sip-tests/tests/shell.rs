@@ -525,7 +525,11 @@ fn json_logs_are_one_object_a_line_with_time_level_and_event() {
         assert!(["INFO", "WARN"].contains(&text(&value["level"]).as_str()), "{line}");
         events.push(text(&value["fields"]["message"]));
     }
-    for event in ["call from alice (user/alice) to 600, routed to echo by ", "answered by ", "stopped after "] {
+    for event in [
+        "call from alice (user/alice) to 600, routed to echo by ",
+        "answered by ",
+        "stopped after ",
+    ] {
         assert!(
             events.iter().any(|told| told.starts_with(event)),
             "{event:?} in {events:?}"

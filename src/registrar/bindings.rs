@@ -96,7 +96,8 @@ impl Table {
     }
 
     /// Takes over what was read from disk at the start.
-    pub fn load(&mut self, aor: Aor, bindings: Vec<Binding>) {
+    pub fn load(&mut self, aor: Aor, mut bindings: Vec<Binding>) {
+        bindings.shrink_to_fit();
         self.last_version += 1;
         self.set(&aor, self.last_version, bindings);
     }

@@ -374,6 +374,7 @@ impl Server {
     fn sweep(&mut self) {
         let wall = self.clock.now().wall;
         self.store.sweep(wall);
+        super::heap::give_back_old();
         self.net.sweep();
         self.recorder
             .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());

@@ -183,8 +183,9 @@ impl Server {
 #[derive(Debug, Default)]
 pub struct Table {
     key: keyed::Key,
-    clients: Map<ClientTx, Client>,
-    servers: Map<ServerTx, Server>,
+    /// Boxed: they are large, and a table keeps the room of its best time.
+    clients: Map<ClientTx, Box<Client>>,
+    servers: Map<ServerTx, Box<Server>>,
     client_keys: Map<u128, ClientTx>,
     server_keys: Map<u128, ServerTx>,
     merge_keys: Map<u128, ServerTx>,
@@ -237,12 +238,12 @@ impl Table {
 
     /// By number.
     pub fn client(&mut self, tx: ClientTx) -> Option<&mut Client> {
-        self.clients.get_mut(&tx)
+        self.clients.get_mut(&tx).map(Box::as_mut)
     }
 
     /// By number.
     pub fn server(&mut self, tx: ServerTx) -> Option<&mut Server> {
-        self.servers.get_mut(&tx)
+        self.servers.get_mut(&tx).map(Box::as_mut)
     }
 
     /// The timers of one.
@@ -285,7 +286,7 @@ impl Table {
             key,
             place: self.join(flow, Key::Client(tx)),
         };
-        self.clients.insert(tx, client);
+        self.clients.insert(tx, Box::new(client));
     }
 
     /// A new one; `None` when the request has one already. Where a user agent answers it, copies by other ways are known
@@ -327,7 +328,7 @@ impl Table {
             merge_key,
             place,
         };
-        self.servers.insert(tx, server);
+        self.servers.insert(tx, Box::new(server));
         Some(tx)
     }
 
