@@ -1,4 +1,4 @@
-//! Tandem: a telephony edge node. SIP registrar, back-to-back user agent and media processor in one program.
+//! Tandem: a telephony edge node. SIP proxy and registrar, back-to-back user agent and media processor in one program.
 //!
 //! # The idea
 //!
@@ -43,7 +43,7 @@
 //! | `src/keyed.rs` | a keyed hash: tables whose keys a peer chooses, marks and nonces that only we can make |
 //! | `src/marker.rs` | what marks what we hand out, so that the guard knows it again |
 //! | `src/limits.rs` | every bound of the system, each with its reason |
-//! | `codecs/src/` | PCM in, PCM out; the only place that calls foreign code |
+//! | `codecs/src/` | PCM in, PCM out; the codecs in C are called from here |
 //! | `sip-tests/src/` | the simulated world, and peers written apart from the code under test |
 //! | `fixtures/` | messages, flows and sounds that the tests read, each with its source |
 //! | `benches/` | what is measured, alone and beside peers |

@@ -12,10 +12,10 @@ pub const SIP_HEADERS: usize = 256;
 pub const SIP_PARAMS: usize = 64;
 /// Above this a request on UDP is at risk of fragmentation (RFC 3261 18.1.1).
 pub const SIP_UDP_SAFE_BYTES: usize = 1300;
-/// Client transactions at once. Those of a call stay for 64*T1 after it (RFC 3261 17, RFC 6026): 6,000 calls per second on UDP.
-pub const CLIENT_TRANSACTIONS: usize = 400_000;
+/// Client transactions at once. Those of a call stay for 64*T1 after it (RFC 3261 17, RFC 6026): 12,000 calls per second on UDP.
+pub const CLIENT_TRANSACTIONS: usize = 800_000;
 /// Server transactions at once, two of each call; above it a request is refused with 503.
-pub const SERVER_TRANSACTIONS: usize = 400_000;
+pub const SERVER_TRANSACTIONS: usize = 800_000;
 /// Calls at once; above it an INVITE is refused with 503. What the media workers have room for may be less: then so is this.
 pub const CALLS: usize = 20_000;
 /// Legs of one call that talk or ring: forks of several phones each with early dialogs. What was cancelled does not count: it
@@ -172,11 +172,11 @@ pub const FORWARDS: u8 = 5;
 pub const STRAY_ANSWERS: usize = 8;
 /// Bytes of an INFO body that are looked at for a DTMF digit: two short lines.
 pub const DTMF_INFO_BYTES: usize = 256;
-/// Flows to peers on UDP that are remembered.
+/// Flows to peers on UDP that are remembered: under load the next hops are few, and what is forgotten is asked for anew.
 pub const WAYS: usize = 1024;
-/// How long each is.
+/// How long each is: a route that has changed is taken that soon.
 pub const WAY: Duration = Duration::from_secs(1);
-/// Response contexts of the proxy at once (RFC 3261 16.2): each has a server transaction.
+/// Response contexts of the proxy at once (RFC 3261 16.2), and INVITEs that were answered: each has a server transaction.
 pub const PROXY_CONTEXTS: usize = SERVER_TRANSACTIONS;
 /// Branches that one request may have over its life, recursion and the questions to the store included.
 pub const PROXY_BRANCHES: usize = 48;

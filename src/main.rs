@@ -8,7 +8,7 @@ use tandem::shell::commands;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Tandem: SIP registrar, B2BUA and media processor in one program, with one configuration file.
+/// Tandem: SIP proxy and registrar, B2BUA and media processor in one program, with one configuration file.
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]
 struct Arguments {

@@ -189,11 +189,11 @@ pub fn calls_memory(load: &Load, peer: &Running, calls: usize) -> Result<f64, St
     Ok(after.saturating_sub(before) as f64 * 1024.0 / calls as f64)
 }
 
-/// Bytes per binding: all memory of the peer, its users included. What it took more than before would be too little, since the
-/// reading of a long configuration leaves room behind.
+/// Bytes per binding: what the peer takes with its bindings, less what it took with its users alone.
 pub fn bindings_memory(load: &Load, peer: &Running, bindings: usize) -> Result<f64, String> {
+    let before = peer.memory();
     load.register(bindings, 2_000)?;
-    // The last transactions, which are no binding's.
-    std::thread::sleep(Duration::from_secs(35));
-    Ok(peer.memory() as f64 * 1024.0 / bindings as f64)
+    // The last transactions, which are no binding's, end after 32 s, and what is free goes back to the system twice a minute.
+    std::thread::sleep(Duration::from_secs(65));
+    Ok(peer.memory().saturating_sub(before) as f64 * 1024.0 / bindings as f64)
 }

@@ -61,6 +61,7 @@ impl Machines {
     /// Another configuration is in force; `moved` if media ports are elsewhere now.
     pub(super) fn reconfigure(&mut self, cx: &mut Cx<'_>, moved: bool) {
         self.configure(cx);
+        self.net.layer.reconfigure();
         self.guard.configure(cx.config.clone());
         self.pardon(cx);
         let config = cx.config.clone();

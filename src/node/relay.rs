@@ -316,6 +316,7 @@ impl Machines {
                     request,
                     missed,
                 } => {
+                    self.net.layer.adopt(tx, &request);
                     // The configuration may be another by now, and the caller be none of ours any more.
                     let source = match from {
                         Party::User(name) | Party::Service(name) => {

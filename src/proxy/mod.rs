@@ -314,9 +314,9 @@ impl Proxy {
             }
             Event::Response { owner, response, .. } => {
                 let Owner::Proxy(id, no) = owner else { return };
-                match self.answered.get(&id) {
-                    Some(answered) => answered.on_response(&mut self.desk.turn(cx, layer), &response),
-                    None => self.turn(cx, layer, id, |context, t| context.on_response(t, no, response)),
+                match self.answered.contains_key(&id) {
+                    true => self.late(cx, layer, id, &response),
+                    false => self.turn(cx, layer, id, |context, t| context.on_response(t, no, response)),
                 }
             }
             Event::Failed { owner, failure, .. } => {
@@ -430,7 +430,17 @@ impl Proxy {
         layer.forward_stateless(cx, flow, &branch, forward);
     }
 
-    /// One step of one context, which is forgotten when it is over.
+    /// A response to an INVITE that was answered.
+    fn late(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, id: ContextId, response: &Message) {
+        let Some(answered) = self.answered.get(&id) else { return };
+        let t = &mut self.desk.turn(cx, layer);
+        // As in `turn`.
+        if catch_unwind(AssertUnwindSafe(|| answered.on_response(t, response))).is_err() {
+            self.answered.remove(&id);
+        }
+    }
+
+    /// One step of one context, which is forgotten when it is over, or answered.
     fn turn(
         &mut self,
         cx: &mut Cx<'_>,

@@ -169,11 +169,34 @@ impl Update {
                     place::remove(&mut bindings, binding);
                 }
                 for binding in added {
-                    place::put(&mut bindings, binding.clone());
+                    let mut binding = binding.clone();
+                    if let Some(at) = place::find(&bindings, &binding) {
+                        keep_texts(&mut binding, &bindings[at]);
+                    }
+                    place::put(&mut bindings, binding);
                 }
                 evict(&mut bindings);
                 Ok(bindings)
             }
+        }
+    }
+}
+
+/// Texts that are the same as before are not kept anew: a table whose every text is replaced within the hour falls into pieces.
+fn keep_texts(new: &mut Binding, old: &Binding) {
+    let keep = |new: &mut Arc<str>, old: &Arc<str>| {
+        if *new == *old {
+            *new = old.clone();
+        }
+    };
+    keep(&mut new.contact, &old.contact);
+    keep(&mut new.call_id, &old.call_id);
+    for (new, old) in [
+        (&mut new.instance, &old.instance),
+        (&mut new.user_agent, &old.user_agent),
+    ] {
+        if let Some((new, old)) = new.as_mut().zip(old.as_ref()) {
+            keep(new, old);
         }
     }
 }
@@ -349,6 +372,24 @@ mod tests {
             .and_then(|u| u.apply(list))
             .unwrap();
         assert!(none.is_empty());
+    }
+
+    #[test]
+    fn a_refresh_keeps_the_texts_that_are_the_same() {
+        let fields = |user: &str| format!("Contact: <sip:a@127.0.0.2>\r\nUser-Agent: {user}\r\n");
+        let first = register("a", 1, &fields("phone"))
+            .and_then(|u| u.apply(vec![]))
+            .unwrap();
+        let second = register("a", 2, &fields("new"))
+            .and_then(|u| u.apply(first.clone()))
+            .unwrap();
+        let same = [
+            (&first[0].contact, &second[0].contact),
+            (&first[0].call_id, &second[0].call_id),
+        ];
+        assert!(same.iter().all(|(old, new)| Arc::ptr_eq(old, new)));
+        assert_eq!(second[0].user_agent.as_deref(), Some("new"));
+        assert_eq!(second[0].cseq, 2);
     }
 
     #[test]

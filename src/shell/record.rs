@@ -10,7 +10,7 @@ use crate::time::Wall;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tracing::{debug, info, warn};
+use tracing::{Level, debug, enabled, info, warn};
 
 /// Source addresses whose refusals are logged one by one within a minute; further ones are only counted.
 const REFUSALS_LOGGED: u32 = 20;
@@ -91,7 +91,9 @@ impl Recorder {
                 self.counters.calls += 1;
                 let source = party(&from);
                 let (from, to, source_shown) = (Redacted(&caller), Redacted(&called), Scrubbed(&source));
-                self.begun = Some((call, format!("call from {from} ({source_shown}) to {to}")));
+                if enabled!(Level::INFO) {
+                    self.begun = Some((call, format!("call from {from} ({source_shown}) to {to}")));
+                }
                 Some(CallRow::Started {
                     call,
                     at,

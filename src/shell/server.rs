@@ -71,6 +71,10 @@ pub struct Server {
     /// When the sleep before this turn ended.
     woke: Instant,
     pace: Pace,
+    /// How long this turn was put off for the pace.
+    paused: Duration,
+    /// Other threads have put more into the queues than one turn takes.
+    is_more: bool,
     stopping: Option<Stopping>,
     bugs: u32,
     /// The day on which the operator was last told of certificates that end.
@@ -155,6 +159,8 @@ impl Server {
             emptied: now.now,
             woke: now.now,
             pace,
+            paused: Duration::ZERO,
+            is_more: false,
             stopping: None,
             bugs: 0,
             told_day: 0,
@@ -210,9 +216,11 @@ impl Server {
         let stops = self.stopping.map(|stopping| stopping.at);
         let until = [due, stops].into_iter().flatten().fold(sweep_at, Instant::min);
         self.net.flush();
-        if !self.net.is_behind() {
+        self.paused = Duration::ZERO;
+        if !self.net.is_behind() && !self.is_more {
             let next = self.woke + self.pace.wait();
-            self.clock.sleep(next.since(self.clock.instant()));
+            self.paused = next.since(self.clock.instant());
+            self.clock.sleep(self.paused);
         }
         let timeout = match self.bell.may_sleep() {
             true => until.since(self.clock.instant()),
@@ -246,13 +254,14 @@ impl Server {
         }
     }
 
-    /// How old a datagram that is fetched now can be at most: the sockets were empty then.
+    /// How old a datagram that is fetched now can be at most, since the sockets were empty; what it was let wait is no sign of load.
     pub fn waited(&self) -> Duration {
-        self.clock.instant().since(self.emptied)
+        self.clock.instant().since(self.emptied).saturating_sub(self.paused)
     }
 
     /// Takes from the queues what other threads put there; gives the end of the node, if that is what an operator asked for.
     fn queues(&mut self) -> Option<Result<(), String>> {
+        self.is_more = false;
         if !self.bell.has_rung() {
             return None;
         }
@@ -280,6 +289,7 @@ impl Server {
             self.turn();
         }
         self.queues.taken = (net, written, media);
+        self.is_more = is_more;
         if is_more {
             self.bell.ring();
         }
@@ -374,7 +384,8 @@ impl Server {
     fn sweep(&mut self) {
         let wall = self.clock.now().wall;
         self.store.sweep(wall);
-        super::heap::give_back_old();
+        super::heap::give_back_own();
+        self.runtime.spawn_blocking(super::heap::give_back);
         self.net.sweep();
         self.recorder
             .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());
@@ -489,6 +500,7 @@ impl Server {
         if let Err(why) = self.switch_listeners(&changes) {
             return warn!("reload refused, nothing was changed: {why}");
         }
+        self.pace = Pace::new(self.clock.instant(), self.net.room());
         self.switch_files(&config, keys);
         config.node_name.clone_from(&self.config.node_name);
         config.store.clone_from(&self.config.store);

@@ -106,7 +106,8 @@ impl Layer {
         }
     }
 
-    /// The To tag of our last response to an INVITE: CANCEL is answered with the same (RFC 3261 9.2).
+    /// The To tag of our last response to an INVITE: CANCEL is answered with the same (RFC 3261 9.2), unless that was a 2xx that was
+    /// sent on.
     fn tag_given(&mut self, tx: ServerTx) -> Option<String> {
         let last = Message::parse(self.table.server(tx)?.last.clone()).ok()?;
         last.to().ok()?.tag().map(str::to_owned)

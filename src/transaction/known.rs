@@ -1,5 +1,5 @@
-//! What is remembered of the world outside: DNS answers for as long as they say, targets that failed, peers that may be reached by
-//! TCP as well. Each is bounded, and what is forgotten is only found out anew.
+//! What is remembered of the world outside: DNS answers for as long as they say, targets that failed, ways on UDP, peers that may be
+//! reached by TCP as well. Each is bounded, and what is forgotten is only found out anew.
 
 use crate::effect::{Answer, Question};
 use crate::id::{Flow, Target, Transport};
@@ -114,7 +114,7 @@ impl Dead {
 }
 
 /// The flows to peers on UDP, where there is nothing to open, so that the world is not asked for the way of each request. They are
-/// asked for anew after a while: an interface may come or go.
+/// asked for anew after a while, since routes change.
 #[derive(Debug, Default)]
 pub struct Ways(BTreeMap<SocketAddr, (Instant, Flow)>);
 
@@ -142,6 +142,11 @@ impl Ways {
     /// One is no longer there.
     pub fn forget(&mut self, flow: Flow) {
         self.0.remove(&flow.peer);
+    }
+
+    /// None may be.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `outgoing`, `incoming` | what the layer does for its client and server transactions |
 //! | `via` | our Via, and the way back of a response |
 //! | `resolve` | from a URI to a list of targets: RFC 3263 as a pure function of what the DNS says |
-//! | `known` | DNS answers, dead targets: what is remembered, within bounds |
+//! | `known` | DNS answers, dead targets, ways: what is remembered, within bounds |
 //! | `reach` | from a URI to a flow |
 //! | `peers` | who is at the other end of a connection; connections that go both ways |
 //! | `larger` | requests that are too large for UDP |
@@ -192,9 +192,14 @@ impl Layer {
         self.begin_server(cx, flow, request, table::Role::UserAgent)
     }
 
-    /// As `accept`, for a request that is to be sent on.
+    /// As `accept`, for a request that is to be sent on: only a user agent refuses copies of it that come by other ways.
     pub fn accept_to_forward(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {
         self.begin_server(cx, flow, request, table::Role::Proxy)
+    }
+
+    /// A request that was sent on is answered by us after all.
+    pub fn adopt(&mut self, tx: ServerTx, request: &Message) {
+        self.table.adopt(tx, request);
     }
 
     /// Sends a response. The top Via gets `received` and `rport` (RFC 3261 18.2.1, RFC 3581 4). After a final response further
@@ -329,6 +334,11 @@ impl Layer {
                 Key::Server(tx) => self.server_broken(tx),
             }
         }
+    }
+
+    /// `Input::Config`.
+    pub fn reconfigure(&mut self) {
+        self.reaching.reconfigure();
     }
 
     /// Runs the timers that are due.

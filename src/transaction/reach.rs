@@ -261,6 +261,11 @@ impl Reaching {
         self.dead.lives(flow.transport, flow.peer);
     }
 
+    /// Listeners may have come or gone.
+    pub fn reconfigure(&mut self) {
+        self.ways.clear();
+    }
+
     /// A flow closed.
     pub fn gone(&mut self, flow: Flow) {
         self.ways.forget(flow);

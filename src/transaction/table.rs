@@ -15,6 +15,9 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
+/// Client transactions that are looked through for those over a flow for datagrams: what one input may have begun.
+const LATEST: u64 = 1000;
+
 /// By a number of ours, or by a hash that is keyed already.
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
@@ -132,7 +135,7 @@ pub struct Server {
     pub source: SocketAddr,
     /// The sent-by port, for a new connection.
     pub sent_by_port: u16,
-    /// The response that was sent last; before the first one the request itself.
+    /// The response that was sent last; before the first one the request itself; nothing after a 2xx to INVITE that was sent on.
     pub last: Bytes,
     /// A CANCEL was reported.
     pub cancelled: bool,
@@ -352,6 +355,15 @@ impl Table {
         }
     }
 
+    /// A request that was sent on is answered by us after all: copies by other ways are known from now on.
+    pub fn adopt(&mut self, tx: ServerTx, request: &Message) {
+        let key = self.merge_key(request);
+        if let Some((server, key)) = self.servers.get_mut(&tx).zip(key) {
+            server.merge_key = Some(key);
+            self.merge_keys.insert(key, tx);
+        }
+    }
+
     /// A server transaction goes on over another connection.
     pub fn move_server(&mut self, tx: ServerTx, flow: Flow) {
         let Some(server) = self.servers.get_mut(&tx) else {
@@ -438,14 +450,15 @@ impl Table {
             .is_some_and(|key| self.merge_keys.contains_key(&key))
     }
 
-    /// The transactions over a flow: all clients, and servers over streams. One for datagrams closes only when the last listener of its
-    /// family does, which may be looked for among all.
+    /// The transactions over a flow. Of one for datagrams, which closes only when the last listener of its family does, the latest
+    /// clients: the others find out by their timers.
     pub fn of_flow(&self, flow: Flow) -> Vec<Key> {
         let mut all: Vec<Key> = match flow.transport.is_reliable() {
             true => self.by_flow.get(&ByPeer(flow)).cloned().unwrap_or_default(),
             false => {
-                let over = self.clients.iter().filter(|(_, client)| client.flow == flow);
-                over.map(|(tx, _)| Key::Client(*tx)).collect()
+                let latest = (self.last_client.saturating_sub(LATEST)..=self.last_client).map(ClientTx);
+                let is_over = |tx: &ClientTx| self.clients.get(tx).is_some_and(|client| client.flow == flow);
+                latest.filter(is_over).map(Key::Client).collect()
             }
         };
         all.sort_unstable();

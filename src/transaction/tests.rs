@@ -404,6 +404,57 @@ fn a_final_408_to_another_method_than_invite_is_not_sent() {
     assert_eq!((bench.statuses(), bench.layer.len()), (vec![], 0));
 }
 
+/// Where there is nothing to open, the world is asked once, and again after a while, after a reload, and when the flow is gone.
+#[test]
+fn the_way_to_a_peer_on_udp_is_remembered() {
+    let mut bench = Bench::new();
+    let way = flow(Transport::Udp);
+    let target = Target::new(Transport::Udp, way.peer);
+    let reach = |bench: &mut Bench| {
+        let destination = Destination::Targets(vec![target.clone()]);
+        bench.with(|layer, cx| layer.reach(cx, OWNER, destination));
+        let asked = match bench.out.pop_front() {
+            Some(Output::Connect(ticket, _)) => {
+                bench.with(|layer, cx| layer.on_flow(cx, ticket, Some(way)));
+                true
+            }
+            _ => false,
+        };
+        assert!(matches!(bench.events().as_slice(), [Event::Reached { flow, .. }] if *flow == way));
+        asked
+    };
+    assert!(reach(&mut bench));
+    assert!(!reach(&mut bench));
+    bench.advance(limits::WAY);
+    assert!(reach(&mut bench));
+    bench.with(|layer, _| layer.reconfigure());
+    assert!(reach(&mut bench));
+    bench.with(|layer, cx| layer.on_flow_closed(cx, way));
+    assert!(reach(&mut bench));
+    assert!(!reach(&mut bench));
+}
+
+/// RFC 3261 8.2.2.2 is for who answers: a request that is sent on may come by another way, until it is answered by us after all.
+#[test]
+fn copies_are_refused_by_who_answers() {
+    let mut bench = Bench::new();
+    let udp = flow(Transport::Udp);
+    bench.receive(udp, &request("INVITE", ";branch=z9hG4bKone", ""));
+    let Some(Event::Request { request: first, .. }) = bench.layer.poll() else {
+        panic!("no request came through")
+    };
+    let tx = bench
+        .with(|layer, cx| layer.accept_to_forward(cx, udp, &first))
+        .unwrap();
+    let copy = Message::parse(Bytes::from(
+        request("INVITE", ";branch=z9hG4bKtwo", "").replace('\n', "\r\n"),
+    ));
+    let copy = copy.unwrap();
+    assert!(!bench.with(|layer, cx| layer.refuse_merged(cx, udp, &copy)));
+    bench.with(|layer, _| layer.adopt(tx, &first));
+    assert!(bench.with(|layer, cx| layer.refuse_merged(cx, udp, &copy)));
+}
+
 #[test]
 fn a_name_is_resolved_and_its_targets_are_tried_in_order() {
     let mut bench = Bench::new();

@@ -49,8 +49,8 @@ pub static GUARD: Section = Section {
             DURATION_OR_NEVER,
             "10m",
             "10m",
-            "How long nothing is heard of an address that is banned. An address with live registrations or calls, and one of a trunk, is \
-             never banned.",
+            "How long nothing is heard of an address that is banned; never: nobody is banned. An address with live registrations or \
+             calls, and one of a trunk, is never banned.",
         ),
         key(
             "scanners",

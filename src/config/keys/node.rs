@@ -271,8 +271,8 @@ pub static DOMAIN: Section = Section {
             "proxy",
             "bridge",
             "How its users call each other: bridged, with media through this node, or proxied, with media directly between \
-             the phones. Only users of a domain that says proxy may send requests to other domains. Calls to and from trunks \
-             are bridged in any case.",
+             the phones. Only users of a domain that says proxy may send requests to other domains. Calls to trunks are always \
+             bridged; calls from trunks are, unless a route says proxy.",
         ),
     ],
 };

@@ -20,7 +20,7 @@ const BATCH: usize = 2000;
 /// How long a write for which somebody waits lets others join its commit.
 const GROUP: Duration = Duration::from_millis(10);
 /// The same for call records, whose commit costs more than they do: a call's start is in the file within 100 ms.
-const RECORDS: Duration = Duration::from_millis(80);
+const RECORDS: Duration = Duration::from_millis(60);
 /// How long a failed commit of CDRs waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the last CDRs are tried when the node stops and the disk fails.
