@@ -124,7 +124,7 @@ fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize, shared: 
         pending.extend(queue.recv());
     }
     let mut looked = 0;
-    // True if somebody waits for one of those that came.
+    // Whether somebody waits for one of those that came, and whether it is time to commit in any case.
     let mut take = || {
         let room = most.saturating_sub(pending.len());
         pending.extend(queue.try_iter().take(room));
