@@ -48,23 +48,23 @@ fn note(bytes: usize) {
     BYTES.store(BYTES.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
 }
 
-// SAFETY: every method hands its arguments unchanged to mimalloc, which fulfils the contract; counting never allocates.
+// SAFETY: every method hands its arguments unchanged to jemalloc, which fulfils the contract; counting never allocates.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
         // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { mimalloc::MiMalloc.alloc(layout) }
+        unsafe { tikv_jemallocator::Jemalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from mimalloc with this layout.
-        unsafe { mimalloc::MiMalloc.dealloc(pointer, layout) }
+        // SAFETY: `pointer` came from jemalloc with this layout.
+        unsafe { tikv_jemallocator::Jemalloc.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
-        // SAFETY: `pointer` came from mimalloc with this layout, and the caller's promise about `size` is passed on.
-        unsafe { mimalloc::MiMalloc.realloc(pointer, layout, size) }
+        // SAFETY: `pointer` came from jemalloc with this layout, and the caller's promise about `size` is passed on.
+        unsafe { tikv_jemallocator::Jemalloc.realloc(pointer, layout, size) }
     }
 }
 

@@ -64,6 +64,8 @@ pub const POSTS: usize = 256;
 pub const POST_ANSWER_BYTES: usize = 4_096;
 /// Bindings in memory: 1 KiB each at most.
 pub const BINDINGS: usize = 200_000;
+/// Different User-Agents whose text is shared.
+pub const USER_AGENTS: usize = 1024;
 /// Nonces whose counts are remembered: five minutes of phones that authenticate; the oldest make room and become stale.
 pub const NONCES: usize = 50_000;
 /// REGISTERs that wait for the store at once; above it they are refused with 503.

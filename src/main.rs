@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tandem::shell::commands;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Tandem: SIP proxy and registrar, B2BUA and media processor in one program, with one configuration file.
 #[derive(Parser)]

@@ -127,9 +127,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustix", &["src/shell/"]),
     ("rtrb", &["src/shell/", "src/media/phone.rs"]),
     ("hound", &["src/shell/"]),
-    ("mimalloc", &["src/main.rs"]),
-    ("libmimalloc_sys", &["src/shell/heap.rs"]),
     ("clap", &["src/main.rs"]),
+    ("tikv_jemallocator", &["src/main.rs"]),
     ("tracing", &["src/shell/"]),
     ("tracing_subscriber", &["src/shell/"]),
 ];

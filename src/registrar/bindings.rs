@@ -4,8 +4,9 @@ use crate::effect::{Aor, Binding, Op, Reply};
 use crate::limits;
 use crate::push::sleeps;
 use crate::time::Wall;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One address of record.
@@ -32,6 +33,8 @@ pub struct Change {
 pub struct Table {
     by_aor: HashMap<Aor, Entry>,
     by_expiry: BTreeSet<(Wall, Aor)>,
+    /// User-Agents: all phones of a model have one text.
+    agents: HashSet<Arc<str>>,
     count: usize,
     last_version: u64,
 }
@@ -176,11 +179,16 @@ impl Table {
         self.count == 0
     }
 
-    fn set(&mut self, aor: &Aor, version: u64, bindings: Vec<Binding>) -> Entry {
+    fn set(&mut self, aor: &Aor, version: u64, mut bindings: Vec<Binding>) -> Entry {
+        for agent in bindings.iter_mut().filter_map(|binding| binding.user_agent.as_mut()) {
+            self.share(agent);
+        }
         let first = |bindings: &[Binding]| bindings.iter().map(|b| b.expires).min();
         let (count, ends) = (bindings.len(), first(&bindings));
+        // One text for both tables, however often it is written anew.
+        let own = self.by_aor.get_key_value(aor).map_or(aor, |(own, _)| own).clone();
         let previous = match ends {
-            Some(_) => self.by_aor.insert(aor.clone(), Entry { version, bindings }),
+            Some(_) => self.by_aor.insert(own.clone(), Entry { version, bindings }),
             None => self.by_aor.remove(aor),
         };
         let previous = previous.unwrap_or_default();
@@ -188,11 +196,23 @@ impl Table {
         let ended = first(&previous.bindings);
         if ended != ends {
             if let Some(ended) = ended {
-                self.by_expiry.remove(&(ended, aor.clone()));
+                self.by_expiry.remove(&(ended, own.clone()));
             }
-            self.by_expiry.extend(ends.map(|ends| (ends, aor.clone())));
+            self.by_expiry.extend(ends.map(|ends| (ends, own)));
         }
         previous
+    }
+
+    fn share(&mut self, agent: &mut Arc<str>) {
+        if let Some(same) = self.agents.get(agent) {
+            *agent = same.clone();
+            return;
+        }
+        if self.agents.len() >= limits::USER_AGENTS {
+            // Those in use live on in their bindings.
+            self.agents.clear();
+        }
+        self.agents.insert(agent.clone());
     }
 }
 
@@ -239,6 +259,29 @@ mod tests {
         assert!(change.is_some());
         assert_eq!(table.apply(write(0), Wall(0)), (Reply::Conflict, None));
         assert!(matches!(table.apply(write(version), Wall(0)).0, Reply::Replaced { .. }));
+    }
+
+    #[test]
+    fn phones_of_one_model_have_one_text_and_so_have_the_tables() {
+        let mut table = Table::default();
+        let names = ["a@h", "b@h"].map(|name| Aor(name.into()));
+        for (aor, expires) in names.iter().flat_map(|aor| [(aor, 50), (aor, 60)]) {
+            let mut binding = binding("sip:a@h", expires);
+            binding.user_agent = Some("phone".into());
+            // A REGISTER comes with texts of its own.
+            table.load(Aor((*aor.0).into()), vec![binding]);
+        }
+        let agent = |aor| table.get(aor)[0].user_agent.clone().unwrap();
+        assert!(Arc::ptr_eq(&agent(&names[0]), &agent(&names[1])));
+        for (_, aor) in &table.by_expiry {
+            let (own, _) = table.by_aor.get_key_value(aor).unwrap();
+            assert!(Arc::ptr_eq(&own.0, &aor.0));
+        }
+        for number in 0..=limits::USER_AGENTS {
+            let mut other: Arc<str> = number.to_string().into();
+            table.share(&mut other);
+        }
+        assert!(table.agents.len() <= limits::USER_AGENTS);
     }
 
     #[test]

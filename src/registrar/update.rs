@@ -191,13 +191,8 @@ fn keep_texts(new: &mut Binding, old: &Binding) {
     };
     keep(&mut new.contact, &old.contact);
     keep(&mut new.call_id, &old.call_id);
-    for (new, old) in [
-        (&mut new.instance, &old.instance),
-        (&mut new.user_agent, &old.user_agent),
-    ] {
-        if let Some((new, old)) = new.as_mut().zip(old.as_ref()) {
-            keep(new, old);
-        }
+    if let Some((new, old)) = new.instance.as_mut().zip(old.instance.as_ref()) {
+        keep(new, old);
     }
 }
 

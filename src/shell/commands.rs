@@ -20,10 +20,7 @@ const DEFAULT_TEXT: &str = include_str!("../../config/tandem.yaml");
 /// `tandem run`.
 pub fn run(file: Option<PathBuf>) -> ExitCode {
     let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    // What reading takes of memory is its thread's: for 100,000 users that is more than the node needs for all else.
-    let reading = std::thread::scope(|scope| scope.spawn(|| load(&path, file.is_none())).join());
-    super::heap::give_back();
-    let (loaded, generated) = reading.unwrap_or_else(|bug| std::panic::resume_unwind(bug));
+    let (loaded, generated) = load(&path, file.is_none());
     let config = match loaded {
         Ok(config) => config,
         Err(problems) => return refused(&path, problems),
@@ -200,11 +197,7 @@ async fn obey(mut signals: Signals, control: mpsc::Sender<Control>, path: PathBu
 /// Reads the file beside the signalling loop: a large one takes its time, and calls must not wait for it.
 async fn reload(path: &Path, is_default: bool) -> Option<Control> {
     let own = path.to_owned();
-    let read = move || {
-        let loaded = load(&own, is_default);
-        super::heap::give_back();
-        loaded
-    };
+    let read = move || load(&own, is_default);
     let (loaded, generated) = tokio::task::spawn_blocking(read).await.ok()?;
     match loaded {
         Ok(config) => {

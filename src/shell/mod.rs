@@ -4,7 +4,6 @@ pub mod bell;
 pub mod clock;
 pub mod commands;
 pub mod demo;
-mod heap;
 mod listing;
 mod log;
 pub mod media;

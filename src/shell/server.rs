@@ -384,8 +384,6 @@ impl Server {
     fn sweep(&mut self) {
         let wall = self.clock.now().wall;
         self.store.sweep(wall);
-        super::heap::give_back_own();
-        self.runtime.spawn_blocking(super::heap::give_back);
         self.net.sweep();
         self.recorder
             .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());

@@ -18,6 +18,9 @@ use std::net::SocketAddr;
 /// Client transactions that are looked through for those over a flow for datagrams: what one input may have begun.
 const LATEST: u64 = 1000;
 
+/// Entries of a table that keeps its room in any case.
+const LARGE: usize = 4096;
+
 /// By a number of ours, or by a hash that is keyed already.
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
@@ -340,6 +343,8 @@ impl Table {
         if let Some(client) = self.clients.remove(&tx) {
             self.client_keys.remove(&client.key);
             self.part(client.flow, client.place, Key::Client(tx));
+            trim(&mut self.clients);
+            trim(&mut self.client_keys);
         }
     }
 
@@ -353,6 +358,9 @@ impl Table {
         {
             self.merge_keys.remove(&key);
         }
+        trim(&mut self.servers);
+        trim(&mut self.server_keys);
+        trim(&mut self.merge_keys);
     }
 
     /// A request that was sent on is answered by us after all: copies by other ways are known from now on.
@@ -523,6 +531,14 @@ impl Table {
     }
 }
 
+/// A table that has become nearly empty gives its room back: what is left of it moves, so that each removal costs little.
+fn trim<K: Eq + Hash, V>(map: &mut Map<K, V>) {
+    let used = map.len();
+    if map.capacity() > LARGE && used < map.capacity() / 8 {
+        map.shrink_to(2 * used);
+    }
+}
+
 fn sent_by(key: &mut keyed::Hash, via: &TopVia) {
     match &via.host {
         Host::Name(name) => key.part(name.as_bytes()),
@@ -531,4 +547,20 @@ fn sent_by(key: &mut keyed::Hash, via: &TopVia) {
         Host::V6(ip) => key.part(&[&[0], &ip.octets()[..]].concat()),
     }
     key.number(via.port.map_or(u64::MAX, u64::from));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_was_large_gives_its_room_back_and_keeps_what_it_has() {
+        let mut map: Map<u64, u64> = (0..100_000).map(|number| (number, number)).collect();
+        for number in 0..99_990 {
+            map.remove(&number);
+            trim(&mut map);
+        }
+        assert!(map.capacity() <= 2 * LARGE, "{}", map.capacity());
+        assert!((99_990..100_000).all(|number| map.get(&number) == Some(&number)));
+    }
 }

@@ -3,8 +3,9 @@
 //!
 //! What is durable: a REGISTER is confirmed after the commit of its bindings, and a call's record is committed within 100 ms. A commit is
 //! in the system's hands (SQLite's WAL with `synchronous = NORMAL`): it outlives the process however that ends, and when the machine
-//! itself loses power, what was committed since the last checkpoint may be lost, but the file is whole.
+//! itself loses power, what was committed since the last checkpoint, half a minute at most, may be lost, but the file is whole.
 
+mod checkpoint;
 mod fold;
 mod guard;
 mod rows;
@@ -24,6 +25,7 @@ use crate::limits;
 use crate::registrar::bindings::{Change, Table};
 use crate::sip::auth::NonceKey;
 use crate::time::Wall;
+use checkpoint::Checkpoints;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -123,11 +125,17 @@ impl Store {
         } else {
             database.forget_bindings()?;
         }
+        let checkpoints = Checkpoints::start(&config.path, database.connection()).map_err(|error| {
+            format!(
+                "the store {} cannot be opened: {error} (key `store.path`)",
+                config.path.display()
+            )
+        })?;
         let (queue, writes) = std_mpsc::channel();
         let shared = store.shared.clone();
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || writer::run(database, &writes, &done, &shared))
+            .spawn(move || writer::run(database, checkpoints, &writes, &done, &shared))
             .map_err(|error| format!("the store's thread could not be started: {error}"))?;
         store.writer = Some(Writer { queue, thread });
         Ok((store, written, closed))

@@ -211,6 +211,40 @@ fn stop_leaves_no_record_open_and_no_file_behind() {
     store.close(NOW);
 }
 
+/// What the file says without its log, once it does; `None` until then, and while it is being written.
+fn in_file(folder: &Folder, query: &str) -> Option<i64> {
+    let uri = format!("file:{}?immutable=1", folder.file().display());
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags).ok()?;
+    connection.query_row(query, [], |row| row.get(0)).ok()
+}
+
+async fn comes_true(mut what: impl FnMut() -> bool) -> bool {
+    let waits = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, waits).await.is_ok()
+}
+
+#[tokio::test]
+async fn what_was_written_comes_into_the_file_itself() {
+    let folder = Folder::new("checkpoint");
+    let (mut store, mut written, _) = folder.open(NOW);
+    store.apply(Ticket(1), replace("a@h", 0, &["sip:1@h"]), NOW);
+    reply(&mut store, &mut written).await;
+    assert_ne!(
+        in_file(&folder, "SELECT count(*) FROM bindings"),
+        Some(1),
+        "it is in the log only"
+    );
+    // Half a minute is over.
+    store.sweep(NOW);
+    assert!(comes_true(|| in_file(&folder, "SELECT count(*) FROM bindings") == Some(1)).await);
+    store.close(NOW);
+}
+
 #[tokio::test]
 async fn while_the_disk_fails_registers_are_refused_and_call_records_wait_and_none_is_lost() {
     let folder = Folder::new("locked");

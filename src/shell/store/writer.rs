@@ -1,5 +1,6 @@
 //! The writer thread: lets writes gather for a little, commits them at once, then tells who waited.
 
+use super::checkpoint::Checkpoints;
 use super::fold::Folded;
 use super::guard;
 use super::rows::CallRow;
@@ -72,7 +73,19 @@ fn binding_bytes(binding: &Binding) -> usize {
     size_of::<Binding>() + more + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
 }
 
-pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &Done, shared: &Shared) {
+pub(super) fn run(
+    mut database: Database,
+    mut checkpoints: Checkpoints,
+    queue: &Receiver<Write>,
+    done: &Done,
+    shared: &Shared,
+) {
+    work(&mut database, &mut checkpoints, queue, done, shared);
+    checkpoints.end();
+}
+
+/// Until no more will come.
+fn work(database: &mut Database, checkpoints: &mut Checkpoints, queue: &Receiver<Write>, done: &Done, shared: &Shared) {
     let mut pending: Vec<Write> = Vec::new();
     let mut tries = 0;
     let mut is_sure = true;
@@ -82,13 +95,15 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &Done, 
         if pending.is_empty() {
             return;
         }
-        match commit(&mut database, &pending, is_sure) {
+        match commit(database, &pending, is_sure) {
             Ok(()) => {
                 if tries > 0 {
                     tracing::info!("the store can write again; nothing was lost");
                 }
                 tries = 0;
                 pending.iter().for_each(|write| shared.done(write));
+                let is_time = pending.iter().any(|write| matches!(write, Write::Alive(_)));
+                checkpoints.committed(pending.len(), is_time);
                 tell(pending.drain(..).filter_map(|write| answer(write, true)), done);
             }
             Err(error) => {
@@ -100,7 +115,7 @@ pub(super) fn run(mut database: Database, queue: &Receiver<Write>, done: &Done, 
                     kept(std::mem::take(&mut pending), done)
                 } else {
                     tracing::error!("the store does not take one of {before} writes ({error}); it is left out");
-                    one_by_one(&mut database, std::mem::take(&mut pending), done)
+                    one_by_one(database, std::mem::take(&mut pending), done)
                 };
                 pending.iter().for_each(|write| shared.add(write));
                 tries += 1;
