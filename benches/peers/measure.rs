@@ -7,8 +7,6 @@ use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Windows of CPU time; their median counts.
-const WINDOWS: usize = 5;
 /// /proc counts in hundredths of a second (USER_HZ, the same on every Linux that Debian has).
 const MICROSECONDS_PER_TICK: f64 = 10_000.0;
 /// The generators cannot do more on two cores.
@@ -20,13 +18,13 @@ const FIRST: u64 = 2_000;
 /// Seconds of a step that only narrows it.
 const PROBE: u64 = 5;
 
-/// CPU time at one rate.
+/// CPU time at one rate, in one run or the median of several.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cpu {
     pub rate: u64,
-    /// Microseconds per call or registration: the median of the windows.
+    /// Microseconds per call or registration.
     pub each: f64,
-    /// The most that others used of the whole machine in a window, in percent.
+    /// The most that others used of the whole machine meanwhile, in percent.
     pub others: f64,
     /// Calls that failed, and messages that were sent twice.
     pub failed: u64,
@@ -92,23 +90,17 @@ fn busy() -> u64 {
     fields.iter().take(7).sum::<u64>() - fields.iter().skip(3).take(2).sum::<u64>()
 }
 
-/// CPU time per call or registration in five windows of one run at a steady rate.
+/// CPU time per call or registration in a window of one run at a steady rate.
 pub fn cpu(load: &Load, peer: &Running, kind: Kind, rate: u64, times: &Times) -> Result<Cpu, String> {
-    let seconds = times.warm + WINDOWS as u64 * times.window + 1;
+    let seconds = times.warm + times.window + 1;
     let count = rate * seconds;
     let sipp = load.begin(kind, rate, count, &[])?;
     std::thread::sleep(Duration::from_secs(times.warm));
-    let (mut each, mut others) = (Vec::new(), 0.0f64);
-    for _ in 0..WINDOWS {
-        let (peer_each, rest) = window(peer, &sipp, rate, times.window)?;
-        each.push(peer_each);
-        others = others.max(rest);
-    }
-    each.sort_by(f64::total_cmp);
+    let (each, others) = window(peer, &sipp, rate, times.window)?;
     let outcome = sipp.finish(Duration::from_secs(2))?;
     Ok(Cpu {
         rate,
-        each: each[WINDOWS / 2],
+        each,
         others,
         failed: count - outcome.successful,
         repeated: outcome.repeated,

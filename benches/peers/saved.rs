@@ -1,6 +1,7 @@
 //! What has been measured, on disk: a run that is interrupted goes on where it was.
 
 use crate::measure::{Cpu, Figures};
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,23 +44,38 @@ impl Saved {
         Ok(Saved { path: path.to_owned() })
     }
 
-    /// All figures of a row so far.
+    /// All figures of a row so far: of CPU time at each rate the median of the runs.
     pub fn figures(&self, row: &str) -> Figures {
-        let text = fs::read_to_string(&self.path).unwrap_or_default();
         let mut figures = Figures::default();
-        for line in text.lines().skip(1) {
-            let fields: Vec<&str> = line.split('\t').collect();
-            if fields.first() == Some(&row) {
-                match parse(&fields[1..]) {
-                    Some(Value::Cpu(cpu)) => figures.cpu.push(cpu),
-                    Some(Value::Highest(rate)) => figures.highest = Some(rate),
-                    Some(Value::Memory(bytes)) => figures.memory = Some(bytes),
-                    None => {}
-                }
+        let mut runs: BTreeMap<u64, Vec<Cpu>> = BTreeMap::new();
+        for value in self.values(row) {
+            match value {
+                Value::Cpu(cpu) => runs.entry(cpu.rate).or_default().push(cpu),
+                Value::Highest(rate) => figures.highest = Some(rate),
+                Value::Memory(bytes) => figures.memory = Some(bytes),
             }
         }
-        figures.cpu.sort_by_key(|cpu| cpu.rate);
+        figures.cpu = runs.into_values().filter_map(median).collect();
         figures
+    }
+
+    /// How often it was measured.
+    pub fn count(&self, row: &str, figure: Figure) -> usize {
+        let is_it = |value: &Value| match (value, figure) {
+            (Value::Cpu(cpu), Figure::Cpu(rate)) => cpu.rate == rate,
+            (Value::Highest(_), Figure::Highest) | (Value::Memory(_), Figure::Memory) => true,
+            (Value::Cpu(_) | Value::Highest(_) | Value::Memory(_), _) => false,
+        };
+        self.values(row).iter().filter(|value| is_it(value)).count()
+    }
+
+    fn values(&self, row: &str) -> Vec<Value> {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let fields = |line: &str| -> Option<Value> {
+            let fields: Vec<&str> = line.split('\t').collect();
+            (fields.first() == Some(&row)).then(|| parse(&fields[1..])).flatten()
+        };
+        text.lines().skip(1).filter_map(fields).collect()
     }
 
     /// Keeps one more.
@@ -93,13 +109,14 @@ fn parse(fields: &[&str]) -> Option<Value> {
     }
 }
 
-impl Figures {
-    /// True if it is among them.
-    pub fn has(&self, figure: Figure) -> bool {
-        match figure {
-            Figure::Cpu(rate) => self.cpu.iter().any(|cpu| cpu.rate == rate),
-            Figure::Highest => self.highest.is_some(),
-            Figure::Memory => self.memory.is_some(),
-        }
-    }
+/// Of runs at one rate; what failed in any of them counts.
+fn median(mut runs: Vec<Cpu>) -> Option<Cpu> {
+    runs.sort_by(|a, b| a.each.total_cmp(&b.each));
+    let middle = *runs.get(runs.len() / 2)?;
+    Some(Cpu {
+        others: runs.iter().map(|run| run.others).fold(0.0, f64::max),
+        failed: runs.iter().map(|run| run.failed).sum(),
+        repeated: runs.iter().map(|run| run.repeated).sum(),
+        ..middle
+    })
 }

@@ -18,7 +18,7 @@ pub fn print(rows: &[Row], step: u64) {
         }
     }
     println!(
-        "us: CPU time of all processes of the peer per call or registration, median of five windows (* calls failed, or messages were repeated)"
+        "us: CPU time of all processes of the peer per call or registration, median of five runs (* calls failed, or messages were repeated)"
     );
     println!(
         "highest/s: {step} s without a failure or a repeated message. bytes: per call that is up, per binding. others: % of the machine\n"

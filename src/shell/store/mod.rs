@@ -3,7 +3,8 @@
 //!
 //! What is durable: a REGISTER is confirmed after the commit of its bindings, and a call's record is committed within 100 ms. A commit is
 //! in the system's hands (SQLite's WAL with `synchronous = NORMAL`): it outlives the process however that ends, and when the machine
-//! itself loses power, what was committed since the last checkpoint, half a minute at most, may be lost, but the file is whole.
+//! itself loses power, what was committed in the last half minute, and while the disk then takes its time, may be lost, but the file is
+//! whole.
 
 mod checkpoint;
 mod fold;
@@ -125,12 +126,7 @@ impl Store {
         } else {
             database.forget_bindings()?;
         }
-        let checkpoints = Checkpoints::start(&config.path, database.connection()).map_err(|error| {
-            format!(
-                "the store {} cannot be opened: {error} (key `store.path`)",
-                config.path.display()
-            )
-        })?;
+        let checkpoints = Checkpoints::start(&config.path, database.connection())?;
         let (queue, writes) = std_mpsc::channel();
         let shared = store.shared.clone();
         let thread = std::thread::Builder::new()

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long one statement waits for another process: somebody who looks into the file.
-pub(super) const BUSY: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_secs(2);
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS calls (
