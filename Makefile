@@ -34,7 +34,7 @@ test: deps peers
 bench: deps
 	$(CARGO) bench --workspace
 
-# Side by side with Kamailio, 40 minutes long: benches/peers/README.md. QUICK=1 for a look, BUSY=1 on a machine that is not quiet,
+# Side by side with Kamailio, an hour and a half long: benches/peers/README.md. QUICK=1 for a look, BUSY=1 on a machine that is not quiet,
 # ROWS="REGISTER bridge" for some rows only. It goes on where it was interrupted; FRESH=1 begins anew.
 bench-proxy: deps
 	@.ci/packages $(BENCH_PACKAGES)
