@@ -15,7 +15,7 @@
 use crate::keyed::Key;
 use crate::time::{Instant, Wall};
 use std::hash::Hasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Hex digits of a seal.
 const SEAL: usize = 8;
@@ -116,10 +116,14 @@ impl Marker {
 
     /// True for two addresses of one source.
     pub fn is_same(one: IpAddr, other: IpAddr) -> bool {
-        match (one.to_canonical(), other.to_canonical()) {
-            (IpAddr::V4(one), IpAddr::V4(other)) => one == other,
-            (IpAddr::V6(one), IpAddr::V6(other)) => one.octets()[..8] == other.octets()[..8],
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        Marker::host(one) == Marker::host(other)
+    }
+
+    /// What stands for all addresses that one host may have: of IPv6 the first of its network.
+    pub fn host(ip: IpAddr) -> IpAddr {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.into(),
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
         }
     }
 

@@ -95,7 +95,19 @@ fn contacts_that_lead_back_are_refused() {
     for contact in ["sip:bob@example.com", &public, &temporary] {
         let contact = format!("Contact: <{contact}>;+sip.instance=\"<urn:x:1>\"");
         assert_eq!(w.register_with(bob, &["Supported: gruu", &contact]), 403, "{contact}");
+        assert_eq!(
+            w.register_with(bob, &[&contact]),
+            403,
+            "{contact}, of one that asks for none"
+        );
+        assert_eq!(w.register_with(bob, &[&format!("{contact};expires=0")]), 200);
     }
+    let mail = "Contact: <mailto:bob@example.com>";
+    assert_eq!(
+        w.register_with(bob, &[&format!("{mail};+sip.instance=\"<urn:x:1>\"")]),
+        403
+    );
+    assert_eq!(w.register_with(bob, &[mail]), 200, "RFC 3665 2.2");
     w.finish();
 }
 

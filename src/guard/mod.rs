@@ -46,7 +46,7 @@ use cells::{Cell, Cells, Rate, Seen};
 use keys::*;
 use load::{Load, News};
 use look::{Kind, look};
-use sort::{DIALOG, PROBES, WRONG};
+use sort::{DIALOG, PROBES, TRUNK, WRONG};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -294,7 +294,8 @@ impl Guard {
     pub fn ban(&mut self, cx: &mut Cx<'_>, suspect: Suspect) {
         let source = self.marker.source(suspect.ip);
         let now = second(cx.now);
-        let is_ours = self.is_bound_now(source, now) || self.seen.has(fold(source, ABOUT_DIALOG), now, DIALOG);
+        let lately = |about, within| self.seen.has(fold(source, about), now, within);
+        let is_ours = self.is_bound_now(source, now) || lately(ABOUT_DIALOG, DIALOG) || lately(ABOUT_TRUNK, TRUNK);
         let Some(lasts) = self.rules().ban.filter(|_| !is_ours) else {
             return;
         };

@@ -149,7 +149,10 @@ impl Machines {
                     self.net.waker.posted(number, taken);
                 }
             }
-            Input::Secret(key) => self.registrar.set_key(key),
+            Input::Secret(key) => {
+                self.proxy.set_key(&key);
+                self.registrar.set_key(key);
+            }
             Input::Sleepers(all) => {
                 for (aor, bindings) in all {
                     self.net.waker.watch(cx, &aor, &bindings);

@@ -218,12 +218,16 @@ impl Machines {
             .as_ref()
             .filter(|prepared| prepared.next_route.is_none())
             .map(device);
+        let is_gruu = prepared
+            .as_ref()
+            .is_some_and(|prepared| prepared.uri.params.get("gr").is_some());
         let found = prepared.and_then(|prepared| prepared.passage.map(|passage| (prepared, passage)));
         let (prepared, passage) = match (found, &device) {
             (Some(found), _) => found,
-            // The dialog was not set up through us, but its target is one of our users by a GRUU.
-            (None, Some(Ok(Some(_)))) => return self.relay_loose(cx, flow, request),
-            (None, Some(_) | None) => {
+            // The dialog was not set up through us, but its target is one of our users by a GRUU, or looks like it: who sends it is
+            // asked first, so that no name is told from another.
+            (None, Some(_)) if is_gruu => return self.relay_loose(cx, flow, request),
+            (None, _) => {
                 return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
             }
         };

@@ -21,11 +21,14 @@ const FLOW: usize = 45;
 /// What the user part of our Record-Route begins with.
 const TOKEN: &str = "tw-";
 
-/// The key of all marks of this process. A mark is half of the keyed hash: who sees marks, as many as he likes, can make none of his
-/// own but by guessing 64 bits against a running node.
+/// The keys of all marks. A mark is half of the keyed hash: who sees marks, as many as he likes, can make none of his own but by
+/// guessing 64 bits against a running node.
 #[derive(Debug)]
 pub struct Marks {
+    /// Of branches: they mean contexts of this process.
     key: keyed::Key,
+    /// Of Record-Route: dialogs between phones outlive the process.
+    dialogs: keyed::Key,
 }
 
 /// Whether a request was here before.
@@ -69,9 +72,14 @@ impl Passage {
 }
 
 impl Marks {
-    /// With this key.
+    /// With this key, until [`Marks::set_dialogs`] says another for Record-Route.
     pub fn new(key: keyed::Key) -> Marks {
-        Marks { key }
+        Marks { key, dialogs: key }
+    }
+
+    /// A key that outlives the process.
+    pub fn set_dialogs(&mut self, key: keyed::Key) {
+        self.dialogs = key;
     }
 
     /// A branch for a request that this context sends on: its name and chance, then the mark of what decides the request's way (RFC
@@ -96,17 +104,9 @@ impl Marks {
         let mut text = COOKIE.to_owned();
         push_hex(
             &mut text,
-            &self.mark(&[b"ack", via.as_bytes(), ack.call_id_octets()]).to_be_bytes(),
+            &mark(self.key, &[b"ack", via.as_bytes(), ack.call_id_octets()]).to_be_bytes(),
         );
         text
-    }
-
-    fn mark(&self, parts: &[&[u8]]) -> u64 {
-        let mut hash = self.key.start();
-        for part in parts {
-            hash.part(part);
-        }
-        low(hash)
     }
 
     /// Looks for our own Vias in a request. `is_live` says whether a context still waits for an answer: only then does its Via vouch
@@ -176,12 +176,11 @@ impl Marks {
         for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
         }
-        let seal = self.mark(&[
-            b"route",
-            text.as_bytes(),
-            request.call_id_octets(),
-            &request.tag_octets(Name::From),
-        ]);
+        let tag = request.tag_octets(Name::From);
+        let seal = mark(
+            self.dialogs,
+            &[b"route", text.as_bytes(), request.call_id_octets(), &tag],
+        );
         push_hex(&mut text, &seal.to_be_bytes());
         marker.mark_token(origin, &mut text);
         text
@@ -196,7 +195,8 @@ impl Marks {
         let seal = read_mark(seal)?;
         let is_of = |name: Name| {
             let tag = request.tag_octets(name);
-            seal == self.mark(&[b"route", text.as_bytes(), request.call_id_octets(), &tag])
+            let parts = [b"route", text.as_bytes(), request.call_id_octets(), &tag];
+            seal == mark(self.dialogs, &parts)
         };
         let from_caller = is_of(Name::From);
         if !from_caller && !is_of(Name::To) {
@@ -207,6 +207,14 @@ impl Marks {
         let ends = Ends { caller, callee };
         rest.is_empty().then_some(Passage { from_caller, ends })
     }
+}
+
+fn mark(key: keyed::Key, parts: &[&[u8]]) -> u64 {
+    let mut hash = key.start();
+    for part in parts {
+        hash.part(part);
+    }
+    low(hash)
 }
 
 /// The half of a hash that a mark is.

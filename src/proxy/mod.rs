@@ -41,6 +41,7 @@ use crate::id::{CallId, ContextId, Flow, Owner, ServerTx};
 use crate::keyed;
 use crate::limits;
 use crate::push::Asleep;
+use crate::sip::auth::NonceKey;
 use crate::sip::{Draft, Forward, Message, Name, NameAddr, Uri};
 use crate::time::{Deadlines, Instant, T1_64};
 use crate::transaction::{Destination, Event, Layer};
@@ -177,6 +178,14 @@ impl Proxy {
             },
             last: 0,
         }
+    }
+
+    /// The key that outlives the process: phones in a dialog that was set up before a restart reach each other as before.
+    pub fn set_key(&mut self, key: &NonceKey) {
+        let own = keyed::Key::new(std::array::from_fn(|nth| key.0[nth]));
+        self.desk
+            .marks
+            .set_dialogs(keyed::Key::new(own.of(&[b"dialogs"]).to_be_bytes()));
     }
 
     /// May the request be sent on (16.3 without 16.3 step 6, which is the node's)?

@@ -5,6 +5,7 @@ use crate::config::{self, Push};
 use crate::effect::{Binding, Gruu, More};
 use crate::id::Flow;
 use crate::limits;
+use crate::sip::uri::Scheme;
 use crate::sip::{Message, Name, NameAddr};
 use crate::time::Wall;
 use std::sync::Arc;
@@ -236,7 +237,12 @@ impl Keeps<'_> {
         push::judge(self.push, self.request, &contact, expires, limits.max_expires)?;
         let instance = contact.params.value("+sip.instance").and_then(instance);
         let wants_gruus = instance.is_some() && self.request.has_token(Name::Supported, "gruu");
-        if wants_gruus && self.request.to().is_ok_and(|aor| gruu::leads_back(&contact.uri, &aor)) {
+        // RFC 5627 5.1, whether or not it asks for GRUUs.
+        let is_device = instance.is_some() && !expires.is_zero();
+        if is_device && !matches!(contact.uri.scheme, Scheme::Sip | Scheme::Sips) {
+            return Err(Refusal::new(403, "A Device Has A SIP Contact"));
+        }
+        if is_device && self.request.to().is_ok_and(|aor| gruu::leads_back(&contact.uri, &aor)) {
             return Err(Refusal::new(403, "Contact Leads Back To Its Address Of Record"));
         }
         Ok(Binding {

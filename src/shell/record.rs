@@ -52,7 +52,7 @@ pub struct Recorder {
     /// The current minute and the refusals in it.
     refusals: (u64, u32),
     /// What was told of the counters of sockets and media threads.
-    told: [u64; 10],
+    told: [u64; 11],
     /// A call that has begun, in words: mostly the next fact says where it goes, and one line has both.
     begun: Option<(CallId, String)>,
 }
@@ -260,8 +260,12 @@ impl Recorder {
 
     fn news(&mut self, net: &NetCounters, media: Strays) -> Vec<String> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counted: [(u64, &str); 10] = [
+        let counted: [(u64, &str); 11] = [
             (read(&net.not_sip), "datagrams that are no SIP"),
+            (
+                read(&net.unanswered),
+                "keep-alives (STUN) that were too many to be answered",
+            ),
             (read(&net.dropped_full), "messages dropped because we were too busy"),
             (read(&net.send_failed), "datagrams that the system would not send"),
             (

@@ -48,14 +48,16 @@ impl Layer {
         owner: Owner,
         flow: Flow,
         branch: &str,
-        request: Forward<'_>,
+        mut request: Forward<'_>,
     ) -> ClientTx {
         let tx = self.table.next_client();
-        if self.is_too_large(cx, flow, request.message().bytes().len() + VIA_BYTES) {
+        request.needs_length = flow.transport.is_reliable();
+        let message = request.to_bytes(&self.via(cx, flow, branch));
+        if self.is_too_large(cx, flow, message.len()) {
             let request = Outgoing::SentOn(Box::new(request.into_owned()), branch.to_owned());
             self.wait_for_tcp(cx, tx, owner, flow, request);
         } else {
-            self.write_forward(cx, tx, owner, flow, branch, request);
+            self.send_forward(cx, (tx, owner), flow, branch, &request, message);
         }
         tx
     }
@@ -71,10 +73,20 @@ impl Layer {
         mut request: Forward<'_>,
     ) {
         request.needs_length = flow.transport.is_reliable();
-        let (method, message) = (
-            request.message().method(),
-            request.to_bytes(&self.via(cx, flow, branch)),
-        );
+        let message = request.to_bytes(&self.via(cx, flow, branch));
+        self.send_forward(cx, (tx, owner), flow, branch, &request, message);
+    }
+
+    fn send_forward(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (tx, owner): (ClientTx, Owner),
+        flow: Flow,
+        branch: &str,
+        request: &Forward<'_>,
+        message: Bytes,
+    ) {
+        let method = request.message().method();
         let fits = request.lines() <= limits::SIP_HEADERS && message.len() <= limits::SIP_MESSAGE_BYTES;
         self.begin(cx, owner, flow, (branch, &method), message, (tx, fits));
         if let Some(client) = self.table.client(tx) {

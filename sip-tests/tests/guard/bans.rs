@@ -214,6 +214,44 @@ fn probing_over_a_stream_is_banned() {
     w.finish();
 }
 
+#[test]
+fn guessing_by_calls_is_banned() {
+    for way in ["bridge", "proxy"] {
+        let yaml = sip_tests::script::EDGE.replace(
+            "domains:  [ example.com ]",
+            &format!("domains:  [ {{ name: example.com, do: {way} }} ]\nguard: {{ {TEN} }}"),
+        );
+        let mut w = World::builder(12).config(&yaml).build();
+        let mut host = Host::new("198.51.77.1:5060");
+        let uri = "sip:bob@example.com";
+        let mut judged = 0;
+        for _ in 0..50 {
+            if !bans(&w).0.is_empty() {
+                break;
+            }
+            let invite = host.request("INVITE", uri, "alice", "");
+            let Some(asks) = host.asks(&mut w, &invite).pop() else {
+                continue;
+            };
+            assert!(matches!(asks.status(), 401 | 407), "{}", asks.status());
+            let (challenge, field) = match asks.status() {
+                401 => ("WWW-Authenticate", "Authorization"),
+                _proxy => ("Proxy-Authenticate", "Proxy-Authorization"),
+            };
+            let value = digest::answer(asks.text(challenge), "alice", "guess", "INVITE", uri, 1);
+            let again = host.request("INVITE", uri, "alice", &format!("{field}: {value}\r\n"));
+            let answer = status(&host.asks(&mut w, &again));
+            assert!(matches!(answer, 403 | 0), "wrong, or too soon: {answer}");
+            judged += u32::from(answer == 403);
+            w.run(s(5));
+        }
+        assert_eq!(bans(&w).0, [host.addr.ip()], "{way}");
+        // Those that come slowly are forgiven in part.
+        assert!((10..=13).contains(&judged), "{way}: {judged}");
+        w.finish();
+    }
+}
+
 /// Over datagrams it is the ACK of our refusal that shows that it was received.
 #[test]
 fn probing_by_invites_whose_refusals_are_acknowledged_is_banned() {

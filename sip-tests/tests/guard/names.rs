@@ -42,17 +42,23 @@ fn shape(answers: &[Msg], user: &str) -> Vec<String> {
     shape
 }
 
-fn both(w: &mut World, method: &str, uri: &str) {
+/// `change` is made in each request.
+fn both(w: &mut World, method: &str, uri: &str, change: fn(String) -> String) {
     let mut shapes = Vec::new();
     for user in ["alice", "bob", "alicf", "100", "no-such-user"] {
         let mut host = Host::new("198.51.77.1:5060");
         let uri = uri.replace("NAME", user);
-        let request = host.request(method, &uri, user, "");
+        let request = change(host.request(method, &uri, user, ""));
         let answers = host.asks(w, &request);
         let mut seen = shape(&answers, user);
-        if let Some(challenge) = answers.last().filter(|answer| answer.status() == 401) {
-            let value = digest::answer(challenge.text("WWW-Authenticate"), user, "guess", method, &uri, 1);
-            let again = host.request(method, &uri, user, &format!("Authorization: {value}\r\n"));
+        let asked = answers.last().and_then(|answer| match answer.status() {
+            401 => Some((answer.text("WWW-Authenticate"), "Authorization")),
+            407 => Some((answer.text("Proxy-Authenticate"), "Proxy-Authorization")),
+            _other => None,
+        });
+        if let Some((challenge, credentials)) = asked {
+            let value = digest::answer(challenge, user, "guess", method, &uri, 1);
+            let again = change(host.request(method, &uri, user, &format!("{credentials}: {value}\r\n")));
             let answers = host.asks(w, &again);
             assert_eq!(status(&answers), 403, "{method} {user}");
             seen.extend(shape(&answers, user));
@@ -81,7 +87,26 @@ fn known_and_unknown_names_get_equal_answers() {
             ("MESSAGE", "sip:NAME@example.com"),
             ("SUBSCRIBE", "sip:NAME@example.com"),
         ] {
-            both(&mut w, method, uri);
+            both(&mut w, method, uri, |request| request);
+        }
+        // A dialog that we do not know, with somebody who claims to have a GRUU.
+        let within = |request: String| request.replacen(">\r\nCall-ID", ">;tag=theirs\r\nCall-ID", 1);
+        let foreign = |request: String| {
+            let request = request.replacen(">\r\nCall-ID", ">;tag=theirs\r\nCall-ID", 1);
+            let (before, after) = request.split_once("From: <").unwrap();
+            let (_, after) = after.split_once('>').unwrap();
+            format!("{before}From: <sip:x@elsewhere.example>{after}")
+        };
+        for gruu in [
+            "sip:NAME@example.com;gr=urn:x:1",
+            "sip:NAME@example.com;gr",
+            "sip:NAME@example.com",
+        ] {
+            for change in [within, foreign] {
+                for method in ["INFO", "BYE", "INVITE", "REFER"] {
+                    both(&mut w, method, gruu, change);
+                }
+            }
         }
         w.finish();
     }

@@ -47,7 +47,7 @@ pub static USER: Section = Section {
             DIGEST,
             "[ sha-256, md5 ]",
             "that of the domain",
-            "The challenges that this user's phones get.",
+            "The challenges that this user's phones get. Other ones than the domain's tell everybody that the user exists.",
         ),
         key(
             "display_name",

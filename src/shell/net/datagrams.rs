@@ -1,6 +1,7 @@
 //! The sockets for datagrams. Whoever owns them fetches what has come without any queue between, and what is to go out leaves
 //! together: a peer on this machine or behind one network card is woken once for all of it.
 
+use super::keepalives::Keepalives;
 use super::{NetCounters, udp};
 use crate::id::{Flow, ListenerId};
 use crate::limits;
@@ -51,6 +52,7 @@ pub(super) struct Datagrams {
     control: Vec<u8>,
     /// Our address towards a host, as the system's routes choose it.
     routes: HashMap<IpAddr, Option<IpAddr>>,
+    keepalives: Keepalives,
 }
 
 impl Datagrams {
@@ -66,6 +68,7 @@ impl Datagrams {
             buffer: vec![0; limits::SIP_MESSAGE_BYTES].into_boxed_slice(),
             control: udp::control(),
             routes: HashMap::new(),
+            keepalives: Keepalives::new(),
         })
     }
 
@@ -128,6 +131,10 @@ impl Datagrams {
                 Ok((length, flow)) => {
                     // RFC 5626 8: the keep-alive of phones, which is no message.
                     if let Some(answer) = stun::answer(&self.buffer[..length], flow.peer) {
+                        if !self.keepalives.take(flow.peer.ip()) {
+                            counters.unanswered.fetch_add(1, Ordering::Relaxed);
+                            continue;
+                        }
                         let sent = udp::send(&bound.socket, bound.addr.ip(), flow, &answer);
                         counters
                             .send_failed

@@ -4,6 +4,7 @@ mod aside;
 mod datagrams;
 mod der;
 mod dns;
+mod keepalives;
 mod places;
 mod post;
 mod taken;
@@ -83,6 +84,8 @@ pub struct NetCounters {
     pub dropped_full: AtomicU64,
     /// Datagrams that are no SIP.
     pub not_sip: AtomicU64,
+    /// Keep-alives beyond the rate of their host or of all.
+    pub unanswered: AtomicU64,
     /// Datagrams that the system would not send.
     pub send_failed: AtomicU64,
     /// Connections refused because there were too many.

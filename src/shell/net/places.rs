@@ -1,5 +1,6 @@
 //! How many connections are open, altogether and with each host.
 
+use crate::marker::Marker;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -39,7 +40,7 @@ impl Places {
 
     /// A place for a connection with this host, unless it or all of them together have enough.
     pub(super) fn take(self: &Arc<Self>, host: IpAddr) -> Option<Place> {
-        let mut taken = self.taken();
+        let (mut taken, host) = (self.taken(), Marker::host(host));
         let own = taken.by_host.get(&host).copied().unwrap_or(0);
         if taken.all >= self.limits.0 || own >= self.limits.1 {
             return None;
@@ -87,6 +88,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
     #[test]
     fn one_host_cannot_take_every_place_and_places_come_back() {
@@ -99,6 +101,10 @@ mod tests {
         drop(other);
         held.pop();
         assert!(places.take(one).is_some());
+        held.clear();
+        // Whoever has one address of an IPv6 network has them all.
+        held.extend((0..20).filter_map(|number| places.take(Ipv6Addr::from_bits(0x2001_0db8 << 96 | number).into())));
+        assert_eq!(held.len(), 10);
         drop(held);
         assert!(places.taken().by_host.is_empty() && places.taken().all == 0);
     }
