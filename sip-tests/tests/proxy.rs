@@ -17,6 +17,8 @@ mod identity;
 mod limits;
 #[path = "proxy/loops.rs"]
 mod loops;
+#[path = "proxy/media.rs"]
+mod media;
 #[path = "proxy/methods.rs"]
 mod methods;
 #[path = "proxy/next_hop.rs"]
@@ -29,6 +31,8 @@ mod responses;
 mod routes;
 #[path = "proxy/secure.rs"]
 mod secure;
+#[path = "proxy/serial.rs"]
+mod serial;
 #[path = "proxy/tools.rs"]
 mod tools;
 #[path = "proxy/validation.rs"]

@@ -136,6 +136,25 @@ fn a_gruu_leads_to_one_device() {
     }
 }
 
+/// 6.1, RFC 3261 16.5: one device of a user redirects to another, which is a target of its own.
+#[test]
+fn a_device_redirects_to_another() {
+    let mut w = office(31);
+    let alice = w.registered("alice");
+    let phones = ["cell", "desk"].map(|name| device(&mut w, name, "bob", Transport::Udp));
+    let [cell, desk] = phones.map(|peer| gruus(&w, peer).0);
+    let call = w.call(alice, &desk);
+    let leg = w.incoming(phones[1]);
+    let contact = format!("Contact: <{cell}>");
+    w.on(leg, |agent, cx, call| agent.respond(cx, call, 302, false, &[&contact]));
+    let leg = w.incoming(phones[0]);
+    w.accept(leg);
+    w.up(call);
+    w.hang_up(call);
+    w.expect_over(leg, 200);
+    w.finish();
+}
+
 /// 6.1: and so does a request that is no call.
 #[test]
 fn a_message_for_a_gruu() {

@@ -123,6 +123,17 @@ impl Branch {
         }
     }
 
+    /// It had its time: no other way to its target is tried.
+    pub fn give_up(&mut self) {
+        self.rest = Vec::new();
+        if let Aim::Target {
+            beyond: Some(beyond), ..
+        } = &mut self.aim
+        {
+            beyond.next = Vec::new();
+        }
+    }
+
     /// The device has another flow.
     fn has_next(&self) -> bool {
         self.aim.beyond().is_some_and(|beyond| !beyond.next.is_empty())

@@ -245,6 +245,30 @@ impl Context {
         self.advance(t);
     }
 
+    /// The phones of this preference had their time: what rings is cancelled. What said nothing can't be as yet (9.1), so that it
+    /// counts as 408 at once and keeps the next ones no longer; a 2xx of it still goes to the caller.
+    pub fn on_step(&mut self, t: &mut Turn<'_, '_>) {
+        if self.state != State::Forking {
+            return;
+        }
+        for place in 0..self.branches.len() {
+            let owner = self.owner(self.branches[place].no);
+            let branch = &mut self.branches[place];
+            branch.give_up();
+            match branch.stage {
+                Stage::Asking | Stage::Reaching => t.layer.forget(owner),
+                Stage::Asked(tx) => t.layer.cancel(t.cx, tx, None),
+                Stage::Proceeding(tx) => {
+                    t.layer.cancel(t.cx, tx, None);
+                    continue;
+                }
+                Stage::Over(_) | Stage::Done => continue,
+            }
+            branch.stage = Stage::Over(Box::new(Final::Own(408)));
+        }
+        self.advance(t);
+    }
+
     /// Timer C (16.8): a branch that rings is cancelled, one that said nothing counts as 408.
     pub fn on_timer_c(&mut self, t: &mut Turn<'_, '_>, no: u16) {
         let Some(place) = self.place(no) else { return };

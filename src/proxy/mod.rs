@@ -362,7 +362,7 @@ impl Proxy {
             match timer {
                 Timer::C(id, no) => self.turn(cx, layer, id, |context, t| context.on_timer_c(t, no)),
                 Timer::Flow(id, no) => self.turn(cx, layer, id, |context, t| context.on_silent_flow(t, no)),
-                Timer::Step(id) => self.turn(cx, layer, id, |context, t| context.cancel_all(t, None)),
+                Timer::Step(id) => self.turn(cx, layer, id, |context, t| context.on_step(t)),
                 Timer::Ring(id) => self.turn(cx, layer, id, |context, t| context.on_no_answer(t)),
                 Timer::Linger(id) => {
                     self.answered.remove(&id);

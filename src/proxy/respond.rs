@@ -88,16 +88,17 @@ impl Context {
         if (status == 430 || (status == 408 && !rang)) && self.next_flow(t, place) {
             return;
         }
-        let redirected = status / 100 == 3 && self.recurse(t, &response);
-        self.tell_ended_dialogs(t, place, &response);
+        let left = match status {
+            300..=399 => self.recurse(t, response),
+            _failure => Some(response),
+        };
+        self.tell_ended_dialogs(t, place, status);
         let is_phone = matches!(self.branches[place].aim, Aim::Target { flow: Some(_), .. });
-        self.branches[place].stage = if redirected {
-            Stage::Done
-        } else if status == 430 && is_phone {
+        self.branches[place].stage = match left {
+            None => Stage::Done,
             // No flow of the device is left; what failed is between us and it (RFC 5626 11.5).
-            Stage::Over(Box::new(Final::Own(480)))
-        } else {
-            Stage::Over(Box::new(Final::Theirs(response)))
+            Some(_) if status == 430 && is_phone => Stage::Over(Box::new(Final::Own(480))),
+            Some(response) => Stage::Over(Box::new(Final::Theirs(response))),
         };
         if status >= 600 {
             self.end_forking(t, Ending::Declined, None);
@@ -229,13 +230,15 @@ impl Context {
     }
 
     /// RFC 6228 6: a branch failed that had early dialogs, and its failure does not go to the caller now.
-    fn tell_ended_dialogs(&mut self, t: &mut Turn<'_, '_>, place: usize, response: &Message) {
+    fn tell_ended_dialogs(&mut self, t: &mut Turn<'_, '_>, place: usize, status: u16) {
         let ended = std::mem::take(&mut self.branches[place].early);
         let others = (0..self.branches.len()).any(|other| other != place && self.branches[other].is_pending());
+        // After a 6xx those who wait are not asked.
+        let goes_on = others || (status < 600 && !self.waiting.is_empty());
         let request = &self.request;
         let reliable = request.has_token(Name::Require, "100rel");
         if !self.is_invite
-            || !others
+            || !goes_on
             || self.state != State::Forking
             || reliable
             || !request.has_token(Name::Supported, "199")
@@ -244,7 +247,7 @@ impl Context {
         }
         for tag in ended {
             let mut told = Draft::response(request, 199, Some(&tag)).with_reason("Early Dialog Terminated");
-            told.push(Name::Reason, format!("SIP;cause={}", response.status()));
+            told.push(Name::Reason, format!("SIP;cause={status}"));
             t.layer.respond(t.cx, self.tx, told);
         }
     }
@@ -268,13 +271,14 @@ impl Context {
                 .unwrap_or(Final::Own(487)),
             Some(Ending::NoAnswer) => Final::Own(480),
             Some(Ending::Stopped) => Final::Own(503),
-            Some(Ending::Declined) | None => best::best(finals()).cloned().unwrap_or(Final::Own(480)),
+            Some(Ending::Declined) | None => best::best(finals()).cloned().unwrap_or(Final::Own(self.nothing_came())),
         };
         let extra = match &chosen {
             Final::Theirs(response) => best::challenges(response, finals()),
             Final::Own(_) => Vec::new(),
         };
-        if let Some(missed) = missed(ending, &chosen).filter(|missed| self.bridges.contains(missed)) {
+        let not_acceptable = finals().any(|last| last.status() == 488);
+        if let Some(missed) = missed(ending, &chosen, not_acceptable).filter(|missed| self.bridges.contains(missed)) {
             self.bridges.clear();
             if self.hand_over(t, missed) {
                 return;
@@ -286,6 +290,12 @@ impl Context {
         }
         self.within_ends(t, status, None);
         self.close();
+    }
+
+    /// 16.7 step 6: what is said where every branch redirected in a circle. The client of another method than INVITE gets no 408 at
+    /// all (RFC 4320 4.2).
+    const fn nothing_came(&self) -> u16 {
+        if self.is_invite { 408 } else { 480 }
     }
 
     /// Sends the final failure; gives its status.
@@ -325,10 +335,12 @@ impl Context {
     }
 }
 
-/// Why nobody has the call, as far as that is a reason to bridge it. A challenge and a redirection are for the caller.
-fn missed(ending: Option<Ending>, chosen: &Final) -> Option<Missed> {
+/// Why nobody has the call, as far as that is a reason to bridge it. `not_acceptable` where a phone said 488: bridged, it could take the
+/// call, whatever the others said, unless one declined for all of them. Else a challenge and a redirection are for the caller.
+fn missed(ending: Option<Ending>, chosen: &Final, not_acceptable: bool) -> Option<Missed> {
     match (ending, chosen) {
         (Some(Ending::Cancelled | Ending::Stopped), _) => None,
+        (Some(Ending::NoAnswer) | None, _) if not_acceptable => Some(Missed::Media),
         (Some(Ending::NoAnswer), _) => Some(Missed::NoAnswer),
         (Some(Ending::Declined) | None, Final::Own(480 | 503)) => Some(Missed::Offline),
         (Some(Ending::Declined) | None, last) => match last.status() {
@@ -382,7 +394,12 @@ mod tests {
             (Some(Ending::Cancelled), theirs(487), None),
             (Some(Ending::Stopped), Final::Own(503), None),
         ] {
-            assert_eq!(missed(ending, &last), expected, "{ending:?} {}", last.status());
+            let with_another = match ending {
+                Some(Ending::NoAnswer) | None => Some(Missed::Media),
+                Some(Ending::Cancelled | Ending::Stopped | Ending::Declined) => expected,
+            };
+            let got = [last.status() == 488, true].map(|not_acceptable| missed(ending, &last, not_acceptable));
+            assert_eq!(got, [expected, with_another], "{ending:?} {}", last.status());
         }
     }
 }

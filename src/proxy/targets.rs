@@ -15,10 +15,11 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 
 impl Context {
-    /// One more target, behind those of the same preference; none twice.
-    pub fn aim_at(&mut self, q: u16, aim: Aim) {
+    /// One more target, behind those of the same preference; none twice. False where there are too many.
+    pub fn aim_at(&mut self, q: u16, aim: Aim) -> bool {
         let name: Box<str> = match &aim {
-            Aim::User(name, _) => ["user/", name].concat().into(),
+            Aim::User(name, None) => ["user/", name].concat().into(),
+            Aim::User(name, Some(device)) => format!("user/{name} {device:?}").into(),
             Aim::Target { uri, flow, .. } => {
                 let mut text = uri.as_ref().unwrap_or(&self.prepared.uri).text();
                 if let Some(flow) = flow {
@@ -28,12 +29,16 @@ impl Context {
                 text.into()
             }
         };
-        if self.tried.contains(&name) || self.tried.len() >= limits::PROXY_BRANCHES {
-            return;
+        if self.tried.contains(&name) {
+            return true;
+        }
+        if self.tried.len() >= limits::PROXY_BRANCHES {
+            return false;
         }
         self.tried.push(name);
         let at = self.waiting.iter().position(|(other, _)| *other < q);
         self.waiting.insert(at.unwrap_or(self.waiting.len()), (q, aim));
+        true
     }
 
     /// All targets of the highest preference that is left, in parallel, as far as Max-Breadth reaches; the rest of them after these
@@ -191,14 +196,18 @@ impl Context {
         t.layer.reach(t.cx, owner, to);
     }
 
-    /// A redirection (16.5): its contacts are further targets. False where they are none of our business, so that the response is
-    /// one like others.
-    pub fn recurse(&mut self, t: &Turn<'_, '_>, response: &Message) -> bool {
+    /// A redirection (16.5): its contacts are further targets. What is left of it without these, and without those that were targets
+    /// already, is a response like others (16.7 step 4).
+    pub fn recurse(&mut self, t: &Turn<'_, '_>, response: Message) -> Option<Message> {
         if self.state != State::Forking || self.recursions >= limits::PROXY_RECURSIONS || response.status() == 305 {
-            return false;
+            return Some(response);
         }
-        let Ok(contacts) = response.addresses(Name::Contact) else {
-            return false;
+        let contacts: Result<Vec<NameAddr>, _> = response
+            .values(Name::Contact)
+            .map(|value| NameAddr::parse(&value))
+            .collect();
+        let Ok(contacts) = contacts else {
+            return Some(response);
         };
         // RFC 5630 5.3: a redirection from SIP to SIPS or back is for the caller to follow.
         let secure = self.prepared.is_secure();
@@ -206,33 +215,38 @@ impl Context {
             .iter()
             .any(|contact| (contact.uri.scheme == Scheme::Sips) != secure)
         {
-            return false;
+            return Some(response);
         }
         self.recursions += 1;
-        let before = self.waiting.len();
-        for contact in contacts.into_iter().take(limits::CONTACTS_PER_AOR) {
-            let q = contact.params.value("q").and_then(thousandths).unwrap_or(1000);
-            let mut uri = contact.uri;
-            let which = Which::public(&uri);
-            let text = uri.text();
-            let is_us = UriText::parse(&text).is_ok_and(|uri| super::route::is_us(t.cx.config, self.flow, &uri));
-            let user = is_us.then(|| uri.user_decoded()).flatten();
-            uri.headers = None;
-            uri.params.remove("method");
-            match user {
-                Some(name) => {
-                    let known = t.cx.config.user(&name).or_else(|| t.cx.config.user_by_number(&name));
-                    if let Some(user) = known {
-                        self.aim_at(q, Aim::User(user.name.clone(), which));
-                    }
-                }
-                None if self.foreign && matches!(uri.scheme, Scheme::Sip | Scheme::Sips) => {
-                    self.aim_at(q, Aim::uri(Some(uri)));
-                }
-                None => {}
-            }
+        let followed = |(nth, contact)| nth < limits::CONTACTS_PER_AOR && self.follow(t, contact);
+        let kept: Vec<bool> = contacts.into_iter().enumerate().map(followed).map(|is| !is).collect();
+        match (kept.contains(&true), kept.contains(&false)) {
+            (_, false) => Some(response),
+            (true, true) => response.with_contacts(&kept),
+            (false, true) => None,
         }
-        self.waiting.len() > before
+    }
+
+    /// Makes a contact of a redirection a target, unless it was one. False where it is none of our business.
+    fn follow(&mut self, t: &Turn<'_, '_>, contact: NameAddr) -> bool {
+        let q = contact.params.value("q").and_then(thousandths).unwrap_or(1000);
+        let mut uri = contact.uri;
+        let which = Which::public(&uri);
+        let text = uri.text();
+        let is_us = UriText::parse(&text).is_ok_and(|uri| super::route::is_us(t.cx.config, self.flow, &uri));
+        let user = is_us.then(|| uri.user_decoded()).flatten();
+        uri.headers = None;
+        uri.params.remove("method");
+        match user {
+            Some(name) => {
+                let known = t.cx.config.user(&name).or_else(|| t.cx.config.user_by_number(&name));
+                known.is_some_and(|user| self.aim_at(q, Aim::User(user.name.clone(), which)))
+            }
+            None if self.foreign && matches!(uri.scheme, Scheme::Sip | Scheme::Sips) => {
+                self.aim_at(q, Aim::uri(Some(uri)))
+            }
+            None => false,
+        }
     }
 }
 

@@ -316,6 +316,37 @@ impl<'o> Splice<'o> {
 }
 
 impl Message {
+    /// Without those values of Contact for which `kept` is false, in their order (RFC 3261 16.7 step 4).
+    pub fn with_contacts(&self, kept: &[bool]) -> Option<Message> {
+        let octets = self.bytes();
+        let mut out = Splice::new(octets, 0, octets.len());
+        let mut kept = kept.iter();
+        for (at, line) in self.lines().iter().enumerate() {
+            if line.known != Some(Name::Contact) {
+                continue;
+            }
+            let mut left = values(octets, line.value.range());
+            left.retain(|_| kept.next() != Some(&false));
+            let raw = raw(self, at);
+            out.copy_to(if left.is_empty() {
+                raw.start
+            } else {
+                line.value.range().start
+            });
+            for (nth, value) in left.iter().enumerate() {
+                out.text.extend_from_slice(if nth > 0 { b", " } else { b"" });
+                out.text.extend_from_slice(&octets[value.clone()]);
+            }
+            out.skip_to(if left.is_empty() {
+                raw.end
+            } else {
+                line.value.range().end
+            });
+        }
+        out.copy_to(octets.len());
+        Message::parse(Bytes::from(out.text)).ok()
+    }
+
     /// How many values Route has.
     pub fn route_count(&self) -> usize {
         let count = |line: &Line| values(self.bytes(), line.value.range()).len();
@@ -548,6 +579,28 @@ mod tests {
         ] {
             let top = TopVia::read(&unfold(value)).unwrap();
             assert_eq!(stamped(value, &top, source).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_redirection_loses_the_contacts_that_were_tried() {
+        let head = "SIP/2.0 302 Moved\r\nVia: SIP/2.0/UDP a\r\n";
+        let contacts = "Contact: \"A, b\" <sip:a>;q=1 , ,<sip:b>,\r\n <sip:c>\r\nX: 1\r\nm : <sip:d>\r\n";
+        for (kept, left) in [
+            (
+                [true; 4],
+                "Contact: \"A, b\" <sip:a>;q=1, <sip:b>, <sip:c>\r\nX: 1\r\nm : <sip:d>\r\n",
+            ),
+            (
+                [true, false, true, false],
+                "Contact: \"A, b\" <sip:a>;q=1, <sip:c>\r\nX: 1\r\n",
+            ),
+            ([false, false, false, true], "X: 1\r\nm : <sip:d>\r\n"),
+            ([false; 4], "X: 1\r\n"),
+        ] {
+            let response = message(&format!("{head}{contacts}l: 2\r\n\r\nhi"));
+            let got = response.with_contacts(&kept).unwrap();
+            assert_eq!(text(got.bytes()), format!("{head}{left}l: 2\r\n\r\nhi"));
         }
     }
 

@@ -22,7 +22,8 @@ fn a_redirection_is_followed() {
     assert_eq!(w.records.by_call.len(), 1);
 }
 
-/// 16.5: contacts by their preference, each once; a circle of redirections ends with the last of them.
+/// 16.5: contacts by their preference, each once; after a circle of redirections nothing is left that the caller should try (16.7
+/// step 4), and no response (step 6).
 #[test]
 fn redirections_in_a_circle_end() {
     let (mut w, alice, bob) = two(2);
@@ -37,11 +38,77 @@ fn redirections_in_a_circle_end() {
     );
     let c = w.incoming(carol);
     respond_with(&mut w, c, 302, &["Contact: <sip:bob@example.com>"]);
-    w.expect_over(a, 302);
+    w.expect_over(a, 408);
     assert_eq!(
         (requests(&w, bob, "INVITE").len(), requests(&w, carol, "INVITE").len()),
         (1, 1)
     );
+    w.finish();
+}
+
+/// 16.7 step 4: what is not followed of a redirection goes back, if nobody answers, without what is: that was tried already.
+#[test]
+fn a_redirection_is_followed_in_part() {
+    let mut w = office(8);
+    let (bob, carol) = (w.registered("bob"), w.registered("carol"));
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    crate::tools::by_hand(&mut w, carol);
+    let (a, b) = calling(&mut w, acme, bob, "+14155550102");
+    let lines = [
+        "Contact: <sip:carol@example.com>;q=0.9, \"One, two\" <sip:someone@203.0.113.9:5060>;q=0.3",
+        "Contact: <tel:+14155550199>",
+    ];
+    respond_with(&mut w, b, 302, &lines);
+    let c = w.incoming(carol);
+    w.respond(c, 486);
+    w.expect_over(a, 302);
+    let back = w.last_received(acme, |m| m.status() == 302);
+    assert_eq!(
+        back.all("Contact"),
+        [
+            "\"One, two\" <sip:someone@203.0.113.9:5060>;q=0.3",
+            "<tel:+14155550199>"
+        ]
+    );
+    w.finish();
+}
+
+/// 16.7 step 4: two phones redirect to the same place: it is asked once, and is nothing that the caller should try.
+#[test]
+fn the_same_redirection_twice() {
+    let mut w = office(9);
+    let (alice, carol) = (w.registered("alice"), w.registered("carol"));
+    crate::tools::by_hand(&mut w, carol);
+    let phones = ["one", "two"].map(|name| phone(&mut w, name, "bob", ""));
+    let a = w.call(alice, "bob");
+    for leg in phones.map(|peer| w.incoming(peer)) {
+        respond_with(&mut w, leg, 302, &["Contact: <sip:carol@example.com>"]);
+    }
+    let c = w.incoming(carol);
+    w.respond(c, 486);
+    w.expect_over(a, 486);
+    assert_eq!(requests(&w, carol, "INVITE").len(), 1);
+    w.finish();
+}
+
+/// The same for a MESSAGE, whose client is not told 408 (RFC 4320 4.2).
+#[test]
+fn a_redirected_message_in_a_circle_ends() {
+    let (mut w, alice, bob) = two(10);
+    w.policy(bob).deaf = true;
+    let ask = request(
+        "MESSAGE",
+        "sip:bob@example.com",
+        "sip:alice@example.com",
+        "circle@alice",
+    );
+    let key = w.act(alice.0, |agent, cx| agent.send_loose(cx, ask));
+    settle(&mut w);
+    let got = w.last_received(bob, |m| m.is("MESSAGE"));
+    let back = sip_tests::Msg::response(&got, 302, "back").with("Contact", "<sip:bob@example.com>");
+    w.send_raw(bob, back.write().to_vec());
+    settle(&mut w);
+    assert_eq!(w.agents[alice.0].loose_status(&key), 480);
     w.finish();
 }
 
