@@ -205,6 +205,9 @@ pub struct More {
     pub path: Option<Box<str>>,
     /// Its instance has GRUUs.
     pub gruu: Option<Gruu>,
+    /// The parameters of Contact that mean nothing to us, as they are written (`;audio;+sip.note="x"`): what the phone can do (RFC
+    /// 3840), for who asks (RFC 5626 6).
+    pub params: Option<Box<str>>,
 }
 
 /// Which temporary GRUUs of an instance are good: those of this age. All bindings of the instance say the same.
@@ -230,6 +233,11 @@ impl Binding {
     /// The proxies on the way to it.
     pub fn path(&self) -> Option<&str> {
         self.more.as_ref().and_then(|more| more.path.as_deref())
+    }
+
+    /// The parameters of Contact that mean nothing to us.
+    pub fn params(&self) -> Option<&str> {
+        self.more.as_ref().and_then(|more| more.params.as_deref())
     }
 
     /// Which temporary GRUUs of its instance are good.

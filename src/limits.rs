@@ -33,6 +33,11 @@ pub const CONTACTS_PER_AOR: usize = 16;
 pub const CONTACT_BYTES: usize = 512;
 /// Bytes of the other texts that a binding keeps (Call-ID, instance), so that it stays near 1 KiB at its longest.
 pub const BINDING_TEXT_BYTES: usize = 200;
+/// For how many days a proxied dialog is known by what we wrote into its first request; calls are shorter, and who watches somebody
+/// for longer subscribes anew.
+pub const DIALOG_DAYS: u16 = 7;
+/// Bytes of the parameters of Contact that a binding keeps for others; of more, it keeps none.
+pub const CONTACT_PARAMS_BYTES: usize = 512;
 /// Bytes of the Path that a binding keeps: a handful of proxies, each with the token of a flow in its URI.
 pub const PATH_BYTES: usize = 1024;
 /// How long a request may wait on one flow of a device without any response before it goes by the next one (RFC 5626 7): over three

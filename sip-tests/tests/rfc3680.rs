@@ -492,3 +492,32 @@ fn push_parameters_are_not_told() {
     assert_eq!(contacts[0].uri, "sip:bob@192.168.1.2;ob");
     w.finish();
 }
+
+/// RFC 5626 6: what a phone says that it can do (RFC 3840) is kept, for itself and for who watches (5.1: unknown-param).
+#[test]
+fn what_a_phone_can_do_is_told() {
+    let mut w = office(19);
+    let desk = w.device("desk", "bob", Transport::Udp);
+    let contact = "Contact: <sip:bob@192.168.1.2>;q=0.5;audio;+sip.note=\"a <b>\";expires=600;methods=\"INVITE,BYE\"";
+    assert_eq!(w.register_with(desk, &[contact]), 200);
+    let told = w.last_received(desk, |m| m.answers("REGISTER", 200));
+    let expected = "<sip:bob@192.168.1.2>;expires=600;q=0.500;audio;+sip.note=\"a <b>\";methods=\"INVITE,BYE\"";
+    assert_eq!(told.text("Contact"), expected);
+    let mut bob = watcher(&mut w, "bob2", "bob");
+    assert_eq!(subscribe(&mut w, &mut bob, "bob@example.com", &[]), 200);
+    let notify = w.last_received(bob.peer, |m| m.is("NOTIFY"));
+    let document = Document::parse(&notify.body).expect("well-formed");
+    let params = document
+        .descendants()
+        .filter(|node| node.has_tag_name((REGINFO, "unknown-param")))
+        .map(|node| {
+            (
+                node.attribute("name").unwrap_or_default(),
+                node.text().unwrap_or_default(),
+            )
+        });
+    let expected = [("audio", ""), ("+sip.note", "\"a <b>\""), ("methods", "\"INVITE,BYE\"")];
+    assert_eq!(params.collect::<Vec<_>>(), expected);
+    assert_eq!(subscribe(&mut w, &mut bob, "bob@example.com", &["Expires: 0"]), 200);
+    w.finish();
+}

@@ -3,7 +3,7 @@
 use crate::cx::Cx;
 use crate::effect::{Aor, Binding, digest_of};
 use crate::registrar::gruu::{self, Gruus};
-use crate::sip::Uri;
+use crate::sip::{NameAddr, Params, Uri};
 use crate::time::Wall;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -136,6 +136,15 @@ impl Watched<'_> {
         }
         if let Some(reg_id) = binding.reg_id() {
             let _ = write!(text, "<unknown-param name=\"reg-id\">{reg_id}</unknown-param>");
+        }
+        // Each as it is written in Contact, with quotes where it has them there.
+        let value = binding.params().map(|params| format!("<{}>{params}", new.uri));
+        let others = value.and_then(|value| NameAddr::parse(&value).ok());
+        for param in others.into_iter().flat_map(|value| value.params.0) {
+            let written = Params(vec![param]).to_string();
+            let (name, value) = written.split_once('=').unwrap_or((&written, ""));
+            let (name, value) = (Escaped(name.trim_start_matches(';')), Escaped(value));
+            let _ = write!(text, "<unknown-param name=\"{name}\">{value}</unknown-param>");
         }
         if let (Some(instance), Some(gruu)) = (&binding.instance, binding.gruu()) {
             let public = gruu::public(self.aor, instance);

@@ -364,6 +364,10 @@ impl Leg {
     /// Sends a report, or the farewell.
     pub(super) fn report(&mut self, now: Instant, goodbye: bool, out: &mut TxBatch) {
         let Leg { reporter, rx, tx, .. } = self;
+        // RFC 3550 6.3.7: who has sent nothing says no farewell.
+        if goodbye && tx.sender.packets() == 0 && !reporter.has_reported() {
+            return;
+        }
         let channel = if rx.latch.is_rtcp_mux() {
             Channel::Rtp
         } else {

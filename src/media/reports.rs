@@ -17,6 +17,7 @@ pub struct Reporter {
     cname: Box<str>,
     random: u64,
     due: Option<Instant>,
+    has_reported: bool,
     /// Packets sent at the last report and at the one before: a member is a sender until two reports without a packet (RFC 3550 6.4).
     packets_reported: [u64; 2],
     /// The peer's last sender report: its middle NTP and when it came.
@@ -32,6 +33,7 @@ impl Reporter {
             cname,
             random: seed | 1,
             due: None,
+            has_reported: false,
             packets_reported: [0; 2],
             last_sr: None,
             round_trip_us: None,
@@ -50,6 +52,11 @@ impl Reporter {
     /// When the next report is due.
     pub fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// True once a report was written.
+    pub fn has_reported(&self) -> bool {
+        self.has_reported
     }
 
     /// Round trip in microseconds, if the peer has reported one.
@@ -106,6 +113,7 @@ impl Reporter {
         goodbye: bool,
         buffer: &mut [u8],
     ) -> usize {
+        self.has_reported = true;
         let sending = sender.packets() > self.packets_reported[1];
         self.packets_reported = [sender.packets(), self.packets_reported[0]];
         let block = source.report().map(|block| match self.last_sr {

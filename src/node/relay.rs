@@ -197,6 +197,9 @@ impl Machines {
         let Ok(device) = self.registrar.gruus().device(cx.config, flow, &prepared.uri) else {
             return self.refuse_with(cx, flow, &request, 404, BAD_GRUU);
         };
+        if device.is_none() && request.has_to_tag() {
+            return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+        }
         let foreign = may_leave(cx.config, &source, passed);
         let aim = match loose_aim(cx.config, flow, (&source, foreign), &request, &prepared, device) {
             Ok(aim) => aim,

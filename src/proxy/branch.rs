@@ -279,7 +279,8 @@ impl Context {
                         caller: self.caller_flow(),
                         callee: fixed,
                     };
-                    t.desk.marks.token(t.cx.marker, self.origin, request, &ends)
+                    let origin = (self.origin, t.cx.wall);
+                    t.desk.marks.token(t.cx.marker, origin, request, &ends)
                 }
             };
             let route = self.prepared.next_route.as_ref();

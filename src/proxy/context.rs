@@ -210,7 +210,10 @@ impl Context {
 
     /// The callee's time is over.
     pub fn on_no_answer(&mut self, t: &mut Turn<'_, '_>) {
-        self.end_forking(t, Ending::NoAnswer, None);
+        if self.state == State::Forking {
+            self.give_up(t);
+            self.end_forking(t, Ending::NoAnswer, None);
+        }
     }
 
     /// The node stops.
@@ -245,12 +248,17 @@ impl Context {
         self.advance(t);
     }
 
-    /// The phones of this preference had their time: what rings is cancelled. What said nothing can't be as yet (9.1), so that it
-    /// counts as 408 at once and keeps the next ones no longer; a 2xx of it still goes to the caller.
+    /// The phones of this preference had their time.
     pub fn on_step(&mut self, t: &mut Turn<'_, '_>) {
-        if self.state != State::Forking {
-            return;
+        if self.state == State::Forking {
+            self.give_up(t);
+            self.advance(t);
         }
+    }
+
+    /// What rings is cancelled. What said nothing can't be as yet (9.1), so that it counts as 408 at once and keeps nobody waiting; a 2xx
+    /// of it still goes to the caller.
+    fn give_up(&mut self, t: &mut Turn<'_, '_>) {
         for place in 0..self.branches.len() {
             let owner = self.owner(self.branches[place].no);
             let branch = &mut self.branches[place];
@@ -266,7 +274,6 @@ impl Context {
             }
             branch.stage = Stage::Over(Box::new(Final::Own(408)));
         }
-        self.advance(t);
     }
 
     /// Timer C (16.8): a branch that rings is cancelled, one that said nothing counts as 408.

@@ -8,6 +8,7 @@ use crate::keyed::{self, push_hex};
 use crate::limits;
 use crate::marker::{Marker, Origin, TOKEN_MARK};
 use crate::sip::{Message, Name};
+use crate::time::Wall;
 use crate::transaction::COOKIE;
 use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,6 +19,8 @@ const MARK: u32 = 16;
 const ID: u32 = 10;
 /// Characters of a flow in a token, where both its addresses are IPv4.
 const FLOW: usize = 45;
+/// Hex digits of a day.
+const DAY: usize = 4;
 /// What the user part of our Record-Route begins with.
 const TOKEN: &str = "tw-";
 
@@ -169,13 +172,14 @@ impl Marks {
         low(hash)
     }
 
-    /// The user part of our Record-Route in the first request of a dialog, which `origin` sent.
-    pub fn token(&self, marker: &Marker, origin: Origin, request: &Message, ends: &Ends) -> String {
-        let mut text = String::with_capacity(TOKEN.len() + 2 * FLOW + MARK as usize + TOKEN_MARK);
+    /// The user part of our Record-Route in the first request of a dialog, which `origin` sent at this time.
+    pub fn token(&self, marker: &Marker, (origin, at): (Origin, Wall), request: &Message, ends: &Ends) -> String {
+        let mut text = String::with_capacity(TOKEN.len() + 2 * FLOW + DAY + MARK as usize + TOKEN_MARK);
         text.push_str(TOKEN);
         for flow in [ends.caller, ends.callee] {
             write_flow(&mut text, flow);
         }
+        push_hex(&mut text, &day(at).to_be_bytes());
         let tag = request.tag_octets(Name::From);
         let seal = mark(
             self.dialogs,
@@ -186,8 +190,9 @@ impl Marks {
         text
     }
 
-    /// Reads it back in a request of that dialog; nothing where it is not ours, or of another dialog.
-    pub fn read_token(&self, request: &Message, user: &str) -> Option<Passage> {
+    /// Reads it back in a request of that dialog; nothing where it is not ours, of another dialog, or too old: a dialog may be over for
+    /// long, and who was in it is still let through by it.
+    pub fn read_token(&self, now: Wall, request: &Message, user: &str) -> Option<Passage> {
         // The guard has looked at what is behind the seal.
         let (sealed, _) = user.split_at_checked(user.len().checked_sub(TOKEN_MARK)?)?;
         let (text, seal) = sealed.split_at_checked(sealed.len().checked_sub(MARK as usize)?)?;
@@ -204,8 +209,10 @@ impl Marks {
         }
         let (caller, rest) = read_flow(rest)?;
         let (callee, rest) = read_flow(rest)?;
+        let made = u16::from_str_radix(rest, 16).ok().filter(|_| rest.len() == DAY)?;
+        let is_young = day(now).saturating_sub(made) <= limits::DIALOG_DAYS;
         let ends = Ends { caller, callee };
-        rest.is_empty().then_some(Passage { from_caller, ends })
+        is_young.then_some(Passage { from_caller, ends })
     }
 }
 
@@ -215,6 +222,11 @@ fn mark(key: keyed::Key, parts: &[&[u8]]) -> u64 {
         hash.part(part);
     }
     low(hash)
+}
+
+/// Days since 1970.
+fn day(at: Wall) -> u16 {
+    u16::try_from(at.as_secs() / 86_400).unwrap_or(u16::MAX)
 }
 
 /// The half of a hash that a mark is.
@@ -303,6 +315,9 @@ fn read_flow(text: &str) -> Option<(Option<Flow>, &str)> {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use std::time::Duration;
+
+    const MADE: Wall = Wall(1_767_225_600_000);
 
     fn request(uri: &str, from: &str, to: &str, via: &str) -> Message {
         let text = format!(
@@ -331,11 +346,16 @@ mod tests {
         };
         let token = marks.token(
             &Marker::UNKEYED,
-            Origin::default(),
+            (Origin::default(), MADE),
             &request("sip:b@x", "1", "", ""),
             &ends,
         );
-        let read = |from: &str, to: &str, token: &str| marks.read_token(&request("sip:b@x", from, to, ""), token);
+        let read_at =
+            |at, from: &str, to: &str, token: &str| marks.read_token(at, &request("sip:b@x", from, to, ""), token);
+        let read = |from: &str, to: &str, token: &str| read_at(MADE, from, to, token);
+        let later = |days: u16| MADE + Duration::from_secs(u64::from(days) * 86_400);
+        assert!(read_at(later(limits::DIALOG_DAYS), "1", "", &token).is_some());
+        assert!(read_at(later(limits::DIALOG_DAYS + 1), "1", "", &token).is_none());
         let passage = read("1", ";tag=2", &token).unwrap();
         assert_eq!(
             (passage.from_caller, passage.ends, passage.flow()),

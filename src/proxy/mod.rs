@@ -202,7 +202,7 @@ impl Proxy {
     /// # Errors
     /// What its sender is to be answered.
     pub fn prepare(&self, cx: &Cx<'_>, flow: Flow, request: &Message) -> Result<Prepared, Refusal> {
-        route::prepare(&self.desk.marks, cx.config, flow, request)
+        route::prepare(&self.desk.marks, cx.config, cx.wall, flow, request)
     }
 
     /// Sends a request on that was accepted. What it leads to is told by `poll`.
@@ -338,6 +338,8 @@ impl Proxy {
                     self.turn(cx, layer, id, |context, t| context.on_cancelled(t, reason));
                 }
             }
+            // Against the SHOULD NOT of 16.9: whoever closes the browser in which he calls wants no phone to ring on. Nobody else's
+            // requests hang on it, since each has a context of its own.
             Event::ServerGone { tx } => {
                 if let Some(id) = self.desk.servers.get(&tx).copied() {
                     self.turn(cx, layer, id, |context, t| context.on_cancelled(t, None));

@@ -277,7 +277,9 @@ impl Context {
             Final::Theirs(response) => best::challenges(response, finals()),
             Final::Own(_) => Vec::new(),
         };
-        let not_acceptable = finals().any(|last| last.status() == 488);
+        // Whoever did not answer in his time has said what is to become of his calls then.
+        let is_provided = ending == Some(Ending::NoAnswer) && self.bridges.contains(&Missed::NoAnswer);
+        let not_acceptable = !is_provided && finals().any(|last| last.status() == 488);
         if let Some(missed) = missed(ending, &chosen, not_acceptable).filter(|missed| self.bridges.contains(missed)) {
             self.bridges.clear();
             if self.hand_over(t, missed) {

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::id::Flow;
 use crate::sip::uri::{Scheme, SchemeText};
 use crate::sip::{AddrText, Host, HostText, Message, Name, ParseError, Uri, UriText};
+use crate::time::Wall;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -29,7 +30,7 @@ pub struct Prepared {
 }
 
 /// Takes our own values out.
-pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) -> Result<Prepared, Refusal> {
+pub fn prepare(marks: &Marks, config: &Config, now: Wall, flow: Flow, request: &Message) -> Result<Prepared, Refusal> {
     let told = |error: ParseError| Refusal::new(error.status, error.reason);
     let uri = request.request_uri_text().map_err(told)?;
     let lines: SmallVec<[Cow<'_, str>; 4]> = request.values(Name::Route).collect();
@@ -49,7 +50,7 @@ pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) ->
     // A strict router puts our own URI into the Request-URI, and the target behind all routes.
     if !routes.is_empty()
         && is_us(config, flow, &uri)
-        && let Some(passage) = token_in(marks, request, &uri)
+        && let Some(passage) = token_in(marks, now, request, &uri)
         && let Some(target) = routes.pop()
     {
         prepared.uri = target.into();
@@ -62,7 +63,7 @@ pub fn prepare(marks: &Marks, config: &Config, flow: Flow, request: &Message) ->
     let ours = routes.iter().take_while(|route| is_us(config, flow, route));
     for route in ours {
         if prepared.passage.is_none() {
-            prepared.passage = token_in(marks, request, route);
+            prepared.passage = token_in(marks, now, request, route);
             prepared.token = route.user.filter(|_| prepared.passage.is_some()).map(Into::into);
         }
         prepared.pop_routes += 1;
@@ -114,8 +115,8 @@ fn means_us(config: &Config, flow: Flow, host: HostText<'_>, port: Option<u16>) 
     config.local_domain(host, flow.local.ip()).is_some() && port.is_none_or(listens)
 }
 
-fn token_in(marks: &Marks, request: &Message, uri: &UriText<'_>) -> Option<Passage> {
-    marks.read_token(request, uri.user?)
+fn token_in(marks: &Marks, now: Wall, request: &Message, uri: &UriText<'_>) -> Option<Passage> {
+    marks.read_token(now, request, uri.user?)
 }
 
 #[cfg(test)]
@@ -150,12 +151,12 @@ mod tests {
         let marks = Marks::new(crate::keyed::Key::new([1; 16]));
         let token = marks.token(
             &Marker::UNKEYED,
-            Origin::default(),
+            (Origin::default(), Wall(0)),
             &message("sip:b", ""),
             &Ends::default(),
         );
         let fill = |text: &str| text.replace("TOKEN", &token);
-        let prepared = prepare(&marks, &config, flow, &message(&fill(uri), &fill(routes))).unwrap();
+        let prepared = prepare(&marks, &config, Wall(0), flow, &message(&fill(uri), &fill(routes))).unwrap();
         let next = prepared.next_route.map_or(String::new(), |route| route.to_string());
         (
             prepared.uri.to_string(),

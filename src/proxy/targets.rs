@@ -58,12 +58,16 @@ impl Context {
             self.start(t, aim, share);
         }
         // The last ones ring as long as nobody else ends it.
-        let step = Timer::Step(self.id);
         if self.waiting.is_empty() || !self.is_invite {
-            t.desk.timers.cancel(step);
+            t.desk.timers.cancel(Timer::Step(self.id));
         } else {
-            t.desk.timers.set(step, t.cx.now + limits::SERIAL_RING);
+            self.set_step(t);
         }
+    }
+
+    /// Those who ring have a time of their own, since others wait.
+    fn set_step(&self, t: &mut Turn<'_, '_>) {
+        t.desk.timers.set(Timer::Step(self.id), t.cx.now + limits::SERIAL_RING);
     }
 
     pub(super) fn start(&mut self, t: &mut Turn<'_, '_>, aim: Aim, breadth: u32) {
@@ -198,7 +202,7 @@ impl Context {
 
     /// A redirection (16.5): its contacts are further targets. What is left of it without these, and without those that were targets
     /// already, is a response like others (16.7 step 4).
-    pub fn recurse(&mut self, t: &Turn<'_, '_>, response: Message) -> Option<Message> {
+    pub fn recurse(&mut self, t: &mut Turn<'_, '_>, response: Message) -> Option<Message> {
         if self.state != State::Forking || self.recursions >= limits::PROXY_RECURSIONS || response.status() == 305 {
             return Some(response);
         }
@@ -218,8 +222,12 @@ impl Context {
             return Some(response);
         }
         self.recursions += 1;
+        let alone = self.waiting.is_empty();
         let followed = |(nth, contact)| nth < limits::CONTACTS_PER_AOR && self.follow(t, contact);
         let kept: Vec<bool> = contacts.into_iter().enumerate().map(followed).map(|is| !is).collect();
+        if alone && !self.waiting.is_empty() && self.is_invite {
+            self.set_step(t);
+        }
         match (kept.contains(&true), kept.contains(&false)) {
             (_, false) => Some(response),
             (true, true) => response.with_contacts(&kept),

@@ -224,6 +224,9 @@ impl Registrar {
             if let Some(reg_id) = binding.reg_id() {
                 value.push_str(&format!(";reg-id={reg_id}"));
             }
+            if let Some(params) = binding.params() {
+                value.push_str(params);
+            }
             if tells_gruus {
                 self.push_gruus(cx, &pending.aor, binding, &mut value);
             }

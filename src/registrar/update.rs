@@ -6,7 +6,7 @@ use crate::effect::{Binding, Gruu, More};
 use crate::id::Flow;
 use crate::limits;
 use crate::sip::uri::Scheme;
-use crate::sip::{Message, Name, NameAddr};
+use crate::sip::{Message, Name, NameAddr, Params};
 use crate::time::Wall;
 use std::sync::Arc;
 use std::time::Duration;
@@ -266,9 +266,21 @@ impl Keeps<'_> {
                 age: self.now,
                 first_cseq: self.cseq,
             }),
+            params: others(&contact.params),
         };
         Ok((more != More::default()).then(|| Box::new(more)))
     }
+}
+
+/// What others may want to know (RFC 5626 6): all but what the registrar itself reads or writes.
+fn others(params: &Params) -> Option<Box<str>> {
+    const OURS: [&str; 6] = ["q", "expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu"];
+    let mut others = params.clone();
+    for name in OURS {
+        others.remove(name);
+    }
+    let text = others.to_string();
+    (!text.is_empty() && text.len() <= limits::CONTACT_PARAMS_BYTES).then(|| text.into())
 }
 
 fn user_agent(request: &Message) -> Option<Arc<str>> {

@@ -19,7 +19,15 @@ pub struct Host {
 
 impl Host {
     pub fn new(at: SocketAddr, node: SocketAddr, user: &'static str) -> Host {
-        let socket = UdpSocket::bind(at).expect("the address is this test's own");
+        // A socket that was closed just now may live on in a child that another test starts, until that has become its program.
+        let bound = (0..100).find_map(|_| {
+            let bound = UdpSocket::bind(at);
+            if bound.is_err() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            bound.ok()
+        });
+        let socket = bound.expect("the address is this test's own");
         socket.connect(node).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         Host {

@@ -71,6 +71,7 @@ CREATE TABLE IF NOT EXISTS bindings (
     path TEXT,
     gruu_age INTEGER,
     gruu_cseq INTEGER,
+    params TEXT,
     PRIMARY KEY (aor, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node (
@@ -84,7 +85,7 @@ CREATE TABLE IF NOT EXISTS secret (
 ";
 
 /// The version of these tables, which the file carries.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Version 1 kept one leg of a side, and fewer counters: those are unknown (NULL) for its calls.
 const FROM_1_BEGIN: &str = "ALTER TABLE legs RENAME TO legs_1;";
@@ -103,6 +104,9 @@ ALTER TABLE bindings ADD COLUMN path TEXT;
 ALTER TABLE bindings ADD COLUMN gruu_age INTEGER;
 ALTER TABLE bindings ADD COLUMN gruu_cseq INTEGER;
 ";
+
+/// Version 3 forgot what Contact says for others.
+const FROM_3: &str = "ALTER TABLE bindings ADD COLUMN params TEXT;";
 
 /// The file.
 pub struct Database {
@@ -240,7 +244,7 @@ impl Database {
                 .execute("DELETE FROM bindings WHERE expires <= ?1", params![integer(now.0)])?;
             let mut statement = self.connection.prepare(
                 "SELECT aor, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer, instance,
-                     user_agent, reg_id, path, gruu_age, gruu_cseq, place FROM bindings ORDER BY aor, place",
+                     user_agent, reg_id, path, gruu_age, gruu_cseq, params, place FROM bindings ORDER BY aor, place",
             )?;
             let mut rows = statement.query([])?;
             let (mut all, mut gaps): (Vec<(Aor, Vec<Binding>)>, Vec<usize>) = (Vec::new(), Vec::new());
@@ -250,7 +254,7 @@ impl Database {
                     all.push((aor, Vec::new()));
                 }
                 let at = all.len() - 1;
-                if row.get::<_, i64>(17)? != integer(all[at].1.len() as u64) {
+                if row.get::<_, i64>(18)? != integer(all[at].1.len() as u64) {
                     gaps.push(at);
                 }
                 all[at].1.extend(binding(row)?);
@@ -306,8 +310,12 @@ fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
     if version == 1 {
         transaction.execute_batch(FROM_1_BEGIN)?;
     }
-    if (version == 1 || version == 2) && transaction.table_exists(None, "bindings")? {
+    let has_bindings = transaction.table_exists(None, "bindings")?;
+    if (version == 1 || version == 2) && has_bindings {
         transaction.execute_batch(FROM_2)?;
+    }
+    if (1..=3).contains(&version) && has_bindings {
+        transaction.execute_batch(FROM_3)?;
     }
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(super::guard::TABLES)?;
@@ -375,8 +383,8 @@ pub(super) fn put_bindings(
     }
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO bindings (aor, place, contact, q, call_id, cseq, expires, transport, listener, connection, local, peer,
-             instance, user_agent, reg_id, path, gruu_age, gruu_cseq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             instance, user_agent, reg_id, path, gruu_age, gruu_cseq, params)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?;
     for (place, b) in (0i64..).zip(bindings) {
         insert.execute(params![
@@ -398,6 +406,7 @@ pub(super) fn put_bindings(
             b.path(),
             b.gruu().map(|gruu| integer(gruu.age.0)),
             b.gruu().map(|gruu| gruu.first_cseq),
+            b.params(),
         ])?;
     }
     Ok(())
@@ -515,6 +524,7 @@ fn binding(row: &Row<'_>) -> rusqlite::Result<Option<Binding>> {
             }),
             (_, None) | (None, _) => None,
         },
+        params: row.get::<_, Option<String>>(17)?.map(Into::into),
     };
     Ok(Some(Binding {
         contact: text(1)?.into(),

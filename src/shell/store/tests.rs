@@ -412,7 +412,7 @@ fn a_file_of_version_1_is_brought_up_with_all_that_is_in_it() {
     for _ in 0..2 {
         let (store, _written, _) = folder.open(NOW);
         store.close(NOW);
-        assert_eq!(folder.number("PRAGMA user_version"), 3);
+        assert_eq!(folder.number("PRAGMA user_version"), 4);
         assert_eq!(folder.number("SELECT count(*) FROM legs WHERE late IS NULL"), 3);
         assert_eq!(folder.number("SELECT sum(place) FROM legs"), 1);
         assert_eq!(
@@ -448,6 +448,7 @@ fn bindings_of_version_2_stay_and_what_a_binding_has_besides_is_kept() {
             age: Wall(12),
             first_cseq: 3,
         }),
+        params: Some(";audio;+sip.x=\"a b\"".into()),
     };
     let (mut store, mut written, _) = folder.open(NOW);
     let found = |store: &mut Store| match store.apply(Ticket(0), Op::Bindings(Aor("a@h".into())), NOW) {

@@ -68,7 +68,8 @@ fn binding_bytes(binding: &Binding) -> usize {
         binding.user_agent.as_ref(),
     ];
     let more = binding.more.as_ref().map_or(0, |more| {
-        size_of::<More>() + more.path.as_ref().map_or(0, |path| path.len())
+        let texts = [&more.path, &more.params];
+        size_of::<More>() + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
     });
     size_of::<Binding>() + more + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
 }
