@@ -140,7 +140,10 @@ struct Hand {
 pub struct Guard {
     config: Arc<Config>,
     marker: Marker,
+    /// Of strangers and guesses: some of their rates look minutes ahead, and a flood fills many cells.
     cells: Cells,
+    /// Of what has proved to be ours: apart, so that no flood meets a dialog in both its cells.
+    proved: Cells,
     seen: Seen,
     strangers: Cell,
     unproven: Cell,
@@ -164,6 +167,7 @@ impl Guard {
             config,
             marker,
             cells: Cells::new(),
+            proved: Cells::new(),
             seen: Seen::new(),
             strangers: Cell::default(),
             unproven: Cell::default(),
@@ -246,7 +250,7 @@ impl Guard {
         self.cells.forgive(fold(hand.source, ABOUT_PROBES));
         let user = fold(self.marker.hash(Mark::Source, name.as_bytes()), ABOUT_RATE);
         let most = self.rules().per_user;
-        self.cells.take(user, nanos, Rate::per_second(most, 2 * most))
+        self.proved.take(user, nanos, Rate::per_second(most, 2 * most))
     }
 
     /// It is a trunk's.

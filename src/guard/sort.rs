@@ -57,7 +57,7 @@ impl Guard {
         if let Some(branch) = branch {
             self.seen.put(fold(source, ABOUT_SOURCE), second(now));
             let key = fold(u64::from(branch), ABOUT_MARK);
-            return take(self.cells.take(key, nanos, MARK), Cut::Repeated);
+            return take(self.proved.take(key, nanos, MARK), Cut::Repeated);
         }
         let [each, all] = STRAYS;
         let key = fold(source, ABOUT_STRAYS);
@@ -70,7 +70,7 @@ impl Guard {
     pub(super) fn request(&mut self, at: Clock, source: u64, shape: u16, look: &Look<'_>) -> Result<(), Cut> {
         let nanos = at.now.as_nanos();
         if let Some(mark) = self.dialog_mark(at.now, source, look) {
-            return take(self.cells.take(fold(mark, ABOUT_MARK), nanos, MARK), Cut::Repeated);
+            return take(self.proved.take(fold(mark, ABOUT_MARK), nanos, MARK), Cut::Repeated);
         }
         if look.agent.is_some_and(|agent| self.is_scanner(agent)) {
             return Err(Cut::Scanner);
@@ -139,7 +139,7 @@ impl Guard {
             return Err(Cut::Guess);
         }
         let rate = Rate::per_second(self.rules().per_source, 2 * self.rules().per_source);
-        take(self.cells.take(fold(nonce, ABOUT_MARK), nanos, rate), Cut::Repeated)
+        take(self.proved.take(fold(nonce, ABOUT_MARK), nanos, rate), Cut::Repeated)
     }
 
     /// The key of a nonce that was used with this user's password: it says nothing of others.
@@ -167,7 +167,7 @@ impl Guard {
         let key = fold(source, ABOUT_RATE);
         if is_there && matches!(kind, Kind::Ack | Kind::Cancel) {
             let key = fold(source, ABOUT_FOLLOWS);
-            return take(self.cells.take(key, nanos, FOLLOWS), Cut::Source);
+            return take(self.proved.take(key, nanos, FOLLOWS), Cut::Source);
         }
         let look = fold(source, u64::from(shape) ^ ABOUT_LOOK);
         if self.seen.has(look, now, KNOWN) {
@@ -177,7 +177,7 @@ impl Guard {
             } else {
                 Rate::per_second(per_source, 2 * per_source)
             };
-            return take(self.cells.take(key, nanos, rate), Cut::Source);
+            return take(self.proved.take(key, nanos, rate), Cut::Source);
         }
         if is_trunk || is_bound {
             let is_known = self.seen.has(fold(source, ABOUT_PROVED), now, KNOWN);

@@ -162,6 +162,23 @@ fn what_passes_at_once() {
     }
 }
 
+/// Whatever strangers send, from however many addresses: none of their cells is one of a dialog's.
+#[test]
+fn a_flood_of_strangers_meets_no_dialog() {
+    let mut bench = Bench::new("strangers: 100000");
+    for number in 0..60_000u32 {
+        let [_, a, b, c] = number.to_be_bytes();
+        bench.passes(NOW, [10, a, b, c], &outside("INVITE"), 90);
+    }
+    let marker = bench.marker.clone();
+    let lost = (0..5_000).filter(|number| {
+        let tag = marker.tag(Mark::Tag, *number);
+        let bye = request("BYE", &format!("To: <sip:b>;tag={tag}\r\n"));
+        bench.passes(NOW, IP, &bye, 1) == 0
+    });
+    assert_eq!(lost.count(), 0);
+}
+
 #[test]
 fn a_nonce_is_a_friend_for_a_day() {
     let mut bench = Bench::new("");
