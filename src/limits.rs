@@ -201,7 +201,7 @@ pub const SERIAL_RING: Duration = Duration::from_secs(20);
 pub const LOOP_VIAS: usize = 70;
 /// Answered dialogs of one proxied call: forks that answered at the same time.
 pub const PROXY_DIALOGS: usize = EARLY_DIALOGS;
-/// Cells of each of the guard's two rows of rates: so many that a thousand floods at once leave others alone. A power of two.
+/// Cells of each of the two rows of a table of rates, of which the guard has two: so many that a thousand floods at once leave others alone. A power of two.
 pub const GUARD_CELLS: usize = 65_536;
 /// Places for what the guard has seen of sources: programs that proved where they are, phones that had the right password. A power
 /// of two.

@@ -11,7 +11,7 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 /// To one host in a second: an office of two thousand phones.
 const EACH: u32 = 100;
-/// To all together: a tenth of a core. Half a million phones, or a few of them and a forged flood.
+/// To all together: what half a million phones send. A forged flood beyond it takes the answers of the others.
 const ALL: usize = 20_000;
 
 /// Counts them.
