@@ -362,6 +362,10 @@ fn a_dialog_of_elsewhere_reaches_a_gruu() {
         info
     };
     assert_eq!(w.ask(alice, within("elsewhere@alice")), 200);
+    // Without an instance it means no device, and a request within a dialog is not for all of them.
+    let mut all = request("INFO", "sip:bob@example.com;gr", "sip:alice@example.com", "all@alice");
+    all.set("To", "<sip:bob@example.com>;tag=theirs");
+    assert_eq!(w.ask(alice, all), 481);
     let stranger = w.stranger("stranger", "203.0.113.66:5060");
     let mut info = within("elsewhere@stranger");
     info.set("From", "<sip:x@elsewhere.example>;tag=1");

@@ -280,7 +280,9 @@ fn others(params: &Params) -> Option<Box<str>> {
         others.remove(name);
     }
     let text = others.to_string();
-    (!text.is_empty() && text.len() <= limits::CONTACT_PARAMS_BYTES).then(|| text.into())
+    // What is written into other messages ends no line there.
+    let is_plain = !text.is_empty() && !text.contains(char::is_control);
+    (is_plain && text.len() <= limits::CONTACT_PARAMS_BYTES).then(|| text.into())
 }
 
 fn user_agent(request: &Message) -> Option<Arc<str>> {
@@ -523,6 +525,20 @@ mod tests {
         assert_eq!(instance("<urn:uuid:1>").as_deref(), Some("urn:uuid:1"));
         assert_eq!(instance("<a\"b>"), None);
         assert_eq!(instance("urn:1"), None);
+    }
+
+    #[test]
+    fn what_a_contact_says_for_others_is_kept_within_limits() {
+        let kept = |text: &str| others(&NameAddr::parse(&format!("<sip:a@h>{text}")).unwrap().params);
+        assert_eq!(
+            kept(";q=0.5;audio;Expires=9;+sip.note=\"a b\"").as_deref(),
+            Some(";audio;+sip.note=\"a b\"")
+        );
+        assert_eq!(kept(";q=0.5;reg-id=1"), None);
+        let control = Params(vec![("x".into(), Some("a\r\nEvil: 1".into()))]);
+        assert_eq!(others(&control), None);
+        let long = "x".repeat(limits::CONTACT_PARAMS_BYTES);
+        assert_eq!(kept(&format!(";{long}")), None);
     }
 
     #[test]

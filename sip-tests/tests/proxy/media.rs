@@ -73,3 +73,21 @@ fn one_phone_says_488_and_the_call_is_declined_or_given_up() {
         assert_eq!(asked, [1, 1], "{status}");
     }
 }
+
+/// Whoever has said what is to become of calls that he does not take gets that, and not another round of ringing.
+#[test]
+fn one_phone_says_488_and_nobody_answers_who_sends_calls_on() {
+    let mut w = office(9);
+    let (alice, carol) = (w.registered("alice"), w.registered("carol"));
+    let phones = ["browser", "desk"].map(|name| phone(&mut w, name, "dave", ""));
+    let call = w.call(alice, "dave");
+    let [browser, desk] = phones.map(|peer| w.incoming(peer));
+    w.respond(desk, 180);
+    w.respond(browser, 488);
+    w.up(call);
+    assert_eq!(requests(&w, carol, "INVITE").len(), 1);
+    assert_eq!(phones.map(|peer| requests(&w, peer, "INVITE").len()), [1, 1]);
+    w.expect_over(desk, 487);
+    w.hang_up(call);
+    w.finish();
+}

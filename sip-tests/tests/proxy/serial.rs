@@ -1,6 +1,6 @@
 //! One preference after the other: RFC 3261 16.5, 16.6, 16.7 step 10 and 9.1, RFC 3263 4.3; RFC 6228.
 
-use crate::tools::{OFFICE, phone, requests, settle, statuses, with};
+use crate::tools::{OFFICE, office, phone, requests, settle, statuses, with};
 use sip_tests::{CallRef, Peer, World, dns, ms, s};
 use tandem::effect::Kind;
 
@@ -180,4 +180,45 @@ fn no_199_before_a_6xx() {
     w.expect_over(call, 603);
     w.finish();
     assert_eq!(statuses(&w, alice, "INVITE"), [180, 603]);
+}
+
+/// 16.5: a redirection that comes while another phone rings: that one has its time, and then the new target is asked.
+#[test]
+fn a_redirection_while_another_phone_rings() {
+    let mut w = office(10);
+    let (alice, carol) = (w.registered("alice"), w.registered("carol"));
+    let phones = ["one", "two"].map(|name| phone(&mut w, name, "bob", ""));
+    crate::tools::by_hand(&mut w, carol);
+    let call = w.call(alice, "bob");
+    let [rings, redirects] = phones.map(|peer| w.incoming(peer));
+    w.respond(rings, 180);
+    let contact = "Contact: <sip:carol@example.com>";
+    w.on(redirects, |agent, cx, call| {
+        agent.respond(cx, call, 302, false, &[contact])
+    });
+    w.run(s(19));
+    assert!(requests(&w, carol, "INVITE").is_empty());
+    w.run(s(2));
+    let leg = w.incoming(carol);
+    w.expect_over(rings, 487);
+    w.accept(leg);
+    w.up(call);
+    w.hang_up(call);
+    w.finish();
+}
+
+/// A silent phone does not lengthen the time that its user has to answer.
+#[test]
+fn a_silent_phone_ends_with_the_time_of_its_user() {
+    let mut w = with(11, &OFFICE.replace("ring: 60s", "ring: 10s"));
+    let (alice, silent) = (w.registered("alice"), phone(&mut w, "one", "bob", ""));
+    w.policy(silent).trying = false;
+    let call = w.call(alice, "bob");
+    let late = w.incoming(silent);
+    let before = w.now;
+    w.expect_over(call, 480);
+    assert!(w.now.since(before) < s(11), "{:?}", w.now.since(before));
+    w.respond(late, 180);
+    w.expect_over(late, 487);
+    w.finish();
 }
