@@ -52,7 +52,8 @@
 //! # The three paths
 //!
 //! **An INVITE from a trunk to a softphone.** `src/shell/net/` reads a datagram; [`sip::frame`] cuts it, [`sip::lex`] indexes it;
-//! [`transaction`] absorbs retransmissions and sends 100; `src/node/admission.rs` asks [`trunk`] who it is; [`routing`] decides;
+//! [`transaction`] absorbs retransmissions, and sends 100 when no answer comes soon; `src/node/admission.rs` asks [`trunk`] who it
+//! is; [`routing`] decides;
 //! [`b2bua`] asks the store for the phones, opens a leg for each and offers SDP; 180 and 200 go back by the caller's own dialog; the
 //! media is opened on one worker and joined; one call record is written.
 //!

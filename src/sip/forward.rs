@@ -86,7 +86,7 @@ impl<'m> Forward<'m> {
     }
 
     /// Header fields that are sent at most, the new Via among them.
-    pub fn lines(&self) -> usize {
+    pub fn header_fields(&self) -> usize {
         // Via, Route in front and behind, Max-Forwards, Max-Breadth, Content-Length.
         self.message.lines().len() + self.record_routes.len() + 6
     }

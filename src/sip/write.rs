@@ -74,12 +74,16 @@ const SEPARATOR: &str = ": ";
 const LINE_BREAK: &str = "\r\n";
 
 impl Draft {
-    /// With no fields yet.
+    /// With no fields yet, and room for those that most messages have.
     pub fn new(start: Start) -> Draft {
+        Draft::with_room(start, 768)
+    }
+
+    fn with_room(start: Start, octets: usize) -> Draft {
         Draft {
             start,
-            lines: String::new(),
-            fields: Vec::new(),
+            lines: String::with_capacity(octets),
+            fields: Vec::with_capacity(16),
             body: Bytes::new(),
         }
     }
@@ -89,14 +93,13 @@ impl Draft {
         Draft::new(Start::Request(method, uri))
     }
 
-    /// A response to `request` by RFC 3261 8.2.6.2: Via, From, To, Call-ID, CSeq copied (and Timestamp for 100), the
+    /// A response to `request` by RFC 3261 8.2.6.2: Via, From, To, Call-ID, CSeq copied, the
     /// standard reason phrase. `to_tag` is added where To has none and the status is not 100.
     pub fn response(request: &Message, status: u16, to_tag: Option<&str>) -> Draft {
-        let mut draft = Draft::new(Start::Response(status, Cow::Borrowed(reason(status))));
-        let tag = to_tag.filter(|_| status != 100 && request.tags().is_some_and(|(_, to)| to.is_none()));
         // Room for what is copied, and for as much as most responses add.
-        draft.lines.reserve(request.bytes().len() + 256);
-        draft.fields.reserve(10);
+        let octets = request.bytes().len() + 256;
+        let mut draft = Draft::with_room(Start::Response(status, Cow::Borrowed(reason(status))), octets);
+        let tag = to_tag.filter(|_| status != 100 && request.tags().is_some_and(|(_, to)| to.is_none()));
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
             // Of a field that must not come twice the first counts, so that the refusal is no fault of the same kind.
             let most = if name.is_single() { 1 } else { usize::MAX };
@@ -110,11 +113,6 @@ impl Draft {
                     }
                     _other => push_in_line(line, &value),
                 });
-            }
-        }
-        if status == 100 {
-            for value in request.all_named("Timestamp") {
-                draft.push_named("Timestamp", value);
             }
         }
         draft
@@ -143,12 +141,12 @@ impl Draft {
 
     /// Adds a field in front of all others (Via).
     pub fn push_front(&mut self, name: Name, value: impl Display) {
-        let before = (std::mem::take(&mut self.lines), std::mem::take(&mut self.fields));
-        self.lines.reserve(before.0.len() + 128);
+        let before = std::mem::take(&mut self.lines);
+        self.lines.reserve(before.len() + 160);
         self.push(name, value);
-        let new = self.lines.len();
-        self.lines.push_str(&before.0);
-        self.fields.extend(before.1.iter().map(|field| field.moved(0, new)));
+        self.fields.rotate_right(1);
+        self.shift(1, 0, self.lines.len());
+        self.lines.push_str(&before);
     }
 
     /// Replaces all fields of that name by one, in the place of the first.
@@ -252,6 +250,11 @@ impl Draft {
         for field in &mut self.fields[from..] {
             *field = field.moved(old, new);
         }
+    }
+
+    /// Header fields that are sent, Content-Length among them.
+    pub fn header_fields(&self) -> usize {
+        self.fields.len() + 1
     }
 
     /// How many octets it will have at most, unless its URI is very long.
@@ -485,8 +488,7 @@ mod tests {
 
     fn request() -> Message {
         let text = "INVITE sip:bob@b SIP/2.0\r\nv: SIP/2.0/UDP a;branch=1, SIP/2.0/UDP c\r\nVia: SIP/2.0/UDP d\r\n\
-                    Record-Route: <sip:p;lr>\r\nf: A\r\n <sip:a>;tag=1\r\nt: <sip:b>\r\ni: x\r\nCSeq: 2 INVITE\r\n\
-                    Timestamp: 54\r\n\r\n";
+                    Record-Route: <sip:p;lr>\r\nf: A\r\n <sip:a>;tag=1\r\nt: <sip:b>\r\ni: x\r\nCSeq: 2 INVITE\r\n\r\n";
         Message::parse(Bytes::from(text)).unwrap()
     }
 
@@ -500,11 +502,10 @@ mod tests {
         assert_eq!(
             text(&trying),
             "SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP a;branch=1, SIP/2.0/UDP c\r\nVia: SIP/2.0/UDP d\r\nFrom: A <sip:a>;tag=1\r\n\
-             To: <sip:b>\r\nCall-ID: x\r\nCSeq: 2 INVITE\r\nTimestamp: 54\r\nContent-Length: 0\r\n\r\n"
+             To: <sip:b>\r\nCall-ID: x\r\nCSeq: 2 INVITE\r\nContent-Length: 0\r\n\r\n"
         );
         let busy = Draft::response(&request(), 486, Some("z"));
         assert_eq!(busy.get(Name::To), Some("<sip:b>;tag=z"));
-        assert!(!text(&busy).contains("Timestamp"));
         assert_eq!(Draft::response(&request(), 486, None).get(Name::To), Some("<sip:b>"));
         let again = Draft::response(&busy.to_message().unwrap(), 487, Some("other"));
         assert_eq!(again.get(Name::To), Some("<sip:b>;tag=z"));

@@ -106,8 +106,8 @@ impl Layer {
         }
     }
 
-    /// The To tag of our last response to an INVITE: CANCEL is answered with the same (RFC 3261 9.2), unless that was a 2xx that was
-    /// sent on.
+    /// The To tag of what is kept of an INVITE, our last response or before it the request: CANCEL is answered with the same (RFC 3261
+    /// 9.2), unless that was a 2xx that was sent on.
     fn tag_given(&mut self, tx: ServerTx) -> Option<String> {
         let last = Message::parse(self.table.server(tx)?.last.clone()).ok()?;
         last.to().ok()?.tag().map(str::to_owned)
@@ -125,16 +125,16 @@ impl Layer {
         }
         let via = request.top().ok()?;
         let back = via::response_flow(flow, &via);
-        let (state, actions, last) = if request.method() == Method::Invite {
+        let (state, actions) = if request.method() == Method::Invite {
             let (state, actions) = server_invite::State::start();
-            (ServerState::Invite(state), actions, trying(request, flow.peer))
+            (ServerState::Invite(state), actions)
         } else {
             let (state, actions) = server::State::start();
-            (ServerState::Other(state), actions, request.bytes().clone())
+            (ServerState::Other(state), actions)
         };
         let tx = self
             .table
-            .add_server((request, &via), (back, flow.peer), state, last, role)?;
+            .add_server(cx.now, (request, &via), (back, flow.peer), state, role)?;
         self.run_server(cx, tx, actions, None);
         Some(tx)
     }
@@ -209,6 +209,7 @@ impl Layer {
         for action in actions {
             match action {
                 Action::Send => self.transmit(cx, tx),
+                Action::Trying => self.send_trying(cx, tx),
                 Action::Tell => {
                     if let Some((flow, request)) = about {
                         let request = request.clone();
@@ -232,6 +233,24 @@ impl Layer {
             }
         }
         self.drop_server_if_over(tx);
+    }
+
+    /// A 100 takes the place of the request, which was kept until now, since most are answered at once. It says in Timestamp how late
+    /// it is (RFC 3261 8.2.6.1), and opens no connection.
+    fn send_trying(&mut self, cx: &mut Cx<'_>, tx: ServerTx) {
+        let Some(server) = self.table.server(tx) else { return };
+        let request = Message::parse(server.last.clone()).expect("it was parsed when it came");
+        let mut response = Draft::response(&request, 100, None);
+        let late = cx.now.since(server.came).as_secs_f64();
+        if let Some(sent) = request.all_named("Timestamp").first() {
+            let sent = sent.split_whitespace().next().unwrap_or_default();
+            response.push_named("Timestamp", format!("{sent} {late:.3}"));
+        }
+        via::stamp(&mut response, server.source);
+        server.last = response.to_bytes();
+        if server.link == Link::Up {
+            self.transmit(cx, tx);
+        }
     }
 
     fn drop_server_if_over(&mut self, tx: ServerTx) {
@@ -295,15 +314,7 @@ impl Layer {
         let Some(server) = self.table.server(tx) else { return };
         let actions = match input {
             ServerInput::Invite(input) => server.step_invite(input),
-            ServerInput::Other(input) => {
-                // Until now the request itself was kept, since most are answered at once.
-                if input == server::Input::TimerSlow
-                    && let Ok(request) = Message::parse(server.last.clone())
-                {
-                    server.last = trying(&request, server.source);
-                }
-                server.step_other(input)
-            }
+            ServerInput::Other(input) => server.step_other(input),
         };
         self.run_server(cx, tx, actions, None);
     }
@@ -316,14 +327,6 @@ pub(super) enum ServerInput {
     Invite(server_invite::Input),
     /// Of any other method.
     Other(server::Input),
-}
-
-fn trying(request: &Message, source: SocketAddr) -> Bytes {
-    let mut response = Draft::response(request, 100, None);
-    if let Ok(via) = request.top() {
-        via::stamp_known(&mut response, &via, source);
-    }
-    response.to_bytes()
 }
 
 /// A To tag that comes out the same for each copy of a request, without state (RFC 3261 8.2.7).

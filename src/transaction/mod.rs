@@ -185,7 +185,7 @@ impl Layer {
         event
     }
 
-    /// Begins a server transaction for a request that `Event::Request` brought, and answers an INVITE with 100 at once. To be
+    /// Begins a server transaction for a request that `Event::Request` brought, and answers it with 100 if its user is slow. To be
     /// called before anything else is received: until then a copy is not known for one. `None` when the table is full (answer
     /// 503 without state), and for a request that has a transaction already.
     pub fn accept(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Option<ServerTx> {

@@ -38,7 +38,7 @@ impl Layer {
             request.slim();
         }
         let message = request.to_bytes();
-        let fits = Message::parse(message.clone()).is_ok();
+        let fits = request.header_fields() <= limits::SIP_HEADERS && message.len() <= limits::SIP_MESSAGE_BYTES;
         self.begin(cx, owner, flow, (&branch, &method), message, (tx, fits));
     }
 
@@ -87,14 +87,14 @@ impl Layer {
         message: Bytes,
     ) {
         let method = request.message().method();
-        let fits = request.lines() <= limits::SIP_HEADERS && message.len() <= limits::SIP_MESSAGE_BYTES;
+        let fits = request.header_fields() <= limits::SIP_HEADERS && message.len() <= limits::SIP_MESSAGE_BYTES;
         self.begin(cx, owner, flow, (branch, &method), message, (tx, fits));
         if let Some(client) = self.table.client(tx) {
             client.forwards = true;
         }
     }
 
-    /// What our own parser refuses does not fit: it could be neither acknowledged nor cancelled, and no peer would take it.
+    /// What is larger than our own parser takes does not fit: it could be neither acknowledged nor cancelled, and no peer would take it.
     fn begin(
         &mut self,
         cx: &mut Cx<'_>,
@@ -209,7 +209,7 @@ impl Layer {
                         self.timers.cancel(due);
                     }
                 }
-                Action::Gone => unreachable!("a client machine sends no final response"),
+                Action::Gone | Action::Trying => unreachable!("a client machine sends no response"),
             }
         }
         if client.state == ClientState::Invite(client_invite::State::Accepted) {

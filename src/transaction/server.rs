@@ -77,10 +77,10 @@ impl State {
         )
     }
 
-    /// What happens next. In `Trying` the response kept is a 100; one of the user is kept by the layer before `Action::Send`.
+    /// What happens next. A response of the user is kept by the layer before `Action::Send`.
     pub fn step(self, input: Input, reliable: bool) -> (State, Actions) {
         match (self, input) {
-            (State::Trying, Input::TimerSlow) => (State::Proceeding, smallvec![Action::Send]),
+            (State::Trying, Input::TimerSlow) => (State::Proceeding, smallvec![Action::Trying]),
             (State::Trying | State::Proceeding, Input::Final) => Self::completed(reliable),
             (State::Trying | State::Proceeding, Input::RequestTimeout | Input::TimerLate) => (
                 State::Terminated,
@@ -121,7 +121,10 @@ mod tests {
             Start(Timer::Late, T1_64)
         ];
         assert_eq!(State::start(), (State::Trying, begun));
-        assert_eq!(row(State::Trying, TimerSlow), (State::Proceeding, smallvec![Send]));
+        assert_eq!(
+            row(State::Trying, TimerSlow),
+            (State::Proceeding, smallvec![Action::Trying])
+        );
         assert_eq!(row(State::Trying, Request), (State::Trying, smallvec![]));
         assert_eq!(row(State::Proceeding, Request), (State::Proceeding, smallvec![Send]));
         let stops = [Stop(Timer::Slow), Stop(Timer::Late)];

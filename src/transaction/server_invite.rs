@@ -1,15 +1,22 @@
-//! The INVITE server transaction (RFC 3261 17.2.1 as replaced by RFC 6026 7.1).
+//! The INVITE server transaction (RFC 3261 17.2.1 as replaced by RFC 6026 7.1). A 100 is due unless the user answers within 200 ms:
+//! it is sent only when no answer has come.
 //!
 //! ```text
-//!                                  | INVITE: user told, 100 sent
-//!      INVITE again,               v
-//!      once a minute:   +------------------+ 101-199 from user: send
-//!      last response    |    Proceeding    | ---+
+//!                                  | INVITE: user told
+//!                                  v
+//!                       +------------------+ timer alive, INVITE again: send 100
+//!                       |      Trying      | -----+
+//!                       +------------------+      |
+//!                                  | 101-199      |
+//!                                  | from user:   |
+//!      INVITE again,               v send         |
+//!      once a minute:   +------------------+ <----+
+//!      last response    |    Proceeding    | ---+ 101-199 from user: send
 //!            +--------- |                  | <--+
 //!            +--------> +------------------+
-//!                 300-699 |              | 2xx from user: send
-//!      from user: send    |              +-----------------------+
-//!                         v                                      v
+//!       300-699 from user: |              | 2xx from user: send
+//!       send (from Trying, |              +----------------------+ (from Trying, too)
+//!       too)               v                                     v
 //!                  +-----------+ timer G, INVITE: send     +----------+ INVITE: absorbed
 //!                  | Completed | ---+                      | Accepted | ---+ 2xx from user: send
 //!                  |           | <--+                      |          | <--+ ACK: to user
@@ -31,13 +38,18 @@ use crate::time::{T1, T1_64, T2, T4};
 use smallvec::smallvec;
 use std::time::Duration;
 
+/// How long a user may be silent before a 100 is sent for him. RFC 3261 17.2.1 gives 200 ms; on a busy node both the INVITE and the
+/// timer have waited for their turns.
+const SLOW: Duration = Duration::from_millis(120);
 /// How often a ringing call shows the proxies on its way that it lives (RFC 3261 13.3.1.1).
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Where the transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// No final response yet.
+    /// No response was sent.
+    Trying,
+    /// A provisional response was sent.
     Proceeding,
     /// A failure was sent, and is until ACK.
     Completed {
@@ -73,58 +85,59 @@ pub enum Input {
     TimerI,
     /// Timer L.
     TimerL,
-    /// A minute without a response.
-    TimerMinute,
+    /// Nothing was sent for a minute, or for a moment after the INVITE.
+    TimerAlive,
 }
 
 impl State {
-    /// The INVITE was accepted; the response kept is the 100 (RFC 3261 17.2.1: at once, as nobody promises an answer within
-    /// 200 ms).
+    /// The INVITE was accepted.
     pub fn start() -> (State, Actions) {
-        (
-            State::Proceeding,
-            smallvec![Action::Send, Action::Start(Timer::Minute, MINUTE)],
-        )
+        (State::Trying, smallvec![Action::Start(Timer::Alive, SLOW)])
     }
 
     /// What happens next. A response of the user that may be sent is kept by the layer before `Action::Send`.
     pub fn step(self, input: Input, reliable: bool) -> (State, Actions) {
         match self {
-            State::Proceeding => self.proceeding(input, reliable),
+            State::Trying | State::Proceeding => self.unanswered(input, reliable),
             State::Completed { interval } => Self::completed(interval, input, reliable),
             State::Confirmed => match input {
                 Input::TimerI => (State::Terminated, smallvec![]),
                 Input::Invite | Input::Ack | Input::Provisional | Input::Success | Input::Failure => {
                     (self, smallvec![])
                 }
-                Input::TimerG | Input::TimerH | Input::TimerL | Input::TimerMinute => (self, smallvec![]),
+                Input::TimerG | Input::TimerH | Input::TimerL | Input::TimerAlive => (self, smallvec![]),
             },
             State::Accepted => match input {
                 Input::Success => (self, smallvec![Action::Send]),
                 Input::Ack => (self, smallvec![Action::Tell]),
                 Input::TimerL => (State::Terminated, smallvec![]),
                 Input::Invite | Input::Provisional | Input::Failure => (self, smallvec![]),
-                Input::TimerG | Input::TimerH | Input::TimerI | Input::TimerMinute => (self, smallvec![]),
+                Input::TimerG | Input::TimerH | Input::TimerI | Input::TimerAlive => (self, smallvec![]),
             },
             State::Terminated => (self, smallvec![]),
         }
     }
 
-    fn proceeding(self, input: Input, reliable: bool) -> (State, Actions) {
+    fn unanswered(self, input: Input, reliable: bool) -> (State, Actions) {
         match input {
+            Input::Invite | Input::TimerAlive if self == State::Trying => (
+                State::Proceeding,
+                smallvec![Action::Trying, Action::Start(Timer::Alive, MINUTE)],
+            ),
             Input::Invite => (self, smallvec![Action::Send]),
-            Input::Provisional | Input::TimerMinute => {
-                (self, smallvec![Action::Send, Action::Start(Timer::Minute, MINUTE)])
-            }
+            Input::Provisional | Input::TimerAlive => (
+                State::Proceeding,
+                smallvec![Action::Send, Action::Start(Timer::Alive, MINUTE)],
+            ),
             Input::Success => {
-                let stop = Action::Stop(Timer::Minute);
+                let stop = Action::Stop(Timer::Alive);
                 (
                     State::Accepted,
                     smallvec![stop, Action::Send, Action::Start(Timer::L, T1_64)],
                 )
             }
             Input::Failure => {
-                let stop = Action::Stop(Timer::Minute);
+                let stop = Action::Stop(Timer::Alive);
                 let mut actions: Actions = smallvec![stop, Action::Send, Action::Start(Timer::H, T1_64)];
                 if !reliable {
                     actions.push(Action::Start(Timer::G, T1));
@@ -152,7 +165,7 @@ impl State {
             Input::Ack if reliable => (State::Terminated, smallvec![stop_g, stop_h]),
             Input::Ack => (State::Confirmed, smallvec![stop_g, stop_h, Action::Start(Timer::I, T4)]),
             Input::Provisional | Input::Success | Input::Failure => (same, smallvec![]),
-            Input::TimerI | Input::TimerL | Input::TimerMinute => (same, smallvec![]),
+            Input::TimerI | Input::TimerL | Input::TimerAlive => (same, smallvec![]),
         }
     }
 }
@@ -160,30 +173,48 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Action::{Gone, Send, Start, Stop, Tell};
+    use Action::{Gone, Send, Start, Stop, Tell, Trying};
 
     const COMPLETED: State = State::Completed { interval: T1 };
+
+    #[test]
+    fn trying() {
+        use Input::*;
+        assert_eq!(State::start(), (State::Trying, smallvec![Start(Timer::Alive, SLOW)]));
+        for input in [Invite, TimerAlive] {
+            assert_eq!(
+                State::Trying.step(input, false),
+                (State::Proceeding, smallvec![Trying, Start(Timer::Alive, MINUTE)])
+            );
+        }
+        for input in [Provisional, Success, Failure] {
+            assert_eq!(State::Trying.step(input, false), State::Proceeding.step(input, false));
+        }
+        for input in [Ack, TimerG, TimerH, TimerI, TimerL] {
+            assert_eq!(
+                State::Trying.step(input, false),
+                (State::Trying, smallvec![]),
+                "{input:?}"
+            );
+        }
+    }
 
     #[test]
     fn proceeding() {
         use Input::*;
         let row = |input| State::Proceeding.step(input, false);
-        assert_eq!(
-            State::start(),
-            (State::Proceeding, smallvec![Send, Start(Timer::Minute, MINUTE)])
-        );
         assert_eq!(row(Invite), (State::Proceeding, smallvec![Send]));
-        for input in [Provisional, TimerMinute] {
+        for input in [Provisional, TimerAlive] {
             assert_eq!(
                 row(input),
-                (State::Proceeding, smallvec![Send, Start(Timer::Minute, MINUTE)])
+                (State::Proceeding, smallvec![Send, Start(Timer::Alive, MINUTE)])
             );
         }
-        let accepted: Actions = smallvec![Stop(Timer::Minute), Send, Start(Timer::L, T1_64)];
+        let accepted: Actions = smallvec![Stop(Timer::Alive), Send, Start(Timer::L, T1_64)];
         assert_eq!(row(Success), (State::Accepted, accepted));
-        let completed: Actions = smallvec![Stop(Timer::Minute), Send, Start(Timer::H, T1_64), Start(Timer::G, T1)];
+        let completed: Actions = smallvec![Stop(Timer::Alive), Send, Start(Timer::H, T1_64), Start(Timer::G, T1)];
         assert_eq!(row(Failure), (COMPLETED, completed));
-        let completed: Actions = smallvec![Stop(Timer::Minute), Send, Start(Timer::H, T1_64)];
+        let completed: Actions = smallvec![Stop(Timer::Alive), Send, Start(Timer::H, T1_64)];
         assert_eq!(State::Proceeding.step(Failure, true), (COMPLETED, completed));
         for input in [Ack, TimerG, TimerH, TimerI, TimerL] {
             assert_eq!(row(input), (State::Proceeding, smallvec![]), "{input:?}");
@@ -216,7 +247,7 @@ mod tests {
             (State::Terminated, smallvec![stops[0], stops[1]])
         );
         assert_eq!(row(TimerH), (State::Terminated, smallvec![stops[0], Gone]));
-        for input in [Provisional, Success, Failure, TimerI, TimerL, TimerMinute] {
+        for input in [Provisional, Success, Failure, TimerI, TimerL, TimerAlive] {
             assert_eq!(row(input), (COMPLETED, smallvec![]), "{input:?}");
         }
     }
@@ -228,7 +259,7 @@ mod tests {
         assert_eq!(accepted(Success), (State::Accepted, smallvec![Send]));
         assert_eq!(accepted(Ack), (State::Accepted, smallvec![Tell]));
         assert_eq!(accepted(TimerL), (State::Terminated, smallvec![]));
-        for input in [Invite, Provisional, Failure, TimerG, TimerH, TimerI, TimerMinute] {
+        for input in [Invite, Provisional, Failure, TimerG, TimerH, TimerI, TimerAlive] {
             assert_eq!(accepted(input), (State::Accepted, smallvec![]), "{input:?}");
         }
         assert_eq!(State::Confirmed.step(TimerI, false), (State::Terminated, smallvec![]));
@@ -241,7 +272,7 @@ mod tests {
             TimerG,
             TimerH,
             TimerL,
-            TimerMinute,
+            TimerAlive,
         ] {
             assert_eq!(
                 State::Confirmed.step(input, false),

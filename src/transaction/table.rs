@@ -140,6 +140,8 @@ pub struct Server {
     pub sent_by_port: u16,
     /// The response that was sent last; before the first one the request itself; nothing after a 2xx to INVITE that was sent on.
     pub last: Bytes,
+    /// When the request came.
+    pub came: Instant,
     /// A CANCEL was reported.
     pub cancelled: bool,
     /// Timers that run.
@@ -161,7 +163,8 @@ impl Server {
 
     /// True for an INVITE without final response.
     pub fn is_ringing(&self) -> bool {
-        self.state == ServerState::Invite(server_invite::State::Proceeding)
+        use server_invite::State::{Proceeding, Trying};
+        matches!(self.state, ServerState::Invite(Trying | Proceeding))
     }
 
     /// An input of the INVITE machine; none of its business if it is the other.
@@ -299,10 +302,10 @@ impl Table {
     /// ([`Table::is_merged`]).
     pub fn add_server(
         &mut self,
+        now: Instant,
         (request, via): (&Message, &TopVia),
         (flow, source): (Flow, SocketAddr),
         state: ServerState,
-        last: Bytes,
         role: Role,
     ) -> Option<ServerTx> {
         let key = self.server_key(request, via, request.method().as_str());
@@ -327,7 +330,8 @@ impl Table {
             link: Link::Up,
             source,
             sent_by_port,
-            last,
+            last: request.bytes().clone(),
+            came: now,
             cancelled: false,
             timers: Timers::default(),
             key,

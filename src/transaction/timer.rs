@@ -35,8 +35,8 @@ pub enum Timer {
     M,
     /// INVITE client: CANCEL was sent and the INVITE has no answer (RFC 3261 9.1).
     Cancelled,
-    /// INVITE server: says once a minute that the call is still alive (RFC 3261 13.3.1.1).
-    Minute,
+    /// INVITE server: sends 100 where the user is slow (RFC 3261 17.2.1), then the last response once a minute (13.3.1.1).
+    Alive,
     /// Server: the user is slow and the client's repeats have become rare, so it is owed a 100 (RFC 4320 4.1).
     Slow,
     /// Server: the client has given up; no answer is of use any more (RFC 4320 4.2).
@@ -57,6 +57,8 @@ pub enum Key {
 pub enum Action {
     /// Send the message that the transaction keeps: a client's request (or the ACK of a failure), a server's last response.
     Send,
+    /// Build the 100 of the request that a server keeps, keep it in its place, and send it (RFC 3261 8.2.6.1).
+    Trying,
     /// Build the ACK of the failure at hand, keep it in place of the INVITE, and send it (RFC 3261 17.1.1.3).
     Ack,
     /// Pass the message at hand to the user.
@@ -136,7 +138,7 @@ impl Timer {
             Timer::H => Due::ServerInvite(server_invite::Input::TimerH),
             Timer::I => Due::ServerInvite(server_invite::Input::TimerI),
             Timer::L => Due::ServerInvite(server_invite::Input::TimerL),
-            Timer::Minute => Due::ServerInvite(server_invite::Input::TimerMinute),
+            Timer::Alive => Due::ServerInvite(server_invite::Input::TimerAlive),
             Timer::J => Due::Server(server::Input::TimerJ),
             Timer::Slow => Due::Server(server::Input::TimerSlow),
             Timer::Late => Due::Server(server::Input::TimerLate),

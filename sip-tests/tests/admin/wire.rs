@@ -52,9 +52,11 @@ fn one_invite_in_many_spellings() {
     ];
     let (mut w, alice, acme) = office(1);
     w.policy(alice).answer = Answer::Manual;
+    // Slow enough for a 100 (RFC 3261 17.2.1).
+    w.policy(alice).ring = Some(ms(300));
     for (n, (name, head)) in spellings.iter().enumerate() {
         w.send_raw(acme, format!("{}{SDP}", head.replace("LEN", &SDP.len().to_string())));
-        w.run(ms(300));
+        w.run(ms(500));
         assert_eq!(statuses(&w, acme, name), [100, 180], "{name}");
         assert_eq!(incoming(&w, alice).len(), n + 1, "{name}");
         let via = w.last_received(acme, |m| m.call_id() == *name);

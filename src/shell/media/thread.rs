@@ -1,6 +1,6 @@
 //! One media thread: waits for packets, commands and the next tick, and walks the worker through them.
 
-use super::ports::Sockets;
+use super::ports::{Sockets, throw_away};
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use crate::media::input::{Input, Output, Outputs};
@@ -250,12 +250,13 @@ impl Thread {
         let Ok(index) = u16::try_from(token >> 1) else { return };
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
         for _ in 0..BURST {
-            let Some(sockets) = &self.sockets[at.index()] else {
+            let Some(sockets) = &mut self.sockets[at.index()] else {
                 return;
             };
             let Ok((length, from)) = socket(sockets, channel).recv_from(self.packet.buffer()) else {
                 return;
             };
+            watch_rtcp(&self.epoll, at, sockets);
             self.packet.set_len(length);
             self.show(at, channel);
             let now = self.clock.instant();
@@ -277,7 +278,8 @@ impl Thread {
 
     fn send_batch(&mut self) {
         for outgoing in self.batch.packets() {
-            if let Some(sockets) = &self.sockets[outgoing.leg.index()] {
+            if let Some(sockets) = &mut self.sockets[outgoing.leg.index()] {
+                watch_rtcp(&self.epoll, outgoing.leg, sockets);
                 // What the system will not take now is late already: it counts as lost on the way.
                 let _ = socket(sockets, outgoing.channel).send_to(outgoing.packet.as_slice(), outgoing.to);
             }
@@ -328,10 +330,9 @@ impl Thread {
     /// The coming sockets belong to this place from now on.
     fn settle(&mut self, at: LegIx) {
         let Some(sockets) = self.coming.take() else { return };
-        for (socket, channel) in [(&sockets.rtp, 0), (&sockets.rtcp, 1)] {
-            let data = epoll::EventData::new_u64(u64::from(at.0) << 1 | channel);
-            // It fails only when memory for it has run out: the leg is then silent, and its call ends for that.
-            let _ = epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN);
+        watch(&self.epoll, at, &sockets, Channel::Rtp);
+        if sockets.hears_rtcp {
+            watch(&self.epoll, at, &sockets, Channel::Rtcp);
         }
         self.sockets[at.index()] = Some(sockets);
     }
@@ -339,8 +340,9 @@ impl Thread {
     fn unsettle(&mut self, at: LegIx) -> Option<Sockets> {
         self.send_batch();
         let sockets = self.sockets[at.index()].take()?;
-        for socket in [&sockets.rtp, &sockets.rtcp] {
-            let _ = epoll::delete(&self.epoll, socket);
+        let _ = epoll::delete(&self.epoll, &sockets.rtp);
+        if sockets.hears_rtcp {
+            let _ = epoll::delete(&self.epoll, &sockets.rtcp);
         }
         Some(sockets)
     }
@@ -377,6 +379,22 @@ impl Thread {
             }
             phone.speak(&samples[..spoken]);
         }
+    }
+}
+
+fn watch(epoll: &OwnedFd, at: LegIx, sockets: &Sockets, channel: Channel) {
+    let data = epoll::EventData::new_u64(u64::from(at.0) << 1 | u64::from(channel == Channel::Rtcp));
+    // It fails only when memory for it has run out: the leg is then silent, and its call ends for that; without RTCP only reports are missing.
+    let _ = epoll::add(epoll, socket(sockets, channel), data, epoll::EventFlags::IN);
+}
+
+/// There is RTP, on which RTCP reports (RFC 3550 6): its socket is watched from here on. Many calls end before that. What came until now
+/// would be taken for new.
+fn watch_rtcp(epoll: &OwnedFd, at: LegIx, sockets: &mut Sockets) {
+    if !sockets.hears_rtcp {
+        sockets.hears_rtcp = true;
+        throw_away(&sockets.rtcp);
+        watch(epoll, at, sockets, Channel::Rtcp);
     }
 }
 
