@@ -20,6 +20,10 @@ use tokio::sync::mpsc;
 const BATCH: usize = 2000;
 /// How long a write for which somebody waits lets others join its commit.
 const GROUP: Duration = Duration::from_millis(10);
+/// The same after a commit of many: what a commit costs is shared by all that are in it.
+const LARGE_GROUP: Duration = Duration::from_millis(40);
+/// How many those are.
+const MANY: usize = 8;
 /// The same for call records, whose commit costs more than they do: a call's start is in the file within 100 ms.
 const RECORDS: Duration = Duration::from_millis(60);
 /// How long a failed commit of CDRs waits before it is tried again.
@@ -90,9 +94,12 @@ fn work(database: &mut Database, checkpoints: &mut Checkpoints, queue: &Receiver
     let mut pending: Vec<Write> = Vec::new();
     let mut tries = 0;
     let mut is_sure = true;
+    let mut group = GROUP;
     loop {
         // While the disk fails all is taken: registrations that wait are to hear of it.
-        fill(queue, &mut pending, if tries == 0 { BATCH } else { usize::MAX }, shared);
+        let most = if tries == 0 { BATCH } else { usize::MAX };
+        fill(queue, &mut pending, (most, group), shared);
+        group = if pending.len() < MANY { GROUP } else { LARGE_GROUP };
         if pending.is_empty() {
             return;
         }
@@ -134,8 +141,9 @@ fn work(database: &mut Database, checkpoints: &mut Checkpoints, queue: &Receiver
     }
 }
 
-/// Waits for the first write unless some wait already, then for as long as it lets others join. Leaves nothing when no more will come.
-fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize, shared: &Shared) {
+/// Waits for the first write unless some wait already, then for as long as it lets others join, `group` if somebody waits. Leaves
+/// nothing when no more will come.
+fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, (most, group): (usize, Duration), shared: &Shared) {
     if pending.is_empty() {
         pending.extend(queue.recv());
     }
@@ -162,7 +170,7 @@ fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, most: usize, shared: 
         shared.is_patient.store(false, Ordering::SeqCst);
     }
     if !is_ready && is_urgent {
-        std::thread::park_timeout(GROUP);
+        std::thread::park_timeout(group);
         take();
     }
 }
