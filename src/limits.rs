@@ -199,7 +199,7 @@ pub const TIMER_C: Duration = Duration::from_secs(200);
 pub const SERIAL_RING: Duration = Duration::from_secs(20);
 /// Vias that are looked at for a loop: as many as a request can have taken hops.
 pub const LOOP_VIAS: usize = 70;
-/// Answered dialogs of one proxied call: forks that answered at the same time.
+/// Answered dialogs of one proxied call: forks that answered at the same time. And calls that are branches of one fork before us.
 pub const PROXY_DIALOGS: usize = EARLY_DIALOGS;
 /// Cells of each of the two rows of a table of rates, of which the guard has two: so many that a thousand floods at once leave others alone. A power of two.
 pub const GUARD_CELLS: usize = 65_536;

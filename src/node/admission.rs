@@ -73,12 +73,12 @@ impl Machines {
         };
         known(cx, flow);
         if let Some(order) = self.proxied_call(cx, flow, (&source, passed), &request) {
-            // A call is counted once, by Call-ID and tag: nobody has a second one for it (RFC 3261 8.2.2.2 in a proxy's words).
-            let again = passed != Passed::Spiral && self.proxy.is_call(&request);
-            let merged = Refusal::new(482, "a call with this Call-ID and tag is there already");
+            // Branches of one fork before us are calls of their own (RFC 3261 16.3 has no 482 for them), up to a bound.
+            let crowded = self.proxy.has_too_many(passed, &request);
+            let merged = Refusal::new(482, "too many calls with this Call-ID and tag are there already");
             return match validated {
-                Ok(_) if again => self.refuse_by(cx, flow, &request, &merged),
-                Ok(_) => self.relay_call(cx, flow, source, request, order),
+                Ok(_) if crowded => self.refuse_by(cx, flow, &request, &merged),
+                Ok(_) => self.relay_call(cx, flow, (source, passed), request, order),
                 Err(refusal) => self.refuse_by(cx, flow, &request, &refusal),
             };
         }

@@ -56,7 +56,7 @@ impl Machines {
         match (&decision.plan, decision.way) {
             (Plan::User(name), Way::Proxy) if !replaces => {
                 let limit = cx.config.user(name).map_or(0, |user| user.calls);
-                let free = self.calls.calls_of(name) < limit || self.proxy.is_call(request);
+                let free = self.calls.calls_of(name) < limit || self.proxy.is_counted(passed, request);
                 let user = Some((name.clone(), decision));
                 let which = device.map(|device| device.which);
                 free.then_some(Destined {
@@ -71,8 +71,15 @@ impl Machines {
     }
 
     /// Sends an INVITE on that makes a call.
-    pub(super) fn relay_call(&mut self, cx: &mut Cx<'_>, flow: Flow, source: Source, request: Message, to: Destined) {
-        let is_new = !self.proxy.is_call(&request);
+    pub(super) fn relay_call(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        (source, passed): (Source, Passed),
+        request: Message,
+        to: Destined,
+    ) {
+        let is_new = !self.proxy.is_counted(passed, &request);
         let refused = if self.stopping {
             Err((503, "the node is being stopped"))
         } else if self.calls.len() + self.proxy.calls() >= limits::CALLS {

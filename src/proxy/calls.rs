@@ -72,7 +72,8 @@ struct Record {
 pub struct Calls {
     key: keyed::Key,
     by_id: BTreeMap<CallId, Record>,
-    by_dialog: HashMap<Dialog, CallId, foldhash::fast::FixedState>,
+    /// Mostly one: who forks before us sends an INVITE for each of his branches (RFC 3261 16.7 step 10).
+    by_dialog: HashMap<Dialog, SmallVec<[CallId; 1]>, foldhash::fast::FixedState>,
 }
 
 /// A request within a call's dialog.
@@ -88,6 +89,13 @@ pub struct Within {
 
 /// RFC 4028 4: no session is shorter.
 const SHORTEST_SESSION: Duration = Duration::from_secs(90);
+
+impl Record {
+    /// The dialog with this callee.
+    fn is_up(&self, tag: &str) -> bool {
+        self.up.iter().any(|up| **up == *tag)
+    }
+}
 
 impl Calls {
     /// With the key of their table.
@@ -117,20 +125,25 @@ impl Calls {
         // RFC 3261 12.2.1.1: of a peer of RFC 2543 a tag may be missing, and is then as good as an empty one.
         let tag = |tag: Option<Cow<'_, str>>| tag.unwrap_or_default().into_owned();
         let (from, to) = (tag(request.from_tag()), tag(request.to_tag()));
-        let find = |tag: &str| self.by_dialog.get(&self.dialog(request, tag.as_bytes())).copied();
+        let find = |caller: &str, callee: &str| {
+            let calls = self.by_dialog.get(&self.dialog(request, caller.as_bytes()))?;
+            let is_up = |id: &CallId| self.by_id.get(id).is_some_and(|call| call.is_up(callee));
+            // One of an early dialog is as good as another.
+            calls.iter().copied().find(is_up).or(calls.first().copied())
+        };
         let within = |call, from_caller, tag: &str| Within {
             call,
             from_caller,
             tag: tag.into(),
         };
-        find(&from)
+        find(&from, &to)
             .map(|call| within(call, true, &to))
-            .or_else(|| find(&to).map(|call| within(call, false, &from)))
+            .or_else(|| find(&to, &from).map(|call| within(call, false, &from)))
     }
 
-    /// True while the request that makes a call is in another context already: it spirals, and is one call.
-    pub fn has(&self, request: &Message) -> bool {
-        self.by_dialog.contains_key(&self.dialog_of(request))
+    /// Calls that have the Call-ID of an INVITE and the tag of its sender.
+    pub fn alike(&self, request: &Message) -> usize {
+        self.by_dialog.get(&self.dialog_of(request)).map_or(0, SmallVec::len)
     }
 
     fn dialog_of(&self, request: &Message) -> Dialog {
@@ -143,13 +156,9 @@ impl Calls {
 }
 
 impl Desk {
-    /// A call begins, unless the same request is one already.
-    pub fn start_call(&mut self, cx: &mut Cx<'_>, start: Start, request: &Message) -> Option<CallId> {
+    /// A call begins.
+    pub fn start_call(&mut self, cx: &mut Cx<'_>, start: Start, request: &Message) -> CallId {
         let dialog = self.calls.dialog_of(request);
-        if self.calls.by_dialog.contains_key(&dialog) {
-            self.told.push_back(Told::Released(start.claims));
-            return None;
-        }
         let id = start.id;
         cx.emit(Output::Record(Fact::CallStarted {
             call: id,
@@ -164,7 +173,7 @@ impl Desk {
             to: start.to,
             rule: start.rule,
         }));
-        self.calls.by_dialog.insert(dialog, id);
+        self.calls.by_dialog.entry(dialog).or_default().push(id);
         let record = Record {
             dialog,
             from: start.from,
@@ -174,7 +183,7 @@ impl Desk {
             up: SmallVec::new(),
         };
         self.calls.by_id.insert(id, record);
-        Some(id)
+        id
     }
 
     /// The callee rings.
@@ -265,7 +274,12 @@ impl Desk {
     /// The call is no longer the proxy's; who made it, if it was.
     pub fn forget_call(&mut self, id: CallId) -> Option<Party> {
         let record = self.calls.by_id.remove(&id)?;
-        self.calls.by_dialog.remove(&record.dialog);
+        if let Some(alike) = self.calls.by_dialog.get_mut(&record.dialog) {
+            alike.retain(|other| *other != id);
+            if alike.is_empty() {
+                self.calls.by_dialog.remove(&record.dialog);
+            }
+        }
         self.timers.cancel(Timer::Session(id));
         self.timers.cancel(Timer::Length(id));
         self.told.push_back(Told::Released(record.claims));

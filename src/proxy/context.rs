@@ -130,7 +130,7 @@ impl Context {
         let request = &order.request;
         let method = request.method();
         let in_dialog = request.has_to_tag();
-        let call = order.call.and_then(|start| desk.start_call(cx, start, request));
+        let call = order.call.map(|start| desk.start_call(cx, start, request));
         let within_ours = order.prepared.passage.is_some();
         let within = if within_ours { desk.calls.within(request) } else { None };
         let context = Context {

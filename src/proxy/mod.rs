@@ -223,9 +223,14 @@ impl Proxy {
         self.turn(cx, layer, id, |context, t| context.begin(t, aim));
     }
 
-    /// True if the INVITE that this request is has a context or a call already: it spirals, and is counted once.
-    pub fn is_call(&self, request: &Message) -> bool {
-        self.desk.calls.has(request)
+    /// True for an INVITE that comes back to us on its way: it is a call already, and is counted once.
+    pub fn is_counted(&self, passed: Passed, request: &Message) -> bool {
+        passed == Passed::Spiral && self.desk.calls.alike(request) > 0
+    }
+
+    /// True where an INVITE that did not pass here before would be one too many with its Call-ID and tag.
+    pub fn has_too_many(&self, passed: Passed, request: &Message) -> bool {
+        passed != Passed::Spiral && self.desk.calls.alike(request) >= limits::PROXY_DIALOGS
     }
 
     /// True for the transaction of a request that is being sent on.

@@ -13,6 +13,7 @@ use crate::effect::{Aor, Binding, Fact, Op, Output, Reply};
 use crate::id::{Flow, Owner, ServerTx};
 use crate::limits;
 use crate::sip::auth::NonceKey;
+use crate::sip::write::push_number;
 use crate::sip::{Draft, Message, Name};
 use crate::transaction::Layer;
 use gruu::Gruus;
@@ -214,7 +215,12 @@ impl Registrar {
         let tells_gruus = has_instance && pending.request.has_token(Name::Supported, "gruu");
         for binding in bindings {
             let left = binding.expires.since(cx.wall).as_millis().div_ceil(1000);
-            let mut value = format!("<{}>;expires={left}", binding.contact);
+            // Room for what most have besides.
+            let mut value = String::with_capacity(binding.contact.len() + 96);
+            for part in ["<", &binding.contact, ">;expires="] {
+                value.push_str(part);
+            }
+            push_number(&mut value, left.try_into().unwrap_or(u64::MAX));
             if binding.q != 1000 {
                 value.push_str(&format!(";q={}.{:03}", binding.q / 1000, binding.q % 1000));
             }

@@ -230,7 +230,7 @@ impl Keeps<'_> {
         if contact.uri.host.ip().is_some_and(way::is_nowhere) {
             return Err(Refusal::new(400, "Contact Names No Address"));
         }
-        let uri = contact.uri.to_string();
+        let uri = contact.uri.text();
         if uri.len() > limits::CONTACT_BYTES {
             return Err(Refusal::new(400, "Contact Too Long"));
         }

@@ -69,18 +69,18 @@ pub enum Input {
 }
 
 impl State {
-    /// The request was accepted.
+    /// The request was accepted. Timer late follows timer slow, since most requests are answered before both.
     pub fn start() -> (State, Actions) {
-        (
-            State::Trying,
-            smallvec![Action::Start(Timer::Slow, SLOW), Action::Start(Timer::Late, T1_64)],
-        )
+        (State::Trying, smallvec![Action::Start(Timer::Slow, SLOW)])
     }
 
     /// What happens next. A response of the user is kept by the layer before `Action::Send`.
     pub fn step(self, input: Input, reliable: bool) -> (State, Actions) {
         match (self, input) {
-            (State::Trying, Input::TimerSlow) => (State::Proceeding, smallvec![Action::Trying]),
+            (State::Trying, Input::TimerSlow) => (
+                State::Proceeding,
+                smallvec![Action::Trying, Action::Start(Timer::Late, T1_64 - SLOW)],
+            ),
             (State::Trying | State::Proceeding, Input::Final) => Self::completed(reliable),
             (State::Trying | State::Proceeding, Input::RequestTimeout | Input::TimerLate) => (
                 State::Terminated,
@@ -116,15 +116,13 @@ mod tests {
     fn the_table() {
         use Input::*;
         let row = |state: State, input| state.step(input, false);
-        let begun: Actions = smallvec![
-            Start(Timer::Slow, Duration::from_millis(3500)),
-            Start(Timer::Late, T1_64)
-        ];
-        assert_eq!(State::start(), (State::Trying, begun));
+        let wait = Duration::from_millis;
         assert_eq!(
-            row(State::Trying, TimerSlow),
-            (State::Proceeding, smallvec![Action::Trying])
+            State::start(),
+            (State::Trying, smallvec![Start(Timer::Slow, wait(3500))])
         );
+        let late: Actions = smallvec![Action::Trying, Start(Timer::Late, wait(28_500))];
+        assert_eq!(row(State::Trying, TimerSlow), (State::Proceeding, late));
         assert_eq!(row(State::Trying, Request), (State::Trying, smallvec![]));
         assert_eq!(row(State::Proceeding, Request), (State::Proceeding, smallvec![Send]));
         let stops = [Stop(Timer::Slow), Stop(Timer::Late)];

@@ -1,7 +1,8 @@
 //! A proxied INVITE is a call: RFC 3261 16.1, RFC 4028 8.3, and the rules of the house on records and limits.
 
-use crate::tools::{OFFICE, calling, requests, settle, statuses, two};
-use sip_tests::{Msg, State, ms, s};
+use crate::tools::{OFFICE, calling, requests, settle, statuses, two, with};
+use sip_tests::{Answer, Msg, State, ms, s};
+use tandem::limits;
 
 /// RFC 3261 16.12.1.1: INVITE, 180, 200, ACK, BYE in one dialog from phone to phone, all through us; one record.
 #[test]
@@ -451,25 +452,58 @@ fn a_refer_passes() {
     w.finish();
 }
 
-/// Limits count calls by Call-ID and tag: a second INVITE under the name of a call that is up is no way around them.
+/// RFC 3261 16.3, 16.7 step 10: who forks before us sends an INVITE for each branch, with one Call-ID and tag. Each is a call, and is
+/// counted; requests within a dialog are those of the branch that has it.
 #[test]
-fn a_call_is_not_two() {
-    let (mut w, alice, bob) = two(23);
-    let carol = w.registered("carol");
-    let (a, b) = w.talk(alice, bob, "bob");
-    let mut again = w.at(a).invite.clone();
-    again.start = "INVITE sip:carol@example.com SIP/2.0".into();
-    again.set("CSeq", "9 INVITE");
-    for name in ["Via", "Proxy-Authorization", "Content-Length"] {
-        again.remove(name);
+fn branches_of_a_fork_before_us() {
+    let route = "  - { to: \"+14155550103\", from: trunk/acme, do: proxy }\n";
+    let mut w = with(23, &OFFICE.replace("routes:\n", &format!("routes:\n{route}")));
+    let (bob, carol) = (w.registered("bob"), w.registered("carol"));
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(carol).answer = Answer::Status(486, ms(200), Vec::new());
+    let (a, b) = calling(&mut w, acme, bob, "+14155550102");
+    w.respond(b, 180);
+    w.rings(a);
+    let mut other = w.at(a).invite.clone();
+    other.start = "INVITE sip:+14155550103@example.com SIP/2.0".into();
+    for name in ["Via", "Content-Length"] {
+        other.remove(name);
     }
-    assert_eq!(w.ask(alice, again), 482);
-    assert!(requests(&w, carol, "INVITE").is_empty());
+    assert_eq!(w.ask(acme, other.clone()), 486);
+    let got = w.last_received(carol, |m| m.is("INVITE"));
+    assert_eq!(got.call_id(), w.at(a).call_id);
+    w.accept(b);
+    w.up(a);
+    // One more, while the first is up: its end is not that of the other.
+    assert_eq!(w.ask(acme, other), 486);
+    w.run(ms(1000));
+    w.hang_up(b);
+    w.expect_over(a, 200);
     w.checks.complaints = false;
-    w.hang_up(a);
-    w.expect_over(b, 200);
     w.finish();
-    assert_eq!(w.records.by_call.len(), 1);
+    let ends = w.records.by_call.values();
+    let ends: Vec<u16> = ends.map(|cdr| cdr.ended.as_ref().unwrap().1.status).collect();
+    assert_eq!(ends, [200, 486, 486]);
+}
+
+/// No more of them than a call may have dialogs.
+#[test]
+fn an_invite_sent_again_and_again_under_one_name() {
+    let mut w = with(
+        24,
+        &OFFICE.replace("password: builder,", "password: builder, calls: 20,"),
+    );
+    let (bob, acme) = (w.registered("bob"), w.carrier("acme", "198.51.100.1:5060"));
+    let (a, _) = calling(&mut w, acme, bob, "+14155550102");
+    let mut other = w.at(a).invite.clone();
+    for nth in 1..limits::PROXY_DIALOGS + 1 {
+        other.set("Via", &format!("SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKfork{nth}"));
+        w.send_raw(acme, other.write());
+        w.run(ms(50));
+    }
+    assert_eq!(requests(&w, bob, "INVITE").len(), limits::PROXY_DIALOGS);
+    assert_eq!(w.received(acme, |m| m.answers("INVITE", 482)).len(), 1);
+    w.checks.complaints = false;
 }
 
 /// A caller who is no longer in the configuration when the call is to be bridged: 480, in one record.
@@ -510,7 +544,7 @@ fn a_call_from_a_trunk_counts_there() {
         "options: never",
         "options: never\n    limits: { calls: 1, calls_per_second: 100 }",
     );
-    let mut w = crate::tools::with(26, &one);
+    let mut w = with(26, &one);
     let bob = w.registered("bob");
     let acme = w.carrier("acme", "198.51.100.1:5060");
     let (a, _) = w.talk(acme, bob, "+14155550102");
@@ -550,8 +584,8 @@ fn a_call_from_a_trunk_counts_there() {
 fn a_user_places_so_many_calls() {
     let (mut w, alice, _) = two(27);
     let far = w.stranger("far", "203.0.113.9:5060");
-    w.policy(far).answer = sip_tests::Answer::Manual;
-    let most = 4 + tandem::limits::CALLS_PLACED;
+    w.policy(far).answer = Answer::Manual;
+    let most = 4 + limits::CALLS_PLACED;
     let calls: Vec<_> = (0..most).map(|_| w.call(alice, "sip:x@203.0.113.9")).collect();
     calls.iter().for_each(|call| w.rings(*call));
     let more = w.call(alice, "sip:x@203.0.113.9");
