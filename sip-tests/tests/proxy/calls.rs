@@ -506,6 +506,26 @@ fn an_invite_sent_again_and_again_under_one_name() {
     w.checks.complaints = false;
 }
 
+/// One name for many calls is no way around the limit of who is called.
+#[test]
+fn branches_of_a_fork_before_us_are_counted() {
+    let mut w = with(
+        27,
+        &OFFICE.replace("password: builder,", "password: builder, calls: 3,"),
+    );
+    let (bob, acme) = (w.registered("bob"), w.carrier("acme", "198.51.100.1:5060"));
+    let (a, _) = calling(&mut w, acme, bob, "+14155550102");
+    let mut other = w.at(a).invite.clone();
+    for nth in 1..4 {
+        other.set("Via", &format!("SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKfork{nth}"));
+        w.send_raw(acme, other.write());
+        w.run(ms(50));
+    }
+    assert_eq!(requests(&w, bob, "INVITE").len(), 3);
+    assert_eq!(w.received(acme, |m| m.answers("INVITE", 486)).len(), 1);
+    w.checks.complaints = false;
+}
+
 /// A caller who is no longer in the configuration when the call is to be bridged: 480, in one record.
 #[test]
 fn a_bridge_for_a_caller_who_is_gone() {
