@@ -341,7 +341,7 @@ impl Guard {
         sheds
     }
 
-    /// The message that comes next has waited so long.
+    /// A message of the last batch waited so long.
     pub fn waited(&mut self, cx: &mut Cx<'_>, wait: Duration) {
         self.load.waited(cx.now, wait, self.config.guard.max_wait);
         self.tell_load(cx);

@@ -37,7 +37,7 @@ pub enum Input {
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.
     Ports(Vec<Port>),
-    /// The message that comes next has waited for so long since the system had it: told at least once for each batch of them.
+    /// One of the messages that came last had waited for so long since the system had it: told once for each batch of them.
     Waited(Duration),
     /// At the start: the sources of bindings from before, and for how long they still hold.
     Bound(Vec<(IpAddr, Duration)>),

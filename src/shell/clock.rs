@@ -55,6 +55,12 @@ pub fn wall() -> Wall {
     Wall(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// How long ago something came that has this time since 1970; nothing if the wall clock was set back meanwhile.
+pub fn age(came: Duration) -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.saturating_sub(came)
+}
+
 /// 32 bytes from the operating system.
 pub fn seed() -> std::io::Result<[u8; 32]> {
     let mut seed = [0; 32];

@@ -31,8 +31,6 @@ use tracing::{error, info, warn};
 const TURN: usize = 128;
 /// The machine's timers run no oftener than this: each wake-up has its price, and RFC 3261 counts in halves of a second.
 const GRAIN: Duration = Duration::from_millis(5);
-/// A sleep of less than this was none: something waited already.
-const NAP: Duration = Duration::from_micros(10);
 /// How often expired bindings are swept, and what was only counted is told.
 const SWEEP: Duration = Duration::from_secs(30);
 /// After the grace time, calls get their BYE answered for at most this long.
@@ -66,8 +64,6 @@ pub struct Server {
     queues: Queues,
     /// When timers ran last.
     timed: Instant,
-    /// When the sockets for datagrams were last known to be empty.
-    emptied: Instant,
     /// When the sleep before this turn ended.
     woke: Instant,
     pace: Pace,
@@ -156,7 +152,6 @@ impl Server {
             bell,
             queues,
             timed: now.now,
-            emptied: now.now,
             woke: now.now,
             pace,
             paused: Duration::ZERO,
@@ -226,37 +221,25 @@ impl Server {
             true => until.since(self.clock.instant()),
             false => Duration::ZERO,
         };
-        let (from, was_behind) = (self.clock.instant(), self.net.is_behind());
         self.net.wait(Some(&self.bell), Some(timeout));
-        let now = self.clock.instant();
-        self.woke = now;
-        if now.since(from) > NAP && !was_behind {
-            // The first datagram ended the sleep.
-            self.emptied = now;
-        }
+        self.woke = self.clock.instant();
     }
 
     /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
     fn datagrams(&mut self) {
         let mut fetched = 0;
         while let Some((flow, bytes)) = self.net.datagram() {
-            if fetched == 0 {
-                self.inputs.push_back(Input::Waited(self.waited()));
-            }
             fetched += 1;
             self.inputs.push_back(Input::Sip(flow, bytes));
             self.turn();
         }
-        let now = self.clock.instant();
-        self.pace.add(now, fetched);
-        if !self.net.is_behind() {
-            self.emptied = now;
+        let waited = self.net.waited();
+        if fetched > 0 {
+            // What they were let wait for the pace is no sign of load.
+            self.inputs.push_back(Input::Waited(waited.saturating_sub(self.paused)));
+            self.turn();
         }
-    }
-
-    /// How old a datagram that is fetched now can be at most, since the sockets were empty; what it was let wait is no sign of load.
-    pub fn waited(&self) -> Duration {
-        self.clock.instant().since(self.emptied).saturating_sub(self.paused)
+        self.pace.add(self.clock.instant(), fetched);
     }
 
     /// Takes from the queues what other threads put there; gives the end of the node, if that is what an operator asked for.

@@ -6,6 +6,7 @@ use super::{NetCounters, udp};
 use crate::id::{Flow, ListenerId};
 use crate::limits;
 use crate::shell::bell::Bell;
+use crate::shell::clock;
 use crate::sip::frame;
 use crate::stun;
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub(super) struct Datagrams {
     behind: bool,
     /// The same, since somebody asked.
     was_behind: bool,
+    /// How long the oldest waited of those that came first from each socket, since somebody asked.
+    oldest: Duration,
     /// What is to leave next, each peer's in order.
     outgoing: Vec<(Flow, Bytes)>,
     buffer: Box<[u8]>,
@@ -64,6 +67,7 @@ impl Datagrams {
             ready: Vec::new(),
             behind: false,
             was_behind: false,
+            oldest: Duration::ZERO,
             outgoing: Vec::with_capacity(GATHERED),
             buffer: vec![0; limits::SIP_MESSAGE_BYTES].into_boxed_slice(),
             control: udp::control(),
@@ -126,11 +130,16 @@ impl Datagrams {
                 self.ready.pop();
                 continue;
             };
+            let is_first = *left == TURN;
             *left -= 1;
-            match udp::receive(id, &bound.socket, bound.addr, &mut self.buffer, &mut self.control) {
-                Ok((length, flow)) => {
+            match udp::receive(&bound.socket, bound.addr, is_first, &mut self.buffer, &mut self.control) {
+                Ok(received) => {
+                    if let Some(came) = received.came.filter(|_| is_first) {
+                        self.oldest = self.oldest.max(clock::age(came));
+                    }
+                    let (octets, flow) = (&self.buffer[..received.length], received.flow(id, bound.addr));
                     // RFC 5626 8: the keep-alive of phones, which is no message.
-                    if let Some(answer) = stun::answer(&self.buffer[..length], flow.peer) {
+                    if let Some(answer) = stun::answer(octets, flow.peer) {
                         if !self.keepalives.take(flow.peer.ip()) {
                             counters.unanswered.fetch_add(1, Ordering::Relaxed);
                             continue;
@@ -141,7 +150,7 @@ impl Datagrams {
                             .fetch_add(u64::from(sent.is_err()), Ordering::Relaxed);
                         continue;
                     }
-                    if let Some(bytes) = frame::datagram(Bytes::copy_from_slice(&self.buffer[..length])) {
+                    if let Some(bytes) = frame::datagram(Bytes::copy_from_slice(octets)) {
                         return Some((flow, bytes));
                     }
                     counters.not_sip.fetch_add(1, Ordering::Relaxed);
@@ -170,6 +179,11 @@ impl Datagrams {
     /// Whether one has used up a turn since this was asked last: only then the system may have dropped some.
     pub(super) fn was_behind(&mut self) -> bool {
         std::mem::take(&mut self.was_behind)
+    }
+
+    /// How long messages waited for us at most since this was asked last, by the first that was taken of each socket each time.
+    pub(super) fn waited(&mut self) -> Duration {
+        std::mem::take(&mut self.oldest)
     }
 
     /// Sends with the next [`Datagrams::flush`]; false if there is no socket for this flow.

@@ -207,6 +207,11 @@ impl Net {
         self.datagrams.is_behind()
     }
 
+    /// How long datagrams have waited in their sockets at most since this was asked last.
+    pub fn waited(&mut self) -> Duration {
+        self.datagrams.waited()
+    }
+
     /// To be called now and then: the system is asked anew for its routes, and what it has dropped of datagrams is counted.
     pub fn sweep(&mut self) {
         self.datagrams.forget_routes();

@@ -353,6 +353,27 @@ async fn a_flood_at_one_listener_leaves_the_others_their_turn_and_is_noticed() {
 }
 
 #[tokio::test]
+async fn how_long_datagrams_waited_is_told_once() {
+    let mut bench = Bench::new();
+    let phone = UdpSocket::bind("127.0.81.26:0").unwrap();
+    for listener in ["127.0.81.27:0", "0.0.0.0:0"] {
+        let port = bench.listen(Transport::Udp, listener).port();
+        let mut waited = |pause: u64| {
+            phone.send_to(OPTIONS, ("127.0.81.27", port)).unwrap();
+            std::thread::sleep(Duration::from_millis(pause));
+            bench.net.wait(None, Some(SOON));
+            assert!(bench.net.datagram().is_some() && bench.net.datagram().is_none());
+            bench.net.waited()
+        };
+        let long = waited(60);
+        assert!((60..2_000).contains(&long.as_millis()), "{listener}: {long:?}");
+        let short = (0..20).map(|_| waited(0)).min().unwrap();
+        assert!(short < Duration::from_millis(20), "{listener}: {short:?}");
+        assert_eq!(bench.net.waited(), Duration::ZERO);
+    }
+}
+
+#[tokio::test]
 async fn a_flow_of_before_goes_by_the_listener_on_its_own_address() {
     let mut bench = Bench::new();
     let first = bench.listen(Transport::Udp, "127.0.81.15:0");

@@ -5,12 +5,13 @@
 
 use crate::id::{ConnectionId, Flow, ListenerId, Transport};
 use nix::libc;
-use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, RcvBufForce, SndBufForce};
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, RcvBufForce, ReceiveTimestampns, SndBufForce};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt};
 use socket2::{Domain, Protocol, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 /// Room for bursts while the machine is busy: a thousand datagrams of full size.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
@@ -29,6 +30,7 @@ pub(super) fn listen(addr: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     }
     socket.set_nonblocking(true)?;
+    setsockopt(fd, ReceiveTimestampns, &true)?;
     match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => setsockopt(fd, Ipv4PacketInfo, &true)?,
         IpAddr::V6(ip) if ip.is_unspecified() => setsockopt(fd, Ipv6RecvPacketInfo, &true)?,
@@ -46,61 +48,81 @@ pub(super) fn room(socket: &UdpSocket) -> f64 {
     granted as f64 / SOCKET_BUFFER as f64
 }
 
-/// One datagram: its length and its flow.
+/// One datagram.
+pub(super) struct Received {
+    /// In octets.
+    pub(super) length: usize,
+    pub(super) peer: SocketAddr,
+    /// The address of ours that it was sent to, where the socket does not say it.
+    called: Option<IpAddr>,
+    /// When the system had it, since 1970 by the wall clock.
+    pub(super) came: Option<Duration>,
+}
+
+impl Received {
+    /// The flow that it came by.
+    pub(super) fn flow(&self, id: ListenerId, bound: SocketAddr) -> Flow {
+        Flow {
+            transport: Transport::Udp,
+            listener: id,
+            connection: ConnectionId(0),
+            local: SocketAddr::new(self.called.unwrap_or(bound.ip()), bound.port()),
+            peer: self.peer,
+        }
+    }
+}
+
+/// Takes one datagram from a socket; when it came is told if that `is_asked`, since it costs a little.
 pub(super) fn receive(
-    id: ListenerId,
     socket: &UdpSocket,
     bound: SocketAddr,
+    is_asked: bool,
     buffer: &mut [u8],
     control: &mut Vec<u8>,
-) -> io::Result<(usize, Flow)> {
-    let (length, peer, local) = if bound.ip().is_unspecified() {
-        let (length, peer, called) = with_called(socket.as_raw_fd(), buffer, control)?;
-        (
-            length,
-            peer,
-            SocketAddr::new(called.unwrap_or(bound.ip()), bound.port()),
-        )
-    } else {
-        let (length, peer) = socket.recv_from(buffer)?;
-        (length, peer, bound)
-    };
-    let flow = Flow {
-        transport: Transport::Udp,
-        listener: id,
-        connection: ConnectionId(0),
-        local,
+) -> io::Result<Received> {
+    if is_asked || bound.ip().is_unspecified() {
+        return with_control(socket.as_raw_fd(), buffer, control);
+    }
+    let (length, peer) = socket.recv_from(buffer)?;
+    Ok(Received {
+        length,
         peer,
-    };
-    Ok((length, flow))
+        called: None,
+        came: None,
+    })
 }
 
-/// Room for what a wildcard socket tells of each datagram.
+/// Room for what a socket tells of a datagram.
 pub(super) fn control() -> Vec<u8> {
-    nix::cmsg_space!(libc::in6_pktinfo)
+    nix::cmsg_space!(libc::in6_pktinfo, libc::timespec)
 }
 
-/// One datagram: its length, its sender, and the address of ours that it was sent to.
-fn with_called(
-    socket: RawFd,
-    buffer: &mut [u8],
-    control: &mut Vec<u8>,
-) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+/// One datagram with all that the socket tells of it.
+fn with_control(socket: RawFd, buffer: &mut [u8], control: &mut Vec<u8>) -> io::Result<Received> {
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket, &mut parts, Some(control), MsgFlags::empty())?;
-    let called = message.cmsgs().find_map(|part| match part {
-        ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr))))
+    let (mut called, mut came) = (None, None);
+    for part in message.cmsgs() {
+        match part {
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                called = Some(Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => called = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
+            ControlMessageOwned::ScmTimestampns(at) => came = Some(Duration::from(at)),
+            _ => {}
         }
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr))),
-        _ => None,
-    });
+    }
     let peer = message
         .address
         .as_ref()
         .and_then(address)
         .ok_or(io::ErrorKind::InvalidData)?;
-    Ok((message.bytes, peer, called))
+    Ok(Received {
+        length: message.bytes,
+        peer,
+        called,
+        came,
+    })
 }
 
 fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
