@@ -131,7 +131,7 @@ pub enum Op {
         /// As in `Reply::Bindings`.
         version: u64,
         /// The new list; empty removes the address of record.
-        bindings: Vec<Binding>,
+        bindings: Arc<[Binding]>,
     },
 }
 
@@ -143,7 +143,7 @@ pub enum Reply {
         /// For a later `Replace`.
         version: u64,
         /// In order of registration.
-        bindings: Vec<Binding>,
+        bindings: Arc<[Binding]>,
     },
     /// Durable.
     Replaced {
@@ -173,7 +173,7 @@ impl std::fmt::Display for Aor {
     }
 }
 
-/// One contact of an address of record (RFC 3261 10.3). Its texts are shared: a list is copied on its way to the store and back.
+/// One contact of an address of record (RFC 3261 10.3). Its texts are shared: those that stay are not written anew with each list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The Contact URI as the phone wrote it.
@@ -287,11 +287,12 @@ impl Which {
         }
     }
 
-    /// The status where the device is not registered (RFC 5627 5.3, 6.1): a temporary GRUU is then bad for ever.
-    pub fn absent(&self) -> u16 {
+    /// The status where nobody can be reached by these bindings (RFC 5627 5.3, 6.1): if the device is not among them, a temporary GRUU is
+    /// bad for ever.
+    pub fn absent(&self, bindings: &[Binding]) -> u16 {
         match self {
-            Which::Instance(_) => 480,
-            Which::Temporary { .. } => 404,
+            Which::Temporary { .. } if !bindings.iter().any(|binding| self.is(binding)) => 404,
+            Which::Instance(_) | Which::Temporary { .. } => 480,
         }
     }
 }
@@ -302,23 +303,23 @@ pub fn digest_of(instance: &str) -> u64 {
 }
 
 /// The bindings of a user as targets: those of one device together, the flow that was refreshed last first, since a request goes to
-/// one of them at a time (RFC 5626 7, RFC 5627 6.1). `own` is the sender's flow: the device behind it is left out.
-pub fn devices(bindings: Vec<Binding>, own: Option<Flow>) -> Vec<Vec<Binding>> {
-    let asks = own.and_then(|own| bindings.iter().find(|binding| binding.flow == own).cloned());
+/// one of them at a time (RFC 5626 7, RFC 5627 6.1). `which` is the only one that is meant, if any. `own` is the sender's flow: the device
+/// behind it is left out.
+pub fn devices(bindings: &[Binding], which: Option<&Which>, own: Option<Flow>) -> Vec<Vec<Binding>> {
+    let is_meant = |binding: &&Binding| which.is_none_or(|which| which.is(binding));
+    let meant = || bindings.iter().filter(is_meant);
+    let asks = own.and_then(|own| meant().find(|binding| binding.flow == own));
     let is_own = |binding: &Binding| {
-        asks.as_ref().is_some_and(|asks| {
+        asks.is_some_and(|asks| {
             binding.flow == asks.flow || (binding.instance.is_some() && binding.instance == asks.instance)
         })
     };
     let mut devices: Vec<Vec<Binding>> = Vec::with_capacity(bindings.len());
-    for binding in bindings
-        .into_iter()
-        .filter(|binding| binding.is_sip() && !is_own(binding))
-    {
+    for binding in meant().filter(|binding| binding.is_sip() && !is_own(binding)) {
         let same = |device: &&mut Vec<Binding>| binding.instance.is_some() && device[0].instance == binding.instance;
         match devices.iter_mut().find(same) {
-            Some(device) => device.insert(0, binding),
-            None => devices.push(vec![binding]),
+            Some(device) => device.insert(0, binding.clone()),
+            None => devices.push(vec![binding.clone()]),
         }
     }
     devices

@@ -1,6 +1,7 @@
 //! The store: the node's own table of bindings in front of a disk that can be slow, fail and survive a crash.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tandem::effect::{Aor, Binding, Op, Reply};
 use tandem::registrar::bindings::{Change, Table};
@@ -34,7 +35,7 @@ pub enum Turn {
 #[derive(Debug)]
 pub struct Store {
     table: Table,
-    disk: BTreeMap<Aor, Vec<Binding>>,
+    disk: BTreeMap<Aor, Arc<[Binding]>>,
     /// How it behaves from now on.
     pub mode: Mode,
 }
@@ -111,6 +112,6 @@ impl Store {
 
     /// Contacts on the disk.
     pub fn durable(&self, aor: &str) -> usize {
-        self.disk.get(&Aor(aor.into())).map_or(0, Vec::len)
+        self.disk.get(&Aor(aor.into())).map_or(0, |bindings| bindings.len())
     }
 }

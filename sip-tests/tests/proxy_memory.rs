@@ -118,7 +118,7 @@ fn bob() -> Reply {
     };
     Reply::Bindings {
         version: 1,
-        bindings: vec![binding],
+        bindings: [binding].into(),
     }
 }
 

@@ -123,7 +123,7 @@ impl Call {
             return;
         };
         let device = match reply {
-            Reply::Bindings { bindings, .. } => bindings,
+            Reply::Bindings { bindings, .. } => bindings.to_vec(),
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => Vec::new(),
         };
         if !device.is_empty() && self.ring_device(t, &name, device, true) {

@@ -190,7 +190,7 @@ impl Call {
         let name = name.clone();
         t.desk.set_home(no, no.call);
         match reply {
-            Reply::Bindings { bindings, .. } => self.ring(t, name, bindings),
+            Reply::Bindings { bindings, .. } => self.ring(t, name, &bindings),
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
                 self.release_hunt(t);
                 self.hunt_failed(
@@ -202,25 +202,23 @@ impl Call {
     }
 
     /// All phones ring at once.
-    fn ring(&mut self, t: &mut Turn<'_, '_>, name: Arc<str>, mut bindings: Vec<Binding>) {
+    fn ring(&mut self, t: &mut Turn<'_, '_>, name: Arc<str>, bindings: &[Binding]) {
         let config = self.config.clone();
         let Some(user) = config.user(&name) else {
             return;
         };
         let Some(hunt) = &mut self.hunt else { return };
         hunt.step = Step::Phones(name.clone());
-        let mut absent = 480;
-        if let Some(which) = &hunt.which {
-            bindings.retain(|binding| which.is(binding));
-            absent = if bindings.is_empty() { which.absent() } else { 480 };
-        }
+        let which = hunt.which.as_ref();
+        let absent = which.map_or(480, |which| which.absent(bindings));
         let own = hunt
             .not
             .as_ref()
             .filter(|(user, _)| *user == name)
             .map(|(_, flow)| *flow);
+        let devices = devices(bindings, which, own);
         t.wake_call(self.id, CallTimer::Ring, user.ring);
-        for device in devices(bindings, own) {
+        for device in devices {
             self.ring_device(t, &name, device, false);
         }
         if !self.has_branches() {

@@ -57,7 +57,7 @@ impl Leg {
 
     /// The binding of its phone: the device that its GRUU means, or the contact that it gave; else who is at the other end of its
     /// flow. Of several flows of a device the one that was refreshed last.
-    fn binding_of(&self, bindings: Vec<Binding>) -> Option<Binding> {
+    fn binding_of(&self, bindings: &[Binding]) -> Option<Binding> {
         let target = self.dialog.as_ref().map(|dialog| &dialog.remote_target);
         let which = target.and_then(Which::public);
         let contact = self.contact.as_deref().or(target);
@@ -65,9 +65,7 @@ impl Leg {
             let uri = Uri::parse(&binding.contact).ok();
             uri.zip(contact).is_some_and(|(uri, own)| uri.same_as(own))
         };
-        let mut newest_first = bindings;
-        newest_first.reverse();
-        let find = |fits: &dyn Fn(&Binding) -> bool| newest_first.iter().find(|binding| fits(binding)).cloned();
+        let find = |fits: &dyn Fn(&Binding) -> bool| bindings.iter().rev().find(|binding| fits(binding)).cloned();
         which
             .and_then(|which| find(&|binding| which.is(binding)))
             .or_else(|| find(&|binding| binding.flow == self.flow))
@@ -101,7 +99,7 @@ impl Call {
             return true;
         }
         let binding = match reply {
-            Reply::Bindings { bindings, .. } => leg.binding_of(bindings.clone()),
+            Reply::Bindings { bindings, .. } => leg.binding_of(bindings),
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => None,
         };
         leg.found(t, binding);

@@ -341,7 +341,7 @@ impl Guard {
         sheds
     }
 
-    /// A message of the last batch waited so long.
+    /// The messages that come next have waited so long.
     pub fn waited(&mut self, cx: &mut Cx<'_>, wait: Duration) {
         self.load.waited(cx.now, wait, self.config.guard.max_wait);
         self.tell_load(cx);

@@ -37,7 +37,7 @@ pub enum Input {
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.
     Ports(Vec<Port>),
-    /// One of the messages that came last had waited for so long since the system had it: told once for each batch of them.
+    /// The messages that come next have waited for so long since the system had them: told once for each batch.
     Waited(Duration),
     /// At the start: the sources of bindings from before, and for how long they still hold.
     Bound(Vec<(IpAddr, Duration)>),

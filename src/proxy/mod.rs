@@ -286,11 +286,10 @@ impl Proxy {
     /// The ACK for a GRUU goes where its device is.
     fn ack_to(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, id: ContextId, reply: Reply) {
         let Some(mut ack) = self.acks.remove(&id) else { return };
-        let (Reply::Bindings { mut bindings, .. }, Some(which)) = (reply, &ack.device) else {
+        let (Reply::Bindings { bindings, .. }, Some(which)) = (reply, &ack.device) else {
             return;
         };
-        bindings.retain(|binding| which.is(binding));
-        let aim = devices(bindings, None)
+        let aim = devices(&bindings, Some(which), None)
             .into_iter()
             .next()
             .and_then(|device| targets::aim_of(device, ack.prepared.is_secure()).ok());

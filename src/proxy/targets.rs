@@ -111,22 +111,22 @@ impl Context {
         if let Aim::Target { .. } = self.branches[place].aim {
             return self.on_woken(t, place, reply);
         }
-        let mut bindings = match reply {
+        let bindings = match reply {
             Reply::Bindings { bindings, .. } => bindings,
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
                 self.branches[place].stage = Stage::Over(Box::new(Final::Own(500)));
                 return self.advance(t);
             }
         };
-        let mut absent = 480;
-        if let Aim::User(_, Some(which)) = &self.branches[place].aim {
-            bindings.retain(|binding| which.is(binding));
-            absent = which.absent();
-        }
-        let absent = if bindings.is_empty() { absent } else { 480 };
+        let which = match &self.branches[place].aim {
+            Aim::User(_, which) => which.as_ref(),
+            _other => None,
+        };
+        let absent = which.map_or(480, |which| which.absent(&bindings));
+        let devices = devices(&bindings, which, self.not);
         let secure = self.prepared.is_secure();
         let waited = self.waiting.len();
-        for device in devices(bindings, self.not) {
+        for device in devices {
             let q = device[0].q;
             let asleep = self.asleep(t, &device);
             let mut aim = match aim_of(device, secure) {
@@ -186,7 +186,7 @@ impl Context {
     /// A phone has woken, or has not.
     fn on_woken(&mut self, t: &mut Turn<'_, '_>, place: usize, reply: Reply) {
         let aim = match reply {
-            Reply::Bindings { bindings, .. } => aim_of(bindings, self.prepared.is_secure()).ok(),
+            Reply::Bindings { bindings, .. } => aim_of(bindings.to_vec(), self.prepared.is_secure()).ok(),
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => None,
         };
         let Some(aim) = aim else {

@@ -162,7 +162,7 @@ impl Waker {
             let (new, old): (Vec<Binding>, Vec<Binding>) =
                 bindings.iter().rev().filter(of_phone).cloned().partition(is_new);
             if !new.is_empty() {
-                let bindings = [new, old].concat();
+                let bindings = [new, old].concat().into();
                 self.finish(number, Reply::Bindings { version: 0, bindings });
             }
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Entry {
     version: u64,
-    bindings: Vec<Binding>,
+    bindings: Arc<[Binding]>,
 }
 
 /// A change that must be made durable before it is confirmed; given back to [`Table::undo`] if that fails.
@@ -24,14 +24,15 @@ pub struct Change {
     /// The new version, which is also its place in the order of writes.
     pub version: u64,
     /// The new list.
-    pub bindings: Vec<Binding>,
+    pub bindings: Arc<[Binding]>,
     previous: Entry,
 }
 
 /// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
 #[derive(Debug, Default)]
 pub struct Table {
-    by_aor: HashMap<Aor, Entry>,
+    /// Users of the configuration: nobody else chooses the keys.
+    by_aor: HashMap<Aor, Entry, foldhash::fast::FixedState>,
     by_expiry: BTreeSet<(Wall, Aor)>,
     /// User-Agents: all phones of a model have one text.
     agents: HashSet<Arc<str>>,
@@ -53,17 +54,22 @@ impl Table {
         let Some(entry) = self.by_aor.get(aor) else {
             return Reply::Bindings {
                 version: 0,
-                bindings: Vec::new(),
+                bindings: Arc::default(),
             };
         };
-        let bindings = entry.bindings.iter().filter(|b| b.expires > now).cloned().collect();
+        let is_live = |binding: &&Binding| binding.expires > now;
+        let bindings = if entry.bindings.iter().all(|binding| is_live(&binding)) {
+            entry.bindings.clone()
+        } else {
+            entry.bindings.iter().filter(is_live).cloned().collect()
+        };
         Reply::Bindings {
             version: entry.version,
             bindings,
         }
     }
 
-    fn replace(&mut self, aor: Aor, version: u64, bindings: Vec<Binding>) -> (Reply, Option<Change>) {
+    fn replace(&mut self, aor: Aor, version: u64, bindings: Arc<[Binding]>) -> (Reply, Option<Change>) {
         let entry = self.by_aor.get(&aor);
         if entry.map_or(0, |entry| entry.version) != version {
             return (Reply::Conflict, None);
@@ -99,15 +105,14 @@ impl Table {
     }
 
     /// Takes over what was read from disk at the start.
-    pub fn load(&mut self, aor: Aor, mut bindings: Vec<Binding>) {
-        bindings.shrink_to_fit();
+    pub fn load(&mut self, aor: Aor, bindings: Arc<[Binding]>) {
         self.last_version += 1;
         self.set(&aor, self.last_version, bindings);
     }
 
     /// From where bindings come that have not expired, and for how long they hold.
     pub fn sources(&self, now: Wall) -> Vec<(IpAddr, Duration)> {
-        let bindings = self.by_aor.values().flat_map(|entry| &entry.bindings);
+        let bindings = self.by_aor.values().flat_map(|entry| &*entry.bindings);
         let live = bindings.filter(|binding| binding.expires > now);
         live.map(|binding| (binding.flow.peer.ip(), binding.expires.since(now)))
             .collect()
@@ -123,16 +128,9 @@ impl Table {
             .map(|(_, aor)| aor.clone())
             .collect();
         for aor in &due {
-            let left = self.by_aor.get(aor).map(|entry| {
-                entry
-                    .bindings
-                    .iter()
-                    .filter(|b| b.expires > now)
-                    .cloned()
-                    .collect::<Vec<_>>()
-            });
+            let left = self.get(aor).iter().filter(|b| b.expires > now).cloned().collect();
             self.last_version += 1;
-            self.set(aor, self.last_version, left.unwrap_or_default());
+            self.set(aor, self.last_version, left);
         }
         due
     }
@@ -143,7 +141,7 @@ impl Table {
         gone.sort();
         for aor in &gone {
             self.last_version += 1;
-            self.set(aor, self.last_version, Vec::new());
+            self.set(aor, self.last_version, Arc::default());
         }
         gone
     }
@@ -179,10 +177,8 @@ impl Table {
         self.count == 0
     }
 
-    fn set(&mut self, aor: &Aor, version: u64, mut bindings: Vec<Binding>) -> Entry {
-        for agent in bindings.iter_mut().filter_map(|binding| binding.user_agent.as_mut()) {
-            self.share(agent);
-        }
+    fn set(&mut self, aor: &Aor, version: u64, bindings: Arc<[Binding]>) -> Entry {
+        let bindings = self.with_shared(bindings);
         let first = |bindings: &[Binding]| bindings.iter().map(|b| b.expires).min();
         let (count, ends) = (bindings.len(), first(&bindings));
         // One text for both tables, however often it is written anew.
@@ -201,6 +197,23 @@ impl Table {
             self.by_expiry.extend(ends.map(|ends| (ends, own)));
         }
         previous
+    }
+
+    /// The same list; only where a User-Agent has a text of its own, another one.
+    fn with_shared(&mut self, bindings: Arc<[Binding]>) -> Arc<[Binding]> {
+        let is_shared = |agent: &Arc<str>| self.agents.get(agent).is_some_and(|same| Arc::ptr_eq(same, agent));
+        if bindings
+            .iter()
+            .filter_map(|binding| binding.user_agent.as_ref())
+            .all(is_shared)
+        {
+            return bindings;
+        }
+        let mut bindings = bindings.to_vec();
+        for agent in bindings.iter_mut().filter_map(|binding| binding.user_agent.as_mut()) {
+            self.share(agent);
+        }
+        bindings.into()
     }
 
     fn share(&mut self, agent: &mut Arc<str>) {
@@ -250,7 +263,7 @@ mod tests {
         let write = |version| Op::Replace {
             aor: aor.clone(),
             version,
-            bindings: vec![binding("sip:a@h", 50)],
+            bindings: [binding("sip:a@h", 50)].into(),
         };
         let (reply, change) = table.apply(write(0), Wall(0));
         let Reply::Replaced { version } = reply else {
@@ -269,7 +282,7 @@ mod tests {
             let mut binding = binding("sip:a@h", expires);
             binding.user_agent = Some("phone".into());
             // A REGISTER comes with texts of its own.
-            table.load(Aor((*aor.0).into()), vec![binding]);
+            table.load(Aor((*aor.0).into()), [binding].into());
         }
         let agent = |aor| table.get(aor)[0].user_agent.clone().unwrap();
         assert!(Arc::ptr_eq(&agent(&names[0]), &agent(&names[1])));
@@ -288,14 +301,14 @@ mod tests {
     fn an_undone_change_leaves_what_was_before() {
         let mut table = Table::default();
         let aor = Aor("alice@example.com".into());
-        table.load(aor.clone(), vec![binding("sip:old@h", 50)]);
+        table.load(aor.clone(), [binding("sip:old@h", 50)].into());
         let Reply::Bindings { version, .. } = table.apply(Op::Bindings(aor.clone()), Wall(0)).0 else {
             panic!()
         };
         let op = Op::Replace {
             aor: aor.clone(),
             version,
-            bindings: vec![binding("sip:new@h", 60)],
+            bindings: [binding("sip:new@h", 60)].into(),
         };
         let change = table.apply(op, Wall(0)).1.expect("taken");
         table.undo(change);
@@ -341,7 +354,7 @@ mod tests {
     fn what_expired_is_not_read_and_is_swept() {
         let mut table = Table::default();
         let aor = Aor("alice@example.com".into());
-        table.load(aor.clone(), vec![binding("sip:a@h", 50), binding("sip:b@h", 90)]);
+        table.load(aor.clone(), [binding("sip:a@h", 50), binding("sip:b@h", 90)].into());
         let Reply::Bindings { bindings, .. } = table.apply(Op::Bindings(aor.clone()), Wall(50)).0 else {
             panic!()
         };

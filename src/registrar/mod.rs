@@ -17,8 +17,8 @@ use crate::sip::write::push_number;
 use crate::sip::{Draft, Message, Name};
 use crate::transaction::Layer;
 use gruu::Gruus;
-use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::sync::Arc;
 use update::{Refusal, Update};
 
 /// The extensions that a REGISTER may require besides those of all requests (RFC 3327, 5626, 5627).
@@ -35,7 +35,7 @@ struct Pending {
     aor: Aor,
     update: Update,
     /// What was asked to be written, while `Replace` is in flight.
-    written: Option<Vec<Binding>>,
+    written: Option<Arc<[Binding]>>,
     /// It brings or takes a contact; otherwise what is there only lasts longer.
     changed: bool,
     conflicts: u8,
@@ -128,7 +128,7 @@ impl Registrar {
         layer: &mut Layer,
         number: u64,
         reply: Reply,
-    ) -> Option<(Aor, Vec<Binding>)> {
+    ) -> Option<(Aor, Arc<[Binding]>)> {
         let mut pending = self.pending.remove(&number)?;
         match (reply, pending.written.take()) {
             (Reply::Bindings { version, bindings }, _) => self.apply(cx, layer, number, pending, version, bindings),
@@ -155,32 +155,25 @@ impl Registrar {
         number: u64,
         mut pending: Box<Pending>,
         version: u64,
-        bindings: Vec<Binding>,
+        before: Arc<[Binding]>,
     ) {
         if pending.update.is_fetch() {
-            return self.answer(cx, layer, &pending, &bindings);
+            return self.answer(cx, layer, &pending, &before);
         }
         // While the store was asked, a reload may have taken the user away, and with the user the bindings.
         if !is_configured(cx.config, &pending.aor) {
             return refuse(cx, layer, pending.tx, &pending.request, Refusal::unknown());
         }
-        // In whatever order: a device that is refreshed goes to the end.
-        let places = |list: &[Binding]| {
-            let place = |b: &Binding| (b.contact.clone(), b.flow.peer, b.reg_id());
-            let mut places: SmallVec<[_; 4]> = list.iter().map(place).collect();
-            places.sort_unstable();
-            places
-        };
-        let before = places(&bindings);
-        match pending.update.apply(bindings) {
+        match pending.update.apply(&before) {
             Err(refusal) => refuse(cx, layer, pending.tx, &pending.request, refusal),
             Ok(bindings) => {
+                let bindings: Arc<[Binding]> = bindings.into();
                 let op = Op::Replace {
                     aor: pending.aor.clone(),
                     version,
                     bindings: bindings.clone(),
                 };
-                pending.changed = places(&bindings) != before;
+                pending.changed = !is_same(&before, &bindings);
                 pending.written = Some(bindings);
                 self.pending.insert(number, pending);
                 let ticket = cx.ticket(Owner::Registrar(number), limits::STORE_REPLY);
@@ -256,6 +249,16 @@ impl Registrar {
     }
 }
 
+/// True if both lists have the same contacts, in whatever order: a device that is refreshed goes to the end.
+fn is_same(before: &[Binding], after: &[Binding]) -> bool {
+    let place = |b: &Binding| (b.flow.peer, b.reg_id());
+    let is_there = |new: &Binding| {
+        let is_it = |old: &Binding| place(old) == place(new) && old.contact == new.contact;
+        before.iter().any(is_it)
+    };
+    before.len() == after.len() && after.iter().all(is_there)
+}
+
 /// True if the configuration in force has the user whose address of record this is.
 fn is_configured(config: &Config, aor: &Aor) -> bool {
     let Some((name, domain)) = aor.0.rsplit_once('@') else {
@@ -305,7 +308,6 @@ mod tests {
     use crate::transaction::Event;
     use bytes::Bytes;
     use std::collections::VecDeque;
-    use std::sync::Arc;
 
     struct Bench {
         registrar: Registrar,
@@ -392,7 +394,7 @@ mod tests {
     fn empty(version: u64) -> Reply {
         Reply::Bindings {
             version,
-            bindings: Vec::new(),
+            bindings: Arc::default(),
         }
     }
 

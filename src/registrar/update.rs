@@ -146,24 +146,24 @@ impl Update {
     }
 
     /// The new list, or why the whole request fails.
-    pub(super) fn apply(&self, mut bindings: Vec<Binding>) -> Result<Vec<Binding>, Refusal> {
+    pub(super) fn apply(&self, before: &[Binding]) -> Result<Vec<Binding>, Refusal> {
         match self {
-            Update::Fetch => Ok(bindings),
+            Update::Fetch => Ok(before.to_vec()),
             Update::RemoveAll { call_id, cseq } => {
-                if bindings.iter().any(|b| b.call_id == *call_id && b.cseq >= *cseq) {
+                if before.iter().any(|b| b.call_id == *call_id && b.cseq >= *cseq) {
                     return Err(Refusal::out_of_order());
                 }
-                bindings.clear();
-                Ok(bindings)
+                Ok(Vec::new())
             }
             Update::Contacts { wanted, now, .. } => {
                 let is_late = |new: &Binding| {
-                    let old = place::find(&bindings, new).map(|at| &bindings[at]);
+                    let old = place::find(before, new).map(|at| &before[at]);
                     old.is_some_and(|old| old.call_id == new.call_id && old.cseq >= new.cseq)
                 };
                 if wanted.iter().any(is_late) {
                     return Err(Refusal::out_of_order());
                 }
+                let mut bindings = before.to_vec();
                 // Removals first: a phone that has moved names its old and its new contact in any order.
                 let (added, removed): (Vec<&Binding>, Vec<&Binding>) = wanted.iter().partition(|b| b.expires > *now);
                 for binding in removed {
@@ -192,7 +192,14 @@ fn keep_texts(new: &mut Binding, old: &Binding) {
     };
     keep(&mut new.contact, &old.contact);
     keep(&mut new.call_id, &old.call_id);
-    if let Some((new, old)) = new.instance.as_mut().zip(old.instance.as_ref()) {
+    let texts = [
+        (&mut new.instance, &old.instance),
+        (&mut new.user_agent, &old.user_agent),
+    ];
+    for (new, old) in texts
+        .into_iter()
+        .filter_map(|(new, old)| new.as_mut().zip(old.as_ref()))
+    {
         keep(new, old);
     }
 }

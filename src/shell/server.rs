@@ -16,8 +16,10 @@ use super::record::Recorder;
 use super::store::{GuardRow, Store, Written};
 use crate::config::{Changes, Config, Listen};
 use crate::effect::{Answer, Output};
+use crate::id::Flow;
 use crate::node::{Input, Node, aor};
 use crate::time::Instant;
+use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -67,6 +69,8 @@ pub struct Server {
     /// When the sleep before this turn ended.
     woke: Instant,
     pace: Pace,
+    /// Datagrams of a turn on their way.
+    taken: Vec<(Flow, Bytes)>,
     /// How long this turn was put off for the pace.
     paused: Duration,
     /// Other threads have put more into the queues than one turn takes.
@@ -154,6 +158,7 @@ impl Server {
             timed: now.now,
             woke: now.now,
             pace,
+            taken: Vec::new(),
             paused: Duration::ZERO,
             is_more: false,
             stopping: None,
@@ -225,21 +230,22 @@ impl Server {
         self.woke = self.clock.instant();
     }
 
-    /// Feeds the datagrams that have come to the machine, each with all its effects before the next: what it did is seen by it.
+    /// Takes the datagrams that have come, then feeds them to the machine, each with all its effects before the next: what it did is seen
+    /// by it. The system's code and ours take turns once, and not for each, since they drive one another out of the caches.
     fn datagrams(&mut self) {
-        let mut fetched = 0;
-        while let Some((flow, bytes)) = self.net.datagram() {
-            fetched += 1;
+        let mut taken = std::mem::take(&mut self.taken);
+        taken.extend(std::iter::from_fn(|| self.net.datagram()));
+        self.pace.add(self.clock.instant(), taken.len());
+        let waited = self.net.waited();
+        if !taken.is_empty() {
+            // What they were let wait for the pace is no sign of load.
+            self.inputs.push_back(Input::Waited(waited.saturating_sub(self.paused)));
+        }
+        for (flow, bytes) in taken.drain(..) {
             self.inputs.push_back(Input::Sip(flow, bytes));
             self.turn();
         }
-        let waited = self.net.waited();
-        if fetched > 0 {
-            // What they were let wait for the pace is no sign of load.
-            self.inputs.push_back(Input::Waited(waited.saturating_sub(self.paused)));
-            self.turn();
-        }
-        self.pace.add(self.clock.instant(), fetched);
+        self.taken = taken;
     }
 
     /// Takes from the queues what other threads put there; gives the end of the node, if that is what an operator asked for.

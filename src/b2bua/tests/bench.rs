@@ -213,7 +213,7 @@ impl Bench {
                 self.with(|_, cx, net| net.layer.on_answer(cx, ticket, crate::effect::Answer::default()));
             }
             Output::Store(ticket, Op::Bindings(aor)) => {
-                let bindings = self.bindings.get(&*aor.0).cloned().unwrap_or_default();
+                let bindings = self.bindings.get(&*aor.0).cloned().unwrap_or_default().into();
                 let Some(Owner::Leg(call, leg)) = self.tickets.take(ticket) else {
                     return;
                 };

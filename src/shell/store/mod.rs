@@ -121,7 +121,7 @@ impl Store {
         store.secret = NonceKey(database.secret(fresh)?);
         if config.bindings {
             for (aor, bindings) in database.bindings(now)? {
-                store.table.load(aor, bindings);
+                store.table.load(aor, bindings.into());
             }
         } else {
             database.forget_bindings()?;
