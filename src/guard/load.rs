@@ -2,13 +2,15 @@
 //! 8289 3.2), answered by refusing a share of what is new (as the loss-based control of RFC 7339 5.10.1 and RFC 6357 do between hops).
 //!
 //! ```text
-//!   an interval in which no message waited for less than four times `max_wait`     the share grows by 25, to 200
+//!   an interval in which no batch waited for less than four times `max_wait`       the share grows by 25, to 200
 //!   one in which none waited for less than `max_wait`                              it grows by 10, to 100; what is more, shrinks by 5
-//!   one in which some message waited for less than half of it, and an idle one     it shrinks by 5
+//!   one in which some batch waited for less than half of it, and an idle one       it shrinks by 5
 //!
 //!   share   0 ........ 100 ........ 200
 //!           calls only     then all other new requests, too
 //! ```
+//!
+//! What the system drops since a socket is full has waited for ever: a small socket never holds what is old.
 //!
 //! What belongs to a call or a transaction is never refused.
 
@@ -44,7 +46,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// The message that is taken up now waited so long.
+    /// The messages that are taken up now waited so long: the oldest of them.
     pub(super) fn waited(&mut self, now: Instant, wait: Duration, limit: Duration) {
         let (began, least) = *self.interval.get_or_insert((now, wait));
         let least = least.min(wait);
@@ -147,6 +149,8 @@ mod tests {
         assert_eq!(load.share, MOST);
         run(&mut load, 9000, 19000, ms(150));
         assert_eq!(load.share, CALLS);
+        run(&mut load, 19_000, 20_000, Duration::MAX);
+        assert_eq!(load.share, MOST);
     }
 
     #[test]

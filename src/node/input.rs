@@ -37,7 +37,8 @@ pub enum Input {
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.
     Ports(Vec<Port>),
-    /// The messages that come next have waited for so long since the system had them: told once for each batch.
+    /// The messages that come next have waited for so long since the system had them, the node's own pause apart; for ever where it had
+    /// to drop some. Told once for each batch.
     Waited(Duration),
     /// At the start: the sources of bindings from before, and for how long they still hold.
     Bound(Vec<(IpAddr, Duration)>),

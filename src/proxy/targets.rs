@@ -120,7 +120,7 @@ impl Context {
         };
         let which = match &self.branches[place].aim {
             Aim::User(_, which) => which.as_ref(),
-            _other => None,
+            Aim::Target { .. } => None,
         };
         let absent = which.map_or(480, |which| which.absent(&bindings));
         let devices = devices(&bindings, which, self.not);

@@ -31,7 +31,7 @@ pub struct Change {
 /// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
 #[derive(Debug, Default)]
 pub struct Table {
-    /// Users of the configuration: nobody else chooses the keys.
+    /// By address of record: of users of the configuration, so that nobody makes two meet.
     by_aor: HashMap<Aor, Entry, foldhash::fast::FixedState>,
     by_expiry: BTreeSet<(Wall, Aor)>,
     /// User-Agents: all phones of a model have one text.
@@ -200,7 +200,7 @@ impl Table {
     }
 
     /// The same list; only where a User-Agent has a text of its own, another one.
-    fn with_shared(&mut self, bindings: Arc<[Binding]>) -> Arc<[Binding]> {
+    fn with_shared(&mut self, mut bindings: Arc<[Binding]>) -> Arc<[Binding]> {
         let is_shared = |agent: &Arc<str>| self.agents.get(agent).is_some_and(|same| Arc::ptr_eq(same, agent));
         if bindings
             .iter()
@@ -209,11 +209,11 @@ impl Table {
         {
             return bindings;
         }
-        let mut bindings = bindings.to_vec();
-        for agent in bindings.iter_mut().filter_map(|binding| binding.user_agent.as_mut()) {
+        let list = Arc::make_mut(&mut bindings);
+        for agent in list.iter_mut().filter_map(|binding| binding.user_agent.as_mut()) {
             self.share(agent);
         }
-        bindings.into()
+        bindings
     }
 
     fn share(&mut self, agent: &mut Arc<str>) {
@@ -290,6 +290,13 @@ mod tests {
             let (own, _) = table.by_aor.get_key_value(aor).unwrap();
             assert!(Arc::ptr_eq(&own.0, &aor.0));
         }
+        // What stays as it is is written and read without a copy.
+        let same: Arc<[Binding]> = table.get(&names[0]).to_vec().into();
+        table.load(names[0].clone(), same.clone());
+        let Reply::Bindings { bindings, .. } = table.apply(Op::Bindings(names[0].clone()), Wall(0)).0 else {
+            panic!()
+        };
+        assert!(Arc::ptr_eq(&bindings, &same));
         for number in 0..=limits::USER_AGENTS {
             let mut other: Arc<str> = number.to_string().into();
             table.share(&mut other);

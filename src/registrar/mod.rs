@@ -251,12 +251,11 @@ impl Registrar {
 
 /// True if both lists have the same contacts, in whatever order: a device that is refreshed goes to the end.
 fn is_same(before: &[Binding], after: &[Binding]) -> bool {
-    let place = |b: &Binding| (b.flow.peer, b.reg_id());
-    let is_there = |new: &Binding| {
-        let is_it = |old: &Binding| place(old) == place(new) && old.contact == new.contact;
-        before.iter().any(is_it)
+    let is_it = |old: &Binding, new: &Binding| {
+        let place = (old.flow.peer, old.reg_id()) == (new.flow.peer, new.reg_id());
+        place && old.instance == new.instance && old.contact == new.contact
     };
-    before.len() == after.len() && after.iter().all(is_there)
+    before.len() == after.len() && after.iter().all(|new| before.iter().any(|old| is_it(old, new)))
 }
 
 /// True if the configuration in force has the user whose address of record this is.
@@ -407,6 +406,40 @@ mod tests {
         let replaced = Reply::Replaced { version: 8 };
         assert!(matches!(bench.store(replaced), Op::Replace { version: 7, .. }));
         assert_eq!(bench.status(), 200);
+    }
+
+    #[test]
+    fn a_refresh_is_no_change_and_any_other_device_is() {
+        let binding = |instance: &str, contact: &str| Binding {
+            contact: contact.into(),
+            q: 1000,
+            call_id: "c".into(),
+            cseq: 1,
+            expires: Wall(1),
+            flow: Flow {
+                transport: Transport::Udp,
+                listener: ListenerId(0),
+                connection: ConnectionId(0),
+                local: "127.0.0.1:5060".parse().unwrap(),
+                peer: "127.0.0.2:5060".parse().unwrap(),
+            },
+            instance: Some(instance.into()),
+            user_agent: None,
+            more: None,
+        };
+        let (x, y) = (binding("urn:x", "sip:x@h"), binding("urn:y", "sip:y@h"));
+        let refreshed = Binding {
+            cseq: 2,
+            expires: Wall(2),
+            ..x.clone()
+        };
+        assert!(is_same(&[x.clone(), y.clone()], &[y.clone(), refreshed]));
+        assert!(!is_same(&[x.clone(), y.clone()], std::slice::from_ref(&x)));
+        let moved = Binding {
+            contact: x.contact.clone(),
+            ..y.clone()
+        };
+        assert!(!is_same(&[x.clone(), y], &[x, moved]));
     }
 
     #[test]

@@ -381,17 +381,17 @@ mod tests {
             1,
             "Contact: <sip:a@127.0.0.2>;expires=90, <sip:b@127.0.0.2>\r\nExpires: 120\r\n",
         )
-        .and_then(|u| u.apply(vec![]))
+        .and_then(|u| u.apply(&[]))
         .unwrap();
         assert_eq!(contacts_of(&list), ["sip:a@127.0.0.2", "sip:b@127.0.0.2"]);
         assert_eq!(list[0].expires, NOW + Duration::from_secs(90));
         assert_eq!(list[1].expires, NOW + Duration::from_secs(120));
         let list = register("a", 2, "Contact: <sip:a@127.0.0.2>;expires=0\r\n")
-            .and_then(|u| u.apply(list))
+            .and_then(|u| u.apply(&list))
             .unwrap();
         assert_eq!(contacts_of(&list), ["sip:b@127.0.0.2"]);
         let none = register("b", 1, "Contact: *\r\nExpires: 0\r\n")
-            .and_then(|u| u.apply(list))
+            .and_then(|u| u.apply(&list))
             .unwrap();
         assert!(none.is_empty());
     }
@@ -399,12 +399,8 @@ mod tests {
     #[test]
     fn a_refresh_keeps_the_texts_that_are_the_same() {
         let fields = |user: &str| format!("Contact: <sip:a@127.0.0.2>\r\nUser-Agent: {user}\r\n");
-        let first = register("a", 1, &fields("phone"))
-            .and_then(|u| u.apply(vec![]))
-            .unwrap();
-        let second = register("a", 2, &fields("new"))
-            .and_then(|u| u.apply(first.clone()))
-            .unwrap();
+        let first = register("a", 1, &fields("phone")).and_then(|u| u.apply(&[])).unwrap();
+        let second = register("a", 2, &fields("new")).and_then(|u| u.apply(&first)).unwrap();
         let same = [
             (&first[0].contact, &second[0].contact),
             (&first[0].call_id, &second[0].call_id),
@@ -412,16 +408,19 @@ mod tests {
         assert!(same.iter().all(|(old, new)| Arc::ptr_eq(old, new)));
         assert_eq!(second[0].user_agent.as_deref(), Some("new"));
         assert_eq!(second[0].cseq, 2);
+        let third = register("a", 3, &fields("new")).and_then(|u| u.apply(&second)).unwrap();
+        let agents = [&second, &third].map(|list| list[0].user_agent.clone().unwrap());
+        assert!(Arc::ptr_eq(&agents[0], &agents[1]));
     }
 
     #[test]
     fn the_whole_request_fails_or_succeeds() {
         let list = register("a", 5, "Contact: <sip:a@127.0.0.2>\r\n")
-            .and_then(|u| u.apply(vec![]))
+            .and_then(|u| u.apply(&[]))
             .unwrap();
-        let late = register("a", 5, "Contact: <sip:a@127.0.0.2>\r\n").and_then(|u| u.apply(list.clone()));
+        let late = register("a", 5, "Contact: <sip:a@127.0.0.2>\r\n").and_then(|u| u.apply(&list));
         assert_eq!(late, Err(Refusal::out_of_order()));
-        let star = register("a", 4, "Contact: *\r\nExpires: 0\r\n").and_then(|u| u.apply(list));
+        let star = register("a", 4, "Contact: *\r\nExpires: 0\r\n").and_then(|u| u.apply(&list));
         assert_eq!(star, Err(Refusal::out_of_order()));
         let brief = register("a", 6, "Contact: <sip:a@127.0.0.2>;expires=59\r\n");
         assert_eq!(brief, Err(Refusal::too_brief(Duration::from_secs(60))));
@@ -441,12 +440,12 @@ mod tests {
         let mut list = Vec::new();
         for cseq in 0..40usize {
             list = register("a", cseq as u32 + 1, &at(cseq, &format!("urn:{cseq}")))
-                .and_then(|u| u.apply(list))
+                .and_then(|u| u.apply(&list))
                 .unwrap();
         }
         assert_eq!(list.len(), limits::CONTACTS_PER_AOR);
         let moved = register("z", 1, &at(200, "urn:39"))
-            .and_then(|u| u.apply(list))
+            .and_then(|u| u.apply(&list))
             .unwrap();
         assert_eq!(moved.len(), limits::CONTACTS_PER_AOR);
         assert!(contacts_of(&moved).contains(&"sip:a@127.0.1.200"));
@@ -461,10 +460,10 @@ mod tests {
         );
         for contacts in [format!("{old};expires=0, {new}"), format!("{new}, {old};expires=0")] {
             let list = register("a", 1, &format!("Contact: {old}\r\n"))
-                .and_then(|u| u.apply(vec![]))
+                .and_then(|u| u.apply(&[]))
                 .unwrap();
             let list = register("a", 2, &format!("Contact: {contacts}\r\n"))
-                .and_then(|u| u.apply(list))
+                .and_then(|u| u.apply(&list))
                 .unwrap();
             assert_eq!(contacts_of(&list), ["sip:a@127.0.1.2"], "{contacts}");
         }
@@ -473,7 +472,7 @@ mod tests {
     #[test]
     fn one_contact_twice_in_a_request_is_one_binding_and_no_disorder() {
         let list = register("a", 1, "Contact: <sip:a@127.0.1.1>;q=0.1, <sip:a@127.0.1.1>;q=0.9\r\n")
-            .and_then(|u| u.apply(vec![]))
+            .and_then(|u| u.apply(&[]))
             .unwrap();
         assert_eq!((list.len(), list[0].q), (1, 900));
     }
@@ -481,14 +480,14 @@ mod tests {
     #[test]
     fn contacts_are_equal_by_the_rules_of_uris() {
         let list = register("a", 1, "Contact: <sip:Alice@HOST.example;transport=udp>\r\n")
-            .and_then(|u| u.apply(vec![]))
+            .and_then(|u| u.apply(&[]))
             .unwrap();
         let same = register("a", 2, "Contact: <sip:Alice@host.example;Transport=UDP>\r\n")
-            .and_then(|u| u.apply(list.clone()))
+            .and_then(|u| u.apply(&list))
             .unwrap();
         assert_eq!(same.len(), 1);
         let other = register("a", 2, "Contact: <sip:alice@host.example;transport=udp>\r\n")
-            .and_then(|u| u.apply(list))
+            .and_then(|u| u.apply(&list))
             .unwrap();
         assert_eq!(other.len(), 2, "the user part is compared by case");
     }

@@ -69,7 +69,7 @@ pub struct Server {
     /// When the sleep before this turn ended.
     woke: Instant,
     pace: Pace,
-    /// Datagrams of a turn on their way.
+    /// Datagrams of a turn on their way: of each socket as many as it may have in a turn.
     taken: Vec<(Flow, Bytes)>,
     /// How long this turn was put off for the pace.
     paused: Duration,

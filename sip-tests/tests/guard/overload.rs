@@ -6,7 +6,7 @@ use std::time::Duration;
 use tandem::effect::Fact;
 use tandem::node::Input;
 
-/// As the shell tells it: each ten milliseconds, that the next message has waited so long.
+/// As the shell tells it: each ten milliseconds, that the next messages have waited so long.
 fn wait(w: &mut World, wait: Duration, lasts: Duration) {
     for _ in 0..lasts.as_millis() / 10 {
         w.feed(Input::Waited(wait));

@@ -1,8 +1,9 @@
 //! The sockets for datagrams. Whoever owns them fetches what has come without any queue between, and what is to go out leaves
 //! together: a peer on this machine or behind one network card is woken once for all of it.
 
+use super::NetCounters;
 use super::keepalives::Keepalives;
-use super::{NetCounters, udp};
+use super::udp::{self, Arrival};
 use crate::id::{Flow, ListenerId};
 use crate::limits;
 use crate::shell::bell::Bell;
@@ -33,6 +34,28 @@ const ROUTES: usize = 10_000;
 struct Bound {
     socket: UdpSocket,
     addr: SocketAddr,
+    /// How many datagrams it was said to have dropped.
+    dropped: u32,
+}
+
+/// A socket that had datagrams.
+struct Ready {
+    id: ListenerId,
+    /// How many more may be taken of it.
+    left: usize,
+    /// One has told how it came.
+    is_heard: bool,
+}
+
+impl Bound {
+    fn waited(&mut self, arrival: &Arrival) -> Duration {
+        let before = std::mem::replace(&mut self.dropped, arrival.dropped);
+        if before == arrival.dropped {
+            clock::age(arrival.at)
+        } else {
+            Duration::MAX
+        }
+    }
 }
 
 /// All sockets for datagrams of a node.
@@ -41,14 +64,14 @@ pub(super) struct Datagrams {
     /// The bell is among what is waited for.
     has_bell: bool,
     sockets: BTreeMap<ListenerId, Bound>,
-    /// Those that had datagrams, and how many more may be taken of each.
-    ready: Vec<(ListenerId, usize)>,
+    /// Those that had datagrams.
+    ready: Vec<Ready>,
     /// One has used up its turn.
     behind: bool,
     /// The same, since somebody asked.
     was_behind: bool,
-    /// How long the oldest waited of those that came first from each socket, since somebody asked.
-    oldest: Duration,
+    /// How long a datagram has waited at most, since somebody asked.
+    waited: Duration,
     /// What is to leave next, each peer's in order.
     outgoing: Vec<(Flow, Bytes)>,
     buffer: Box<[u8]>,
@@ -67,7 +90,7 @@ impl Datagrams {
             ready: Vec::new(),
             behind: false,
             was_behind: false,
-            oldest: Duration::ZERO,
+            waited: Duration::ZERO,
             outgoing: Vec::with_capacity(GATHERED),
             buffer: vec![0; limits::SIP_MESSAGE_BYTES].into_boxed_slice(),
             control: udp::control(),
@@ -80,7 +103,8 @@ impl Datagrams {
         let (addr, socket) = udp::listen(addr)?;
         let token = epoll::EventData::new_u64(u64::from(id.0));
         epoll::add(&self.epoll, &socket, token, epoll::EventFlags::IN)?;
-        self.sockets.insert(id, Bound { socket, addr });
+        let dropped = 0;
+        self.sockets.insert(id, Bound { socket, addr, dropped });
         Ok(addr)
     }
 
@@ -113,7 +137,11 @@ impl Datagrams {
         for event in events {
             match (event.data.u64(), bell) {
                 (BELL, Some(bell)) => bell.silence(),
-                (token, _) => self.ready.extend(u16::try_from(token).map(|id| (ListenerId(id), TURN))),
+                (token, _) => self.ready.extend(u16::try_from(token).map(|id| Ready {
+                    id: ListenerId(id),
+                    left: TURN,
+                    is_heard: false,
+                })),
             }
         }
     }
@@ -121,21 +149,22 @@ impl Datagrams {
     /// The next datagram that may be SIP, of the sockets that were ready. What is no SIP is counted.
     pub(super) fn next(&mut self, counters: &NetCounters) -> Option<(Flow, Bytes)> {
         loop {
-            let (id, left) = self.ready.last_mut()?;
-            let (id, bound) = (*id, self.sockets.get(id));
-            if *left == 0 {
+            let ready = self.ready.last_mut()?;
+            let (id, bound) = (ready.id, self.sockets.get_mut(&ready.id));
+            if ready.left == 0 {
                 (self.behind, self.was_behind) = (true, true);
             }
-            let Some(bound) = bound.filter(|_| *left > 0) else {
+            let Some(bound) = bound.filter(|_| ready.left > 0) else {
                 self.ready.pop();
                 continue;
             };
-            let is_first = *left == TURN;
-            *left -= 1;
-            match udp::receive(&bound.socket, bound.addr, is_first, &mut self.buffer, &mut self.control) {
+            ready.left -= 1;
+            let is_asked = !ready.is_heard;
+            match udp::receive(&bound.socket, bound.addr, is_asked, &mut self.buffer, &mut self.control) {
                 Ok(received) => {
-                    if let Some(came) = received.came.filter(|_| is_first) {
-                        self.oldest = self.oldest.max(clock::age(came));
+                    ready.is_heard = true;
+                    if let Some(arrival) = &received.arrival {
+                        self.waited = self.waited.max(bound.waited(arrival));
                     }
                     let (octets, flow) = (&self.buffer[..received.length], received.flow(id, bound.addr));
                     // RFC 5626 8: the keep-alive of phones, which is no message.
@@ -181,9 +210,10 @@ impl Datagrams {
         std::mem::take(&mut self.was_behind)
     }
 
-    /// How long messages waited for us at most since this was asked last, by the first that was taken of each socket each time.
+    /// How long datagrams have waited for us at most since this was asked last, by the first that was taken of each socket each time;
+    /// for ever where some were dropped, since the socket was full.
     pub(super) fn waited(&mut self) -> Duration {
-        std::mem::take(&mut self.oldest)
+        std::mem::take(&mut self.waited)
     }
 
     /// Sends with the next [`Datagrams::flush`]; false if there is no socket for this flow.
@@ -206,7 +236,7 @@ impl Datagrams {
         for (flow, bytes) in outgoing.drain(..) {
             let sent = self
                 .socket(flow)
-                .map(|Bound { socket, addr }| udp::send(socket, addr.ip(), flow, &bytes));
+                .map(|Bound { socket, addr, .. }| udp::send(socket, addr.ip(), flow, &bytes));
             if !matches!(sent, Some(Ok(()))) {
                 // As if it was lost on the way: the transaction layer repeats it.
                 counters.send_failed.fetch_add(1, Ordering::Relaxed);

@@ -207,7 +207,7 @@ impl Net {
         self.datagrams.is_behind()
     }
 
-    /// How long datagrams have waited in their sockets at most since this was asked last.
+    /// How long datagrams have waited in their sockets at most since this was asked last; for ever where some were dropped there.
     pub fn waited(&mut self) -> Duration {
         self.datagrams.waited()
     }

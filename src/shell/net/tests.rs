@@ -374,6 +374,44 @@ async fn how_long_datagrams_waited_is_told_once() {
 }
 
 #[tokio::test]
+async fn what_found_no_room_has_waited_for_ever() {
+    let mut bench = Bench::new();
+    let phone = UdpSocket::bind("127.0.81.28:0").unwrap();
+    let addr = bench.listen(Transport::Udp, "127.0.81.29:0");
+    let mut take = || {
+        bench.net.wait(None, Some(Duration::from_millis(200)));
+        let taken = std::iter::from_fn(|| bench.net.datagram()).count();
+        (taken, bench.net.waited())
+    };
+    // More than the socket holds, by what it was granted.
+    let most = 200_000;
+    let mut sent = 0;
+    while sent < most {
+        phone.send_to(OPTIONS, addr).unwrap();
+        sent += 1;
+    }
+    let mut taken = 0;
+    loop {
+        let (more, waited) = take();
+        taken += more;
+        if more == 0 {
+            break;
+        }
+        assert_ne!(
+            waited,
+            Duration::MAX,
+            "those in the socket came before the first that was dropped"
+        );
+    }
+    assert!(taken < sent, "all {sent} found room");
+    phone.send_to(OPTIONS, addr).unwrap();
+    assert_eq!(take(), (1, Duration::MAX));
+    phone.send_to(OPTIONS, addr).unwrap();
+    let (taken, waited) = take();
+    assert!(taken == 1 && waited < Duration::from_secs(2), "{waited:?}");
+}
+
+#[tokio::test]
 async fn a_flow_of_before_goes_by_the_listener_on_its_own_address() {
     let mut bench = Bench::new();
     let first = bench.listen(Transport::Udp, "127.0.81.15:0");

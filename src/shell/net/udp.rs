@@ -1,11 +1,15 @@
 //! Datagrams in and out.
 //!
+//! The system is asked when a datagram came, and how many it had to drop before it since the socket was full: how far we are behind.
+//!
 //! A socket that is bound to a wildcard asks the system which address of ours each datagram was sent to (`IP_PKTINFO`), and
 //! answers from that address: a machine may have several, and a peer drops what comes from another one than it called.
 
 use crate::id::{ConnectionId, Flow, ListenerId, Transport};
 use nix::libc;
-use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo, RcvBufForce, ReceiveTimestampns, SndBufForce};
+use nix::sys::socket::sockopt::{
+    Ipv4PacketInfo, Ipv6RecvPacketInfo, RcvBufForce, ReceiveTimestampns, RxqOvfl, SndBufForce,
+};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt};
 use socket2::{Domain, Protocol, Type};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -30,7 +34,9 @@ pub(super) fn listen(addr: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
     }
     socket.set_nonblocking(true)?;
-    setsockopt(fd, ReceiveTimestampns, &true)?;
+    // Where neither is to be had, nothing counts as overload; that is no reason not to start either.
+    let _ = setsockopt(fd, ReceiveTimestampns, &true);
+    let _ = setsockopt(fd, RxqOvfl, &1);
     match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => setsockopt(fd, Ipv4PacketInfo, &true)?,
         IpAddr::V6(ip) if ip.is_unspecified() => setsockopt(fd, Ipv6RecvPacketInfo, &true)?,
@@ -55,8 +61,16 @@ pub(super) struct Received {
     pub(super) peer: SocketAddr,
     /// The address of ours that it was sent to, where the socket does not say it.
     called: Option<IpAddr>,
+    /// Of one that was asked about it.
+    pub(super) arrival: Option<Arrival>,
+}
+
+/// How a datagram came.
+pub(super) struct Arrival {
     /// When the system had it, since 1970 by the wall clock.
-    pub(super) came: Option<Duration>,
+    pub(super) at: Duration,
+    /// How many its socket has had to drop before.
+    pub(super) dropped: u32,
 }
 
 impl Received {
@@ -72,7 +86,7 @@ impl Received {
     }
 }
 
-/// Takes one datagram from a socket; when it came is told if that `is_asked`, since it costs a little.
+/// Takes one datagram from a socket; how it came is told if that `is_asked`, since it costs a little.
 pub(super) fn receive(
     socket: &UdpSocket,
     bound: SocketAddr,
@@ -81,27 +95,28 @@ pub(super) fn receive(
     control: &mut Vec<u8>,
 ) -> io::Result<Received> {
     if is_asked || bound.ip().is_unspecified() {
-        return with_control(socket.as_raw_fd(), buffer, control);
+        return with_control(socket.as_raw_fd(), is_asked, buffer, control);
     }
     let (length, peer) = socket.recv_from(buffer)?;
     Ok(Received {
         length,
         peer,
         called: None,
-        came: None,
+        arrival: None,
     })
 }
 
 /// Room for what a socket tells of a datagram.
 pub(super) fn control() -> Vec<u8> {
-    nix::cmsg_space!(libc::in6_pktinfo, libc::timespec)
+    nix::cmsg_space!(libc::in6_pktinfo, libc::timespec, u32)
 }
 
-/// One datagram with all that the socket tells of it.
-fn with_control(socket: RawFd, buffer: &mut [u8], control: &mut Vec<u8>) -> io::Result<Received> {
+/// One datagram with what the socket tells of it.
+fn with_control(socket: RawFd, is_asked: bool, buffer: &mut [u8], control: &mut Vec<u8>) -> io::Result<Received> {
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket, &mut parts, Some(control), MsgFlags::empty())?;
-    let (mut called, mut came) = (None, None);
+    // A socket that has dropped none does not say so.
+    let (mut called, mut came, mut dropped) = (None, None, 0);
     for part in message.cmsgs() {
         match part {
             ControlMessageOwned::Ipv4PacketInfo(info) => {
@@ -109,6 +124,7 @@ fn with_control(socket: RawFd, buffer: &mut [u8], control: &mut Vec<u8>) -> io::
             }
             ControlMessageOwned::Ipv6PacketInfo(info) => called = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
             ControlMessageOwned::ScmTimestampns(at) => came = Some(Duration::from(at)),
+            ControlMessageOwned::RxqOvfl(count) => dropped = count,
             _ => {}
         }
     }
@@ -121,7 +137,7 @@ fn with_control(socket: RawFd, buffer: &mut [u8], control: &mut Vec<u8>) -> io::
         length: message.bytes,
         peer,
         called,
-        came,
+        arrival: came.filter(|_| is_asked).map(|at| Arrival { at, dropped }),
     })
 }
 

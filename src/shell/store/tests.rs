@@ -457,7 +457,7 @@ fn bindings_of_version_2_stay_and_what_a_binding_has_besides_is_kept() {
     };
     let (version, mut bindings) = found(&mut store);
     assert_eq!((bindings.len(), &bindings[0].more), (1, &None));
-    bindings[0].more = Some(Box::new(more.clone()));
+    Arc::make_mut(&mut bindings)[0].more = Some(Box::new(more.clone()));
     let op = Op::Replace {
         aor: Aor("a@h".into()),
         version,
@@ -630,8 +630,9 @@ async fn a_list_of_which_a_part_has_expired_is_replaced_as_a_whole() {
     else {
         panic!()
     };
-    bindings[0].expires = NOW + Duration::from_secs(1);
-    bindings[1].expires = NOW + Duration::from_secs(1);
+    for binding in &mut Arc::make_mut(&mut bindings)[..2] {
+        binding.expires = NOW + Duration::from_secs(1);
+    }
     assert_eq!(
         store.apply(Ticket(1), Op::Replace { aor, version, bindings }, NOW),
         None
