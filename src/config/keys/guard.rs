@@ -71,8 +71,8 @@ pub static GUARD: Section = Section {
             "a number of milliseconds from 10 to 10000",
             "100",
             "100",
-            "When messages wait longer than this before the node comes to them, new calls are refused with 503 until it has caught up, and \
-             beyond four times as long all new requests.",
+            "When messages wait longer than this before the node comes to them, new calls are refused with 503 until it has caught up; \
+             beyond four times as long, and where the system has to drop some, all new requests.",
         ),
     ],
 };
