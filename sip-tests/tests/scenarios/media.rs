@@ -366,6 +366,7 @@ fn a_leg_that_no_worker_takes_ends_its_call() {
 /// A leg that finds no room where it moves, in a call that is up: BYE to both, with the cause.
 #[test]
 fn a_leg_that_finds_no_room_where_it_moves() {
+    // By this seed the two calls are not on one worker.
     let mut w = World::builder(45).media_of(2).build();
     let (alice, _, a1, b) = talking(&mut w);
     let carol = w.registered("carol");
