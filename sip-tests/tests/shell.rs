@@ -390,6 +390,27 @@ fn a_reload_moves_listeners_and_ports_and_refuses_what_it_cannot_open_by_name() 
 }
 
 #[test]
+fn a_reload_of_anything_else_leaves_calls_their_media() {
+    let node = Node::start(10, USERS);
+    node.reload(&node.configuration(&USERS.replace("name: bob", "name: carol")));
+    node.says("reloaded: ");
+    let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
+    let response = alice.ask(Method::Invite, "sip:600@example.com", "call", Algorithm::Md5);
+    let answer = String::from_utf8(response.body().to_vec()).unwrap();
+    let port = answer.split_once("m=audio ").and_then(|(_, rest)| rest.split_once(' '));
+    let port: u16 = port.expect("an answer").0.parse().unwrap();
+    UdpSocket::bind((node.ip.as_str(), port)).expect_err("the node has it");
+    // What waits for a restart is as it was before: nobody is told of it again when it is put back.
+    let carol = node.configuration(&USERS.replace("name: bob", "name: carol"));
+    node.reload(&format!("{carol}log: {{ format: json }}\n"));
+    node.says("log.format changed, which takes effect at the next start");
+    node.reload(&carol);
+    node.says("reloaded: nothing is different");
+    node.process.signal("TERM");
+    node.process.signal("TERM");
+}
+
+#[test]
 fn a_user_who_is_gone_loses_the_bindings_in_memory_and_on_disk() {
     let node = Node::start(4, USERS);
     let mut bob = Ua::new(&node, 3, "bob", "secret-bob");

@@ -57,6 +57,12 @@ impl Config {
         changes.sentences = sentences(old, new, &changes);
         changes
     }
+
+    /// True if new calls have their media elsewhere by `new`: ports that wait for them are then closed, and nobody gives them to a call.
+    pub fn moves_media(&self, new: &Config) -> bool {
+        let place = |of: &Config| (of.media.first_port, of.media.last_port, of.media.address);
+        place(self) != place(new) || self.listen != new.listen
+    }
 }
 
 fn users(old: &Config, new: &Config, changes: &mut Changes) {

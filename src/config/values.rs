@@ -154,6 +154,10 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), Wrong> {
     let (first, last) = text.split_once('-').ok_or(Wrong::Form)?;
     let first: u16 = whole(first.trim(), 1024..=65_535)?;
     let last: u16 = whole(last.trim(), 1024..=65_535)?;
+    if first > last {
+        let text = format!("the first port of {text} is after the last. Write {last}-{first}.");
+        return Err(Wrong::Because(text));
+    }
     if first % 2 == 1 {
         let text = format!(
             "the first port of {text} is odd, and RTP takes even ones. Write {}-{last}.",

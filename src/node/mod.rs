@@ -86,15 +86,7 @@ impl Node {
     pub fn handle(&mut self, at: Clock, input: Input) {
         if let Input::Config(config) = input {
             let old = std::mem::replace(&mut self.config, config);
-            let where_media_is = |of: &Config| {
-                (
-                    of.media.first_port,
-                    of.media.last_port,
-                    of.media.address,
-                    of.listen.clone(),
-                )
-            };
-            let moved = where_media_is(&old) != where_media_is(&self.config);
+            let moved = old.moves_media(&self.config);
             self.step(at, Origin::default(), |machines, cx| machines.reconfigure(cx, moved));
             return;
         }

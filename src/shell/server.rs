@@ -492,11 +492,14 @@ impl Server {
         config.node_name.clone_from(&self.config.node_name);
         config.store.clone_from(&self.config.store);
         config.media.workers = self.config.media.workers;
+        config.log.json = self.config.log.json;
         for sentence in &changes.sentences {
             info!("reloaded: {sentence}");
         }
-        self.media
-            .set_ports(&config.media, self.net.bound().iter().map(|l| l.addr));
+        if self.config.moves_media(&config) {
+            let bound = self.net.bound();
+            self.media.set_ports(&config.media, bound.iter().map(|l| l.addr));
+        }
         forget_strangers(&mut self.store, &config);
         super::set_level(&config.log);
         self.config = Arc::new(config);

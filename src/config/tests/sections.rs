@@ -141,7 +141,11 @@ fn listeners_and_ports() {
         with("media: { ports: 20001-29999 }"),
         ["2:17: media.ports: the first port of 20001-29999 is odd, and RTP takes even ones. Write 20002-29999."]
     );
-    for ports in ["20000", "80-90", "20000-20002", "20000-70000", "30000-20000"] {
+    assert_eq!(
+        with("media: { ports: 29999-20000 }"),
+        ["2:17: media.ports: the first port of 29999-20000 is after the last. Write 20000-29999."]
+    );
+    for ports in ["20000", "80-90", "20000-20002", "20000-70000"] {
         let found = with(&format!("media: {{ ports: {ports} }}"));
         assert_eq!(
             found,
