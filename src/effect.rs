@@ -123,7 +123,7 @@ pub enum Record {
 pub enum Op {
     /// Reads the bindings: `Reply::Bindings`.
     Bindings(Aor),
-    /// Replaces all bindings if `version` is still the one that was read (compare and set): `Replaced` once it is durable,
+    /// Replaces all bindings if `version` is still the one that was read (compare and set): `Replaced` once it is durable (what only lasts longer, at once),
     /// else `Conflict`.
     Replace {
         /// Whose.
@@ -145,7 +145,7 @@ pub enum Reply {
         /// In order of registration.
         bindings: Arc<[Binding]>,
     },
-    /// Durable.
+    /// Durable, unless it only lasts longer.
     Replaced {
         /// The new version.
         version: u64,

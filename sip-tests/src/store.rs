@@ -60,6 +60,12 @@ impl Store {
         };
         match self.table.apply(op, now) {
             (reply, None) => Turn::Now(reply),
+            (reply, Some(change)) if change.is_refresh() => {
+                if let Mode::Works(_) = self.mode {
+                    self.disk.insert(change.aor, change.bindings);
+                }
+                Turn::Now(reply)
+            }
             (reply, Some(change)) => Turn::Later(delay, Box::new((reply, change))),
         }
     }

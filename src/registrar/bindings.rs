@@ -16,7 +16,7 @@ struct Entry {
     bindings: Arc<[Binding]>,
 }
 
-/// A change that must be made durable before it is confirmed; given back to [`Table::undo`] if that fails.
+/// A change that must be made durable before it is confirmed, unless it is a refresh; given back to [`Table::undo`] if that fails.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Whose.
@@ -26,6 +26,31 @@ pub struct Change {
     /// The new list.
     pub bindings: Arc<[Binding]>,
     previous: Entry,
+}
+
+impl Change {
+    /// It only makes bindings last longer. What a crash takes of it is what they last longer, since they are there already: nobody has
+    /// to wait until it is durable.
+    pub fn is_refresh(&self) -> bool {
+        let is_it = |old: &Binding, new: &Binding| {
+            let Binding {
+                contact,
+                q,
+                call_id: _,
+                cseq: _,
+                expires,
+                flow,
+                instance,
+                user_agent,
+                more,
+            } = old;
+            let place = (contact, q, flow) == (&new.contact, &new.q, &new.flow);
+            let device = (instance, user_agent, more) == (&new.instance, &new.user_agent, &new.more);
+            place && device && *expires <= new.expires
+        };
+        let (before, after) = (&self.previous.bindings, &self.bindings);
+        before.len() == after.len() && after.iter().all(|new| before.iter().any(|old| is_it(old, new)))
+    }
 }
 
 /// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
@@ -355,6 +380,57 @@ mod tests {
         table.retain(|_| false);
         table.undo(third);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_refresh_is_the_same_for_longer() {
+        let mut table = Table::default();
+        let aor = Aor("alice@example.com".into());
+        let mut change = |bindings: &[Binding]| {
+            let Reply::Bindings { version, .. } = table.apply(Op::Bindings(aor.clone()), Wall(0)).0 else {
+                panic!()
+            };
+            let op = Op::Replace {
+                aor: aor.clone(),
+                version,
+                bindings: bindings.into(),
+            };
+            table.apply(op, Wall(0)).1.expect("taken").is_refresh()
+        };
+        let (a, b) = (binding("sip:a@h", 50), binding("sip:b@h", 50));
+        assert!(!change(&[a.clone(), b.clone()]));
+        let longer = Binding {
+            cseq: 2,
+            call_id: "d".into(),
+            ..binding("sip:a@h", 60)
+        };
+        // A device that is refreshed goes to the end.
+        assert!(change(&[b.clone(), longer.clone()]));
+        assert!(!change(&[b.clone(), a.clone()]), "for shorter");
+        assert!(!change(std::slice::from_ref(&b)));
+        let others = [
+            Binding { q: 500, ..b.clone() },
+            Binding {
+                instance: Some("urn:x".into()),
+                ..b.clone()
+            },
+            Binding {
+                user_agent: Some("x".into()),
+                ..b.clone()
+            },
+            Binding {
+                more: Some(Box::default()),
+                ..b.clone()
+            },
+            binding("sip:c@h", 50),
+        ];
+        for other in others {
+            assert!(!change(std::slice::from_ref(&other)), "{other:?}");
+            change(std::slice::from_ref(&b));
+        }
+        let mut moved = b.clone();
+        moved.flow.peer = "127.0.0.2:5060".parse().unwrap();
+        assert!(!change(&[moved]));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The embedded store: one SQLite file, one writer thread with group commit; bindings are also in memory. What the configuration
 //! does not want in the file is not written: bindings are then in memory only, and without both there is no file and no thread.
 //!
-//! What is durable: a REGISTER is confirmed after the commit of its bindings, and a call's record is committed within 100 ms. A commit is
+//! What is durable: a REGISTER is confirmed after the commit of its bindings, unless they are there and only last longer; that, and a
+//! call's record, is committed within 100 ms. A commit is
 //! in the system's hands (SQLite's WAL with `synchronous = NORMAL`): it outlives the process however that ends, and when the machine
 //! itself loses power, what was committed in the last half minute, and while the disk then takes its time, may be lost, but the file is
 //! whole.
@@ -13,6 +14,8 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_refresh;
 mod writer;
 
 pub use guard::{GuardRow, ListedBan, ListedCut};
@@ -152,12 +155,19 @@ impl Store {
         let Some(change) = change.filter(|_| self.bindings) else {
             return Some(reply);
         };
-        match self.queue_within(Write::Bindings(ticket, change, before), self.room) {
-            Ok(()) => return None,
-            Err(Write::Bindings(_, change, _)) => self.table.undo(change),
-            Err(Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_)) => {}
-        }
-        Some(Reply::Failed)
+        let queued = if change.is_refresh() {
+            self.queue_within(Write::Refreshed(change), self.room / 2)
+                .map(|()| Some(reply))
+        } else {
+            self.queue_within(Write::Bindings(ticket, change, before), self.room)
+                .map(|()| None)
+        };
+        queued.unwrap_or_else(|unwritten| {
+            if let Write::Bindings(_, change, _) | Write::Refreshed(change) = unwritten {
+                self.table.undo(change);
+            }
+            Some(Reply::Failed)
+        })
     }
 
     /// The reply to a write that has ended.

@@ -18,19 +18,19 @@ use tokio::time::timeout;
 
 /// How long anything may take before the test fails.
 const SOON: Duration = Duration::from_secs(30);
-const NOW: Wall = Wall(1_800_000_000_000);
+pub(super) const NOW: Wall = Wall(1_800_000_000_000);
 
 /// A folder of the test's own, gone with it.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
+    pub(super) fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("tandem-store-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.0.join("t.db")
     }
 
@@ -42,11 +42,11 @@ impl Folder {
         }
     }
 
-    fn open(&self, now: Wall) -> (Store, mpsc::Receiver<Vec<Written>>, usize) {
+    pub(super) fn open(&self, now: Wall) -> (Store, mpsc::Receiver<Vec<Written>>, usize) {
         Store::open(&self.config(), now).unwrap()
     }
 
-    fn number(&self, query: &str) -> i64 {
+    pub(super) fn number(&self, query: &str) -> i64 {
         let connection = Connection::open(self.file()).unwrap();
         connection.query_row(query, [], |row| row.get(0)).unwrap()
     }
@@ -81,7 +81,7 @@ fn ended(call: u64) -> CallRow {
     }
 }
 
-fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
+pub(super) fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
     let addr = "127.0.0.1:5060".parse().unwrap();
     let binding = |contact: &&str| Binding {
         contact: (*contact).into(),
@@ -114,7 +114,7 @@ async fn replies(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) 
     written.into_iter().map(|written| store.written(written)).collect()
 }
 
-async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> (Ticket, Reply) {
+pub(super) async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> (Ticket, Reply) {
     let mut replies = replies(store, written).await;
     assert_eq!(replies.len(), 1, "{replies:?}");
     replies.remove(0)
@@ -220,7 +220,7 @@ fn in_file(folder: &Folder, query: &str) -> Option<i64> {
     connection.query_row(query, [], |row| row.get(0)).ok()
 }
 
-async fn comes_true(mut what: impl FnMut() -> bool) -> bool {
+pub(super) async fn comes_true(mut what: impl FnMut() -> bool) -> bool {
     let waits = async {
         while !what() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -535,10 +535,9 @@ async fn what_was_written_makes_room_again() {
     let (mut store, mut written, _) = folder.open(NOW);
     for version in 0..50 {
         assert!(store.call(started(version)) && store.call(ended(version)));
-        assert_eq!(
-            store.apply(Ticket(version), replace("a@h", version, &["sip:1@h"]), NOW),
-            None
-        );
+        let contact = format!("sip:{version}@h");
+        let op = replace("a@h", version, &[&contact]);
+        assert_eq!(store.apply(Ticket(version), op, NOW), None);
         assert!(matches!(
             reply(&mut store, &mut written).await.1,
             Reply::Replaced { .. }

@@ -24,7 +24,7 @@ const GROUP: Duration = Duration::from_millis(10);
 const LARGE_GROUP: Duration = Duration::from_millis(40);
 /// How many those are.
 const MANY: usize = 8;
-/// The same for call records, whose commit costs more than they do: a call's start is in the file within 100 ms.
+/// The same for what nobody waits for, whose commit costs more than it does: a call's start is in the file within 100 ms.
 const RECORDS: Duration = Duration::from_millis(60);
 /// How long a failed commit of CDRs waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -39,6 +39,8 @@ pub(super) type Done = mpsc::Sender<Vec<Written>>;
 pub(super) enum Write {
     /// Somebody waits for it. With the number of bindings that there were before.
     Bindings(Ticket, Change, usize),
+    /// The same bindings for longer; nobody waits.
+    Refreshed(Change),
     /// Expired or removed; nobody waits.
     Swept(Aor, Vec<Binding>),
     /// A CDR: is kept until it is written.
@@ -56,7 +58,9 @@ impl Write {
     pub(super) fn bytes(&self) -> usize {
         let own = 2 * size_of::<Write>();
         match self {
-            Write::Bindings(_, change, _) => own + change.bindings.iter().map(binding_bytes).sum::<usize>(),
+            Write::Bindings(_, change, _) | Write::Refreshed(change) => {
+                own + change.bindings.iter().map(binding_bytes).sum::<usize>()
+            }
             Write::Swept(aor, bindings) => own + aor.0.len() + bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Call(row) => own + row.bytes(),
             Write::Guard(_) | Write::Alive(_) | Write::End(_) => own,
@@ -210,7 +214,9 @@ fn answer(write: Write, durable: bool) -> Option<Written> {
             change,
             durable,
         }),
-        Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_) => None,
+        Write::Refreshed(_) | Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_) => {
+            None
+        }
     }
 }
 
@@ -236,7 +242,7 @@ fn is_temporary(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// After a failed commit: who waits is told, the latest change first (`Table::undo`). CDRs and removals stay.
+/// After a failed commit: who waits is told, the latest change first (`Table::undo`). What nobody waits for stays.
 fn kept(pending: Vec<Write>, done: &Done) -> Vec<Write> {
     let (waited_for, kept): (Vec<Write>, Vec<Write>) = pending
         .into_iter()
@@ -266,6 +272,8 @@ fn one_by_one(database: &mut Database, pending: Vec<Write>, done: &Done) -> Vec<
 fn complain(tries: u32, error: &rusqlite::Error, shared: &Shared) {
     if tries.is_power_of_two() {
         let waiting = shared.waiting.load(Ordering::Relaxed);
-        tracing::warn!("the store cannot write: {error}. Registrations are refused; {waiting} records wait in memory");
+        tracing::warn!(
+            "the store cannot write: {error}. New registrations are refused; {waiting} changes wait in memory"
+        );
     }
 }
