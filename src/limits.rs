@@ -122,7 +122,8 @@ pub const OPEN_PEERS: usize = 1_000;
 pub const LARGER: Duration = Duration::from_secs(2);
 /// Targets that one name may resolve to.
 pub const TARGETS: usize = 16;
-/// Bytes of writes that wait for the store before new ones are dropped: an hour of 50 calls per second while the disk fails.
+/// Bytes of writes that wait for the store before new ones are dropped: an hour of 50 calls per second while the disk fails
+/// (and at most one list of bindings of each user).
 /// Beyond half of it only the starts and ends of calls are taken, beyond three quarters only the ends of calls whose start was
 /// taken: of `CALLS` calls, all of them find room in the last quarter.
 pub const STORE_WAITING_BYTES: usize = 256 * 1024 * 1024;

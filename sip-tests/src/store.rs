@@ -36,6 +36,8 @@ pub enum Turn {
 pub struct Store {
     table: Table,
     disk: BTreeMap<Aor, Arc<[Binding]>>,
+    /// Refreshes that wait for the next write.
+    refreshed: Vec<(Aor, Arc<[Binding]>)>,
     /// How it behaves from now on.
     pub mode: Mode,
 }
@@ -45,6 +47,7 @@ impl Default for Store {
         Store {
             table: Table::default(),
             disk: BTreeMap::new(),
+            refreshed: Vec::new(),
             mode: Mode::Works(Duration::from_millis(2)),
         }
     }
@@ -60,10 +63,8 @@ impl Store {
         };
         match self.table.apply(op, now) {
             (reply, None) => Turn::Now(reply),
-            (reply, Some(change)) if change.is_refresh() => {
-                if let Mode::Works(_) = self.mode {
-                    self.disk.insert(change.aor, change.bindings);
-                }
+            (reply, Some(change)) if change.is_refresh => {
+                self.refreshed.push((change.aor, change.bindings));
                 Turn::Now(reply)
             }
             (reply, Some(change)) => Turn::Later(delay, Box::new((reply, change))),
@@ -73,6 +74,8 @@ impl Store {
     /// The write has reached the disk, or it fails now.
     pub fn commit(&mut self, reply: Reply, change: Change) -> Reply {
         if let Mode::Works(_) = self.mode {
+            self.table.confirm(&change);
+            self.disk.extend(self.refreshed.drain(..));
             self.disk.insert(change.aor, change.bindings);
             reply
         } else {
@@ -95,6 +98,7 @@ impl Store {
 
     /// What was not committed is gone.
     pub fn restart(&mut self) {
+        self.refreshed.clear();
         self.table = Table::default();
         for (aor, bindings) in &self.disk {
             self.table.load(aor.clone(), bindings.clone());

@@ -155,7 +155,10 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), Wrong> {
     let first: u16 = whole(first.trim(), 1024..=65_535)?;
     let last: u16 = whole(last.trim(), 1024..=65_535)?;
     if first > last {
-        let text = format!("the first port of {text} is after the last. Write {last}-{first}.");
+        let text = format!(
+            "the first port of {text} is after the last. Write {}-{first}.",
+            last.next_multiple_of(2)
+        );
         return Err(Wrong::Because(text));
     }
     if first % 2 == 1 {

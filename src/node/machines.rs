@@ -60,6 +60,10 @@ impl Machines {
 
     /// Another configuration is in force; `moved` if media ports are elsewhere now.
     pub(super) fn reconfigure(&mut self, cx: &mut Cx<'_>, moved: bool) {
+        // First: the shell has closed them.
+        if moved {
+            self.calls.renew_ports(cx);
+        }
         self.configure(cx);
         self.net.layer.reconfigure();
         self.guard.configure(cx.config.clone());
@@ -67,9 +71,6 @@ impl Machines {
         let config = cx.config.clone();
         let is_there = |aor: &Aor| config.user(aor.user()).is_some_and(|user| local::aor(user) == *aor);
         self.notifier.reconfigure(cx, &mut self.net.layer, is_there);
-        if moved {
-            self.calls.renew_ports(cx);
-        }
     }
 
     pub(super) fn next_deadline(&self) -> Option<(Instant, &'static str)> {

@@ -25,32 +25,32 @@ pub struct Change {
     pub version: u64,
     /// The new list.
     pub bindings: Arc<[Binding]>,
+    /// It only makes bindings last longer that are there, and durable. What a crash takes of it is what they last longer: nobody has to
+    /// wait for it.
+    pub is_refresh: bool,
     previous: Entry,
 }
 
-impl Change {
-    /// It only makes bindings last longer. What a crash takes of it is what they last longer, since they are there already: nobody has
-    /// to wait until it is durable.
-    pub fn is_refresh(&self) -> bool {
-        let is_it = |old: &Binding, new: &Binding| {
-            let Binding {
-                contact,
-                q,
-                call_id: _,
-                cseq: _,
-                expires,
-                flow,
-                instance,
-                user_agent,
-                more,
-            } = old;
-            let place = (contact, q, flow) == (&new.contact, &new.q, &new.flow);
-            let device = (instance, user_agent, more) == (&new.instance, &new.user_agent, &new.more);
-            place && device && *expires <= new.expires
-        };
-        let (before, after) = (&self.previous.bindings, &self.bindings);
-        before.len() == after.len() && after.iter().all(|new| before.iter().any(|old| is_it(old, new)))
-    }
+/// True if the new list only makes live bindings last longer.
+fn is_refresh(before: &[Binding], after: &[Binding], now: Wall) -> bool {
+    let is_it = |old: &Binding, new: &Binding| {
+        let Binding {
+            contact,
+            q,
+            call_id: _,
+            cseq: _,
+            expires,
+            flow,
+            instance,
+            user_agent,
+            more,
+        } = old;
+        let place = (contact, q, flow) == (&new.contact, &new.q, &new.flow);
+        let device = (instance, user_agent, more) == (&new.instance, &new.user_agent, &new.more);
+        place && device && now < *expires && *expires <= new.expires
+    };
+    let is_there = |new: &Binding| before.iter().any(|old| is_it(old, new));
+    !after.is_empty() && before.len() == after.len() && after.iter().all(is_there)
 }
 
 /// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
@@ -63,15 +63,17 @@ pub struct Table {
     agents: HashSet<Arc<str>>,
     count: usize,
     last_version: u64,
+    /// How many changes are not durable yet, refreshes apart.
+    waiting: HashMap<Aor, u32, foldhash::fast::FixedState>,
 }
 
 impl Table {
-    /// Answers an operation. A `Replace` that was taken also gives the change to be made durable; its `Replaced` must be
-    /// held back until it is.
+    /// Answers an operation. A `Replace` that was taken also gives the change to be made durable, for [`Table::confirm`] or
+    /// [`Table::undo`]; its `Replaced` must be held back until it is, unless it is a refresh.
     pub fn apply(&mut self, op: Op, now: Wall) -> (Reply, Option<Change>) {
         match op {
             Op::Bindings(aor) => (self.read(&aor, now), None),
-            Op::Replace { aor, version, bindings } => self.replace(aor, version, bindings),
+            Op::Replace { aor, version, bindings } => self.replace(aor, (version, bindings), now),
         }
     }
 
@@ -94,7 +96,7 @@ impl Table {
         }
     }
 
-    fn replace(&mut self, aor: Aor, version: u64, bindings: Arc<[Binding]>) -> (Reply, Option<Change>) {
+    fn replace(&mut self, aor: Aor, (version, bindings): (u64, Arc<[Binding]>), now: Wall) -> (Reply, Option<Change>) {
         let entry = self.by_aor.get(&aor);
         if entry.map_or(0, |entry| entry.version) != version {
             return (Reply::Conflict, None);
@@ -106,20 +108,40 @@ impl Table {
         self.last_version += 1;
         let version = self.last_version;
         let previous = self.set(&aor, version, bindings.clone());
+        // One that is not durable yet may fail, and what is built on it with it.
+        let is_refresh = !self.waiting.contains_key(&aor) && is_refresh(&previous.bindings, &bindings, now);
+        if !is_refresh {
+            *self.waiting.entry(aor.clone()).or_default() += 1;
+        }
         (
             Reply::Replaced { version },
             Some(Change {
                 aor,
                 version,
                 bindings,
+                is_refresh,
                 previous,
             }),
         )
     }
 
+    /// A change is durable.
+    pub fn confirm(&mut self, change: &Change) {
+        if change.is_refresh {
+            return;
+        }
+        if let Some(count) = self.waiting.get_mut(&change.aor) {
+            *count -= 1;
+            if *count == 0 {
+                self.waiting.remove(&change.aor);
+            }
+        }
+    }
+
     /// Takes a change back that could not be made durable, unless a later one has replaced it: of several on one address of
     /// record the last comes first.
     pub fn undo(&mut self, change: Change) {
+        self.confirm(&change);
         let is_last = match self.by_aor.get(&change.aor) {
             Some(entry) => entry.version == change.version,
             None => change.bindings.is_empty(),
@@ -395,7 +417,9 @@ mod tests {
                 version,
                 bindings: bindings.into(),
             };
-            table.apply(op, Wall(0)).1.expect("taken").is_refresh()
+            let change = table.apply(op, Wall(0)).1.expect("taken");
+            table.confirm(&change);
+            change.is_refresh
         };
         let (a, b) = (binding("sip:a@h", 50), binding("sip:b@h", 50));
         assert!(!change(&[a.clone(), b.clone()]));
@@ -431,6 +455,42 @@ mod tests {
         let mut moved = b.clone();
         moved.flow.peer = "127.0.0.2:5060".parse().unwrap();
         assert!(!change(&[moved]));
+    }
+
+    #[test]
+    fn what_is_built_on_what_may_fail_is_no_refresh_nor_is_what_had_expired() {
+        let mut table = Table::default();
+        let aor = Aor("alice@example.com".into());
+        let change = |table: &mut Table, bindings: &[Binding], now: u64| {
+            let version = table.by_aor.get(&aor).map_or(0, |entry| entry.version);
+            let op = Op::Replace {
+                aor: aor.clone(),
+                version,
+                bindings: bindings.into(),
+            };
+            table.apply(op, Wall(now)).1.expect("taken")
+        };
+        let until = |expires| [binding("sip:a@h", expires)];
+        let (first, second) = (change(&mut table, &until(50), 0), change(&mut table, &until(60), 0));
+        assert!(!second.is_refresh, "the first is not durable");
+        table.undo(second);
+        table.undo(first);
+        assert!(table.is_empty() && table.waiting.is_empty());
+        let first = change(&mut table, &until(50), 0);
+        table.confirm(&first);
+        let second = change(&mut table, &until(60), 49);
+        assert!(second.is_refresh);
+        table.undo(second);
+        assert_eq!(table.get(&aor)[0].expires, Wall(50));
+        let third = change(&mut table, &until(70), 50);
+        assert!(!third.is_refresh, "it had expired");
+        table.confirm(&third);
+        let none = change(&mut table, &[], 0);
+        table.confirm(&none);
+        assert!(
+            !change(&mut table, &[], 0).is_refresh,
+            "nothing is no refresh of nothing"
+        );
     }
 
     #[test]

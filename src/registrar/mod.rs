@@ -182,7 +182,7 @@ impl Registrar {
         }
     }
 
-    /// The change is durable: the fact, then the answer.
+    /// The change is durable, or a refresh: the fact, then the answer.
     fn accept(&self, cx: &mut Cx<'_>, layer: &mut Layer, pending: &Pending, written: &[Binding]) {
         let expires = written
             .iter()

@@ -261,7 +261,7 @@ fn bindings_survive_a_restart() {
     w.finish();
 }
 
-/// A REGISTER is answered after its binding is durable: a crash before the answer may lose it, after the answer not.
+/// A REGISTER is answered after its new or changed binding is durable: a crash before the answer may lose it, after the answer not.
 #[test]
 fn what_was_answered_is_durable() {
     let mut w = World::new(15);

@@ -314,7 +314,8 @@ pub static STORE: Section = Section {
             "yes or no",
             "no",
             "yes",
-            "A registration is confirmed once it is in the file, and is still there after a restart. With no, it is kept in memory only, \
+            "A registration is confirmed once it is in the file, and is still there after a restart; one that only lasts longer is \
+             confirmed at once and written within 100 ms. With no, it is kept in memory only, \
              and those in the file are removed at the start. With no for both, there is no file.",
         ),
     ],

@@ -73,10 +73,7 @@ impl<'a> Folded<'a> {
         for write in writes {
             match write {
                 Write::Bindings(_, change, before) => folded.list(&change.aor, &change.bindings, Some(*before)),
-                Write::Refreshed(change) => {
-                    let before = change.bindings.len();
-                    folded.list(&change.aor, &change.bindings, Some(before));
-                }
+                Write::Refreshed(aor, bindings) => folded.list(aor, bindings, Some(bindings.len())),
                 Write::Swept(aor, left) => folded.list(aor, left, None),
                 Write::Call(row) => {
                     let place = *places.entry(row.call()).or_insert(folded.calls.len());

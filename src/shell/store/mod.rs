@@ -71,7 +71,7 @@ struct Shared {
     waiting: AtomicUsize,
     /// Their bytes, so that memory is bounded when the disk is slow.
     bytes: AtomicUsize,
-    /// The thread lets call records gather: what somebody waits for wakes it.
+    /// The thread lets gather what nobody waits for: what somebody waits for wakes it.
     is_patient: AtomicBool,
     /// The node ends: a disk that fails is not tried for ever.
     closing: AtomicBool,
@@ -152,28 +152,32 @@ impl Store {
             Op::Bindings(_) => 0,
         };
         let (reply, change) = self.table.apply(op, now);
-        let Some(change) = change.filter(|_| self.bindings) else {
+        let Some(change) = change else { return Some(reply) };
+        if !self.bindings {
+            self.table.confirm(&change);
             return Some(reply);
-        };
-        let queued = if change.is_refresh() {
-            self.queue_within(Write::Refreshed(change), self.room / 2)
-                .map(|()| Some(reply))
-        } else {
-            self.queue_within(Write::Bindings(ticket, change, before), self.room)
-                .map(|()| None)
-        };
-        queued.unwrap_or_else(|unwritten| {
-            if let Write::Bindings(_, change, _) | Write::Refreshed(change) = unwritten {
-                self.table.undo(change);
+        }
+        if change.is_refresh {
+            let write = Write::Refreshed(change.aor.clone(), change.bindings.clone());
+            if self.queue_within(write, self.room / 2).is_ok() {
+                return Some(reply);
             }
-            Some(Reply::Failed)
-        })
+            self.table.undo(change);
+            return Some(Reply::Failed);
+        }
+        match self.queue_within(Write::Bindings(ticket, change, before), self.room) {
+            Ok(()) => return None,
+            Err(Write::Bindings(_, change, _)) => self.table.undo(change),
+            Err(_other) => {}
+        }
+        Some(Reply::Failed)
     }
 
     /// The reply to a write that has ended.
     pub fn written(&mut self, written: Written) -> (Ticket, Reply) {
         let version = written.change.version;
         if written.durable {
+            self.table.confirm(&written.change);
             return (written.ticket, Reply::Replaced { version });
         }
         self.table.undo(written.change);

@@ -108,7 +108,7 @@ pub(super) fn replace(aor: &str, version: u64, contacts: &[&str]) -> Op {
 }
 
 /// The replies to what was committed, or could not be, together.
-async fn replies(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> Vec<(Ticket, Reply)> {
+pub(super) async fn replies(store: &mut Store, written: &mut mpsc::Receiver<Vec<Written>>) -> Vec<(Ticket, Reply)> {
     let written = timeout(SOON, written.recv()).await.expect("the writer is silent");
     let written = written.expect("the writer lives");
     written.into_iter().map(|written| store.written(written)).collect()
@@ -120,7 +120,7 @@ pub(super) async fn reply(store: &mut Store, written: &mut mpsc::Receiver<Vec<Wr
     replies.remove(0)
 }
 
-fn contacts(store: &mut Store, aor: &str) -> usize {
+pub(super) fn contacts(store: &mut Store, aor: &str) -> usize {
     match store.apply(Ticket(0), Op::Bindings(Aor(aor.into())), NOW) {
         Some(Reply::Bindings { bindings, .. }) => bindings.len(),
         other => panic!("{other:?}"),

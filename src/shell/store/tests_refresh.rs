@@ -1,10 +1,11 @@
 //! Registrations that only last longer: nobody waits for the disk.
 
-use super::tests::{Folder, NOW, comes_true, replace, reply};
+use super::tests::{Folder, NOW, comes_true, contacts, replace, replies, reply};
 use crate::effect::{Op, Reply};
 use crate::id::Ticket;
 use rusqlite::Connection;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The same bindings for `more` seconds than an hour.
@@ -33,14 +34,29 @@ async fn who_refreshes_waits_for_no_disk_and_the_file_has_it_soon() {
     // While the disk fails, too: a phone keeps what it has.
     let other = Connection::open(folder.file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(store.apply(Ticket(3), refresh("a@h", 2, &list, 120), NOW), taken(3));
+    for version in 2..62 {
+        let op = refresh("a@h", version, &list, 59 + version);
+        assert_eq!(store.apply(Ticket(3), op, NOW), taken(version + 1));
+    }
     assert_eq!(store.apply(Ticket(4), replace("b@h", 0, &["sip:b@h"]), NOW), None);
     assert_eq!(reply(&mut store, &mut written).await, (Ticket(4), Reply::Failed));
+    assert!(
+        comes_true(|| store.shared.waiting.load(Ordering::Relaxed) == 1).await,
+        "of what waits the last list is kept"
+    );
+    // What is built on a change that may fail fails with it.
+    let (more, longer) = (["sip:1@h", "sip:2@h", "sip:3@h"], ["sip:1@h", "sip:2@h"]);
+    assert_eq!(store.apply(Ticket(6), replace("c@h", 0, &longer), NOW), None);
+    assert_eq!(store.apply(Ticket(7), refresh("c@h", 64, &longer, 60), NOW), None);
+    assert_eq!(store.apply(Ticket(8), refresh("c@h", 65, &more, 60), NOW), None);
+    let refused = [8, 7, 6].map(|ticket| (Ticket(ticket), Reply::Failed));
+    assert_eq!(replies(&mut store, &mut written).await, refused);
+    assert_eq!(contacts(&mut store, "c@h"), 0);
     other.execute_batch("ROLLBACK").unwrap();
     assert!(comes_true(|| folder.number(query) == until(120)).await);
     assert_eq!(folder.number("SELECT count(*) FROM bindings"), 2);
     // For shorter is a change like any other.
-    assert_eq!(store.apply(Ticket(5), refresh("a@h", 3, &list, 30), NOW), None);
+    assert_eq!(store.apply(Ticket(5), refresh("a@h", 62, &list, 30), NOW), None);
     assert!(matches!(
         reply(&mut store, &mut written).await,
         (Ticket(5), Reply::Replaced { .. })

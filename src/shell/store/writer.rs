@@ -11,6 +11,8 @@ use crate::id::Ticket;
 use crate::registrar::bindings::Change;
 use crate::time::Wall;
 use rusqlite::{Connection, ErrorCode};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -26,7 +28,7 @@ const LARGE_GROUP: Duration = Duration::from_millis(40);
 const MANY: usize = 8;
 /// The same for what nobody waits for, whose commit costs more than it does: a call's start is in the file within 100 ms.
 const RECORDS: Duration = Duration::from_millis(60);
-/// How long a failed commit of CDRs waits before it is tried again.
+/// How long a failed commit waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the last CDRs are tried when the node stops and the disk fails.
 const LAST_TRIES: u32 = 5;
@@ -40,7 +42,7 @@ pub(super) enum Write {
     /// Somebody waits for it. With the number of bindings that there were before.
     Bindings(Ticket, Change, usize),
     /// The same bindings for longer; nobody waits.
-    Refreshed(Change),
+    Refreshed(Aor, Arc<[Binding]>),
     /// Expired or removed; nobody waits.
     Swept(Aor, Vec<Binding>),
     /// A CDR: is kept until it is written.
@@ -54,13 +56,20 @@ pub(super) enum Write {
 }
 
 impl Write {
+    /// Whose bindings it writes, if nobody waits for it.
+    fn list_of(&self) -> Option<&Aor> {
+        match self {
+            Write::Refreshed(aor, _) | Write::Swept(aor, _) => Some(aor),
+            Write::Bindings(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_) => None,
+        }
+    }
+
     /// What it takes of memory while it waits, with the queue's own share.
     pub(super) fn bytes(&self) -> usize {
         let own = 2 * size_of::<Write>();
         match self {
-            Write::Bindings(_, change, _) | Write::Refreshed(change) => {
-                own + change.bindings.iter().map(binding_bytes).sum::<usize>()
-            }
+            Write::Bindings(_, change, _) => own + change.bindings.iter().map(binding_bytes).sum::<usize>(),
+            Write::Refreshed(_, bindings) => own + bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Swept(aor, bindings) => own + aor.0.len() + bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Call(row) => own + row.bytes(),
             Write::Guard(_) | Write::Alive(_) | Write::End(_) => own,
@@ -214,9 +223,12 @@ fn answer(write: Write, durable: bool) -> Option<Written> {
             change,
             durable,
         }),
-        Write::Refreshed(_) | Write::Swept(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_) => {
-            None
-        }
+        Write::Refreshed(..)
+        | Write::Swept(..)
+        | Write::Call(_)
+        | Write::Guard(_)
+        | Write::Alive(_)
+        | Write::End(_) => None,
     }
 }
 
@@ -242,7 +254,8 @@ fn is_temporary(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// After a failed commit: who waits is told, the latest change first (`Table::undo`). What nobody waits for stays.
+/// After a failed commit: who waits is told, the latest change first (`Table::undo`). What nobody waits for stays, of each address of
+/// record the last list.
 fn kept(pending: Vec<Write>, done: &Done) -> Vec<Write> {
     let (waited_for, kept): (Vec<Write>, Vec<Write>) = pending
         .into_iter()
@@ -251,13 +264,27 @@ fn kept(pending: Vec<Write>, done: &Done) -> Vec<Write> {
         waited_for.into_iter().rev().filter_map(|write| answer(write, false)),
         done,
     );
-    kept
+    let lists: HashMap<Aor, usize> = kept
+        .iter()
+        .enumerate()
+        .filter_map(|(at, write)| Some((write.list_of()?.clone(), at)))
+        .collect();
+    let is_last = |at: usize, write: &Write| write.list_of().is_none_or(|aor| lists[aor] == at);
+    let kept = kept.into_iter().enumerate();
+    kept.filter(|(at, write)| is_last(*at, write))
+        .map(|(_, write)| write)
+        .collect()
 }
 
 /// Writes each by itself, so that one that cannot be written takes no other with it. What failed for the disk's sake is left.
 fn one_by_one(database: &mut Database, pending: Vec<Write>, done: &Done) -> Vec<Write> {
     let (mut left, mut answers) = (Vec::new(), Vec::new());
     for write in pending {
+        // What comes later of the same address of record must not be overtaken.
+        if !left.is_empty() {
+            left.push(write);
+            continue;
+        }
         match commit(database, std::slice::from_ref(&write), false) {
             Ok(()) => answers.extend(answer(write, true)),
             Err(error) if is_temporary(&error) => left.push(write),
@@ -273,7 +300,7 @@ fn complain(tries: u32, error: &rusqlite::Error, shared: &Shared) {
     if tries.is_power_of_two() {
         let waiting = shared.waiting.load(Ordering::Relaxed);
         tracing::warn!(
-            "the store cannot write: {error}. New registrations are refused; {waiting} changes wait in memory"
+            "the store cannot write: {error}. New and changed registrations are refused; {waiting} changes wait in memory"
         );
     }
 }
