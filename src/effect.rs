@@ -123,8 +123,8 @@ pub enum Record {
 pub enum Op {
     /// Reads the bindings: `Reply::Bindings`.
     Bindings(Aor),
-    /// Replaces all bindings if `version` is still the one that was read (compare and set): `Replaced` once it is durable (what only lasts longer, at once),
-    /// else `Conflict`.
+    /// Replaces all bindings if `version` is still the one that was read (compare and set): `Replaced` once it is durable, or at once where
+    /// they only last longer; else `Conflict`.
     Replace {
         /// Whose.
         aor: Aor,

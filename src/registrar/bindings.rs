@@ -63,7 +63,7 @@ pub struct Table {
     agents: HashSet<Arc<str>>,
     count: usize,
     last_version: u64,
-    /// How many changes are not durable yet, refreshes apart.
+    /// How many changes are not durable yet, refreshes apart: at most what may wait for the store.
     waiting: HashMap<Aor, u32, foldhash::fast::FixedState>,
 }
 
