@@ -2,6 +2,7 @@
 
 use super::checked::{Config, Listen};
 use super::count;
+use std::net::IpAddr;
 
 /// The difference between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,8 +51,7 @@ impl Config {
         users(old, new, &mut changes);
         trunks(old, new, &mut changes);
         listeners(old, new, &mut changes);
-        changes.ports = (old.media.first_port, old.media.last_port, old.media.address)
-            != (new.media.first_port, new.media.last_port, new.media.address);
+        changes.ports = media_ports(old) != media_ports(new);
         changes.routes = !same_routes(old, new);
         keys(old, new, &mut changes);
         changes.sentences = sentences(old, new, &changes);
@@ -60,9 +60,12 @@ impl Config {
 
     /// True if new calls have their media elsewhere by `new`: ports that wait for them are then closed, and nobody gives them to a call.
     pub fn moves_media(&self, new: &Config) -> bool {
-        let place = |of: &Config| (of.media.first_port, of.media.last_port, of.media.address);
-        place(self) != place(new) || self.listen != new.listen
+        media_ports(self) != media_ports(new) || self.listen != new.listen
     }
+}
+
+fn media_ports(of: &Config) -> (u16, u16, Option<IpAddr>) {
+    (of.media.first_port, of.media.last_port, of.media.address)
 }
 
 fn users(old: &Config, new: &Config, changes: &mut Changes) {

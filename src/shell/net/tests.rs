@@ -387,11 +387,9 @@ async fn what_found_no_room_has_waited_for_ever() {
         (taken, bench.net.waited())
     };
     // More than the socket holds, by what it was granted.
-    let most = 200_000;
-    let mut sent = 0;
-    while sent < most {
+    let sent = 200_000;
+    for _ in 0..sent {
         phone.send_to(OPTIONS, addr).unwrap();
-        sent += 1;
     }
     let mut taken = 0;
     loop {
