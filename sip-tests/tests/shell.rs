@@ -301,7 +301,7 @@ fn a_second_sigterm_ends_the_calls_at_once_with_bye_and_record() {
     let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
     let talk = alice.call("600", "c1").expect("the echo answers");
     node.process.signal("TERM");
-    node.says("stopping: no new calls; 1 calls");
+    node.says("stopping: no new calls; those that are up (1)");
     node.process.signal("TERM");
     let bye = std::iter::repeat_with(|| alice.receive())
         .find(Message::is_request)
@@ -567,7 +567,7 @@ fn a_reload_while_the_node_stops_is_refused_and_nobody_is_registered_with() {
     let mut alice = Ua::new(&node, 2, "alice", "secret-alice");
     let talk = alice.call("600", "c1").expect("the echo answers");
     node.process.signal("TERM");
-    node.says("stopping: no new calls; 1 calls");
+    node.says("stopping: no new calls; those that are up (1)");
     let carrier = UdpSocket::bind("127.82.7.9:5060").unwrap();
     let trunk =
         "trunks:\n  - { name: acme, peers: [ \"sip:127.82.7.9:5060\" ], register: { username: u, password: p } }\n";

@@ -17,6 +17,9 @@ use crate::trunk::Outcome;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Why there is no way to a peer whose name leads nowhere.
+const NO_ADDRESS: &str = "the peer's name has no address in the DNS";
+
 /// May another peer of the carrier be tried after this failure?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
@@ -64,7 +67,7 @@ impl Call {
     }
 
     /// There is no way to a peer.
-    pub fn on_unreachable(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
+    pub fn on_unreachable(&mut self, t: &mut Turn<'_, '_>, id: LegId, failure: Failure) {
         let Some(leg) = self.leg_mut(id) else {
             return self.early_way_found(t, id, None);
         };
@@ -73,8 +76,12 @@ impl Call {
                 if self.without_path(t, id) || self.next_flow(t, id, Leg::gone) {
                     return;
                 }
-                self.judge_peer(t, id, Outcome::Dead);
-                let cause = self.unreached(id, "there is no way to the peer");
+                self.judge_peer(t, id, Outcome::Gone(failure));
+                let text = match failure {
+                    Failure::Unresolved => NO_ADDRESS,
+                    Failure::Timeout | Failure::Transport => "there is no way to the peer",
+                };
+                let cause = self.unreached(id, text);
                 self.branch_failed(t, id, cause, Retry::OtherPeer);
             }
             State::Incoming(_)
@@ -154,7 +161,7 @@ impl Call {
             if let Some(leg) = self.leg(id) {
                 t.net.layer.hold_down(t.cx, leg.flow);
             }
-            self.judge_peer(t, id, Outcome::Dead);
+            self.judge_peer(t, id, Outcome::Gone(Failure::Timeout));
             let cause = self.unreached(id, "the peer did not react");
             self.branch_abandoned(t, id, cause);
         }
@@ -312,7 +319,7 @@ impl Call {
         let outcome = match Outcome::of(response) {
             // What rang is there: 408 says that nobody answered.
             Outcome::Dead if rang => Outcome::Alive,
-            outcome @ (Outcome::Alive | Outcome::Dead | Outcome::Unavailable(_)) => outcome,
+            outcome @ (Outcome::Alive | Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_)) => outcome,
         };
         self.judge_peer(t, id, outcome);
         let text = if is_user {
@@ -324,8 +331,8 @@ impl Call {
         told.status = cause::outward(status);
         // A peer that rang has the call: another one would ring again, and be billed twice.
         let retry = match outcome {
-            Outcome::Dead | Outcome::Unavailable(_) if !rang => Retry::OtherPeer,
-            Outcome::Alive | Outcome::Dead | Outcome::Unavailable(_) => Retry::No,
+            Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_) if !rang => Retry::OtherPeer,
+            Outcome::Alive | Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_) => Retry::No,
         };
         self.branch_failed(t, id, told, retry);
     }
@@ -356,11 +363,11 @@ impl Call {
         {
             outgoing.rest.push(target);
         }
-        self.judge_peer(t, id, Outcome::Dead);
+        self.judge_peer(t, id, Outcome::Gone(failure));
         let text = match failure {
             Failure::Timeout => "the peer did not answer",
             Failure::Transport => "the connection to the peer broke",
-            Failure::Unresolved => "the peer's name has no address",
+            Failure::Unresolved => NO_ADDRESS,
         };
         let cause = self.unreached(id, text);
         self.branch_failed(t, id, cause, Retry::OtherPeer);

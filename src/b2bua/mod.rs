@@ -255,8 +255,8 @@ impl Calls {
             Event::Reached { owner, flow, rest } => {
                 self.owner_turn(cx, net, owner, |call, t, leg| call.on_reached(t, leg, flow, rest));
             }
-            Event::Unreachable { owner, .. } => {
-                self.owner_turn(cx, net, owner, |call, t, leg| call.on_unreachable(t, leg));
+            Event::Unreachable { owner, failure } => {
+                self.owner_turn(cx, net, owner, |call, t, leg| call.on_unreachable(t, leg, failure));
             }
             Event::Response {
                 tx, owner, response, ..

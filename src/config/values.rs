@@ -348,10 +348,13 @@ pub(super) fn visible(text: &str) -> Result<String, Wrong> {
 pub(super) fn country(text: &str) -> Result<Country, Wrong> {
     Country::find(text).ok_or_else(|| {
         if text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()) {
-            let text = format!(
-                "the number table does not know {}. Omit country, and write numbers in E.164 with a plus.",
-                text.to_ascii_uppercase()
-            );
+            let text = match text.to_ascii_uppercase().as_str() {
+                // No other of the reserved codes of ISO 3166 is in such use.
+                "UK" => "the code of the United Kingdom is GB (ISO 3166).".to_owned(),
+                text => format!(
+                    "the number table does not know {text}. Omit country, and write numbers in E.164 with a plus."
+                ),
+            };
             Wrong::Because(text)
         } else {
             Wrong::Form

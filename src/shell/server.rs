@@ -317,7 +317,7 @@ impl Server {
         let is_late = stopping.at <= now;
         if is_late {
             warn!(
-                "{} calls end without a last answer of their peers",
+                "the calls that are left ({}) end without a last answer of their peers",
                 self.node.census().calls
             );
         }
@@ -538,7 +538,7 @@ impl Server {
     fn stop(&mut self) -> Stopping {
         let grace = self.config.calls.stop_grace;
         info!(
-            "stopping: no new calls; {} calls that are up have {} s (a second signal ends them now)",
+            "stopping: no new calls; those that are up ({}) have {} s (a second signal ends them now)",
             self.node.calls_up(),
             grace.as_secs()
         );
@@ -550,7 +550,10 @@ impl Server {
     }
 
     fn stop_now(&mut self) -> Stopping {
-        info!("stopping now: {} calls are ended", self.node.calls_up());
+        info!(
+            "stopping now: the calls that are up ({}) are ended",
+            self.node.calls_up()
+        );
         self.inputs.push_back(Input::Stop(Duration::ZERO));
         Stopping {
             at: self.clock.instant() + LAST_ANSWERS,

@@ -8,7 +8,7 @@ use crate::marker::Marker;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Host, Method, Name, Uri};
 use crate::time::Instant;
-use crate::transaction::{Destination, Event, Layer};
+use crate::transaction::{Destination, Event, Failure, Layer};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -101,23 +101,26 @@ impl Trunks {
                 peer.failures = 0;
                 peer.down_until = None;
             }
-            Outcome::Dead | Outcome::Unavailable(_) => {
+            Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_) => {
                 peer.failures = (peer.failures + 1).min(16);
                 let hold = match outcome {
                     Outcome::Unavailable(asked) => asked.max(HOLD_DOWN_LEAST),
-                    Outcome::Alive | Outcome::Dead => HOLD_DOWN * 2u32.pow(peer.failures.min(8) - 1),
+                    Outcome::Alive | Outcome::Dead | Outcome::Gone(_) => HOLD_DOWN * 2u32.pow(peer.failures.min(8) - 1),
                 };
                 peer.down_until = Some(cx.now + hold.min(HOLD_DOWN_MOST));
             }
         }
         let up = peer.down_until.is_none();
         if up != was_up {
-            let why = match outcome {
+            let what = match outcome {
                 Outcome::Alive => format!("it answered {seen_by}"),
-                Outcome::Dead | Outcome::Unavailable(_) => {
-                    format!("{seen_by} got no answer, 408 or 503; it is tried last until it answers")
-                }
+                Outcome::Dead | Outcome::Unavailable(_) => format!("it answered {seen_by} by 408 or 5xx"),
+                Outcome::Gone(Failure::Timeout) => format!("it did not answer {seen_by}"),
+                Outcome::Gone(Failure::Transport) => format!("{seen_by} could not be sent to it"),
+                Outcome::Gone(Failure::Unresolved) => "no address for its name came from the DNS".to_owned(),
             };
+            let until = if up { "" } else { "; it is tried last until it answers" };
+            let why = format!("{what}{until}");
             let fact = Fact::TrunkState {
                 trunk: state.name.clone(),
                 peer: Some(peer.uri.to_string()),
@@ -175,9 +178,9 @@ impl Trunks {
                 peer.asking = false;
                 self.judge(cx, slot, place, Outcome::of(&response), "OPTIONS");
             }
-            Event::Unreachable { .. } | Event::Failed { .. } => {
+            Event::Unreachable { failure, .. } | Event::Failed { failure, .. } => {
                 peer.asking = false;
-                self.judge(cx, slot, place, Outcome::Dead, "OPTIONS");
+                self.judge(cx, slot, place, Outcome::Gone(failure), "OPTIONS");
             }
             Event::Request { .. } | Event::Cancelled { .. } | Event::Ack { .. } | Event::ServerGone { .. } => {}
         }

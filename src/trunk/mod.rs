@@ -17,7 +17,7 @@ use crate::marker::Marker;
 use crate::sip::write::MAX_FORWARDS;
 use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri, auth};
 use crate::time::{Deadlines, Instant};
-use crate::transaction::{Event, Layer};
+use crate::transaction::{Event, Failure, Layer};
 use health::Peer;
 use leave::Leaving;
 use rate::Bucket;
@@ -42,8 +42,10 @@ pub enum Busy {
 pub enum Outcome {
     /// It gave a response other than 503: it is alive.
     Alive,
-    /// Timeout, 408, 503 or no connection: held down for a while.
+    /// It gave 408 or 5xx (to a call: 503): held down for a while.
     Dead,
+    /// No response came, or there is no way to it: the same.
+    Gone(Failure),
     /// 503 that says for how long (Retry-After, RFC 3261 21.5.4).
     Unavailable(Duration),
 }

@@ -18,7 +18,7 @@ use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{ClientTx, Flow, TrunkSlot};
 use crate::sip::{Draft, Host, Message, Method, Name, NameAddr, Uri, auth};
-use crate::transaction::{Destination, Event, Layer};
+use crate::transaction::{Destination, Event, Failure, Layer};
 use std::time::Duration;
 
 /// The first back-off after every peer has failed; it doubles each time.
@@ -197,16 +197,16 @@ impl Trunks {
                     self.registration_verdict(cx, layer, slot, flow, verdict);
                 }
             }
-            Event::Failed { tx, .. } => {
+            Event::Failed { tx, failure, .. } => {
                 let Phase::Asked { tx: ours, .. } = registration.phase else {
                     return;
                 };
                 if tx == ours {
-                    self.next_peer(cx, layer, slot, "no answer to REGISTER".into());
+                    self.no_answer(cx, layer, slot, failure);
                 }
             }
-            Event::Unreachable { .. } if registration.phase == Phase::Reaching => {
-                self.next_peer(cx, layer, slot, "its address cannot be reached".into());
+            Event::Unreachable { failure, .. } if registration.phase == Phase::Reaching => {
+                self.no_answer(cx, layer, slot, failure);
             }
             Event::Reached { .. } | Event::Unreachable { .. } => {}
             Event::Request { .. } | Event::Cancelled { .. } | Event::Ack { .. } | Event::ServerGone { .. } => {}
@@ -237,7 +237,7 @@ impl Trunks {
                 self.registration_state(cx, slot, true, &format!("registered for {} s", expires.as_secs()));
             }
             Verdict::Again => self.ask(cx, layer, slot, flow),
-            Verdict::NextPeer(why) => self.next_peer(cx, layer, slot, why),
+            Verdict::NextPeer(why) => self.next_peer(cx, layer, slot, Outcome::Dead, why),
             Verdict::GiveUp { why, wait } => self.back_off(cx, slot, why, wait),
         }
     }
@@ -254,13 +254,22 @@ impl Trunks {
         registration.phase = Phase::Asked { tx, flow };
     }
 
+    fn no_answer(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, failure: Failure) {
+        let why = match failure {
+            Failure::Timeout => "no answer to REGISTER",
+            Failure::Transport => "its address cannot be reached",
+            Failure::Unresolved => "no address for its name came from the DNS",
+        };
+        self.next_peer(cx, layer, slot, Outcome::Gone(failure), why.to_owned());
+    }
+
     /// The peers are tried in turn, from the one that served last; when all have failed there is a pause.
-    fn next_peer(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, why: String) {
+    fn next_peer(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, outcome: Outcome, why: String) {
         let Some((registration, _)) = self.registration(slot) else {
             return;
         };
         let place = registration.peer;
-        self.judge(cx, slot, place, Outcome::Dead, "REGISTER");
+        self.judge(cx, slot, place, outcome, "REGISTER");
         let Some((registration, peers)) = self.registration(slot) else {
             return;
         };

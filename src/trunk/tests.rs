@@ -17,6 +17,8 @@ use std::time::Duration;
 const S: Duration = Duration::from_secs(1);
 const FIRST: &str = "127.1.0.1";
 const SECOND: &str = "127.1.0.2";
+/// A name that has no address.
+const NOWHERE: &str = "nowhere.example";
 
 struct Bench {
     layer: Layer,
@@ -132,7 +134,8 @@ impl Bench {
                 }
                 Output::Query(ticket, question) => {
                     let address = Record::Address(FIRST.parse().unwrap());
-                    let records = (question.kind == Kind::A).then_some(address).into_iter().collect();
+                    let is_known = question.kind == Kind::A && &*question.name != NOWHERE;
+                    let records = is_known.then_some(address).into_iter().collect();
                     self.step(|_, layer, cx| {
                         cx.tickets.take(ticket);
                         let ttl = Duration::ZERO;
@@ -567,7 +570,9 @@ fn options_holds_a_dead_peer_down_and_brings_it_back() {
     assert_eq!(bench.peers(), [1, 0], "silent for 32 s: tried last");
     let told = bench.told();
     assert!(
-        told.contains(&format!("sip:{FIRST}:5060 down: OPTIONS got no answer, 408 or 503")),
+        told.contains(&format!(
+            "sip:{FIRST}:5060 down: it did not answer OPTIONS; it is tried last"
+        )),
         "{told}"
     );
     let asked = (0..10).find_map(|_| {
@@ -581,6 +586,30 @@ fn options_holds_a_dead_peer_down_and_brings_it_back() {
     bench.answer(&asked.expect("asked again"), 404, &[]);
     assert_eq!(bench.peers(), [0, 1], "any answer but 408 and 503 is a sign of life");
     assert!(bench.told().contains("up: it answered OPTIONS"));
+}
+
+#[test]
+fn a_name_that_the_dns_does_not_know_is_told() {
+    let mut bench = Bench::new(config(&format!(
+        "  - {{ name: acme, peers: [ \"sip:{NOWHERE}\", \"sip:{SECOND}\" ], options: never, \
+         register: {{ username: tandem, password: sesame, realm: acme.example }} }}\n"
+    )));
+    let told = bench.told();
+    let why = "no address for its name came from the DNS";
+    assert!(
+        told.contains(&format!("sip:{NOWHERE} down: {why}; it is tried last")),
+        "{told}"
+    );
+    assert_eq!(bench.request().0.peer.ip().to_string(), SECOND);
+    bench.dead.push(SECOND.parse().unwrap());
+    bench.pass(S * 32);
+    let told = bench.told();
+    assert!(
+        told.contains(&format!("sip:{SECOND} down: it did not answer REGISTER;")),
+        "{told}"
+    );
+    bench.pass(S * 64);
+    assert!(bench.told().contains("registration: its address cannot be reached"));
 }
 
 #[test]

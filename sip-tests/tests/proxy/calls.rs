@@ -1,7 +1,7 @@
 //! A proxied INVITE is a call: RFC 3261 16.1, RFC 4028 8.3, and the rules of the house on records and limits.
 
 use crate::tools::{OFFICE, calling, requests, settle, statuses, two, with};
-use sip_tests::{Answer, Msg, State, ms, s};
+use sip_tests::{Answer, Msg, Peer, State, World, ms, s};
 use tandem::limits;
 
 /// RFC 3261 16.12.1.1: INVITE, 180, 200, ACK, BYE in one dialog from phone to phone, all through us; one record.
@@ -486,21 +486,25 @@ fn branches_of_a_fork_before_us() {
     assert_eq!(ends, [200, 486, 486]);
 }
 
-/// No more of them than a call may have dialogs.
-#[test]
-fn an_invite_sent_again_and_again_under_one_name() {
-    let mut w = with(
-        24,
-        &OFFICE.replace("password: builder,", "password: builder, calls: 20,"),
-    );
+/// The carrier calls bob, who may have so many calls, and sends the same INVITE so often again, each time as a branch of its own.
+fn forked(seed: u64, calls: usize, others: usize) -> (World, Peer, Peer) {
+    let calls = format!("password: builder, calls: {calls},");
+    let mut w = with(seed, &OFFICE.replace("password: builder,", &calls));
     let (bob, acme) = (w.registered("bob"), w.carrier("acme", "198.51.100.1:5060"));
     let (a, _) = calling(&mut w, acme, bob, "+14155550102");
     let mut other = w.at(a).invite.clone();
-    for nth in 1..limits::PROXY_DIALOGS + 1 {
+    for nth in 1..=others {
         other.set("Via", &format!("SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKfork{nth}"));
         w.send_raw(acme, other.write());
         w.run(ms(50));
     }
+    (w, bob, acme)
+}
+
+/// No more of them than a call may have dialogs.
+#[test]
+fn an_invite_sent_again_and_again_under_one_name() {
+    let (mut w, bob, acme) = forked(24, 20, limits::PROXY_DIALOGS);
     assert_eq!(requests(&w, bob, "INVITE").len(), limits::PROXY_DIALOGS);
     assert_eq!(w.received(acme, |m| m.answers("INVITE", 482)).len(), 1);
     w.checks.complaints = false;
@@ -509,18 +513,7 @@ fn an_invite_sent_again_and_again_under_one_name() {
 /// One name for many calls is no way around the limit of who is called.
 #[test]
 fn branches_of_a_fork_before_us_are_counted() {
-    let mut w = with(
-        27,
-        &OFFICE.replace("password: builder,", "password: builder, calls: 3,"),
-    );
-    let (bob, acme) = (w.registered("bob"), w.carrier("acme", "198.51.100.1:5060"));
-    let (a, _) = calling(&mut w, acme, bob, "+14155550102");
-    let mut other = w.at(a).invite.clone();
-    for nth in 1..4 {
-        other.set("Via", &format!("SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKfork{nth}"));
-        w.send_raw(acme, other.write());
-        w.run(ms(50));
-    }
+    let (mut w, bob, acme) = forked(27, 3, 3);
     assert_eq!(requests(&w, bob, "INVITE").len(), 3);
     assert_eq!(w.received(acme, |m| m.answers("INVITE", 486)).len(), 1);
     w.checks.complaints = false;

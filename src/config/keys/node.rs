@@ -315,7 +315,7 @@ pub static STORE: Section = Section {
             "no",
             "yes",
             "A registration is confirmed once it is in the file, and is still there after a restart; one that only lasts longer is \
-             confirmed at once and written within 100 ms. With no, it is kept in memory only, \
+             confirmed at once and written within a second. With no, it is kept in memory only, \
              and those in the file are removed at the start. With no for both, there is no file.",
         ),
     ],

@@ -122,6 +122,10 @@ fn a_trunk() {
             &format!("2:68: trunks[0].numbers.country: {country}"),
         ),
         (
+            "numbers: { country: uk }",
+            &"2:68: trunks[0].numbers.country: the code of the United Kingdom is GB (ISO 3166).".to_owned(),
+        ),
+        (
             "numbers: { send: national }",
             &format!("2:65: trunks[0].numbers.send: {national}"),
         ),

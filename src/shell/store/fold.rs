@@ -53,6 +53,8 @@ pub(super) struct List<'a> {
     pub bindings: &'a [Binding],
     /// Rows that there are at most; none where that is not known.
     pub before: Option<usize>,
+    /// The rows are there, and only last longer.
+    pub is_refresh: bool,
 }
 
 /// A group of writes.
@@ -72,9 +74,9 @@ impl<'a> Folded<'a> {
         let mut places = HashMap::new();
         for write in writes {
             match write {
-                Write::Bindings(_, change, before) => folded.list(&change.aor, &change.bindings, Some(*before)),
-                Write::Refreshed(aor, bindings) => folded.list(aor, bindings, Some(bindings.len())),
-                Write::Swept(aor, left) => folded.list(aor, left, None),
+                Write::Bindings(_, change, before) => folded.list(&change.aor, &change.bindings, Some(*before), false),
+                Write::Refreshed(aor, bindings) => folded.list(aor, bindings, Some(bindings.len()), true),
+                Write::Swept(aor, left) => folded.list(aor, left, None, false),
                 Write::Call(row) => {
                     let place = *places.entry(row.call()).or_insert(folded.calls.len());
                     if place == folded.calls.len() {
@@ -91,11 +93,18 @@ impl<'a> Folded<'a> {
     }
 
     /// The last list holds, in place of what was there before the first.
-    fn list(&mut self, aor: &'a Aor, bindings: &'a [Binding], before: Option<usize>) {
-        let list = self.bindings.entry(aor).or_insert(List { bindings, before });
+    fn list(&mut self, aor: &'a Aor, bindings: &'a [Binding], before: Option<usize>, is_refresh: bool) {
+        let list = self.bindings.entry(aor).or_insert(List {
+            bindings,
+            before,
+            is_refresh,
+        });
         // What a list of the same group has not written is not there; what it was to remove is.
-        let before = list.before.zip(before).map(|(first, later)| first.max(later));
-        *list = List { bindings, before };
+        *list = List {
+            bindings,
+            before: list.before.zip(before).map(|(first, later)| first.max(later)),
+            is_refresh: list.is_refresh && is_refresh,
+        };
     }
 }
 

@@ -412,6 +412,17 @@ pub(super) fn put_bindings(
     Ok(())
 }
 
+/// The same for one binding that is there and only lasts longer, at less cost; false, and nothing is done, where it is not so.
+pub(super) fn put_refresh(connection: &Connection, aor: &Aor, bindings: &[Binding]) -> rusqlite::Result<bool> {
+    let [b] = bindings else { return Ok(false) };
+    let changed = connection
+        .prepare_cached(
+            "UPDATE bindings SET call_id = ?3, cseq = ?4, expires = ?5 WHERE aor = ?1 AND place = 0 AND contact = ?2",
+        )?
+        .execute(params![&*aor.0, &*b.contact, &*b.call_id, b.cseq, integer(b.expires.0)])?;
+    Ok(changed == 1)
+}
+
 /// Writes what is known of a CDR: as one new row if its start is among it, else as changes of its row.
 pub(super) fn put_call(connection: &Connection, call: &Call<'_>) -> rusqlite::Result<()> {
     for (place, leg) in (0i64..).zip(call.ended.map_or(&[][..], |ended| ended.legs)) {

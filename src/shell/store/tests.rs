@@ -58,7 +58,7 @@ impl Drop for Folder {
     }
 }
 
-fn started(call: u64) -> CallRow {
+pub(super) fn started(call: u64) -> CallRow {
     CallRow::Started {
         call: CallId(call),
         at: NOW,

@@ -1,6 +1,6 @@
 //! Registrations that only last longer: nobody waits for the disk.
 
-use super::tests::{Folder, NOW, comes_true, contacts, replace, replies, reply};
+use super::tests::{Folder, NOW, comes_true, contacts, replace, replies, reply, started};
 use crate::effect::{Op, Reply};
 use crate::id::Ticket;
 use rusqlite::Connection;
@@ -65,4 +65,32 @@ async fn who_refreshes_waits_for_no_disk_and_the_file_has_it_soon() {
     let (store, _written, _) = folder.open(NOW);
     assert_eq!(store.bindings(), 2);
     store.close(NOW);
+}
+
+/// A list that the disk does not take now is not written after the one that came later.
+#[tokio::test]
+async fn where_each_write_goes_alone_none_overtakes_another() {
+    let folder = Folder::new("order");
+    let (mut store, mut written, _) = folder.open(NOW);
+    assert_eq!(store.apply(Ticket(1), replace("a@h", 0, &["sip:1@h"]), NOW), None);
+    reply(&mut store, &mut written).await;
+    let until = |more: u64| NOW.0 + (3600 + more) * 1000;
+    let other = Connection::open(folder.file()).unwrap();
+    // No call is ever taken; the first list is taken as soon as the second trigger is gone.
+    let triggers = format!(
+        "CREATE TRIGGER never BEFORE INSERT ON calls BEGIN SELECT RAISE(ABORT, 'no'); END;
+         CREATE TRIGGER later BEFORE INSERT ON bindings WHEN new.expires = {} BEGIN SELECT json('{{'); END",
+        until(60)
+    );
+    other.execute_batch(&triggers).unwrap();
+    assert!(store.call(started(1)));
+    for version in 1..3 {
+        let op = refresh("a@h", version, &["sip:1@h"], 60 * version);
+        assert!(matches!(store.apply(Ticket(2), op, NOW), Some(Reply::Replaced { .. })));
+    }
+    let query = "SELECT expires FROM bindings";
+    assert!(comes_true(|| folder.number(query) == until(120) as i64).await);
+    other.execute_batch("DROP TRIGGER later").unwrap();
+    store.close(NOW);
+    assert_eq!(folder.number(query), until(120) as i64);
 }

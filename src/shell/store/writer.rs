@@ -28,6 +28,8 @@ const LARGE_GROUP: Duration = Duration::from_millis(40);
 const MANY: usize = 8;
 /// The same for what nobody waits for, whose commit costs more than it does: a call's start is in the file within 100 ms.
 const RECORDS: Duration = Duration::from_millis(60);
+/// So many of these times is what only makes registrations last longer let others join: a crash may take a second of that.
+const REFRESHES: usize = 16;
 /// How long a failed commit waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the last CDRs are tried when the node stops and the disk fails.
@@ -161,24 +163,32 @@ fn fill(queue: &Receiver<Write>, pending: &mut Vec<Write>, (most, group): (usize
         pending.extend(queue.recv());
     }
     let mut looked = 0;
-    // Whether somebody waits for one of those that came, and whether it is time to commit in any case.
+    let mut may_wait_long = true;
+    // Whether somebody waits for one of those that came, whether it is time to commit in any case, and whether it may wait long.
     let mut take = || {
         let room = most.saturating_sub(pending.len());
         pending.extend(queue.try_iter().take(room));
         let is_waited_for = |write: &Write| matches!(write, Write::Bindings(..));
         let is_urgent = pending[looked..].iter().any(is_waited_for);
+        may_wait_long &= pending[looked..]
+            .iter()
+            .all(|write| matches!(write, Write::Refreshed(..)));
         looked = pending.len();
         let is_ready = looked == 0 || looked >= most || shared.closing.load(Ordering::Relaxed);
-        (is_urgent, is_ready)
+        (is_urgent, is_ready, may_wait_long)
     };
-    let (mut is_urgent, mut is_ready) = take();
+    let (mut is_urgent, mut is_ready, _) = take();
     if !is_ready && !is_urgent {
         // Whoever queues what somebody waits for, from here on, wakes this thread.
         shared.is_patient.store(true, Ordering::SeqCst);
-        (is_urgent, is_ready) = take();
-        if !is_ready && !is_urgent {
+        let mut may_wait = true;
+        (is_urgent, is_ready, _) = take();
+        for _ in 0..REFRESHES {
+            if is_ready || is_urgent || !may_wait {
+                break;
+            }
             std::thread::park_timeout(RECORDS);
-            (is_urgent, is_ready) = take();
+            (is_urgent, is_ready, may_wait) = take();
         }
         shared.is_patient.store(false, Ordering::SeqCst);
     }
@@ -197,7 +207,10 @@ fn commit(database: &mut Database, writes: &[Write], is_sure: bool) -> rusqlite:
 fn put(connection: &Connection, folded: &Folded<'_>, is_sure: bool) -> rusqlite::Result<()> {
     for (aor, list) in &folded.bindings {
         let before = list.before.filter(|_| is_sure);
-        schema::put_bindings(connection, aor, list.bindings, before)?;
+        let is_there = is_sure && list.is_refresh;
+        if !is_there || !schema::put_refresh(connection, aor, list.bindings)? {
+            schema::put_bindings(connection, aor, list.bindings, before)?;
+        }
     }
     for call in &folded.calls {
         schema::put_call(connection, call)?;
