@@ -17,9 +17,6 @@ use crate::trunk::Outcome;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Why there is no way to a peer whose name leads nowhere.
-const NO_ADDRESS: &str = "the peer's name has no address in the DNS";
-
 /// May another peer of the carrier be tried after this failure?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
@@ -78,7 +75,7 @@ impl Call {
                 }
                 self.judge_peer(t, id, Outcome::Gone(failure));
                 let text = match failure {
-                    Failure::Unresolved => NO_ADDRESS,
+                    Failure::Unresolved => "no address for the peer's name came from the DNS",
                     Failure::Timeout | Failure::Transport => "there is no way to the peer",
                 };
                 let cause = self.unreached(id, text);
@@ -318,8 +315,8 @@ impl Call {
         }
         let outcome = match Outcome::of(response) {
             // What rang is there: 408 says that nobody answered.
-            Outcome::Dead if rang => Outcome::Alive,
-            outcome @ (Outcome::Alive | Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_)) => outcome,
+            Outcome::Dead(_) if rang => Outcome::Alive,
+            outcome @ (Outcome::Alive | Outcome::Dead(_) | Outcome::Gone(_) | Outcome::Unavailable(_)) => outcome,
         };
         self.judge_peer(t, id, outcome);
         let text = if is_user {
@@ -331,8 +328,8 @@ impl Call {
         told.status = cause::outward(status);
         // A peer that rang has the call: another one would ring again, and be billed twice.
         let retry = match outcome {
-            Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_) if !rang => Retry::OtherPeer,
-            Outcome::Alive | Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_) => Retry::No,
+            Outcome::Dead(_) | Outcome::Gone(_) | Outcome::Unavailable(_) if !rang => Retry::OtherPeer,
+            Outcome::Alive | Outcome::Dead(_) | Outcome::Gone(_) | Outcome::Unavailable(_) => Retry::No,
         };
         self.branch_failed(t, id, told, retry);
     }
@@ -366,8 +363,7 @@ impl Call {
         self.judge_peer(t, id, Outcome::Gone(failure));
         let text = match failure {
             Failure::Timeout => "the peer did not answer",
-            Failure::Transport => "the connection to the peer broke",
-            Failure::Unresolved => NO_ADDRESS,
+            Failure::Transport | Failure::Unresolved => "the connection to the peer broke",
         };
         let cause = self.unreached(id, text);
         self.branch_failed(t, id, cause, Retry::OtherPeer);

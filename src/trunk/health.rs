@@ -8,7 +8,7 @@ use crate::marker::Marker;
 use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Host, Method, Name, Uri};
 use crate::time::Instant;
-use crate::transaction::{Destination, Event, Failure, Layer};
+use crate::transaction::{Destination, Event, Layer};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -96,31 +96,23 @@ impl Trunks {
             return;
         };
         let was_up = peer.down_until.is_none();
-        match outcome {
-            Outcome::Alive => {
-                peer.failures = 0;
-                peer.down_until = None;
-            }
-            Outcome::Dead | Outcome::Gone(_) | Outcome::Unavailable(_) => {
-                peer.failures = (peer.failures + 1).min(16);
-                let hold = match outcome {
-                    Outcome::Unavailable(asked) => asked.max(HOLD_DOWN_LEAST),
-                    Outcome::Alive | Outcome::Dead | Outcome::Gone(_) => HOLD_DOWN * 2u32.pow(peer.failures.min(8) - 1),
-                };
-                peer.down_until = Some(cx.now + hold.min(HOLD_DOWN_MOST));
-            }
-        }
-        let up = peer.down_until.is_none();
+        peer.failures = match outcome {
+            Outcome::Alive => 0,
+            Outcome::Dead(_) | Outcome::Gone(_) | Outcome::Unavailable(_) => (peer.failures + 1).min(16),
+        };
+        let hold = match outcome {
+            Outcome::Alive => None,
+            Outcome::Dead(_) | Outcome::Gone(_) => Some(HOLD_DOWN * 2u32.pow(peer.failures.min(8) - 1)),
+            Outcome::Unavailable(asked) => Some(asked.max(HOLD_DOWN_LEAST)),
+        };
+        let hold = hold.map(|hold| hold.min(HOLD_DOWN_MOST));
+        peer.down_until = hold.map(|hold| cx.now + hold);
+        let up = hold.is_none();
         if up != was_up {
-            let what = match outcome {
-                Outcome::Alive => format!("it answered {seen_by}"),
-                Outcome::Dead | Outcome::Unavailable(_) => format!("it answered {seen_by} by 408 or 5xx"),
-                Outcome::Gone(Failure::Timeout) => format!("it did not answer {seen_by}"),
-                Outcome::Gone(Failure::Transport) => format!("{seen_by} could not be sent to it"),
-                Outcome::Gone(Failure::Unresolved) => "no address for its name came from the DNS".to_owned(),
-            };
-            let until = if up { "" } else { "; it is tried last until it answers" };
-            let why = format!("{what}{until}");
+            let mut why = outcome.told(seen_by);
+            if let Some(hold) = hold {
+                why += &format!("; it is tried last, at first for {} s", hold.as_secs());
+            }
             let fact = Fact::TrunkState {
                 trunk: state.name.clone(),
                 peer: Some(peer.uri.to_string()),

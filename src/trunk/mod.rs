@@ -40,10 +40,10 @@ pub enum Busy {
 /// How an attempt at a peer ended, for its health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It gave a response other than 503: it is alive.
+    /// It gave another response than those below.
     Alive,
-    /// It gave 408 or 5xx (to a call: 503): held down for a while.
-    Dead,
+    /// It gave this status, 408 or 503 (to REGISTER also 500, 502 or 504): held down for a while.
+    Dead(u16),
     /// No response came, or there is no way to it: the same.
     Gone(Failure),
     /// 503 that says for how long (Retry-After, RFC 3261 21.5.4).
@@ -55,8 +55,20 @@ impl Outcome {
     pub fn of(response: &Message) -> Outcome {
         match (response.status(), response.number(Name::RetryAfter)) {
             (503, Some(Ok(seconds))) => Outcome::Unavailable(Duration::from_secs(seconds.into())),
-            (408 | 503, _) => Outcome::Dead,
+            (status @ (408 | 503), _) => Outcome::Dead(status),
             _ => Outcome::Alive,
+        }
+    }
+
+    /// What the peer did with a request, in words.
+    fn told(self, request: &str) -> String {
+        match self {
+            Outcome::Alive => format!("it answered {request}"),
+            Outcome::Dead(status) => format!("it answered {request} by {status}"),
+            Outcome::Unavailable(_) => format!("it answered {request} by 503 with Retry-After"),
+            Outcome::Gone(Failure::Timeout) => format!("it did not answer {request}"),
+            Outcome::Gone(Failure::Transport) => format!("the connection for {request} failed"),
+            Outcome::Gone(Failure::Unresolved) => "no address for its name came from the DNS".to_owned(),
         }
     }
 }

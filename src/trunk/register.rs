@@ -18,7 +18,7 @@ use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::id::{ClientTx, Flow, TrunkSlot};
 use crate::sip::{Draft, Host, Message, Method, Name, NameAddr, Uri, auth};
-use crate::transaction::{Destination, Event, Failure, Layer};
+use crate::transaction::{Destination, Event, Layer};
 use std::time::Duration;
 
 /// The first back-off after every peer has failed; it doubles each time.
@@ -106,7 +106,7 @@ pub(super) enum Refused {
 enum Verdict {
     Registered(Duration),
     Again,
-    NextPeer(String),
+    NextPeer(Outcome, String),
     GiveUp { why: String, wait: Option<Duration> },
 }
 
@@ -202,11 +202,13 @@ impl Trunks {
                     return;
                 };
                 if tx == ours {
-                    self.no_answer(cx, layer, slot, failure);
+                    let outcome = Outcome::Gone(failure);
+                    self.next_peer(cx, layer, slot, outcome, outcome.told("REGISTER"));
                 }
             }
             Event::Unreachable { failure, .. } if registration.phase == Phase::Reaching => {
-                self.no_answer(cx, layer, slot, failure);
+                let outcome = Outcome::Gone(failure);
+                self.next_peer(cx, layer, slot, outcome, outcome.told("REGISTER"));
             }
             Event::Reached { .. } | Event::Unreachable { .. } => {}
             Event::Request { .. } | Event::Cancelled { .. } | Event::Ack { .. } | Event::ServerGone { .. } => {}
@@ -237,7 +239,7 @@ impl Trunks {
                 self.registration_state(cx, slot, true, &format!("registered for {} s", expires.as_secs()));
             }
             Verdict::Again => self.ask(cx, layer, slot, flow),
-            Verdict::NextPeer(why) => self.next_peer(cx, layer, slot, Outcome::Dead, why),
+            Verdict::NextPeer(outcome, why) => self.next_peer(cx, layer, slot, outcome, why),
             Verdict::GiveUp { why, wait } => self.back_off(cx, slot, why, wait),
         }
     }
@@ -252,15 +254,6 @@ impl Trunks {
         let draft = request(cx, registration, peer, flow, registration.expires);
         let tx = layer.request(cx, owner(slot, REGISTER), flow, draft);
         registration.phase = Phase::Asked { tx, flow };
-    }
-
-    fn no_answer(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, slot: TrunkSlot, failure: Failure) {
-        let why = match failure {
-            Failure::Timeout => "no answer to REGISTER",
-            Failure::Transport => "its address cannot be reached",
-            Failure::Unresolved => "no address for its name came from the DNS",
-        };
-        self.next_peer(cx, layer, slot, Outcome::Gone(failure), why.to_owned());
     }
 
     /// The peers are tried in turn, from the one that served last; when all have failed there is a pause.
@@ -361,7 +354,7 @@ fn judge_response(registration: &mut Registration, response: &Message) -> Verdic
             }
             Some(_) | None => Verdict::GiveUp { why: said, wait: None },
         },
-        408 | 500 | 502..=504 => Verdict::NextPeer(said),
+        408 | 500 | 502..=504 => Verdict::NextPeer(Outcome::Dead(status), said),
         403 => Verdict::GiveUp {
             why: said,
             wait: Some(BACK_OFF_FORBIDDEN),

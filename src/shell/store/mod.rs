@@ -2,9 +2,9 @@
 //! does not want in the file is not written: bindings are then in memory only, and without both there is no file and no thread.
 //!
 //! What is durable: a REGISTER is confirmed after the commit of its bindings, unless they are there and only last longer; that is
-//! committed within a second, and a call's record within 100 ms. A commit is in the system's hands (SQLite's WAL with `synchronous = NORMAL`): it outlives the process however that ends, and when the machine
-//! itself loses power, what was committed in the last half minute, and while the disk then takes its time, may be lost, but the file is
-//! whole.
+//! committed within a second, and a call's record within 100 ms. A commit is in the system's hands (SQLite's WAL with
+//! `synchronous = NORMAL`): it outlives the process however that ends, and when the machine itself loses power, what was committed in the
+//! last half minute, and while the disk then takes its time, may be lost, but the file is whole.
 
 mod checkpoint;
 mod fold;

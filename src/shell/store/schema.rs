@@ -417,9 +417,17 @@ pub(super) fn put_refresh(connection: &Connection, aor: &Aor, bindings: &[Bindin
     let [b] = bindings else { return Ok(false) };
     let changed = connection
         .prepare_cached(
-            "UPDATE bindings SET call_id = ?3, cseq = ?4, expires = ?5 WHERE aor = ?1 AND place = 0 AND contact = ?2",
+            "UPDATE bindings SET call_id = ?3, cseq = ?4, expires = ?5 WHERE aor = ?1 AND place = 0 AND contact = ?2
+                 AND reg_id IS ?6",
         )?
-        .execute(params![&*aor.0, &*b.contact, &*b.call_id, b.cseq, integer(b.expires.0)])?;
+        .execute(params![
+            &*aor.0,
+            &*b.contact,
+            &*b.call_id,
+            b.cseq,
+            integer(b.expires.0),
+            b.reg_id()
+        ])?;
     Ok(changed == 1)
 }
 

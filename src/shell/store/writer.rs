@@ -22,15 +22,15 @@ use tokio::sync::mpsc;
 const BATCH: usize = 2000;
 /// How long a write for which somebody waits lets others join its commit.
 const GROUP: Duration = Duration::from_millis(10);
-/// The same after a commit of many: what a commit costs is shared by all that are in it.
+/// The same after a commit of many of those: what a commit costs is shared by all that are in it.
 const LARGE_GROUP: Duration = Duration::from_millis(40);
 /// How many those are.
 const MANY: usize = 8;
 /// The same for what nobody waits for, whose commit costs more than it does: a call's start is in the file within 100 ms.
 const RECORDS: Duration = Duration::from_millis(60);
-/// So many of these times is what only makes registrations last longer let others join: a crash may take a second of that.
+/// What only makes registrations last longer lets others join for this many times as long: a crash takes at most a second of it.
 const REFRESHES: usize = 16;
-/// How long a failed commit waits before it is tried again.
+/// How long a failed commit waits at least before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the last CDRs are tried when the node stops and the disk fails.
 const LAST_TRIES: u32 = 5;
@@ -114,7 +114,8 @@ fn work(database: &mut Database, checkpoints: &mut Checkpoints, queue: &Receiver
         // While the disk fails all is taken: registrations that wait are to hear of it.
         let most = if tries == 0 { BATCH } else { usize::MAX };
         fill(queue, &mut pending, (most, group), shared);
-        group = if pending.len() < MANY { GROUP } else { LARGE_GROUP };
+        let waited_for = pending.iter().filter(|write| matches!(write, Write::Bindings(..)));
+        group = if waited_for.count() < MANY { GROUP } else { LARGE_GROUP };
         if pending.is_empty() {
             return;
         }
@@ -207,8 +208,8 @@ fn commit(database: &mut Database, writes: &[Write], is_sure: bool) -> rusqlite:
 fn put(connection: &Connection, folded: &Folded<'_>, is_sure: bool) -> rusqlite::Result<()> {
     for (aor, list) in &folded.bindings {
         let before = list.before.filter(|_| is_sure);
-        let is_there = is_sure && list.is_refresh;
-        if !is_there || !schema::put_refresh(connection, aor, list.bindings)? {
+        let is_put = is_sure && list.is_refresh && schema::put_refresh(connection, aor, list.bindings)?;
+        if !is_put {
             schema::put_bindings(connection, aor, list.bindings, before)?;
         }
     }
