@@ -94,3 +94,22 @@ async fn where_each_write_goes_alone_none_overtakes_another() {
     store.close(NOW);
     assert_eq!(folder.number(query), until(120) as i64);
 }
+
+#[tokio::test]
+async fn what_comes_beside_a_refresh_is_written_whole() {
+    let folder = Folder::new("beside");
+    let (mut store, mut written, _) = folder.open(NOW);
+    assert_eq!(store.apply(Ticket(1), replace("a@h", 0, &["sip:1@h"]), NOW), None);
+    reply(&mut store, &mut written).await;
+    let op = refresh("a@h", 1, &["sip:1@h"], 60);
+    assert_eq!(store.apply(Ticket(2), op, NOW), Some(Reply::Replaced { version: 2 }));
+    let mut op = refresh("a@h", 2, &["sip:1@h"], 120);
+    if let Op::Replace { bindings, .. } = &mut op {
+        Arc::make_mut(bindings)[0].q = 500;
+    }
+    assert_eq!(store.apply(Ticket(3), op, NOW), None);
+    reply(&mut store, &mut written).await;
+    store.close(NOW);
+    assert_eq!(folder.number("SELECT q FROM bindings"), 500);
+    assert_eq!(folder.number("SELECT expires FROM bindings"), NOW.0 as i64 + 3_720_000);
+}
