@@ -38,9 +38,9 @@ impl World {
                     local: arrival.to,
                     peer: arrival.from,
                 };
-                if let Some(bytes) = frame::datagram(bytes) {
-                    self.ledger.came(self.now, &bytes);
-                    self.inputs.push_back(Input::Sip(flow, bytes));
+                if let Some(message) = frame::datagram(&bytes) {
+                    self.ledger.came(self.now, message);
+                    self.inputs.push_back(Input::Sip(flow, bytes.slice_ref(message)));
                 }
             }
             Some(Owner::Peer(agent)) => {

@@ -13,7 +13,7 @@ use crate::effect::{Aor, Binding, Fact, Op, Output, Reply};
 use crate::id::{Flow, Owner, ServerTx};
 use crate::limits;
 use crate::sip::auth::NonceKey;
-use crate::sip::write::push_number;
+use crate::sip::write::{push_address, push_number};
 use crate::sip::{Draft, Message, Name};
 use crate::transaction::Layer;
 use gruu::Gruus;
@@ -282,9 +282,14 @@ fn say_ways(cx: &Cx<'_>, pending: &Pending, response: &mut Draft) {
     let domain = pending.aor.0.rsplit_once('@').map_or("", |(_, domain)| domain);
     if cx.config.way_of(domain) == Way::Proxy {
         let transport = pending.flow.transport.uri_param();
-        let transport = transport.map_or_else(String::new, |name| format!(";transport={name}"));
-        let us = cx.advertised(pending.flow);
-        response.push(Name::ServiceRoute, format!("<sip:{us}{transport};lr>"));
+        let mut way = String::from("<sip:");
+        push_address(&mut way, cx.advertised(pending.flow));
+        if let Some(name) = transport {
+            way.push_str(";transport=");
+            way.push_str(name);
+        }
+        way.push_str(";lr>");
+        response.push(Name::ServiceRoute, way);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::{Changes, Config, Listen};
 use crate::effect::{Answer, Output};
 use crate::id::Flow;
 use crate::node::{Input, Node, aor};
-use crate::time::Instant;
+use crate::time::{Instant, Wall};
 use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -336,14 +336,15 @@ impl Server {
         }
     }
 
-    /// Feeds what waits to the machine and carries its effects out, until it is silent.
+    /// Feeds what waits to the machine and carries its effects out, until it is silent: all at one moment.
     fn turn(&mut self) {
+        let at = self.clock.now();
         loop {
             while let Some(output) = self.node.poll_output() {
-                self.carry_out(output);
+                self.carry_out(output, at.wall);
             }
             let Some(input) = self.inputs.pop_front() else { break };
-            let (node, at) = (&mut self.node, self.clock.now());
+            let node = &mut self.node;
             // A bug outside of the calls (those catch their own) costs the input that met it.
             if catch_unwind(AssertUnwindSafe(|| node.handle(at, input))).is_err() {
                 self.bugs += 1;
@@ -402,7 +403,7 @@ impl Server {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    fn carry_out(&mut self, output: Output, wall: Wall) {
         match output {
             Output::Send(flow, bytes) => {
                 if !self.net.send(flow, bytes) {
@@ -427,7 +428,7 @@ impl Server {
                 }
             }
             Output::Store(ticket, op) => {
-                let reply = self.store.apply(ticket, op, self.clock.now().wall);
+                let reply = self.store.apply(ticket, op, wall);
                 self.inputs.extend(reply.map(|reply| Input::Store(ticket, reply)));
             }
             Output::Media(worker, command) => {
@@ -436,7 +437,6 @@ impl Server {
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(fact) => {
-                let wall = self.clock.now().wall;
                 if let Some(row) = GuardRow::of(&fact, wall) {
                     self.store.guard(row);
                 }

@@ -348,7 +348,7 @@ proptest! {
         if let Ok(message) = Message::parse(Bytes::from(octets.clone())) {
             ask_everything(&message);
         }
-        let _ = frame::datagram(Bytes::from(octets.clone()));
+        let _ = frame::datagram(&octets);
         let mut stream = BytesMut::from(&octets[..]);
         while let Ok(Some(_)) = frame::next(&mut stream) {}
     }

@@ -80,7 +80,7 @@ fn take(buffer: &mut BytesMut, messages: &mut Vec<Bytes>) -> Result<(), ParseErr
 /// Any octets as a stream: whole and in two pieces, the same messages come out, and then the same error.
 pub fn frame(input: (u16, &[u8])) {
     let (cut, octets) = input;
-    let _ = datagram(Bytes::copy_from_slice(octets));
+    let _ = datagram(octets);
     let mut whole = Vec::new();
     let verdict = take(&mut BytesMut::from(octets), &mut whole);
 

@@ -179,8 +179,8 @@ impl Datagrams {
                             .fetch_add(u64::from(sent.is_err()), Ordering::Relaxed);
                         continue;
                     }
-                    if let Some(bytes) = frame::datagram(Bytes::copy_from_slice(octets)) {
-                        return Some((flow, bytes));
+                    if let Some(message) = frame::datagram(octets) {
+                        return Some((flow, Bytes::copy_from_slice(message)));
                     }
                     counters.not_sip.fetch_add(1, Ordering::Relaxed);
                 }

@@ -149,8 +149,11 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
         };
         if bytes == PING {
             let _ = pong.try_send(());
-        } else if let Some(bytes) = frame::datagram(bytes)
-            && events.send(NetEvent::Message(flow, bytes)).await.is_err()
+        } else if let Some(message) = frame::datagram(&bytes)
+            && events
+                .send(NetEvent::Message(flow, bytes.slice_ref(message)))
+                .await
+                .is_err()
         {
             return Ok(());
         }

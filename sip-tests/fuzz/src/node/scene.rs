@@ -215,8 +215,8 @@ impl Scene {
         self.peers[peer].last = Bytes::from(octets);
         let octets = self.peers[peer].last.clone();
         if !flow.transport.is_reliable() || flow.transport.is_websocket() {
-            if let Some(bytes) = datagram(octets) {
-                self.came(flow, bytes);
+            if let Some(message) = datagram(&octets) {
+                self.came(flow, octets.slice_ref(message));
             }
             return;
         }
