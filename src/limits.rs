@@ -133,6 +133,14 @@ pub const LOG_BYTES: usize = 4 * 1024 * 1024;
 pub const RTP_PACKET_BYTES: usize = 1500;
 /// Calls that a user may place beyond those that make him busy (`users[].calls`).
 pub const CALLS_PLACED: u32 = 10;
+/// Octets of a master key identifier of SRTP. RFC 4568 6.1 allows 128; what is in use has one to four, and it has to fit behind a packet.
+pub const SRTP_MKI_BYTES: usize = 8;
+/// Lines `a=crypto` of a stream that are looked at: each suite that there is, and as many that nobody knows.
+pub const SDP_CRYPTO: usize = 16;
+/// Master keys that a peer may give for what it sends (RFC 4568 6.1): one, or an old and a new one.
+pub const SRTP_KEYS: usize = 4;
+/// SSRCs of a peer whose packets are told from copies at once: it has one, or another after a restart.
+pub const SRTP_STREAMS: usize = 4;
 /// RTP packets that one leg takes in a second, over time: speech in packets of 10 ms is 100, and as many again are events and copies.
 pub const RTP_PER_SECOND: u64 = 400;
 /// RTP packets that one leg takes at once: five seconds of speech in 20 ms that a network held back.

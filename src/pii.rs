@@ -37,6 +37,34 @@ impl fmt::Display for Secret {
     }
 }
 
+/// Octets of a key: print as `***`, are wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretOctets(Box<[u8]>);
+
+impl SecretOctets {
+    /// A copy of these.
+    pub fn new(octets: &[u8]) -> Self {
+        SecretOctets(octets.into())
+    }
+
+    /// The octets themselves.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SecretOctets {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretOctets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// A DTMF digit, `0-9*#A-D`: people dial PINs with them. Prints as `*`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Digit(pub char);

@@ -127,6 +127,7 @@ impl Media {
             }
             Command::Open(_)
             | Command::Negotiated { .. }
+            | Command::Protect { .. }
             | Command::Function { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. } => return Vec::new(),

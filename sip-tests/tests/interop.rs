@@ -28,4 +28,5 @@ mod interop {
     mod lifecycle;
     mod phones;
     mod restart;
+    mod srtp;
 }

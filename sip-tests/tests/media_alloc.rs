@@ -1,4 +1,4 @@
-//! The packet thread neither allocates nor frees: relayed, translated and transcoded packets, loss, digits, ticks, reports,
+//! The packet thread neither allocates nor frees: relayed, translated, transcoded and sealed packets, loss, digits, ticks, reports,
 //! and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
 
 use codecs::{Codec, g711, opus};
@@ -6,10 +6,13 @@ use sip_tests::counting::{Counting, count};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
-use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Tone};
+use tandem::media::command::{
+    Command, EventFormat, Function, Keys, LegSpec, MasterKey, OpusParams, Port, Remote, Stream, Suite, Tone,
+};
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::packet::{Channel, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
+use tandem::media::srtp::Sealer;
 use tandem::media::worker::{Tick, Worker};
 use tandem::time::Instant;
 
@@ -34,6 +37,8 @@ struct World {
     packet: Packet,
     /// Calls of the allocator inside the worker.
     counted: usize,
+    /// Of the peer of the second leg, where that one is protected.
+    sealer: Option<Sealer>,
 }
 
 impl World {
@@ -53,8 +58,13 @@ impl World {
 
     fn deliver(&mut self, leg: u64, bytes: &[u8]) {
         let at = self.worker.place(MediaLegId(leg)).expect("an open leg");
-        self.packet.buffer()[..bytes.len()].copy_from_slice(bytes);
-        self.packet.set_len(bytes.len());
+        let mut sealed = [bytes, &[0; 32]].concat();
+        let len = match self.sealer.as_mut().filter(|_| leg == 2) {
+            Some(sealer) => sealer.rtp(&mut sealed, bytes.len()).expect("a packet that is new"),
+            None => bytes.len(),
+        };
+        self.packet.buffer()[..len].copy_from_slice(&sealed[..len]);
+        self.packet.set_len(len);
         let before = calls();
         let World {
             worker,
@@ -163,8 +173,16 @@ fn material(codec: Codec, ssrc: u8) -> Vec<Vec<u8>> {
     packets
 }
 
-/// Two legs of these codecs, joined.
-fn bridged(first: Codec, second: Codec) -> World {
+/// The keys of the second leg and those of its peer.
+fn keys(suite: Suite) -> [Keys; 2] {
+    let key =
+        |octet| MasterKey::new(suite, &vec![octet; suite.key_octets() + suite.salt_octets()]).expect("its length");
+    let keys = |seal, open| Keys::new(key(seal), vec![key(open)]).expect("one key each");
+    [keys(1, 2), keys(2, 1)]
+}
+
+/// Two legs of these codecs, joined; the second is protected by a suite, perhaps.
+fn bridged(first: Codec, second: Codec, suite: Option<Suite>) -> World {
     let mut world = World {
         worker: Worker::new(16),
         preparer: Preparer::default(),
@@ -175,6 +193,7 @@ fn bridged(first: Codec, second: Codec) -> World {
         control: Vec::with_capacity(256),
         packet: Packet::default(),
         counted: 0,
+        sealer: suite.map(|suite| Sealer::new(&keys(suite)[1])),
     };
     for (leg, codec) in [(1, first), (2, second)] {
         let id = MediaLegId(leg);
@@ -188,6 +207,11 @@ fn bridged(first: Codec, second: Codec) -> World {
             cname: "a".into(),
         };
         world.command(Command::Open(Box::new(spec)));
+        if let Some(suite) = suite.filter(|_| leg == 2) {
+            let [ours, _] = keys(suite);
+            let keys = Some(Box::new(ours));
+            world.command(Command::Protect { leg: id, keys });
+        }
         let rtp = address(leg);
         let remote = Remote {
             rtp,
@@ -241,14 +265,26 @@ fn functions(world: &mut World, packets: &[Vec<u8>]) {
 #[test]
 fn the_packet_thread_neither_allocates_nor_frees() {
     let pairs = [
-        (Codec::Pcma, Codec::Pcma, "relayed"),
-        (Codec::Opus, Codec::Opus, "relayed"),
-        (Codec::Pcma, Codec::Pcmu, "translated"),
-        (Codec::Pcma, Codec::Opus, "transcoded"),
+        (Codec::Pcma, Codec::Pcma, None, "relayed"),
+        (Codec::Opus, Codec::Opus, None, "relayed"),
+        (Codec::Pcma, Codec::Pcmu, None, "translated"),
+        (Codec::Pcma, Codec::Opus, None, "transcoded"),
+        (
+            Codec::Pcma,
+            Codec::Pcma,
+            Some(Suite::AesCm128Sha1_80),
+            "relayed and sealed",
+        ),
+        (
+            Codec::Pcma,
+            Codec::Opus,
+            Some(Suite::AeadAes128Gcm),
+            "transcoded and sealed",
+        ),
     ];
-    for (first, second, what) in pairs {
+    for (first, second, suite, what) in pairs {
         let streams = [(1, material(first, 1)), (2, material(second, 2))];
-        let mut world = bridged(first, second);
+        let mut world = bridged(first, second, suite);
         for n in 0..streams[0].1.len() {
             for (leg, packets) in &streams {
                 world.deliver(*leg, &packets[n]);

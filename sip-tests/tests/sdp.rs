@@ -42,6 +42,7 @@ fn speaks(codecs: &[Codec]) -> Capabilities {
         events: true,
         ptime_ms: 20,
         opus: OpusParams::default(),
+        security: None,
     }
 }
 
@@ -413,6 +414,7 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
             events,
             ptime_ms: 10 * tens,
             opus,
+            security: None,
         }
     })
 }

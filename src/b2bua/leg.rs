@@ -26,6 +26,7 @@ use super::media::MediaLeg;
 use super::offer::OfferAnswer;
 use super::refer::Subscription;
 use crate::config::Config;
+use crate::cx::RngCore;
 use crate::dialog::accepted::{Acknowledged, Unacknowledged};
 use crate::dialog::reliable::{Receiver, Sender};
 use crate::dialog::session_timer::SessionTimer;
@@ -34,10 +35,12 @@ use crate::effect::{Binding, Party};
 use crate::id::{
     CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
 };
-use crate::sdp::{Agreed, Capabilities, Direction};
+use crate::media::command::Srtp;
+use crate::sdp::{Agreed, Capabilities, Direction, Security};
 use crate::sip::{Draft, Message, Name, NameAddr, Uri};
 use crate::time::Instant;
 use bytes::Bytes;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -85,7 +88,7 @@ impl Who {
 }
 
 /// An INVITE that came and has no final response.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Incoming {
     /// Its transaction.
     pub tx: ServerTx,
@@ -101,6 +104,13 @@ pub struct Incoming {
     pub last: u16,
     /// Answered, but a reliable response with SDP must be acknowledged first (RFC 3262 3).
     pub accept_after_prack: bool,
+}
+
+/// The descriptions may hold keys.
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Incoming({:?}, {:?}, last {})", self.tx, self.invite, self.last)
+    }
 }
 
 /// How far an INVITE of ours is.
@@ -391,7 +401,8 @@ impl Leg {
         let media = MediaLeg::open(t, port, worker);
         t.desk.add_media(media.id, self.id, worker);
         self.media = Some(media);
-        let can = capabilities(t.cx.config, &self.who);
+        let mut can = capabilities(t.cx.config, &self.who);
+        can.security = Security::new(srtp(t.cx.config, &self.who), |octets| t.cx.rng.fill_bytes(octets));
         self.oa = Some(OfferAnswer::new(addr, port.rtp, t.cx.random(), can));
         true
     }
@@ -518,6 +529,14 @@ pub const NOWHERE: Flow = Flow {
     local: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
     peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
 };
+
+/// Whether media is protected with a peer.
+fn srtp(config: &Config, who: &Who) -> Srtp {
+    match who {
+        Who::User(name) => config.user(name).map(|user| user.srtp).unwrap_or_default(),
+        Who::Trunk(trunk, _) => config.trunks[usize::from(trunk.0)].srtp,
+    }
+}
 
 /// What may be spoken with a peer.
 pub fn capabilities(config: &Config, who: &Who) -> Capabilities {

@@ -27,6 +27,8 @@ pub struct MediaLeg {
     place: Place,
     function: Function,
     watch: Option<Duration>,
+    /// Its packets are sealed.
+    is_protected: bool,
 }
 
 impl MediaLeg {
@@ -37,7 +39,8 @@ impl MediaLeg {
             id,
             port,
             ssrc: t.cx.random() as u32,
-            first_sequence: t.cx.random() as u16,
+            // Of the lower half, so that who loses the first packets still knows the roll-over counter (RFC 4568 6.4).
+            first_sequence: t.cx.random() as u16 >> 1,
             first_timestamp: t.cx.random() as u32,
             cname: t.cx.token(8),
         };
@@ -48,6 +51,7 @@ impl MediaLeg {
             place: Place::At(worker),
             function: Function::Idle,
             watch: None,
+            is_protected: false,
         }
     }
 
@@ -80,6 +84,12 @@ impl MediaLeg {
 
     /// Tells the worker what was agreed. While the peer sends, its silence is watched.
     pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>) {
+        // First: nothing is sent in the clear where it should not be, not even one packet.
+        if agreed.keys.is_some() || self.is_protected {
+            self.is_protected = agreed.keys.is_some();
+            let (leg, keys) = (self.id, agreed.keys.clone());
+            self.tell(t, Command::Protect { leg, keys });
+        }
         self.tell(
             t,
             Command::Negotiated {

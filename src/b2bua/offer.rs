@@ -8,6 +8,7 @@ use crate::media::command::OpusParams;
 use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Local, Offered, SdpError, Session};
 use bytes::Bytes;
 use codecs::Codec;
+use std::fmt;
 use std::net::IpAddr;
 
 /// What a description says of its author: whether it sends and receives. `c=0.0.0.0` means "send me nothing" (RFC 3264 8.4).
@@ -29,10 +30,17 @@ fn learned(before: Direction, said: Direction, told: Direction) -> Direction {
 }
 
 /// A description of ours: as it was sent, and what it says of us.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Said {
     body: Bytes,
     wish: Direction,
+}
+
+/// The body may hold keys.
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Said({} octets, {:?})", self.body.len(), self.wish)
+    }
 }
 
 impl Said {
@@ -164,6 +172,13 @@ impl OfferAnswer {
         }
     }
 
+    /// The media is told what an early answer agreed on, which may not be what is settled in the end.
+    pub fn heard_early(&mut self, agreed: &Agreed) {
+        if let Some(security) = &mut self.capabilities.security {
+            security.used(agreed.keys.as_deref());
+        }
+    }
+
     /// The answer to the pending offer.
     pub fn complete(&mut self, answer: &Session<'_>, signalling: IpAddr) -> Result<(), SdpError> {
         let agreed = self.preview(answer, signalling)?;
@@ -176,6 +191,13 @@ impl OfferAnswer {
         if let Some(pending) = self.pending.take() {
             self.wish = learned(self.wish, pending.offer.wish, answer);
             self.ours = Some(pending.offer);
+        }
+        self.agree(agreed);
+    }
+
+    fn agree(&mut self, agreed: Agreed) {
+        if let Some(security) = &mut self.capabilities.security {
+            security.agreed(agreed.keys.as_deref());
         }
         self.agreed = Some(agreed);
     }
@@ -191,7 +213,11 @@ impl OfferAnswer {
     pub fn answer(&mut self, offer: &Session<'_>, want: Direction, signalling: IpAddr) -> Result<Bytes, SdpError> {
         let mut local = self.local;
         local.direction = want;
-        let (mut session, agreed) = sdp::answer(offer, &local, &self.capabilities, signalling)?;
+        let (mut session, mut agreed) = sdp::answer(offer, &local, &self.capabilities, signalling)?;
+        // A stream that ends for now keeps its keys for when it comes back.
+        if agreed.remote.rtp.port() == 0 {
+            agreed.keys = self.agreed.as_mut().and_then(|before| before.keys.take());
+        }
         let before = self.ours.as_ref().map(Said::read);
         local.version = numbered(local.version, before.as_ref(), &mut session);
         let said_before = self.ours.as_ref().map(|ours| ours.wish).unwrap_or_default();
@@ -199,7 +225,7 @@ impl OfferAnswer {
         let body = ours.body.clone();
         self.local = local;
         self.ours = Some(ours);
-        self.agreed = Some(agreed);
+        self.agree(agreed);
         self.said = want;
         let told = wish_of(offer);
         // The mirror of what we said is a refresh; anything else is what the peer wants from now on.
@@ -245,6 +271,7 @@ pub fn capabilities(codecs: &[Codec], opus_bitrate: u32, opus_complexity: u8) ->
         events: true,
         ptime_ms: 20,
         opus,
+        security: None,
     }
 }
 

@@ -227,6 +227,9 @@ impl Leg {
         if let Some(outgoing) = self.outgoing_mut() {
             outgoing.bare_ring = false;
         }
+        if let Some(oa) = &mut self.oa {
+            oa.heard_early(&agreed);
+        }
         if let Some(media) = &mut self.media {
             media.negotiated(t, &agreed, None);
         }

@@ -17,6 +17,7 @@ use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
+use crate::media::command::Srtp;
 use crate::routing::{self, Decision, Plan, Source};
 use crate::sdp::{self, Direction, Local, SdpError, Session};
 use crate::sip::multipart::{ACCEPTED, session_description};
@@ -69,11 +70,10 @@ impl Offer {
         let session = Session::parse(&body)?;
         let (want, codecs) = (wish_of(&session), session.audio_codecs());
         let own = match source {
-            Source::User(name) => config.user(name).map(|user| &user.codecs),
-            Source::Trunk(trunk) => config.trunk(*trunk).map(|trunk| &trunk.codecs),
+            Source::User(name) => config.user(name).map(|user| (&*user.codecs, user.srtp)),
+            Source::Trunk(trunk) => config.trunk(*trunk).map(|trunk| (&*trunk.codecs, trunk.srtp)),
         };
-        let own = own.map(Vec::as_slice).unwrap_or_default();
-        let refused = judge_offer(config, own, flow, &session).err();
+        let refused = judge_offer(config, own.unwrap_or_default(), flow, &session).err();
         Ok(Offer {
             body,
             want,
@@ -83,8 +83,8 @@ impl Offer {
     }
 }
 
-/// Whether a leg on this flow that may speak these codecs could answer an offer, before it has a port.
-fn judge_offer(config: &Config, own: &[Codec], flow: Flow, offer: &Session<'_>) -> Result<(), SdpError> {
+/// Whether a leg on this flow that may speak these codecs, and is protected or not, could answer an offer, before it has a port.
+fn judge_offer(config: &Config, own: (&[Codec], Srtp), flow: Flow, offer: &Session<'_>) -> Result<(), SdpError> {
     let local = Local {
         addr: config.own_media_address(flow.local.ip()),
         port: 9,
@@ -92,7 +92,7 @@ fn judge_offer(config: &Config, own: &[Codec], flow: Flow, offer: &Session<'_>) 
         version: 0,
         direction: Direction::SendRecv,
     };
-    sdp::acceptable(offer, &local, own)
+    sdp::acceptable(offer, &local, own.0, own.1)
 }
 
 /// Why an INVITE is refused before it is a call.

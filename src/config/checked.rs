@@ -2,6 +2,7 @@
 
 use super::country::Country;
 use crate::id::{Identity, Transport, TrunkIx};
+use crate::media::command::Srtp;
 use crate::pii::Secret;
 use crate::sip::uri::{Host, HostText, Scheme, SchemeText, Uri, UriText};
 use codecs::Codec;
@@ -317,6 +318,8 @@ pub struct User {
     pub display_name: Option<String>,
     /// `codecs`, in order of preference; default opus, pcma, pcmu.
     pub codecs: Vec<Codec>,
+    /// `srtp`.
+    pub srtp: Srtp,
     /// `calls`: how many at once before the user is busy; default 2 (call waiting). 1 turns call waiting off.
     pub calls: u32,
     /// `ring`: how long the phones ring before there is no answer.
@@ -346,6 +349,8 @@ pub struct Trunk {
     pub register: Option<TrunkRegister>,
     /// `codecs` in order; default pcma, pcmu.
     pub codecs: Vec<Codec>,
+    /// `srtp`.
+    pub srtp: Srtp,
     /// `limits.calls`.
     pub max_calls: u32,
     /// `limits.calls_per_second`.

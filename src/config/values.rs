@@ -5,6 +5,7 @@ use super::country::Country;
 use super::problem::did_you_mean;
 use super::read::Wrong;
 use crate::id::Transport;
+use crate::media::command::Srtp;
 use crate::sip::uri::{Host, Scheme, Uri};
 use codecs::Codec;
 use std::net::{IpAddr, SocketAddr};
@@ -182,6 +183,16 @@ pub(super) fn codec(text: &str) -> Result<Codec, Wrong> {
     all.into_iter()
         .find(|codec| codec.name().eq_ignore_ascii_case(text))
         .ok_or(Wrong::Form)
+}
+
+/// Whether media is protected.
+pub(super) fn srtp(text: &str) -> Result<Srtp, Wrong> {
+    match text {
+        "off" => Ok(Srtp::Off),
+        "offered" => Ok(Srtp::Offered),
+        "required" => Ok(Srtp::Required),
+        _ => Err(Wrong::Form),
+    }
 }
 
 /// A digest algorithm's name.

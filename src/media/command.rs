@@ -1,5 +1,9 @@
 //! What signalling says to the media workers and hears from them: plain values, nothing of SIP or SDP.
 
+mod keying;
+
+pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
+
 use crate::id::{MediaLegId, WorkerId};
 use crate::pii::{Digit, Digits};
 use codecs::Codec;
@@ -153,6 +157,14 @@ pub enum Command {
         /// What is spoken.
         stream: Stream,
     },
+    /// What the leg sends is sealed, and only what is sealed is taken, by these keys, or no longer. A key that it has already goes on
+    /// where it was: its roll-over counter, and what was seen.
+    Protect {
+        /// Which leg.
+        leg: MediaLegId,
+        /// By which.
+        keys: Option<Box<Keys>>,
+    },
     /// Changes what the leg does. Leaving a bridge leaves the other leg idle.
     Function {
         /// Which leg.
@@ -202,6 +214,8 @@ pub struct LegStats {
     pub dropped: u64,
     /// Dropped because the source was a stranger (latching).
     pub strangers: u64,
+    /// Dropped because they were not sealed by the agreed key.
+    pub forged: u64,
     /// Frames that concealment made.
     pub concealed: u64,
     /// Interarrival jitter in microseconds (RFC 3550 A.8).
@@ -248,6 +262,7 @@ impl Command {
         match self {
             Command::Open(spec) => spec.id,
             Command::Negotiated { leg, .. }
+            | Command::Protect { leg, .. }
             | Command::Function { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Watch { leg, .. }

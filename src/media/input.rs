@@ -7,6 +7,7 @@ use super::encode::Encode;
 use super::leg::Leg;
 use super::packet::LegIx;
 use super::phone::Phone;
+use super::srtp::{Opener, Sealer};
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use std::collections::VecDeque;
@@ -45,12 +46,20 @@ pub struct Gear {
     pub(super) encode: Change<Encode>,
     /// PCM from and to the shell.
     pub(super) phone: Change<Phone>,
+    /// For what is received.
+    pub(super) opener: Change<Opener>,
+    /// For what is sent.
+    pub(super) sealer: Change<Sealer>,
 }
 
 impl Gear {
     /// True when nothing is in it that must be dropped.
     pub(super) fn is_empty(&self) -> bool {
-        self.decode.is_empty() && self.encode.is_empty() && self.phone.is_empty()
+        self.decode.is_empty()
+            && self.encode.is_empty()
+            && self.phone.is_empty()
+            && self.opener.is_empty()
+            && self.sealer.is_empty()
     }
 }
 
@@ -120,7 +129,7 @@ pub enum Input {
         /// For it.
         gear: Gear,
     },
-    /// New parts for a leg because its neighbour in a bridge has changed.
+    /// New parts for a leg because its neighbour in a bridge or its keys have changed.
     Fit {
         /// Which leg.
         leg: MediaLegId,

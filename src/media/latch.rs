@@ -7,6 +7,7 @@
 //! |---------------------------------|---------------------------|-----------------------------------|-----------------------------|
 //! | the latched address             | -                         | accept                            | accept                      |
 //! | same IP, same SSRC, goes on     | -                         | follow (NAT rebinding)            | follow                      |
+//! | any, opened by the peer's key   | latch                     | follow once it is silent (`MOVED`) | follow                     |
 //! | exactly the SDP's address       | latch                     | latch unless the latch is `Exact` | latch                       |
 //! | the signalling IP               | latch                     | latch if the latch is `Learned`   | latch                       |
 //! | the SDP's IP, another port      | latch                     | latch if the latch is `Learned`   | latch                       |
@@ -32,6 +33,9 @@ use std::time::Duration;
 
 /// A latched peer that has not sent for this long may be replaced by another source that we have a reason to believe.
 pub const STALE: Duration = Duration::from_secs(2);
+/// A latched peer whose key we have may be elsewhere once it was not heard for this long. Sooner, a copy of a packet that is
+/// faster than the packet itself would turn the call to whoever made the copy.
+const MOVED: Duration = Duration::from_millis(200);
 /// How long after a negotiation an unnamed source may be learned: the first seconds, while the peer's NAT is being found out.
 pub const WINDOW: Duration = Duration::from_secs(10);
 /// Packets in sequence that an unnamed source must send.
@@ -94,6 +98,8 @@ pub struct Sight {
     pub sequence: u16,
     /// Its payload type is one that was agreed.
     pub agreed: bool,
+    /// It was opened by a key that only the peer has.
+    pub proven: bool,
 }
 
 /// What to do with a packet.
@@ -154,7 +160,8 @@ impl Latch {
             State::Closed => Verdict::Stranger,
             State::Latched(latched) => self.rtp_latched(now, sight, latched, &remote),
             State::Learning { until, candidate } if sight.agreed => {
-                if let Some(reason) = named(sight.from, &remote) {
+                let proven = sight.proven.then_some(Reason::Named);
+                if let Some(reason) = named(sight.from, &remote).or(proven) {
                     self.latch(now, sight, reason);
                     return Verdict::Latched(true);
                 }
@@ -187,8 +194,14 @@ impl Latch {
         if !sight.agreed {
             return Verdict::Stranger;
         }
-        let same_host = sight.from.ip() == latched.from.ip();
         let ahead = sight.sequence.wrapping_sub(latched.sequence);
+        // One that was held back on its way, by whomever, does not turn the call around: what came after it is newer.
+        let is_newer = sight.ssrc != latched.ssrc || (1..1 << 15).contains(&ahead);
+        if sight.proven && is_newer && now.since(latched.heard) >= MOVED {
+            self.latch(now, sight, latched.reason);
+            return Verdict::Latched(false);
+        }
+        let same_host = sight.from.ip() == latched.from.ip();
         if same_host && sight.ssrc == latched.ssrc && (1..=CONTINUES).contains(&ahead) {
             self.latch(now, sight, latched.reason.min(Reason::Named));
             return Verdict::Latched(false);
@@ -208,6 +221,7 @@ impl Latch {
             ssrc,
             sequence,
             agreed: _,
+            proven: _,
         } = sight;
         self.state = State::Latched(Latched {
             from,

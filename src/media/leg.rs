@@ -12,14 +12,15 @@ use super::input::{Change, Digits, Gear, Outputs};
 use super::jitter::Offer;
 use super::latch::{Latch, Sight, Verdict};
 use super::pace::Pace;
-use super::packet::{Channel, LegIx, TxBatch};
+use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
 use super::quality;
 use super::reports::Reporter;
 use super::rtcp;
-use super::rtp::View;
+use super::rtp::{self, Kind, View};
 use super::sender::{Route, Sender};
 use super::source::{Arrival, Source};
+use super::srtp::{Fault, Opener, Sealer};
 use super::tone::Player;
 use crate::id::{MediaLegId, WorkerId};
 use crate::time::Instant;
@@ -57,6 +58,8 @@ pub(super) struct Counts {
     pub late: u64,
     pub dropped: u64,
     pub strangers: u64,
+    /// Not sealed by the key that was agreed.
+    pub forged: u64,
     pub concealed: u64,
     pub digits: u32,
 }
@@ -71,6 +74,8 @@ pub(super) struct Rx {
     pub path: Path,
     pub events: dtmf::Receiver,
     pub decode: Option<Box<Decode>>,
+    /// Where packets are protected.
+    pub opener: Option<Box<Opener>>,
     pub counts: Counts,
     /// Packets came that were not passed on: what comes next does not continue what was.
     pub interrupted: bool,
@@ -86,6 +91,8 @@ pub(super) struct Tx {
     pub stream: Option<Stream>,
     pub to: Option<SocketAddr>,
     pub encode: Option<Box<Encode>>,
+    /// Where packets are protected.
+    pub sealer: Option<Box<Sealer>>,
     pub digits: DigitQueue,
     /// Digits are being sent: nothing else is.
     pub is_dialing: bool,
@@ -170,6 +177,7 @@ impl Leg {
                 path: Path::Nowhere,
                 events: dtmf::Receiver::default(),
                 decode: None,
+                opener: None,
                 counts: Counts::default(),
                 interrupted: false,
                 first_heard: None,
@@ -181,6 +189,7 @@ impl Leg {
                 stream: None,
                 to: None,
                 encode: None,
+                sealer: None,
                 digits: DigitQueue::default(),
                 is_dialing: false,
                 digit_start: 0,
@@ -224,11 +233,16 @@ impl Leg {
     }
 
     /// Puts new parts in and returns the old ones.
-    pub(super) fn fit(&mut self, gear: Gear) -> Gear {
+    pub(super) fn fit(&mut self, mut gear: Gear) -> Gear {
+        if let (Change::Set(Some(new)), Some(old)) = (&mut gear.sealer, &self.tx.sealer) {
+            new.go_on(old);
+        }
         Gear {
             decode: Change::Set(gear.decode.apply(&mut self.rx.decode)),
             encode: Change::Set(gear.encode.apply(&mut self.tx.encode)),
             phone: Change::Set(gear.phone.apply(&mut self.phone)),
+            opener: Change::Set(gear.opener.apply(&mut self.rx.opener)),
+            sealer: Change::Set(gear.sealer.apply(&mut self.tx.sealer)),
         }
     }
 
@@ -245,6 +259,40 @@ impl Leg {
     pub(super) fn watch(&mut self, now: Instant, silence: Option<Duration>) {
         self.watch = silence.map(|silence| (silence, now));
         self.is_silent = false;
+    }
+
+    /// Opens a packet in place where the leg is protected; false for one that goes no further.
+    pub(super) fn open(&mut self, kind: Kind, packet: &mut Packet) -> bool {
+        let Some(opener) = self.rx.opener.as_mut() else {
+            return true;
+        };
+        let opened = match kind {
+            Kind::Rtp => opener.rtp(packet.as_mut_slice()),
+            Kind::Rtcp => opener.rtcp(packet.as_mut_slice()),
+            Kind::Stun | Kind::Dtls | Kind::Unknown => return true,
+        };
+        match opened {
+            Ok(len) => packet.set_len(len),
+            Err(fault) => {
+                let counts = &mut self.rx.counts;
+                counts.dropped += 1;
+                counts.forged += u64::from(matches!(fault, Fault::Forged | Fault::UnknownKey));
+            }
+        }
+        opened.is_ok()
+    }
+
+    /// Seals a packet in place where the leg is protected; false for one that cannot be.
+    pub(super) fn seal(&mut self, packet: &mut Packet) -> bool {
+        let Some(sealer) = self.tx.sealer.as_mut() else {
+            return true;
+        };
+        let kind = rtp::kind(packet.as_slice());
+        packet.seal(|buffer, len| match kind {
+            Kind::Rtp => sealer.rtp(buffer, len).ok(),
+            Kind::Rtcp => sealer.rtcp(buffer, len).ok(),
+            Kind::Stun | Kind::Dtls | Kind::Unknown => Some(len),
+        })
     }
 
     /// Everything that an RTP packet goes through whatever the leg does: latch, sequence, counters, digits. `None` when the
@@ -271,6 +319,7 @@ impl Leg {
             ssrc: view.ssrc,
             sequence: view.sequence,
             agreed,
+            proven: rx.opener.is_some(),
         };
         match rx.latch.rtp(now, sight) {
             Verdict::Accept => {}
@@ -408,6 +457,7 @@ impl Leg {
             late,
             dropped,
             strangers,
+            forged,
             concealed,
             digits,
         } = self.rx.counts;
@@ -429,6 +479,7 @@ impl Leg {
             late,
             dropped,
             strangers,
+            forged,
             concealed,
             jitter_us,
             round_trip_us,

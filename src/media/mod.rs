@@ -7,6 +7,7 @@
 //! | [`worker`] | the slab of legs: packets, ticks and inputs come here |
 //! | [`packet`] | buffers in and out |
 //! | [`leg`] | one leg, in two halves |
+//! | [`srtp`] | what is sealed and opened on the way |
 //! | `latch` | where the peer really is |
 //! | `source`, `sender` | the received and the sent stream of numbers |
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
@@ -37,6 +38,7 @@ mod rtcp;
 mod rtp;
 mod sender;
 mod source;
+pub mod srtp;
 mod tone;
 pub mod witness;
 pub mod worker;

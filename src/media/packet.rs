@@ -72,6 +72,14 @@ impl Packet {
         &self.bytes[..self.len]
     }
 
+    /// Lets the datagram be sealed in place, which takes of the room behind it: `seal` gets all of the buffer with how much of it is the
+    /// datagram, and gives how much of it is then. False, and as it was or spoiled, where that fails.
+    pub(super) fn seal(&mut self, seal: impl FnOnce(&mut [u8], usize) -> Option<usize>) -> bool {
+        let sealed = seal(&mut self.bytes, self.len);
+        self.len = sealed.unwrap_or(self.len);
+        sealed.is_some()
+    }
+
     /// The datagram, to be changed in place.
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.len]
@@ -132,6 +140,11 @@ impl TxBatch {
         &self.slots[..self.len]
     }
 
+    /// How many it has.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Forgets what was sent.
     pub fn clear(&mut self) {
         self.len = 0;
@@ -164,6 +177,19 @@ impl TxBatch {
         slot.to = to;
         slot.packet.len = 0;
         Some(&mut slot.packet)
+    }
+
+    /// Has each packet sealed that came behind the first `from`; what cannot be sealed is taken out.
+    pub(super) fn seal(&mut self, from: usize, mut seal: impl FnMut(&mut Outgoing) -> bool) {
+        let mut at = from;
+        while at < self.len {
+            if seal(&mut self.slots[at]) {
+                at += 1;
+            } else {
+                self.slots[at..self.len].rotate_left(1);
+                self.len -= 1;
+            }
+        }
     }
 
     /// Takes back the slot that `next` gave, when nothing came of it.

@@ -1,12 +1,13 @@
 //! From a command to what a worker takes, on the control side: everything is allocated here, so that the packet thread never does.
 
 use super::bridge::{Path, path};
-use super::command::{Command, Function, OpusParams, Stream};
+use super::command::{Command, Function, Keys, MasterKey, OpusParams, Stream};
 use super::decode::Decode;
 use super::dtmf;
 use super::encode::{self, Encode};
 use super::input::{Change, Digits, Gear, Input};
 use super::leg::Leg;
+use super::srtp::{Opener, Sealer};
 use crate::id::{MediaLegId, WorkerId};
 use codecs::Codec;
 use codecs::opus::OpusError;
@@ -91,6 +92,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct Preparer {
     legs: BTreeMap<MediaLegId, Known>,
+    /// Of those that are protected.
+    keys: BTreeMap<MediaLegId, Box<Keys>>,
 }
 
 impl Preparer {
@@ -128,6 +131,7 @@ impl Preparer {
                 self.settle(leg, known, &mut inputs);
                 Ok(inputs)
             }
+            Command::Protect { keys, .. } => Ok(self.protect(leg, keys)),
             Command::Function { function, .. } => {
                 known.function = function;
                 let gear = self.plan(&mut known)?;
@@ -171,6 +175,34 @@ impl Preparer {
     pub fn closed(&mut self, leg: MediaLegId) {
         self.release(leg, Function::Idle);
         self.legs.remove(&leg);
+        self.keys.remove(&leg);
+    }
+
+    /// Replaces the direction whose keys are others than before.
+    fn protect(&mut self, leg: MediaLegId, keys: Option<Box<Keys>>) -> Vec<Input> {
+        let (old, new) = (self.keys.get(&leg), keys.as_deref());
+        let mut gear = Gear::default();
+        let is_kept = |old: &[MasterKey], new: &[MasterKey]| {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.is(new))
+        };
+        let both = old.zip(new);
+        if both.is_none_or(|(old, new)| !old.seal().is(new.seal())) {
+            gear.sealer = Change::Set(new.map(|keys| Box::new(Sealer::new(keys))));
+        }
+        if both.is_none_or(|(old, new)| !is_kept(old.open(), new.open())) {
+            gear.opener = Change::Set(new.map(|keys| Box::new(Opener::new(keys))));
+        }
+        let is_same =
+            matches!((&gear.sealer, &gear.opener), (Change::Keep, Change::Keep)) || (old.is_none() && new.is_none());
+        match keys {
+            Some(keys) => self.keys.insert(leg, keys),
+            None => self.keys.remove(&leg),
+        };
+        if is_same {
+            Vec::new()
+        } else {
+            vec![Input::Fit { leg, gear }]
+        }
     }
 
     /// Ends the bridges that a leg's new function ends; returns the legs that became idle by it.

@@ -42,6 +42,27 @@ pub enum Malformed {
     Padding,
 }
 
+/// Octets of the header with its CSRC list and extension. They may lead beyond the datagram.
+///
+/// # Errors
+/// `Malformed`, when the datagram ends before its header tells.
+pub fn head_octets(datagram: &[u8]) -> Result<usize, Malformed> {
+    let header: &[u8; HEADER_BYTES] = datagram.first_chunk().ok_or(Malformed::Truncated)?;
+    if header[0] >> 6 != 2 {
+        return Err(Malformed::Version);
+    }
+    let start = HEADER_BYTES + 4 * usize::from(header[0] & 0x0f);
+    if header[0] & 0x10 == 0 {
+        return Ok(start);
+    }
+    // RFC 3550 5.3.1: two octets of profile, two of length in words.
+    let words: [u8; 2] = datagram
+        .get(start + 2..start + 4)
+        .and_then(|w| w.try_into().ok())
+        .ok_or(Malformed::Truncated)?;
+    Ok(start + 4 + 4 * usize::from(u16::from_be_bytes(words)))
+}
+
 /// A packet whose lengths were all checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
@@ -66,18 +87,7 @@ impl<'a> View<'a> {
     /// `Malformed`, when any length in the header leads beyond the datagram.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, Malformed> {
         let header: &[u8; HEADER_BYTES] = datagram.first_chunk().ok_or(Malformed::Truncated)?;
-        if header[0] >> 6 != 2 {
-            return Err(Malformed::Version);
-        }
-        let mut start = HEADER_BYTES + 4 * usize::from(header[0] & 0x0f);
-        if header[0] & 0x10 != 0 {
-            // RFC 3550 5.3.1: two octets of profile, two of length in words.
-            let words: [u8; 2] = datagram
-                .get(start + 2..start + 4)
-                .and_then(|w| w.try_into().ok())
-                .ok_or(Malformed::Truncated)?;
-            start += 4 + 4 * usize::from(u16::from_be_bytes(words));
-        }
+        let start = head_octets(datagram)?;
         let mut payload = datagram.get(start..).ok_or(Malformed::Truncated)?;
         if header[0] & 0x20 != 0 {
             let padding = usize::from(*payload.last().ok_or(Malformed::Padding)?);

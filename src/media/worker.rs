@@ -132,8 +132,14 @@ impl Worker {
             self.strays.no_leg += 1;
             return;
         };
+        let from_here = out.len();
+        let kind = rtp::kind(packet.as_slice());
+        // By the other socket it is not taken: it is not to be noted as seen either.
+        let is_astray = (kind, channel) == (Kind::Rtp, Channel::Rtcp);
+        let is_open = is_astray || leg.open(kind, packet);
         let datagram = packet.as_slice();
-        match (rtp::kind(datagram), channel) {
+        match (kind, channel) {
+            _ if !is_open => {}
             (Kind::Rtp, Channel::Rtp) => match View::parse(datagram) {
                 Ok(view) => self.on_rtp(now, from, &view, &mut leg, out, outputs),
                 Err(_) => leg.rx.counts.dropped += 1,
@@ -151,6 +157,15 @@ impl Worker {
             self.due[at.index()] = self.due[at.index()].min(urgent);
         }
         self.legs[at.index()] = Some(leg);
+        self.seal(out, from_here);
+    }
+
+    /// Seals what was added to the batch for legs that are protected.
+    fn seal(&mut self, out: &mut TxBatch, from: usize) {
+        out.seal(from, |outgoing| {
+            let leg = self.legs[outgoing.leg.index()].as_mut();
+            leg.is_some_and(|leg| leg.seal(&mut outgoing.packet))
+        });
     }
 
     fn on_rtp(
@@ -197,6 +212,7 @@ impl Worker {
         let Some(mut leg) = self.legs[at.index()].take() else {
             return;
         };
+        let from_here = out.len();
         match leg.role {
             Role::Idle | Role::Tone(_) => {}
             Role::Phone => function::heard(now, &mut leg),
@@ -211,6 +227,7 @@ impl Worker {
         leg.tick(now, out, outputs);
         self.due[at.index()] = leg.due(now).unwrap_or(NEVER);
         self.legs[at.index()] = Some(leg);
+        self.seal(out, from_here);
     }
 
     /// Takes a prepared command.
@@ -268,7 +285,9 @@ impl Worker {
                 }
             }
             Input::Close(_) => {
+                let from_here = out.len();
                 leg.report(now, true, out);
+                self.seal(out, from_here);
                 if let Some(leg) = self.remove(now, at) {
                     let stats = leg.stats(now);
                     outputs.push(Output::Closed {
@@ -418,3 +437,6 @@ mod tests_events;
 #[cfg(test)]
 #[path = "worker/tests_legs.rs"]
 mod tests_legs;
+#[cfg(test)]
+#[path = "worker/tests_srtp.rs"]
+mod tests_srtp;

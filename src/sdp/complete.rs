@@ -1,10 +1,11 @@
 //! What the peer's answer to our offer agrees on (RFC 3264 7).
 
 use super::codec::{self, Numbered, Payload};
+use super::crypto;
 use super::negotiate::{Agreed, Capabilities, Direction, Local, our_audio};
 use super::parse::{SdpError, Session};
-use super::peer::{check_profile, common_events, media_address, ptime, remote};
-use crate::media::command::Stream;
+use super::peer::{common_events, media_address, ptime, remote};
+use crate::media::command::{Stream, Suite};
 use std::net::IpAddr;
 
 /// Our offer, as far as its answer is held against it.
@@ -16,6 +17,8 @@ pub struct Offered {
     pub(super) numbered: Numbered,
     pub(super) direction: Direction,
     pub(super) rtcp_mux: bool,
+    /// Tags and suites of its keys.
+    pub(super) said: Vec<(u32, Suite)>,
 }
 
 impl Offered {
@@ -28,6 +31,7 @@ impl Offered {
             numbered: codec::numbered(&codec::formats(ours, None)),
             direction: offer.direction(ours),
             rtcp_mux: ours.attribute("rtcp-mux").is_some(),
+            said: crypto::said(ours),
         })
     }
 
@@ -53,7 +57,8 @@ impl Offered {
                 "The peer refused the audio stream: its answer says port 0.",
             ));
         }
-        check_profile(media)?;
+        let security = capabilities.security.as_ref();
+        let crypto = crypto::answered(media, security, &self.said)?;
         let formats = codec::formats(media, Some(&self.numbered));
         let (codec, audio, rx) = formats
             .iter()
@@ -70,6 +75,10 @@ impl Offered {
         let addr = media_address(answer, media, local)?;
         let answered = answer.direction(media);
         let direction = self.direction.and(answered.mirrored());
+        let keys = security
+            .zip(crypto)
+            .map(|(security, theirs)| security.keys(theirs))
+            .transpose()?;
         let mux = self.rtcp_mux && media.attribute("rtcp-mux").is_some();
         Ok(Agreed {
             remote: remote(addr, media, mux, signalling),
@@ -86,6 +95,7 @@ impl Offered {
             },
             direction,
             held_by_peer: (self.direction.sends() && !answered.receives()) || addr.is_unspecified(),
+            keys,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod codec;
 mod complete;
+mod crypto;
 mod direction;
 pub mod negotiate;
 pub mod parse;
@@ -16,6 +17,7 @@ pub mod session;
 pub mod write;
 
 pub use complete::{Offered, complete};
+pub use crypto::Security;
 pub use negotiate::{Agreed, Capabilities, Codecs, Direction, Local, acceptable, answer, offer, offer_to_keep};
 pub use parse::SdpError;
 pub use session::{Attribute, Connection, Line, Media, Origin, Proto, Session, Text};

@@ -6,10 +6,11 @@
 
 use super::codec::{self, Format, Numbered, Payload};
 use super::complete::Offered;
+use super::crypto::{self, Crypto, Security};
 use super::parse::{SdpError, Session};
-use super::peer::{NARROWBAND_HZ, PTIME_MS, check_profile, common_events, media_address, ptime, remote, unspecified};
+use super::peer::{NARROWBAND_HZ, PTIME_MS, common_events, media_address, ptime, remote, unspecified};
 use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
-use crate::media::command::{EventFormat, OpusParams, Remote, Stream};
+use crate::media::command::{EventFormat, Keys, OpusParams, Remote, Srtp, Stream};
 use codecs::Codec;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -30,6 +31,15 @@ pub struct Capabilities {
     pub ptime_ms: u8,
     /// How we encode Opus where the peer does not limit it.
     pub opus: OpusParams,
+    /// Our keys for SRTP; none where all is in the clear.
+    pub security: Option<Security>,
+}
+
+impl Capabilities {
+    /// Whether media is protected.
+    fn srtp(&self) -> Srtp {
+        self.security.as_ref().map_or(Srtp::Off, Security::srtp)
+    }
 }
 
 /// Our end of a leg.
@@ -59,6 +69,8 @@ pub struct Agreed {
     /// The peer has put us on hold: it does not take what we would send, since its direction is sendonly or inactive, or its
     /// address is 0.0.0.0 (RFC 3264 8.4). Where our own offer did not send, the answer cannot tell, and this is false.
     pub held_by_peer: bool,
+    /// How media is protected; none: in the clear.
+    pub keys: Option<Box<Keys>>,
 }
 
 /// An offer. With `previous` (our last description of this leg) the m-lines keep their number, order, profile and payload types
@@ -83,8 +95,14 @@ pub fn offer_to_keep<'t>(
     let numbered = codec::number(&wanted(capabilities), &formats);
     // rtcp-mux is answered, not offered: trunks know little of it. Once agreed it stays (RFC 5761 5.1.1).
     let mux = kept.is_some_and(|media| media.attribute("rtcp-mux").is_some());
-    let proto = kept.map_or(Proto::RtpAvp, |media| media.proto.clone());
-    let audio = audio_line(local, capabilities, proto, &numbered, local.direction, mux);
+    let first = || capabilities.security.as_ref().map_or(Proto::RtpAvp, Security::proto);
+    let proto = kept.map_or_else(first, |media| media.proto.clone());
+    let mut audio = audio_line(local, capabilities, proto, &numbered, local.direction, mux);
+    if let Some(security) = &capabilities.security {
+        for line in security.offer() {
+            audio.attributes.push(line);
+        }
+    }
     let mut lines: Vec<Media<'t>> = Vec::with_capacity(before.len().max(1));
     lines.extend(before.iter().map(Media::refused));
     let index = slot.unwrap_or(lines.len());
@@ -97,13 +115,24 @@ pub fn offer_to_keep<'t>(
         numbered,
         direction: local.direction,
         rtcp_mux: mux,
+        said: capabilities
+            .security
+            .as_ref()
+            .map(|_| crypto::said(&lines[index]))
+            .unwrap_or_default(),
     };
     (description(local, unbounded(), lines), offered)
 }
 
-/// Whether an offer could be answered at all, with these codecs and from this address.
-pub fn acceptable(offer: &Session<'_>, local: &Local, codecs: &[Codec]) -> Result<(), SdpError> {
-    choose(offer, local, (codecs, true)).map(drop)
+/// Whether an offer could be answered at all, with these codecs and this protection, and from this address.
+pub fn acceptable(offer: &Session<'_>, local: &Local, codecs: &[Codec], srtp: Srtp) -> Result<(), SdpError> {
+    let can = Can {
+        codecs,
+        events: true,
+        srtp,
+        security: None,
+    };
+    choose(offer, local, can).map(drop)
 }
 
 /// Our answer to an offer: the first acceptable audio stream is taken, every other m-line is refused in its place with port 0
@@ -115,7 +144,18 @@ pub fn answer<'t>(
     capabilities: &Capabilities,
     signalling: IpAddr,
 ) -> Result<(Session<'t>, Agreed), SdpError> {
-    let taken = choose(offer, local, (&capabilities.codecs, capabilities.events))?;
+    let can = Can {
+        codecs: &capabilities.codecs,
+        events: capabilities.events,
+        srtp: capabilities.srtp(),
+        security: capabilities.security.as_ref(),
+    };
+    let taken = choose(offer, local, can)?;
+    let secured = capabilities.security.as_ref().zip(taken.crypto.clone());
+    let keys = secured
+        .clone()
+        .map(|(security, theirs)| security.keys(theirs))
+        .transpose()?;
     let media = &offer.media[taken.index];
     let offered = if taken.ended {
         Direction::Inactive
@@ -134,7 +174,10 @@ pub fn answer<'t>(
         let numbered: Numbered = std::iter::once((taken.audio.payload_type, taken.audio.payload))
             .chain(events)
             .collect();
-        audio_line(local, capabilities, media.proto.clone(), &numbered, direction, mux)
+        let mut line = audio_line(local, capabilities, media.proto.clone(), &numbered, direction, mux);
+        let crypto = secured.as_ref().and_then(|(security, theirs)| security.answer(theirs));
+        line.attributes.extend(crypto);
+        line
     };
     let lines = offer.media.iter().enumerate().map(line).collect();
     // RFC 3264 6: the t= line of the answer equals that of the offer.
@@ -155,17 +198,20 @@ pub fn answer<'t>(
         },
         direction,
         held_by_peer: !offered.receives() || taken.addr.is_unspecified(),
+        keys,
     };
     Ok((description(local, timing, lines), agreed))
 }
 
 /// Which m-line of a description of ours carries our audio: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
 pub(super) fn our_audio(lines: &[Media<'_>]) -> Option<usize> {
-    let plain = |media: &Media<'_>| media.is_audio() && media.proto.is_plain();
+    let is_ours = |media: &Media<'_>| media.is_audio() && media.proto.is_rtp();
+    let is_clear = |media: &Media<'_>| is_ours(media) && matches!(media.proto, Proto::RtpAvp | Proto::RtpAvpf);
     lines
         .iter()
-        .position(|media| plain(media) && media.port != 0)
-        .or_else(|| lines.iter().position(plain))
+        .position(|media| is_ours(media) && media.port != 0)
+        .or_else(|| lines.iter().position(is_clear))
+        .or_else(|| lines.iter().position(is_ours))
 }
 
 /// What an offer of ours lists. Events at 8 kHz always, since there are peers with Opus that know no others.
@@ -199,9 +245,20 @@ struct Taken<'a> {
     events: Option<EventFormat>,
     /// Where the peer wants its media.
     addr: IpAddr,
+    /// How it is protected.
+    crypto: Option<Crypto>,
 }
 
-fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: (&[Codec], bool)) -> Result<Taken<'a>, SdpError> {
+/// What we can do.
+#[derive(Clone, Copy)]
+struct Can<'c> {
+    codecs: &'c [Codec],
+    events: bool,
+    srtp: Srtp,
+    security: Option<&'c Security>,
+}
+
+fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: Can<'_>) -> Result<Taken<'a>, SdpError> {
     let ended = offer.media.iter().all(|media| media.port == 0);
     let mut refusal = SdpError::NotAcceptable("The offer has no audio stream, and this node speaks nothing else.");
     for (index, media) in offer.media.iter().enumerate() {
@@ -209,7 +266,7 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: (&[Codec], bool)) -> R
             continue;
         }
         match audio_of(offer, media, local, can) {
-            Ok((codec, audio, events, addr)) => {
+            Ok((codec, audio, events, addr, crypto)) => {
                 return Ok(Taken {
                     index,
                     ended,
@@ -217,6 +274,7 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: (&[Codec], bool)) -> R
                     audio,
                     events,
                     addr,
+                    crypto,
                 });
             }
             Err(why) => refusal = why,
@@ -225,17 +283,24 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: (&[Codec], bool)) -> R
     Err(refusal)
 }
 
-type Acceptable<'a> = (Codec, Format<'a>, Option<EventFormat>, IpAddr);
+type Acceptable<'a> = (Codec, Format<'a>, Option<EventFormat>, IpAddr, Option<Crypto>);
 
 fn audio_of<'a, 't>(
     offer: &'a Session<'t>,
     media: &'a Media<'t>,
     local: &Local,
-    (codecs, events): (&[Codec], bool),
+    can: Can<'_>,
 ) -> Result<Acceptable<'a>, SdpError> {
-    check_profile(media)?;
+    // A stream that is ended has no media to be protected.
+    // A stream that is ended for now has nothing to be encrypted, but must have had keys where it must have some.
+    let had_keys = can.srtp != Srtp::Required || can.security.is_some_and(Security::is_used);
+    let crypto = match media.port == 0 && media.proto.is_rtp() && had_keys {
+        true => None,
+        false => crypto::taken(media, can.srtp, can.security)?,
+    };
     let formats = codec::formats(media, None);
-    let (codec, audio) = codecs
+    let (codec, audio) = can
+        .codecs
         .iter()
         .find_map(|codec| {
             Some((
@@ -247,13 +312,13 @@ fn audio_of<'a, 't>(
             "The offer names no codec that this side of the call may use.",
         ))?;
     let numbered = codec::numbered(&formats);
-    let events = common_events(codec, &numbered, &numbered).filter(|_| events);
+    let events = common_events(codec, &numbered, &numbered).filter(|_| can.events);
     let addr = if media.port == 0 {
         unspecified(local)
     } else {
         media_address(offer, media, local)?
     };
-    Ok((codec, audio, events.map(|(tx, _)| tx), addr))
+    Ok((codec, audio, events.map(|(tx, _)| tx), addr, crypto))
 }
 
 fn audio_line<'t>(

@@ -1,4 +1,4 @@
-//! What one audio m-line of the peer says: profile, address, packet time, telephone events.
+//! What one audio m-line of the peer says: address, packet time, telephone events.
 
 use super::codec::Payload;
 use super::negotiate::Local;
@@ -14,21 +14,6 @@ pub(super) const PTIME_MS: std::ops::RangeInclusive<u32> = 10..=60;
 const DEFAULT_PTIME_MS: u32 = 20;
 /// The clock of telephone events that peers with one clock only have.
 pub(super) const NARROWBAND_HZ: u32 = 8_000;
-
-/// Only RTP in the clear is negotiated; an `a=crypto` beside RTP/AVP is an offer to do more, which we may leave (RFC 8643 3.2).
-pub(super) fn check_profile(media: &Media<'_>) -> Result<(), SdpError> {
-    if media.proto.is_plain() {
-        Ok(())
-    } else if media.proto.is_secure() {
-        Err(SdpError::NotAcceptable(
-            "The audio stream is SRTP (SAVP or SAVPF), this node speaks RTP/AVP and RTP/AVPF.",
-        ))
-    } else {
-        Err(SdpError::NotAcceptable(
-            "The transport of the audio stream is neither RTP/AVP nor RTP/AVPF.",
-        ))
-    }
-}
 
 /// The telephone events that go with a codec, as `theirs` (we send) and `ours` (we receive) number them: those of its clock, so that
 /// a stream has one timestamp clock, else those at 8 kHz, which is all that many peers have beside Opus.

@@ -95,7 +95,7 @@ pub struct Media<'t> {
     pub attributes: Vec<Attribute<'t>>,
 }
 
-/// The transport of an m-line. Only the two plain profiles are negotiated.
+/// The transport of an m-line. Those of RTP with keys by DTLS are not negotiated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proto<'t> {
     /// `RTP/AVP` (RFC 3551).
@@ -146,19 +146,11 @@ impl<'t> Proto<'t> {
         }
     }
 
-    /// RTP in the clear.
-    pub fn is_plain(&self) -> bool {
+    /// RTP, in the clear or with keys that the description itself has (RFC 4568): what is negotiated.
+    pub fn is_rtp(&self) -> bool {
         match self {
-            Proto::RtpAvp | Proto::RtpAvpf => true,
-            Proto::RtpSavp | Proto::RtpSavpf | Proto::UdpTlsRtpSavp | Proto::UdpTlsRtpSavpf | Proto::Other(_) => false,
-        }
-    }
-
-    /// SRTP, keyed by whichever means.
-    pub fn is_secure(&self) -> bool {
-        match self {
-            Proto::RtpSavp | Proto::RtpSavpf | Proto::UdpTlsRtpSavp | Proto::UdpTlsRtpSavpf => true,
-            Proto::RtpAvp | Proto::RtpAvpf | Proto::Other(_) => false,
+            Proto::RtpAvp | Proto::RtpAvpf | Proto::RtpSavp | Proto::RtpSavpf => true,
+            Proto::UdpTlsRtpSavp | Proto::UdpTlsRtpSavpf | Proto::Other(_) => false,
         }
     }
 }
@@ -295,11 +287,11 @@ impl<'t> Session<'t> {
         media.connection.as_ref().or(self.connection.as_ref())
     }
 
-    /// The first audio stream in the clear that is not refused.
+    /// The first audio stream that can be negotiated and is not refused.
     pub fn audio(&self) -> Option<&Media<'t>> {
         self.media
             .iter()
-            .find(|media| media.is_audio() && media.proto.is_plain() && media.port != 0)
+            .find(|media| media.is_audio() && media.proto.is_rtp() && media.port != 0)
     }
 
     /// The codecs of that stream that this node can speak, in the writer's order.
@@ -514,7 +506,7 @@ mod tests {
         for (proto, name) in PROTOCOLS {
             assert_eq!(Proto::parse(&name.to_lowercase()), proto);
             assert_eq!(proto.as_str(), name);
-            assert_ne!(proto.is_plain(), proto.is_secure());
+            assert_eq!(proto.is_rtp(), !name.contains("TLS"));
         }
         assert_eq!(Proto::parse("udptl").as_str(), "udptl");
     }

@@ -328,8 +328,13 @@ fn describe(leg: &LegReport) -> String {
             rare.push_str(&format!(", {count} {word}"));
         }
     }
-    if stats.strangers > 0 {
-        rare.push_str(&format!(" ({} of them from strangers)", stats.strangers));
+    for (count, what) in [
+        (stats.strangers, "from strangers"),
+        (stats.forged, "not sealed by the agreed key"),
+    ] {
+        if count > 0 {
+            rare.push_str(&format!(" ({count} of them {what})"));
+        }
     }
     format!(
         "{side} {codec}, {} packets in, {} out, {} lost{rare}, jitter {:.1} ms, MOS {mos}",
@@ -383,11 +388,17 @@ mod tests {
             text(stats),
             "caller no codec, 90 packets in, 100 out, 4 lost, jitter 0.0 ms, MOS -"
         );
-        (stats.late, stats.concealed, stats.dropped, stats.strangers) = (1, 2, 7, 3);
+        (
+            stats.late,
+            stats.concealed,
+            stats.dropped,
+            stats.strangers,
+            stats.forged,
+        ) = (1, 2, 7, 3, 1);
         assert_eq!(
             text(stats),
-            "caller no codec, 90 packets in, 100 out, 4 lost, 1 late, 2 concealed, 7 dropped (3 of them from strangers), \
-             jitter 0.0 ms, MOS -"
+            "caller no codec, 90 packets in, 100 out, 4 lost, 1 late, 2 concealed, 7 dropped (3 of them from strangers) \
+             (1 of them not sealed by the agreed key), jitter 0.0 ms, MOS -"
         );
     }
 }

@@ -4,5 +4,6 @@
 mod basic;
 mod bench;
 mod session;
+mod srtp;
 mod transfer;
 mod trunk;

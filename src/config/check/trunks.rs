@@ -6,6 +6,7 @@ use crate::config::country::Country;
 use crate::config::read::{Field, Map};
 use crate::config::{keys, values};
 use crate::limits;
+use crate::media::command::Srtp;
 use crate::sip::uri::Uri;
 use codecs::Codec;
 
@@ -76,6 +77,7 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
         accept_from: Vec::new(),
         register,
         codecs,
+        srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
         max_calls: limits.value("calls", 100, problems, |text| values::whole(text, 1..=20_000)),
         calls_per_second: limits.value("calls_per_second", 10, problems, |text| values::whole(text, 1..=10_000)),
         numbers,

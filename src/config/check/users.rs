@@ -7,6 +7,7 @@ use crate::config::number::{How, normalise};
 use crate::config::problem::did_you_mean;
 use crate::config::read::{Field, Map, Wrong};
 use crate::config::{keys, values};
+use crate::media::command::Srtp;
 use crate::sip::uri::Host;
 use codecs::Codec;
 use std::net::IpAddr;
@@ -185,6 +186,7 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
             .get("display_name")
             .and_then(|field| field.parse(problems, values::visible)),
         codecs,
+        srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
         calls: map.value("calls", 2, problems, |text| values::whole(text, 1..=100)),
         ring: map.value("ring", 60 * SECOND, problems, |text| {
             values::duration_in(text, SECOND..=HOUR)

@@ -2,6 +2,10 @@
 
 use super::{CERTIFICATES, CODECS, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
+const SRTP: &str = "off, offered or required";
+const SRTP_ABOUT: &str = "Whether media is encrypted on this side of a call, by keys in SIP (SDES, RFC 4568), which only TLS keeps secret. offered: \
+                          where the other end can too (RFC 8643). required: else there is no call; so it must be where a phone insists on it.";
+
 /// `users[]`.
 pub static USER: Section = Section {
     path: "users[]",
@@ -63,6 +67,7 @@ pub static USER: Section = Section {
             "[ opus, pcma, pcmu ]",
             "What this user's phones may speak, the preferred first.",
         ),
+        key("srtp", SRTP, "required", "off", SRTP_ABOUT),
         key(
             "calls",
             "a whole number from 1 to 100",
@@ -185,6 +190,7 @@ pub static TRUNK: Section = Section {
             "[ pcma, pcmu ]",
             "What the carrier may speak, the preferred first.",
         ),
+        key("srtp", SRTP, "required", "off", SRTP_ABOUT),
         key(
             "limits",
             "a section",

@@ -28,6 +28,10 @@ fn a_user() {
         ),
         ("codecs: [ opus, g729 ]", &format!("2:54: users[0].codecs[1]: {codec}")),
         ("digest: [ sha512 ]", &format!("2:48: users[0].digest[0]: {digest}")),
+        (
+            "srtp: yes",
+            "2:44: users[0].srtp: \"yes\" is not off, offered or required. Write, for example, srtp: required",
+        ),
         ("on_busy: alice", "2:47: users[0].on_busy: alice is this user again."),
         ("on_busy: bob", &format!("2:47: users[0].on_busy: {nowhere}")),
     ];

@@ -39,7 +39,40 @@ fn sight(from: &str, ssrc: u32, sequence: u16) -> Sight {
         ssrc,
         sequence,
         agreed: true,
+        proven: false,
     }
+}
+
+fn proven(from: &str, ssrc: u32, sequence: u16) -> Sight {
+    Sight {
+        proven: true,
+        ..sight(from, ssrc, sequence)
+    }
+}
+
+#[test]
+fn whoever_has_the_key_is_the_peer_wherever_he_is() {
+    let mut latch = latch(SDP);
+    assert_eq!(latch.rtp(at(60_000), proven(NAT_POOL, 1, 100)), Verdict::Latched(true));
+    assert_eq!(latch.destination(), Some(addr(NAT_POOL)));
+    // Too soon: it may be a copy.
+    assert_eq!(latch.rtp(at(60_100), proven(ATTACKER, 1, 101)), Verdict::Stranger);
+    assert_eq!(latch.rtp(at(60_200), proven(ATTACKER, 1, 102)), Verdict::Latched(false));
+    assert_eq!(
+        latch.destination(),
+        Some(addr(ATTACKER)),
+        "no attacker, since he has the key"
+    );
+    // What was held back on the way is behind what has come.
+    for held_back in [102, 100, 60_000] {
+        assert_eq!(latch.rtp(at(60_500), proven(NAT_POOL, 1, held_back)), Verdict::Stranger);
+    }
+    assert_eq!(latch.destination(), Some(addr(ATTACKER)));
+    assert_eq!(
+        latch.rtp(at(60_600), proven(NAT_POOL, 2, 7)),
+        Verdict::Latched(false),
+        "it began anew"
+    );
 }
 
 /// The latch after `by` has sent one packet with SSRC 1 and sequence number 100 at 1 s.

@@ -29,6 +29,7 @@ fn speaks(codecs: &[Codec]) -> Capabilities {
         events: true,
         ptime_ms: 20,
         opus: OpusParams::default(),
+        security: None,
     }
 }
 

@@ -123,6 +123,7 @@ domains: [ {ip} ]
             events: true,
             ptime_ms: 20,
             opus: OpusParams::default(),
+            security: None,
         },
         answer_after: Duration::from_millis(700),
     };

@@ -181,7 +181,8 @@ impl Runner {
                             wire.witness.agreed(stream.payload_type_rx, events);
                         }
                     }
-                    Media::Function { .. }
+                    Media::Protect { .. }
+                    | Media::Function { .. }
                     | Media::SendDigits { .. }
                     | Media::Watch { .. }
                     | Media::Move { .. }

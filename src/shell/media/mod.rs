@@ -75,11 +75,12 @@ impl MediaThreads {
     }
 
     /// Carries a command to its worker with the next [`MediaThreads::flush`]. One that is `limits::MEDIA_BACKLOG` commands behind opens and closes its legs, in time,
-    /// but is told nothing else: nobody waits for it.
+    /// and hears of their keys, but is told nothing else: nobody waits for it.
     /// What comes back is for signalling: the end of a leg that could not be opened.
     pub fn command(&mut self, worker: WorkerId, command: Command) -> Option<Event> {
-        let comes_or_goes = matches!(command, Command::Open(_) | Command::Close(_));
-        if !comes_or_goes && self.backlog(worker) >= limits::MEDIA_BACKLOG {
+        // Without its keys a leg would go on in the clear.
+        let must_come = matches!(command, Command::Open(_) | Command::Close(_) | Command::Protect { .. });
+        if !must_come && self.backlog(worker) >= limits::MEDIA_BACKLOG {
             self.drop_command(worker);
             return None;
         }

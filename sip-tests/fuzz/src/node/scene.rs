@@ -485,6 +485,7 @@ impl Scene {
                 self.node.handle(clock(self.now), Input::Media(stats));
             }
             Command::Negotiated { .. }
+            | Command::Protect { .. }
             | Command::Function { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. } => {}
