@@ -192,8 +192,7 @@ impl Preparer {
         if both.is_none_or(|(old, new)| !is_kept(old.open(), new.open())) {
             gear.opener = Change::Set(new.map(|keys| Box::new(Opener::new(keys))));
         }
-        let is_same =
-            matches!((&gear.sealer, &gear.opener), (Change::Keep, Change::Keep)) || (old.is_none() && new.is_none());
+        let is_same = matches!((&gear.sealer, &gear.opener), (Change::Keep, Change::Keep));
         match keys {
             Some(keys) => self.keys.insert(leg, keys),
             None => self.keys.remove(&leg),

@@ -95,7 +95,7 @@ impl Sealer {
         }
     }
 
-    /// Goes on with the RTCP index of another, as RFC 3711 3.2.1 has it: "MUST NOT be reset to zero" by a new key.
+    /// Goes on with the RTCP index of another, since after a new key it "MUST NOT be reset to zero again" (RFC 3711 3.4).
     pub fn go_on(&mut self, before: &Sealer) {
         self.rtcp = before.rtcp;
     }

@@ -42,7 +42,8 @@ impl Security {
 
     /// What was used before anything was agreed on: for early media.
     pub fn used(&mut self, keys: Option<&Keys>) {
-        self.used.extend(keys.map(|keys| keys.seal().suite()));
+        let suite = keys.map(|keys| keys.seal().suite());
+        self.used.extend(suite.filter(|suite| !self.used.contains(suite)));
     }
 
     /// What is in use from now on. A key that was, and is not any more, does not come back: it would be used with a roll-over counter of
@@ -119,8 +120,9 @@ impl Crypto {
         let mut words = value.split_ascii_whitespace();
         let tag = words
             .next()
-            .filter(|tag| tag.len() <= 9 && is_number(tag))?
-            .parse()
+            .filter(|tag| tag.len() <= 9)
+            .and_then(number)?
+            .try_into()
             .ok()?;
         let suite = Suite::named(words.next()?)?;
         let params = words.next()?.split(';');
@@ -165,27 +167,25 @@ fn key(suite: Suite, param: &str) -> Option<MasterKey> {
 /// `2^20`, or a number.
 fn packets(lifetime: &str) -> Option<u64> {
     match lifetime.strip_prefix("2^") {
-        Some(power) => Some(power)
-            .filter(|power| is_number(power))?
-            .parse()
-            .ok()
-            .and_then(|power| 1u64.checked_shl(power)),
-        None => Some(lifetime).filter(|number| is_number(number))?.parse().ok(),
+        Some(power) => 1u64.checked_shl(number(power)?.try_into().ok()?),
+        None => number(lifetime),
     }
 }
 
 /// `1:4`: a number, and in how many octets it is written.
 fn identifier(mki: &str) -> Option<Vec<u8>> {
-    let (number, length) = mki.split_once(':')?;
-    let number: u64 = Some(number).filter(|number| is_number(number))?.parse().ok()?;
-    let length: usize = Some(length).filter(|length| is_number(length))?.parse().ok()?;
-    let octets = number.to_be_bytes();
+    let (value, length) = mki.split_once(':')?;
+    let octets = number(value)?.to_be_bytes();
+    let length: usize = number(length)?.try_into().ok()?;
     let (before, octets) = octets.split_at(octets.len().checked_sub(length).filter(|_| length > 0)?);
     before.iter().all(|octet| *octet == 0).then(|| octets.to_vec())
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+/// Digits and nothing else.
+fn number(text: &str) -> Option<u64> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())?
 }
 
 /// A session parameter that changes nothing for us (RFC 4568 6.3): how large a window should be, where FEC has its place, and what

@@ -87,7 +87,7 @@ pub enum Srtp {
     Required,
 }
 
-/// RTCP packets that one master key may protect, since their index has 31 bits (RFC 3711 3.2.1).
+/// RTCP packets that one master key may protect, since their index has 31 bits (RFC 3711 3.4).
 pub const RTCP_LIFETIME: u64 = 1 << 31;
 
 /// A master key with its salt, and the rules for its use (RFC 4568 6.1).

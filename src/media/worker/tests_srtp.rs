@@ -131,6 +131,11 @@ fn reports_and_the_farewell_are_sealed_too() {
     let mut world = World::new();
     let (mut a, mut b) = pair(&mut world, (Codec::Pcmu, Codec::Pcmu), Suite::AesCm128Sha1_80);
     talk(&mut world, &mut a, &mut b, 1_000);
+    // Another key of ours: its RTCP goes on with the next index (RFC 3711 3.4).
+    b.ours = key(Suite::AesCm128Sha1_80, 98);
+    let end = Keys::new(b.theirs.clone(), vec![b.ours.clone()]).unwrap();
+    let mut before = std::mem::replace(&mut b.opener, Opener::new(&end));
+    b.protect(&mut world);
     let leg = b.peer.leg;
     world.command(Command::Close(leg));
     let to = SocketAddr::new(b.peer.address.ip(), b.peer.address.port() + 1);
@@ -138,7 +143,10 @@ fn reports_and_the_farewell_are_sealed_too() {
     assert!(reports.len() > 2, "{}", reports.len());
     let last = reports.len() - 1;
     for (at, mut report) in reports.into_iter().enumerate() {
-        let len = b.opener.rtcp(&mut report).unwrap();
+        let index = *report[report.len() - 14..].first_chunk::<4>().unwrap();
+        assert_eq!(u32::from_be_bytes(index), 1 << 31 | at as u32);
+        let opener = if at == last { &mut b.opener } else { &mut before };
+        let len = opener.rtcp(&mut report).unwrap();
         let types = types(&report[..len]);
         assert_eq!(types.contains(&203), at == last, "RFC 3550 6.6: {types:?}");
     }
@@ -155,6 +163,8 @@ fn what_is_not_sealed_by_the_agreed_key_is_neither_heard_nor_followed() {
     world.receive(b.peer.leg, Channel::Rtp, stranger, &clear);
     // Its own packet sent on by a stranger, who has no other.
     let genuine = b.speak();
+    // By the socket for RTCP, where it is not taken: that makes no copy of the packet itself.
+    world.receive(b.peer.leg, Channel::Rtcp, stranger, &genuine);
     world.deliver(&b.peer, &genuine);
     world.receive(b.peer.leg, Channel::Rtp, stranger, &genuine);
     world.receive(
@@ -166,7 +176,7 @@ fn what_is_not_sealed_by_the_agreed_key_is_neither_heard_nor_followed() {
     let stats = world.stats(&b.peer);
     assert_eq!(
         (stats.received, stats.dropped, stats.forged, stats.strangers),
-        (11, 4, 2, 0)
+        (11, 5, 2, 0)
     );
     let (by_a, by_b) = talk(&mut world, &mut a, &mut b, 10);
     assert_eq!((by_a.len(), by_b.len()), (11, 10));

@@ -238,6 +238,15 @@ fn a_key_that_was_in_use_does_not_come_back() {
     assert_eq!(change(&[first, second]), Ok(second));
     let again = offer(&here, &we, None);
     assert!(!again.to_string().contains(first.name()) && again.to_string().contains(second.name()));
+    // Neither does one that only an early answer led to.
+    let (mut we, early) = (can(Srtp::Required, 1), can(Srtp::Required, 101));
+    let (_, agreed) = answer(&offer(&here, &early, None), &here, &we, theirs()).unwrap();
+    let security = we.security.as_mut().unwrap();
+    security.used(agreed.keys.as_deref());
+    assert_eq!(agreed.keys.unwrap().seal().suite(), Suite::AeadAes256Gcm);
+    security.agreed(None);
+    assert_eq!(security.own(Suite::AeadAes256Gcm), None);
+    assert!(security.own(Suite::AeadAes128Gcm).is_some());
 }
 
 #[test]
