@@ -26,7 +26,7 @@ impl Tickets {
     /// Takes the reply's owner; `None` when the reply is late.
     pub fn take(&mut self, ticket: Ticket) -> Option<Owner> {
         let (owner, until) = self.waiting.remove(&ticket)?;
-        self.deadlines.cancel(until);
+        self.deadlines.cancel(ticket, until);
         let waiting = &self.waiting;
         self.deadlines.settle(|ticket, at| is_waiting(waiting, ticket, at));
         Some(owner)

@@ -195,7 +195,7 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         let Some(at) = self.by_key.remove(&key) else {
             return false;
         };
-        self.queue.cancel(at);
+        self.queue.cancel(key, at);
         self.settle();
         true
     }
@@ -302,9 +302,19 @@ impl<K: Copy + Ord> Queue<K> {
         }
     }
 
-    /// A key that was due at `at` no longer is.
-    pub fn cancel(&mut self, at: Instant) {
+    /// `key`, which was due at `at`, no longer is. If its entry is the last of its slot, as that of a request that is answered at once,
+    /// it is taken out: nobody has to ask later whether it holds.
+    pub fn cancel(&mut self, key: K, at: Instant) {
         self.live -= 1;
+        if let Entry::Occupied(mut slot) = self.slots.entry(at.0 >> SLOT_BITS)
+            && let Slot::Loose(entries) = slot.get_mut()
+            && entries.pop_if(|last| last.0 == (at, key)).is_some()
+        {
+            self.queued -= 1;
+            if entries.is_empty() {
+                slot.remove();
+            }
+        }
         self.left(at);
     }
 
@@ -474,6 +484,23 @@ mod tests {
                 assert_eq!(queue.next(), model.iter().map(|(key, at)| (*at, *key)).min());
             }
         }
+    }
+
+    #[test]
+    fn what_is_cancelled_at_once_is_looked_at_no_more() {
+        let mut queue = Queue::default();
+        let at = |ms: u64| Instant::ZERO + Duration::from_millis(ms);
+        queue.set('a', at(40_000), None);
+        queue.set('b', at(40_000), None);
+        queue.cancel('b', at(40_000));
+        assert_eq!((queue.queued, queue.len()), (1, 1));
+        queue.set('c', at(3_500), None);
+        queue.cancel('c', at(3_500));
+        queue.settle(|key, _| *key == 'a');
+        assert_eq!(
+            (queue.queued, queue.slots.len(), queue.next()),
+            (1, 1, Some((at(40_000), 'a')))
+        );
     }
 
     #[test]

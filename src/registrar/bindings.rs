@@ -14,7 +14,13 @@ use std::time::Duration;
 struct Entry {
     version: u64,
     bindings: Arc<[Binding]>,
+    /// By how much they last longer than what was given to the disk says, at most.
+    ahead: Duration,
 }
+
+/// Of the time that a binding has left, the disk may have less by one part in this many: a phone that comes back before that much of its
+/// time is over comes back before it is missed, and what it adds needs no writing.
+const SLACK: u32 = 10;
 
 /// A change that must be made durable before it is confirmed, unless it is a refresh; given back to [`Table::undo`] if that fails.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,9 +37,9 @@ pub struct Change {
     previous: Entry,
 }
 
-/// True if the new list only makes live bindings last longer.
-fn is_refresh(before: &[Binding], after: &[Binding], now: Wall) -> bool {
-    let is_it = |old: &Binding, new: &Binding| {
+/// By how much the new list makes live bindings last longer at most, if it does nothing else.
+fn refreshes(before: &[Binding], after: &[Binding], now: Wall) -> Option<Duration> {
+    let longer = |old: &Binding, new: &Binding| {
         let Binding {
             contact,
             q,
@@ -47,10 +53,18 @@ fn is_refresh(before: &[Binding], after: &[Binding], now: Wall) -> bool {
         } = old;
         let place = (contact, q, flow) == (&new.contact, &new.q, &new.flow);
         let device = (instance, user_agent, more) == (&new.instance, &new.user_agent, &new.more);
-        place && device && now < *expires && *expires <= new.expires
+        let is_it = place && device && now < *expires && *expires <= new.expires;
+        is_it.then(|| new.expires.since(*expires))
     };
-    let is_there = |new: &Binding| before.iter().any(|old| is_it(old, new));
-    !after.is_empty() && before.len() == after.len() && after.iter().all(is_there)
+    if before.len() != after.len() {
+        return None;
+    }
+    let mut most = None;
+    for new in after {
+        let more = before.iter().find_map(|old| longer(old, new))?;
+        most = most.max(Some(more));
+    }
+    most
 }
 
 /// Bindings by address of record, each list with a version for compare-and-set. Bounded by [`limits::BINDINGS`].
@@ -69,7 +83,8 @@ pub struct Table {
 
 impl Table {
     /// Answers an operation. A `Replace` that was taken also gives the change to be made durable, for [`Table::confirm`] or
-    /// [`Table::undo`]; its `Replaced` must be held back until it is, unless it is a refresh.
+    /// [`Table::undo`], unless it is a refresh by so little that the disk needs not know; its `Replaced` must be held back until it is,
+    /// unless it is a refresh.
     pub fn apply(&mut self, op: Op, now: Wall) -> (Reply, Option<Change>) {
         match op {
             Op::Bindings(aor) => (self.read(&aor, now), None),
@@ -109,7 +124,18 @@ impl Table {
         let version = self.last_version;
         let previous = self.set(&aor, version, bindings.clone());
         // One that is not durable yet may fail, and what is built on it with it.
-        let is_refresh = !self.waiting.contains_key(&aor) && is_refresh(&previous.bindings, &bindings, now);
+        let is_durable = !self.waiting.contains_key(&aor);
+        let more = refreshes(&previous.bindings, &bindings, now).filter(|_| is_durable);
+        let is_refresh = more.is_some();
+        let left = bindings.iter().map(|binding| binding.expires.since(now)).min();
+        if let Some((more, left)) = more.zip(left)
+            && (previous.ahead + more) * SLACK <= left
+        {
+            if let Some(entry) = self.by_aor.get_mut(&aor) {
+                entry.ahead = previous.ahead + more;
+            }
+            return (Reply::Replaced { version }, None);
+        }
         if !is_refresh {
             *self.waiting.entry(aor.clone()).or_default() += 1;
         }
@@ -147,7 +173,15 @@ impl Table {
             None => change.bindings.is_empty(),
         };
         if is_last {
-            self.set(&change.aor, change.previous.version, change.previous.bindings);
+            let Entry {
+                version,
+                bindings,
+                ahead,
+            } = change.previous;
+            self.set(&change.aor, version, bindings);
+            if let Some(entry) = self.by_aor.get_mut(&change.aor) {
+                entry.ahead = ahead;
+            }
         }
     }
 
@@ -209,6 +243,12 @@ impl Table {
         all
     }
 
+    /// The lists that last longer than the disk was told.
+    pub fn ahead(&self) -> impl Iterator<Item = (&Aor, &Arc<[Binding]>)> {
+        let ahead = self.by_aor.iter().filter(|(_, entry)| !entry.ahead.is_zero());
+        ahead.map(|(aor, entry)| (aor, &entry.bindings))
+    }
+
     /// When `sweep` has work next.
     pub fn next_expiry(&self) -> Option<Wall> {
         self.by_expiry.first().map(|(at, _)| *at)
@@ -231,7 +271,17 @@ impl Table {
         // One text for both tables, however often it is written anew.
         let own = self.by_aor.get_key_value(aor).map_or(aor, |(own, _)| own).clone();
         let previous = match ends {
-            Some(_) => self.by_aor.insert(own.clone(), Entry { version, bindings }),
+            Some(_) => {
+                let ahead = Duration::ZERO;
+                self.by_aor.insert(
+                    own.clone(),
+                    Entry {
+                        version,
+                        bindings,
+                        ahead,
+                    },
+                )
+            }
             None => self.by_aor.remove(aor),
         };
         let previous = previous.unwrap_or_default();
@@ -455,6 +505,44 @@ mod tests {
         let mut moved = b.clone();
         moved.flow.peer = "127.0.0.2:5060".parse().unwrap();
         assert!(!change(&[moved]));
+    }
+
+    /// The disk may be a tenth of the time short that is left, of whichever binding ends first.
+    #[test]
+    fn the_disk_is_told_before_it_has_missed_much() {
+        let mut table = Table::default();
+        let aor = Aor("alice@example.com".into());
+        // Until when both bindings hold, and whether that is to be written: as what, and with what end of the first one.
+        let replace = |table: &mut Table, until: [u64; 2]| {
+            let version = table.by_aor.get(&aor).map_or(0, |entry| entry.version);
+            let bindings = [binding("sip:a@h", until[0]), binding("sip:b@h", until[1])].into();
+            let aor = aor.clone();
+            let (reply, change) = table.apply(Op::Replace { aor, version, bindings }, Wall(0));
+            assert!(matches!(reply, Reply::Replaced { .. }));
+            assert_eq!(table.get(&Aor("alice@example.com".into()))[0].expires, Wall(until[0]));
+            change
+        };
+        let first = replace(&mut table, [1_000, 2_000]).expect("it is new");
+        let second = replace(&mut table, [1_001, 2_000]).expect("the first may fail");
+        assert!(!second.is_refresh);
+        table.confirm(&first);
+        table.confirm(&second);
+        // 50, then 50 more, of either.
+        assert_eq!(replace(&mut table, [1_051, 2_000]), None);
+        assert_eq!(replace(&mut table, [1_051, 2_050]), None);
+        let third = replace(&mut table, [1_060, 2_050]).expect("109 of 1,060");
+        assert!(third.is_refresh);
+        table.confirm(&third);
+        assert_eq!(replace(&mut table, [1_150, 2_050]), None);
+        // The disk does not take it: what it missed before is still owed.
+        let fourth = replace(&mut table, [1_200, 2_050]).expect("140 of 1,200");
+        table.undo(fourth);
+        assert_eq!(table.get(&aor)[0].expires, Wall(1_150));
+        let fifth = replace(&mut table, [1_180, 2_050]).expect("120 of 1,180");
+        table.confirm(&fifth);
+        assert_eq!(replace(&mut table, [1_280, 2_050]), None);
+        // For shorter is always told.
+        assert!(replace(&mut table, [1_279, 2_050]).is_some_and(|change| !change.is_refresh));
     }
 
     #[test]

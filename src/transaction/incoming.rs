@@ -224,9 +224,9 @@ impl Layer {
                     }
                 }
                 Action::Stop(timer) => {
-                    let timers = self.table.timers(Key::Server(tx));
-                    if let Some(due) = timers.and_then(|timers| timers.stop(timer)) {
-                        self.timers.cancel(due);
+                    let key = Key::Server(tx);
+                    if let Some(due) = self.table.timers(key).and_then(|timers| timers.stop(timer)) {
+                        self.timers.cancel((key, timer), due);
                     }
                 }
                 Action::Ack | Action::Fail(_) => unreachable!("a server machine neither acknowledges nor waits"),
@@ -258,7 +258,9 @@ impl Layer {
         let over = |server: &mut Server| server.is_over() && !matches!(server.link, Link::Opening(_));
         let Some(server) = self.table.server(tx) else { return };
         if over(server) {
-            server.timers.all().for_each(|due| self.timers.cancel(due));
+            for (timer, due) in server.timers.all() {
+                self.timers.cancel((Key::Server(tx), timer), due);
+            }
             self.table.remove_server(tx);
         }
     }

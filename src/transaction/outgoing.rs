@@ -206,7 +206,7 @@ impl Layer {
                 }
                 Action::Stop(timer) => {
                     if let Some(due) = client.timers.stop(timer) {
-                        self.timers.cancel(due);
+                        self.timers.cancel((Key::Client(tx), timer), due);
                     }
                 }
                 Action::Gone | Action::Trying => unreachable!("a client machine sends no response"),
@@ -216,7 +216,9 @@ impl Layer {
             client.message = Bytes::new();
         }
         if client.is_over() {
-            client.timers.all().for_each(|due| self.timers.cancel(due));
+            for (timer, due) in client.timers.all() {
+                self.timers.cancel((Key::Client(tx), timer), due);
+            }
             self.table.remove_client(tx);
         }
     }

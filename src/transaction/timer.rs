@@ -103,9 +103,9 @@ impl Timers {
         self.0.iter().find(|(running, _)| *running == timer).map(|(_, at)| *at)
     }
 
-    /// When each is due.
-    pub fn all(&self) -> impl Iterator<Item = Instant> {
-        self.0.iter().map(|(_, at)| *at)
+    /// All, and when each is due.
+    pub fn all(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        self.0.iter().copied()
     }
 }
 

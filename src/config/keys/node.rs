@@ -315,7 +315,8 @@ pub static STORE: Section = Section {
             "no",
             "yes",
             "A registration is confirmed once it is in the file, and is still there after a restart; one that only lasts longer is \
-             confirmed at once and written within a second. With no, it is kept in memory only, \
+             confirmed at once and written within a second, or not before the node stops where that adds less than a tenth \
+             of the time that is left. With no, it is kept in memory only, \
              and those in the file are removed at the start. With no for both, there is no file.",
         ),
     ],

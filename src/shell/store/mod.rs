@@ -2,7 +2,8 @@
 //! does not want in the file is not written: bindings are then in memory only, and without both there is no file and no thread.
 //!
 //! What is durable: a REGISTER is confirmed after the commit of its bindings, unless they are there and only last longer; that is
-//! committed within a second, and a call's record within 100 ms. A commit is in the system's hands (SQLite's WAL with
+//! committed within a second, or when the node stops if it is less than a tenth of the time that is left; and a call's record within
+//! 100 ms. A commit is in the system's hands (SQLite's WAL with
 //! `synchronous = NORMAL`): it outlives the process however that ends, and when the machine itself loses power, what was committed in the
 //! last half minute, and while the disk then takes its time, may be lost, but the file is whole.
 
@@ -256,6 +257,12 @@ impl Store {
     /// Writes what waits, closes the records of calls that are still open, and closes the file.
     pub fn close(self, now: Wall) {
         self.shared.closing.store(true, Ordering::Relaxed);
+        if self.bindings {
+            // What the disk was spared. Where memory for what waits runs out, it stays a little behind, as after a crash.
+            for (aor, bindings) in self.table.ahead() {
+                self.queue(Write::Refreshed(aor.clone(), bindings.clone()));
+            }
+        }
         self.queue(Write::End(now));
         let Some(Writer { queue, thread }) = self.writer else {
             return;
