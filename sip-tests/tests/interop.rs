@@ -26,6 +26,7 @@ mod interop {
     mod commands;
     mod failover;
     mod lifecycle;
+    mod lossy;
     mod phones;
     mod restart;
     mod srtp;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub const RATE: u32 = 8_000;
 /// So much sound is judged at once: 500 ms.
 const JUDGED: usize = 4_000;
+/// What is silent or not: 5 ms.
+const BLOCK: usize = 40;
 /// How far a tone must stand above everything else.
 const CLEAR_DB: f32 = 15.0;
 /// The payload type of telephone events that the peers of these tests use.
@@ -49,6 +51,10 @@ struct Heard {
     pcm: Vec<i16>,
     packets: usize,
     codec: Option<Codec>,
+    /// The timestamp that follows on the last sound.
+    next: Option<u32>,
+    /// Where timestamps left sound out, and how many samples.
+    skipped: Vec<(usize, u32)>,
     digits: String,
     /// The timestamp of the digit that was written down last: its packets repeat (RFC 4733 2.5.1.4).
     last_digit: Option<u32>,
@@ -67,6 +73,8 @@ impl Ear {
             pcm: Vec::new(),
             packets: 0,
             codec: None,
+            next: None,
+            skipped: Vec::new(),
             digits: String::new(),
             last_digit: None,
         };
@@ -86,7 +94,7 @@ impl Ear {
 
     /// Waits until 500 ms of sound that arrives from now on is this tone.
     pub fn wait_tone(&self, hz: f32, within: Duration) {
-        let start = self.0.0.lock().unwrap().pcm.len();
+        let start = self.samples();
         let mut judged = start;
         let mut found: Option<Dominant> = None;
         let is_it = self.wait(within, |heard| {
@@ -97,10 +105,7 @@ impl Ear {
             found = dominant(&heard.pcm[judged - JUDGED..], RATE);
             found.is_some_and(|tone| tone.is(hz, CLEAR_DB))
         });
-        let (packets, samples) = {
-            let heard = self.0.0.lock().unwrap();
-            (heard.packets, heard.pcm.len() - start)
-        };
+        let (packets, samples) = (self.packets(), self.samples() - start);
         let told = format!("{packets} packets in all, {samples} samples since, last {found:?}");
         assert!(is_it, "{hz} Hz was not heard within {within:?}: {told}");
     }
@@ -137,6 +142,42 @@ impl Ear {
         self.0.0.lock().unwrap().packets
     }
 
+    /// Samples so far.
+    pub fn samples(&self) -> usize {
+        self.0.0.lock().unwrap().pcm.len()
+    }
+
+    /// Waits until so many more packets have come.
+    pub fn wait_packets(&self, count: usize, within: Duration) {
+        let before = self.packets();
+        let come = self.wait(within, |heard| heard.packets >= before + count);
+        assert!(
+            come,
+            "{} of {count} packets came within {within:?}",
+            self.packets() - before
+        );
+    }
+
+    /// The longest time since this sample in which the sound has less than a hundredth of its usual energy, or is left out.
+    pub fn longest_silence(&self, from: usize) -> Duration {
+        let heard = self.0.0.lock().unwrap();
+        let energy = |block: &[i16]| block.iter().map(|sample| i64::from(*sample).pow(2)).sum::<i64>();
+        let energies: Vec<i64> = heard.pcm[from..].chunks_exact(BLOCK).map(energy).collect();
+        let mut sorted = energies.clone();
+        sorted.sort_unstable();
+        let usual = sorted[sorted.len() / 2];
+        let silent = energies
+            .split(|energy| *energy >= usual / 100)
+            .map(|blocks| blocks.len() * BLOCK);
+        let skipped = heard
+            .skipped
+            .iter()
+            .filter(|(at, _)| *at >= from)
+            .map(|(_, samples)| *samples as usize);
+        let longest = silent.chain(skipped).max().unwrap_or(0);
+        Duration::from_millis(longest as u64 * 1_000 / u64::from(RATE))
+    }
+
     fn wait(&self, within: Duration, mut holds: impl FnMut(&mut Heard) -> bool) -> bool {
         let (heard, changed) = &*self.0;
         let heard = heard.lock().unwrap();
@@ -159,6 +200,12 @@ impl Heard {
             other => panic!("payload type {other} was never offered"),
         };
         self.codec = Some(codec);
+        let ratio = codec.clock() / RATE;
+        let ahead = self.next.map_or(0, |next| packet.timestamp.wrapping_sub(next) / ratio);
+        if (1..=RATE).contains(&ahead) {
+            self.skipped.push((self.pcm.len(), ahead));
+        }
+        self.next = Some(packet.timestamp.wrapping_add(count as u32 * ratio));
         self.pcm.extend_from_slice(&pcm[..count]);
     }
 
