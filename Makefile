@@ -5,13 +5,14 @@ CARGO ?= cargo
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
 BENCH_PACKAGES := kamailio sip-tester
+MEDIA_PACKAGES := rtpengine-daemon sip-tester
 PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 iptables util-linux
 BROWSER := sip-tests/browser
 
 # Each target compiles once from clean: what a next build would be quicker by stays off the disk.
 export CARGO_INCREMENTAL := 0
 
-.PHONY: run demo test bench bench-proxy bench-flood soak-proxy deps peers soak check-toolchain
+.PHONY: run demo test bench bench-proxy bench-media bench-flood soak-proxy deps peers soak check-toolchain
 
 run: deps
 	$(CARGO) build --release --bin tandem
@@ -39,6 +40,11 @@ bench: deps
 bench-proxy: deps
 	@.ci/packages $(BENCH_PACKAGES)
 	$(CARGO) bench --quiet --bench peers -- run $(ROWS)
+
+# The packet path side by side with rtpengine: benches/peers/media/README.md. QUICK=1, BUSY=1, FRESH=1 and ROWS="SRTP Opus" as above.
+bench-media: deps
+	@.ci/packages $(MEDIA_PACKAGES)
+	$(CARGO) bench --quiet --bench peers -- media $(ROWS)
 
 # Half an hour at 500 calls per second with 100,000 registrations: nothing fails, nothing grows. MINUTES=3 for a short try.
 soak-proxy: deps

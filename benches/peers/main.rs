@@ -1,4 +1,5 @@
-//! Tandem side by side with Kamailio: one run, one machine, SIPp on both ends. `make bench-proxy`; benches/peers/README.md.
+//! Tandem side by side with other programs, in one run on one machine: with Kamailio, SIPp on both ends (`make bench-proxy`,
+//! benches/peers/README.md), and with rtpengine (`make bench-media`, benches/peers/media/README.md).
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -8,6 +9,7 @@
 
 mod load;
 mod measure;
+mod media;
 mod peer;
 mod saved;
 mod soak;
@@ -81,7 +83,13 @@ struct Row {
 fn rows() -> Vec<Row> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let kamailio = |stateful, workers| Peer::Kamailio(Kamailio { stateful, workers });
-    let tandem = |proxy, plain| Peer::Tandem(Tandem { proxy, plain });
+    let tandem = |proxy, plain| {
+        Peer::Tandem(Tandem {
+            proxy,
+            plain,
+            ..Tandem::default()
+        })
+    };
     let row = |name, kind, peer, more: &[Figure]| Row {
         name,
         kind,
@@ -123,8 +131,12 @@ fn main() {
     let done = match wanted.first().map(String::as_str) {
         Some("run") => compare(&folder, &wanted[1..]),
         Some("soak") => soaked(&folder),
+        Some("media") => media::compare(&folder, &wanted[1..]),
+        Some("loop") => media::bare::run(&wanted[1..]),
         Some(_) | None => {
-            println!("The comparison with Kamailio takes long and wants a quiet machine: `make bench-proxy` runs it.");
+            println!(
+                "The comparisons take long and want a quiet machine: `make bench-proxy` and `make bench-media` run them."
+            );
             Ok(())
         }
     };
@@ -152,12 +164,7 @@ fn compare(folder: &Path, words: &[String]) -> Result<(), String> {
     wait_for_quiet()?;
     let short = std::env::var_os("QUICK").is_some();
     let times = if short { &SHORT } else { &FULL };
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peers/results.tsv");
-    if std::env::var_os("FRESH").is_some() {
-        // It may not be there.
-        let _ = std::fs::remove_file(&path);
-    }
-    let saved = Saved::open(&path, &key(short))?;
+    let saved = kept("results.tsv", short)?;
     let rows = rows();
     let is_wanted = |row: &Row| words.is_empty() || words.iter().any(|word| row.name.contains(word.as_str()));
     let wanted: Vec<usize> = (0..rows.len()).filter(|place| is_wanted(&rows[*place])).collect();
@@ -189,13 +196,23 @@ fn compare(folder: &Path, words: &[String]) -> Result<(), String> {
         }
     }
     table::print(&results, times.step);
-    println!("\nkept in {}; FRESH=1 begins anew", path.display());
+    println!("\nkept in {}; FRESH=1 begins anew", saved.path().display());
     Ok(())
+}
+
+/// What was measured before in the same way.
+fn kept(name: &str, short: bool) -> Result<Saved, String> {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peers").join(name);
+    if std::env::var_os("FRESH").is_some() {
+        // It may not be there.
+        let _ = std::fs::remove_file(&path);
+    }
+    Saved::open(&path, &key(short))
 }
 
 /// What must be the same for results to belong together.
 fn key(short: bool) -> String {
-    let program = std::fs::metadata(env!("CARGO_BIN_EXE_tandem"));
+    let program = std::fs::metadata(peer::program());
     let built = program.and_then(|program| program.modified()).ok();
     let built = built.and_then(|built| built.duration_since(std::time::UNIX_EPOCH).ok());
     let length = if short { "short" } else { "full" };

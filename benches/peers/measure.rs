@@ -8,7 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// /proc counts in hundredths of a second (USER_HZ, the same on every Linux that Debian has).
-const MICROSECONDS_PER_TICK: f64 = 10_000.0;
+pub const MICROSECONDS_PER_TICK: f64 = 10_000.0;
 /// The generators cannot do more on two cores.
 const MOST: u64 = 12_000;
 /// The search ends when it knows the highest rate to one part in this many.
@@ -73,12 +73,15 @@ pub fn is_quiet(limit: f64) -> bool {
     load < limit
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// Those of the machine, however many of them this process may use.
+pub fn cores() -> usize {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let is_core = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+    text.lines().filter(is_core).count().max(1)
 }
 
 /// CPU ticks that all processes together have used since the start of the machine.
-fn busy() -> u64 {
+pub fn busy() -> u64 {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();
     let fields: Vec<u64> = line
@@ -124,24 +127,34 @@ fn window(peer: &Running, sipp: &Sipp, rate: u64, seconds: u64) -> Result<(f64, 
     Ok((peer * MICROSECONDS_PER_TICK / (elapsed * rate as f64), others))
 }
 
-/// The highest rate at which for `step` seconds nothing fails and neither side sends anything twice. Short steps, each a quarter
-/// faster than the one before, show where it must be; steps of full length find it by halves.
+/// The highest rate at which for `step` seconds nothing fails and neither side sends anything twice.
 pub fn highest(load: &Load, uas: &Sipp, step: u64) -> Result<u64, String> {
-    let (mut low, mut high) = (0, FIRST);
-    while high <= MOST && holds(load, uas, high, PROBE.min(step))? {
+    search(FIRST, MOST, step, |rate, seconds| holds(load, uas, rate, seconds))
+}
+
+/// The highest rate that holds for `step` seconds. Short steps, each a quarter faster than the one before, show where it must be; steps of
+/// full length find it by halves.
+pub fn search(
+    first: u64,
+    most: u64,
+    step: u64,
+    mut holds: impl FnMut(u64, u64) -> Result<bool, String>,
+) -> Result<u64, String> {
+    let (mut low, mut high) = (0, first);
+    while high <= most && holds(high, PROBE.min(step))? {
         (low, high) = (high, high * 5 / 4);
     }
-    let mut high = high.min(MOST);
+    let mut high = high.min(most);
     // What held for a short time may not hold for long.
-    while low > 0 && !holds(load, uas, low, step)? {
+    while low > 0 && !holds(low, step)? {
         (low, high) = (low * 4 / 5, low);
-        if low < FIRST / 8 {
+        if low < first / 8 {
             low = 0;
         }
     }
-    while high - low > (low / GRAIN).max(50) {
+    while high - low > (low / GRAIN).max(first / 40) {
         let middle = u64::midpoint(low, high);
-        if holds(load, uas, middle, step)? {
+        if holds(middle, step)? {
             low = middle;
         } else {
             high = middle;

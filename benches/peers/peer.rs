@@ -1,6 +1,7 @@
 //! The programs that are compared: started on an address of their own, and what the system says of them.
 
 use crate::load::Load;
+use crate::measure;
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
@@ -39,11 +40,16 @@ pub struct Kamailio {
 }
 
 /// This repository's program.
+#[derive(Default)]
 pub struct Tandem {
     /// Calls are proxied, else bridged.
     pub proxy: bool,
     /// Without call records, store and a line in the log for each call.
     pub plain: bool,
+    /// Further keys of the section `media`.
+    pub media: &'static str,
+    /// Further keys of each user.
+    pub user: &'static str,
 }
 
 pub enum Peer {
@@ -59,34 +65,44 @@ pub struct Running {
 impl Peer {
     /// Starts it with users u0, u1, ... and waits until it answers.
     pub fn start(&self, load: &Load, users: usize) -> Result<Running, String> {
-        let log = File::create(load.folder.join("peer.log")).map_err(|error| error.to_string())?;
-        let mut command = match self {
+        let command = match self {
             Peer::Kamailio(kamailio) => kamailio.command(load),
             Peer::Tandem(tandem) => tandem.command(load, users)?,
         };
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(|error| error.to_string())?)
-            .stderr(log);
-        let child = command
-            .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", command.get_program().to_string_lossy()))?;
-        let mut running = Running { child };
-        let until = Instant::now() + START;
-        while !load.is_answered() {
-            if let Ok(Some(status)) = running.child.try_wait() {
-                let said = fs::read_to_string(load.folder.join("peer.log")).unwrap_or_default();
-                return Err(format!(
-                    "ended at once ({status}): {}",
-                    said.lines().last().unwrap_or_default()
-                ));
-            }
-            if Instant::now() > until {
-                return Err(format!("does not answer within {} s", START.as_secs()));
-            }
-        }
-        Ok(running)
+        start(command, &load.folder, || load.is_answered())
     }
+}
+
+/// Starts a program, whose output goes to a file in this folder, and waits until it is up.
+pub fn start(mut command: Command, folder: &Path, is_up: impl Fn() -> bool) -> Result<Running, String> {
+    let log = File::create(folder.join("peer.log")).map_err(|error| error.to_string())?;
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().map_err(|error| error.to_string())?)
+        .stderr(log);
+    let child = command
+        .spawn()
+        .map_err(|error| format!("{} cannot be started: {error}", command.get_program().to_string_lossy()))?;
+    let mut running = Running { child };
+    let until = Instant::now() + START;
+    while !is_up() {
+        if let Ok(Some(status)) = running.child.try_wait() {
+            let said = fs::read_to_string(folder.join("peer.log")).unwrap_or_default();
+            return Err(format!(
+                "ended at once ({status}): {}",
+                said.lines().last().unwrap_or_default()
+            ));
+        }
+        if Instant::now() > until {
+            return Err(format!("does not answer within {} s", START.as_secs()));
+        }
+    }
+    Ok(running)
+}
+
+/// The program that is measured: that of this build, unless `TANDEM_BIN` names another.
+pub fn program() -> String {
+    std::env::var("TANDEM_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tandem").to_owned())
 }
 
 /// Half of the machine's cores.
@@ -98,7 +114,7 @@ pub enum Half {
 
 /// A command that is to run on some cores only; on all without a half, or where there is but one.
 pub fn command(program: &str, half: Option<Half>) -> Command {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = measure::cores();
     let Some(half) = half.filter(|_| cores > 1) else {
         return Command::new(program);
     };
@@ -147,8 +163,8 @@ impl Tandem {
     fn command(&self, load: &Load, users: usize) -> Result<Command, String> {
         let file = load.folder.join("tandem.yaml");
         fs::write(&file, self.configuration(load, users)).map_err(|error| error.to_string())?;
-        let program = env!("CARGO_BIN_EXE_tandem");
-        let check = Command::new(program).arg("check").arg(&file).output();
+        let program = program();
+        let check = Command::new(&program).arg("check").arg(&file).output();
         let check = check.map_err(|error| format!("{program} cannot be started: {error}"))?;
         if !check.status.success() {
             let said = String::from_utf8_lossy(&check.stderr).into_owned() + &String::from_utf8_lossy(&check.stdout);
@@ -157,7 +173,7 @@ impl Tandem {
                 said.lines().next().unwrap_or_default()
             ));
         }
-        let mut command = command(program, load.pinned.then_some(Half::Peer));
+        let mut command = command(&program, load.pinned.then_some(Half::Peer));
         command.arg("run").arg(&file);
         Ok(command)
     }
@@ -168,11 +184,11 @@ impl Tandem {
         let mut yaml = format!(
             "node: {{ name: peers }}
 listen: [ \"udp://{}:5060\" ]
-media: {{ ports: 6000-29999 }}
+media: {{ ports: 6000-29999{} }}
 trunks:
   - {{ name: callers, peers: [ \"sip:{}:5060\" ], options: never, limits: {{ calls: 20000, calls_per_second: 10000 }} }}
 ",
-            hosts.peer, hosts.uac
+            hosts.peer, self.media, hosts.uac
         );
         if self.proxy {
             yaml += "domains: [ { name: example.com, do: proxy } ]\nroutes: [ { to: \"*\", from: trunk/callers, do: proxy } ]\n";
@@ -189,7 +205,11 @@ trunks:
         yaml += "guard: { per_source: 100000, per_stranger: 10000, strangers: 100000, per_user: 10000 }\n";
         yaml += "users:\n";
         for user in 0..users {
-            let _ = writeln!(yaml, "  - {{ name: u{user}, password: {PASSWORD}, calls: 100 }}");
+            let _ = writeln!(
+                yaml,
+                "  - {{ name: u{user}, password: {PASSWORD}, calls: 100{} }}",
+                self.user
+            );
         }
         yaml
     }

@@ -70,18 +70,26 @@ impl Saved {
     }
 
     fn values(&self, row: &str) -> Vec<Value> {
+        self.read(row, parse)
+    }
+
+    /// What was kept of a row, each by its fields.
+    pub fn read<T>(&self, row: &str, parse: impl Fn(&[&str]) -> Option<T>) -> Vec<T> {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
-        let fields = |line: &str| -> Option<Value> {
+        let fields = |line: &str| {
             let fields: Vec<&str> = line.split('\t').collect();
             (fields.first() == Some(&row)).then(|| parse(&fields[1..])).flatten()
         };
         text.lines().skip(1).filter_map(fields).collect()
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Keeps one more.
     pub fn keep(&self, row: &str, value: Value) -> Result<(), String> {
-        let told = |error: std::io::Error| format!("{}: {error}", self.path.display());
-        let mut file = OpenOptions::new().append(true).open(&self.path).map_err(told)?;
         let line = match value {
             Value::Cpu(cpu) => format!(
                 "cpu\t{}\t{}\t{}\t{}\t{}",
@@ -90,7 +98,14 @@ impl Saved {
             Value::Highest(rate) => format!("highest\t{rate}"),
             Value::Memory(bytes) => format!("memory\t{bytes}"),
         };
-        writeln!(file, "{row}\t{line}").map_err(told)
+        self.write(row, &line)
+    }
+
+    /// Keeps fields of a row.
+    pub fn write(&self, row: &str, fields: &str) -> Result<(), String> {
+        let told = |error: std::io::Error| format!("{}: {error}", self.path.display());
+        let mut file = OpenOptions::new().append(true).open(&self.path).map_err(told)?;
+        writeln!(file, "{row}\t{fields}").map_err(told)
     }
 }
 

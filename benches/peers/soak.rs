@@ -53,7 +53,7 @@ pub fn run(folder: &Path, log: &Path, minutes: u64) -> Result<(), String> {
     let others = Load::new(&folder.join("others"), silent, CALLED..BINDINGS, false)?;
     let peer = Peer::Tandem(Tandem {
         proxy: true,
-        plain: false,
+        ..Tandem::default()
     });
     let running = peer.start(&load, BINDINGS)?;
     let idle = running.memory();

@@ -105,11 +105,12 @@ fn ratios(rows: &[Row]) {
     say("MiB for 100,000 bindings", bindings, "at most", 100.0);
 }
 
-fn over(of: Option<f64>, by: Option<f64>) -> Option<f64> {
+pub fn over(of: Option<f64>, by: Option<f64>) -> Option<f64> {
     Some(of? / by?)
 }
 
-fn say(what: &str, ratio: Option<f64>, how: &str, wanted: f64) {
+/// One ratio, and whether it is as wanted.
+pub fn say(what: &str, ratio: Option<f64>, how: &str, wanted: f64) {
     let Some(ratio) = ratio else {
         return println!("{what:<52}      -  {how} {wanted}");
     };

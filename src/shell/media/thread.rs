@@ -24,8 +24,6 @@ const TICK: Duration = Duration::from_millis(20);
 const CATCH_UP: Duration = Duration::from_millis(500);
 /// Sockets looked at in one turn.
 const READY: usize = 256;
-/// Packets of one socket in one turn, so that a flood on one leg does not starve the others.
-const BURST: usize = 8;
 /// The epoll token of the command ring.
 const COMMANDS: u64 = u64::MAX;
 
@@ -246,34 +244,34 @@ impl Thread {
         true
     }
 
+    /// Takes one packet of a socket. What else is there makes the socket ready in the next turn again: of most there is none, and to ask would
+    /// cost each packet a system call; nor does a flood on one leg keep the others waiting.
     fn receive(&mut self, token: u64) {
         let Ok(index) = u16::try_from(token >> 1) else { return };
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
-        for _ in 0..BURST {
-            let Some(sockets) = &mut self.sockets[at.index()] else {
-                return;
-            };
-            let Ok((length, from)) = socket(sockets, channel).recv_from(self.packet.buffer()) else {
-                return;
-            };
-            watch_rtcp(&self.epoll, at, sockets);
-            self.packet.set_len(length);
-            self.show(at, channel);
-            let now = self.clock.instant();
-            self.worker.on_packet(
-                now,
-                at,
-                channel,
-                from,
-                &mut self.packet,
-                &mut self.batch,
-                &mut self.outputs,
-            );
-            if self.batch.must_flush() {
-                self.send_batch();
-            }
-            self.take_outputs();
+        let Some(sockets) = &mut self.sockets[at.index()] else {
+            return;
+        };
+        let Ok((length, from)) = socket(sockets, channel).recv_from(self.packet.buffer()) else {
+            return;
+        };
+        watch_rtcp(&self.epoll, at, sockets);
+        self.packet.set_len(length);
+        self.show(at, channel);
+        let now = self.clock.instant();
+        self.worker.on_packet(
+            now,
+            at,
+            channel,
+            from,
+            &mut self.packet,
+            &mut self.batch,
+            &mut self.outputs,
+        );
+        if self.batch.must_flush() {
+            self.send_batch();
         }
+        self.take_outputs();
     }
 
     fn send_batch(&mut self) {
