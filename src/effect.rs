@@ -2,7 +2,7 @@
 
 use crate::config::HttpUrl;
 use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
-use crate::media::command::{Command, LegStats};
+use crate::media::command::{Command, LegStats, Recording};
 use crate::pii::Secret;
 use crate::sip::uri::{Uri, unescape};
 use crate::time::Wall;
@@ -432,6 +432,11 @@ pub enum Fact {
         call: CallId,
         /// In words, without personal data.
         what: String,
+    },
+    /// The call is recorded from now on. (How that ended is known to who writes it.)
+    RecordingStarted {
+        /// Its file, which names the call.
+        recording: Recording,
     },
     /// The call is over; exactly one for each `CallStarted`.
     CallEnded {

@@ -34,8 +34,10 @@
 //! | `src/node/` | sorts inputs to the machines; who is admitted, and what is proxied |
 //! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
 //! | `src/media/` | the packet path: no allocation, no lock, no log |
+//! | `src/recording/` | a recorded call: packets of both sides to one stereo file; which files go |
 //! | `src/config/` | from YAML to values that cannot be wrong |
 //! | `src/shell/` | tokio, sockets, threads, disk, clock, commands |
+//! | `src/shell/recording/` | the thread that writes recordings; rings to it; a full disk |
 //! | `src/shell/net/` | UDP, TCP, TLS, WebSockets, certificates, DNS questions |
 //! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
 //! | `src/cx.rs` | the one context that every signalling machine receives |
@@ -58,7 +60,8 @@
 //! media is opened on one worker and joined; one call record is written.
 //!
 //! **One RTP packet.** The socket is the leg. `src/media/worker.rs` checks the header, latches the source, then walks what was
-//! decided at set-up: relayed, only the header is rewritten; transcoded, it goes through jitter buffer, decoder and encoder.
+//! decided at set-up: relayed, only the header is rewritten; transcoded, it goes through jitter buffer, decoder and encoder. Of a leg that
+//! is recorded, a copy goes into a ring, and `src/shell/recording/` makes the file of it.
 //!
 //! **A record.** A machine emits [`effect::Fact`]s; `src/shell/record.rs` folds them into log lines, counters and rows;
 //! `src/shell/store/` commits rows in groups on a thread of its own.
@@ -86,6 +89,7 @@ pub mod phone;
 pub mod pii;
 pub mod proxy;
 pub mod push;
+pub mod recording;
 pub mod registrar;
 pub mod routing;
 pub mod sdp;

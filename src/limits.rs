@@ -151,6 +151,16 @@ pub const LEGS_PER_WORKER: usize = 8_192;
 pub const JITTER_PACKETS: usize = 32;
 /// The largest payload that a jitter buffer holds: 120 ms of G.711, or Opus at 128 kbit/s in 60 ms.
 pub const JITTER_PAYLOAD_BYTES: usize = 960;
+/// Packets of one side of a recording that wait for those before them: half a second of speech, or a second of it that came at once; as many
+/// as a leg takes at once (`RTP_BURST`).
+pub const RECORDING_WAITING: usize = 250;
+/// Octets of packets of one recorded leg that wait for the thread that writes: over three seconds of G.711, in which a disk may be busy.
+pub const RECORDING_RING: usize = 32 * 1024;
+/// Recordings that could not be written of which it is remembered that they ended: another leg of the same call begins none anew. The
+/// oldest is forgotten.
+pub const RECORDINGS_FAILED: usize = CALLS;
+/// Ends of recordings that wait for signalling.
+pub const RECORDING_EVENTS: usize = 4_096;
 /// DTMF digits that wait to be sent on one leg.
 pub const DIGITS: usize = 32;
 /// Media commands that wait for one worker.

@@ -50,6 +50,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("proxy", &["push", "transaction", "sip", "config", "cx", "effect"]),
     ("registrar", &["push", "transaction", "sip", "config", "cx", "effect"]),
     ("push", &["sip::uri", "config", "cx", "effect"]),
+    ("recording", &["media::command", "media::tap"]),
     ("guard", &["config", "cx", "effect"]),
     (
         "event",

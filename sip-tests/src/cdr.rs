@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use tandem::effect::{Cause, Fact, LegReport};
 use tandem::id::CallId;
+use tandem::media::command::Recording;
 use tandem::time::Wall;
 
 /// One call record.
@@ -26,6 +27,8 @@ pub struct Cdr {
     pub legs: Vec<LegReport>,
     /// What happened on the way.
     pub changes: Vec<String>,
+    /// What it was recorded in.
+    pub recordings: Vec<Recording>,
     /// The node died under it: the next start closes it.
     pub orphaned: bool,
 }
@@ -77,6 +80,13 @@ impl Records {
                 cdr.ended = Some((*at, cause.clone()));
                 cdr.legs.clone_from(legs);
                 self.open -= 1;
+            }
+            Fact::RecordingStarted { recording } => {
+                let own = &mut self.open(recording.call, "recorded")?.recordings;
+                own.push(*recording);
+                if usize::from(recording.number) != own.len() {
+                    return Err(format!("{} is not the next recording of its call", recording.file()));
+                }
             }
             Fact::Registered { .. }
             | Fact::TrunkState { .. }

@@ -26,6 +26,7 @@ pub mod rng;
 pub mod script;
 pub mod store;
 pub mod streams;
+pub mod tapes;
 pub mod tone;
 mod wires;
 pub mod world;

@@ -1,5 +1,6 @@
 //! The media side of the node in the world: real workers, or only the book-keeping of legs and ports for runs without RTP.
 
+use crate::tapes::Tapes;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -49,17 +50,21 @@ pub struct Media {
     pub faults: Vec<String>,
     /// Commands that came, by leg, in words.
     pub moves: usize,
+    /// What was recorded.
+    pub tapes: Tapes,
 }
 
 impl Media {
     /// For a range of ports; without workers only the books are kept. Each worker takes so many legs.
     pub fn new(ip: IpAddr, ports: std::ops::RangeInclusive<u16>, workers: usize, capacity: usize) -> Media {
+        let tapes = Tapes::default();
         Media {
             ip,
             workers: (0..workers).map(|_| Worker::new(capacity)).collect(),
             lost: BTreeSet::new(),
             capacity,
-            preparer: Preparer::default(),
+            preparer: Preparer::recording(Box::new(tapes.clone())),
+            tapes,
             batch: TxBatch::new(),
             outputs: Outputs::default(),
             places: BTreeMap::new(),
@@ -130,7 +135,8 @@ impl Media {
             | Command::Protect { .. }
             | Command::Function { .. }
             | Command::SendDigits { .. }
-            | Command::Watch { .. } => return Vec::new(),
+            | Command::Watch { .. }
+            | Command::Record { .. } => return Vec::new(),
         };
         vec![Effect::Event(event)]
     }
@@ -289,7 +295,7 @@ impl Media {
         self.spare.clear();
         self.open.clear();
         self.places.clear();
-        self.preparer = Preparer::default();
+        self.preparer = Preparer::recording(Box::new(self.tapes.clone()));
         let count = self.workers.len();
         self.workers = (0..count).map(|_| Worker::new(self.capacity)).collect();
     }

@@ -29,6 +29,8 @@ mod leaks;
 mod loops;
 #[path = "dialogs/own_host.rs"]
 mod own_host;
+#[path = "dialogs/recorded.rs"]
+mod recorded;
 #[path = "dialogs/refer.rs"]
 mod refer;
 #[path = "dialogs/refer_refused.rs"]

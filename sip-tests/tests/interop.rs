@@ -28,6 +28,7 @@ mod interop {
     mod lifecycle;
     mod lossy;
     mod phones;
+    mod recording;
     mod restart;
     mod srtp;
 }

@@ -1,20 +1,24 @@
-//! The packet thread neither allocates nor frees: relayed, translated, transcoded and sealed packets, loss, digits, ticks, reports,
+//! The packet thread neither allocates nor frees: relayed, translated, transcoded, sealed and recorded packets, loss, digits, ticks, reports,
 //! and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
 
 use codecs::{Codec, g711, opus};
 use sip_tests::counting::{Counting, count};
 use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::time::Duration;
-use tandem::id::{MediaLegId, WorkerId};
+use tandem::id::{CallId, MediaLegId, WorkerId};
 use tandem::media::command::{
-    Command, EventFormat, Function, Keys, LegSpec, MasterKey, OpusParams, Port, Remote, Stream, Suite, Tone,
+    Command, EventFormat, Function, Keys, LegSpec, MasterKey, OpusParams, Port, Recording, Remote, Side, Stream, Suite,
+    Tone,
 };
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::packet::{Channel, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
 use tandem::media::srtp::Sealer;
+use tandem::media::tap::{Sink, Sinks};
 use tandem::media::worker::{Tick, Worker};
-use tandem::time::Instant;
+use tandem::shell::recording::ring::{Reader, ring};
+use tandem::time::{Instant, Wall};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -23,6 +27,18 @@ static ALLOCATOR: Counting = Counting;
 fn calls() -> usize {
     let count = count();
     count.taken + count.freed
+}
+
+/// The rings of the program; nobody reads them before the end, so that they also become full.
+#[derive(Debug)]
+struct Rings(mpsc::Sender<Reader>);
+
+impl Sinks for Rings {
+    fn open(&mut self, _: Recording, _: Side) -> Option<Box<dyn Sink>> {
+        let (writer, reader) = ring();
+        self.0.send(reader).expect("the test listens");
+        Some(Box::new(writer))
+    }
 }
 
 struct World {
@@ -181,11 +197,12 @@ fn keys(suite: Suite) -> [Keys; 2] {
     [keys(1, 2), keys(2, 1)]
 }
 
-/// Two legs of these codecs, joined; the second is protected by a suite, perhaps.
-fn bridged(first: Codec, second: Codec, suite: Option<Suite>) -> World {
+/// Two legs of these codecs, joined; the second is protected by a suite, perhaps, and both are recorded.
+fn bridged(first: Codec, second: Codec, suite: Option<Suite>, rings: Option<Rings>) -> World {
+    let is_recorded = rings.is_some();
     let mut world = World {
         worker: Worker::new(16),
-        preparer: Preparer::default(),
+        preparer: rings.map_or_else(Preparer::default, |rings| Preparer::recording(Box::new(rings))),
         out: TxBatch::new(),
         outputs: Outputs::default(),
         now: Instant::ZERO,
@@ -224,6 +241,17 @@ fn bridged(first: Codec, second: Codec, suite: Option<Suite>) -> World {
             remote,
             stream: stream(codec),
         });
+        if is_recorded {
+            let recording = Recording {
+                call: CallId(1),
+                number: 1,
+                begun: Wall(0),
+                is_wide: false,
+            };
+            let side = if leg == 1 { Side::Caller } else { Side::Callee };
+            let to = Some((recording, side));
+            world.command(Command::Record { leg: id, to });
+        }
         world.command(Command::Watch {
             leg: id,
             silence: Some(Duration::from_secs(1)),
@@ -282,9 +310,11 @@ fn the_packet_thread_neither_allocates_nor_frees() {
             "transcoded and sealed",
         ),
     ];
-    for (first, second, suite, what) in pairs {
+    let runs = pairs.into_iter().flat_map(|pair| [(pair, false), (pair, true)]);
+    for ((first, second, suite, what), is_recorded) in runs {
         let streams = [(1, material(first, 1)), (2, material(second, 2))];
-        let mut world = bridged(first, second, suite);
+        let (rings, readers) = mpsc::channel();
+        let mut world = bridged(first, second, suite, is_recorded.then_some(Rings(rings)));
         for n in 0..streams[0].1.len() {
             for (leg, packets) in &streams {
                 world.deliver(*leg, &packets[n]);
@@ -299,5 +329,10 @@ fn the_packet_thread_neither_allocates_nor_frees() {
         assert!(world.control.len() < 256 && world.worker.is_empty());
         assert!(calls() > 0, "the allocator counts");
         assert_eq!(world.counted, 0, "{what}: the worker called the allocator");
+        let recorded: usize = readers
+            .try_iter()
+            .map(|mut reader| std::iter::from_fn(|| reader.packet().map(|_| ())).count())
+            .sum();
+        assert_eq!(recorded > 100, is_recorded, "{what}: {recorded} packets were recorded");
     }
 }

@@ -17,6 +17,7 @@ use super::cause::{self, q850};
 use super::desk::{CallTimer, Turn};
 use super::hunt::Hunt;
 use super::leg::{Leg, LegId};
+use super::record::Recorder;
 use super::transfer::Transfer;
 use crate::config::Config;
 use crate::effect::{Cause, Fact, LegReport, Output};
@@ -101,6 +102,8 @@ pub struct Call {
     pub transfer: Option<Box<Transfer>>,
     /// Where its media is.
     pub worker: WorkerId,
+    /// Its recordings.
+    pub recorder: Recorder,
     /// `CallRinging` was told.
     pub rang: bool,
     last_leg: u16,
@@ -125,6 +128,7 @@ impl Call {
             hunt: None,
             transfer: None,
             worker,
+            recorder: Recorder::default(),
             rang: false,
             last_leg: 0,
             reports: Vec::new(),
@@ -208,6 +212,7 @@ impl Call {
 
     /// Brings everything to what the state says. Called after each event.
     pub fn settle(&mut self, t: &mut Turn<'_, '_>) {
+        self.record(t);
         self.wire(t);
         self.reconcile(t);
         self.say_goodbyes(t);
@@ -331,7 +336,7 @@ impl Call {
         }
         self.drop_hunt(t);
         self.transfer = None;
-        for timer in [CallTimer::Ring, CallTimer::Expires, CallTimer::Length] {
+        for timer in [CallTimer::Ring, CallTimer::Expires, CallTimer::Length, CallTimer::Beep] {
             t.desk.timers.cancel(super::desk::Timer::Call(self.id, timer));
         }
         for leg in &mut self.legs {

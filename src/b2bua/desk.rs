@@ -36,6 +36,8 @@ pub enum CallTimer {
     Expires,
     /// `calls.max_duration`.
     Length,
+    /// The tone of a recording begins or ends.
+    Beep,
     /// The workers had their time to close the media; the record is written without them.
     Reports,
 }
@@ -225,6 +227,7 @@ impl Desk {
             CallTimer::Ring,
             CallTimer::Expires,
             CallTimer::Length,
+            CallTimer::Beep,
             CallTimer::Reports,
         ] {
             self.timers.cancel(Timer::Call(call, timer));

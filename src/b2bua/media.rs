@@ -3,7 +3,7 @@
 use super::desk::Turn;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Function, LegSpec, Port};
+use crate::media::command::{Command, Function, LegSpec, Port, Recording, Side};
 use crate::sdp::Agreed;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct MediaLeg {
     watch: Option<Duration>,
     /// Its packets are sealed.
     is_protected: bool,
+    /// What it hears is recorded, there.
+    recorded: Option<(Recording, Side)>,
 }
 
 impl MediaLeg {
@@ -52,6 +54,7 @@ impl MediaLeg {
             function: Function::Idle,
             watch: None,
             is_protected: false,
+            recorded: None,
         }
     }
 
@@ -133,6 +136,14 @@ impl MediaLeg {
     pub fn digits(&mut self, t: &mut Turn<'_, '_>, digits: String) {
         let digits = digits.into();
         self.tell(t, Command::SendDigits { leg: self.id, digits });
+    }
+
+    /// What its peer says is recorded there from now on, or no longer; nothing is sent when that is so already.
+    pub fn record(&mut self, t: &mut Turn<'_, '_>, to: Option<(Recording, Side)>) {
+        if self.recorded != to {
+            self.recorded = to;
+            self.tell(t, Command::Record { leg: self.id, to });
+        }
     }
 
     /// Moves it to another worker.

@@ -17,6 +17,7 @@
 //! | `transfer`, `refer`, `replaces` | transfer and pick-up |
 //! | `end`, `cause` | how it ends, and why |
 //! | `identity` | who is shown to whom |
+//! | `record` | which calls are recorded |
 //! | `media`, `ports`, `desk` | media legs; spare ports; the shared tables |
 
 mod answer;
@@ -34,6 +35,7 @@ mod offer;
 mod outcome;
 mod outgoing;
 mod ports;
+mod record;
 mod refer;
 mod replaces;
 mod request;
@@ -302,6 +304,12 @@ impl Calls {
         }
     }
 
+    /// Starts or stops the recording of a call; false where that is not possible: it is not up, or it is recorded in any case.
+    pub fn record(&mut self, cx: &mut Cx<'_>, net: &mut Net, call: CallId, on: bool) -> bool {
+        self.turn(cx, net, call, |call, _| call.switch_recording(on))
+            .unwrap_or(false)
+    }
+
     /// The port range or address was changed by a reload: what is spare is forgotten. The shell closes those sockets.
     pub fn renew_ports(&mut self, cx: &mut Cx<'_>) {
         self.desk.ports.renew(cx);
@@ -334,6 +342,9 @@ impl Calls {
                 Timer::Call(id, CallTimer::Length) => {
                     let cause = cause::cause(200, Blame::Node, "the call reached its longest duration");
                     self.turn(cx, net, id, |call, t| call.end(t, cause));
+                }
+                Timer::Call(id, CallTimer::Beep) => {
+                    self.turn(cx, net, id, |call, t| call.on_beep(t));
                 }
                 Timer::Call(id, CallTimer::Reports) => {
                     self.turn(cx, net, id, |call, t| call.give_up_reports(t));

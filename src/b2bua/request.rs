@@ -140,7 +140,7 @@ impl Call {
         }
     }
 
-    /// INFO: DTMF of phones that send it so is passed on as RFC 4733 events; packages we know none (RFC 6086 4.2.2).
+    /// INFO: a key of the phone that switches recording; DTMF of phones that send it so is passed on as RFC 4733 events; packages we know none (RFC 6086 4.2.2).
     fn on_info(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let partner = self.partner(id);
         let Some(leg) = self.leg_mut(id) else { return };
@@ -148,6 +148,9 @@ impl Call {
             let mut response = Draft::response(request, 469, None);
             response.push_named("Recv-Info", "");
             return t.net.layer.respond(t.cx, tx, response);
+        }
+        if let Some(wish) = request.all_named("Record").first() {
+            return self.on_record(t, id, tx, request, wish);
         }
         let body = request.body();
         let digit = match request.content_type().as_deref() {

@@ -15,11 +15,20 @@ const RINGBACK: Tone = Tone::Cadence {
 /// The test tone, 1,004 Hz as carriers use it (ITU-T O.6 in North America), at a level that no codec clips.
 const TEST_TONE: Tone = Tone::Sine { hz: 1004, level: -10 };
 
+/// What those hear who are recorded: 1,400 Hz, which is what regulators have asked for since there are recorders, as loud as speech.
+const RECORDED: Tone = Tone::Sine { hz: 1400, level: -20 };
+
 impl Call {
     /// Who hears what.
     pub fn wire(&mut self, t: &mut Turn<'_, '_>) {
         match self.stage {
             Stage::Setup { caller } => self.wire_early(t, caller),
+            Stage::Talk { one, other } if self.recorder.beeps() => {
+                self.hear(t, one, Function::Tone(RECORDED));
+                if let Other::Leg(other) = other {
+                    self.hear(t, other, Function::Tone(RECORDED));
+                }
+            }
             Stage::Talk {
                 one,
                 other: Other::Leg(other),

@@ -1,6 +1,8 @@
 //! What the program uses: every value is complete and cannot be wrong, so nobody checks again.
 
 use super::country::Country;
+use super::network::Network;
+use super::recording::{Record, Recording};
 use crate::id::{Identity, Transport, TrunkIx};
 use crate::media::command::Srtp;
 use crate::pii::Secret;
@@ -27,6 +29,8 @@ pub struct Config {
     pub dns: Dns,
     /// `media`.
     pub media: Media,
+    /// `recording`.
+    pub recording: Recording,
     /// `domains`, in order; the first is the one that we use for users without their own.
     pub domains: Vec<Domain>,
     /// `users`, in order.
@@ -320,6 +324,8 @@ pub struct User {
     pub codecs: Vec<Codec>,
     /// `srtp`.
     pub srtp: Srtp,
+    /// `record`.
+    pub record: Record,
     /// `calls`: how many at once before the user is busy; default 2 (call waiting). 1 turns call waiting off.
     pub calls: u32,
     /// `ring`: how long the phones ring before there is no answer.
@@ -351,6 +357,8 @@ pub struct Trunk {
     pub codecs: Vec<Codec>,
     /// `srtp`.
     pub srtp: Srtp,
+    /// `record`.
+    pub record: Record,
     /// `limits.calls`.
     pub max_calls: u32,
     /// `limits.calls_per_second`.
@@ -440,61 +448,6 @@ impl NumberFormat {
             NumberFormat::Plain => "plain",
             NumberFormat::National => "national",
         }
-    }
-}
-
-/// An address range: `198.51.100.0/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Its first address.
-    pub addr: IpAddr,
-    /// Prefix length.
-    pub prefix: u8,
-}
-
-impl Network {
-    /// True if the address lies within; an IPv4 address mapped into IPv6 counts as IPv4.
-    pub fn contains(&self, ip: IpAddr) -> bool {
-        let (network, width) = bits(self.addr);
-        let (address, other) = bits(ip.to_canonical());
-        width == other
-            && (network ^ address)
-                .checked_shr(u32::from(width - self.prefix.min(width)))
-                .unwrap_or(0)
-                == 0
-    }
-
-    /// True if one of the two contains the other.
-    pub fn overlaps(&self, other: &Network) -> bool {
-        let (wide, narrow) = if self.prefix <= other.prefix {
-            (self, other)
-        } else {
-            (other, self)
-        };
-        wide.contains(narrow.addr)
-    }
-
-    /// The range of one address.
-    pub fn single(ip: IpAddr) -> Network {
-        let ip = ip.to_canonical();
-        Network {
-            addr: ip,
-            prefix: bits(ip).1,
-        }
-    }
-}
-
-/// An address as a number, and how many bits it has.
-fn bits(ip: IpAddr) -> (u128, u8) {
-    match ip {
-        IpAddr::V4(v4) => (u128::from(u32::from(v4)), 32),
-        IpAddr::V6(v6) => (u128::from(v6), 128),
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.addr, self.prefix)
     }
 }
 

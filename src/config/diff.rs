@@ -142,6 +142,7 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
             "media",
             codec != (other.silence, other.opus_bitrate, other.opus_complexity),
         ),
+        ("recording", old.recording != new.recording),
         (
             "registrar",
             old.registrar != new.registrar || old.watchers != new.watchers,

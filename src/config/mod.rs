@@ -8,10 +8,12 @@ mod checked;
 pub mod country;
 mod diff;
 mod keys;
+mod network;
 pub mod number;
 mod problem;
 mod raw;
 mod read;
+mod recording;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,9 @@ mod values;
 pub use checked::*;
 pub use country::Country;
 pub use diff::Changes;
+pub use network::Network;
 pub use problem::Problem;
+pub use recording::{Beep, Record, Recording};
 pub use reference::reference;
 
 use crate::pii::Secret;

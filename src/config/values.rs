@@ -1,9 +1,11 @@
 //! Single values: text -> a type that cannot be wrong.
 
-use super::checked::{Algorithm, HttpUrl, Listen, Network, NumberFormat};
+use super::checked::{Algorithm, HttpUrl, Listen, NumberFormat};
 use super::country::Country;
+use super::network::Network;
 use super::problem::did_you_mean;
 use super::read::Wrong;
+use super::recording::{Beep, Record};
 use crate::id::Transport;
 use crate::media::command::Srtp;
 use crate::sip::uri::{Host, Scheme, Uri};
@@ -65,6 +67,47 @@ pub(super) fn duration_or_never(text: &str, bounds: RangeInclusive<Duration>) ->
     } else {
         duration_in(text, bounds).map(Some)
     }
+}
+
+/// How long files are kept: also in days, and beyond a year.
+pub(super) fn keep(text: &str) -> Result<Option<Duration>, Wrong> {
+    const DAY: u64 = 24 * 3600;
+    match text.strip_suffix('d') {
+        Some(days) => Ok(Some(Duration::from_secs(
+            DAY * whole::<u64>(days.trim_end(), 1..=36_500)?,
+        ))),
+        None => duration_or_never(text, Duration::from_secs(60)..=LONGEST),
+    }
+}
+
+/// `500MB`, `10GB`, `2TB`, `never`: in octets, by thousands.
+pub(super) fn size(text: &str) -> Result<Option<u64>, Wrong> {
+    if text.eq_ignore_ascii_case("never") {
+        return Ok(None);
+    }
+    let units = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+    let found = units
+        .iter()
+        .find_map(|(unit, octets)| Some((text.strip_suffix(unit)?, octets)));
+    let (number, octets) = found.ok_or(Wrong::Form)?;
+    Ok(Some(octets * whole::<u64>(number.trim_end(), 1..=1_000_000)?))
+}
+
+/// `once`, `15s`, `never`.
+pub(super) fn beep(text: &str) -> Result<Beep, Wrong> {
+    if text.eq_ignore_ascii_case("once") {
+        return Ok(Beep::Once);
+    }
+    let every = duration_or_never(text, Duration::from_secs(5)..=Duration::from_secs(600))?;
+    Ok(every.map_or(Beep::Never, Beep::Every))
+}
+
+/// Whether calls are recorded.
+pub(super) fn record(text: &str) -> Result<Record, Wrong> {
+    if text.eq_ignore_ascii_case("on_request") {
+        return Ok(Record::OnRequest);
+    }
+    Ok(if yes_or_no(text)? { Record::Yes } else { Record::No })
 }
 
 /// A duration as the file would have it.

@@ -1,8 +1,10 @@
 //! What signalling says to the media workers and hears from them: plain values, nothing of SIP or SDP.
 
 mod keying;
+mod recording;
 
 pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
+pub use recording::{Recording, Side};
 
 use crate::id::{MediaLegId, WorkerId};
 use crate::pii::{Digit, Digits};
@@ -186,6 +188,13 @@ pub enum Command {
         /// How long.
         silence: Option<Duration>,
     },
+    /// What the peer says goes into a recording too, on this side of it, or no longer.
+    Record {
+        /// Which leg.
+        leg: MediaLegId,
+        /// Whereto.
+        to: Option<(Recording, Side)>,
+    },
     /// Moves a leg to another worker with its socket, codec state and statistics; its bridge ends and is set again there.
     Move {
         /// Which leg.
@@ -266,6 +275,7 @@ impl Command {
             | Command::Function { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Watch { leg, .. }
+            | Command::Record { leg, .. }
             | Command::Move { leg, .. }
             | Command::ReadStats(leg)
             | Command::Close(leg) => *leg,

@@ -8,6 +8,7 @@ use super::leg::Leg;
 use super::packet::LegIx;
 use super::phone::Phone;
 use super::srtp::{Opener, Sealer};
+use super::tap::Tap;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use std::collections::VecDeque;
@@ -50,6 +51,8 @@ pub struct Gear {
     pub(super) opener: Change<Opener>,
     /// For what is sent.
     pub(super) sealer: Change<Sealer>,
+    /// Where what is received goes too.
+    pub(super) tap: Change<Tap>,
 }
 
 impl Gear {
@@ -60,6 +63,7 @@ impl Gear {
             && self.phone.is_empty()
             && self.opener.is_empty()
             && self.sealer.is_empty()
+            && self.tap.is_empty()
     }
 }
 
@@ -129,7 +133,7 @@ pub enum Input {
         /// For it.
         gear: Gear,
     },
-    /// New parts for a leg because its neighbour in a bridge or its keys have changed.
+    /// New parts for a leg because its neighbour in a bridge, its keys or its recording have changed.
     Fit {
         /// Which leg.
         leg: MediaLegId,

@@ -21,6 +21,7 @@ use super::rtp::{self, Kind, View};
 use super::sender::{Route, Sender};
 use super::source::{Arrival, Source};
 use super::srtp::{Fault, Opener, Sealer};
+use super::tap::Tap;
 use super::tone::Player;
 use crate::id::{MediaLegId, WorkerId};
 use crate::time::Instant;
@@ -147,6 +148,8 @@ pub struct Leg {
     pub(super) rx: Rx,
     pub(super) tx: Tx,
     pub(super) phone: Option<Box<Phone>>,
+    /// Where it is recorded.
+    tap: Option<Box<Tap>>,
     pub(super) reporter: Reporter,
     watch: Option<(Duration, Instant)>,
     is_silent: bool,
@@ -197,6 +200,7 @@ impl Leg {
                 tone: None,
             },
             phone: None,
+            tap: None,
             reporter: Reporter::new(cname.into_boxed_str(), seed),
             watch: None,
             is_silent: false,
@@ -243,6 +247,7 @@ impl Leg {
             phone: Change::Set(gear.phone.apply(&mut self.phone)),
             opener: Change::Set(gear.opener.apply(&mut self.rx.opener)),
             sealer: Change::Set(gear.sealer.apply(&mut self.tx.sealer)),
+            tap: Change::Set(gear.tap.apply(&mut self.tap)),
         }
     }
 
@@ -364,6 +369,13 @@ impl Leg {
             self.tell(press, outputs);
         }
         Some((arrival, Class::Event(progress)))
+    }
+
+    /// Hands what the peer says to who records it.
+    pub(super) fn record(&mut self, now: Instant, class: Class, view: &View<'_>) {
+        if let (Some(tap), Some(stream), Class::Audio) = (&mut self.tap, self.rx.stream, class) {
+            tap.take(now, stream.codec, view);
+        }
     }
 
     fn tell(&mut self, press: Press, outputs: &mut Outputs) {

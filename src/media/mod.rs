@@ -8,6 +8,7 @@
 //! | [`packet`] | buffers in and out |
 //! | [`leg`] | one leg, in two halves |
 //! | [`srtp`] | what is sealed and opened on the way |
+//! | [`tap`] | a leg that is recorded |
 //! | `latch` | where the peer really is |
 //! | `source`, `sender` | the received and the sent stream of numbers |
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
@@ -39,6 +40,7 @@ mod rtp;
 mod sender;
 mod source;
 pub mod srtp;
+pub mod tap;
 mod tone;
 pub mod witness;
 pub mod worker;

@@ -1,13 +1,14 @@
 //! From a command to what a worker takes, on the control side: everything is allocated here, so that the packet thread never does.
 
 use super::bridge::{Path, path};
-use super::command::{Command, Function, Keys, MasterKey, OpusParams, Stream};
+use super::command::{Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream};
 use super::decode::Decode;
 use super::dtmf;
 use super::encode::{self, Encode};
 use super::input::{Change, Digits, Gear, Input};
 use super::leg::Leg;
 use super::srtp::{Opener, Sealer};
+use super::tap::{Sinks, Tap};
 use crate::id::{MediaLegId, WorkerId};
 use codecs::Codec;
 use codecs::opus::OpusError;
@@ -94,9 +95,19 @@ pub struct Preparer {
     legs: BTreeMap<MediaLegId, Known>,
     /// Of those that are protected.
     keys: BTreeMap<MediaLegId, Box<Keys>>,
+    /// Who writes recordings down.
+    sinks: Option<Box<dyn Sinks>>,
 }
 
 impl Preparer {
+    /// One for a node with somebody who writes recordings down.
+    pub fn recording(sinks: Box<dyn Sinks>) -> Preparer {
+        Preparer {
+            sinks: Some(sinks),
+            ..Preparer::default()
+        }
+    }
+
     /// The inputs for the worker that the command goes to, in order. `seed` is any random number.
     ///
     /// # Errors
@@ -147,6 +158,7 @@ impl Preparer {
                 Ok(vec![Input::SendDigits { leg, digits, gear }])
             }
             Command::Watch { silence, .. } => Ok(vec![Input::Watch { leg, silence }]),
+            Command::Record { to, .. } => Ok(vec![self.tap(leg, to)]),
             Command::Move { to, .. } => {
                 // Its parts go with it, and the neighbour keeps its own: they are joined again on the other side.
                 self.release(leg, Function::Idle);
@@ -202,6 +214,17 @@ impl Preparer {
         } else {
             vec![Input::Fit { leg, gear }]
         }
+    }
+
+    /// Another tap, or none.
+    fn tap(&mut self, leg: MediaLegId, to: Option<(Recording, Side)>) -> Input {
+        let sinks = self.sinks.as_mut();
+        let sink = to.and_then(|(recording, side)| sinks?.open(recording, side));
+        let gear = Gear {
+            tap: Change::Set(sink.map(|sink| Box::new(Tap(sink)))),
+            ..Gear::default()
+        };
+        Input::Fit { leg, gear }
     }
 
     /// Ends the bridges that a leg's new function ends; returns the legs that became idle by it.

@@ -180,6 +180,7 @@ impl Worker {
         let Some((arrival, class)) = leg.admit(now, from, view, outputs) else {
             return;
         };
+        leg.record(now, class, view);
         match leg.role {
             Role::Idle | Role::Tone(_) => {}
             Role::Phone => function::hear(now, arrival, class, view, leg),
@@ -437,6 +438,9 @@ mod tests_events;
 #[cfg(test)]
 #[path = "worker/tests_legs.rs"]
 mod tests_legs;
+#[cfg(test)]
+#[path = "worker/tests_record.rs"]
+mod tests_record;
 #[cfg(test)]
 #[path = "worker/tests_srtp.rs"]
 mod tests_srtp;

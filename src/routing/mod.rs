@@ -12,7 +12,7 @@ pub mod numbers;
 
 pub use explain::explain;
 
-use crate::config::{Action, Config, FromPattern, Pattern, Route, User, Way};
+use crate::config::{Action, Config, FromPattern, Pattern, Record, Route, User, Way};
 use crate::id::TrunkIx;
 
 /// Who calls.
@@ -99,12 +99,29 @@ pub fn decide(config: &Config, source: &Source, dialled: &str) -> Decision {
             (Plan::Reject { status: 404, why }, "no rule".to_owned())
         }
     };
+    let said = if is_recorded(config, source, &plan) {
+        Some(Way::Bridge)
+    } else {
+        said
+    };
     Decision {
         way: said.unwrap_or_else(|| usual_way(config, source, &plan)),
         plan,
         rule,
         number,
     }
+}
+
+/// True where a side wants calls recorded, or may: their media must come through this node.
+fn is_recorded(config: &Config, source: &Source, plan: &Plan) -> bool {
+    let records = |record: Record| record != Record::No;
+    let user = |name: &str| config.user(name).is_some_and(|user| records(user.record));
+    let caller = match source {
+        Source::User(name) => user(name),
+        Source::Trunk(ix) => config.trunk(*ix).is_some_and(|trunk| records(trunk.record)),
+    };
+    // A call to a trunk or a service is bridged anyway.
+    caller || matches!(plan, Plan::User(name) if user(name))
 }
 
 /// The way where no route says one: a call between users whose domains both say `proxy` is proxied.

@@ -253,6 +253,31 @@ fn which_way_a_call_goes() {
     );
 }
 
+/// Media of a call that is or may be recorded comes through this node.
+#[test]
+fn who_is_recorded_is_bridged() {
+    for (was, is) in [
+        ("name: pat, password: x", "name: pat, password: x, record: yes"),
+        ("name: pat, password: x", "name: pat, password: x, record: on_request"),
+        ("peers: [ sip:192.0.2.1 ]", "peers: [ sip:192.0.2.1 ], record: yes"),
+    ] {
+        let config = parse("x.yaml", &WAYS.replace(was, is), &Sources::NONE).unwrap();
+        let way = |from: &str, to: &str| decide(&config, &source(&config, from), to).way;
+        let is_pat = is.contains("pat");
+        let of_pat = if is_pat { Way::Bridge } else { Way::Proxy };
+        assert_eq!(
+            (way("user/ann", "pat"), way("user/pat", "ann")),
+            (of_pat, of_pat),
+            "{is}"
+        );
+        assert_eq!(
+            (way("user/ben", "ann"), way("trunk/acme", "pat")),
+            (Way::Proxy, Way::Bridge),
+            "{is}"
+        );
+    }
+}
+
 #[test]
 fn the_way_is_explained() {
     let config = parse("x.yaml", WAYS, &Sources::NONE).unwrap();

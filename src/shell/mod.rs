@@ -10,6 +10,7 @@ pub mod media;
 pub mod net;
 mod pace;
 pub mod record;
+pub mod recording;
 pub mod server;
 pub mod sources;
 pub mod store;

@@ -1,7 +1,8 @@
 //! The folds over the facts: call records, log lines, counters.
 
 use super::net::NetCounters;
-use super::store::{CallRow, LegRow};
+use super::recording::Recorded;
+use super::store::{CallRow, LegRow, RecordingRow};
 use crate::effect::{Blame, Cause, Fact, LegReport, Party};
 use crate::id::CallId;
 use crate::media::worker::Strays;
@@ -14,6 +15,8 @@ use tracing::{Level, debug, enabled, info, warn};
 
 /// Source addresses whose refusals are logged one by one within a minute; further ones are only counted.
 const REFUSALS_LOGGED: u32 = 20;
+/// Recordings that could not be written and are logged one by one within a minute; further ones are only counted.
+const FAULTS_LOGGED: u32 = 5;
 
 /// Counters of what happened since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub struct Counters {
     pub refused: BTreeMap<u16, u64>,
     /// Messages dropped or refused by the guard, by what they were.
     pub cut: BTreeMap<&'static str, u64>,
+    /// Recordings begun.
+    pub recordings: u64,
+    /// Recordings that ended before their call, because they could not be written.
+    pub failed_recordings: u64,
     /// Changes of call records that found no room in memory.
     pub lost_records: u64,
 }
@@ -51,6 +58,8 @@ pub struct Recorder {
     counters: Counters,
     /// The current minute and the refusals in it.
     refusals: (u64, u32),
+    /// The current minute and the recordings that failed in it.
+    faults: (u64, u32),
     /// What was told of the counters of sockets and media threads.
     told: [u64; 11],
     /// A call that has begun, in words: mostly the next fact says where it goes, and one line has both.
@@ -130,6 +139,48 @@ impl Recorder {
                 self.fold_other(other, minute);
                 None
             }
+        }
+    }
+
+    /// Counts and logs how a recording ended; gives what the store is to know of it.
+    pub fn recorded(&mut self, recorded: Recorded, minute: u64) -> RecordingRow {
+        let Recorded {
+            recording,
+            millis,
+            lost,
+            fault,
+        } = recorded;
+        let (call, file, seconds) = (recording.call, recording.file(), millis / 1_000);
+        if let Some(fault) = &fault {
+            self.counters.failed_recordings += 1;
+            if self.faults.0 != minute {
+                self.faults = (minute, 0);
+            }
+            self.faults.1 += 1;
+            match self.faults.1 {
+                n if n < FAULTS_LOGGED => {
+                    warn!(%call, "the recording {file} ended after {seconds} s, and the call goes on without: {fault}");
+                }
+                FAULTS_LOGGED => {
+                    warn!(
+                        %call,
+                        "the recording {file} ended after {seconds} s, and the call goes on without: {fault}; further ones of this \
+                         minute are only counted ({} since the start)",
+                        self.counters.failed_recordings
+                    );
+                }
+                _ => debug!(%call, "the recording {file} ended after {seconds} s: {fault}"),
+            }
+        } else if lost > 0 {
+            info!(%call, "{seconds} s were recorded in {file}, without {lost} packets that came too late or at once");
+        } else {
+            info!(%call, "{seconds} s were recorded in {file}");
+        }
+        RecordingRow::Ended {
+            recording,
+            millis,
+            lost,
+            fault,
         }
     }
 
@@ -213,6 +264,10 @@ impl Recorder {
                 warn!("messages wait too long: new calls are refused until the node has caught up (guard.max_wait)");
             }
             Fact::Overload { begins: false } => info!("the node has caught up: no new calls are refused any more"),
+            Fact::RecordingStarted { recording } => {
+                self.counters.recordings += 1;
+                info!(call = %recording.call, "it is recorded in {}", recording.file());
+            }
             Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
             Fact::CallStarted { .. }
             | Fact::CallRouted { .. }

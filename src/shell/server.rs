@@ -13,9 +13,10 @@ use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
 use super::pace::Pace;
 use super::record::Recorder;
-use super::store::{GuardRow, Store, Written};
+use super::recording::{Recorded, Recordings};
+use super::store::{GuardRow, RecordingRow, Store, Written};
 use crate::config::{Changes, Config, Listen};
-use crate::effect::{Answer, Output};
+use crate::effect::{Answer, Fact, Output};
 use crate::id::Flow;
 use crate::node::{Input, Node, aor};
 use crate::time::{Instant, Wall};
@@ -59,6 +60,7 @@ pub struct Server {
     net: Net,
     store: Store,
     media: MediaThreads,
+    recordings: Recordings,
     recorder: Recorder,
     inputs: VecDeque<Input>,
     runtime: Handle,
@@ -86,6 +88,7 @@ struct Queues {
     net: mpsc::Receiver<NetEvent>,
     written: mpsc::Receiver<Vec<Written>>,
     media: mpsc::Receiver<MediaEvent>,
+    recorded: mpsc::Receiver<Recorded>,
     control: mpsc::Receiver<Control>,
     /// Events of a turn on their way.
     taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>),
@@ -126,7 +129,9 @@ impl Server {
             warn!("{closed} calls were up when the node was killed; their records are closed now");
         }
         forget_strangers(&mut store, &config);
-        let (media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
+        let (recordings, recorded) = Recordings::start(&config.recording, clock)?;
+        let (mut media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
+        media.record_by(recordings.sinks());
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let pace = Pace::new(now.now, net.room());
         let config = Arc::new(config);
@@ -140,6 +145,7 @@ impl Server {
             net: net_events,
             written,
             media: media_events,
+            recorded,
             control,
             taken: Default::default(),
         };
@@ -150,6 +156,7 @@ impl Server {
             net,
             store,
             media,
+            recordings,
             recorder: Recorder::default(),
             inputs: VecDeque::from(kept),
             runtime: Handle::current(),
@@ -270,6 +277,9 @@ impl Server {
         is_more |= take(&mut self.queues.media, &mut context, &mut media);
         for event in media.drain(..) {
             self.inputs.extend(self.media.event(event).map(Input::Media));
+        }
+        while let Poll::Ready(Some(recorded)) = self.queues.recorded.poll_recv(&mut context) {
+            self.recorded(recorded);
         }
         self.turn();
         is_more |= take(&mut self.queues.net, &mut context, &mut net);
@@ -440,6 +450,11 @@ impl Server {
                 if let Some(row) = GuardRow::of(&fact, wall) {
                     self.store.guard(row);
                 }
+                if let Fact::RecordingStarted { recording } = &fact
+                    && !self.store.recording(RecordingRow::Began(*recording))
+                {
+                    self.recorder.lost();
+                }
                 let minute = wall.as_secs() / 60;
                 if let Some(row) = self.recorder.fold(fact, minute)
                     && !self.store.call(row)
@@ -447,6 +462,14 @@ impl Server {
                     self.recorder.lost();
                 }
             }
+        }
+    }
+
+    fn recorded(&mut self, recorded: Recorded) {
+        let minute = self.clock.now().wall.as_secs() / 60;
+        let row = self.recorder.recorded(recorded, minute);
+        if !self.store.recording(row) {
+            self.recorder.lost();
         }
     }
 
@@ -499,6 +522,9 @@ impl Server {
         if self.config.moves_media(&config) {
             let bound = self.net.bound();
             self.media.set_ports(&config.media, bound.iter().map(|l| l.addr));
+        }
+        if self.config.recording != config.recording {
+            self.recordings.set(&config.recording);
         }
         forget_strangers(&mut self.store, &config);
         super::set_level(&config.log);
@@ -564,9 +590,19 @@ impl Server {
     fn close(mut self) {
         self.turn();
         // Nobody listens any more: who still has something to tell must not wait.
+        let mut recorded = std::mem::replace(&mut self.queues.recorded, mpsc::channel(1).1);
         drop(self.queues);
         self.runtime.block_on(self.net.close(LAST_WRITES));
         self.media.stop();
+        let untold = self.recordings.stop();
+        let told = std::iter::from_fn(|| recorded.try_recv().ok());
+        let minute = self.clock.now().wall.as_secs() / 60;
+        for recorded in told.chain(untold) {
+            let row = self.recorder.recorded(recorded, minute);
+            if !self.store.recording(row) {
+                self.recorder.lost();
+            }
+        }
         self.store.close(self.clock.now().wall);
         info!("stopped after {}", self.recorder.counters());
     }

@@ -52,9 +52,29 @@ pub struct Node {
 impl Node {
     /// Writes the configuration, starts the node and waits until it is ready.
     pub fn start(scene: &Scene, rest: &str) -> Node {
+        Node::start_by(scene, rest, Node::run)
+    }
+
+    /// The same with files that may not grow beyond so many KB, as on a disk that is full: the system says EFBIG then.
+    pub fn start_with_small_files(scene: &Scene, rest: &str, kb: u32) -> Node {
+        Node::start_by(scene, rest, |file| {
+            // Blocks of 512 bytes. By default the signal would end the process.
+            let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" run \"$1\"", kb * 2);
+            let mut command = Command::new("sh");
+            command
+                .arg("-c")
+                .arg(limited)
+                .arg(program())
+                .arg(file)
+                .env("NO_COLOR", "1");
+            Process::start("tandem", "this repository", &mut command)
+        })
+    }
+
+    fn start_by(scene: &Scene, rest: &str, run: impl FnOnce(&Path) -> Process) -> Node {
         let file = scene.folder().join("tandem.yaml");
         fs::write(&file, configuration(scene, rest)).expect("our own folder");
-        let process = Node::run(&file);
+        let process = run(&file);
         process.wait_for("Ready.", SOON);
         Node {
             process,

@@ -3,6 +3,7 @@
 
 mod basic;
 mod bench;
+mod record;
 mod session;
 mod srtp;
 mod transfer;

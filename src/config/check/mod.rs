@@ -16,6 +16,7 @@ use super::keys;
 use super::problem::{Problem, Problems};
 use super::raw;
 use super::read::{Field, Map, Wrong};
+use super::recording::{Beep, Recording};
 use super::{Sources, values};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,6 +66,17 @@ fn store(store: &Map<'_>, check: &mut Check<'_>) -> Store {
     }
 }
 
+fn recording(map: &Map<'_>, check: &mut Check<'_>) -> Recording {
+    let directory = PathBuf::from("data/recordings");
+    let problems = &mut check.problems;
+    Recording {
+        directory: map.value("directory", directory, problems, |text| Ok(text.into())),
+        keep: map.value("keep", None, problems, values::keep),
+        max_size: map.value("max_size", None, problems, values::size),
+        tone: map.value("tone", Beep::Never, problems, values::beep),
+    }
+}
+
 fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let node = root.section("node", &keys::NODE, &mut check.problems);
     let node_name = node.value("name", "tandem".to_owned(), &mut check.problems, values::label);
@@ -73,6 +85,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         .and_then(|field| field.parse(&mut check.problems, values::unicast));
     let listen = listen::listeners(root, check);
     let media = listen::media(root, &listen, check);
+    let recording = recording(&root.section("recording", &keys::RECORDING, &mut check.problems), check);
     let listen: Vec<Listen> = listen.into_iter().map(|(listen, _)| listen).collect();
     let domains = users::domains(root, advertise, &listen, &node_name, check);
 
@@ -118,6 +131,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         tls,
         dns,
         media,
+        recording,
         domains,
         users,
         trunks,

@@ -1,9 +1,11 @@
 //! `trunks`.
 
 use super::{Check, DAY, HOUR, SECOND, entries_of, list_of, secret, tls};
-use crate::config::checked::{Network, NumberFormat, Numbers, Trunk, TrunkRegister};
+use crate::config::checked::{NumberFormat, Numbers, Trunk, TrunkRegister};
 use crate::config::country::Country;
+use crate::config::network::Network;
 use crate::config::read::{Field, Map};
+use crate::config::recording::Record;
 use crate::config::{keys, values};
 use crate::limits;
 use crate::media::command::Srtp;
@@ -78,6 +80,10 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
         register,
         codecs,
         srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
+        record: match map.value("record", false, problems, values::yes_or_no) {
+            true => Record::Yes,
+            false => Record::No,
+        },
         max_calls: limits.value("calls", 100, problems, |text| values::whole(text, 1..=20_000)),
         calls_per_second: limits.value("calls_per_second", 10, problems, |text| values::whole(text, 1..=10_000)),
         numbers,

@@ -6,6 +6,7 @@ use crate::config::country::Country;
 use crate::config::number::{How, normalise};
 use crate::config::problem::did_you_mean;
 use crate::config::read::{Field, Map, Wrong};
+use crate::config::recording::Record;
 use crate::config::{keys, values};
 use crate::media::command::Srtp;
 use crate::sip::uri::Host;
@@ -186,6 +187,7 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
             .get("display_name")
             .and_then(|field| field.parse(problems, values::visible)),
         codecs,
+        record: map.value("record", Record::No, problems, values::record),
         srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
         calls: map.value("calls", 2, problems, |text| values::whole(text, 1..=100)),
         ring: map.value("ring", 60 * SECOND, problems, |text| {

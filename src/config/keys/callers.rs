@@ -69,6 +69,14 @@ pub static USER: Section = Section {
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
         key(
+            "record",
+            "yes, no or on_request",
+            "yes",
+            "no",
+            "Whether calls are recorded: it is enough that one side says so. on_request: while the user's phone wants it, which it says by \
+             INFO with a header field Record: on or off. Such calls are bridged, whatever domains and routes say.",
+        ),
+        key(
             "calls",
             "a whole number from 1 to 100",
             "1",
@@ -191,6 +199,13 @@ pub static TRUNK: Section = Section {
             "What the carrier may speak, the preferred first.",
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
+        key(
+            "record",
+            "yes or no",
+            "yes",
+            "no",
+            "Whether calls are recorded: it is enough that one side says so.",
+        ),
         key(
             "limits",
             "a section",

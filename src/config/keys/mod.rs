@@ -86,6 +86,7 @@ pub static SECTIONS: &[&Section] = &[
     &TLS,
     &DNS,
     &MEDIA,
+    &RECORDING,
     &DOMAIN,
     &USER,
     &PASSWORD_FROM,

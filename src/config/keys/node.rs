@@ -45,6 +45,13 @@ pub static ROOT: Section = Section {
             "RTP and codecs.",
         ),
         key(
+            "recording",
+            "a section",
+            "{ directory: /var/lib/tandem/recordings, keep: 30d }",
+            "see below",
+            "Where recorded calls are written, and how long they are kept. Whose calls are recorded: `record` of users and trunks.",
+        ),
+        key(
             "domains",
             "a domain name or an address, or { name: ..., digest: ... }",
             "[ example.com ]",
@@ -242,6 +249,43 @@ pub static MEDIA: Section = Section {
             "5",
             "5",
             "How hard the Opus encoder works: 0 takes a quarter of the CPU time of 10.",
+        ),
+    ],
+};
+
+/// `recording`.
+pub static RECORDING: Section = Section {
+    path: "recording",
+    about: "Recorded calls: stereo WAV files, the caller's side left and the called side right, below a folder for each day. The             store's table `recordings` names the files of each call. A call that is up stays as it began.",
+    keys: &[
+        key(
+            "directory",
+            "the path of a folder",
+            "/var/lib/tandem/recordings",
+            "data/recordings",
+            "The folder; a relative path begins at the working directory. Only the node's own user may look into what is made in it.",
+        ),
+        key(
+            "keep",
+            "a duration (seconds, or a number with s, m, h or d) or never",
+            "30d",
+            "never",
+            "A recording that is older is removed. With never, age removes none.",
+        ),
+        key(
+            "max_size",
+            "a size as a number with MB, GB or TB, or never",
+            "10GB",
+            "never",
+            "When all recordings together are larger, the oldest are removed. With never, size removes none. It is looked after every ten minutes.",
+        ),
+        key(
+            "tone",
+            "once, a duration (seconds, or a number with s, m or h) or never",
+            "15s",
+            "never",
+            "How both sides hear that they are recorded: 1,400 Hz for 0.2 s, in the place of what the other says then; when the recording \
+             begins, and with a duration (5s to 10m) so long after each. It is not in the recording.",
         ),
     ],
 };

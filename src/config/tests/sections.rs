@@ -100,6 +100,61 @@ fn whom_the_node_listens_to() {
 }
 
 #[test]
+fn recordings() {
+    let listen = "listen: udp://127.0.0.1";
+    let usual = good(listen).recording;
+    assert_eq!(
+        (usual.directory.to_str(), usual.keep, usual.max_size),
+        (Some("data/recordings"), None, None)
+    );
+    let text = format!("{listen}\nrecording: {{ directory: /srv/calls, keep: 400d, max_size: 2TB }}");
+    let said = good(&text).recording;
+    let days = Duration::from_secs(400 * 24 * 3_600);
+    assert_eq!((said.keep, said.max_size), (Some(days), Some(2_000_000_000_000)));
+    assert_eq!(
+        good(&format!("{listen}\nrecording: {{ keep: 36h, max_size: never }}"))
+            .recording
+            .keep,
+        Some(Duration::from_secs(36 * 3_600))
+    );
+    assert_eq!(
+        with("recording: { keep: 0d, max_size: 10 }"),
+        [
+            "2:20: recording.keep: \"0d\" is not a duration (seconds, or a number with s, m, h or d) or never. Write, for example, keep: 30d",
+            "2:34: recording.max_size: \"10\" is not a size as a number with MB, GB or TB, or never. Write, for example, max_size: 10GB",
+        ]
+    );
+    for (word, tone) in [
+        ("once", Beep::Once),
+        ("15s", Beep::Every(Duration::from_secs(15))),
+        ("never", Beep::Never),
+    ] {
+        assert_eq!(
+            good(&format!("{listen}\nrecording: {{ tone: {word} }}")).recording.tone,
+            tone
+        );
+    }
+    assert_eq!(
+        with("recording: { tone: 1s }"),
+        ["2:20: recording.tone: \"1s\" is less than 5s, the least that is taken."]
+    );
+    for (word, record) in [
+        ("yes", Record::Yes),
+        ("no", Record::No),
+        ("on_request", Record::OnRequest),
+    ] {
+        let users = format!("{listen}\nusers: [ {{ name: alice, password: x, record: {word} }} ]");
+        assert_eq!(good(&users).users[0].record, record);
+    }
+    let trunk = |word| format!("{listen}\ntrunks: [ {{ name: acme, peers: [ sip:192.0.2.1 ], record: {word} }} ]");
+    assert_eq!(good(&trunk("yes")).trunks[0].record, Record::Yes);
+    assert_eq!(
+        problems(&trunk("on_request")),
+        ["2:59: trunks[0].record: \"on_request\" is not yes or no. Write, for example, record: yes"]
+    );
+}
+
+#[test]
 fn listeners_and_ports() {
     assert_eq!(
         problems("listen: [ 0.0.0.0:5060 ]"),

@@ -185,6 +185,7 @@ impl Runner {
                     | Media::Function { .. }
                     | Media::SendDigits { .. }
                     | Media::Watch { .. }
+                    | Media::Record { .. }
                     | Media::Move { .. }
                     | Media::ReadStats(_)
                     | Media::Close(_) => {}

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::media::command::{Command, Event, LegStats, Port};
 use crate::media::input::{Input, Output};
 use crate::media::prepare::{PrepareError, Preparer};
+use crate::media::tap::Sinks;
 use crate::media::worker::Strays;
 use ports::PortRange;
 use std::collections::VecDeque;
@@ -74,12 +75,20 @@ impl MediaThreads {
         ))
     }
 
+    /// Recorded legs go there; before there are legs.
+    pub fn record_by(&mut self, sinks: Box<dyn Sinks>) {
+        self.preparer = Preparer::recording(sinks);
+    }
+
     /// Carries a command to its worker with the next [`MediaThreads::flush`]. One that is `limits::MEDIA_BACKLOG` commands behind opens and closes its legs, in time,
-    /// and hears of their keys, but is told nothing else: nobody waits for it.
+    /// and hears of their keys and recordings, but is told nothing else: nobody waits for it.
     /// What comes back is for signalling: the end of a leg that could not be opened.
     pub fn command(&mut self, worker: WorkerId, command: Command) -> Option<Event> {
-        // Without its keys a leg would go on in the clear.
-        let must_come = matches!(command, Command::Open(_) | Command::Close(_) | Command::Protect { .. });
+        // Without its keys a leg would go on in the clear; and what is recorded, and what is not, may be a matter of law.
+        let must_come = matches!(
+            command,
+            Command::Open(_) | Command::Close(_) | Command::Protect { .. } | Command::Record { .. }
+        );
         if !must_come && self.backlog(worker) >= limits::MEDIA_BACKLOG {
             self.drop_command(worker);
             return None;

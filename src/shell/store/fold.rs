@@ -2,6 +2,7 @@
 //! of bindings counts.
 
 use super::guard::GuardRow;
+use super::recordings::RecordingRow;
 use super::rows::{CallRow, LegRow};
 use super::writer::Write;
 use crate::effect::{Aor, Binding};
@@ -64,6 +65,7 @@ pub(super) struct Folded<'a> {
     pub calls: Vec<Call<'a>>,
     pub bindings: HashMap<&'a Aor, List<'a>>,
     pub guard: Vec<&'a GuardRow>,
+    pub recordings: Vec<&'a RecordingRow>,
     pub alive: Option<Wall>,
     pub end: Option<Wall>,
 }
@@ -85,6 +87,7 @@ impl<'a> Folded<'a> {
                     folded.calls[place].add(row);
                 }
                 Write::Guard(row) => folded.guard.push(row),
+                Write::Recording(row) => folded.recordings.push(row),
                 Write::Alive(now) => folded.alive = Some(*now),
                 Write::End(now) => folded.end = Some(*now),
             }

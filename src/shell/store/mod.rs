@@ -10,6 +10,7 @@
 mod checkpoint;
 mod fold;
 mod guard;
+mod recordings;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests_refresh;
 mod writer;
 
 pub use guard::{GuardRow, ListedBan, ListedCut};
+pub use recordings::RecordingRow;
 pub use rows::{CallRow, LegRow};
 pub use schema::{Database, RecentCall};
 
@@ -212,6 +214,11 @@ impl Store {
     /// Queues what the guard did; it is left out while memory for what waits runs out.
     pub fn guard(&self, row: GuardRow) {
         let _ = self.queue_within(Write::Guard(row), self.room / 4);
+    }
+
+    /// Queues what became of a recording; false if memory for it has run out.
+    pub fn recording(&self, row: RecordingRow) -> bool {
+        !self.records || self.queue_within(Write::Recording(row), self.room / 4 * 3).is_ok()
     }
 
     /// Forgets expired bindings, in memory and on disk, and notes that the node is alive.

@@ -319,6 +319,7 @@ fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
     }
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(super::guard::TABLES)?;
+    transaction.execute_batch(super::recordings::TABLES)?;
     if version == 1 {
         transaction.execute_batch(FROM_1_END)?;
     }

@@ -3,6 +3,7 @@
 use super::checkpoint::Checkpoints;
 use super::fold::Folded;
 use super::guard;
+use super::recordings::{self, RecordingRow};
 use super::rows::CallRow;
 use super::schema::{self, Database};
 use super::{Shared, Written};
@@ -51,6 +52,8 @@ pub(super) enum Write {
     Call(Box<CallRow>),
     /// What the guard did.
     Guard(guard::GuardRow),
+    /// What became of a recording: is kept until it is written.
+    Recording(RecordingRow),
     /// The node is alive at this time.
     Alive(Wall),
     /// The node stops: no record stays open. The last write.
@@ -62,7 +65,12 @@ impl Write {
     fn list_of(&self) -> Option<&Aor> {
         match self {
             Write::Refreshed(aor, _) | Write::Swept(aor, _) => Some(aor),
-            Write::Bindings(..) | Write::Call(_) | Write::Guard(_) | Write::Alive(_) | Write::End(_) => None,
+            Write::Bindings(..)
+            | Write::Call(_)
+            | Write::Guard(_)
+            | Write::Recording(_)
+            | Write::Alive(_)
+            | Write::End(_) => None,
         }
     }
 
@@ -74,6 +82,7 @@ impl Write {
             Write::Refreshed(_, bindings) => own + bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Swept(aor, bindings) => own + aor.0.len() + bindings.iter().map(binding_bytes).sum::<usize>(),
             Write::Call(row) => own + row.bytes(),
+            Write::Recording(row) => own + row.bytes(),
             Write::Guard(_) | Write::Alive(_) | Write::End(_) => own,
         }
     }
@@ -219,6 +228,9 @@ fn put(connection: &Connection, folded: &Folded<'_>, is_sure: bool) -> rusqlite:
     for row in &folded.guard {
         guard::put(connection, row)?;
     }
+    for row in &folded.recordings {
+        recordings::put(connection, row)?;
+    }
     if let Some(now) = folded.alive {
         guard::forget(connection, now)?;
         schema::put_alive(connection, now)?;
@@ -241,6 +253,7 @@ fn answer(write: Write, durable: bool) -> Option<Written> {
         | Write::Swept(..)
         | Write::Call(_)
         | Write::Guard(_)
+        | Write::Recording(_)
         | Write::Alive(_)
         | Write::End(_) => None,
     }

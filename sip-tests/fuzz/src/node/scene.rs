@@ -488,7 +488,8 @@ impl Scene {
             | Command::Protect { .. }
             | Command::Function { .. }
             | Command::SendDigits { .. }
-            | Command::Watch { .. } => {}
+            | Command::Watch { .. }
+            | Command::Record { .. } => {}
         }
     }
 

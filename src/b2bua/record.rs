@@ -1,0 +1,182 @@
+//! Recording: which calls are recorded, and what of them.
+//!
+//! A call is recorded from its answer on, if a side of it is configured so, or while a phone wishes it that may. What each leg's peer says
+//! is one channel. The recording outlives hold and transfer: who comes in the place of another speaks on the same channel. Once it is
+//! stopped and started again it is another file.
+//!
+//! Where `recording.tone` says so, both sides hear a tone for a moment in place of one another: that they do is `wire`'s.
+
+use super::call::{Call, Other, Stage};
+use super::desk::{CallTimer, Timer, Turn};
+use super::leg::{LegId, Who};
+use crate::config::{Beep, Config, Record};
+use crate::effect::{Fact, Output};
+use crate::id::ServerTx;
+use crate::media::command::{Recording, Side};
+use crate::sip::Message;
+use codecs::Codec;
+use std::time::Duration;
+
+/// How long the tone is.
+const BEEP: Duration = Duration::from_millis(200);
+
+/// What a call knows of its recordings.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    /// A side that was in the call is recorded always: nobody switches that off.
+    must: bool,
+    /// It was asked for.
+    asked: bool,
+    /// How many there were.
+    count: u16,
+    /// The one that is being made, and who speaks on its channels.
+    now: Option<(Recording, [Option<LegId>; 2])>,
+    /// The tone is heard.
+    beeps: bool,
+}
+
+impl Recorder {
+    /// Both sides hear the tone.
+    pub fn beeps(&self) -> bool {
+        self.beeps
+    }
+}
+
+/// Whether calls with a peer are recorded.
+fn record(config: &Config, who: &Who) -> Record {
+    match who {
+        Who::User(name) => config.user(name).map(|user| user.record).unwrap_or_default(),
+        Who::Trunk(trunk, _) => config.trunk(*trunk).map(|trunk| trunk.record).unwrap_or_default(),
+    }
+}
+
+impl Call {
+    /// Starts and stops what is to be recorded by now, and lets those who talk be heard in it.
+    pub fn record(&mut self, t: &mut Turn<'_, '_>) {
+        let talkers = match self.stage {
+            Stage::Talk {
+                one,
+                other: Other::Leg(other),
+            } => [Some(one), Some(other)],
+            Stage::Talk {
+                one,
+                other: Other::Service(_) | Other::Nobody,
+            } => [Some(one), None],
+            // The end of a leg is the end of its part.
+            Stage::Setup { .. } | Stage::Over { .. } => return,
+        };
+        self.recorder.must |= talkers.into_iter().flatten().any(|id| self.records(id) == Record::Yes);
+        if self.recorder.must || self.recorder.asked {
+            let (recording, before) = match self.recorder.now {
+                Some(now) => now,
+                None => (self.begin_recording(t, talkers), [None; 2]),
+            };
+            let sides = self.sides(talkers, before);
+            self.recorder.now = Some((recording, sides));
+        } else if self.recorder.now.take().is_some() {
+            self.recorder.beeps = false;
+            t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Beep));
+            self.tell(t, "the recording is stopped");
+        }
+        self.tap(t);
+    }
+
+    fn records(&self, id: LegId) -> Record {
+        self.leg(id)
+            .map(|leg| record(&self.config, &leg.who))
+            .unwrap_or_default()
+    }
+
+    fn begin_recording(&mut self, t: &mut Turn<'_, '_>, talkers: [Option<LegId>; 2]) -> Recording {
+        let speaks_opus = |id: LegId| {
+            let oa = self.leg(id).and_then(|leg| leg.oa.as_ref());
+            oa.and_then(|oa| oa.agreed())
+                .is_some_and(|agreed| agreed.stream.codec == Codec::Opus)
+        };
+        let recording = Recording {
+            call: self.id,
+            number: self.recorder.count.saturating_add(1),
+            begun: t.cx.wall,
+            is_wide: talkers.into_iter().flatten().any(speaks_opus),
+        };
+        self.recorder.count = recording.number;
+        t.cx.emit(Output::Record(Fact::RecordingStarted { recording }));
+        if self.config.recording.tone != Beep::Never {
+            self.beep(t);
+        }
+        recording
+    }
+
+    fn beep(&mut self, t: &mut Turn<'_, '_>) {
+        self.recorder.beeps = true;
+        t.wake_call(self.id, CallTimer::Beep, BEEP);
+    }
+
+    /// The tone has ended, or it is time for the next.
+    pub fn on_beep(&mut self, t: &mut Turn<'_, '_>) {
+        if !std::mem::take(&mut self.recorder.beeps) {
+            return self.beep(t);
+        }
+        if let Beep::Every(time) = self.config.recording.tone {
+            t.wake_call(self.id, CallTimer::Beep, time);
+        }
+    }
+
+    /// Who speaks on which channel: who had one keeps it, and a call's caller begins on the left.
+    fn sides(&self, talkers: [Option<LegId>; 2], before: [Option<LegId>; 2]) -> [Option<LegId>; 2] {
+        let mut sides = before.map(|leg| leg.filter(|leg| talkers.contains(&Some(*leg))));
+        for id in talkers.into_iter().flatten() {
+            if sides.contains(&Some(id)) {
+                continue;
+            }
+            let is_caller = self.leg(id).is_some_and(|leg| leg.caller_side);
+            let own = if is_caller { Side::Caller } else { Side::Callee };
+            let side = if sides[own.index()].is_none() { own } else { own.other() };
+            sides[side.index()] = Some(id);
+        }
+        sides
+    }
+
+    /// Tells each leg's media where it is recorded.
+    fn tap(&mut self, t: &mut Turn<'_, '_>) {
+        let now = self.recorder.now;
+        for leg in &mut self.legs {
+            let id = leg.id;
+            let to = now.and_then(|(recording, sides)| {
+                let own = |side: &Side| sides[side.index()] == Some(id);
+                let side = [Side::Caller, Side::Callee].into_iter().find(own)?;
+                Some((recording, side))
+            });
+            if let Some(media) = &mut leg.media {
+                media.record(t, to);
+            }
+        }
+    }
+
+    /// Starts or stops the recording on the way; false where that is not possible: nobody talks, or it is recorded in any case.
+    pub fn switch_recording(&mut self, on: bool) -> bool {
+        let is_possible = matches!(self.stage, Stage::Talk { .. }) && (on || !self.recorder.must);
+        if is_possible {
+            self.recorder.asked = on;
+        }
+        is_possible
+    }
+
+    /// INFO with `Record: on` or `off`, as some phones send it for a key of theirs.
+    pub fn on_record(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message, wish: &str) {
+        let on = match wish.trim() {
+            wish if wish.eq_ignore_ascii_case("on") => Some(true),
+            wish if wish.eq_ignore_ascii_case("off") => Some(false),
+            _ => None,
+        };
+        let may = self.talks(id) && self.records(id) != Record::No;
+        let status = match on {
+            None => 400,
+            Some(on) if may && self.switch_recording(on) => 200,
+            Some(_) => 403,
+        };
+        if let Some(leg) = self.leg(id) {
+            leg.reply(t, tx, request, status);
+        }
+    }
+}

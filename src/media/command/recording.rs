@@ -1,0 +1,79 @@
+//! Which recording a leg goes into.
+
+use crate::id::CallId;
+use crate::time::Wall;
+
+/// One recording: a file. A call has one for each time that it is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recording {
+    /// Of which call.
+    pub call: CallId,
+    /// From 1 within the call.
+    pub number: u16,
+    /// When it was started.
+    pub begun: Wall,
+    /// One of the sides speaks with more than 4 kHz of band at the start.
+    pub is_wide: bool,
+}
+
+impl Recording {
+    /// The day on which it was started, in UTC: the name of its folder.
+    pub fn folder(&self) -> String {
+        let at = self.begun.civil();
+        format!("{:04}-{:02}-{:02}", at.year, at.month, at.day)
+    }
+
+    /// Its file below the folder of all recordings. Nothing of those who speak is in the name.
+    pub fn file(&self) -> String {
+        format!("{}/{}-{}.wav", self.folder(), self.call, self.number)
+    }
+
+    /// Samples of each side in a second.
+    pub const fn rate(&self) -> u32 {
+        if self.is_wide { 16_000 } else { 8_000 }
+    }
+}
+
+/// Whose words: the channel of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Of the calling side: the left one.
+    Caller,
+    /// Of the called side: the right one.
+    Callee,
+}
+
+impl Side {
+    /// The place among the channels.
+    pub const fn index(self) -> usize {
+        match self {
+            Side::Caller => 0,
+            Side::Callee => 1,
+        }
+    }
+
+    /// Across the call.
+    pub const fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_tells_the_day_and_the_call_and_nothing_of_a_number() {
+        let recording = Recording {
+            call: CallId(0x1a2b),
+            number: 2,
+            begun: Wall(1_795_352_759_000),
+            is_wide: false,
+        };
+        assert_eq!(recording.file(), "2026-11-22/c1a2b-2.wav");
+        assert_eq!(recording.rate(), 8_000);
+    }
+}

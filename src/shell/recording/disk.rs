@@ -1,0 +1,149 @@
+//! One file that grows, and the folder of all.
+//!
+//! Nothing is forced to the disk: what was written is in the system's hands, as the store's commits are. It outlives the process however
+//! that ends; when the machine itself loses power, the last half minute may be missing, and the file can be played up to there.
+
+use crate::media::command::Recording;
+use crate::recording::retention::{Kept, is_file, is_folder, surplus};
+use crate::recording::wav::Wav;
+use crate::time::Wall;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+/// What a file is written by.
+pub(super) trait Disk {
+    /// Writes all of it at a place.
+    fn put(&self, octets: &[u8], at: u64) -> io::Result<()>;
+    /// Cuts off what is behind this many octets.
+    fn cut(&self, octets: u64) -> io::Result<()>;
+}
+
+impl Disk for File {
+    fn put(&self, octets: &[u8], at: u64) -> io::Result<()> {
+        self.write_all_at(octets, at)
+    }
+
+    fn cut(&self, octets: u64) -> io::Result<()> {
+        self.set_len(octets)
+    }
+}
+
+/// A WAV that grows: whenever the process ends, the file can be played as far as it came.
+pub(super) struct Growing<D> {
+    disk: D,
+    wav: Wav,
+}
+
+/// Makes the file of a recording, and the folders above it. Nobody else may look into them.
+pub(super) fn create(folder: &Path, recording: &Recording) -> Result<Growing<File>, String> {
+    let path = folder.join(recording.file());
+    let create = || {
+        let day = folder.join(recording.folder());
+        DirBuilder::new().recursive(true).mode(0o700).create(day)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
+    };
+    let file = create().map_err(|error| format!("its file cannot be made: {error}"))?;
+    let begun = Growing::begin(file, recording.rate());
+    if begun.is_err() {
+        // It is empty, and no player takes it.
+        let _ = std::fs::remove_file(path);
+    }
+    begun
+}
+
+impl<D: Disk> Growing<D> {
+    pub(super) fn begin(disk: D, rate: u32) -> Result<Growing<D>, String> {
+        let wav = Wav::new(rate);
+        disk.put(&wav.header(), 0).map_err(|error| full(&error))?;
+        Ok(Growing { disk, wav })
+    }
+
+    /// How long what is in it lasts, in milliseconds.
+    pub(super) fn millis(&self) -> u64 {
+        self.wav.millis()
+    }
+
+    /// Adds samples. After an error the file is as it was before.
+    pub(super) fn add(&mut self, octets: &[u8]) -> Result<(), String> {
+        if octets.is_empty() {
+            return Ok(());
+        }
+        let Some(step) = self.wav.grow(octets.len()) else {
+            return Err("a WAV cannot be longer".to_owned());
+        };
+        let put = self.disk.put(octets, step.at);
+        match put.and_then(|()| self.disk.put(&step.header, 0)) {
+            Ok(()) => {
+                self.wav = step.then;
+                Ok(())
+            }
+            Err(error) => {
+                // The rest would only fill the disk; where it cannot be cut off, no player looks at it.
+                let _ = self.disk.cut(self.wav.bytes());
+                Err(full(&error))
+            }
+        }
+    }
+}
+
+fn full(error: &io::Error) -> String {
+    format!("its file cannot be written: {error}")
+}
+
+/// Removes what is too old or too much, and folders that are empty then. Gives how many files went and their octets.
+pub(super) fn sweep(folder: &Path, now: Wall, keep: Option<Duration>, most: Option<u64>) -> io::Result<(usize, u64)> {
+    let mut files = Vec::new();
+    let mut days = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // Nothing was recorded yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        Err(error) => return Err(error),
+    };
+    for day in entries {
+        let day = day?;
+        let Some(name) = day
+            .file_name()
+            .to_str()
+            .filter(|name| is_folder(name))
+            .map(str::to_owned)
+        else {
+            continue;
+        };
+        // Not through a link: only what is below is ours.
+        if !day.file_type()?.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(day.path())? {
+            files.extend(kept(&name, &file?));
+        }
+        days.push(day.path());
+    }
+    let gone = surplus(files, now, keep, most);
+    let (mut count, mut octets) = (0, 0);
+    for file in &gone {
+        std::fs::remove_file(folder.join(&file.file))?;
+        (count, octets) = (count + 1, octets + file.bytes);
+    }
+    if count > 0 {
+        for day in days {
+            // It fails where something is left in it.
+            let _ = std::fs::remove_dir(day);
+        }
+    }
+    Ok((count, octets))
+}
+
+fn kept(day: &str, file: &std::fs::DirEntry) -> Option<Kept> {
+    let name = file.file_name().to_str().filter(|name| is_file(name))?.to_owned();
+    let about = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let millis = about.mtime().max(0).unsigned_abs() * 1_000 + about.mtime_nsec().unsigned_abs() / 1_000_000;
+    Some(Kept {
+        file: format!("{day}/{name}"),
+        bytes: about.len(),
+        changed: Wall(millis),
+    })
+}
