@@ -254,7 +254,12 @@ impl World {
                 }
                 None
             }
-            Output::Media(..) | Output::Known(_) | Output::Query(..) | Output::Post(..) | Output::Alias(..) => None,
+            Output::Media(..)
+            | Output::Known(_)
+            | Output::Query(..)
+            | Output::Post(..)
+            | Output::Alias(..)
+            | Output::Ng(..) => None,
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Output {
     Post(Ticket, Box<Post>),
     /// A command for a media worker, in order per worker.
     Media(WorkerId, Command),
+    /// An answer of NG to whoever sent the command.
+    Ng(SocketAddr, Bytes),
     /// Wants this many more spare ports: answered with `Input::Ports`, possibly fewer.
     Ports(usize),
     /// One more fact of the stream that CDRs, logs and counters are folded from.
@@ -509,6 +511,34 @@ pub enum Fact {
     Overload {
         /// It begins.
         begins: bool,
+    },
+    /// A proxy has brought the media of a call (`ng`).
+    NgBegan {
+        /// Its Call-ID.
+        name: Arc<str>,
+    },
+    /// Such a call is over: one for each `NgBegan`, unless a bug has ended it.
+    NgEnded {
+        /// Its Call-ID.
+        name: Arc<str>,
+        /// Why, in words.
+        why: &'static str,
+        /// What the media saw; the first side that offered counts as the caller.
+        legs: Vec<LegReport>,
+    },
+    /// A command of NG was not done.
+    NgRefused {
+        /// Who sent it.
+        peer: SocketAddr,
+        /// What it was.
+        what: &'static str,
+        /// Why, as a sentence.
+        why: String,
+    },
+    /// A flag of NG that this node does not heed.
+    NgUnheeded {
+        /// With what stands behind it.
+        flag: Box<str>,
     },
     /// Something that an operator should know.
     Warning(String),

@@ -31,6 +31,7 @@
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
 //! | `src/b2bua/` | a call: two legs and what joins them; hold, transfer |
 //! | `src/guard/` | who is heard at all, decided on raw octets: rates, bans, overload |
+//! | `src/ng/` | rtpengine's control protocol: a proxy that keeps the dialogs has its media here |
 //! | `src/node/` | sorts inputs to the machines; who is admitted, and what is proxied |
 //! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
 //! | `src/media/` | the packet path: no allocation, no lock, no log |
@@ -41,6 +42,7 @@
 //! | `src/shell/net/` | UDP, TCP, TLS, WebSockets, certificates, DNS questions |
 //! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
 //! | `src/cx.rs` | the one context that every signalling machine receives |
+//! | `src/stock.rs` | spare RTP ports, and places on the media workers: what calls take from |
 //! | `src/id.rs`, `src/time.rs`, `src/pii.rs` | what everybody names: numbers of things, time and deadlines, what does not print |
 //! | `src/keyed.rs` | a keyed hash: tables whose keys a peer chooses, marks and nonces that only we can make |
 //! | `src/marker.rs` | what marks what we hand out, so that the guard knows it again |
@@ -84,6 +86,7 @@ pub mod keyed;
 pub mod limits;
 pub mod marker;
 pub mod media;
+pub mod ng;
 pub mod node;
 pub mod phone;
 pub mod pii;
@@ -96,6 +99,7 @@ pub mod sdp;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod sip;
+pub mod stock;
 pub mod stun;
 #[cfg(test)]
 mod tidy;

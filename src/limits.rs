@@ -172,6 +172,48 @@ pub const MEDIA_BACKLOG: usize = 65_536;
 pub const MEDIA_EVENTS: usize = 16_384;
 /// Spare RTP port pairs that the node keeps bound, so that a call never waits for a socket.
 pub const SPARE_PORTS: usize = 64;
+/// Octets of a message of NG: a datagram holds no more.
+pub const NG_MESSAGE_BYTES: usize = 65_535;
+/// How deep lists and dictionaries of a message of NG may lie in one another: what is read goes four deep, what we answer seven.
+pub const NG_DEPTH: usize = 10;
+/// Values of one message of NG: a command has some dozens.
+pub const NG_VALUES: usize = 2_048;
+/// Octets of the cookie before a message of NG: Kamailio's have about 20.
+pub const NG_COOKIE_BYTES: usize = 128;
+/// Octets of a Call-ID, a tag, a branch or a label as NG names them.
+pub const NG_NAME_BYTES: usize = 512;
+/// Words of one list of flags or codecs in a command of NG.
+pub const NG_WORDS: usize = 64;
+/// Calls by NG at once, as many as of our own; above it an offer is answered "load limit", and the proxy takes another engine.
+pub const NG_CALLS: usize = CALLS;
+/// Sides of a call by NG: who calls, and the branches of a fork.
+pub const NG_SIDES: usize = 16;
+/// Commands that wait for the statistics of one call; the next one is told what is known.
+pub const NG_WAITING: usize = 4;
+/// How long the media workers may take to tell statistics before a command is answered without: half of what Kamailio waits.
+pub const NG_STATISTICS: Duration = Duration::from_millis(500);
+/// How long an answer of NG is kept for a command that comes again: Kamailio repeats one five times, a second apart.
+pub const NG_KEPT: Duration = Duration::from_secs(10);
+/// Answers that are kept: 400 commands a second; the oldest make room.
+pub const NG_ANSWERS: usize = 4_096;
+/// Octets of the answers that are kept.
+pub const NG_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The longest that a call by NG may be kept after it was to be deleted.
+pub const NG_DELAY: Duration = Duration::from_secs(3600);
+/// How long an offer of NG may be unanswered: longer than a proxy lets a call ring (RFC 3261 16.6 step 11).
+pub const NG_UNANSWERED: Duration = Duration::from_secs(300);
+/// How long a call by NG is kept that is on hold on both sides, where nothing is to be heard.
+pub const NG_HELD: Duration = Duration::from_secs(3600);
+/// How often it is looked whether a call by NG is silent, at the longest.
+pub const NG_LOOK: Duration = Duration::from_secs(15);
+/// Commands of NG that wait for the signalling machine; further ones are dropped, and their senders repeat them.
+pub const NG_QUEUE: usize = 1_024;
+/// Flags of NG that are named in the log because they are not heeded, each once.
+pub const NG_UNHEEDED: usize = 256;
+/// Addresses and networks in `ng.allow`.
+pub const NG_ALLOWED: usize = 64;
+/// Call-IDs in an answer to `list`, whatever is asked for: with the longest of them it still fits into a datagram.
+pub const NG_LISTED: usize = 100;
 /// The largest configuration file: 100,000 users take about 10 MiB.
 pub const CONFIG_BYTES: usize = 16 * 1024 * 1024;
 /// Values in a configuration file, aliases counted as what they stand for: 100,000 users with ten keys each.

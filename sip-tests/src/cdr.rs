@@ -95,6 +95,10 @@ impl Records {
             | Fact::BanEnded { .. }
             | Fact::Cut { .. }
             | Fact::Overload { .. }
+            | Fact::NgBegan { .. }
+            | Fact::NgEnded { .. }
+            | Fact::NgRefused { .. }
+            | Fact::NgUnheeded { .. }
             | Fact::Warning(_) => {}
         }
         Ok(())

@@ -174,6 +174,44 @@ fn media() {
     }
 }
 
+/// Commands of NG in an order that may lead somewhere, with time and workers between.
+fn ng_steps(rng: &mut Rng) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for _ in 0..rng.below(30) {
+        let mut number = || rng.number() as u8;
+        match number() % 8 {
+            0 => octets.extend([2, number()]),
+            1 => octets.extend([3, number()]),
+            // An offer or an answer of a call, between two tags.
+            2..=5 => octets.extend([1, number() % 2, 0, number() % 2, number() % 3, number() % 12, number()]),
+            6 => octets.extend([1, number() % 10, number(), number(), number(), number(), number()]),
+            _ => {
+                let datagram = b"9_9 d7:command5:offer7:call-id1:c8:from-tag1:a3:sdp5:v=0\r\ne";
+                octets.extend([0, 0, datagram.len() as u8]);
+                octets.extend(datagram);
+            }
+        }
+    }
+    octets
+}
+
+/// The corpus of the target `ng` (what a Kamailio has sent, and what has broken something), and steps by chance.
+#[test]
+fn commands_of_ng() {
+    sip_tests::errors::watch();
+    let before = sip_tests::errors::panics();
+    each("sip-tests/fuzz/corpus/ng", targets::ng::ng);
+    let mut rng = Rng::new(6);
+    for _ in 0..600 {
+        let mut octets = ng_steps(&mut rng);
+        if rng.chance(0.3) {
+            change(&mut rng, &mut octets);
+        }
+        targets::ng::ng(&octets);
+    }
+    assert_eq!(sip_tests::errors::panics(), before, "an error in the node was caught");
+}
+
 /// Steps that lead deep: a call and what its peers answer, in any order and with anything between.
 fn steps(rng: &mut Rng) -> Vec<u8> {
     let mut octets = Vec::new();

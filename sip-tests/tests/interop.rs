@@ -14,6 +14,7 @@ mod interop {
     pub mod baresip;
     pub mod ear;
     pub mod journal;
+    pub mod kamailio;
     pub mod node;
     pub mod process;
     pub mod program;
@@ -27,6 +28,7 @@ mod interop {
     mod failover;
     mod lifecycle;
     mod lossy;
+    mod ng;
     mod phones;
     mod recording;
     mod restart;

@@ -1,13 +1,12 @@
-//! What all calls share: the tables that find a call's leg, the timers, the spare ports, and who is on the telephone.
+//! What all calls share: the tables that find a call's leg, the timers, what there is of the workers, and who is on the telephone.
 
 use super::Net;
 use super::leg::LegId;
-use super::ports::Ports;
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::{DialogId, Naming};
 use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
-use crate::limits;
+use crate::stock::Stock;
 use crate::time::{Deadlines, Instant};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
@@ -77,8 +76,8 @@ pub enum Wish {
 /// The shared tables.
 #[derive(Debug, Default)]
 pub struct Desk {
-    /// Spare ports.
-    pub ports: Ports,
+    /// Spare ports, and places on the workers.
+    pub stock: Stock,
     /// Timers.
     pub timers: Deadlines<Timer>,
     /// What is to be done between calls.
@@ -87,42 +86,24 @@ pub struct Desk {
     dialogs: Table<u64, SmallVec<[(DialogId, LegId); 1]>>,
     servers: Table<ServerTx, LegId>,
     media: Table<MediaLegId, (LegId, WorkerId)>,
-    /// Media legs of each worker.
-    load: Vec<usize>,
     homes: Table<LegId, CallId>,
     users: BTreeMap<Arc<str>, u32>,
-    last_media: u64,
-    next_worker: u16,
 }
 
 impl Desk {
     /// A media leg's name.
     pub fn new_media_id(&mut self) -> MediaLegId {
-        self.last_media += 1;
-        MediaLegId(self.last_media)
+        self.stock.new_leg()
     }
 
-    /// The worker for a new call's legs: each in turn, unless it has no room for two more. `None` when none has.
+    /// The worker for a new call's legs. `None` when none has room for two.
     pub fn next_worker(&mut self, config: &Config) -> Option<WorkerId> {
-        let workers = u16::try_from(config.media.workers).unwrap_or(u16::MAX).max(1);
-        (1..=workers)
-            .map(|step| WorkerId((self.next_worker + step) % workers))
-            .find(|worker| self.has_room(*worker, 2))
-            .inspect(|worker| self.next_worker = worker.0)
+        self.stock.next_worker(config)
     }
 
     /// True if a worker can take so many more legs.
     pub fn has_room(&self, worker: WorkerId, legs: usize) -> bool {
-        let load = self.load.get(usize::from(worker.0)).copied().unwrap_or(0);
-        load + legs <= limits::LEGS_PER_WORKER
-    }
-
-    fn load_of(&mut self, worker: WorkerId) -> &mut usize {
-        let place = usize::from(worker.0);
-        if self.load.len() <= place {
-            self.load.resize(place + 1, 0);
-        }
-        &mut self.load[place]
+        self.stock.has_room(worker, legs)
     }
 
     /// A dialog belongs to a leg.
@@ -175,15 +156,15 @@ impl Desk {
     /// A media leg belongs to a leg, and lives on a worker.
     pub fn add_media(&mut self, id: MediaLegId, leg: LegId, worker: WorkerId) {
         self.media.insert(id, (leg, worker));
-        *self.load_of(worker) += 1;
+        self.stock.enter(worker);
     }
 
     /// A media leg goes to another worker.
     pub fn move_media(&mut self, id: MediaLegId, to: WorkerId) {
         if let Some((_, worker)) = self.media.get_mut(&id) {
             let from = std::mem::replace(worker, to);
-            *self.load_of(from) -= 1;
-            *self.load_of(to) += 1;
+            self.stock.leave(from);
+            self.stock.enter(to);
         }
     }
 
@@ -195,7 +176,7 @@ impl Desk {
     /// It is closed.
     pub fn remove_media(&mut self, id: MediaLegId) {
         if let Some((_, worker)) = self.media.remove(&id) {
-            *self.load_of(worker) -= 1;
+            self.stock.leave(worker);
         }
     }
 

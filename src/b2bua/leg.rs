@@ -395,7 +395,7 @@ impl Leg {
             return false;
         }
         let addr = t.cx.config.own_media_address(self.flow.local.ip());
-        let Some(port) = t.desk.ports.take(addr.is_ipv6()) else {
+        let Some(port) = t.desk.stock.take(addr.is_ipv6()) else {
             return false;
         };
         let media = MediaLeg::open(t, port, worker);

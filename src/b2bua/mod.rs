@@ -12,13 +12,13 @@
 //! | `hunt`, `branch`, `outcome` | the search for somebody who answers: its steps, each branch of it, what comes of it |
 //! | `outgoing` | a leg that we call, until it answers |
 //! | `whereabouts` | where a phone is in the middle of a call |
-//! | `offer`, `change` | session descriptions; hold, re-INVITE, UPDATE, refresh |
+//! | `change` | what changes session descriptions: hold, re-INVITE, UPDATE, refresh |
 //! | `request`, `response` | what comes in dialogs |
 //! | `transfer`, `refer`, `replaces` | transfer and pick-up |
 //! | `end`, `cause` | how it ends, and why |
 //! | `identity` | who is shown to whom |
 //! | `record` | which calls are recorded |
-//! | `media`, `ports`, `desk` | media legs; spare ports; the shared tables |
+//! | `media`, `desk` | media legs; the shared tables |
 
 mod answer;
 mod branch;
@@ -31,10 +31,8 @@ mod hunt;
 mod identity;
 mod leg;
 mod media;
-mod offer;
 mod outcome;
 mod outgoing;
-mod ports;
 mod record;
 mod refer;
 mod replaces;
@@ -61,7 +59,9 @@ use crate::limits;
 use crate::marker::Marker;
 use crate::media::command::{Event as MediaEvent, Port};
 use crate::push::Waker;
+use crate::sdp::offer_answer as offer;
 use crate::sip::{Message, Name};
+use crate::stock::Stock;
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
 use crate::trunk::Trunks;
@@ -312,12 +312,17 @@ impl Calls {
 
     /// The port range or address was changed by a reload: what is spare is forgotten. The shell closes those sockets.
     pub fn renew_ports(&mut self, cx: &mut Cx<'_>) {
-        self.desk.ports.renew(cx);
+        self.desk.stock.renew(cx);
     }
 
     /// Spare ports.
     pub fn add_ports(&mut self, ports: Vec<Port>) {
-        self.desk.ports.add(ports);
+        self.desk.stock.add(ports);
+    }
+
+    /// What there is of the media workers: others take from it too.
+    pub fn stock(&mut self) -> &mut Stock {
+        &mut self.desk.stock
     }
 
     /// Runs the timers that are due.
@@ -460,7 +465,7 @@ impl Calls {
         }));
         match done {
             Ok(result) => {
-                t.desk.ports.top_up(t.cx);
+                t.desk.stock.top_up(t.cx);
                 if !call.is_done() {
                     self.calls.insert(id, call);
                 }

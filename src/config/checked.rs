@@ -51,6 +51,8 @@ pub struct Config {
     pub calls: Calls,
     /// `guard`.
     pub guard: Guard,
+    /// `ng`; none: no proxy has its media here.
+    pub ng: Option<super::Ng>,
     /// `log`.
     pub log: Log,
     /// `numbers.country`, or else the country of all trunks if they agree: how numbers that users dial are read.
@@ -109,12 +111,6 @@ impl Config {
     pub fn own_address(&self, local: IpAddr) -> IpAddr {
         let fits = |addr: &IpAddr| addr.is_ipv4() == local.is_ipv4();
         self.advertise.filter(fits).unwrap_or(local)
-    }
-
-    /// The same for media, whose sockets may be bound to another address than that of signalling.
-    pub fn own_media_address(&self, local: IpAddr) -> IpAddr {
-        let fits = |addr: &IpAddr| addr.is_ipv4() == local.is_ipv4() && !addr.is_unspecified();
-        self.own_address(self.media.address.filter(fits).unwrap_or(local))
     }
 
     /// The domain that a host in a request stands for, if it is one of ours: by name, or by any address of ours

@@ -150,6 +150,7 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("push", old.push != new.push),
         ("calls", old.calls != new.calls),
         ("guard", old.guard != new.guard),
+        ("ng", ng(old) != ng(new)),
         ("log.level", old.log.level != new.log.level),
     ];
     let restart = [
@@ -158,6 +159,7 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("store.records", old.store.records != new.store.records),
         ("store.bindings", old.store.bindings != new.store.bindings),
         ("media.workers", media.workers != other.workers),
+        ("ng.listen", ng_listen(old) != ng_listen(new)),
         ("log.format", old.log.json != new.log.json),
     ];
     changes.others = others
@@ -170,6 +172,15 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         .filter(|(_, differs)| *differs)
         .map(|(path, _)| path)
         .collect();
+}
+
+/// Without where it listens.
+fn ng(of: &Config) -> Option<(&[super::Network], std::time::Duration)> {
+    of.ng.as_ref().map(|ng| (&*ng.allow, ng.timeout))
+}
+
+fn ng_listen(of: &Config) -> Option<std::net::SocketAddr> {
+    of.ng.as_ref().map(|ng| ng.listen)
 }
 
 fn sentences(old: &Config, new: &Config, changes: &Changes) -> Vec<String> {

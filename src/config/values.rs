@@ -166,6 +166,13 @@ pub(super) fn listen(text: &str) -> Result<Listen, Wrong> {
     }
 }
 
+/// `127.0.0.1:2223`: an address of one host, with a port.
+pub(super) fn socket(text: &str) -> Result<SocketAddr, Wrong> {
+    let addr: SocketAddr = text.parse().map_err(|_| Wrong::Form)?;
+    unicast(&addr.ip().to_string())?;
+    Ok(addr)
+}
+
 /// An address that one host has.
 pub(super) fn unicast(text: &str) -> Result<IpAddr, Wrong> {
     let bare = text

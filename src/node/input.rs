@@ -6,7 +6,7 @@ use crate::id::{Flow, Identity, Ticket};
 use crate::media::command::{Event, Port};
 use crate::sip::auth::NonceKey;
 use bytes::Bytes;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub enum Input {
     Secret(NonceKey),
     /// Bindings that were there before this process, and whose phones have to be woken before they end (`push::sleeps`).
     Sleepers(Vec<(Aor, Vec<Binding>)>),
+    /// A command of NG, and who sent it.
+    Ng(SocketAddr, Bytes),
     /// From a media worker.
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.

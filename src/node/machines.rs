@@ -9,6 +9,7 @@ use crate::event::Notifier;
 use crate::guard::{Guard, Suspect};
 use crate::id::{Flow, Identity, Owner, Ticket};
 use crate::keyed;
+use crate::ng::Ng;
 use crate::proxy::Proxy;
 use crate::registrar::Registrar;
 use crate::sip::auth::NonceKey;
@@ -29,6 +30,7 @@ pub(super) struct Machines {
     pub(super) proxy: Proxy,
     pub(super) guard: Guard,
     pub(super) notifier: Notifier,
+    pub(super) ng: Ng,
     pub(super) stopping: bool,
 }
 
@@ -50,6 +52,7 @@ impl Machines {
             proxy: Proxy::new(marks),
             guard,
             notifier: Notifier::default(),
+            ng: Ng::default(),
             stopping: false,
         }
     }
@@ -82,6 +85,7 @@ impl Machines {
             (self.net.waker.next_deadline(), "push"),
             (self.net.trunks.next_deadline(), "trunks"),
             (self.guard.next_deadline(), "guard"),
+            (self.ng.next_deadline(), "ng"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
     }
@@ -89,13 +93,14 @@ impl Machines {
     pub(super) fn is_stopped(&self) -> bool {
         self.stopping
             && self.calls.is_empty()
+            && self.ng.is_empty()
             && self.proxy.calls() == 0
             && self.registrar.pending() == 0
             && self.net.trunks.is_quiet()
     }
 
     pub(super) fn calls_up(&self) -> usize {
-        self.calls.up() + self.proxy.calls()
+        self.calls.up() + self.proxy.calls() + self.ng.up()
     }
 
     pub(super) fn census(&self) -> Census {
@@ -107,6 +112,8 @@ impl Machines {
             registers: self.registrar.pending(),
             subscriptions: self.notifier.len(),
             waking: self.net.waker.len(),
+            ng_calls: self.ng.up(),
+            ng_legs: self.ng.legs(),
             trunk_places: self.net.trunks.reserved(),
             user_places: self.calls.user_places(),
         }
@@ -159,8 +166,11 @@ impl Machines {
                     self.net.waker.watch(cx, &aor, &bindings);
                 }
             }
+            Input::Ng(peer, bytes) => self.ng.datagram(cx, self.calls.stock(), peer, &bytes),
             Input::Media(event) => {
-                self.calls.media(cx, &mut self.net, event);
+                if !self.ng.media(cx, self.calls.stock(), &event) {
+                    self.calls.media(cx, &mut self.net, event);
+                }
             }
             Input::Ports(ports) => self.calls.add_ports(ports),
             Input::Waited(wait) => self.guard.waited(cx, wait),
@@ -315,6 +325,7 @@ impl Machines {
         self.stopping = true;
         self.net.trunks.stop(cx, &mut self.net.layer);
         self.calls.stop(cx, &mut self.net, grace);
+        self.ng.stop(cx, self.calls.stock(), grace);
         self.proxy.stop(cx, &mut self.net.layer, grace);
         self.notifier.stop(cx, &mut self.net.layer);
     }
@@ -344,5 +355,6 @@ impl Machines {
         self.notifier.on_time(cx, &mut self.net.layer);
         self.net.waker.on_time(cx);
         self.calls.on_time(cx, &mut self.net);
+        self.ng.on_time(cx, self.calls.stock());
     }
 }

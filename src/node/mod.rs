@@ -42,6 +42,10 @@ pub struct Census {
     pub subscriptions: usize,
     /// Calls that wait for a phone that is being woken.
     pub waking: usize,
+    /// Calls whose media a proxy has brought by NG.
+    pub ng_calls: usize,
+    /// Media legs of these, and of those that end.
+    pub ng_legs: usize,
     /// Call places held on trunks.
     pub trunk_places: u32,
     /// Call places held by users.

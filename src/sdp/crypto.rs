@@ -40,6 +40,11 @@ impl Security {
         })
     }
 
+    /// Forgets the keys of other suites.
+    pub fn retain(&mut self, keep: impl Fn(Suite) -> bool) {
+        self.keys.retain(|key| keep(key.suite()));
+    }
+
     /// What was used before anything was agreed on: for early media.
     pub fn used(&mut self, keys: Option<&Keys>) {
         let suite = keys.map(|keys| keys.seal().suite());

@@ -37,7 +37,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Whether media is protected.
-    fn srtp(&self) -> Srtp {
+    pub(super) fn srtp(&self) -> Srtp {
         self.security.as_ref().map_or(Srtp::Off, Security::srtp)
     }
 }

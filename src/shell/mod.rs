@@ -8,6 +8,7 @@ mod listing;
 mod log;
 pub mod media;
 pub mod net;
+mod ng;
 mod pace;
 pub mod record;
 pub mod recording;

@@ -29,6 +29,10 @@ pub struct Counters {
     pub ended: BTreeMap<u16, u64>,
     /// Changes of bindings.
     pub registrations: u64,
+    /// Calls by NG that have begun.
+    pub ng_calls: u64,
+    /// Commands of NG that were not done.
+    pub ng_refused: u64,
     /// Requests refused, by status; 0 for those that were not answered.
     pub refused: BTreeMap<u16, u64>,
     /// Messages dropped or refused by the guard, by what they were.
@@ -269,12 +273,41 @@ impl Recorder {
                 info!(call = %recording.call, "it is recorded in {}", recording.file());
             }
             Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
+            Fact::NgBegan { .. } | Fact::NgEnded { .. } | Fact::NgRefused { .. } | Fact::NgUnheeded { .. } => {
+                self.fold_ng(fact, minute);
+            }
             Fact::CallStarted { .. }
             | Fact::CallRouted { .. }
             | Fact::CallRinging { .. }
             | Fact::CallAnswered { .. }
             | Fact::CallChanged { .. }
             | Fact::CallEnded { .. } => unreachable!("facts of calls are folded before"),
+        }
+    }
+
+    fn fold_ng(&mut self, fact: Fact, minute: u64) {
+        match fact {
+            Fact::NgBegan { name } => {
+                self.counters.ng_calls += 1;
+                info!("NG: the media of call {name:?} is here");
+            }
+            Fact::NgEnded { name, why, legs } => {
+                let media: String = legs.iter().map(|leg| format!("; {}", describe(leg))).collect();
+                info!("NG: call {name:?} is over: {why}{media}");
+            }
+            Fact::NgRefused { peer, what, why } => {
+                self.counters.ng_refused += 1;
+                self.new_minute(minute);
+                self.refusals.1 += 1;
+                // Those that come beside them in this minute are counted together.
+                if self.refusals.1 <= REFUSALS_LOGGED {
+                    info!("NG: refused {what} of {peer}: {why}");
+                } else {
+                    debug!("NG: refused {what} of {peer}: {why}");
+                }
+            }
+            Fact::NgUnheeded { flag } => info!("NG: the flag {flag:?} is not heeded; this is told once"),
+            _other => {}
         }
     }
 

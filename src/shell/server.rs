@@ -11,6 +11,7 @@ use super::bell::Bell;
 use super::clock::SystemClock;
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
+use super::ng::{Datagram, NgSocket};
 use super::pace::Pace;
 use super::record::Recorder;
 use super::recording::{Recorded, Recordings};
@@ -58,6 +59,7 @@ pub struct Server {
     clock: SystemClock,
     node: Node,
     net: Net,
+    ng: NgSocket,
     store: Store,
     media: MediaThreads,
     recordings: Recordings,
@@ -89,9 +91,10 @@ struct Queues {
     written: mpsc::Receiver<Vec<Written>>,
     media: mpsc::Receiver<MediaEvent>,
     recorded: mpsc::Receiver<Recorded>,
+    ng: mpsc::Receiver<Datagram>,
     control: mpsc::Receiver<Control>,
     /// Events of a turn on their way.
-    taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>),
+    taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>, Vec<Datagram>),
 }
 
 /// How far a stop has come.
@@ -124,6 +127,7 @@ impl Server {
         for listen in &config.listen {
             net.listen(*listen)?;
         }
+        let (ng, commands) = NgSocket::open(config.ng.as_ref().map(|ng| ng.listen))?;
         let (mut store, written, closed) = Store::open(&config.store, now.wall)?;
         if closed > 0 {
             warn!("{closed} calls were up when the node was killed; their records are closed now");
@@ -146,6 +150,7 @@ impl Server {
             written,
             media: media_events,
             recorded,
+            ng: commands,
             control,
             taken: Default::default(),
         };
@@ -154,6 +159,7 @@ impl Server {
             clock,
             node,
             net,
+            ng,
             store,
             media,
             recordings,
@@ -263,7 +269,7 @@ impl Server {
         }
         let waker = self.bell.waker();
         let mut context = Context::from_waker(&waker);
-        let (mut net, mut written, mut media) = std::mem::take(&mut self.queues.taken);
+        let (mut net, mut written, mut media, mut ng) = std::mem::take(&mut self.queues.taken);
         while let Poll::Ready(control) = self.queues.control.poll_recv(&mut context) {
             if self.control(control) {
                 return Some(Ok(()));
@@ -287,7 +293,12 @@ impl Server {
             self.net_event(event);
             self.turn();
         }
-        self.queues.taken = (net, written, media);
+        is_more |= take(&mut self.queues.ng, &mut context, &mut ng);
+        for (peer, bytes) in ng.drain(..) {
+            self.inputs.push_back(Input::Ng(peer, bytes));
+            self.turn();
+        }
+        self.queues.taken = (net, written, media, ng);
         self.is_more = is_more;
         if is_more {
             self.bell.ring();
@@ -445,6 +456,7 @@ impl Server {
                 let ended = self.media.command(worker, command);
                 self.inputs.extend(ended.map(Input::Media));
             }
+            Output::Ng(peer, answer) => self.ng.send(peer, &answer),
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(fact) => {
                 if let Some(row) = GuardRow::of(&fact, wall) {
@@ -516,6 +528,7 @@ impl Server {
         config.store.clone_from(&self.config.store);
         config.media.workers = self.config.media.workers;
         config.log.json = self.config.log.json;
+        config.keep_ng(&self.config);
         for sentence in &changes.sentences {
             info!("reloaded: {sentence}");
         }

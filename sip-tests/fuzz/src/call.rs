@@ -146,7 +146,12 @@ impl Line {
                     .node
                     .handle(clock(self.now), Input::Answered(ticket, Answer::default())),
                 Output::Post(ticket, _) => self.node.handle(clock(self.now), Input::Posted(ticket, true)),
-                Output::Media(..) | Output::Store(..) | Output::Record(_) | Output::Known(_) | Output::Alias(..) => {}
+                Output::Media(..)
+                | Output::Store(..)
+                | Output::Record(_)
+                | Output::Known(_)
+                | Output::Alias(..)
+                | Output::Ng(..) => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod media;
+pub mod ng;
 pub mod node;
 
 use bytes::{Bytes, BytesMut};

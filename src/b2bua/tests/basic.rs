@@ -547,7 +547,7 @@ fn a_caller_without_a_port_is_refused() {
     let mut b = Bench::new();
     b.invite(ALICE, "alice", "bob", None);
     b.heard(BOB);
-    b.with(|calls, _, _| while calls.desk.ports.take(false).is_some() {});
+    b.with(|calls, _, _| while calls.desk.stock.take(false).is_some() {});
     b.invite(CAROL, "carol", "600", Some(sdp(4000, "")));
     assert_eq!(b.one(CAROL).status(), 503);
     b.wait(90 * S1);

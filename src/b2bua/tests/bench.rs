@@ -242,6 +242,7 @@ impl Bench {
             }
             Output::Record(fact) => self.facts.push(fact),
             Output::Known(_) | Output::Alias(..) => panic!("admission and the layer tell whom they know"),
+            Output::Ng(..) => panic!("calls of our own know nothing of NG"),
         }
     }
 

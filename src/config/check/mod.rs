@@ -3,6 +3,7 @@
 
 mod guard;
 mod listen;
+mod ng;
 mod push;
 mod routes;
 mod secret;
@@ -121,6 +122,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let push = push::push(root, check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let guard = guard::guard(root, check);
+    let ng = ng::ng(root, &listen, &media, advertise, check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
     let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
     tls::clients_can_come(root, &tls, &trunks, check);
@@ -142,6 +144,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         push,
         calls,
         guard,
+        ng,
         log,
         country,
         index,

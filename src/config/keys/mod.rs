@@ -3,10 +3,12 @@
 
 mod callers;
 mod guard;
+mod ng;
 mod node;
 
 pub use callers::*;
 pub use guard::*;
+pub use ng::*;
 pub use node::*;
 
 /// One key of a section.
@@ -102,5 +104,6 @@ pub static SECTIONS: &[&Section] = &[
     &PUSH,
     &CALLS,
     &GUARD,
+    &NG,
     &LOG,
 ];

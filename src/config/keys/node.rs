@@ -123,6 +123,13 @@ pub static ROOT: Section = Section {
             "Whom the node listens to.",
         ),
         key(
+            "ng",
+            "a section",
+            "{ listen: \"127.0.0.1:2223\" }",
+            "NG is not taken",
+            "By which a proxy has its media here, as at an rtpengine.",
+        ),
+        key(
             "log",
             "a section",
             "{ level: info }",

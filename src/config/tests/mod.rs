@@ -2,6 +2,7 @@
 
 mod callers;
 mod files;
+mod ng;
 mod push;
 mod sections;
 

@@ -195,8 +195,13 @@ impl Runner {
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
-            // A phone asks no store, wakes nobody, leaves no records, and takes no connections of strangers.
-            Output::Record(_) | Output::Store(..) | Output::Post(..) | Output::Known(_) | Output::Alias(..) => {}
+            // A phone asks no store, wakes nobody, leaves no records, and takes neither connections nor commands of strangers.
+            Output::Record(_)
+            | Output::Store(..)
+            | Output::Post(..)
+            | Output::Known(_)
+            | Output::Alias(..)
+            | Output::Ng(..) => {}
         }
     }
 

@@ -466,7 +466,7 @@ impl Scene {
                 Output::Post(ticket, _) => self
                     .node
                     .handle(clock(self.now), Input::Posted(ticket, self.trouble.store != 2)),
-                Output::Known(_) | Output::Alias(..) => {}
+                Output::Known(_) | Output::Alias(..) | Output::Ng(..) => {}
             }
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! The two legs of a call never see each other's descriptions. What crosses is the peer's wish: whether it sends and
 //! receives. What a peer sends here we send there, so a peer's wish is also the direction that its partner's leg is to have;
-//! `change.rs` brings it there.
+//! `b2bua/change.rs` and `ng/call.rs` bring it there.
 
-use crate::media::command::OpusParams;
-use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Local, Offered, SdpError, Session};
+use crate::media::command::{OpusParams, Srtp, Suite};
+use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Local, Offered, SdpError, Security, Session};
 use bytes::Bytes;
 use codecs::Codec;
 use std::fmt;
@@ -123,6 +123,26 @@ impl OfferAnswer {
     /// Puts these codecs first, so that the other leg's can be relayed.
     pub fn prefer(&mut self, first: &[Codec]) {
         self.capabilities.codecs = ordered(&self.capabilities.codecs, first);
+    }
+
+    /// Speaks these codecs from now on, in this order, with telephone events or without.
+    pub fn speak(&mut self, codecs: Codecs, events: bool) {
+        (self.capabilities.codecs, self.capabilities.events) = (codecs, events);
+    }
+
+    /// Whether media is to be protected.
+    pub fn srtp(&self) -> Srtp {
+        self.capabilities.srtp()
+    }
+
+    /// Protects media by these suites alone, or not at all; with new keys unless it was so before. `fill` as in [`Security::new`].
+    pub fn protect(&mut self, srtp: Srtp, keep: impl Fn(Suite) -> bool, fill: impl FnMut(&mut [u8])) {
+        if srtp != self.srtp() {
+            self.capabilities.security = Security::new(srtp, fill);
+        }
+        if let Some(security) = &mut self.capabilities.security {
+            security.retain(keep);
+        }
     }
 
     /// Our offer, pending from now on.

@@ -1,0 +1,47 @@
+//! `ng`, and which addresses media has.
+
+use super::checked::{Config, Network};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// `ng`: who may bring the media of its calls by rtpengine's protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ng {
+    /// Where commands are taken.
+    pub listen: SocketAddr,
+    /// From whom; where nothing is written, this machine.
+    pub allow: Vec<Network>,
+    /// A call from none of whose sides anything has come for this long is over.
+    pub timeout: Duration,
+}
+
+impl Ng {
+    /// True for an address that may send commands.
+    pub fn hears(&self, ip: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.contains(ip))
+    }
+}
+
+impl Config {
+    /// Our address as the peer of a flow sees it, for media, whose sockets may be bound to another address than that of signalling.
+    pub fn own_media_address(&self, local: IpAddr) -> IpAddr {
+        let fits = |addr: &IpAddr| addr.is_ipv4() == local.is_ipv4() && !addr.is_unspecified();
+        self.own_address(self.media.address.filter(fits).unwrap_or(local))
+    }
+
+    /// The same where there is no flow: of this family, if we have one that can be written down.
+    pub fn media_address(&self, v6: bool) -> Option<IpAddr> {
+        let listeners = self.listen.iter().map(|listen| listen.addr.ip());
+        let own = self.advertise.into_iter().chain(self.media.address).chain(listeners);
+        own.into_iter()
+            .find(|addr| addr.is_ipv6() == v6 && !addr.is_unspecified())
+    }
+
+    /// Takes over from `old` where NG is taken, which only a restart can change.
+    pub fn keep_ng(&mut self, old: &Config) {
+        match (&mut self.ng, &old.ng) {
+            (Some(new), Some(old)) => new.listen = old.listen,
+            (new, old) => new.clone_from(old),
+        }
+    }
+}
