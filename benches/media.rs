@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
 use tandem::limits;
-use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream};
+use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Xr};
 use tandem::media::input::Outputs;
 use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
@@ -81,6 +81,7 @@ impl Call {
                 rtcp: rtp,
                 rtcp_mux: true,
                 signalling: rtp.ip(),
+                xr: Xr::default(),
             };
             commands.push(Command::Negotiated {
                 leg: id,

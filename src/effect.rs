@@ -2,7 +2,7 @@
 
 use crate::config::HttpUrl;
 use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
-use crate::media::command::{Command, LegStats, Recording};
+use crate::media::command::{Command, LegStats, Recording, Trouble};
 use crate::pii::Secret;
 use crate::sip::uri::{Uri, unescape};
 use crate::time::Wall;
@@ -439,6 +439,28 @@ pub enum Fact {
     RecordingStarted {
         /// Its file, which names the call.
         recording: Recording,
+    },
+    /// How the media goes of a call that is up.
+    CallMeasured {
+        /// The call.
+        call: CallId,
+        /// The legs that talk.
+        legs: Vec<LegReport>,
+    },
+    /// Somebody is not heard, or only silence is; or it is over.
+    CallTrouble {
+        /// The call.
+        call: CallId,
+        /// On whose leg.
+        leg: Party,
+        /// Whom that one talks with.
+        other: Option<Party>,
+        /// What it is, and where it is lost as far as that is known.
+        trouble: Trouble,
+        /// It was so, and is no longer.
+        over: bool,
+        /// Now neither hears the other.
+        both: bool,
     },
     /// The call is over; exactly one for each `CallStarted`.
     CallEnded {

@@ -147,6 +147,10 @@ pub const RTP_PER_SECOND: u64 = 400;
 pub const RTP_BURST: u64 = 250;
 /// Legs of one media worker; a call for which no worker has two places left is refused with 503.
 pub const LEGS_PER_WORKER: usize = 8_192;
+/// When the media of a call that is up is asked for its counters first: whoever looks then sees how it goes.
+pub const MEASURE_FIRST: Duration = Duration::from_secs(10);
+/// How often later: of `CALLS` calls, 333 rows a second.
+pub const MEASURE: Duration = Duration::from_secs(60);
 /// Packets in one leg's jitter buffer: a gap waits 120 ms at most, which is 12 packets of 10 ms, and a burst after it.
 pub const JITTER_PACKETS: usize = 32;
 /// The largest payload that a jitter buffer holds: 120 ms of G.711, or Opus at 128 kbit/s in 60 ms.

@@ -102,8 +102,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("nom", &["src/sip/", "src/sdp/"]),
     ("memchr", &["src/sip/", "src/sdp/", "src/guard/look.rs"]),
     ("rtp", &["src/media/witness.rs"]),
-    ("rtcp", &["src/media/witness.rs", "src/media/rtcp/tests.rs"]),
-    ("webrtc_util", &["src/media/witness.rs"]),
+    ("rtcp", &["src/media/witness.rs", "src/media/rtcp/tests"]),
+    ("webrtc_util", &["src/media/witness.rs", "src/media/rtcp/tests"]),
     ("md5", &["src/sip/auth.rs", "src/sip/auth/"]),
     (
         "sha2",

@@ -134,6 +134,21 @@ pub fn decode_alaw_slice(codes: &[u8], out: &mut [i16]) -> usize {
         .count()
 }
 
+/// Sum of the squares of the samples that these mu-law octets stand for.
+pub fn energy_ulaw(codes: &[u8]) -> u64 {
+    energy(codes, &ULAW_TO_LINEAR)
+}
+
+/// Sum of the squares of the samples that these A-law octets stand for.
+pub fn energy_alaw(codes: &[u8]) -> u64 {
+    energy(codes, &ALAW_TO_LINEAR)
+}
+
+fn energy(codes: &[u8], table: &[i16; 256]) -> u64 {
+    let square = |code: &u8| u64::from(table[usize::from(*code)].unsigned_abs()).pow(2);
+    codes.iter().map(square).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +198,18 @@ mod tests {
                     "{name} at {dbm0} dBm0: {found:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_energy_of_octets_is_that_of_their_samples() {
+        let codes: Vec<u8> = (0..=u8::MAX).collect();
+        for (decode, energy) in [
+            (decode_ulaw as fn(u8) -> i16, energy_ulaw as fn(&[u8]) -> u64),
+            (decode_alaw, energy_alaw),
+        ] {
+            let pcm: Vec<i16> = codes.iter().map(|code| decode(*code)).collect();
+            assert_eq!(energy(&codes), crate::level::energy(&pcm));
         }
     }
 

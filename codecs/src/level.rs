@@ -24,7 +24,7 @@ impl Level {
         if pcm.is_empty() {
             return Self::default();
         }
-        let energy: u64 = pcm.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+        let energy = energy(pcm);
         let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
         Self {
             rms: (energy as f64 / pcm.len() as f64).sqrt() as f32,
@@ -61,6 +61,11 @@ pub fn amplitude_dbov(rms: f32) -> f32 {
 /// Peak amplitude of a sine of this level.
 pub fn sine_amplitude(dbm0: f32) -> f32 {
     32_768.0 * std::f32::consts::SQRT_2 * 10f32.powf((dbm0 + DBM0_IN_DBOV) / 20.0)
+}
+
+/// Sum of the squares of a block.
+pub fn energy(pcm: &[i16]) -> u64 {
+    pcm.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum()
 }
 
 /// Tells silence from sound, block by block, with a hangover so that the ends of words are not silence.

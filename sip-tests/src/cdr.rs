@@ -1,9 +1,9 @@
 //! A reference fold of the facts to call records: every call begins once and ends once.
 
 use std::collections::BTreeMap;
-use tandem::effect::{Cause, Fact, LegReport};
+use tandem::effect::{Cause, Fact, LegReport, Party};
 use tandem::id::CallId;
-use tandem::media::command::Recording;
+use tandem::media::command::{Recording, Trouble};
 use tandem::time::Wall;
 
 /// One call record.
@@ -29,6 +29,10 @@ pub struct Cdr {
     pub changes: Vec<String>,
     /// What it was recorded in.
     pub recordings: Vec<Recording>,
+    /// The media of its legs while it was up, at last.
+    pub measured: Vec<LegReport>,
+    /// Who was not heard, or was again: on whose leg, what, and whether it is over.
+    pub troubles: Vec<(Party, Trouble, bool)>,
     /// The node died under it: the next start closes it.
     pub orphaned: bool,
 }
@@ -75,6 +79,17 @@ impl Records {
                 }
             }
             Fact::CallChanged { call, what } => self.open(*call, "changed")?.changes.push(what.clone()),
+            Fact::CallMeasured { call, legs } => self.open(*call, "measured")?.measured.clone_from(legs),
+            Fact::CallTrouble {
+                call,
+                leg,
+                trouble,
+                over,
+                ..
+            } => {
+                let cdr = self.open(*call, "in trouble")?;
+                cdr.troubles.push((leg.clone(), *trouble, *over));
+            }
             Fact::CallEnded { call, at, cause, legs } => {
                 let cdr = self.open(*call, "ended")?;
                 cdr.ended = Some((*at, cause.clone()));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tandem::id::{CallId, MediaLegId, WorkerId};
 use tandem::media::command::{
     Command, EventFormat, Function, Keys, LegSpec, MasterKey, OpusParams, Port, Recording, Remote, Side, Stream, Suite,
-    Tone,
+    Tone, Xr,
 };
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::packet::{Channel, Packet, TxBatch};
@@ -235,6 +235,10 @@ fn bridged(first: Codec, second: Codec, suite: Option<Suite>, rings: Option<Ring
             rtcp: rtp,
             rtcp_mux: true,
             signalling: rtp.ip(),
+            xr: Xr {
+                metrics: true,
+                round_trip: true,
+            },
         };
         world.command(Command::Negotiated {
             leg: id,
@@ -255,6 +259,7 @@ fn bridged(first: Codec, second: Codec, suite: Option<Suite>, rings: Option<Ring
         world.command(Command::Watch {
             leg: id,
             silence: Some(Duration::from_secs(1)),
+            troubles: true,
         });
     }
     world.command(Command::Function {

@@ -10,6 +10,8 @@ mod basic;
 mod cancel;
 #[path = "scenarios/changes.rs"]
 mod changes;
+#[path = "scenarios/measured.rs"]
+mod measured;
 #[path = "scenarios/media.rs"]
 mod media;
 #[path = "scenarios/peers.rs"]

@@ -107,6 +107,8 @@ pub struct Call {
     /// `CallRinging` was told.
     pub rang: bool,
     last_leg: u16,
+    /// The legs that talk, as they were asked last, and how many are still to answer.
+    pub measuring: (Vec<LegReport>, usize),
     reports: Vec<LegReport>,
     recorded: bool,
 }
@@ -131,6 +133,7 @@ impl Call {
             recorder: Recorder::default(),
             rang: false,
             last_leg: 0,
+            measuring: (Vec::new(), 0),
             reports: Vec::new(),
             recorded: false,
         }
@@ -240,14 +243,16 @@ impl Call {
                 let network = crate::effect::Blame::Network;
                 self.end(t, cause::exact(480, q850::NETWORK_OUT_OF_ORDER, network, text));
             }
+            MediaEvent::Trouble { trouble, over, .. } => self.on_trouble(t, id, trouble, over),
             MediaEvent::Moved(_, worker) => {
                 if let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) {
                     media.moved(t, worker);
                 }
             }
             MediaEvent::Closed(media, stats) => self.media_closed(t, id, media, stats),
-            // RFC 4733 digits are relayed by the bridge; statistics are asked for by nobody here.
-            MediaEvent::Silent(_) | MediaEvent::Digit { .. } | MediaEvent::Stats(..) => {}
+            MediaEvent::Stats(_, stats) => self.measured(t, id, stats),
+            // RFC 4733 digits are relayed by the bridge.
+            MediaEvent::Silent(_) | MediaEvent::Digit { .. } => {}
         }
     }
 
@@ -336,7 +341,13 @@ impl Call {
         }
         self.drop_hunt(t);
         self.transfer = None;
-        for timer in [CallTimer::Ring, CallTimer::Expires, CallTimer::Length, CallTimer::Beep] {
+        for timer in [
+            CallTimer::Ring,
+            CallTimer::Expires,
+            CallTimer::Length,
+            CallTimer::Measure,
+            CallTimer::Beep,
+        ] {
             t.desk.timers.cancel(super::desk::Timer::Call(self.id, timer));
         }
         for leg in &mut self.legs {

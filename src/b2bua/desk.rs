@@ -37,6 +37,8 @@ pub enum CallTimer {
     Length,
     /// The tone of a recording begins or ends.
     Beep,
+    /// Its media is asked how it goes.
+    Measure,
     /// The workers had their time to close the media; the record is written without them.
     Reports,
 }
@@ -209,6 +211,7 @@ impl Desk {
             CallTimer::Expires,
             CallTimer::Length,
             CallTimer::Beep,
+            CallTimer::Measure,
             CallTimer::Reports,
         ] {
             self.timers.cancel(Timer::Call(call, timer));

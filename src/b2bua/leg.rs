@@ -432,9 +432,9 @@ impl Leg {
 
     /// Tells the worker what was agreed last.
     pub fn negotiated(&mut self, t: &mut Turn<'_, '_>) {
-        let silence = t.cx.config.media.silence.filter(|_| self.is_up());
+        let (silence, is_up) = (t.cx.config.media.silence, self.is_up());
         if let (Some(media), Some(agreed)) = (&mut self.media, self.oa.as_ref().and_then(OfferAnswer::agreed)) {
-            media.negotiated(t, agreed, silence);
+            media.negotiated(t, agreed, silence, is_up);
         }
     }
 

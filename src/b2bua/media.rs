@@ -3,7 +3,7 @@
 use super::desk::Turn;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Function, LegSpec, Port, Recording, Side};
+use crate::media::command::{Command, Function, LegSpec, Port, Recording, Side, Troubles};
 use crate::sdp::Agreed;
 use std::time::Duration;
 
@@ -24,9 +24,12 @@ pub struct MediaLeg {
     pub id: MediaLegId,
     /// The peer's first packet came.
     pub started: bool,
+    /// What is wrong with it now.
+    pub troubles: Troubles,
     place: Place,
     function: Function,
-    watch: Option<Duration>,
+    /// The silence that is watched for, and whether troubles are.
+    watch: (Option<Duration>, bool),
     /// Its packets are sealed.
     is_protected: bool,
     /// What it hears is recorded, there.
@@ -50,9 +53,10 @@ impl MediaLeg {
         MediaLeg {
             id,
             started: false,
+            troubles: Troubles::default(),
             place: Place::At(worker),
             function: Function::Idle,
-            watch: None,
+            watch: (None, false),
             is_protected: false,
             recorded: None,
         }
@@ -85,8 +89,8 @@ impl MediaLeg {
         }
     }
 
-    /// Tells the worker what was agreed. While the peer sends, its silence is watched.
-    pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>) {
+    /// Tells the worker what was agreed. While the peer sends, its silence is watched; from the answer on, whatever may be wrong.
+    pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>, is_up: bool) {
         // First: nothing is sent in the clear where it should not be, not even one packet.
         if agreed.keys.is_some() || self.is_protected {
             self.is_protected = agreed.keys.is_some();
@@ -101,16 +105,11 @@ impl MediaLeg {
                 stream: agreed.stream,
             },
         );
-        let watch = silence.filter(|_| agreed.stream.receives);
+        let watch = (silence.filter(|_| agreed.stream.receives && is_up), is_up);
         if watch != self.watch {
             self.watch = watch;
-            self.tell(
-                t,
-                Command::Watch {
-                    leg: self.id,
-                    silence: watch,
-                },
-            );
+            let (leg, (silence, troubles)) = (self.id, watch);
+            self.tell(t, Command::Watch { leg, silence, troubles });
         }
     }
 
@@ -130,6 +129,13 @@ impl MediaLeg {
     /// What it was told to do last.
     pub fn current(&self) -> Function {
         self.function
+    }
+
+    /// Asks how it goes; false where it cannot be asked now.
+    pub fn measure(&self, t: &mut Turn<'_, '_>) -> bool {
+        let Place::At(worker) = self.place else { return false };
+        t.cx.emit(Output::Media(worker, Command::ReadStats(self.id)));
+        true
     }
 
     /// Sends digits to the peer.

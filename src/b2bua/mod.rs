@@ -19,6 +19,7 @@
 //! | `identity` | who is shown to whom |
 //! | `record` | which calls are recorded |
 //! | `media`, `desk` | media legs; the shared tables |
+//! | `measured` | how the media of a call goes, while it is up; who does not hear whom |
 
 mod answer;
 mod branch;
@@ -30,6 +31,7 @@ mod end;
 mod hunt;
 mod identity;
 mod leg;
+mod measured;
 mod media;
 mod outcome;
 mod outgoing;
@@ -294,6 +296,7 @@ impl Calls {
         let id = match &event {
             MediaEvent::Started(id, _)
             | MediaEvent::Silent(id)
+            | MediaEvent::Trouble { leg: id, .. }
             | MediaEvent::Digit { leg: id, .. }
             | MediaEvent::Stats(id, _)
             | MediaEvent::Moved(id, _)
@@ -350,6 +353,9 @@ impl Calls {
                 }
                 Timer::Call(id, CallTimer::Beep) => {
                     self.turn(cx, net, id, |call, t| call.on_beep(t));
+                }
+                Timer::Call(id, CallTimer::Measure) => {
+                    self.turn(cx, net, id, |call, t| call.measure(t));
                 }
                 Timer::Call(id, CallTimer::Reports) => {
                     self.turn(cx, net, id, |call, t| call.give_up_reports(t));

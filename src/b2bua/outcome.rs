@@ -191,6 +191,7 @@ impl Call {
             }));
         }
         t.wake_call(self.id, CallTimer::Length, self.config.calls.max_duration);
+        t.wake_call(self.id, CallTimer::Measure, limits::MEASURE_FIRST);
     }
 
     /// The node itself answers.

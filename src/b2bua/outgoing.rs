@@ -231,7 +231,7 @@ impl Leg {
             oa.heard_early(&agreed);
         }
         if let Some(media) = &mut self.media {
-            media.negotiated(t, &agreed, None);
+            media.negotiated(t, &agreed, None, false);
         }
         Some(agreed)
     }

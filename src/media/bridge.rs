@@ -118,7 +118,7 @@ fn relay(
 ) {
     let Some(stream) = tx.stream else { return };
     let Some(spliced) = tx.sender.splice(now, arrival, view) else {
-        rx.counts.late += 1;
+        rx.late(view.sequence);
         return;
     };
     tx.sender
@@ -153,7 +153,7 @@ fn relay_event(
         return;
     };
     let Some(mut spliced) = tx.sender.splice(now, arrival, view) else {
-        rx.counts.late += 1;
+        rx.late(view.sequence);
         return;
     };
     let start = event_start(tx, progress, spliced.timestamp);
@@ -234,9 +234,8 @@ fn in_clock(ticks: u32, from: u32, to: u32) -> u32 {
 /// Passes on what the jitter buffer has ready.
 pub(super) fn drain(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
     let route = tx.route();
-    let Some(decode) = rx.decode.as_mut() else { return };
-    while let Some(piece) = decode.pull(now) {
-        rx.counts.concealed += u64::from(piece.concealed);
+    while let Some(piece) = rx.pull(now) {
+        let Some(decode) = rx.decode.as_ref() else { return };
         if let (Some(encode), Some(route)) = (tx.encode.as_mut(), route) {
             encode.push(now, piece.lead, decode.pcm(piece), &mut tx.sender, route, out);
         }

@@ -1,9 +1,11 @@
 //! What signalling says to the media workers and hears from them: plain values, nothing of SIP or SDP.
 
 mod keying;
+mod measured;
 mod recording;
 
 pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
+pub use measured::{LegStats, Missing, PeerView, Trouble, Troubles, Xr};
 pub use recording::{Recording, Side};
 
 use crate::id::{MediaLegId, WorkerId};
@@ -32,6 +34,8 @@ pub struct Remote {
     pub rtcp_mux: bool,
     /// The address that signalling came from: a peer behind NAT is expected to send media from it too, and latching trusts it.
     pub signalling: std::net::IpAddr,
+    /// Extended reports that it asks for.
+    pub xr: Xr,
 }
 
 /// How Opus is encoded (RFC 7587 6.1: what the peer said it wants to receive, within our policy).
@@ -187,6 +191,8 @@ pub enum Command {
         leg: MediaLegId,
         /// How long.
         silence: Option<Duration>,
+        /// Tells what is wrong with its media (`Event::Trouble`): the call is answered.
+        troubles: bool,
     },
     /// What the peer says goes into a recording too, on this side of it, or no longer.
     Record {
@@ -208,39 +214,6 @@ pub enum Command {
     Close(MediaLegId),
 }
 
-/// Counters and quality of one leg, from its opening to now.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LegStats {
-    /// Packets received and taken.
-    pub received: u64,
-    /// Packets sent.
-    pub sent: u64,
-    /// Lost on the way to us (RFC 3550 A.3).
-    pub lost: u64,
-    /// Came too late for the jitter buffer.
-    pub late: u64,
-    /// Dropped: not RTP, wrong payload type, wrong source, held.
-    pub dropped: u64,
-    /// Dropped because the source was a stranger (latching).
-    pub strangers: u64,
-    /// Dropped because they were not sealed by the agreed key.
-    pub forged: u64,
-    /// Frames that concealment made.
-    pub concealed: u64,
-    /// Interarrival jitter in microseconds (RFC 3550 A.8).
-    pub jitter_us: u32,
-    /// Round trip in microseconds from RTCP (RFC 3550 6.4.1), if the peer reports.
-    pub round_trip_us: Option<u32>,
-    /// Fraction that the peer says it lost of what we sent, in 1/256 (RFC 3550 6.4.1).
-    pub peer_fraction_lost: Option<u8>,
-    /// Mean opinion score of what we receive, by the E-model (ITU-T G.107); `None` before the first second.
-    pub mos: Option<f32>,
-    /// DTMF digits received.
-    pub digits: u32,
-    /// The codec at the end.
-    pub codec: Option<Codec>,
-}
-
 /// From a worker to signalling.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -248,6 +221,15 @@ pub enum Event {
     Started(MediaLegId, SocketAddr),
     /// Nothing came for the watched time.
     Silent(MediaLegId),
+    /// Something is wrong with the media of a leg that is watched, or no longer; told again where it is known then where it is lost.
+    Trouble {
+        /// Which leg.
+        leg: MediaLegId,
+        /// What.
+        trouble: Trouble,
+        /// It is over.
+        over: bool,
+    },
     /// A DTMF digit was received (complete).
     Digit {
         /// Which leg.

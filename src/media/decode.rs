@@ -4,11 +4,14 @@ use super::jitter::{Jitter, Offer, Pop};
 use crate::time::Instant;
 use codecs::plc::Concealer;
 use codecs::{Codec, g711, opus};
+use std::time::Duration;
 
 /// PCM rate of everything that a worker decodes: G.711's own, and libopus gives it without a resampler.
 pub const RATE: u32 = 8_000;
 /// The most that one piece holds, and the most that concealment makes of one gap: 120 ms, the longest Opus packet.
 pub const PIECE_SAMPLES: usize = 960;
+/// How much later than its time the next packet may be expected, of the time that a packet takes: clocks differ by a tenth of it.
+const DRIFT: u32 = 1_000;
 /// A timestamp that goes ahead by more than this is a new start, not a pause: in 8 kHz samples, 10 s.
 const PAUSE_SAMPLES: u32 = 10 * RATE;
 
@@ -51,6 +54,9 @@ pub struct Decode {
     expected: Option<u32>,
     /// RTP ticks per sample.
     ratio: u32,
+    /// When the next packet comes if it comes as fast as the fastest.
+    due: Option<Instant>,
+    underruns: u64,
 }
 
 impl std::fmt::Debug for Decode {
@@ -80,13 +86,26 @@ impl Decode {
             frame: 160,
             expected: None,
             ratio: codec.clock() / RATE,
+            due: None,
+            underruns: 0,
         })
+    }
+
+    /// How long a gap waits now.
+    pub fn target(&self) -> Duration {
+        self.jitter.target()
+    }
+
+    /// How often audio came later than a player that waits for the target could have played it: it ran dry.
+    pub fn underruns(&self) -> u64 {
+        self.underruns
     }
 
     /// A new source: nothing of the old one continues.
     pub fn restart(&mut self) {
         self.jitter.clear();
         self.expected = None;
+        self.due = None;
         match &mut self.voice {
             Voice::Pcmu(concealer) | Voice::Pcma(concealer) => *concealer = Concealer::new(),
             // A decoder that cannot be reset goes on with the old state, which fades within a packet or two.
@@ -122,6 +141,21 @@ impl Decode {
 
     /// Decodes what is ready; `None` when nothing is.
     pub fn pull(&mut self, now: Instant) -> Option<Piece> {
+        let piece = self.next(now)?;
+        let is_run = piece.lead == Lead::Joined;
+        let due = self.due.filter(|_| is_run).unwrap_or(now);
+        // What is lost is counted as lost, and a gap has waited by our own will.
+        let is_lost = piece.concealed > 0;
+        let is_dry = !is_lost && now.since(due) > self.target();
+        self.underruns += u64::from(is_dry);
+        let lasts = Duration::from_secs(1) * piece.samples as u32 / RATE;
+        // Who has run dry plays later from then on.
+        let after = if is_dry || is_lost { now } else { due.min(now) };
+        self.due = Some(after + lasts + lasts / DRIFT);
+        Some(piece)
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Piece> {
         loop {
             match self.jitter.pop(now)? {
                 Pop::Silent => {}
@@ -215,7 +249,6 @@ fn conceal(voice: &mut Voice, following: Option<&[u8]>, out: &mut [i16]) -> usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn pieces(decode: &mut Decode, ms: u64) -> Vec<Piece> {
         let now = Instant::ZERO + Duration::from_millis(ms);
@@ -256,6 +289,43 @@ mod tests {
         // The timestamp goes back.
         decode.offer(17, 100, Some(&frame));
         assert_eq!(pieces(&mut decode, 460), [heard(Lead::Anew, 160, 0)]);
+    }
+
+    /// 100 ppm of skew in either direction, and a path that is slower or faster by up to 19 ms from packet to packet.
+    #[test]
+    fn an_hour_of_skew_makes_nothing_late_and_lets_nothing_run_dry() {
+        for ppm in [-100i64, 100] {
+            let mut decode = Decode::new(Codec::Pcma).unwrap();
+            let frame = [g711::ALAW_SILENCE; 160];
+            for n in 0..180_000u64 {
+                let nominal = n * 20_000;
+                let skewed = nominal as i64 + nominal as i64 * ppm / 1_000_000;
+                let jitter = n.wrapping_mul(2_654_435_761) % 19_000;
+                let now = Instant::ZERO + Duration::from_micros(skewed as u64 + jitter);
+                assert_eq!(decode.offer(n as u16, n as u32 * 160, Some(&frame)), Offer::Taken);
+                let piece = decode.pull(now).unwrap();
+                assert_eq!((piece.samples, piece.concealed), (160, 0));
+                assert_eq!(decode.pull(now), None);
+            }
+            assert_eq!(decode.underruns(), 0, "{ppm} ppm");
+        }
+    }
+
+    #[test]
+    fn what_comes_later_than_the_target_has_let_a_player_run_dry_once() {
+        let mut decode = Decode::new(Codec::Pcma).unwrap();
+        let frame = [g711::ALAW_SILENCE; 160];
+        let mut come = |sequence: u16, ms: u64| {
+            decode.offer(sequence, u32::from(sequence) * 160, Some(&frame));
+            pieces(&mut decode, ms);
+            decode.underruns()
+        };
+        let dry = [(0, 0), (1, 20), (2, 79), (3, 80), (4, 141), (5, 161), (6, 221)].map(|(n, ms)| come(n, ms));
+        assert_eq!(dry, [0, 0, 0, 0, 1, 1, 1], "61 ms too late, and from then on in time");
+        // A pause is none.
+        decode.offer(7, 7 * 160 + 80_000, Some(&frame));
+        pieces(&mut decode, 20_000);
+        assert_eq!(decode.underruns(), 1);
     }
 
     #[test]

@@ -85,11 +85,9 @@ pub(super) fn hear(now: Instant, arrival: Arrival, class: Class, view: &View<'_>
 
 /// What a phone's jitter buffer has ready goes to its PCM; a pause is heard as silence.
 pub(super) fn heard(now: Instant, leg: &mut Leg) {
-    let (Some(decode), Some(phone)) = (leg.rx.decode.as_mut(), leg.phone.as_mut()) else {
-        return;
-    };
-    while let Some(piece) = decode.pull(now) {
-        leg.rx.counts.concealed += u64::from(piece.concealed);
+    let Some(phone) = leg.phone.as_mut() else { return };
+    while let Some(piece) = leg.rx.pull(now) {
+        let Some(decode) = leg.rx.decode.as_ref() else { return };
         if let Lead::After(samples) = piece.lead {
             phone.pause(samples);
         }

@@ -155,6 +155,8 @@ pub enum Input {
         leg: MediaLegId,
         /// How long.
         silence: Option<Duration>,
+        /// Whether what is wrong is told.
+        troubles: bool,
     },
     /// As `Command::ReadStats`.
     ReadStats(MediaLegId),

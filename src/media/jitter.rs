@@ -1,12 +1,20 @@
 //! The jitter buffer of a leg whose timing must be rebuilt (transcoding, repacketising): what is in order goes straight
 //! through, a gap waits for what is missing, and then the rest goes on without it.
+//!
+//! How long a gap waits is the target: 40 ms, and 20 more, up to 120, for each packet that came after its gap was given up; half a minute
+//! without such a one takes 20 back.
 
 use crate::limits::{JITTER_PACKETS, JITTER_PAYLOAD_BYTES};
 use crate::time::Instant;
 use std::time::Duration;
 
-/// How long a gap waits: two packets of 20 ms, which is the reordering that load-balanced paths show.
-pub const TARGET: Duration = Duration::from_millis(40);
+/// How long a gap waits at least: two packets of 20 ms, which is the reordering that load-balanced paths show.
+const TARGET_MIN: Duration = Duration::from_millis(40);
+/// How long a gap waits at most.
+pub const TARGET_MAX: Duration = Duration::from_millis(120);
+const STEP: Duration = Duration::from_millis(20);
+/// Packets in time after which a gap need not wait so long: half a minute of 20 ms.
+const CALM: u16 = 1_500;
 /// Packets behind a gap that end the wait earlier: their number shows that time was lost in a burst, not in order.
 const HELD_MAX: usize = 12;
 
@@ -51,6 +59,9 @@ pub struct Jitter {
     held: usize,
     /// When the first packet behind the gap came.
     waiting_since: Option<Instant>,
+    target: Duration,
+    /// Packets in time since the target was changed.
+    calm: u16,
 }
 
 impl Default for Jitter {
@@ -66,6 +77,8 @@ impl Default for Jitter {
             next: None,
             held: 0,
             waiting_since: None,
+            target: TARGET_MIN,
+            calm: 0,
         }
     }
 }
@@ -76,7 +89,12 @@ impl Jitter {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next);
         if ahead >= 0x8000 {
+            (self.target, self.calm) = ((self.target + STEP).min(TARGET_MAX), 0);
             return Offer::Late;
+        }
+        self.calm += 1;
+        if self.calm == CALM {
+            (self.target, self.calm) = (self.target.saturating_sub(STEP).max(TARGET_MIN), 0);
         }
         if usize::from(ahead) >= JITTER_PACKETS {
             // So much is missing that nothing of before is worth waiting for.
@@ -98,7 +116,12 @@ impl Jitter {
         Offer::Taken
     }
 
-    /// What comes out now, if anything: in a gap nothing does until `TARGET` has gone by.
+    /// How long a gap waits now.
+    pub fn target(&self) -> Duration {
+        self.target
+    }
+
+    /// What comes out now, if anything: in a gap nothing does until the target has gone by.
     pub fn pop(&mut self, now: Instant) -> Option<Pop<'_>> {
         let next = self.next?;
         if self.held == 0 {
@@ -118,7 +141,7 @@ impl Jitter {
             });
         }
         let since = *self.waiting_since.get_or_insert(now);
-        if now.since(since) < TARGET && self.held < HELD_MAX {
+        if now.since(since) < self.target && self.held < HELD_MAX {
             return None;
         }
         let missing = (1..JITTER_PACKETS).find(|n| self.slots[(index + n) % JITTER_PACKETS].full)?;
@@ -133,7 +156,7 @@ impl Jitter {
 
     /// When a gap will have waited long enough.
     pub fn deadline(&self) -> Option<Instant> {
-        self.waiting_since.map(|since| since + TARGET)
+        self.waiting_since.map(|since| since + self.target)
     }
 
     /// Forgets everything: a new source begins.
@@ -202,6 +225,32 @@ mod tests {
         assert_eq!(offer(&mut jitter, 2), Offer::Late);
         jitter.offer(5, 800, None);
         assert_eq!(jitter.pop(at(100)), Some(Pop::Silent));
+    }
+
+    #[test]
+    fn the_target_grows_with_what_comes_late_and_shrinks_again() {
+        let mut jitter = Jitter::default();
+        let mut sequence = 0u16;
+        let mut after_gap = |jitter: &mut Jitter, ms: u64| {
+            // One in time, one that is missing, one behind it; what is missing comes when it is given up.
+            for n in [1, 3] {
+                offer(jitter, sequence.wrapping_add(n));
+                while jitter.pop(at(ms)).is_some() {}
+            }
+            let waits = jitter.deadline().unwrap().since(at(ms));
+            while jitter.pop(at(ms) + waits).is_some() {}
+            assert_eq!(offer(jitter, sequence.wrapping_add(2)), Offer::Late);
+            sequence = sequence.wrapping_add(3);
+            waits.as_millis()
+        };
+        let waited: Vec<u128> = (0..7).map(|n| after_gap(&mut jitter, n * 1_000)).collect();
+        assert_eq!(waited, [40, 60, 80, 100, 120, 120, 120]);
+        for n in 0..10_000u16 {
+            let sequence = 22u16.wrapping_add(n);
+            offer(&mut jitter, sequence);
+            while jitter.pop(at(10_000)).is_some() {}
+        }
+        assert_eq!(jitter.target(), TARGET_MIN);
     }
 
     #[test]

@@ -3,18 +3,18 @@
 //! The halves are apart so that a bridge takes the `Rx` of one leg and the `Tx` of another, and echo both of the same.
 
 use super::bridge::Path;
-use super::command::{Event, LegSpec, LegStats, Port, Remote, Stream};
-use super::decode::Decode;
+use super::command::{Event, LegSpec, Port, Remote, Stream};
+use super::decode::{Decode, Piece};
 use super::digits::DigitQueue;
 use super::dtmf::{self, Press, Progress};
 use super::encode::Encode;
 use super::input::{Change, Digits, Gear, Outputs};
 use super::jitter::Offer;
 use super::latch::{Latch, Sight, Verdict};
+use super::meter::{Meter, Sound};
 use super::pace::Pace;
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
-use super::quality;
 use super::reports::Reporter;
 use super::rtcp;
 use super::rtp::{self, Kind, View};
@@ -23,8 +23,11 @@ use super::source::{Arrival, Source};
 use super::srtp::{Fault, Opener, Sealer};
 use super::tap::Tap;
 use super::tone::Player;
+use super::trouble::{Judge, Look, Refused};
 use crate::id::{MediaLegId, WorkerId};
 use crate::time::Instant;
+use codecs::Codec;
+use codecs::opus::{Bandwidth, packet_bandwidth};
 use codecs::tone::Cadence;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -78,10 +81,18 @@ pub(super) struct Rx {
     /// Where packets are protected.
     pub opener: Option<Box<Opener>>,
     pub counts: Counts,
+    pub meter: Meter,
+    pub judge: Judge,
+    /// The last packet is of wide band.
+    pub wide_band: bool,
     /// Packets came that were not passed on: what comes next does not continue what was.
     pub interrupted: bool,
     pub first_heard: Option<Instant>,
     pub last_heard: Option<Instant>,
+    /// When a packet was taken last.
+    pub last_taken: Option<Instant>,
+    /// When audio came last.
+    pub last_audio: Option<Instant>,
 }
 
 /// The sending half.
@@ -114,9 +125,51 @@ impl Rx {
         };
         match decode.offer(view.sequence, view.timestamp, payload) {
             Offer::Taken => {}
-            Offer::Late => self.counts.late += 1,
+            Offer::Late => self.late(view.sequence),
             Offer::TooLarge => self.counts.dropped += 1,
         }
+    }
+
+    /// A packet came too late to be passed on.
+    pub fn late(&mut self, sequence: u16) {
+        self.counts.late += 1;
+        self.source.discard(sequence);
+    }
+
+    /// A packet is taken: the peer is there.
+    fn take(&mut self, now: Instant, stream: &Stream, view: &View<'_>, is_audio: bool) {
+        self.counts.received += 1;
+        self.last_taken = Some(now);
+        self.judge.packet(!is_audio && view.payload_type == COMFORT_NOISE);
+        if is_audio {
+            self.hear(now, stream, view.payload);
+        }
+    }
+
+    /// Audio came: how it sounds, as far as the octets tell.
+    fn hear(&mut self, now: Instant, stream: &Stream, payload: &[u8]) {
+        self.last_audio = Some(now);
+        let mut sound = self.meter.packet(stream.codec, payload);
+        if stream.codec == Codec::Opus {
+            self.wide_band = packet_bandwidth(payload) >= Some(Bandwidth::Wide);
+            // What nobody decodes may be anything.
+            if self.decode.is_none() {
+                sound = Sound::Audible;
+            }
+        }
+        self.judge.sound(now, sound);
+    }
+
+    /// What the jitter buffer has ready, decoded; measured where the octets did not tell how it sounds.
+    pub fn pull(&mut self, now: Instant) -> Option<Piece> {
+        let decode = self.decode.as_mut()?;
+        let piece = decode.pull(now)?;
+        self.counts.concealed += u64::from(piece.concealed);
+        if self.stream.is_some_and(|stream| stream.codec == Codec::Opus) {
+            let sound = self.meter.pcm(decode.pcm(piece));
+            self.judge.sound(now, sound);
+        }
+        Some(piece)
     }
 }
 
@@ -182,9 +235,14 @@ impl Leg {
                 decode: None,
                 opener: None,
                 counts: Counts::default(),
+                meter: Meter::default(),
+                judge: Judge::default(),
+                wide_band: false,
                 interrupted: false,
                 first_heard: None,
                 last_heard: None,
+                last_taken: None,
+                last_audio: None,
             },
             tx: Tx {
                 place: LegIx(0),
@@ -220,8 +278,11 @@ impl Leg {
 
     /// What was agreed.
     pub(super) fn negotiate(&mut self, now: Instant, remote: Remote, stream: Stream) {
-        self.rx.latch.negotiated(now, remote);
+        if self.rx.latch.negotiated(now, remote) || self.rx.stream != Some(stream) {
+            self.rx.judge.changed(now);
+        }
         self.tx.to = self.rx.latch.destination();
+        self.reporter.ask(remote.xr);
         self.rx.source.set_clock(stream.codec.clock());
         self.tx.sender.set_clock(now, stream.codec.clock());
         // After a pause the timestamp follows the clock, not the samples.
@@ -261,9 +322,10 @@ impl Leg {
     }
 
     /// Starts or stops the watch.
-    pub(super) fn watch(&mut self, now: Instant, silence: Option<Duration>) {
+    pub(super) fn watch(&mut self, now: Instant, silence: Option<Duration>, troubles: bool) {
         self.watch = silence.map(|silence| (silence, now));
         self.is_silent = false;
+        self.rx.judge.watch(now, troubles);
     }
 
     /// Opens a packet in place where the leg is protected; false for one that goes no further.
@@ -360,7 +422,7 @@ impl Leg {
             rx.interrupted |= !stream.receives;
             return stream.receives.then_some((arrival, Class::Silent));
         }
-        rx.counts.received += 1;
+        rx.take(now, &stream, view, is_audio);
         let Some(format) = events else {
             return Some((arrival, if is_audio { Class::Audio } else { Class::Silent }));
         };
@@ -397,13 +459,17 @@ impl Leg {
             return;
         }
         match rtcp::read(datagram, self.tx.sender.ssrc()) {
-            Ok(digest) => self.reporter.received(now, &digest),
+            Ok(digest) => {
+                let (_, came) = self.rx.source.totals();
+                self.reporter.received(now, &digest, self.tx.sender.packets(), came);
+            }
             Err(_) => self.rx.counts.dropped += 1,
         }
     }
 
-    /// What the clock brings, apart from what is played: the end of a digit, silence, a report.
-    pub(super) fn tick(&mut self, now: Instant, out: &mut TxBatch, outputs: &mut Outputs) {
+    /// What the clock brings, apart from what is played: the end of a digit, silence, trouble, a report. `fed` is when audio came last
+    /// that is to go out here.
+    pub(super) fn tick(&mut self, now: Instant, fed: Option<Instant>, out: &mut TxBatch, outputs: &mut Outputs) {
         let events = self.rx.stream.and_then(|stream| stream.events_rx);
         if let Some(press) = events.and_then(|format| self.rx.events.tick(now, format.clock)) {
             self.tell(press, outputs);
@@ -412,8 +478,38 @@ impl Leg {
             self.is_silent = true;
             outputs.event(Event::Silent(self.id));
         }
+        if self.rx.judge.due().is_some_and(|due| due <= now) {
+            self.judge(now, fed, outputs);
+        }
         if self.reporter.due().is_some_and(|due| due <= now) {
             self.report(now, false, out);
+        }
+    }
+
+    fn judge(&mut self, now: Instant, fed: Option<Instant>, outputs: &mut Outputs) {
+        let Counts {
+            dropped,
+            strangers,
+            forged,
+            ..
+        } = self.rx.counts;
+        let look = Look {
+            talks: self.rx.stream.is_some_and(|stream| stream.sends && stream.receives),
+            heard: self.rx.last_taken,
+            // An encoder that may be silent by itself proves nothing.
+            fed: fed.filter(|_| !self.tx.stream.is_some_and(|stream| stream.opus.dtx)),
+            sent: self.tx.sender.packets(),
+            refused: Refused {
+                dropped,
+                strangers,
+                forged,
+            },
+            sends: self.reporter.sends(),
+            unheard: self.reporter.unheard(),
+        };
+        for (trouble, over) in self.rx.judge.look(now, &look).into_iter().flatten() {
+            let leg = self.id;
+            outputs.event(Event::Trouble { leg, trouble, over });
         }
     }
 
@@ -424,11 +520,12 @@ impl Leg {
 
     /// Sends a report, or the farewell.
     pub(super) fn report(&mut self, now: Instant, goodbye: bool, out: &mut TxBatch) {
-        let Leg { reporter, rx, tx, .. } = self;
         // RFC 3550 6.3.7: who has sent nothing says no farewell.
-        if goodbye && tx.sender.packets() == 0 && !reporter.has_reported() {
+        if goodbye && self.tx.sender.packets() == 0 && !self.reporter.has_reported() {
             return;
         }
+        let metrics = self.reporter.wants_metrics().then(|| self.metrics(now)).flatten();
+        let Leg { reporter, rx, tx, .. } = self;
         let channel = if rx.latch.is_rtcp_mux() {
             Channel::Rtp
         } else {
@@ -441,7 +538,7 @@ impl Leg {
         let Some(packet) = out.next(tx.place, channel, to) else {
             return;
         };
-        let len = reporter.write(now, &tx.sender, &mut rx.source, goodbye, packet.buffer());
+        let len = reporter.write(now, &tx.sender, &mut rx.source, metrics, goodbye, packet.buffer());
         packet.set_len(len);
     }
 
@@ -450,55 +547,20 @@ impl Leg {
         if self.tx.is_dialing || matches!(self.role, Role::Tone(_) | Role::Phone) {
             return Some(now);
         }
-        [self.urgent(), self.silence_due(), self.reporter.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.urgent(),
+            self.silence_due(),
+            self.rx.judge.due(),
+            self.reporter.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The deadlines that a packet can bring nearer.
     pub(super) fn urgent(&self) -> Option<Instant> {
         let gap = self.rx.decode.as_ref().and_then(|decode| decode.deadline());
         [gap, self.rx.events.deadline()].into_iter().flatten().min()
-    }
-
-    /// Counters and quality from the opening to now.
-    pub fn stats(&self, now: Instant) -> LegStats {
-        let Counts {
-            received,
-            late,
-            dropped,
-            strangers,
-            forged,
-            concealed,
-            digits,
-        } = self.rx.counts;
-        let (expected, _) = self.rx.source.totals();
-        let lost = self.rx.source.lost();
-        let jitter_us = self.rx.source.jitter_us();
-        let round_trip_us = self.reporter.round_trip_us();
-        let codec = self.rx.stream.map(|stream| stream.codec);
-        let heard_for = self.rx.first_heard.map(|first| now.since(first));
-        // What comes too late is as good as lost.
-        let share = (lost + late) as f32 / expected.max(1) as f32;
-        let mos = codec
-            .filter(|_| heard_for.is_some_and(|time| time >= Duration::from_secs(1)))
-            .map(|codec| quality::mos(quality::rating(codec, share, jitter_us, round_trip_us)));
-        LegStats {
-            received,
-            sent: self.tx.sender.packets(),
-            lost,
-            late,
-            dropped,
-            strangers,
-            forged,
-            concealed,
-            jitter_us,
-            round_trip_us,
-            peer_fraction_lost: self.reporter.peer_fraction_lost(),
-            mos,
-            digits,
-            codec,
-        }
     }
 }

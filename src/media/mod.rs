@@ -15,10 +15,13 @@
 //! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
 //! | `dtmf`, `digits`, `tone`, [`phone`] | telephone events in and out, tones, PCM |
 //! | `pace` | how many packets a leg takes |
-//! | `rtp`, `rtcp`, `reports`, `quality` | the wire, reports, the E-model |
+//! | `rtp`, `rtcp`, `reports` | the wire, reports |
+//! | `bursts`, `meter`, `quality`, `measure` | how losses lie, how loud a peer is, the E-model, what is told of a leg |
+//! | `trouble` | one-way audio, no audio, only silence |
 //! | [`witness`] | what arrives, read once more by other readers: the demo's check of all of the above |
 
 mod bridge;
+mod bursts;
 pub mod command;
 mod decode;
 mod digits;
@@ -29,6 +32,8 @@ pub mod input;
 mod jitter;
 mod latch;
 pub mod leg;
+mod measure;
+mod meter;
 mod pace;
 pub mod packet;
 pub mod phone;
@@ -42,5 +47,6 @@ mod source;
 pub mod srtp;
 pub mod tap;
 mod tone;
+mod trouble;
 pub mod witness;
 pub mod worker;

@@ -157,7 +157,7 @@ impl Preparer {
                 let gear = self.tone_gear(leg, known)?;
                 Ok(vec![Input::SendDigits { leg, digits, gear }])
             }
-            Command::Watch { silence, .. } => Ok(vec![Input::Watch { leg, silence }]),
+            Command::Watch { silence, troubles, .. } => Ok(vec![Input::Watch { leg, silence, troubles }]),
             Command::Record { to, .. } => Ok(vec![self.tap(leg, to)]),
             Command::Move { to, .. } => {
                 // Its parts go with it, and the neighbour keeps its own: they are joined again on the other side.
@@ -410,6 +410,7 @@ mod tests {
                 rtcp: rtp,
                 rtcp_mux: true,
                 signalling: rtp.ip(),
+                xr: crate::media::command::Xr::default(),
             };
             let command = Command::Negotiated {
                 leg: id,

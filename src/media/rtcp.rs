@@ -1,9 +1,12 @@
 //! RTCP on the wire (RFC 3550 6): reads compound packets in place, writes ours.
 
+pub mod extended;
+
 use super::rtp::Malformed;
 use super::sender::Sent;
 use super::source::Block;
 use crate::time::Instant;
+use extended::{Delay, Extended, Metrics};
 
 /// Packet type of a sender report.
 pub const SENDER_REPORT: u8 = 200;
@@ -12,6 +15,8 @@ pub const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
 const SDES_CNAME: u8 = 1;
+/// The bit of a header that says that the packet ends with padding (RFC 3550 6.4.1).
+const PADDED: u8 = 0x20;
 const BLOCK_BYTES: usize = 24;
 /// A CNAME is cut to this; RFC 7022's random ones have 16 to 24 characters.
 pub const CNAME_BYTES: usize = 64;
@@ -21,8 +26,18 @@ pub const CNAME_BYTES: usize = 64;
 pub struct Digest {
     /// The middle 32 bits of the NTP timestamp of a sender report.
     pub sender_report: Option<u32>,
+    /// Packets that the peer says it has sent.
+    pub sent: Option<u32>,
+    /// It has a report, of a sender or of a receiver.
+    pub reports: bool,
     /// What the peer says of the stream that we send.
     pub block: Option<Block>,
+    /// Who sent a receiver reference time, and its middle 32 bits (RFC 3611 4.4).
+    pub reference: Option<(u32, u32)>,
+    /// The answer to a reference time of ours (RFC 3611 4.5).
+    pub delay: Option<Delay>,
+    /// The peer's metrics of the stream that we send (RFC 3611 4.7).
+    pub metrics: Option<Metrics>,
     /// The peer says goodbye.
     pub goodbye: bool,
 }
@@ -41,18 +56,27 @@ pub fn read(datagram: &[u8], ours: u32) -> Result<Digest, Malformed> {
         }
         let len = 4 + 4 * usize::from(u16::from_be_bytes([header[2], header[3]]));
         let (packet, after) = rest.split_at_checked(len).ok_or(Malformed::Truncated)?;
-        let (count, body) = (usize::from(header[0] & 0x1f), &packet[4..]);
+        let padding = match (header[0] & PADDED, packet.last()) {
+            (0, _) | (_, None) => 0,
+            (_, Some(octets)) => usize::from(*octets),
+        };
+        let body = packet.get(4..len.saturating_sub(padding));
+        let (count, body) = (usize::from(header[0] & 0x1f), body.ok_or(Malformed::Truncated)?);
         match header[1] {
             SENDER_REPORT => {
                 // SSRC, NTP (8), RTP timestamp, packet count, octet count.
                 let info = body.get(..24).ok_or(Malformed::Truncated)?;
+                digest.reports = true;
                 digest.sender_report = Some(word(info, 6));
+                digest.sent = Some(word(info, 16));
                 digest.block = blocks(&body[24..], count, ours)?.or(digest.block);
             }
             RECEIVER_REPORT => {
                 let after_ssrc = body.get(4..).ok_or(Malformed::Truncated)?;
+                digest.reports = true;
                 digest.block = blocks(after_ssrc, count, ours)?.or(digest.block);
             }
+            extended::PACKET_TYPE => extended::read(body, ours, &mut digest)?,
             GOODBYE => digest.goodbye = true,
             // SDES, APP and feedback are of no use to us.
             _ => {}
@@ -98,6 +122,8 @@ pub struct Compound<'a> {
     pub block: Option<Block>,
     /// Our CNAME.
     pub cname: &'a str,
+    /// What the peer asked for besides.
+    pub extended: Extended,
     /// We leave.
     pub goodbye: bool,
 }
@@ -117,7 +143,7 @@ pub fn ntp_middle(now: Instant) -> u32 {
     seconds << 16 | fraction >> 16
 }
 
-/// Writes a compound packet to the start of a buffer of at least 256 octets and returns its length.
+/// Writes a compound packet to the start of a buffer of at least 256 octets, which is more than it can have, and returns its length.
 pub fn write(buffer: &mut [u8], compound: &Compound<'_>) -> usize {
     let mut pen = Pen { buffer, len: 0 };
     let count = u8::from(compound.block.is_some());
@@ -152,6 +178,7 @@ pub fn write(buffer: &mut [u8], compound: &Compound<'_>) -> usize {
     // RFC 3550 6.5: a null octet ends the list, more fill the word.
     pen.bytes(&[0; 4][..4 - pen.len % 4]);
     pen.end(description);
+    extended::write(&mut pen, compound.ssrc, &compound.extended);
     if compound.goodbye {
         let goodbye = pen.begin(GOODBYE, 1);
         pen.word(compound.ssrc);

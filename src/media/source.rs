@@ -1,11 +1,14 @@
 //! One received stream: sequence numbers, loss and jitter (RFC 3550 A.1, A.3, A.8).
 
+use super::bursts::Bursts;
 use crate::time::Instant;
 
 /// A jump ahead of more than this is a restart of the source, not loss (RFC 3550 A.1).
 pub const MAX_DROPOUT: u16 = 3000;
 /// A packet that is older than this is a restart, not reordering (RFC 3550 A.1).
 const MAX_MISORDER: u16 = 100;
+/// Packets of which it is remembered whether they came.
+const REMEMBERED: u16 = 64;
 
 /// Where a packet stands in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ struct Sequence {
     bad_next: Option<u16>,
     /// Bit n is set when `max - n` has come.
     seen: u64,
+    /// Bit n is set when `max - n` came too late to be of use.
+    discarded: u64,
     received: u64,
 }
 
@@ -45,7 +50,44 @@ impl Sequence {
             cycles: 0,
             bad_next: None,
             seen: 1,
+            discarded: 0,
             received: 1,
+        }
+    }
+
+    /// A packet that many ahead of all came: those that leave what is remembered are judged, since nothing can change them any more.
+    fn advance(&mut self, sequence: u16, ahead: u16, bursts: &mut Bursts) {
+        let known = ahead.min(REMEMBERED);
+        for n in 0..known {
+            self.judge(REMEMBERED - 1 - n, bursts);
+        }
+        bursts.bad(u64::from(ahead - known));
+        if sequence < self.max {
+            self.cycles = self.cycles.wrapping_add(1 << 16);
+        }
+        self.max = sequence;
+        self.seen = self.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
+        self.discarded = self.discarded.checked_shl(u32::from(ahead)).unwrap_or(0);
+        self.received += 1;
+        self.bad_next = None;
+    }
+
+    /// What became of the packet that many behind the newest, if the stream had begun by then.
+    fn judge(&self, behind: u16, bursts: &mut Bursts) {
+        if u64::from(behind) >= self.expected() {
+            return;
+        }
+        if self.seen & !self.discarded & (1 << behind) == 0 {
+            bursts.bad(1);
+        } else {
+            bursts.good();
+        }
+    }
+
+    /// All that is remembered.
+    fn judge_all(&self, bursts: &mut Bursts) {
+        for behind in (0..REMEMBERED).rev() {
+            self.judge(behind, bursts);
         }
     }
 
@@ -83,6 +125,8 @@ pub struct Source {
     current: Option<Sequence>,
     /// Expected and received of the sources before the current one.
     past: (u64, u64),
+    /// How losses lie in time, without what may still change.
+    bursts: Bursts,
     /// Expected and received at the last report, of the current source.
     reported: (u64, u64),
     /// Transit time and timestamp of the last packet that counted for jitter.
@@ -111,13 +155,7 @@ impl Source {
         let ahead = sequence.wrapping_sub(current.max);
         let behind = current.max.wrapping_sub(sequence);
         if ahead != 0 && ahead < MAX_DROPOUT {
-            if sequence < current.max {
-                current.cycles = current.cycles.wrapping_add(1 << 16);
-            }
-            current.max = sequence;
-            current.seen = current.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
-            current.received += 1;
-            current.bad_next = None;
+            current.advance(sequence, ahead, &mut self.bursts);
             Arrival::Newest(ahead)
         } else if behind <= MAX_MISORDER {
             // Beyond the 64 that are remembered a duplicate cannot be told from a latecomer; neither is played.
@@ -141,10 +179,33 @@ impl Source {
         if let Some(old) = self.current.take() {
             self.past.0 += old.expected();
             self.past.1 += old.received;
+            old.judge_all(&mut self.bursts);
         }
         self.current = Some(Sequence::start(ssrc, sequence));
         self.reported = (0, 0);
         self.transit = None;
+    }
+
+    /// A packet came too late to be of use.
+    pub fn discard(&mut self, sequence: u16) {
+        if let Some(current) = self.current.as_mut() {
+            let behind = current.max.wrapping_sub(sequence);
+            current.discarded |= 1u64.checked_shl(u32::from(behind)).unwrap_or(0);
+        }
+    }
+
+    /// How losses lie in time, as far as it is known now.
+    pub fn bursts(&self) -> Bursts {
+        let mut bursts = self.bursts;
+        if let Some(current) = &self.current {
+            current.judge_all(&mut bursts);
+        }
+        bursts
+    }
+
+    /// Whose packets come.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.current.map(|current| current.ssrc)
     }
 
     /// Takes the arrival of a packet with a new timestamp into the jitter (RFC 3550 A.8).
@@ -255,6 +316,32 @@ mod tests {
             (9, 1, 85, 3)
         );
         assert_eq!(source.report().unwrap().fraction_lost, 0);
+    }
+
+    #[test]
+    fn bursts_have_every_packet_of_the_stream_once_whatever_its_order() {
+        let mut source = Source::default();
+        let mut want = Bursts::default();
+        let lost = |n: u32| (200..210).contains(&n) || (300..500).contains(&n) || n % 97 == 50;
+        for n in 0..1_000u32 {
+            // Each two are swapped, over the wrap too.
+            let n = n ^ 1;
+            if !lost(n) {
+                source.packet(1, (n + 65_000) as u16);
+            }
+        }
+        source.discard((999 + 65_000) as u16);
+        // The stream begins with the one that came first.
+        for n in 1..1_000 {
+            match lost(n) || n == 999 {
+                true => want.bad(1),
+                false => want.good(),
+            }
+        }
+        assert_eq!(source.bursts(), want);
+        source.packet(7, 1);
+        want.good();
+        assert_eq!(source.bursts(), want, "another source goes on with the same count");
     }
 
     #[test]

@@ -214,18 +214,23 @@ impl Worker {
             return;
         };
         let from_here = out.len();
-        match leg.role {
-            Role::Idle | Role::Tone(_) => {}
-            Role::Phone => function::heard(now, &mut leg),
-            Role::Echo => bridge::drain(now, &mut leg.rx, &mut leg.tx, out),
-            Role::Bridge(other) => {
-                if let Some(other) = self.legs[other.index()].as_mut() {
-                    bridge::drain(now, &mut leg.rx, &mut other.tx, out);
-                }
+        let fed = match leg.role {
+            Role::Idle | Role::Tone(_) => None,
+            Role::Phone => {
+                function::heard(now, &mut leg);
+                None
             }
-        }
+            Role::Echo => {
+                bridge::drain(now, &mut leg.rx, &mut leg.tx, out);
+                leg.rx.last_audio
+            }
+            Role::Bridge(other) => self.legs[other.index()].as_mut().and_then(|other| {
+                bridge::drain(now, &mut leg.rx, &mut other.tx, out);
+                other.rx.last_audio
+            }),
+        };
         function::generate(now, &mut leg, out);
-        leg.tick(now, out, outputs);
+        leg.tick(now, fed, out, outputs);
         self.due[at.index()] = leg.due(now).unwrap_or(NEVER);
         self.legs[at.index()] = Some(leg);
         self.seal(out, from_here);
@@ -277,7 +282,7 @@ impl Worker {
                 leg.dial(&digits);
                 retire(retired, outputs);
             }
-            Input::Watch { silence, .. } => leg.watch(now, silence),
+            Input::Watch { silence, troubles, .. } => leg.watch(now, silence, troubles),
             Input::ReadStats(id) => outputs.event(Event::Stats(id, leg.stats(now))),
             Input::Take { to, .. } => {
                 if let Some(mut leg) = self.remove(now, at) {
@@ -346,7 +351,7 @@ impl Worker {
 
     /// Gives a leg its function; the neighbour of a bridge that ends becomes idle, and one that is bridged anew joins.
     fn set_function(&mut self, now: Instant, at: LegIx, function: Function) {
-        self.part(at);
+        self.part(now, at);
         let role = match function {
             Function::Idle => Role::Idle,
             Function::Echo => Role::Echo,
@@ -354,8 +359,8 @@ impl Worker {
             Function::Phone => Role::Phone,
             Function::Bridge(id) => match self.place(id).filter(|other| *other != at) {
                 Some(other) => {
-                    self.part(other);
-                    self.set_role(other, Role::Bridge(at));
+                    self.part(now, other);
+                    self.set_role(now, other, Role::Bridge(at));
                     self.refresh(now, other);
                     Role::Bridge(other)
                 }
@@ -363,13 +368,14 @@ impl Worker {
                 None => Role::Idle,
             },
         };
-        self.set_role(at, role);
+        self.set_role(now, at, role);
         self.rejoin(at);
     }
 
-    fn set_role(&mut self, at: LegIx, role: Role) {
+    fn set_role(&mut self, now: Instant, at: LegIx, role: Role) {
         if let Some(leg) = self.legs[at.index()].as_mut() {
             leg.role = role;
+            leg.rx.judge.changed(now);
             leg.rx.interrupted = true;
             leg.rx.path = Path::Nowhere;
             leg.tx.cut();
@@ -377,12 +383,12 @@ impl Worker {
     }
 
     /// Ends a bridge from both sides.
-    fn part(&mut self, at: LegIx) {
+    fn part(&mut self, now: Instant, at: LegIx) {
         let Some(Role::Bridge(other)) = self.legs[at.index()].as_ref().map(|leg| leg.role) else {
             return;
         };
-        self.set_role(at, Role::Idle);
-        self.set_role(other, Role::Idle);
+        self.set_role(now, at, Role::Idle);
+        self.set_role(now, other, Role::Idle);
     }
 
     /// Chooses the paths of a leg and its neighbour anew.
@@ -438,6 +444,9 @@ mod tests_events;
 #[cfg(test)]
 #[path = "worker/tests_legs.rs"]
 mod tests_legs;
+#[cfg(test)]
+#[path = "worker/tests_measured.rs"]
+mod tests_measured;
 #[cfg(test)]
 #[path = "worker/tests_record.rs"]
 mod tests_record;

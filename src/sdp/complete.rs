@@ -5,7 +5,8 @@ use super::crypto;
 use super::negotiate::{Agreed, Capabilities, Direction, Local, our_audio};
 use super::parse::{SdpError, Session};
 use super::peer::{common_events, media_address, ptime, remote};
-use crate::media::command::{Stream, Suite};
+use super::xr;
+use crate::media::command::{Remote, Stream, Suite};
 use std::net::IpAddr;
 
 /// Our offer, as far as its answer is held against it.
@@ -81,7 +82,10 @@ impl Offered {
             .transpose()?;
         let mux = self.rtcp_mux && media.attribute("rtcp-mux").is_some();
         Ok(Agreed {
-            remote: remote(addr, media, mux, signalling),
+            remote: Remote {
+                xr: xr::asked(answer, media).unwrap_or_default(),
+                ..remote(addr, media, mux, signalling)
+            },
             stream: Stream {
                 codec,
                 payload_type_tx: audio.payload_type,

@@ -16,6 +16,7 @@ pub mod parse;
 mod peer;
 pub mod session;
 pub mod write;
+mod xr;
 
 pub use complete::{Offered, complete};
 pub use crypto::Security;

@@ -10,6 +10,7 @@ use super::crypto::{self, Crypto, Security};
 use super::parse::{SdpError, Session};
 use super::peer::{NARROWBAND_HZ, PTIME_MS, common_events, media_address, ptime, remote, unspecified};
 use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
+use super::xr;
 use crate::media::command::{EventFormat, Keys, OpusParams, Remote, Srtp, Stream};
 use codecs::Codec;
 use smallvec::SmallVec;
@@ -103,6 +104,7 @@ pub fn offer_to_keep<'t>(
             audio.attributes.push(line);
         }
     }
+    audio.attributes.push(xr::offered());
     let mut lines: Vec<Media<'t>> = Vec::with_capacity(before.len().max(1));
     lines.extend(before.iter().map(Media::refused));
     let index = slot.unwrap_or(lines.len());
@@ -164,6 +166,7 @@ pub fn answer<'t>(
     };
     let direction = offered.mirrored().and(local.direction);
     let mux = media.attribute("rtcp-mux").is_some();
+    let asked = xr::asked(offer, media);
     let line = |(index, other): (usize, &Media<'t>)| {
         if index != taken.index || taken.ended {
             return other.refused();
@@ -177,6 +180,7 @@ pub fn answer<'t>(
         let mut line = audio_line(local, capabilities, media.proto.clone(), &numbered, direction, mux);
         let crypto = secured.as_ref().and_then(|(security, theirs)| security.answer(theirs));
         line.attributes.extend(crypto);
+        line.attributes.extend(asked.map(xr::answered));
         line
     };
     let lines = offer.media.iter().enumerate().map(line).collect();
@@ -184,7 +188,10 @@ pub fn answer<'t>(
     let timing = offer.lines.iter().find(|line| line.kind == 't').cloned();
     let timing = timing.unwrap_or_else(unbounded);
     let agreed = Agreed {
-        remote: remote(taken.addr, media, mux, signalling),
+        remote: Remote {
+            xr: asked.unwrap_or_default(),
+            ..remote(taken.addr, media, mux, signalling)
+        },
         stream: Stream {
             codec: taken.codec,
             payload_type_tx: taken.audio.payload_type,

@@ -4,7 +4,7 @@ use super::codec::Payload;
 use super::negotiate::Local;
 use super::parse::{SdpError, Session};
 use super::session::{Connection, Media};
-use crate::media::command::{EventFormat, Remote};
+use crate::media::command::{EventFormat, Remote, Xr};
 use codecs::Codec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -75,7 +75,7 @@ pub(super) fn unspecified(local: &Local) -> IpAddr {
     }
 }
 
-/// RTP and RTCP address of the peer: `a=rtcp` (RFC 3605) names another port, and perhaps another address.
+/// RTP and RTCP address of the peer, without what it wants reported: `a=rtcp` (RFC 3605) names another port, and perhaps another address.
 pub(super) fn remote(addr: IpAddr, media: &Media<'_>, rtcp_mux: bool, signalling: IpAddr) -> Remote {
     let rtp = SocketAddr::new(addr, media.port);
     let next = SocketAddr::new(addr, media.port.checked_add(1).unwrap_or(media.port));
@@ -92,6 +92,7 @@ pub(super) fn remote(addr: IpAddr, media: &Media<'_>, rtcp_mux: bool, signalling
         rtcp: if rtcp_mux { rtp } else { named.unwrap_or(next) },
         rtcp_mux,
         signalling,
+        xr: Xr::default(),
     }
 }
 

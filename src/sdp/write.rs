@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A description of ours fits into this many octets.
-const USUAL: usize = 448;
+const USUAL: usize = 512;
 
 impl Session<'_> {
     /// The body of a message.

@@ -84,10 +84,14 @@ pub fn calls(calls: &[RecentCall]) -> String {
             (Some(_), Some(status)) => format!("{status} {}", cut(call.cause.as_deref().unwrap_or_default(), 200)),
             (_, _) => "it is up".to_owned(),
         };
+        let trouble = call
+            .trouble
+            .as_ref()
+            .map_or_else(String::new, |trouble| format!(" ({trouble})"));
         let mos = call.mos.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.1}"));
         let _ = writeln!(
             text,
-            "{:<20} {:<18} {:<18} {:<14} {talked:>8} {mos:>4}  {ended}",
+            "{:<20} {:<18} {:<18} {:<14} {talked:>8} {mos:>4}  {ended}{trouble}",
             utc(call.started),
             cut(&call.caller, 18),
             cut(&call.called, 18),
@@ -184,12 +188,13 @@ mod tests {
             status: Some(200),
             cause: Some("the caller hung up".into()),
             mos: Some(4.36),
+            trouble: Some("callee: nothing came".into()),
         };
         let text = calls(&[call]);
         let line = text.lines().nth(1).unwrap();
         assert_eq!(
             line,
-            "2026-11-22 13:05:59  +14155550101       bob                user/bob           1:05  4.4  200 the caller hung up"
+            "2026-11-22 13:05:59  +14155550101       bob                user/bob           1:05  4.4  200 the caller hung up (callee: nothing came)"
         );
     }
 

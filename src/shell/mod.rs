@@ -15,6 +15,7 @@ pub mod recording;
 pub mod server;
 pub mod sources;
 pub mod store;
+mod trouble;
 
 use crate::config::Log;
 use log::Lines;

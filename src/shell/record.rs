@@ -3,8 +3,10 @@
 use super::net::NetCounters;
 use super::recording::Recorded;
 use super::store::{CallRow, LegRow, RecordingRow};
+use super::trouble;
 use crate::effect::{Blame, Cause, Fact, LegReport, Party};
 use crate::id::CallId;
+use crate::media::command::LegStats;
 use crate::media::worker::Strays;
 use crate::pii::{Redacted, Scrubbed};
 use crate::time::Wall;
@@ -101,12 +103,7 @@ impl Recorder {
                 called,
                 sip_call_id,
             } => {
-                self.counters.calls += 1;
-                let source = party(&from);
-                let (from, to, source_shown) = (Redacted(&caller), Redacted(&called), Scrubbed(&source));
-                if enabled!(Level::INFO) {
-                    self.begun = Some((call, format!("call from {from} ({source_shown}) to {to}")));
-                }
+                let source = self.started(call, &from, &caller, &called);
                 Some(CallRow::Started {
                     call,
                     at,
@@ -136,6 +133,22 @@ impl Recorder {
             }
             Fact::CallChanged { call, what } => {
                 info!(%call, "{}", Scrubbed(&what));
+                None
+            }
+            Fact::CallMeasured { call, legs } => {
+                let legs = rows(legs);
+                Some(CallRow::Measured { call, legs })
+            }
+            Fact::CallTrouble {
+                call,
+                leg,
+                other,
+                trouble,
+                over,
+                both,
+            } => {
+                let said = trouble::sentence(&leg, other.as_ref(), trouble, over, both);
+                tell_trouble(call, over, &said);
                 None
             }
             Fact::CallEnded { call, at, cause, legs } => Some(self.ended(call, at, cause, legs)),
@@ -188,6 +201,17 @@ impl Recorder {
         }
     }
 
+    /// Counts a call, and keeps its words for what follows. Gives its source.
+    fn started(&mut self, call: CallId, from: &Party, caller: &str, called: &str) -> String {
+        self.counters.calls += 1;
+        let source = party(from);
+        let (from, to, source_shown) = (Redacted(caller), Redacted(called), Scrubbed(&source));
+        if enabled!(Level::INFO) {
+            self.begun = Some((call, format!("call from {from} ({source_shown}) to {to}")));
+        }
+        source
+    }
+
     fn has_begun(&self, call: CallId) -> bool {
         self.begun.as_ref().is_some_and(|(begun, _)| *begun == call)
     }
@@ -204,14 +228,7 @@ impl Recorder {
         let by = blame(cause.by);
         let media: String = legs.iter().map(|leg| format!("; {}", describe(leg))).collect();
         info!(%call, status = cause.status, q850 = cause.q850, "ended by the {by}: {}{media}", Scrubbed(&cause.text));
-        let side = |leg: &LegReport| if leg.caller { "caller" } else { "callee" };
-        let legs = legs
-            .into_iter()
-            .map(|leg| LegRow {
-                side: side(&leg),
-                stats: leg.stats,
-            })
-            .collect();
+        let legs = rows(legs);
         CallRow::Ended {
             call,
             at,
@@ -281,6 +298,8 @@ impl Recorder {
             | Fact::CallRinging { .. }
             | Fact::CallAnswered { .. }
             | Fact::CallChanged { .. }
+            | Fact::CallMeasured { .. }
+            | Fact::CallTrouble { .. }
             | Fact::CallEnded { .. } => unreachable!("facts of calls are folded before"),
         }
     }
@@ -384,7 +403,16 @@ impl Recorder {
     }
 }
 
-fn party(party: &Party) -> String {
+fn tell_trouble(call: CallId, over: bool, said: &str) {
+    if over {
+        info!(%call, "{}", Scrubbed(said));
+    } else {
+        warn!(%call, "{}", Scrubbed(said));
+    }
+}
+
+/// A party as records name it.
+pub fn party(party: &Party) -> String {
     match party {
         Party::User(name) => format!("user/{name}"),
         Party::Trunk(_, name) => format!("trunk/{name}"),
@@ -401,15 +429,28 @@ fn blame(by: Blame) -> &'static str {
     }
 }
 
+fn rows(legs: Vec<LegReport>) -> Vec<LegRow> {
+    let row = |leg: LegReport| LegRow {
+        side: side(&leg),
+        stats: leg.stats,
+    };
+    legs.into_iter().map(row).collect()
+}
+
+fn side(leg: &LegReport) -> &'static str {
+    if leg.caller { "caller" } else { "callee" }
+}
+
 fn describe(leg: &LegReport) -> String {
     let stats = &leg.stats;
-    let side = if leg.caller { "caller" } else { "callee" };
+    let side = side(leg);
     let codec = stats.codec.map_or("no codec", |codec| codec.name());
     let mos = stats.mos.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.1}"));
     let mut rare = String::new();
     for (count, word) in [
         (stats.late, "late"),
         (stats.concealed, "concealed"),
+        (stats.underruns, "times dry"),
         (stats.dropped, "dropped"),
     ] {
         if count > 0 {
@@ -425,18 +466,44 @@ fn describe(leg: &LegReport) -> String {
         }
     }
     format!(
-        "{side} {codec}, {} packets in, {} out, {} lost{rare}, jitter {:.1} ms, MOS {mos}",
+        "{side} {codec}, {} packets in, {} out, {} lost{rare}, jitter {:.1} ms, MOS {mos}{}",
         stats.received,
         stats.sent,
         stats.lost,
-        f64::from(stats.jitter_us) / 1000.0
+        f64::from(stats.jitter_us) / 1000.0,
+        heard(stats)
     )
+}
+
+/// What is known of a leg besides: round trip, level, the peer's own view, troubles.
+fn heard(stats: &LegStats) -> String {
+    let round_trip = stats
+        .round_trip_us
+        .map(|us| format!(", round trip {:.1} ms", f64::from(us) / 1000.0));
+    let level = stats.level_dbm0.map(|level| format!(", level {level:.0} dBm0"));
+    let silence = stats
+        .silence
+        .map(|silence| format!(", {:.0} % silent", silence * 100.0));
+    let lost = stats
+        .peer_lost
+        .filter(|lost| *lost > 0)
+        .map(|lost| format!(", {lost} lost there"));
+    let mos = stats
+        .peer
+        .and_then(|peer| peer.mos)
+        .map(|mos| format!(", MOS there {mos:.1}"));
+    let troubles = stats.troubles.names().map(|names| format!(", trouble: {names}"));
+    let wide = stats.wide_band.then(|| " (wide band)".to_owned());
+    [wide, round_trip, level, silence, lost, mos, troubles]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::command::LegStats;
+    use crate::media::command::{PeerView, Trouble};
 
     #[test]
     fn what_is_only_counted_is_told_once() {
@@ -487,6 +554,26 @@ mod tests {
             text(stats),
             "caller no codec, 90 packets in, 100 out, 4 lost, 1 late, 2 concealed, 7 dropped (3 of them from strangers) \
              (1 of them not sealed by the agreed key), jitter 0.0 ms, MOS -"
+        );
+        stats = LegStats {
+            received: 90,
+            mos: Some(4.36),
+            wide_band: true,
+            round_trip_us: Some(20_000),
+            level_dbm0: Some(-18.4),
+            silence: Some(0.25),
+            peer_lost: Some(3),
+            peer: Some(PeerView {
+                mos: Some(3.9),
+                ..PeerView::default()
+            }),
+            ..LegStats::default()
+        };
+        stats.troubles.set(Trouble::NothingArrives, true);
+        assert_eq!(
+            text(stats),
+            "caller no codec, 90 packets in, 0 out, 0 lost, jitter 0.0 ms, MOS 4.4 (wide band), round trip 20.0 ms, level -18 dBm0, \
+             25 % silent, 3 lost there, MOS there 3.9, trouble: nothing arrived"
         );
     }
 }

@@ -9,7 +9,7 @@ mod packet;
 
 pub use decoder::Decoder;
 pub use encoder::{DTX_OCTETS, Encoder, EncoderParams};
-pub use packet::{Bandwidth, Mode, PacketInfo, packet_info, packet_samples};
+pub use packet::{Bandwidth, Mode, PacketInfo, packet_bandwidth, packet_info, packet_samples};
 
 use audiopus::{ErrorCode, SampleRate};
 use std::fmt;

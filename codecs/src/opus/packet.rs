@@ -81,6 +81,12 @@ pub fn packet_info(packet: &[u8]) -> Result<PacketInfo, OpusError> {
     })
 }
 
+/// The audio bandwidth of a packet, by its first octet alone.
+pub fn packet_bandwidth(packet: &[u8]) -> Option<Bandwidth> {
+    let toc = packet.first()?;
+    Some(configuration(toc >> 3).1)
+}
+
 /// Samples of a packet at this rate (8, 12, 16, 24 or 48 kHz), for one channel: 2.5 to 120 ms.
 pub fn packet_samples(packet: &[u8], rate: u32) -> Result<usize, OpusError> {
     sample_rate(rate)?;

@@ -4,7 +4,7 @@ use codecs::Codec;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
-use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream};
+use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Xr};
 use tandem::media::input::Outputs;
 use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
@@ -55,6 +55,10 @@ fn commands() -> Vec<Command> {
             rtcp: rtp,
             rtcp_mux: true,
             signalling: rtp.ip(),
+            xr: Xr {
+                metrics: true,
+                round_trip: true,
+            },
         };
         list.push(Command::Open(Box::new(spec)));
         list.push(Command::Negotiated {
@@ -63,6 +67,11 @@ fn commands() -> Vec<Command> {
             stream,
         });
     }
+    list.push(Command::Watch {
+        leg: MediaLegId(1),
+        silence: None,
+        troubles: true,
+    });
     list.push(Command::Function {
         leg: MediaLegId(0),
         function: Function::Bridge(MediaLegId(1)),

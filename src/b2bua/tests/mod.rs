@@ -3,6 +3,7 @@
 
 mod basic;
 mod bench;
+mod measured;
 mod record;
 mod session;
 mod srtp;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::media::command::Xr;
 
 const SDP: &str = "203.0.113.5:4000";
 const SDP_OTHER_PORT: &str = "203.0.113.5:4002";
@@ -24,6 +25,7 @@ fn remote(rtp: &str) -> Remote {
         rtcp,
         rtcp_mux: false,
         signalling: addr(SIGNALLING).ip(),
+        xr: Xr::default(),
     }
 }
 

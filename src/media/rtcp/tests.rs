@@ -28,6 +28,7 @@ fn compound(sends: bool, cname: &str) -> Vec<u8> {
         sent: sends.then_some((now, sent)),
         block: Some(block),
         cname,
+        extended: Extended::default(),
         goodbye: true,
     };
     let mut buffer = [0; 256];

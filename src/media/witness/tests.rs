@@ -1,5 +1,6 @@
 use super::*;
 use crate::media::rtcp::Compound;
+use crate::media::rtcp::extended::Extended;
 use crate::media::sender::Sent;
 use crate::media::source::Block;
 use crate::time::Instant;
@@ -114,6 +115,7 @@ fn reports_are_read_for_what_they_say_of_us() {
             sent: Some((Instant::ZERO, sent)),
             block: Some(block(ours)),
             cname: "c",
+            extended: Extended::default(),
             goodbye: true,
         };
         let mut buffer = [0; 256];

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::id::WorkerId;
-use crate::media::command::{Command, EventFormat, LegSpec, LegStats, OpusParams, Port, Remote, Stream};
+use crate::media::command::{Command, EventFormat, LegSpec, LegStats, OpusParams, Port, Remote, Stream, Xr};
 use crate::media::dtmf::Report;
 use crate::media::prepare::Preparer;
 use crate::media::rtp::Header;
@@ -247,6 +247,7 @@ pub fn remote(rtp: SocketAddr) -> Remote {
         rtcp,
         rtcp_mux: false,
         signalling: rtp.ip(),
+        xr: Xr::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::id::WorkerId;
 use crate::limits;
 use crate::media::command::{Command, LegSpec, Port, Remote, Stream, Tone};
+use crate::media::rtcp::extended::Extended;
 use crate::media::rtcp::{self, Compound};
 use crate::media::source::Block;
 use codecs::Codec;
@@ -191,6 +192,7 @@ fn silence_is_told_once_until_media_comes_again() {
     world.command(Command::Watch {
         leg: a.leg,
         silence: Some(Duration::from_secs(2)),
+        troubles: false,
     });
     let silent = |world: &World| {
         world
@@ -212,6 +214,7 @@ fn silence_is_told_once_until_media_comes_again() {
     world.command(Command::Watch {
         leg: a.leg,
         silence: None,
+        troubles: false,
     });
     world.ticks(500);
     assert_eq!(silent(&world), 2);
@@ -251,6 +254,7 @@ fn reports_go_out_at_random_intervals_and_bring_the_round_trip() {
                 sent: None,
                 block: Some(answer),
                 cname: "peer",
+                extended: Extended::default(),
                 goodbye: false,
             };
             let mut buffer = [0; 256];
@@ -359,6 +363,7 @@ fn a_leg_moves_to_another_worker_and_is_joined_there() {
     world.command(Command::Watch {
         leg: a.leg,
         silence: None,
+        troubles: false,
     });
     let elsewhere = std::mem::replace(&mut world.worker, Worker::new(8));
     assert!(elsewhere.is_empty());
@@ -437,6 +442,7 @@ fn a_tick_of_a_full_worker_is_cut_into_batches() {
         world.command(Command::Watch {
             leg,
             silence: Some(Duration::from_millis(10)),
+            troubles: false,
         });
     }
     world.tick();

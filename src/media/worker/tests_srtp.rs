@@ -2,7 +2,7 @@
 
 use super::sim::*;
 use super::*;
-use crate::media::command::{Command, Keys, MasterKey, Suite};
+use crate::media::command::{Command, Keys, MasterKey, Remote, Suite, Xr};
 use crate::media::srtp::{Fault, Opener, Sealer};
 use codecs::Codec;
 use std::net::SocketAddr;
@@ -130,6 +130,18 @@ fn types(mut compound: &[u8]) -> Vec<u8> {
 fn reports_and_the_farewell_are_sealed_too() {
     let mut world = World::new();
     let (mut a, mut b) = pair(&mut world, (Codec::Pcmu, Codec::Pcmu), Suite::AesCm128Sha1_80);
+    let xr = Xr {
+        metrics: true,
+        round_trip: true,
+    };
+    world.command(Command::Negotiated {
+        leg: b.peer.leg,
+        remote: Remote {
+            xr,
+            ..remote(b.peer.address)
+        },
+        stream: stream(Codec::Pcmu),
+    });
     talk(&mut world, &mut a, &mut b, 1_000);
     // Another key of ours: its RTCP goes on with the next index (RFC 3711 3.4).
     b.ours = key(Suite::AesCm128Sha1_80, 98);
@@ -149,6 +161,7 @@ fn reports_and_the_farewell_are_sealed_too() {
         let len = opener.rtcp(&mut report).unwrap();
         let types = types(&report[..len]);
         assert_eq!(types.contains(&203), at == last, "RFC 3550 6.6: {types:?}");
+        assert!(types.contains(&207), "RFC 3611: {types:?}");
     }
 }
 

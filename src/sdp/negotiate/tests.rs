@@ -67,7 +67,8 @@ fn an_offer_is_written_in_full() {
         "v=0\r\no=- 7 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\
          m=audio 20000 RTP/AVP 96 8 0 101 102\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 minptime=10;useinbandfec=1\r\n\
          a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
-         a=rtpmap:102 telephone-event/48000\r\na=fmtp:102 0-15\r\na=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\n"
+         a=rtpmap:102 telephone-event/48000\r\na=fmtp:102 0-15\r\na=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\n\
+         a=rtcp-xr:rcvr-rtt=all voip-metrics\r\n"
     );
     let v6 = Local {
         addr: "2001:db8::1".parse().unwrap(),

@@ -5,7 +5,7 @@ use super::{Handle, MediaEvent, MediaThreads};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Command, Event, Function, LegSpec, LegStats, OpusParams, Port, Remote, Stream};
+use crate::media::command::{Command, Event, Function, LegSpec, LegStats, OpusParams, Port, Remote, Stream, Xr};
 use crate::media::worker::Strays;
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
@@ -58,6 +58,7 @@ impl Bench {
             rtcp: addr,
             rtcp_mux: true,
             signalling: addr.ip(),
+            xr: Xr::default(),
         };
         let stream = Stream {
             codec: Codec::Pcmu,
@@ -252,6 +253,7 @@ async fn a_worker_that_is_stuck_gets_no_more_calls_and_nobody_waits_for_it() {
     let watch = || Command::Watch {
         leg: MediaLegId(1),
         silence: None,
+        troubles: false,
     };
     for _ in 0..limits::MEDIA_BACKLOG {
         bench.threads.command(WorkerId(0), watch());

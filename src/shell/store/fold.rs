@@ -17,6 +17,8 @@ pub(super) struct Call<'a> {
     pub started: Option<Started<'a>>,
     pub routed: Option<Routed<'a>>,
     pub answered: Option<Wall>,
+    /// Its legs while it is up.
+    pub measured: Option<&'a [LegRow]>,
     pub ended: Option<Ended<'a>>,
 }
 
@@ -118,11 +120,12 @@ impl<'a> Call<'a> {
             started: None,
             routed: None,
             answered: None,
+            measured: None,
             ended: None,
         }
     }
 
-    /// The first start, answer and end hold; the last route does.
+    /// The first start, answer and end hold; the last route and measurement do.
     fn add(&mut self, row: &'a CallRow) {
         match row {
             CallRow::Started {
@@ -149,6 +152,7 @@ impl<'a> Call<'a> {
             CallRow::Answered { call: _, at } => {
                 self.answered.get_or_insert(*at);
             }
+            CallRow::Measured { call: _, legs } => self.measured = Some(legs),
             CallRow::Ended {
                 call: _,
                 at,

@@ -16,6 +16,8 @@ mod schema;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_legs;
+#[cfg(test)]
 mod tests_refresh;
 mod writer;
 
@@ -203,8 +205,12 @@ impl Store {
             }
             // That its record is lost was told at its start.
             CallRow::Ended { .. } if self.unrecorded.remove(&call) => true,
-            CallRow::Routed { .. } | CallRow::Answered { .. } if self.unrecorded.contains(&call) => true,
-            CallRow::Routed { .. } | CallRow::Answered { .. } => {
+            CallRow::Routed { .. } | CallRow::Answered { .. } | CallRow::Measured { .. }
+                if self.unrecorded.contains(&call) =>
+            {
+                true
+            }
+            CallRow::Routed { .. } | CallRow::Answered { .. } | CallRow::Measured { .. } => {
                 self.queue_within(Write::Call(Box::new(row)), self.room / 2).is_ok()
             }
             CallRow::Ended { .. } => self.queue(Write::Call(Box::new(row))),

@@ -38,6 +38,13 @@ pub enum CallRow {
         /// When.
         at: Wall,
     },
+    /// How its media goes while it is up.
+    Measured {
+        /// Which.
+        call: CallId,
+        /// What the media has seen so far.
+        legs: Vec<LegRow>,
+    },
     /// It is over.
     Ended {
         /// Which.
@@ -64,6 +71,7 @@ impl CallRow {
             CallRow::Started { call, .. }
             | CallRow::Routed { call, .. }
             | CallRow::Answered { call, .. }
+            | CallRow::Measured { call, .. }
             | CallRow::Ended { call, .. } => *call,
         }
     }
@@ -80,6 +88,7 @@ impl CallRow {
             } => source.len() + caller.len() + called.len() + sip_call_id.len(),
             CallRow::Routed { destination, rule, .. } => destination.len() + rule.len(),
             CallRow::Answered { .. } => 0,
+            CallRow::Measured { legs, .. } => legs.len() * size_of::<LegRow>(),
             CallRow::Ended { cause, legs, .. } => cause.len() + legs.len() * size_of::<LegRow>(),
         };
         size_of::<CallRow>() + parts

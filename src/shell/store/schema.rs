@@ -50,6 +50,13 @@ CREATE TABLE IF NOT EXISTS legs (
     jitter_us INTEGER NOT NULL,
     round_trip_us INTEGER,
     mos REAL,
+    wide_band INTEGER,
+    level_dbm0 REAL,
+    silence REAL,
+    underruns INTEGER,
+    peer_lost INTEGER,
+    peer_mos REAL,
+    trouble TEXT,
     PRIMARY KEY (call, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bindings (
@@ -85,7 +92,7 @@ CREATE TABLE IF NOT EXISTS secret (
 ";
 
 /// The version of these tables, which the file carries.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Version 1 kept one leg of a side, and fewer counters: those are unknown (NULL) for its calls.
 const FROM_1_BEGIN: &str = "ALTER TABLE legs RENAME TO legs_1;";
@@ -107,6 +114,17 @@ ALTER TABLE bindings ADD COLUMN gruu_cseq INTEGER;
 
 /// Version 3 forgot what Contact says for others.
 const FROM_3: &str = "ALTER TABLE bindings ADD COLUMN params TEXT;";
+
+/// Version 4 measured packets only, and not how they sound.
+const FROM_4: &str = "
+ALTER TABLE legs ADD COLUMN wide_band INTEGER;
+ALTER TABLE legs ADD COLUMN level_dbm0 REAL;
+ALTER TABLE legs ADD COLUMN silence REAL;
+ALTER TABLE legs ADD COLUMN underruns INTEGER;
+ALTER TABLE legs ADD COLUMN peer_lost INTEGER;
+ALTER TABLE legs ADD COLUMN peer_mos REAL;
+ALTER TABLE legs ADD COLUMN trouble TEXT;
+";
 
 /// The file.
 pub struct Database {
@@ -138,6 +156,8 @@ pub struct RecentCall {
     pub cause: Option<String>,
     /// The lower of both sides' scores.
     pub mos: Option<f64>,
+    /// What was wrong with its media, by side.
+    pub trouble: Option<String>,
 }
 
 impl Database {
@@ -279,11 +299,17 @@ impl Database {
     /// The newest calls first.
     pub fn recent_calls(&self, path: &Path, most: usize) -> Result<Vec<RecentCall>, String> {
         let read = || -> rusqlite::Result<Vec<RecentCall>> {
-            let mut statement = self.connection.prepare(
+            // A file that no node of this version has opened yet has none.
+            let trouble = match self.connection.column_exists(None, "legs", "trouble")? {
+                true => "group_concat(side || ': ' || trouble, '; ')",
+                false => "NULL",
+            };
+            let mut statement = self.connection.prepare(&format!(
                 "SELECT id, started, answered, ended, caller, called, destination, status, cause,
-                     (SELECT min(mos) FROM legs WHERE legs.call = calls.id)
+                     (SELECT min(mos) FROM legs WHERE legs.call = calls.id),
+                     (SELECT {trouble} FROM legs WHERE legs.call = calls.id LIMIT 1)
                  FROM calls ORDER BY started DESC, id DESC LIMIT ?1",
-            )?;
+            ))?;
             let rows = statement.query_map(params![integer(most as u64)], |row| {
                 Ok(RecentCall {
                     id: row.get(0)?,
@@ -296,6 +322,7 @@ impl Database {
                     status: row.get(7)?,
                     cause: row.get(8)?,
                     mos: row.get(9)?,
+                    trouble: row.get(10)?,
                 })
             })?;
             rows.collect()
@@ -316,6 +343,9 @@ fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
     }
     if (1..=3).contains(&version) && has_bindings {
         transaction.execute_batch(FROM_3)?;
+    }
+    if (2..=4).contains(&version) && transaction.table_exists(None, "legs")? {
+        transaction.execute_batch(FROM_4)?;
     }
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(super::guard::TABLES)?;
@@ -434,7 +464,8 @@ pub(super) fn put_refresh(connection: &Connection, aor: &Aor, bindings: &[Bindin
 
 /// Writes what is known of a CDR: as one new row if its start is among it, else as changes of its row.
 pub(super) fn put_call(connection: &Connection, call: &Call<'_>) -> rusqlite::Result<()> {
-    for (place, leg) in (0i64..).zip(call.ended.map_or(&[][..], |ended| ended.legs)) {
+    let legs = call.ended.map(|ended| ended.legs).or(call.measured);
+    for (place, leg) in (0i64..).zip(legs.unwrap_or_default()) {
         put_leg(connection, call.id, place, leg)?;
     }
     let key = key(call.id);
@@ -442,6 +473,12 @@ pub(super) fn put_call(connection: &Connection, call: &Call<'_>) -> rusqlite::Re
         && put_new_call(connection, &key, started, call)? > 0
     {
         return Ok(());
+    }
+    if let Some(legs) = legs {
+        // Those that talked before a transfer, and have other places now.
+        connection
+            .prepare_cached("DELETE FROM legs WHERE call = ?1 AND place >= ?2")?
+            .execute(params![key, integer(legs.len() as u64)])?;
     }
     if let Some(Routed { destination, rule }) = call.routed {
         connection
@@ -500,7 +537,8 @@ fn put_leg(connection: &Connection, call: CallId, place: i64, leg: &LegRow) -> r
     let stats = &leg.stats;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+                 ?20, ?21)",
         )?
         .execute(params![
             key(call),
@@ -517,6 +555,13 @@ fn put_leg(connection: &Connection, call: CallId, place: i64, leg: &LegRow) -> r
             stats.jitter_us,
             stats.round_trip_us,
             stats.mos.map(f64::from),
+            stats.mos.map(|_| stats.wide_band),
+            stats.level_dbm0.map(f64::from),
+            stats.silence.map(f64::from),
+            integer(stats.underruns),
+            stats.peer_lost,
+            stats.peer.and_then(|peer| peer.mos).map(f64::from),
+            stats.troubles.names(),
         ])?;
     Ok(())
 }

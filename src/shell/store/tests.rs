@@ -1,11 +1,10 @@
 //! The store on a real disk: crashes, disks that fail, and what is left when the node stops.
 
 use super::schema::Database;
-use super::{CallRow, LegRow, Store, Written};
+use super::{CallRow, Store, Written};
 use crate::config;
 use crate::effect::{Aor, Binding, Gruu, More, Op, Reply};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Ticket, Transport};
-use crate::media::command::LegStats;
 use crate::time::Wall;
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
@@ -69,7 +68,7 @@ pub(super) fn started(call: u64) -> CallRow {
     }
 }
 
-fn ended(call: u64) -> CallRow {
+pub(super) fn ended(call: u64) -> CallRow {
     CallRow::Ended {
         call: CallId(call),
         at: NOW + Duration::from_secs(9),
@@ -363,68 +362,6 @@ fn a_second_node_on_the_same_file_is_refused_and_so_are_files_that_are_none() {
         why.contains("junk.db cannot be read") && why.contains("not a database"),
         "{why}"
     );
-}
-
-fn leg(side: &'static str, late: u64) -> LegRow {
-    let stats = LegStats {
-        late,
-        dropped: 5,
-        strangers: 4,
-        concealed: 3,
-        ..LegStats::default()
-    };
-    LegRow { side, stats }
-}
-
-#[test]
-fn every_leg_of_a_call_is_kept_with_its_counters_however_often_it_is_written() {
-    let folder = Folder::new("legs");
-    let (mut store, _written, _) = folder.open(NOW);
-    let mut end = ended(1);
-    if let CallRow::Ended { legs, .. } = &mut end {
-        // A transfer: the second callee took the place of the first.
-        legs.extend([leg("caller", 1), leg("callee", 2), leg("callee", 7)]);
-    }
-    assert!(store.call(started(1)) && store.call(end.clone()) && store.call(end));
-    store.close(NOW);
-    assert_eq!(folder.number("SELECT count(*) FROM legs"), 3);
-    assert_eq!(
-        folder.number(
-            "SELECT sum(late) FROM legs WHERE side = 'callee' AND dropped = 5 AND strangers = 4 AND concealed = 3"
-        ),
-        9
-    );
-}
-
-#[test]
-fn a_file_of_version_1_is_brought_up_with_all_that_is_in_it() {
-    let folder = Folder::new("version-1");
-    let old = Connection::open(folder.file()).unwrap();
-    old.execute_batch(
-        "CREATE TABLE legs (call TEXT NOT NULL, side TEXT NOT NULL, codec TEXT, received INTEGER NOT NULL, sent INTEGER NOT NULL,
-             lost INTEGER NOT NULL, jitter_us INTEGER NOT NULL, round_trip_us INTEGER, mos REAL, PRIMARY KEY (call, side))
-             STRICT, WITHOUT ROWID;
-         INSERT INTO legs VALUES ('c1', 'caller', 'PCMA', 10, 11, 1, 500, NULL, 4.4), ('c1', 'callee', 'opus', 20, 21, 2, 600, 9, 4.1),
-             ('c2', 'caller', NULL, 0, 0, 0, 0, NULL, NULL);
-         PRAGMA user_version = 1;",
-    )
-    .unwrap();
-    drop(old);
-    for _ in 0..2 {
-        let (store, _written, _) = folder.open(NOW);
-        store.close(NOW);
-        assert_eq!(folder.number("PRAGMA user_version"), 4);
-        assert_eq!(folder.number("SELECT count(*) FROM legs WHERE late IS NULL"), 3);
-        assert_eq!(folder.number("SELECT sum(place) FROM legs"), 1);
-        assert_eq!(
-            folder.number("SELECT received FROM legs WHERE call = 'c1' AND side = 'callee' AND codec = 'opus'"),
-            20
-        );
-        assert_eq!(
-            folder.number("SELECT count(*) FROM sqlite_master WHERE name = 'legs_1'"),
-            0
-        );
-    }
 }
 
 #[test]

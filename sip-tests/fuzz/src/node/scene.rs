@@ -10,7 +10,7 @@ use std::time::Duration;
 use tandem::config::{self, Config, Sources};
 use tandem::effect::{Answer, Fact, Kind, Output, Question, Record, Reply};
 use tandem::id::{CallId, ConnectionId, Flow, ListenerId, Target, Ticket, Transport};
-use tandem::media::command::{Command, Event, Port};
+use tandem::media::command::{Command, Event, Port, Trouble as MediaTrouble};
 use tandem::node::{Input, Node};
 use tandem::pii::Secret;
 use tandem::registrar::bindings::Table;
@@ -400,8 +400,13 @@ impl Scene {
         let Some(leg) = self.legs.get(which / 2 % self.legs.len().max(1)).copied() else {
             return;
         };
-        let event = match which % 2 {
+        let event = match which % 4 {
             0 => Event::Silent(leg),
+            2 => Event::Trouble {
+                leg,
+                trouble: MediaTrouble::NothingArrives,
+                over: which & 4 != 0,
+            },
             _started => Event::Started(leg, SocketAddr::from(([203, 0, 113, 9], 4000))),
         };
         self.feed(Input::Media(event));
