@@ -1,6 +1,7 @@
 //! `ng`, and which addresses media has.
 
-use super::checked::{Config, Network};
+use super::checked::Config;
+use super::network::Network;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 

@@ -289,7 +289,7 @@ impl Ng {
     pub fn media(&mut self, cx: &mut Cx<'_>, stock: &mut Stock, event: &Event) -> bool {
         let leg = match event {
             Event::Started(leg, _) | Event::Silent(leg) | Event::Digit { leg, .. } | Event::Stats(leg, _) => *leg,
-            Event::Moved(leg, _) | Event::Closed(leg, _) => *leg,
+            Event::Moved(leg, _) | Event::Closed(leg, _) | Event::Trouble { leg, .. } => *leg,
         };
         let Some((number, worker)) = self.legs.get(&leg).copied() else {
             return false;
@@ -303,7 +303,7 @@ impl Ng {
                 stock.leave(worker);
                 let _ = self.turn(cx, stock, number, |call, t| call.closed(t, leg, *stats));
             }
-            Event::Started(..) | Event::Silent(_) | Event::Digit { .. } | Event::Moved(..) => {}
+            Event::Started(..) | Event::Silent(_) | Event::Digit { .. } | Event::Moved(..) | Event::Trouble { .. } => {}
         }
         true
     }

@@ -1,7 +1,8 @@
 //! `ng`: who may bring media, and from where.
 
 use super::{Check, HOUR, SECOND, entries_of};
-use crate::config::checked::{Listen, Media, Network, same_address};
+use crate::config::Network;
+use crate::config::checked::{Listen, Media, same_address};
 use crate::config::ng::Ng;
 use crate::config::read::Map;
 use crate::config::{keys, values};

@@ -171,7 +171,7 @@ impl Bench {
             }
             Command::Close(_) if self.is_deaf => {}
             Command::Close(_) => self.close(id),
-            Command::Watch { .. } | Command::Move { .. } => panic!("{command:?}"),
+            Command::Watch { .. } | Command::Record { .. } | Command::Move { .. } => panic!("{command:?}"),
         }
     }
 
