@@ -60,6 +60,7 @@ bench-flood: deps peers
 # The long forms of what `make test` runs reduced.
 soak: deps peers
 	CHAOS_SEEDS=20000 $(CARGO) test --release -p sip-tests --test chaos -- --nocapture
+	SOAK_HOURS=24 SOAK_LOG="$(CURDIR)/sip-tests/soak.log" $(CARGO) test -p sip-tests --test soak -- --nocapture
 
 deps: check-toolchain
 	@.ci/packages $(BUILD_PACKAGES)

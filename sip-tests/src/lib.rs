@@ -24,6 +24,7 @@ pub mod net;
 pub mod phone;
 pub mod rng;
 pub mod script;
+pub mod srtp;
 pub mod store;
 pub mod streams;
 pub mod tapes;

@@ -37,7 +37,7 @@ pub struct Store {
     table: Table,
     disk: BTreeMap<Aor, Arc<[Binding]>>,
     /// Refreshes that wait for the next write.
-    refreshed: Vec<(Aor, Arc<[Binding]>)>,
+    refreshed: BTreeMap<Aor, Arc<[Binding]>>,
     /// How it behaves from now on.
     pub mode: Mode,
 }
@@ -47,7 +47,7 @@ impl Default for Store {
         Store {
             table: Table::default(),
             disk: BTreeMap::new(),
-            refreshed: Vec::new(),
+            refreshed: BTreeMap::new(),
             mode: Mode::Works(Duration::from_millis(2)),
         }
     }
@@ -64,7 +64,7 @@ impl Store {
         match self.table.apply(op, now) {
             (reply, None) => Turn::Now(reply),
             (reply, Some(change)) if change.is_refresh => {
-                self.refreshed.push((change.aor, change.bindings));
+                self.refreshed.insert(change.aor, change.bindings);
                 Turn::Now(reply)
             }
             (reply, Some(change)) => Turn::Later(delay, Box::new((reply, change))),
@@ -75,7 +75,7 @@ impl Store {
     pub fn commit(&mut self, reply: Reply, change: Change) -> Reply {
         if let Mode::Works(_) = self.mode {
             self.table.confirm(&change);
-            self.disk.extend(self.refreshed.drain(..));
+            self.disk.append(&mut self.refreshed);
             self.disk.insert(change.aor, change.bindings);
             reply
         } else {

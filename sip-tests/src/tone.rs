@@ -1,6 +1,7 @@
 //! The media of one member of a call: it sends a tone of its own as real RTP and keeps what it hears.
 
 use crate::description::{Description, Format};
+use crate::srtp::Srtp;
 use bytes::{BufMut, Bytes, BytesMut};
 use codecs::opus::{Decoder, Encoder, EncoderParams};
 use codecs::spectrum::{Dominant, dominant};
@@ -72,6 +73,9 @@ pub struct Voice {
     pub digits: String,
     /// Every how many packets one is left out (loss at the source), 0 never.
     pub skip_every: usize,
+    /// Packets that were not sealed as was agreed.
+    pub forged: usize,
+    srtp: Option<Srtp>,
     heard: Vec<i16>,
     format: Format,
     event: Option<Format>,
@@ -103,6 +107,8 @@ impl Voice {
             reports: Vec::new(),
             digits: String::new(),
             skip_every: 0,
+            forged: 0,
+            srtp: None,
             heard: Vec::new(),
             format: Format::new(255, ""),
             event: None,
@@ -140,6 +146,7 @@ impl Voice {
         self.ptime = remote.ptime.or(ours.ptime).unwrap_or(20);
         self.event = remote.formats.iter().find(|format| format.is_event()).cloned();
         self.formats = ours.formats.clone();
+        self.srtp = Srtp::agreed(self.srtp.take(), ours, remote);
         if self.format.name != format.name {
             let name = format.name.to_ascii_lowercase();
             self.coder = if name.starts_with("pcmu") {
@@ -161,6 +168,11 @@ impl Voice {
     /// The tone that we send.
     pub fn hz(&self) -> f32 {
         self.hz
+    }
+
+    /// True where what is sent and taken is SRTP.
+    pub fn is_secure(&self) -> bool {
+        self.srtp.is_some()
     }
 
     /// The encoding that we send: `PCMA/8000`.
@@ -216,6 +228,10 @@ impl Voice {
         self.timestamp = self.timestamp.wrapping_add(step);
         self.sequence = self.sequence.wrapping_add(1);
         self.sent += 1;
+        let packet = match &mut self.srtp {
+            Some(srtp) => srtp.seal(&packet),
+            None => packet,
+        };
         let skipped = self.skip_every > 0 && self.sent.is_multiple_of(self.skip_every);
         (!skipped).then_some(packet)
     }
@@ -253,11 +269,19 @@ impl Voice {
 
     /// A datagram arrived.
     pub fn receive(&mut self, at: Instant, from: SocketAddr, rtcp: bool, bytes: &[u8]) {
-        if rtcp || bytes.get(1).is_some_and(|second| (192..=223).contains(second)) {
-            self.reports.push((from, Bytes::copy_from_slice(bytes)));
+        let rtcp = rtcp || bytes.get(1).is_some_and(|second| (192..=223).contains(second));
+        let opened = match &mut self.srtp {
+            Some(srtp) => srtp.open(bytes, rtcp),
+            None => Some(Bytes::copy_from_slice(bytes)),
+        };
+        let Some(bytes) = opened else {
+            self.forged += 1;
             return;
+        };
+        if rtcp {
+            return self.reports.push((from, bytes));
         }
-        let Some(seen) = read_rtp(at, from, bytes) else { return };
+        let Some(seen) = read_rtp(at, from, &bytes) else { return };
         self.received += 1;
         self.listen(&seen);
         self.packets.push(seen);
@@ -330,7 +354,7 @@ pub fn write_rtp(pt: u8, marker: bool, sequence: u16, timestamp: u32, ssrc: u32,
     packet.freeze()
 }
 
-fn read_rtp(at: Instant, from: SocketAddr, bytes: &[u8]) -> Option<RtpSeen> {
+fn read_rtp(at: Instant, from: SocketAddr, bytes: &Bytes) -> Option<RtpSeen> {
     let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let first = word(0)?;
     // Version 2; the node sends no padding, extension or contributors of its own.
@@ -345,7 +369,7 @@ fn read_rtp(at: Instant, from: SocketAddr, bytes: &[u8]) -> Option<RtpSeen> {
         sequence: first as u16,
         timestamp: word(4)?,
         ssrc: word(8)?,
-        payload: Bytes::copy_from_slice(&bytes[12..]),
+        payload: bytes.slice(12..),
     })
 }
 

@@ -412,6 +412,19 @@ impl World {
         }
     }
 
+    /// Forgets what is over and was as it should be: facts, call records, what was owed. For runs that last.
+    pub fn forget_past(&mut self) {
+        if let Some(why) = self.ledger.unpaid() {
+            self.fail(&why);
+        }
+        self.ledger.forget();
+        self.facts = Vec::new();
+        self.records.by_call.retain(|_, cdr| cdr.ended.is_none());
+        for agent in &mut self.agents {
+            agent.forget_served(self.now);
+        }
+    }
+
     /// Stops the test with the seed; the ladder follows when the world is dropped.
     pub fn fail(&self, why: &str) -> ! {
         panic!(

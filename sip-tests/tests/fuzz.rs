@@ -1,5 +1,7 @@
 //! The fuzz targets on stable Rust: each over the fixtures, and over what chance makes of them.
 
+#[path = "fuzz/seeds.rs"]
+mod seeds;
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
@@ -210,6 +212,38 @@ fn commands_of_ng() {
         targets::ng::ng(&octets);
     }
     assert_eq!(sip_tests::errors::panics(), before, "an error in the node was caught");
+}
+
+/// The corpora, and what chance makes of them.
+#[test]
+fn packets_on_the_wire() {
+    each("sip-tests/fuzz/corpus/rtp", targets::wire::rtp);
+    each("sip-tests/fuzz/corpus/rtcp", targets::wire::rtcp);
+    let mut rng = Rng::new(6);
+    for _ in 0..20_000 {
+        let mut octets: Vec<u8> = (0..rng.below(80)).map(|_| rng.number() as u8).collect();
+        if let [first, second, ..] = &mut octets[..] {
+            (*first, *second) = (0x80 | *first & 0x3f, *second & 0x7f);
+        }
+        targets::wire::rtp(&octets);
+    }
+}
+
+#[test]
+fn sealed_packets() {
+    each("sip-tests/fuzz/corpus/srtp", targets::srtp::srtp);
+    let mut rng = Rng::new(7);
+    for _ in 0..400 {
+        let octets: Vec<u8> = (0..rng.below(400)).map(|_| rng.number() as u8).collect();
+        targets::srtp::srtp(&octets);
+    }
+}
+
+#[test]
+fn keys_in_descriptions() {
+    each("sip-tests/fuzz/corpus/crypto", |octets| {
+        targets::crypto::crypto(&text(octets));
+    });
 }
 
 /// Steps that lead deep: a call and what its peers answer, in any order and with anything between.

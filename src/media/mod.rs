@@ -15,7 +15,7 @@
 //! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
 //! | `dtmf`, `digits`, `tone`, [`phone`] | telephone events in and out, tones, PCM |
 //! | `pace` | how many packets a leg takes |
-//! | `rtp`, `rtcp`, `reports` | the wire, reports |
+//! | [`rtp`], [`rtcp`], `reports` | the wire, reports |
 //! | `bursts`, `meter`, `quality`, `measure` | how losses lie, how loud a peer is, the E-model, what is told of a leg |
 //! | `trouble` | one-way audio, no audio, only silence |
 //! | [`witness`] | what arrives, read once more by other readers: the demo's check of all of the above |
@@ -40,8 +40,8 @@ pub mod phone;
 pub mod prepare;
 mod quality;
 mod reports;
-mod rtcp;
-mod rtp;
+pub mod rtcp;
+pub mod rtp;
 mod sender;
 mod source;
 pub mod srtp;

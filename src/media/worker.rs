@@ -448,6 +448,9 @@ mod tests_legs;
 #[path = "worker/tests_measured.rs"]
 mod tests_measured;
 #[cfg(test)]
+#[path = "worker/tests_quality.rs"]
+mod tests_quality;
+#[cfg(test)]
 #[path = "worker/tests_record.rs"]
 mod tests_record;
 #[cfg(test)]

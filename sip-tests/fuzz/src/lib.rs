@@ -2,9 +2,12 @@
 //! so that stable Rust compiles it and `sip-tests/tests/fuzz.rs` runs it over the fixtures.
 
 pub mod call;
+pub mod crypto;
 pub mod media;
 pub mod ng;
 pub mod node;
+pub mod srtp;
+pub mod wire;
 
 use bytes::{Bytes, BytesMut};
 use tandem::config::number::normalise;

@@ -15,25 +15,25 @@ use words::{FIELDS, METHODS, STATUSES, TARGETS, VALUES};
 const STEPS: usize = 64;
 
 /// What there is to read.
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
     /// Zero where nothing is left.
-    fn number(&mut self) -> usize {
+    pub(crate) fn number(&mut self) -> usize {
         usize::from(self.byte().unwrap_or(0))
     }
 
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.number() % all.len()]
     }
 
-    fn take(&mut self, count: usize) -> &'a [u8] {
+    pub(crate) fn take(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
         taken

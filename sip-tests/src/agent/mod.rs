@@ -158,6 +158,8 @@ pub struct Policy {
     pub answer_lines: Vec<String>,
     /// More m-sections of its SDP.
     pub sections: Vec<(bool, String)>,
+    /// Offers and takes keys for SRTP beside RTP in the clear (RFC 8643).
+    pub srtp: bool,
     /// Challenges INVITE, REGISTER with this realm: user and password are its own.
     pub challenge: Option<String>,
     /// Challenges every request within a call with this status (401, 407) and realm, by the same password.
@@ -192,6 +194,7 @@ impl Default for Policy {
             invite_lines: Vec::new(),
             answer_lines: Vec::new(),
             sections: Vec::new(),
+            srtp: false,
             challenge: None,
             challenge_within: None,
             retry_491: false,
@@ -353,6 +356,13 @@ impl Agent {
                 msg: msg.clone(),
             });
         }
+    }
+
+    /// Forgets calls that are over: nothing may wait for one of them.
+    pub fn forget_calls(&mut self) {
+        assert!(!self.calls.iter().any(Call::is_live), "a call of {} is up", self.name);
+        self.calls = Vec::new();
+        self.index.clear();
     }
 
     /// Keeps a new call where it is found again. Gives its number.

@@ -290,6 +290,11 @@ impl Agent {
         cx.send(wire, bytes);
     }
 
+    /// Forgets what was answered to requests that nobody repeats any more.
+    pub fn forget_served(&mut self, now: Instant) {
+        self.served.retain(|_, served| now.since(served.since) < LONG * 2);
+    }
+
     /// True for a retransmission, which is answered here.
     pub(super) fn is_copy(&mut self, cx: &mut Ctx<'_>, from: Wire, request: &Msg) -> bool {
         let key = (request.branch(), request.method().to_owned());
@@ -301,7 +306,7 @@ impl Agent {
         }
         if self.served.len() >= self.served_bound {
             self.served_bound = self.served.len() * 2;
-            self.served.retain(|_, served| cx.now.since(served.since) < LONG * 2);
+            self.forget_served(cx.now);
         }
         self.served.insert(
             key,

@@ -4,6 +4,7 @@ use super::transaction::{Purpose, key};
 use super::{Agent, Call, Ctx, State, Timer, Wire};
 use crate::description::{Description, answer};
 use crate::message::{self, Msg};
+use crate::srtp;
 use std::time::Duration;
 use tandem::time::Instant;
 
@@ -57,6 +58,9 @@ impl Agent {
         let mut sdp = Description::new((self.addr.ip(), port).into(), self.policy.formats.clone());
         sdp.ptime = Some(self.policy.ptime);
         sdp.others.clone_from(&self.policy.sections);
+        if self.policy.srtp {
+            sdp.lines.push(srtp::line("1", &self.name, call));
+        }
         sdp
     }
 

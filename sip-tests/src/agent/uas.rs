@@ -6,6 +6,7 @@ use super::{Agent, Answer, Call, Ctx, State, Timer, Wire};
 use crate::description::{Description, answer};
 use crate::digest;
 use crate::message::{self, Msg};
+use crate::srtp;
 
 impl Agent {
     pub(super) fn request_in(&mut self, cx: &mut Ctx<'_>, from: Wire, request: Msg) {
@@ -95,6 +96,9 @@ impl Agent {
         };
         own.version = version + u64::from(target.remote_sdp.is_some());
         own.ptime = Some(self.policy.ptime);
+        if let Some((tag, _)) = srtp::offered(&offer).filter(|_| self.policy.srtp) {
+            own.lines.push(srtp::line(&tag, &self.name, call));
+        }
         if target.holding {
             own.direction = if matches!(own.direction.as_str(), "sendrecv" | "sendonly") {
                 "sendonly"

@@ -305,18 +305,30 @@ impl Peer {
         self.codec.clock() / 8_000
     }
 
+    /// Opus by these settings.
+    pub fn encode_by(&mut self, params: opus::EncoderParams) {
+        if let Voice::Opus(encoder) = &mut self.voice {
+            **encoder = opus::Encoder::new(8_000, params).unwrap();
+        }
+    }
+
     /// The next packet of the tone.
     pub fn speak(&mut self) -> Vec<u8> {
         let mut pcm = vec![0; self.samples];
         self.tone.fill(&mut pcm);
+        self.say(&pcm)
+    }
+
+    /// The next packet, of these samples.
+    pub fn say(&mut self, pcm: &[i16]) -> Vec<u8> {
         let mut payload = vec![0; 1_300];
         let len = match &mut self.voice {
-            Voice::Pcmu => g711::encode_ulaw_slice(&pcm, &mut payload),
-            Voice::Pcma => g711::encode_alaw_slice(&pcm, &mut payload),
-            Voice::Opus(encoder) => encoder.encode(&pcm, &mut payload).unwrap(),
+            Voice::Pcmu => g711::encode_ulaw_slice(pcm, &mut payload),
+            Voice::Pcma => g711::encode_alaw_slice(pcm, &mut payload),
+            Voice::Opus(encoder) => encoder.encode(pcm, &mut payload).unwrap(),
         };
         let packet = self.packet(false, self.payload_type, self.timestamp, &payload[..len]);
-        self.timestamp = self.timestamp.wrapping_add(self.samples as u32 * self.ratio());
+        self.timestamp = self.timestamp.wrapping_add(pcm.len() as u32 * self.ratio());
         packet
     }
 
