@@ -5,7 +5,7 @@
 use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::Concealer;
 use codecs::resample::Resampler;
-use codecs::{g711, level, speech};
+use codecs::{Rate, g711, g722, level, speech};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -27,6 +27,28 @@ fn g711(c: &mut Criterion) {
         b.iter(|| g711::decode_alaw_slice(black_box(&codes), &mut out))
     });
     group.bench_function("level", |b| b.iter(|| level::Level::of(black_box(pcm))));
+    group.finish();
+}
+
+fn g722(c: &mut Criterion) {
+    let mut group = c.benchmark_group("g722, 20 ms of speech");
+    for rate in [Rate::Narrow, Rate::Wide] {
+        let pcm = speech::synthesise(rate.hz() as usize, -20.0, rate.hz());
+        let (mut codes, mut out) = (vec![0; pcm.len()], [0; 320]);
+        let length = g722::Encoder::new(rate).encode(&pcm, &mut codes);
+        let (mut encoder, mut frames) = (
+            g722::Encoder::new(rate),
+            pcm.chunks_exact(rate.hz() as usize / 50).cycle(),
+        );
+        group.bench_function(format!("encode {} Hz", rate.hz()), |b| {
+            let mut codes = [0; 160];
+            b.iter(|| encoder.encode(frames.next().expect("a cycle"), &mut codes))
+        });
+        let (mut decoder, mut frames) = (g722::Decoder::new(rate), codes[..length].chunks_exact(160).cycle());
+        group.bench_function(format!("decode {} Hz", rate.hz()), |b| {
+            b.iter(|| decoder.decode(frames.next().expect("a cycle"), &mut out))
+        });
+    }
     group.finish();
 }
 
@@ -110,5 +132,5 @@ fn plc(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, g711, opus, resample, plc);
+criterion_group!(benches, g711, g722, opus, resample, plc);
 criterion_main!(benches);

@@ -30,6 +30,7 @@ fn stream(codec: Codec) -> Stream {
     let payload_type = match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
         Codec::Opus => 111,
     };
     let events = Some(EventFormat {
@@ -187,6 +188,7 @@ impl Library {
             dtx,
             bitrate,
             complexity,
+            ..
         } = OpusParams::default();
         let params = opus::EncoderParams {
             bitrate,

@@ -3,9 +3,10 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`g711`] | mu-law and A-law (ITU-T G.711) |
+//! | [`g722`] | wide band in sub-bands (ITU-T G.722) |
 //! | [`opus`] | Opus by the system's libopus (RFC 6716), and what a packet says of itself |
 //! | [`resample`] | between 8, 16 and 48 kHz |
-//! | [`plc`] | concealment of lost G.711 packets |
+//! | [`plc`] | concealment of lost G.711 and G.722 packets |
 //! | [`level`] | rms, peak, silence |
 //! | [`tone`] | sines and call progress tones |
 //! | [`goertzel`], [`spectrum`] | how much of a frequency, and which tone dominates |
@@ -14,6 +15,7 @@
 //! A sample is 16-bit linear PCM, mono. Nothing here allocates once it is built, and nothing panics on what a peer sent.
 
 pub mod g711;
+pub mod g722;
 pub mod goertzel;
 pub mod level;
 pub mod opus;
@@ -30,8 +32,29 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, 8 kHz, static payload type 8 (RFC 3551 4.5.14).
     Pcma,
+    /// G.722 at 64 kbit/s, static payload type 9. Its RTP clock is 8 kHz by an old error, its sound has 16 kHz (RFC 3551 4.5.2).
+    G722,
     /// Opus, RTP clock 48 kHz always (RFC 7587 4.1).
     Opus,
+}
+
+/// The rates at which sound is worked on between two codecs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rate {
+    /// 8 kHz: telephone band.
+    Narrow,
+    /// 16 kHz: wide band.
+    Wide,
+}
+
+impl Rate {
+    /// Samples per second.
+    pub const fn hz(self) -> u32 {
+        match self {
+            Rate::Narrow => 8_000,
+            Rate::Wide => 16_000,
+        }
+    }
 }
 
 impl Codec {
@@ -40,6 +63,7 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
             Codec::Opus => "opus",
         }
     }
@@ -47,8 +71,16 @@ impl Codec {
     /// The RTP clock rate in Hz.
     pub const fn clock(self) -> u32 {
         match self {
-            Codec::Pcmu | Codec::Pcma => 8_000,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8_000,
             Codec::Opus => 48_000,
+        }
+    }
+
+    /// The widest of our rates at which it has something to say.
+    pub const fn rate(self) -> Rate {
+        match self {
+            Codec::Pcmu | Codec::Pcma => Rate::Narrow,
+            Codec::G722 | Codec::Opus => Rate::Wide,
         }
     }
 }

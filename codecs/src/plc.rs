@@ -1,4 +1,5 @@
-//! Concealment of lost G.711 packets at 8 kHz, in the manner of ITU-T G.711 Appendix I.
+//! Concealment of lost packets of a codec that has none of its own, in the manner of ITU-T G.711 Appendix I: of G.711 at 8 kHz, and
+//! likewise of G.722 at 16 kHz, whose own appendices III and IV are other methods.
 //!
 //! The last pitch periods are repeated: one in the first 10 ms, two in the next 10, three from then on, so that no buzz is heard. From
 //! 10 ms on they fade, to silence at 60 ms. What comes after the gap is faded in over what the repetition would have said.
@@ -6,34 +7,35 @@
 //! The appendix delays all speech by 3.75 ms, so that the seam can still be smoothed when a loss is noticed. Here nothing is delayed:
 //! the step between the last sample and the first repeated one is taken back over a quarter of a period instead.
 
-/// Samples of 10 ms, the unit of the appendix.
-const TEN_MS: u32 = 80;
-/// The shortest pitch period: 200 Hz.
+use std::ops::RangeInclusive;
+
+/// The shortest pitch period, in samples at 8 kHz: 200 Hz.
 const PITCH_MIN: usize = 40;
 /// The longest pitch period: 66 Hz.
 const PITCH_MAX: usize = 120;
-/// Samples that are compared to find the pitch.
-const CORRELATION: usize = 160;
 /// The most periods that are repeated as one.
 const PERIODS_MAX: usize = 3;
 /// Three periods of the longest pitch, and a quarter for the seam.
-const HISTORY: usize = PITCH_MAX * PERIODS_MAX + PITCH_MAX / 4;
-/// When all is silent.
-const SILENT_AFTER: u32 = 6 * TEN_MS;
-/// What each further 10 ms of loss adds to the fade at its end.
-const MERGE_STEP: u32 = 32;
+const NARROW: usize = PITCH_MAX * PERIODS_MAX + PITCH_MAX / 4;
+/// The same at 16 kHz.
+const WIDE: usize = 2 * NARROW;
 
-/// One stream's memory. It allocates nothing.
+/// For a stream at 8 kHz.
+pub type Concealer = Conceal<NARROW>;
+/// For a stream at 16 kHz.
+pub type WideConcealer = Conceal<WIDE>;
+
+/// One stream's memory, of so many samples, which stand for its rate. It allocates nothing.
 #[derive(Clone, Debug)]
-pub struct Concealer {
+pub struct Conceal<const HISTORY: usize> {
     /// What was played last, the newest at the end.
     history: [i16; HISTORY],
-    gap: Option<Gap>,
+    gap: Option<Gap<HISTORY>>,
 }
 
 /// A loss that goes on.
 #[derive(Clone, Debug)]
-struct Gap {
+struct Gap<const HISTORY: usize> {
     /// The history as it was when the loss began.
     source: [f32; HISTORY],
     pitch: usize,
@@ -52,13 +54,13 @@ struct Cycle {
     position: usize,
 }
 
-impl Default for Concealer {
+impl<const HISTORY: usize> Default for Conceal<HISTORY> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Concealer {
+impl<const HISTORY: usize> Conceal<HISTORY> {
     /// A stream that has said nothing yet.
     pub const fn new() -> Self {
         Self {
@@ -99,7 +101,16 @@ impl Concealer {
     }
 }
 
-impl Gap {
+impl<const HISTORY: usize> Gap<HISTORY> {
+    /// How many samples there are for one at 8 kHz.
+    const SCALE: usize = HISTORY / NARROW;
+    /// Samples of 10 ms, the unit of the appendix.
+    const TEN_MS: u32 = 80 * Self::SCALE as u32;
+    /// When all is silent.
+    const SILENT_AFTER: u32 = 6 * Self::TEN_MS;
+    /// What each further 10 ms of loss adds to the fade at its end.
+    const MERGE_STEP: u32 = 32 * Self::SCALE as u32;
+
     fn new(history: &[i16; HISTORY]) -> Self {
         let source = history.map(f32::from);
         Self {
@@ -120,10 +131,10 @@ impl Gap {
     }
 
     fn next_sample(&mut self) -> f32 {
-        if self.elapsed >= SILENT_AFTER {
+        if self.elapsed >= Self::SILENT_AFTER {
             return 0.0;
         }
-        let since_ten_ms = (self.elapsed % TEN_MS) as usize;
+        let since_ten_ms = (self.elapsed % Self::TEN_MS) as usize;
         if since_ten_ms == 0 && self.elapsed > 0 && self.cycle.periods < PERIODS_MAX {
             self.before = Some(self.cycle);
             // The oldest of the periods goes first, in the phase that is due.
@@ -141,7 +152,7 @@ impl Gap {
             let step = self.source[HISTORY - 1] - self.source[HISTORY - 1 - self.pitch];
             sample += fade(step, 0.0, self.elapsed as usize, self.quarter());
         }
-        let gain = (SILENT_AFTER - self.elapsed) as f32 / (SILENT_AFTER - TEN_MS) as f32;
+        let gain = (Self::SILENT_AFTER - self.elapsed) as f32 / (Self::SILENT_AFTER - Self::TEN_MS) as f32;
         self.cycle = self.advance(self.cycle);
         self.elapsed += 1;
         sample * gain.min(1.0)
@@ -170,8 +181,8 @@ impl Gap {
 
     /// A quarter of a period, and 4 ms for each 10 ms of loss after the first, 10 ms at most (G.711 Appendix I.2.7).
     fn merge_len(&self) -> usize {
-        let further = self.elapsed.saturating_sub(1) / TEN_MS;
-        (self.quarter() + (further * MERGE_STEP) as usize).min(TEN_MS as usize)
+        let further = self.elapsed.saturating_sub(1) / Self::TEN_MS;
+        (self.quarter() + (further * Self::MERGE_STEP) as usize).min(Self::TEN_MS as usize)
     }
 }
 
@@ -181,14 +192,28 @@ fn fade(from: f32, to: f32, n: usize, length: usize) -> f32 {
     from + (to - from) * weight
 }
 
-/// The lag at which the last 20 ms resemble what came before them most.
-fn pitch(source: &[f32; HISTORY]) -> usize {
-    let recent = &source[HISTORY - CORRELATION..];
-    let mut best = (f32::MIN, PITCH_MAX);
-    for lag in PITCH_MIN..=PITCH_MAX {
-        let earlier = &source[HISTORY - CORRELATION - lag..HISTORY - lag];
+/// The lag at which the last 20 ms resemble what came before them most. At more than 8 kHz it is looked for among what 8 kHz would have
+/// first, and then beside what was found there.
+fn pitch<const HISTORY: usize>(source: &[f32; HISTORY]) -> usize {
+    let scale = HISTORY / NARROW;
+    let (least, most) = (PITCH_MIN * scale, PITCH_MAX * scale);
+    let found = most_alike(source, least..=most, scale);
+    if scale == 1 {
+        return found;
+    }
+    let beside = (found + 1 - scale).max(least)..=(found + scale - 1).min(most);
+    most_alike(source, beside, 1)
+}
+
+/// The lag of these, each so many from the last, at which every so manieth sample resembles what came before it most.
+fn most_alike<const HISTORY: usize>(source: &[f32; HISTORY], lags: RangeInclusive<usize>, each: usize) -> usize {
+    // 20 ms.
+    let recent = HISTORY - 160 * (HISTORY / NARROW);
+    let mut best = (f32::MIN, *lags.end());
+    for lag in lags.step_by(each) {
+        let pairs = source[recent..].iter().zip(&source[recent - lag..]);
         let (mut product, mut energy) = (0.0f32, 1.0f32);
-        for (a, b) in recent.iter().zip(earlier) {
+        for (a, b) in pairs.step_by(each) {
             product += a * b;
             energy += b * b;
         }
@@ -217,7 +242,15 @@ mod tests {
 
     /// Passes frames through a concealer; `lost` tells by the number of a frame whether it is lost.
     fn through(pcm: &[i16], frame: usize, lost: impl Fn(usize) -> bool) -> Vec<i16> {
-        let mut concealer = Concealer::new();
+        through_a(Concealer::new(), pcm, frame, lost)
+    }
+
+    fn through_a<const HISTORY: usize>(
+        mut concealer: Conceal<HISTORY>,
+        pcm: &[i16],
+        frame: usize,
+        lost: impl Fn(usize) -> bool,
+    ) -> Vec<i16> {
         let mut out = pcm.to_vec();
         for (number, block) in out.chunks_mut(frame).enumerate() {
             if lost(number) {
@@ -381,16 +414,58 @@ mod tests {
         assert!(step.abs() < 0.3, "the level changes by {step} dB");
     }
 
+    /// At 16 kHz all of it takes as long, and what is above 4 kHz is concealed as well.
+    #[test]
+    fn what_is_wide_is_concealed_in_the_same_time() {
+        let tone = |hz: f32| {
+            let mut pcm = vec![0; 4_800];
+            Sine::new(hz, -10.0, 16_000).fill(&mut pcm);
+            pcm
+        };
+        // An odd number of samples at 16 kHz: no period of 8 kHz is as long.
+        let pcm = tone(16_000.0 / 131.0);
+        let out = through_a(WideConcealer::new(), &pcm, 320, |number| number >= 5);
+        for n in 0..960 {
+            let gain = ((960 - n) as f32 / 800.0).min(1.0);
+            let (expected, got) = (f32::from(pcm[1_600 + n]) * gain, f32::from(out[1_600 + n]));
+            assert!(
+                (got - expected).abs() < 40.0,
+                "sample {n}: got {got}, expected {expected}"
+            );
+        }
+        assert!(out[1_600 + 960..].iter().all(|sample| *sample == 0));
+        for hz in [437.0, 5_200.0] {
+            let pcm = tone(hz);
+            let out = through_a(WideConcealer::new(), &pcm, 320, |number| number == 7);
+            let found = dominant(&out[7 * 320 - 800..8 * 320 + 800], 16_000).expect("a tone");
+            assert!(found.is(hz, 15.0), "{hz} Hz: {found:?}");
+            assert_ne!(out[8 * 320..8 * 320 + 60], pcm[8 * 320..8 * 320 + 60]);
+            assert_eq!(
+                out[8 * 320 + 160..],
+                pcm[8 * 320 + 160..],
+                "10 ms later all is as it was"
+            );
+        }
+    }
+
     #[test]
     fn pitch_is_found() {
         for (hz, multiple) in [(100.0, 80), (160.0, 50), (125.0, 64)] {
-            let mut source = [0.0; HISTORY];
-            let pcm = sine(hz, HISTORY);
+            let mut source = [0.0; NARROW];
+            let pcm = sine(hz, NARROW);
             source
                 .iter_mut()
                 .zip(&pcm)
                 .for_each(|(slot, sample)| *slot = f32::from(*sample));
             assert_eq!(pitch(&source) % multiple, 0, "{hz} Hz");
+            let mut source = [0.0; WIDE];
+            let mut pcm = [0; WIDE];
+            Sine::new(hz, -10.0, 16_000).fill(&mut pcm);
+            source
+                .iter_mut()
+                .zip(&pcm)
+                .for_each(|(slot, sample)| *slot = f32::from(*sample));
+            assert_eq!(pitch(&source) % (2 * multiple), 0, "{hz} Hz, wide");
         }
     }
 

@@ -1,10 +1,10 @@
 //! The packet path allocates nothing: neither in Rust nor, where the C library lets us count (glibc), inside libopus.
 
 use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
-use codecs::plc::Concealer;
+use codecs::plc::{Concealer, WideConcealer};
 use codecs::resample::Resampler;
 use codecs::tone::{Cadence, Sine};
-use codecs::{g711, goertzel, level, speech};
+use codecs::{Rate, g711, g722, goertzel, level, speech};
 use std::cell::Cell;
 
 thread_local! {
@@ -137,6 +137,8 @@ fn samples_are_worked_on_in_place() {
     let mut resamplers = [(8_000, 48_000), (48_000, 8_000), (16_000, 48_000), (8_000, 8_000)]
         .map(|(from, to)| Resampler::new(from, to).expect("rates"));
     let mut concealer = Concealer::new();
+    let mut wide = WideConcealer::new();
+    let mut coders = [Rate::Narrow, Rate::Wide].map(|rate| (g722::Encoder::new(rate), g722::Decoder::new(rate)));
     let mut silence = level::SilenceDetector::new(-50.0, 1_600);
     let count = allocations(|| {
         Sine::new(1_000.0, -10.0, 8_000).fill(&mut pcm);
@@ -149,6 +151,13 @@ fn samples_are_worked_on_in_place() {
         concealer.good(&mut pcm[..160]);
         concealer.lost(&mut pcm[160..320]);
         concealer.good(&mut pcm[320..480]);
+        for (encoder, decoder) in &mut coders {
+            let length = encoder.encode(&pcm, &mut codes);
+            decoder.decode(&codes[..length], &mut out);
+        }
+        wide.good(&mut pcm[..320]);
+        wide.lost(&mut pcm[320..640]);
+        wide.good(&mut pcm[640..960]);
         silence.is_silent(&pcm);
         goertzel::level_dbm0(&pcm, 440.0, 8_000);
     });

@@ -45,6 +45,11 @@ pub fn pcma() -> Format {
     Format::new(8, "PCMA/8000")
 }
 
+/// G.722 as RFC 3551 4.5.2 writes it.
+pub fn g722() -> Format {
+    Format::new(9, "G722/8000")
+}
+
 /// Opus as RFC 7587 writes it.
 pub fn opus() -> Format {
     Format::new(111, "opus/48000/2").fmtp("minptime=10;useinbandfec=1")
@@ -197,6 +202,7 @@ fn static_name(pt: u8) -> &'static str {
     match pt {
         0 => "PCMU/8000",
         8 => "PCMA/8000",
+        9 => "G722/8000",
         _ => "",
     }
 }

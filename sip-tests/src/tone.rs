@@ -5,7 +5,7 @@ use crate::srtp::Srtp;
 use bytes::{BufMut, Bytes, BytesMut};
 use codecs::opus::{Decoder, Encoder, EncoderParams};
 use codecs::spectrum::{Dominant, dominant};
-use codecs::{g711, tone::Sine};
+use codecs::{Rate, g711, g722, tone::Sine};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tandem::time::Instant;
@@ -39,6 +39,7 @@ pub struct RtpSeen {
 enum Coder {
     Ulaw,
     Alaw,
+    G722(Box<g722::Encoder>),
     Opus(Box<Encoder>),
 }
 
@@ -84,6 +85,7 @@ pub struct Voice {
     sine: Sine,
     coder: Coder,
     decoder: Option<Box<Decoder>>,
+    g722: g722::Decoder,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
@@ -117,6 +119,7 @@ impl Voice {
             sine: Sine::new(hz, -10.0, RATE),
             coder: Coder::Alaw,
             decoder: None,
+            g722: g722::Decoder::new(Rate::Narrow),
             ssrc,
             sequence: (ssrc >> 16) as u16,
             timestamp: ssrc.rotate_left(7),
@@ -153,6 +156,8 @@ impl Voice {
                 Coder::Ulaw
             } else if name.starts_with("pcma") {
                 Coder::Alaw
+            } else if name.starts_with("g722") {
+                Coder::G722(Box::new(g722::Encoder::new(Rate::Narrow)))
             } else {
                 let params = EncoderParams {
                     complexity: 0,
@@ -241,6 +246,7 @@ impl Voice {
         let len = match &mut self.coder {
             Coder::Ulaw => g711::encode_ulaw_slice(pcm, &mut payload),
             Coder::Alaw => g711::encode_alaw_slice(pcm, &mut payload),
+            Coder::G722(encoder) => encoder.encode(pcm, &mut payload),
             Coder::Opus(encoder) => encoder.encode(pcm, &mut payload).expect("a frame of 10 to 60 ms"),
         };
         self.packet(self.format.pt, self.sent == 0, self.timestamp, &payload[..len])
@@ -305,6 +311,8 @@ impl Voice {
             g711::decode_ulaw_slice(&seen.payload[..seen.payload.len().min(960)], &mut pcm)
         } else if name.starts_with("pcma") {
             g711::decode_alaw_slice(&seen.payload[..seen.payload.len().min(960)], &mut pcm)
+        } else if name.starts_with("g722") {
+            self.g722.decode(&seen.payload, &mut pcm)
         } else {
             let decoder = self
                 .decoder
@@ -376,12 +384,12 @@ fn read_rtp(at: Instant, from: SocketAddr, bytes: &Bytes) -> Option<RtpSeen> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::{events, opus, pcma, pcmu};
+    use crate::description::{events, g722, opus, pcma, pcmu};
 
     #[test]
     fn a_tone_is_heard_as_it_was_sent_in_every_codec_and_digits_once() {
         let from: SocketAddr = "192.0.2.1:4000".parse().unwrap();
-        for format in [pcma(), pcmu(), opus()] {
+        for format in [pcma(), pcmu(), g722(), opus()] {
             let description = Description::new(from, vec![format, events()]);
             let mut speaker = Voice::new(4000, &description, &description, 600.0, 1).unwrap();
             let mut listener = Voice::new(4002, &description, &description, 900.0, 2).unwrap();

@@ -26,6 +26,7 @@ mod interop {
     mod carrier;
     mod commands;
     mod failover;
+    mod g722;
     mod lifecycle;
     mod lossy;
     mod ng;

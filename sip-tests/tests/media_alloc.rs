@@ -1,7 +1,7 @@
 //! The packet thread neither allocates nor frees: relayed, translated, transcoded, sealed and recorded packets, loss, digits, ticks, reports,
 //! and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
 
-use codecs::{Codec, g711, opus};
+use codecs::{Codec, Rate, g711, g722, opus};
 use sip_tests::counting::{Counting, count};
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -123,6 +123,7 @@ fn stream(codec: Codec) -> Stream {
     let payload_type = match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
         Codec::Opus => 111,
     };
     let events = Some(EventFormat {
@@ -155,6 +156,7 @@ fn material(codec: Codec, ssrc: u8) -> Vec<Vec<u8>> {
         dtx: false,
     };
     let mut encoder = opus::Encoder::new(8_000, params).expect("valid parameters");
+    let mut g722 = g722::Encoder::new(Rate::Narrow);
     let mut tone = codecs::tone::Sine::new(440.0, -10.0, 8_000);
     let ticks = codec.clock() / 50;
     let header = |payload_type: u8, n: u16, timestamp: u32| {
@@ -172,6 +174,7 @@ fn material(codec: Codec, ssrc: u8) -> Vec<Vec<u8>> {
         let len = match codec {
             Codec::Pcmu => g711::encode_ulaw_slice(&pcm, &mut payload),
             Codec::Pcma => g711::encode_alaw_slice(&pcm, &mut payload),
+            Codec::G722 => g722.encode(&pcm, &mut payload),
             Codec::Opus => encoder.encode(&pcm, &mut payload).expect("a valid frame"),
         };
         let mut packet = header(stream(codec).payload_type_tx, n, u32::from(n) * ticks);
@@ -302,6 +305,9 @@ fn the_packet_thread_neither_allocates_nor_frees() {
         (Codec::Opus, Codec::Opus, None, "relayed"),
         (Codec::Pcma, Codec::Pcmu, None, "translated"),
         (Codec::Pcma, Codec::Opus, None, "transcoded"),
+        (Codec::G722, Codec::G722, None, "relayed"),
+        (Codec::G722, Codec::Pcma, None, "transcoded at 8 kHz"),
+        (Codec::G722, Codec::Opus, None, "transcoded at 16 kHz"),
         (
             Codec::Pcma,
             Codec::Pcma,

@@ -400,14 +400,15 @@ fn direction() -> impl Strategy<Value = Direction> {
 }
 
 fn capabilities() -> impl Strategy<Value = Capabilities> {
-    let codecs = Just(vec![Codec::Opus, Codec::Pcma, Codec::Pcmu]).prop_shuffle();
+    let codecs = Just(vec![Codec::Opus, Codec::Pcma, Codec::Pcmu, Codec::G722]).prop_shuffle();
     let opus = (any::<bool>(), any::<bool>(), 6_000..128_000u32).prop_map(|(fec, dtx, bitrate)| OpusParams {
         fec,
         dtx,
         bitrate,
         complexity: 5,
+        wide: true,
     });
-    (codecs, 1..=3usize, any::<bool>(), 1..=6u8, opus).prop_map(|(mut codecs, count, events, tens, opus)| {
+    (codecs, 1..=4usize, any::<bool>(), 1..=6u8, opus).prop_map(|(mut codecs, count, events, tens, opus)| {
         codecs.truncate(count);
         Capabilities {
             codecs: codecs.into(),

@@ -316,7 +316,7 @@ pub struct User {
     pub digest: Vec<Algorithm>,
     /// `display_name` presented to others.
     pub display_name: Option<String>,
-    /// `codecs`, in order of preference; default opus, pcma, pcmu.
+    /// `codecs`, in order of preference; default opus, g722, pcma, pcmu.
     pub codecs: Vec<Codec>,
     /// `srtp`.
     pub srtp: Srtp,

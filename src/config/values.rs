@@ -229,7 +229,7 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), Wrong> {
 
 /// A codec's name.
 pub(super) fn codec(text: &str) -> Result<Codec, Wrong> {
-    let all = [Codec::Pcmu, Codec::Pcma, Codec::Opus];
+    let all = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
     all.into_iter()
         .find(|codec| codec.name().eq_ignore_ascii_case(text))
         .ok_or(Wrong::Form)

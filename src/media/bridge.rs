@@ -4,14 +4,15 @@
 //! |------------------------------|--------------|-------------------|--------------------------------------------------------|
 //! | both Opus                    | any          | any               | `Relay`: an Opus packet says itself how long it is, and `ptime` is a wish (RFC 7587 6.1) |
 //! | the same law of G.711        | same length  | both or neither   | `Relay`                                                |
+//! | both G.722                   | same length  | both or neither   | `Relay`                                                |
 //! | PCMU and PCMA                | same length  | both or neither   | `Translate`: each octet by table                       |
-//! | G.711, or G.711 and Opus     | any          | any               | `Transcode`                                            |
+//! | all others                   | any          | any               | `Transcode`, at 16 kHz between G.722 and Opus, else at 8 |
 //!
-//! A receiver of G.711 that takes no telephone events gets them as tones, so the way to it is `Transcode`. Between two Opus
+//! A receiver of G.711 or G.722 that takes no telephone events gets them as tones, so the way to it is `Transcode`. Between two Opus
 //! legs a tone would cost the wide band of the whole call: there such events are reported and dropped.
 
 use super::command::Stream;
-use super::decode::{Lead, RATE};
+use super::decode::Lead;
 use super::dtmf::{self, Progress};
 use super::leg::{Class, Rx, Tx};
 use super::packet::TxBatch;
@@ -20,7 +21,7 @@ use super::sender::Route;
 use super::source::Arrival;
 use crate::time::Instant;
 use codecs::tone::Cadence;
-use codecs::{Codec, g711};
+use codecs::{Codec, Rate, g711};
 use std::sync::LazyLock;
 
 /// The way of a packet.
@@ -42,11 +43,19 @@ pub fn path(from: &Stream, to: &Stream) -> Path {
     let is_plain = from.ptime_ms == to.ptime_ms && !needs_tones;
     match (from.codec, to.codec) {
         (Codec::Opus, Codec::Opus) => Path::Relay,
-        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) if is_plain => Path::Relay,
+        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) | (Codec::G722, Codec::G722) if is_plain => Path::Relay,
         (Codec::Pcmu, Codec::Pcma) if is_plain => Path::Translate(&ULAW_TO_ALAW),
         (Codec::Pcma, Codec::Pcmu) if is_plain => Path::Translate(&ALAW_TO_ULAW),
-        (Codec::Pcmu | Codec::Pcma | Codec::Opus, Codec::Pcmu | Codec::Pcma | Codec::Opus) => Path::Transcode,
+        (
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus,
+        ) => Path::Transcode,
     }
+}
+
+/// The rate of the PCM between two legs that are transcoded: both ways the same.
+pub fn rate(one: &Stream, other: &Stream) -> Rate {
+    one.rate().min(other.rate())
 }
 
 /// Looked up when a path is chosen, so never made on the packet path.
@@ -57,8 +66,8 @@ static ALAW_TO_ULAW: LazyLock<[u8; 256]> =
 
 /// Of each of the two tones of a digit.
 const TONE_DBM0: f32 = -13.0;
-/// The most of a tone that one event packet brings, whatever duration it claims: 120 ms.
-const TONE_SAMPLES: usize = 960;
+/// The most of a tone that one event packet brings, whatever duration it claims.
+const TONE_MS: u32 = 120;
 
 /// Passes an admitted packet from one half to the other.
 pub(super) fn pass(
@@ -183,13 +192,9 @@ fn transcode_event(now: Instant, progress: &Progress, route: Route, rx: &mut Rx,
     };
     let Some(decode) = rx.decode.as_mut() else { return };
     if let Some(to) = tx.stream.and_then(|stream| stream.events_tx) {
-        let fresh = match (
-            tx.encode.as_ref().and_then(|encode| encode.position()),
-            decode.ahead(progress.start),
-        ) {
-            (Some((position, ratio)), Some(ahead)) => position.wrapping_add(ahead.wrapping_mul(ratio)),
-            (Some(_), None) | (None, Some(_) | None) => tx.sender.run_timestamp(now),
-        };
+        let ahead = decode.ahead(progress.start);
+        let position = ahead.and_then(|ahead| tx.encode.as_ref()?.position(ahead));
+        let fresh = position.unwrap_or_else(|| tx.sender.run_timestamp(now));
         let start = event_start(tx, progress, fresh);
         let (after_start, report) = dtmf::rescale(progress, from, to);
         let header = (start.wrapping_add(after_start), progress.first, to.payload_type);
@@ -200,8 +205,9 @@ fn transcode_event(now: Instant, progress: &Progress, route: Route, rx: &mut Rx,
     let (Some(encode), Some(_)) = (tx.encode.as_mut(), dtmf::digit(progress.code)) else {
         return;
     };
+    let rate = encode.rate().hz();
     if progress.first {
-        tx.tone = Some(Cadence::new(dtmf::frequencies(progress.code), TONE_DBM0, 1, 0, RATE));
+        tx.tone = Some(Cadence::new(dtmf::frequencies(progress.code), TONE_DBM0, 1, 0, rate));
     }
     let Some(player) = tx.tone.as_mut() else { return };
     let pause = if progress.first {
@@ -210,7 +216,7 @@ fn transcode_event(now: Instant, progress: &Progress, route: Route, rx: &mut Rx,
         0
     };
     let mut lead = if pause > 0 { Lead::After(pause) } else { Lead::Joined };
-    let mut left = in_clock(progress.grown, from.clock, RATE).min(TONE_SAMPLES as u32) as usize;
+    let mut left = in_clock(progress.grown, from.clock, rate).min(TONE_MS * rate / 1_000) as usize;
     let mut pcm = [0; 160];
     while left > 0 {
         let part = &mut pcm[..left.min(160)];
@@ -236,7 +242,9 @@ pub(super) fn drain(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
     let route = tx.route();
     while let Some(piece) = rx.pull(now) {
         let Some(decode) = rx.decode.as_ref() else { return };
-        if let (Some(encode), Some(route)) = (tx.encode.as_mut(), route) {
+        // A bridge changes its rate by two inputs, one for each side: between them nothing fits.
+        let encode = tx.encode.as_mut().filter(|encode| encode.rate() == decode.rate());
+        if let (Some(encode), Some(route)) = (encode, route) {
             encode.push(now, piece.lead, decode.pcm(piece), &mut tx.sender, route, out);
         }
     }

@@ -10,7 +10,7 @@ pub use recording::{Recording, Side};
 
 use crate::id::{MediaLegId, WorkerId};
 use crate::pii::{Digit, Digits};
-use codecs::Codec;
+use codecs::{Codec, Rate};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct OpusParams {
     pub bitrate: u32,
     /// libopus complexity, 0 to 10.
     pub complexity: u8,
+    /// The peer plays more than telephone band (its `maxplaybackrate`).
+    pub wide: bool,
 }
 
 impl Default for OpusParams {
@@ -58,6 +60,7 @@ impl Default for OpusParams {
             dtx: false,
             bitrate: 24_000,
             complexity: 5,
+            wide: true,
         }
     }
 }
@@ -92,6 +95,16 @@ pub struct Stream {
     pub sends: bool,
     /// We receive: what comes while this is false is counted and dropped.
     pub receives: bool,
+}
+
+impl Stream {
+    /// The rate at which nothing is lost of what is spoken, as far as we go.
+    pub fn rate(&self) -> Rate {
+        match self.codec {
+            Codec::Opus if !self.opus.wide => Rate::Narrow,
+            codec => codec.rate(),
+        }
+    }
 }
 
 /// A leg as it is opened: the socket exists from now on, the peer may not be known yet.

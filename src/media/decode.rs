@@ -1,19 +1,55 @@
-//! From a peer's packets to PCM at 8 kHz: jitter buffer, decoder, concealment.
+//! From a peer's packets to PCM: jitter buffer, decoder, concealment.
 
 use super::jitter::{Jitter, Offer, Pop};
 use crate::time::Instant;
-use codecs::plc::Concealer;
-use codecs::{Codec, g711, opus};
+use codecs::plc::{Concealer, WideConcealer};
+use codecs::{Codec, Rate, g711, g722, opus};
 use std::time::Duration;
 
-/// PCM rate of everything that a worker decodes: G.711's own, and libopus gives it without a resampler.
-pub const RATE: u32 = 8_000;
-/// The most that one piece holds, and the most that concealment makes of one gap: 120 ms, the longest Opus packet.
-pub const PIECE_SAMPLES: usize = 960;
+/// PCM rate of what is not bridged: tones, what a phone hears and says. Every decoder gives it without a resampler, and every encoder
+/// takes it. Between two legs it is `bridge::rate`.
+pub const OWN_RATE: Rate = Rate::Narrow;
+/// The most that one piece holds at 16 kHz, and the most that concealment makes of one gap: 120 ms, the longest Opus packet.
+const PIECE_SAMPLES: usize = 1_920;
 /// How much later than its time the next packet may be expected, of the time that a packet takes: clocks differ by a tenth of it.
 const DRIFT: u32 = 1_000;
-/// A timestamp that goes ahead by more than this is a new start, not a pause: in 8 kHz samples, 10 s.
-const PAUSE_SAMPLES: u32 = 10 * RATE;
+/// A timestamp that goes ahead by more than this is a new start, not a pause.
+const PAUSE_SECONDS: u32 = 10;
+
+/// RTP ticks and samples: Opus has several ticks for a sample, and G.722 one for two (RFC 3551 4.5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    ticks: u32,
+    samples: u32,
+}
+
+impl Ratio {
+    /// Of a codec whose PCM has this rate.
+    pub const fn new(codec: Codec, rate: Rate) -> Self {
+        let (clock, rate) = (codec.clock(), rate.hz());
+        if clock >= rate {
+            Self {
+                ticks: clock / rate,
+                samples: 1,
+            }
+        } else {
+            Self {
+                ticks: 1,
+                samples: rate / clock,
+            }
+        }
+    }
+
+    /// How many ticks so many samples are, modulo 2^32.
+    pub const fn ticks(self, samples: u32) -> u32 {
+        samples.wrapping_mul(self.ticks) / self.samples
+    }
+
+    /// How many samples so many ticks are, at most what 32 bits hold.
+    pub const fn samples(self, ticks: u32) -> u32 {
+        (ticks / self.ticks).saturating_mul(self.samples)
+    }
+}
 
 /// How a piece joins what was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +76,10 @@ pub struct Piece {
 enum Voice {
     Pcmu(Concealer),
     Pcma(Concealer),
+    /// At 8 kHz. Over a loss the decoder stays as it was: it is nearer to its encoder then than after hearing what concealment made.
+    NarrowG722(g722::Decoder, Concealer),
+    /// At 16 kHz.
+    G722(g722::Decoder, WideConcealer),
     Opus(opus::Decoder),
 }
 
@@ -52,8 +92,8 @@ pub struct Decode {
     frame: usize,
     /// The timestamp that continues what was decoded.
     expected: Option<u32>,
-    /// RTP ticks per sample.
-    ratio: u32,
+    rate: Rate,
+    ratio: Ratio,
     /// When the next packet comes if it comes as fast as the fastest.
     due: Option<Instant>,
     underruns: u64,
@@ -63,29 +103,33 @@ impl std::fmt::Debug for Decode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decode")
             .field("frame", &self.frame)
-            .field("ratio", &self.ratio)
+            .field("rate", &self.rate)
             .finish_non_exhaustive()
     }
 }
 
 impl Decode {
-    /// A decoder for a codec.
+    /// A decoder for a codec, to PCM at this rate or the highest that the codec has.
     ///
     /// # Errors
     /// As `opus::Decoder::new`: libopus has no memory.
-    pub fn new(codec: Codec) -> Result<Self, opus::OpusError> {
-        let voice = match codec {
-            Codec::Pcmu => Voice::Pcmu(Concealer::new()),
-            Codec::Pcma => Voice::Pcma(Concealer::new()),
-            Codec::Opus => Voice::Opus(opus::Decoder::new(RATE)?),
+    pub fn new(codec: Codec, rate: Rate) -> Result<Self, opus::OpusError> {
+        let rate = rate.min(codec.rate());
+        let voice = match (codec, rate) {
+            (Codec::Pcmu, _) => Voice::Pcmu(Concealer::new()),
+            (Codec::Pcma, _) => Voice::Pcma(Concealer::new()),
+            (Codec::G722, Rate::Narrow) => Voice::NarrowG722(g722::Decoder::new(rate), Concealer::new()),
+            (Codec::G722, Rate::Wide) => Voice::G722(g722::Decoder::new(rate), WideConcealer::new()),
+            (Codec::Opus, _) => Voice::Opus(opus::Decoder::new(rate.hz())?),
         };
         Ok(Self {
             voice,
             jitter: Jitter::default(),
             pcm: [0; PIECE_SAMPLES],
-            frame: 160,
+            frame: rate.hz() as usize / 50,
             expected: None,
-            ratio: codec.clock() / RATE,
+            rate,
+            ratio: Ratio::new(codec, rate),
             due: None,
             underruns: 0,
         })
@@ -108,6 +152,14 @@ impl Decode {
         self.due = None;
         match &mut self.voice {
             Voice::Pcmu(concealer) | Voice::Pcma(concealer) => *concealer = Concealer::new(),
+            Voice::NarrowG722(decoder, concealer) => {
+                decoder.reset();
+                *concealer = Concealer::new();
+            }
+            Voice::G722(decoder, concealer) => {
+                decoder.reset();
+                *concealer = WideConcealer::new();
+            }
             // A decoder that cannot be reset goes on with the old state, which fades within a packet or two.
             Voice::Opus(decoder) => drop(decoder.reset()),
         }
@@ -123,6 +175,11 @@ impl Decode {
         self.jitter.deadline()
     }
 
+    /// Of the PCM.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// The samples of the last piece.
     pub fn pcm(&self, piece: Piece) -> &[i16] {
         &self.pcm[..piece.samples]
@@ -130,8 +187,8 @@ impl Decode {
 
     /// How far a timestamp lies ahead of what was decoded, in samples; `None` when it does not continue it.
     pub fn ahead(&self, timestamp: u32) -> Option<u32> {
-        let ahead = timestamp.wrapping_sub(self.expected?) / self.ratio;
-        (ahead <= PAUSE_SAMPLES).then_some(ahead)
+        let ahead = self.ratio.samples(timestamp.wrapping_sub(self.expected?));
+        (ahead <= PAUSE_SECONDS * self.rate.hz()).then_some(ahead)
     }
 
     /// Something else was played up to this timestamp, in place of what the packets say.
@@ -148,7 +205,7 @@ impl Decode {
         let is_lost = piece.concealed > 0;
         let is_dry = !is_lost && now.since(due) > self.target();
         self.underruns += u64::from(is_dry);
-        let lasts = Duration::from_secs(1) * piece.samples as u32 / RATE;
+        let lasts = Duration::from_secs(1) * piece.samples as u32 / self.rate.hz();
         // Who has run dry plays later from then on.
         let after = if is_dry || is_lost { now } else { due.min(now) };
         self.due = Some(after + lasts + lasts / DRIFT);
@@ -156,19 +213,21 @@ impl Decode {
     }
 
     fn next(&mut self, now: Instant) -> Option<Piece> {
+        // 120 ms.
+        let most = self.rate.hz() as usize / 25 * 3;
         loop {
             match self.jitter.pop(now)? {
                 Pop::Silent => {}
                 Pop::Audio(timestamp, payload) => {
-                    let lead = lead(self.expected, timestamp, self.ratio);
-                    let (samples, concealed) = match decode(&mut self.voice, payload, &mut self.pcm) {
+                    let lead = lead(self.expected, timestamp, self.ratio, self.rate);
+                    let (samples, concealed) = match decode(&mut self.voice, payload, &mut self.pcm[..most]) {
                         Some(0) => continue,
                         Some(samples) => (samples, 0),
                         // Garbage instead of audio: as if it were lost.
                         None => (conceal(&mut self.voice, None, &mut self.pcm[..self.frame]), 1),
                     };
                     self.frame = samples;
-                    self.expected = Some(timestamp.wrapping_add(samples as u32 * self.ratio));
+                    self.expected = Some(timestamp.wrapping_add(self.ratio.ticks(samples as u32)));
                     return Some(Piece {
                         lead,
                         samples,
@@ -178,7 +237,7 @@ impl Decode {
                 Pop::Lost(packets, timestamp, following) => {
                     let Some(expected) = self.expected else { continue };
                     let by_count = usize::from(packets) * self.frame;
-                    let by_time = timestamp.wrapping_sub(expected) / self.ratio;
+                    let by_time = self.ratio.samples(timestamp.wrapping_sub(expected));
                     // The timestamp knows better, unless there is a pause in it as well, or it has jumped.
                     let gap = if by_time > 0 {
                         by_count.min(by_time as usize)
@@ -186,13 +245,14 @@ impl Decode {
                         by_count
                     };
                     // Whole 2.5 ms, as libopus counts.
-                    let samples = gap.min(PIECE_SAMPLES) / 20 * 20;
+                    let unit = self.rate.hz() as usize / 400;
+                    let samples = gap.min(most) / unit * unit;
                     if samples == 0 {
                         continue;
                     }
                     let copy = following.filter(|_| samples == gap);
                     let samples = conceal(&mut self.voice, copy, &mut self.pcm[..samples]);
-                    self.expected = Some(expected.wrapping_add(samples as u32 * self.ratio));
+                    self.expected = Some(expected.wrapping_add(self.ratio.ticks(samples as u32)));
                     return Some(Piece {
                         lead: Lead::Joined,
                         samples,
@@ -204,10 +264,10 @@ impl Decode {
     }
 }
 
-fn lead(expected: Option<u32>, timestamp: u32, ratio: u32) -> Lead {
-    match expected.map(|expected| timestamp.wrapping_sub(expected) / ratio) {
+fn lead(expected: Option<u32>, timestamp: u32, ratio: Ratio, rate: Rate) -> Lead {
+    match expected.map(|expected| ratio.samples(timestamp.wrapping_sub(expected))) {
         Some(0) => Lead::Joined,
-        Some(pause) if pause <= PAUSE_SAMPLES => Lead::After(pause),
+        Some(pause) if pause <= PAUSE_SECONDS * rate.hz() => Lead::After(pause),
         Some(_) | None => Lead::Anew,
     }
 }
@@ -225,6 +285,16 @@ fn decode(voice: &mut Voice, payload: &[u8], out: &mut [i16]) -> Option<usize> {
             concealer.good(&mut out[..samples]);
             Some(samples)
         }
+        Voice::NarrowG722(decoder, concealer) => {
+            let samples = decoder.decode(payload, out);
+            concealer.good(&mut out[..samples]);
+            Some(samples)
+        }
+        Voice::G722(decoder, concealer) => {
+            let samples = decoder.decode(payload, out);
+            concealer.good(&mut out[..samples]);
+            Some(samples)
+        }
         Voice::Opus(decoder) => decoder.decode(payload, out).ok(),
     }
 }
@@ -232,7 +302,8 @@ fn decode(voice: &mut Voice, payload: &[u8], out: &mut [i16]) -> Option<usize> {
 /// Fills `out` with what may have been said; `following` may carry a copy of it (RFC 6716 2.1.7).
 fn conceal(voice: &mut Voice, following: Option<&[u8]>, out: &mut [i16]) -> usize {
     match voice {
-        Voice::Pcmu(concealer) | Voice::Pcma(concealer) => concealer.lost(out),
+        Voice::Pcmu(concealer) | Voice::Pcma(concealer) | Voice::NarrowG722(_, concealer) => concealer.lost(out),
+        Voice::G722(_, concealer) => concealer.lost(out),
         Voice::Opus(decoder) => {
             let made = match following {
                 Some(packet) => decoder.decode_fec(packet, out).is_ok(),
@@ -265,7 +336,7 @@ mod tests {
 
     #[test]
     fn loss_pause_and_restart_have_their_own_lead() {
-        let mut decode = Decode::new(Codec::Pcma).unwrap();
+        let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
         let frame = [g711::ALAW_SILENCE; 160];
         decode.offer(1, 1_000, Some(&frame));
         assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0)]);
@@ -295,7 +366,7 @@ mod tests {
     #[test]
     fn an_hour_of_skew_makes_nothing_late_and_lets_nothing_run_dry() {
         for ppm in [-100i64, 100] {
-            let mut decode = Decode::new(Codec::Pcma).unwrap();
+            let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
             let frame = [g711::ALAW_SILENCE; 160];
             for n in 0..180_000u64 {
                 let nominal = n * 20_000;
@@ -313,7 +384,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_than_the_target_has_let_a_player_run_dry_once() {
-        let mut decode = Decode::new(Codec::Pcma).unwrap();
+        let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
         let frame = [g711::ALAW_SILENCE; 160];
         let mut come = |sequence: u16, ms: u64| {
             decode.offer(sequence, u32::from(sequence) * 160, Some(&frame));
@@ -330,7 +401,7 @@ mod tests {
 
     #[test]
     fn an_event_between_is_no_loss() {
-        let mut decode = Decode::new(Codec::Pcmu).unwrap();
+        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow).unwrap();
         let frame = [g711::ULAW_SILENCE; 160];
         decode.offer(1, 0, Some(&frame));
         decode.offer(2, 160, None);
@@ -341,9 +412,48 @@ mod tests {
         );
     }
 
+    /// G.722's clock has one tick for two samples at 16 kHz, and for one at 8 kHz.
+    #[test]
+    fn each_rate_counts_its_own_samples() {
+        for (codec, rate, ticks, samples) in [
+            (Codec::G722, Rate::Wide, 160, 320),
+            (Codec::G722, Rate::Narrow, 160, 160),
+            (Codec::Opus, Rate::Wide, 960, 320),
+            (Codec::Pcma, Rate::Wide, 160, 160),
+        ] {
+            let mut decode = Decode::new(codec, rate).unwrap();
+            // 20 ms of each: of Opus a frame that is a pause (RFC 6716 3.1).
+            let frame: &[u8] = if codec == Codec::Opus { &[0x48] } else { &[0xff; 160] };
+            decode.offer(1, 1_000, Some(frame));
+            assert_eq!(
+                pieces(&mut decode, 0),
+                [heard(Lead::Anew, samples, 0)],
+                "{codec:?} {rate:?}"
+            );
+            decode.offer(2, 1_000 + ticks, Some(frame));
+            // Two lost, then a pause of 100 ms.
+            decode.offer(5, 1_000 + 4 * ticks, Some(frame));
+            decode.offer(6, 1_000 + 10 * ticks, Some(frame));
+            assert_eq!(
+                pieces(&mut decode, 0),
+                [heard(Lead::Joined, samples, 0)],
+                "{codec:?} {rate:?}"
+            );
+            let pause = Lead::After(5 * samples as u32);
+            let want = [
+                heard(Lead::Joined, 2 * samples, 2),
+                heard(Lead::Joined, samples, 0),
+                heard(pause, samples, 0),
+            ];
+            assert_eq!(pieces(&mut decode, 40), want, "{codec:?} {rate:?}");
+            assert_eq!(decode.ahead(1_000 + 12 * ticks), Some(samples as u32));
+            assert_eq!(decode.ahead(1_000), None);
+        }
+    }
+
     #[test]
     fn garbage_in_opus_is_concealed() {
-        let mut decode = Decode::new(Codec::Opus).unwrap();
+        let mut decode = Decode::new(Codec::Opus, Rate::Narrow).unwrap();
         decode.offer(1, 0, Some(&[0xff; 3]));
         assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 1)]);
         decode.offer(2, 960, Some(&[]));

@@ -1,20 +1,24 @@
-//! From PCM at 8 kHz to packets of the agreed length.
+//! From PCM to packets of the agreed length.
 
 use super::command::Stream;
-use super::decode::{Lead, RATE};
+use super::decode::{Lead, Ratio};
 use super::packet::TxBatch;
 use super::sender::{Route, Sender};
 use crate::time::Instant;
-use codecs::{Codec, g711, opus};
+use codecs::{Codec, Rate, g711, g722, opus};
 
-/// The longest packet that we send: 60 ms.
-const FRAME_MAX: usize = 480;
+/// The longest packet that we send: 60 ms at 16 kHz.
+const FRAME_MAX: usize = 960;
 /// What Opus is told to expect, so that it adds FEC (it adds none at 0): a network that is worth the redundancy.
 const EXPECTED_LOSS_PERCENT: u8 = 5;
+/// How long a new encoder of G.722 is silent in a stream that has had another: a decoder is tuned to its encoder, and what a new one says
+/// comes out of it at full scale.
+const HUSH_MS: usize = 60;
 
 enum Voice {
     Pcmu,
     Pcma,
+    G722(g722::Encoder),
     Opus(opus::Encoder),
 }
 
@@ -26,44 +30,48 @@ pub struct Encode {
     frame: usize,
     pending: [i16; FRAME_MAX],
     filled: usize,
+    /// Samples that are to be silent yet; `None` before the first packet.
+    hush: Option<usize>,
     /// The timestamp of the first pending sample; `None` before a run.
     timestamp: Option<u32>,
     marker: bool,
-    /// RTP ticks per sample.
-    ratio: u32,
+    rate: Rate,
+    ratio: Ratio,
 }
 
 impl std::fmt::Debug for Encode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Encode")
             .field("frame", &self.frame)
-            .field("ratio", &self.ratio)
+            .field("rate", &self.rate)
             .finish_non_exhaustive()
     }
 }
 
-/// Samples of one packet: the agreed length between 10 and 60 ms, for Opus the next shorter that it has (RFC 7587 7).
-pub fn frame_samples(stream: &Stream) -> usize {
+/// Samples of one packet at a rate: the agreed length between 10 and 60 ms, for Opus the next shorter that it has (RFC 7587 7).
+pub fn frame_samples(stream: &Stream, rate: Rate) -> usize {
     let ms = usize::from(stream.ptime_ms.clamp(10, 60));
     let ms = match (stream.codec, ms) {
-        (Codec::Pcmu | Codec::Pcma, ms) => ms,
+        (Codec::Pcmu | Codec::Pcma | Codec::G722, ms) => ms,
         (Codec::Opus, ..20) => 10,
         (Codec::Opus, ..40) => 20,
         (Codec::Opus, ..60) => 40,
         (Codec::Opus, _) => 60,
     };
-    ms * RATE as usize / 1_000
+    ms * rate.hz() as usize / 1_000
 }
 
 impl Encode {
-    /// An encoder for what was agreed.
+    /// An encoder for what was agreed, of PCM at this rate or the highest that the codec has.
     ///
     /// # Errors
     /// As `opus::Encoder::new`: a parameter that libopus does not take, or no memory.
-    pub fn new(stream: &Stream) -> Result<Self, opus::OpusError> {
+    pub fn new(stream: &Stream, rate: Rate) -> Result<Self, opus::OpusError> {
+        let rate = rate.min(stream.codec.rate());
         let voice = match stream.codec {
             Codec::Pcmu => Voice::Pcmu,
             Codec::Pcma => Voice::Pcma,
+            Codec::G722 => Voice::G722(g722::Encoder::new(rate)),
             Codec::Opus => {
                 let params = opus::EncoderParams {
                     bitrate: stream.opus.bitrate.clamp(6_000, 510_000),
@@ -72,18 +80,20 @@ impl Encode {
                     expected_loss_percent: if stream.opus.fec { EXPECTED_LOSS_PERCENT } else { 0 },
                     dtx: stream.opus.dtx,
                 };
-                Voice::Opus(opus::Encoder::new(RATE, params)?)
+                Voice::Opus(opus::Encoder::new(rate.hz(), params)?)
             }
         };
         Ok(Self {
             voice,
             payload_type: stream.payload_type_tx,
-            frame: frame_samples(stream),
+            frame: frame_samples(stream, rate),
             pending: [0; FRAME_MAX],
             filled: 0,
+            hush: None,
             timestamp: None,
             marker: true,
-            ratio: stream.codec.clock() / RATE,
+            rate,
+            ratio: Ratio::new(stream.codec, rate),
         })
     }
 
@@ -93,10 +103,15 @@ impl Encode {
         self.timestamp = None;
     }
 
-    /// The timestamp of what comes next, and RTP ticks per sample; `None` before a run.
-    pub fn position(&self) -> Option<(u32, u32)> {
-        self.timestamp
-            .map(|timestamp| (timestamp.wrapping_add(self.filled as u32 * self.ratio), self.ratio))
+    /// Of the PCM.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// The timestamp of what comes so many samples later; `None` before a run.
+    pub fn position(&self, ahead: u32) -> Option<u32> {
+        let ticks = self.ratio.ticks(ahead.wrapping_add(self.filled as u32));
+        self.timestamp.map(|timestamp| timestamp.wrapping_add(ticks))
     }
 
     /// Takes samples and sends every packet that they fill.
@@ -136,7 +151,7 @@ impl Encode {
             left = left.saturating_sub(padding as u32);
         }
         if let Some(timestamp) = self.timestamp.as_mut() {
-            *timestamp = timestamp.wrapping_add(left.wrapping_mul(self.ratio));
+            *timestamp = timestamp.wrapping_add(self.ratio.ticks(left));
         }
         self.marker |= left > 0;
     }
@@ -149,13 +164,20 @@ impl Encode {
                 sender.run_timestamp(now)
             }
         };
+        let hush = self.hush.get_or_insert_with(|| match self.voice {
+            Voice::G722(_) if sender.packets() > 0 => HUSH_MS * self.rate.hz() as usize / 1_000,
+            Voice::Pcmu | Voice::Pcma | Voice::G722(_) | Voice::Opus(_) => 0,
+        });
+        let hushed = (*hush).min(self.frame);
+        *hush -= hushed;
+        self.pending[..hushed].fill(0);
         let (voice, pcm) = (&mut self.voice, &self.pending[..self.frame]);
         let header = (timestamp, self.marker, self.payload_type);
         let sent = sender.send_own(now, route, header, out, |payload| encode(voice, pcm, payload));
         // After a packet that DTX has swallowed, the next begins a talkspurt (RFC 3551 4.1).
         self.marker = !sent;
         self.filled = 0;
-        self.timestamp = Some(timestamp.wrapping_add(self.frame as u32 * self.ratio));
+        self.timestamp = Some(timestamp.wrapping_add(self.ratio.ticks(self.frame as u32)));
     }
 }
 
@@ -164,6 +186,7 @@ fn encode(voice: &mut Voice, pcm: &[i16], payload: &mut [u8]) -> Option<usize> {
     match voice {
         Voice::Pcmu => Some(g711::encode_ulaw_slice(pcm, payload)),
         Voice::Pcma => Some(g711::encode_alaw_slice(pcm, payload)),
+        Voice::G722(encoder) => Some(encoder.encode(pcm, payload)),
         Voice::Opus(encoder) => encoder.encode(pcm, payload).ok().filter(|len| *len > opus::DTX_OCTETS),
     }
 }
@@ -196,51 +219,61 @@ mod tests {
             (Codec::Pcma, 0, 80),
             (Codec::Pcma, 30, 240),
             (Codec::Pcma, 255, 480),
+            (Codec::G722, 30, 240),
             (Codec::Opus, 10, 80),
             (Codec::Opus, 30, 160),
             (Codec::Opus, 50, 320),
             (Codec::Opus, 60, 480),
         ];
         for (codec, ptime, samples) in cases {
-            assert_eq!(frame_samples(&stream(codec, ptime)), samples, "{codec:?} {ptime}");
+            let of = |rate| frame_samples(&stream(codec, ptime), rate);
+            assert_eq!(of(Rate::Narrow), samples, "{codec:?} {ptime}");
+            assert_eq!(of(Rate::Wide), 2 * samples, "{codec:?} {ptime}");
         }
     }
 
-    #[test]
-    fn pieces_of_any_length_become_packets_of_one_length() {
-        let mut encode = Encode::new(&stream(Codec::Pcma, 30)).unwrap();
+    /// What is sent of PCM at a rate: timestamps and payloads.
+    fn seen(encode: &mut Encode, pushes: &[(Lead, usize)]) -> Vec<(u16, u32, bool, usize)> {
         let mut sender = Sender::new(1, 0, 0);
         let mut out = TxBatch::new();
         let route = Route {
             leg: LegIx(0),
             to: SocketAddr::from(([127, 0, 0, 1], 9)),
         };
-        for _ in 0..6 {
-            encode.push(Instant::ZERO, Lead::Joined, &[100; 160], &mut sender, route, &mut out);
+        for (lead, samples) in pushes {
+            let pcm = vec![100; *samples];
+            encode.push(Instant::ZERO, *lead, &pcm, &mut sender, route, &mut out);
         }
-        encode.push(Instant::ZERO, Lead::Joined, &[100; 40], &mut sender, route, &mut out);
-        encode.push(
-            Instant::ZERO,
-            Lead::After(1_000),
-            &[100; 240],
-            &mut sender,
-            route,
-            &mut out,
-        );
-        let seen: Vec<_> = out
-            .packets()
+        out.packets()
             .iter()
             .map(|p| View::parse(p.packet.as_slice()).unwrap())
             .map(|v| (v.sequence, v.timestamp, v.marker, v.payload.len()))
-            .collect();
-        let want = [
-            (0, 0, true, 240),
-            (1, 240, false, 240),
-            (2, 480, false, 240),
-            (3, 720, false, 240),
-            (4, 960, false, 240),
-            (5, 2_000, true, 240),
-        ];
-        assert_eq!(seen, want);
+            .collect()
+    }
+
+    /// G.722 has a tick and an octet for one sample at 8 kHz, and for two at 16 kHz.
+    #[test]
+    fn pieces_of_any_length_become_packets_of_one_length() {
+        for (codec, rate, scale) in [
+            (Codec::Pcma, Rate::Narrow, 1),
+            (Codec::Pcma, Rate::Wide, 1),
+            (Codec::G722, Rate::Narrow, 1),
+            (Codec::G722, Rate::Wide, 2),
+        ] {
+            let mut encode = Encode::new(&stream(codec, 30), rate).unwrap();
+            let mut pushes = [(Lead::Joined, 160 * scale); 8];
+            pushes[6] = (Lead::Joined, 40 * scale);
+            pushes[7] = (Lead::After(1_000 * scale as u32), 240 * scale);
+            let want = [
+                (0, 0, true, 240),
+                (1, 240, false, 240),
+                (2, 480, false, 240),
+                (3, 720, false, 240),
+                (4, 960, false, 240),
+                (5, 2_000, true, 240),
+            ];
+            assert_eq!(seen(&mut encode, &pushes), want, "{codec:?} {rate:?}");
+            assert_eq!(encode.position(80 * scale as u32), Some(2_320));
+        }
     }
 }

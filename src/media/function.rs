@@ -1,6 +1,6 @@
 //! What a leg sends of its own, on the tick: digits, a tone, PCM of the shell; and what a phone hears.
 
-use super::decode::{Lead, RATE};
+use super::decode::{Lead, OWN_RATE};
 use super::digits::Step;
 use super::leg::{Class, Leg, Role, Tx};
 use super::packet::TxBatch;
@@ -8,9 +8,12 @@ use super::rtp::View;
 use super::sender::Route;
 use super::source::Arrival;
 use crate::time::Instant;
+use codecs::Rate;
 
 /// Samples of one tick.
-const TICK_SAMPLES: usize = RATE as usize / 50;
+const TICK_SAMPLES: usize = OWN_RATE.hz() as usize / 50;
+/// The same at 16 kHz.
+const WIDE_TICK_SAMPLES: usize = Rate::Wide.hz() as usize / 50;
 
 /// Sends 20 ms of what the leg makes itself.
 pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch) {
@@ -42,10 +45,13 @@ fn dial(now: Instant, tx: &mut Tx, route: Route, out: &mut TxBatch) {
         return;
     }
     let Some(format) = tx.stream.and_then(|stream| stream.events_tx) else {
-        let mut pcm = [0; TICK_SAMPLES];
-        tx.digits.tone(step, &mut pcm, RATE);
         if let Some(encode) = tx.encode.as_mut() {
-            encode.push(now, Lead::Joined, &pcm, &mut tx.sender, route, out);
+            // In a bridge it may be wide.
+            let rate = encode.rate().hz();
+            let mut pcm = [0; WIDE_TICK_SAMPLES];
+            let pcm = &mut pcm[..rate as usize / 50];
+            tx.digits.tone(step, pcm, rate);
+            encode.push(now, Lead::Joined, pcm, &mut tx.sender, route, out);
         }
         return;
     };

@@ -1,8 +1,8 @@
 //! From a command to what a worker takes, on the control side: everything is allocated here, so that the packet thread never does.
 
-use super::bridge::{Path, path};
+use super::bridge::{self, Path};
 use super::command::{Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream};
-use super::decode::Decode;
+use super::decode::{Decode, OWN_RATE};
 use super::dtmf;
 use super::encode::{self, Encode};
 use super::input::{Change, Digits, Gear, Input};
@@ -10,8 +10,8 @@ use super::leg::Leg;
 use super::srtp::{Opener, Sealer};
 use super::tap::{Sinks, Tap};
 use crate::id::{MediaLegId, WorkerId};
-use codecs::Codec;
 use codecs::opus::OpusError;
+use codecs::{Codec, Rate};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -53,16 +53,18 @@ impl std::error::Error for PrepareError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct EncodeFor {
     codec: Codec,
+    rate: Rate,
     payload_type: u8,
     samples: usize,
     opus: OpusParams,
 }
 
 impl EncodeFor {
-    fn new(stream: &Stream) -> Self {
-        let samples = encode::frame_samples(stream);
+    fn new(stream: &Stream, rate: Rate) -> Self {
+        let samples = encode::frame_samples(stream, rate);
         Self {
             codec: stream.codec,
+            rate,
             payload_type: stream.payload_type_tx,
             samples,
             opus: stream.opus,
@@ -73,7 +75,7 @@ impl EncodeFor {
 /// Parts that a leg has, or should have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Parts {
-    decode: Option<Codec>,
+    decode: Option<(Codec, Rate)>,
     encode: Option<EncodeFor>,
     phone: bool,
 }
@@ -294,21 +296,22 @@ impl Preparer {
                 ..Parts::default()
             };
         };
-        let (decode, encode) = match known.function {
-            Function::Idle | Function::Echo => (false, false),
-            Function::Tone(_) => (false, true),
-            Function::Phone => (true, true),
+        let (decode, encode, rate) = match known.function {
+            Function::Idle | Function::Echo => (false, false, OWN_RATE),
+            Function::Tone(_) => (false, true, OWN_RATE),
+            Function::Phone => (true, true, OWN_RATE),
             Function::Bridge(other) => match self.legs.get(&other).and_then(|other| other.stream) {
                 Some(other) => (
-                    path(&stream, &other) == Path::Transcode,
-                    path(&other, &stream) == Path::Transcode,
+                    bridge::path(&stream, &other) == Path::Transcode,
+                    bridge::path(&other, &stream) == Path::Transcode,
+                    bridge::rate(&stream, &other),
                 ),
-                None => (false, false),
+                None => (false, false, OWN_RATE),
             },
         };
         Parts {
-            decode: decode.then_some(stream.codec),
-            encode: encode.then(|| EncodeFor::new(&stream)),
+            decode: decode.then_some((stream.codec, rate)),
+            encode: encode.then(|| EncodeFor::new(&stream, rate)),
             phone: known.function == Function::Phone,
         }
     }
@@ -322,7 +325,7 @@ impl Preparer {
             return Ok(Gear::default());
         };
         let parts = Parts {
-            encode: Some(EncodeFor::new(&stream)),
+            encode: Some(EncodeFor::new(&stream, OWN_RATE)),
             ..known.has
         };
         let gear = gear(&known, parts)?;
@@ -336,13 +339,13 @@ fn gear(known: &Known, want: Parts) -> Result<Gear, PrepareError> {
     let mut gear = Gear::default();
     if want.decode != known.has.decode {
         gear.decode = Change::Set(match want.decode {
-            Some(codec) => Some(Box::new(Decode::new(codec).map_err(PrepareError::Opus)?)),
+            Some((codec, rate)) => Some(Box::new(Decode::new(codec, rate).map_err(PrepareError::Opus)?)),
             None => None,
         });
     }
     if want.encode != known.has.encode {
         gear.encode = Change::Set(match (want.encode, known.stream) {
-            (Some(_), Some(stream)) => Some(Box::new(Encode::new(&stream).map_err(PrepareError::Opus)?)),
+            (Some(want), Some(stream)) => Some(Box::new(Encode::new(&stream, want.rate).map_err(PrepareError::Opus)?)),
             (Some(_), None) | (None, Some(_) | None) => None,
         });
     }

@@ -355,7 +355,7 @@ impl Worker {
         let role = match function {
             Function::Idle => Role::Idle,
             Function::Echo => Role::Echo,
-            Function::Tone(tone) => Role::Tone(Player::new(tone, super::decode::RATE)),
+            Function::Tone(tone) => Role::Tone(Player::new(tone, super::decode::OWN_RATE.hz())),
             Function::Phone => Role::Phone,
             Function::Bridge(id) => match self.place(id).filter(|other| *other != at) {
                 Some(other) => {
@@ -456,3 +456,6 @@ mod tests_record;
 #[cfg(test)]
 #[path = "worker/tests_srtp.rs"]
 mod tests_srtp;
+#[cfg(test)]
+#[path = "worker/tests_wide.rs"]
+mod tests_wide;

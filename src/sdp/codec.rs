@@ -3,7 +3,7 @@
 
 use super::session::{Media, Text, split_at_octet};
 use crate::media::command::OpusParams;
-use codecs::Codec;
+use codecs::{Codec, Rate};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -131,6 +131,7 @@ fn static_payload(payload_type: u8) -> Option<Payload> {
     match payload_type {
         0 => Some(Payload::Audio(Codec::Pcmu)),
         8 => Some(Payload::Audio(Codec::Pcma)),
+        9 => Some(Payload::Audio(Codec::G722)),
         _ => None,
     }
 }
@@ -148,7 +149,7 @@ fn payload(encoding: &str) -> Option<Payload> {
     if name.eq_ignore_ascii_case("telephone-event") && (1..=192_000).contains(&clock) {
         return Some(Payload::Events(clock));
     }
-    [Codec::Pcmu, Codec::Pcma, Codec::Opus]
+    [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus]
         .into_iter()
         // RFC 7587 7: Opus is always written with two channels, yet some peers write one or none; the packets are the same.
         .find(|codec| is(*codec) && (mono || *codec == Codec::Opus))
@@ -161,10 +162,11 @@ impl Payload {
         match (self, payload_type) {
             (Payload::Audio(Codec::Pcmu), 0) => Cow::Borrowed("0 PCMU/8000"),
             (Payload::Audio(Codec::Pcma), 8) => Cow::Borrowed("8 PCMA/8000"),
+            (Payload::Audio(Codec::G722), 9) => Cow::Borrowed("9 G722/8000"),
             (Payload::Audio(Codec::Opus), FIRST_DYNAMIC) => Cow::Borrowed("96 opus/48000/2"),
             (Payload::Events(8_000), 101) => Cow::Borrowed("101 telephone-event/8000"),
             (Payload::Events(48_000), 102) => Cow::Borrowed("102 telephone-event/48000"),
-            (Payload::Audio(codec @ (Codec::Pcmu | Codec::Pcma)), _) => {
+            (Payload::Audio(codec @ (Codec::Pcmu | Codec::Pcma | Codec::G722)), _) => {
                 Cow::Owned(format!("{payload_type} {}/{}", codec.name(), codec.clock()))
             }
             (Payload::Audio(Codec::Opus), _) => Cow::Owned(format!("{payload_type} opus/48000/2")),
@@ -186,7 +188,7 @@ impl Payload {
     /// The value of our `a=fmtp` after the payload type. We decode FEC and 10 ms frames whoever sends them; DTX is a wish.
     pub fn fmtp(self, opus: OpusParams) -> Option<&'static str> {
         match self {
-            Payload::Audio(Codec::Pcmu | Codec::Pcma) => None,
+            Payload::Audio(Codec::Pcmu | Codec::Pcma | Codec::G722) => None,
             Payload::Audio(Codec::Opus) if opus.dtx => Some("minptime=10;useinbandfec=1;usedtx=1"),
             Payload::Audio(Codec::Opus) => Some("minptime=10;useinbandfec=1"),
             // RFC 4733 3.2: digits, star, pound and A to D.
@@ -200,6 +202,7 @@ impl Payload {
         match self {
             Payload::Audio(Codec::Pcmu) => 0,
             Payload::Audio(Codec::Pcma) => 8,
+            Payload::Audio(Codec::G722) => 9,
             Payload::Audio(Codec::Opus) => FIRST_DYNAMIC,
             Payload::Events(8_000) => 101,
             Payload::Events(_) => 102,
@@ -236,9 +239,9 @@ pub fn number(payloads: &[Payload], kept: &[Format<'_>]) -> Numbered {
     numbered
 }
 
-/// How we encode Opus for a peer with these `a=fmtp` parameters: its wishes within our policy. Its `maxplaybackrate` and `stereo`
-/// need nothing, as we encode telephone band in mono, the least that can be asked for; its `sprop-` parameters and `cbr` are
-/// hints that change no packet's meaning.
+/// How we encode Opus for a peer with these `a=fmtp` parameters: its wishes within our policy. Its `maxplaybackrate` says whether it wants
+/// more than telephone band, which is all that we have for it beside G.722; `stereo` needs nothing, as we encode mono; its `sprop-` parameters
+/// and `cbr` are hints that change no packet's meaning.
 pub fn opus_for(policy: OpusParams, fmtp: &str) -> OpusParams {
     let mut wanted = OpusParams {
         fec: false,
@@ -251,6 +254,9 @@ pub fn opus_for(policy: OpusParams, fmtp: &str) -> OpusParams {
             wanted.fec = policy.fec && value == "1";
         } else if name.eq_ignore_ascii_case("usedtx") {
             wanted.dtx = policy.dtx && value == "1";
+        } else if name.eq_ignore_ascii_case("maxplaybackrate") {
+            let played = value.parse().unwrap_or(u32::MAX);
+            wanted.wide = policy.wide && played >= Rate::Wide.hz();
         } else if name.eq_ignore_ascii_case("maxaveragebitrate")
             && let Ok(most) = value.parse::<u32>()
         {
@@ -281,7 +287,7 @@ mod tests {
 
     #[test]
     fn formats_are_known_by_map_or_by_number() {
-        use Codec::{Opus, Pcma, Pcmu};
+        use Codec::{G722, Opus, Pcma, Pcmu};
         use Payload::{Audio, Events};
         for (text, expected) in [
             (
@@ -289,6 +295,12 @@ mod tests {
                 vec![(8, Audio(Pcma)), (0, Audio(Pcmu))],
             ),
             ("m=audio 1 RTP/AVP 0 0\na=rtpmap:0 PCMU/8000/1", vec![(0, Audio(Pcmu))]),
+            // RFC 3551 4.5.2: 8000 is written, whatever it sounds like.
+            ("m=audio 1 RTP/AVP 9", vec![(9, Audio(G722))]),
+            (
+                "m=audio 1 RTP/AVP 97 9\na=rtpmap:97 g722/8000/1\na=rtpmap:9 G722/16000",
+                vec![(97, Audio(G722))],
+            ),
             (
                 "m=audio 1 RTP/AVP 111\na=rtpmap:111 OPUS/48000/2",
                 vec![(111, Audio(Opus))],
@@ -333,6 +345,7 @@ mod tests {
         for (payload, name) in [
             (Payload::Audio(Codec::Pcmu), "PCMU/8000"),
             (Payload::Audio(Codec::Pcma), "PCMA/8000"),
+            (Payload::Audio(Codec::G722), "G722/8000"),
             (Payload::Audio(Codec::Opus), "opus/48000/2"),
             (Payload::Events(8_000), "telephone-event/8000"),
             (Payload::Events(48_000), "telephone-event/48000"),
@@ -377,6 +390,7 @@ mod tests {
             dtx: true,
             bitrate: 24_000,
             complexity: 5,
+            wide: true,
         };
         for (fmtp, fec, dtx, bitrate) in [
             ("", false, false, 24_000),
@@ -397,7 +411,8 @@ mod tests {
                     fec,
                     dtx,
                     bitrate,
-                    complexity: 5
+                    complexity: 5,
+                    wide: true,
                 },
                 "{fmtp}"
             );
@@ -408,6 +423,14 @@ mod tests {
             ..policy
         };
         assert_eq!(opus_for(plain, "useinbandfec=1;usedtx=1"), plain);
+        for (fmtp, wide) in [
+            ("maxplaybackrate=8000", false),
+            ("usedtx=0; MAXPLAYBACKRATE = 12000", false),
+            ("maxplaybackrate=48000", true),
+            ("maxplaybackrate=fast", true),
+        ] {
+            assert_eq!(opus_for(plain, fmtp), OpusParams { wide, ..plain }, "{fmtp}");
+        }
         assert_eq!(
             Payload::Audio(Codec::Opus).fmtp(policy),
             Some("minptime=10;useinbandfec=1;usedtx=1")

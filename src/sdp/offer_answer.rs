@@ -268,10 +268,14 @@ fn numbered(version: u64, before: Option<&Session<'_>>, session: &mut Session<'_
     }
 }
 
-/// `base` with those of `first` in front, in their order.
+/// `base` with those of `first` in front, in their order, and then those that have the band of the very first: a carrier with PCMU and a
+/// phone with G.722 and PCMA then need no transcoder, which would not make it sound better.
 pub fn ordered(base: &[Codec], first: &[Codec]) -> Codecs {
     let mut list = Codecs::new();
-    for codec in first.iter().filter(|codec| base.contains(codec)).chain(base) {
+    let both = first.iter().filter(|codec| base.contains(codec));
+    let band = first.first().map(|codec| codec.rate());
+    let alike = base.iter().filter(|codec| Some(codec.rate()) == band);
+    for codec in both.chain(alike).chain(base) {
         if !list.contains(codec) {
             list.push(*codec);
         }
@@ -305,6 +309,11 @@ mod tests {
         let in_front = ordered(&base, &[Codec::Pcmu, Codec::Pcma]);
         assert_eq!(in_front[..], [Codec::Pcmu, Codec::Pcma, Codec::Opus]);
         assert_eq!(ordered(&[Codec::Pcma], &[Codec::Opus, Codec::Pcma])[..], [Codec::Pcma]);
+        let all = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
+        let in_front = ordered(&all, &[Codec::Pcmu]);
+        assert_eq!(in_front[..], [Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::G722]);
+        assert_eq!(ordered(&all[1..], &[Codec::Opus])[..], all[1..]);
+        assert_eq!(ordered(&all[2..], &[Codec::Opus])[..], all[2..]);
         assert_eq!(ordered(&base, &[])[..], base);
     }
 

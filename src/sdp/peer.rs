@@ -117,7 +117,7 @@ pub(super) fn ptime(media: &Media<'_>, codec: Codec) -> u8 {
         // RFC 6716 2.1.4: of these, 10, 20, 40 and 60 ms are one Opus frame.
         (Codec::Opus, 30) => 20,
         (Codec::Opus, 50) => 40,
-        (Codec::Opus | Codec::Pcmu | Codec::Pcma, ms) => ms,
+        (Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722, ms) => ms,
     };
     u8::try_from(ms).expect("at most 60")
 }
@@ -149,8 +149,8 @@ mod tests {
             let session = Session::parse(body.as_bytes()).unwrap();
             let of = |codec| ptime(&session.media[0], codec);
             assert_eq!(
-                (of(Codec::Pcmu), of(Codec::Pcma), of(Codec::Opus)),
-                (g711, g711, opus),
+                (of(Codec::Pcmu), of(Codec::Pcma), of(Codec::G722), of(Codec::Opus)),
+                (g711, g711, g711, opus),
                 "{rest}"
             );
         }

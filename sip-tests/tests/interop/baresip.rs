@@ -30,10 +30,22 @@ const REGISTERED: &str = "} 200 OK (";
 pub const QUIET: Duration = Duration::from_millis(500);
 
 /// What a phone speaks. It must be told in baresip's words: name, rate, channels.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Speaks {
     Opus,
+    G722,
     Pcmu,
+}
+
+impl Speaks {
+    /// Samples per second of what it plays and writes down.
+    fn rate(self) -> u32 {
+        match self {
+            Speaks::Opus => 48_000,
+            Speaks::G722 => 16_000,
+            Speaks::Pcmu => RATE,
+        }
+    }
 }
 
 /// How a phone is set up.
@@ -104,7 +116,7 @@ impl Phone {
         let ports = rtp_ports();
         // What is sealed tells nothing to who only sees it.
         let tap = Tap::open(ports.0, ports.1).filter(|_| account.encrypts.is_none());
-        let rate = if account.speaks == Speaks::Opus { 48_000 } else { RATE };
+        let rate = account.speaks.rate();
         write_tone(&folder.join("tone.wav"), account.hz, rate);
         let address = IpAddr::V4(scene.host(account.host));
         fs::write(folder.join("config"), config(&folder, address, ports, rate)).expect("our own folder");
@@ -277,6 +289,7 @@ rtp_ports {first}-{last}
 module_path {modules}
 module opus.so
 module g711.so
+module g722.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -298,6 +311,7 @@ fn account_line(account: &Account<'_>, node: SocketAddr) -> String {
     let Account { name, transport, .. } = account;
     let codec = match account.speaks {
         Speaks::Opus => "opus/48000/1",
+        Speaks::G722 => "G722/16000/1",
         Speaks::Pcmu => "PCMU/8000/1",
     };
     let password = account.password.map_or_else(|| format!("secret-{name}"), str::to_owned);

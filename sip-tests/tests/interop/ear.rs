@@ -1,13 +1,13 @@
 //! What arrives at a peer's address: RTP taken apart and decoded, and told by its tone.
 
-use codecs::Codec;
 use codecs::g711::{decode_alaw_slice, decode_ulaw_slice};
 use codecs::opus::Decoder;
 use codecs::spectrum::{Dominant, dominant};
+use codecs::{Codec, Rate, g722};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// Everything is decoded at this rate: also Opus, whose decoder gives it.
+/// Everything is decoded at this rate: also Opus, whose decoder gives it, and G.722, which has it for its lower half.
 pub const RATE: u32 = 8_000;
 /// So much sound is judged at once: 500 ms.
 const JUDGED: usize = 4_000;
@@ -48,6 +48,7 @@ impl Packet<'_> {
 
 struct Heard {
     opus: Decoder,
+    g722: g722::Decoder,
     pcm: Vec<i16>,
     packets: usize,
     codec: Option<Codec>,
@@ -70,6 +71,7 @@ impl Ear {
         let opus = Decoder::new(RATE).expect("libopus");
         let heard = Heard {
             opus,
+            g722: g722::Decoder::new(Rate::Narrow),
             pcm: Vec::new(),
             packets: 0,
             codec: None,
@@ -195,6 +197,7 @@ impl Heard {
         let (codec, count) = match packet.payload_type {
             0 => (Codec::Pcmu, decode_ulaw_slice(packet.payload, &mut pcm)),
             8 => (Codec::Pcma, decode_alaw_slice(packet.payload, &mut pcm)),
+            9 => (Codec::G722, self.g722.decode(packet.payload, &mut pcm)),
             EVENTS => return self.event(packet),
             96.. => (Codec::Opus, self.opus.decode(packet.payload, &mut pcm).unwrap_or(0)),
             other => panic!("payload type {other} was never offered"),

@@ -1,10 +1,10 @@
 //! The media side of a SIPp peer: a socket that sends a tone and hears what comes.
 
 use super::ear::{Ear, RATE};
-use codecs::Codec;
 use codecs::g711::{encode_alaw_slice, encode_ulaw_slice};
 use codecs::opus::{Encoder, EncoderParams};
 use codecs::tone::Sine;
+use codecs::{Codec, Rate, g722};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +82,7 @@ struct Player {
     codec: Codec,
     tone: Sine,
     opus: Encoder,
+    g722: g722::Encoder,
     sequence: u16,
     timestamp: u32,
 }
@@ -93,6 +94,7 @@ impl Player {
             codec,
             tone: Sine::new(hz, -10.0, RATE),
             opus,
+            g722: g722::Encoder::new(Rate::Narrow),
             sequence: 0,
             timestamp: 0,
         }
@@ -105,6 +107,7 @@ impl Player {
         let (payload_type, count) = match self.codec {
             Codec::Pcmu => (0, encode_ulaw_slice(&pcm, &mut payload)),
             Codec::Pcma => (8, encode_alaw_slice(&pcm, &mut payload)),
+            Codec::G722 => (9, self.g722.encode(&pcm, &mut payload)),
             Codec::Opus => (OPUS, self.opus.encode(&pcm, &mut payload).expect("20 ms")),
         };
         let mut packet = vec![0x80, payload_type];

@@ -1,6 +1,7 @@
 //! RTP in the simulated world: NAT, latching against thieves, DTMF, loss, moves between workers, silence (RFC 4961, 4733, 6716, 3550).
 
-use sip_tests::description::{Format, events, opus, pcma, pcmu};
+use codecs::Codec;
+use sip_tests::description::{Format, events, g722, opus, pcma, pcmu};
 use sip_tests::script::EDGE;
 use sip_tests::tone::write_rtp;
 use sip_tests::{Answer, CallRef, Peer, World, ms, s};
@@ -179,10 +180,39 @@ fn digits_reach_the_other_side_once() {
     }
 }
 
+/// G.722 is spoken where both sides have it, or one of them nothing else; between G.711 and G.711 nobody pays for it.
+#[test]
+fn g722_is_spoken_where_it_is_of_use() {
+    for (alices, bobs, codecs) in [
+        (vec![g722(), pcma()], vec![g722(), pcma()], [Codec::G722, Codec::G722]),
+        (vec![pcma(), g722()], vec![g722(), pcma()], [Codec::Pcma, Codec::Pcma]),
+        (vec![g722(), pcma()], vec![pcmu()], [Codec::Pcma, Codec::Pcmu]),
+        (vec![pcma(), g722()], vec![opus()], [Codec::G722, Codec::Opus]),
+        (vec![opus()], vec![pcma(), g722()], [Codec::Opus, Codec::G722]),
+        (vec![g722()], vec![pcma()], [Codec::G722, Codec::Pcma]),
+    ] {
+        let mut w = World::builder(8).media().build();
+        let (alice, bob) = (w.registered("alice"), w.registered("bob"));
+        w.policy(alice).formats = alices.into_iter().chain([events()]).collect();
+        w.policy(bob).formats = bobs.into_iter().chain([events()]).collect();
+        let (a, b) = w.talk(alice, bob, "bob");
+        w.expect_tones(a, b);
+        w.voice(a).dial("12");
+        w.run(s(1));
+        assert_eq!(w.voice(b).digits, "12");
+        w.hang_up(a);
+        w.finish();
+        let mut legs: Vec<(bool, Option<Codec>)> =
+            w.cdr().legs.iter().map(|leg| (leg.caller, leg.stats.codec)).collect();
+        legs.sort();
+        assert_eq!(legs, [(false, Some(codecs[1])), (true, Some(codecs[0]))]);
+    }
+}
+
 /// RFC 6716 2.1.7, G.711 Appendix I: with a tenth of the packets lost the tone is still the tone, and what was lost is counted.
 #[test]
 fn a_tenth_of_the_packets_is_lost() {
-    for formats in [vec![opus(), events()], vec![pcma(), events()]] {
+    for formats in [vec![opus(), events()], vec![pcma(), events()], vec![g722(), events()]] {
         let mut w = World::builder(9).media().build();
         let (alice, bob) = (w.registered("alice"), w.registered("bob"));
         w.policy(alice).formats = formats;

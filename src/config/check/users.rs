@@ -172,7 +172,7 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
     let codecs = list_of(
         map,
         "codecs",
-        &[Codec::Opus, Codec::Pcma, Codec::Pcmu],
+        &[Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu],
         check,
         values::codec,
     );

@@ -64,8 +64,8 @@ pub static USER: Section = Section {
             "codecs",
             CODECS,
             "[ opus, pcma ]",
-            "[ opus, pcma, pcmu ]",
-            "What this user's phones may speak, the preferred first.",
+            "[ opus, g722, pcma, pcmu ]",
+            "What this user's phones may speak, the preferred first; what the other side of a call speaks goes before.",
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
         key(

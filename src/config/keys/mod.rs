@@ -71,7 +71,7 @@ pub(super) const DURATION: &str = "a duration: seconds, or a number with s, m or
 /// The same where it can be switched off.
 pub(super) const DURATION_OR_NEVER: &str = "a duration (seconds, or a number with s, m or h) or never";
 /// What a codec list may hold.
-pub(super) const CODECS: &str = "a codec: pcmu, pcma or opus";
+pub(super) const CODECS: &str = "a codec: pcmu, pcma, g722 or opus";
 /// What a digest list may hold.
 pub(super) const DIGEST: &str = "a digest algorithm: md5 or sha-256";
 /// What the file of a certificate is.

@@ -13,7 +13,7 @@ fn each(found: impl Fn(&str) -> Vec<String>, table: &[(&str, &str)]) {
 #[test]
 fn a_user() {
     let number = "\"bob\" is not a telephone number or an extension. Write, for example, number: \"+14155550101\"";
-    let codec = "\"g729\" is not a codec: pcmu, pcma or opus. Write, for example, codecs: [ opus, pcma ]";
+    let codec = "\"g729\" is not a codec: pcmu, pcma, g722 or opus. Write, for example, codecs: [ opus, pcma ]";
     let digest = "\"sha512\" is not a digest algorithm: md5 or sha-256. Write, for example, digest: [ sha-256, md5 ]";
     let nowhere = "bob leads nowhere: no user has that name or number, and no route takes it.";
     let table = [

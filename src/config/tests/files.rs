@@ -31,7 +31,7 @@ fn the_example_is_read_whole() {
         (alice.domain.as_str(), alice.calls, alice.ring),
         ("example.com", 2, Duration::from_secs(60))
     );
-    assert_eq!(alice.codecs, [Codec::Opus, Codec::Pcma, Codec::Pcmu]);
+    assert_eq!(alice.codecs, [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu]);
     assert_eq!(config.user_by_number("+14155550101"), Some(alice));
     let (ix, acme) = config.trunk_by_name("acme").unwrap();
     assert_eq!(ix, TrunkIx(0));

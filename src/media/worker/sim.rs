@@ -7,7 +7,7 @@ use crate::media::dtmf::Report;
 use crate::media::prepare::Preparer;
 use crate::media::rtp::Header;
 use codecs::tone::Sine;
-use codecs::{Codec, g711, opus};
+use codecs::{Codec, Rate, g711, g722, opus};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub fn stream(codec: Codec) -> Stream {
     let payload_type = match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
         Codec::Opus => 111,
     };
     let events = Some(EventFormat {
@@ -113,7 +114,15 @@ impl World {
 
     /// Opens and negotiates a leg whose peer is 127.0.0.n and speaks a tone.
     pub fn peer(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
-        let peer = Peer::speaking(n, stream, hz);
+        self.open(n, stream, Peer::speaking(n, stream, hz))
+    }
+
+    /// The same with a peer that hears and says all that its codec can.
+    pub fn wide_peer(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
+        self.open(n, stream, Peer::speaking_at(stream.codec.rate(), n, stream, hz))
+    }
+
+    fn open(&mut self, n: u8, stream: Stream, peer: Peer) -> Peer {
         let spec = LegSpec {
             id: peer.leg,
             port: Port {
@@ -254,6 +263,7 @@ pub fn remote(rtp: SocketAddr) -> Remote {
 enum Voice {
     Pcmu,
     Pcma,
+    G722(Box<g722::Encoder>),
     Opus(Box<opus::Encoder>),
 }
 
@@ -268,6 +278,7 @@ pub struct Peer {
     /// Samples at 8 kHz of each packet.
     pub samples: usize,
     codec: Codec,
+    rate: Rate,
     voice: Voice,
     tone: Sine,
     event: Option<u32>,
@@ -275,6 +286,10 @@ pub struct Peer {
 
 impl Peer {
     pub fn speaking(n: u8, stream: Stream, hz: f32) -> Self {
+        Peer::speaking_at(Rate::Narrow, n, stream, hz)
+    }
+
+    fn speaking_at(rate: Rate, n: u8, stream: Stream, hz: f32) -> Self {
         let params = opus::EncoderParams {
             bitrate: 24_000,
             complexity: 0,
@@ -291,12 +306,14 @@ impl Peer {
             payload_type: stream.payload_type_rx,
             samples: usize::from(stream.ptime_ms) * 8,
             codec: stream.codec,
+            rate,
             voice: match stream.codec {
                 Codec::Pcmu => Voice::Pcmu,
                 Codec::Pcma => Voice::Pcma,
-                Codec::Opus => Voice::Opus(Box::new(opus::Encoder::new(8_000, params).unwrap())),
+                Codec::G722 => Voice::G722(Box::new(g722::Encoder::new(rate))),
+                Codec::Opus => Voice::Opus(Box::new(opus::Encoder::new(rate.hz(), params).unwrap())),
             },
-            tone: Sine::new(hz, -10.0, 8_000),
+            tone: Sine::new(hz, -10.0, rate.hz()),
             event: None,
         }
     }
@@ -314,7 +331,7 @@ impl Peer {
 
     /// The next packet of the tone.
     pub fn speak(&mut self) -> Vec<u8> {
-        let mut pcm = vec![0; self.samples];
+        let mut pcm = vec![0; self.samples * self.rate.hz() as usize / 8_000];
         self.tone.fill(&mut pcm);
         self.say(&pcm)
     }
@@ -325,10 +342,11 @@ impl Peer {
         let len = match &mut self.voice {
             Voice::Pcmu => g711::encode_ulaw_slice(pcm, &mut payload),
             Voice::Pcma => g711::encode_alaw_slice(pcm, &mut payload),
+            Voice::G722(encoder) => encoder.encode(pcm, &mut payload),
             Voice::Opus(encoder) => encoder.encode(pcm, &mut payload).unwrap(),
         };
         let packet = self.packet(false, self.payload_type, self.timestamp, &payload[..len]);
-        self.timestamp = self.timestamp.wrapping_add(pcm.len() as u32 * self.ratio());
+        self.timestamp = self.timestamp.wrapping_add(pcm.len() as u32 * 8_000 / self.rate.hz() * self.ratio());
         packet
     }
 
@@ -370,20 +388,27 @@ impl Peer {
     }
 }
 
-/// What a peer hears: each packet's audio at the place of its timestamp, silence between.
+/// What a peer hears at 8 kHz: each packet's audio at the place of its timestamp, silence between.
 pub fn listen(codec: Codec, packets: &[Heard]) -> Vec<i16> {
-    let ratio = codec.clock() / 8_000;
-    let mut decoder = opus::Decoder::new(8_000).unwrap();
+    listen_at(Rate::Narrow, codec, packets)
+}
+
+/// The same at another rate.
+pub fn listen_at(rate: Rate, codec: Codec, packets: &[Heard]) -> Vec<i16> {
+    let mut decoder = opus::Decoder::new(rate.hz()).unwrap();
+    let mut g722 = g722::Decoder::new(rate);
     let mut pcm = Vec::new();
     let Some(first) = packets.first() else { return pcm };
     for packet in packets {
-        let mut frame = [0; 960];
+        let mut frame = [0; 1_920];
         let samples = match codec {
             Codec::Pcmu => g711::decode_ulaw_slice(&packet.payload, &mut frame),
             Codec::Pcma => g711::decode_alaw_slice(&packet.payload, &mut frame),
+            Codec::G722 => g722.decode(&packet.payload, &mut frame),
             Codec::Opus => decoder.decode(&packet.payload, &mut frame).unwrap(),
         };
-        let start = (packet.timestamp.wrapping_sub(first.timestamp) / ratio) as usize;
+        let ticks = u64::from(packet.timestamp.wrapping_sub(first.timestamp));
+        let start = (ticks * u64::from(rate.hz()) / u64::from(codec.clock())) as usize;
         assert!(
             start < 80_000_000,
             "timestamp {} before {}",
@@ -423,7 +448,13 @@ pub fn assert_run(packets: &[Heard], ssrc: u32, payload_type: u8, ticks: u32, ma
 
 /// The level of a tone in what a peer hears, in dBm0, without the first 100 ms.
 pub fn level(pcm: &[i16], hz: f32) -> f32 {
-    codecs::goertzel::level_dbm0(&pcm[800.min(pcm.len())..], hz, 8_000)
+    level_at(Rate::Narrow, pcm, hz)
+}
+
+/// The same at another rate.
+pub fn level_at(rate: Rate, pcm: &[i16], hz: f32) -> f32 {
+    let skipped = rate.hz() as usize / 10;
+    codecs::goertzel::level_dbm0(&pcm[skipped.min(pcm.len())..], hz, rate.hz())
 }
 
 /// Event packets among what a peer got: timestamp, marker, code, end, duration.

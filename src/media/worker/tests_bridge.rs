@@ -7,7 +7,7 @@ use codecs::Codec;
 use proptest::prelude::*;
 use std::time::Duration;
 
-const ALL: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::Opus];
+const ALL: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
 
 fn pair(world: &mut World, a: Codec, b: Codec) -> (Peer, Peer) {
     let (a, b) = (world.peer(1, stream(a), 440.0), world.peer(2, stream(b), 1_000.0));
@@ -84,7 +84,7 @@ fn csrc_extension_and_padding_are_not_passed_on() {
 
 #[test]
 fn every_length_of_packets_becomes_every_other() {
-    for codec in [Codec::Pcma, Codec::Opus] {
+    for codec in [Codec::Pcma, Codec::G722, Codec::Opus] {
         for from_ms in [10, 20, 30, 40, 60] {
             for to_ms in [10, 20, 30, 40, 60] {
                 if codec == Codec::Opus && from_ms == 30 {
@@ -145,7 +145,12 @@ fn rough(world: &mut World, a: &mut Peer, loss: u64, packets: usize) {
 
 #[test]
 fn a_transcoder_conceals_loss_and_hides_reordering() {
-    for (from, to) in [(Codec::Pcma, Codec::Opus), (Codec::Opus, Codec::Pcmu)] {
+    for (from, to) in [
+        (Codec::Pcma, Codec::Opus),
+        (Codec::Opus, Codec::Pcmu),
+        (Codec::G722, Codec::Pcmu),
+        (Codec::G722, Codec::Opus),
+    ] {
         let mut world = World::new();
         let (mut a, b) = pair(&mut world, from, to);
         rough(&mut world, &mut a, 8, 1_000);
@@ -404,7 +409,7 @@ proptest! {
         ),
     ) {
         let mut world = World::new();
-        let codecs = [Codec::Pcma, Codec::Opus, Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::Opus];
+        let codecs = [Codec::G722, Codec::Opus, Codec::Pcmu, Codec::G722, Codec::Opus, Codec::Opus];
         let peers: Vec<Peer> = (0u8..).zip(codecs).map(|(n, codec)| world.peer(n + 1, stream(codec), 440.0)).collect();
         world.bridge(&peers[0], &peers[1]);
         world.function(peers[2].leg, Function::Echo);

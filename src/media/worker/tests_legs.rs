@@ -13,7 +13,7 @@ use std::time::Duration;
 
 #[test]
 fn echo_gives_a_peer_its_own_voice_in_our_stream() {
-    for codec in [Codec::Pcmu, Codec::Pcma, Codec::Opus] {
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus] {
         let mut world = World::new();
         let mut a = world.peer(1, stream(codec), 440.0);
         world.function(a.leg, Function::Echo);
@@ -26,7 +26,7 @@ fn echo_gives_a_peer_its_own_voice_in_our_stream() {
 
 #[test]
 fn a_tone_is_sent_without_anything_received() {
-    for codec in [Codec::Pcmu, Codec::Pcma, Codec::Opus] {
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus] {
         for ptime in [10, 20, 60] {
             let mut world = World::new();
             let a = world.peer(
@@ -130,7 +130,7 @@ fn a_tone_gives_way_to_a_bridge_in_one_stream() {
 
 #[test]
 fn a_phone_speaks_and_hears_pcm() {
-    for codec in [Codec::Pcma, Codec::Opus] {
+    for codec in [Codec::Pcma, Codec::G722, Codec::Opus] {
         let mut world = World::new();
         let mut a = world.peer(1, stream(codec), 440.0);
         world.function(a.leg, Function::Phone);
