@@ -88,16 +88,16 @@ impl Call {
     }
 
     fn begin_recording(&mut self, t: &mut Turn<'_, '_>, talkers: [Option<LegId>; 2]) -> Recording {
-        let speaks_opus = |id: LegId| {
+        let speaks_wide = |id: LegId| {
             let oa = self.leg(id).and_then(|leg| leg.oa.as_ref());
             oa.and_then(|oa| oa.agreed())
-                .is_some_and(|agreed| agreed.stream.codec == Codec::Opus)
+                .is_some_and(|agreed| matches!(agreed.stream.codec, Codec::G722 | Codec::Opus))
         };
         let recording = Recording {
             call: self.id,
             number: self.recorder.count.saturating_add(1),
             begun: t.cx.wall,
-            is_wide: talkers.into_iter().flatten().any(speaks_opus),
+            is_wide: talkers.into_iter().flatten().any(speaks_wide),
         };
         self.recorder.count = recording.number;
         t.cx.emit(Output::Record(Fact::RecordingStarted { recording }));

@@ -150,12 +150,14 @@ impl Rx {
     fn hear(&mut self, now: Instant, stream: &Stream, payload: &[u8]) {
         self.last_audio = Some(now);
         let mut sound = self.meter.packet(stream.codec, payload);
-        if stream.codec == Codec::Opus {
-            self.wide_band = packet_bandwidth(payload) >= Some(Bandwidth::Wide);
-            // What nobody decodes may be anything.
-            if self.decode.is_none() {
-                sound = Sound::Audible;
-            }
+        self.wide_band = match stream.codec {
+            Codec::Pcmu | Codec::Pcma => false,
+            Codec::G722 => true,
+            Codec::Opus => packet_bandwidth(payload) >= Some(Bandwidth::Wide),
+        };
+        // What nobody decodes may be anything.
+        if !told_by_octets(stream.codec) && self.decode.is_none() {
+            sound = Sound::Audible;
         }
         self.judge.sound(now, sound);
     }
@@ -165,11 +167,19 @@ impl Rx {
         let decode = self.decode.as_mut()?;
         let piece = decode.pull(now)?;
         self.counts.concealed += u64::from(piece.concealed);
-        if self.stream.is_some_and(|stream| stream.codec == Codec::Opus) {
+        if self.stream.is_some_and(|stream| !told_by_octets(stream.codec)) {
             let sound = self.meter.pcm(decode.pcm(piece));
             self.judge.sound(now, sound);
         }
         Some(piece)
+    }
+}
+
+/// Whether the octets of a codec tell how they sound.
+const fn told_by_octets(codec: Codec) -> bool {
+    match codec {
+        Codec::Pcmu | Codec::Pcma => true,
+        Codec::G722 | Codec::Opus => false,
     }
 }
 

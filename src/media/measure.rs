@@ -7,6 +7,7 @@ use super::leg::{Counts, Leg};
 use super::quality::Journey;
 use super::rtcp::extended::{Buffer, Metrics};
 use crate::time::Instant;
+use codecs::Rate;
 use std::time::Duration;
 
 /// How long a peer must have been heard before its quality can be told.
@@ -22,10 +23,12 @@ impl Leg {
         let (expected, _) = self.rx.source.totals();
         // What comes too late is as good as lost.
         let missing = self.rx.source.lost() + self.rx.counts.late;
+        // Who transcodes to narrow band makes it that, whatever the peer sends.
+        let is_decoded = self.rx.decode.as_ref().is_some_and(|decode| decode.rate() == Rate::Wide);
+        let is_wide = self.rx.path == Path::Relay || is_decoded;
         Some(Journey {
             codec,
-            // Who transcodes does so in narrow band, whatever the peer sends.
-            wide_band: self.rx.wide_band && self.rx.path == Path::Relay,
+            wide_band: self.rx.wide_band && is_wide,
             loss: missing as f32 / expected.max(1) as f32,
             burst_ratio: self.rx.source.bursts().ratio(),
             jitter_us: self.rx.source.jitter_us(),

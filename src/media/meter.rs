@@ -1,7 +1,7 @@
 //! How loud a peer is, measured sparingly.
 //!
 //! G.711 is measured by table whatever becomes of it, one packet in eight: a relayed packet costs hardly more by it, and a syllable still
-//! has its packet. Opus is measured where it is decoded anyway; where it is relayed its level is unknown.
+//! has its packet. G.722 and Opus are measured where they are decoded anyway; where they are relayed their level is unknown.
 
 use codecs::level::Level;
 use codecs::{Codec, g711};
@@ -59,7 +59,7 @@ impl Meter {
         let measure = match codec {
             Codec::Pcmu => g711::energy_ulaw,
             Codec::Pcma => g711::energy_alaw,
-            Codec::Opus => return Sound::Unknown,
+            Codec::G722 | Codec::Opus => return Sound::Unknown,
         };
         let is_passed = self.passed > 0;
         self.passed = (self.passed + 1) % EVERY;
@@ -116,7 +116,7 @@ mod tests {
         Sine::new(1_000.0, dbm0, 8_000).fill(&mut pcm);
         match codec {
             Codec::Pcmu => g711::encode_ulaw_slice(&pcm, &mut payload),
-            Codec::Pcma | Codec::Opus => g711::encode_alaw_slice(&pcm, &mut payload),
+            Codec::Pcma | Codec::G722 | Codec::Opus => g711::encode_alaw_slice(&pcm, &mut payload),
         };
         payload
     }

@@ -15,7 +15,7 @@ use crate::sdp::{Codecs, ordered};
 use codecs::Codec;
 
 /// Those that can be named.
-const CODECS: [Codec; 3] = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
+const CODECS: [Codec; 4] = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
 /// How telephone events are named.
 const EVENTS: &str = "telephone-event";
 

@@ -5,7 +5,7 @@ use crate::media::command::Side;
 use crate::media::tap::Heard;
 use crate::time::Instant;
 use codecs::tone::Sine;
-use codecs::{Codec, g711, goertzel, opus};
+use codecs::{Codec, Rate, g711, g722, goertzel, opus};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ struct Peer {
     timestamp: u32,
     us: u64,
     encoder: opus::Encoder,
+    g722: g722::Encoder,
 }
 
 impl Peer {
@@ -50,6 +51,7 @@ impl Peer {
             timestamp: u32::MAX - 10_000,
             us: 0,
             encoder: opus::Encoder::new(8_000, params).unwrap(),
+            g722: g722::Encoder::new(Rate::Narrow),
         }
     }
 
@@ -58,6 +60,7 @@ impl Peer {
         let len = match self.codec {
             Codec::Pcmu => g711::encode_ulaw_slice(pcm, &mut payload),
             Codec::Pcma => g711::encode_alaw_slice(pcm, &mut payload),
+            Codec::G722 => self.g722.encode(pcm, &mut payload),
             Codec::Opus => self.encoder.encode(pcm, &mut payload).unwrap(),
         };
         let said = Arrival {
@@ -148,6 +151,7 @@ fn each_side_has_its_channel_in_each_codec_and_at_each_rate() {
             (Codec::Pcma, Codec::Pcmu),
             (Codec::Opus, Codec::Pcma),
             (Codec::Pcmu, Codec::Opus),
+            (Codec::G722, Codec::G722),
         ] {
             let mut arrivals = Peer::new(Side::Caller, codecs.0).tone(440.0, 100);
             arrivals.extend(Peer::new(Side::Callee, codecs.1).tone(1_000.0, 100));
@@ -188,7 +192,7 @@ fn what_comes_later_is_later_in_the_file_and_pauses_are_silence() {
 /// Up to 60 ms of jitter, which changes the order, and one second in which the network gives nothing and then all at once.
 #[test]
 fn the_network_moves_nothing() {
-    for codec in [Codec::Pcma, Codec::Opus] {
+    for codec in [Codec::Pcma, Codec::G722, Codec::Opus] {
         let smooth = Peer::new(Side::Caller, codec).tone(440.0, 400);
         let mut rough = Peer::new(Side::Caller, codec).tone(440.0, 400);
         for (n, arrival) in rough.iter_mut().enumerate() {

@@ -8,7 +8,7 @@
 use crate::limits;
 use crate::media::tap::Heard;
 use codecs::resample::Resampler;
-use codecs::{Codec, g711, opus};
+use codecs::{Codec, Rate, g711, g722, opus};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ struct Place {
 enum Voice {
     Pcmu(Box<Resampler>),
     Pcma(Box<Resampler>),
+    G722(g722::Decoder),
     Opus(opus::Decoder),
 }
 
@@ -221,6 +222,10 @@ impl Voice {
         match codec {
             Codec::Pcmu => up().map(Voice::Pcmu),
             Codec::Pcma => up().map(Voice::Pcma),
+            Codec::G722 => {
+                let rate = if rate == Rate::Narrow.hz() { Rate::Narrow } else { Rate::Wide };
+                Some(Voice::G722(g722::Decoder::new(rate)))
+            }
             Codec::Opus => opus::Decoder::new(rate).ok().map(Voice::Opus),
         }
     }
@@ -238,6 +243,7 @@ fn decode(voice: &mut Voice, payload: &[u8], out: &mut [i16]) -> Option<usize> {
             let samples = g711::decode_alaw_slice(payload, &mut narrow);
             Some(up.process(&narrow[..samples], out))
         }
+        Voice::G722(decoder) => Some(decoder.decode(payload, out)),
         Voice::Opus(decoder) => decoder.decode(payload, out).ok(),
     }
 }

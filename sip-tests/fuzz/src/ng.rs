@@ -277,6 +277,7 @@ impl Scene {
             | Command::Function { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. }
+            | Command::Record { .. }
             | Command::Move { .. }
             | Command::ReadStats(_)
             | Command::Close(_) => {}

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 /// Before each payload: when (8), SSRC (4), timestamp (4), sequence (2), length (2), codec (1).
 const HEAD: usize = 21;
 /// By their code.
-const CODECS: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::Opus];
+const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::G722];
 
 /// The place of a codec in `CODECS`.
 const fn code(codec: Codec) -> u8 {
@@ -19,6 +19,7 @@ const fn code(codec: Codec) -> u8 {
         Codec::Pcmu => 0,
         Codec::Pcma => 1,
         Codec::Opus => 2,
+        Codec::G722 => 3,
     }
 }
 
