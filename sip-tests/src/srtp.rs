@@ -28,7 +28,7 @@ pub struct Srtp {
 pub fn line(tag: &str, name: &str, number: usize) -> String {
     let seed = name
         .bytes()
-        .fold(number as u64 + 1, |seed, byte| seed * 31 + u64::from(byte));
+        .fold(number as u64 + 1, |seed, byte| seed.wrapping_mul(31) ^ u64::from(byte));
     let mut rng = Rng::new(seed);
     let key: Vec<u8> = (0..BOTH).map(|_| rng.number() as u8).collect();
     format!("a=crypto:{tag} {SUITE} inline:{}", STANDARD.encode(key))
@@ -90,7 +90,7 @@ mod tests {
     fn each_opens_what_the_other_seals_as_long_as_the_keys_are_the_same() {
         let described = |name: &str| {
             let mut description = Description::new("192.0.2.1:4000".parse().unwrap(), Vec::new());
-            description.lines = vec![format!("a=crypto:1 OTHER inline:x"), line("7", name, 0)];
+            description.lines = vec!["a=crypto:1 OTHER inline:x".to_owned(), line("7", name, 0)];
             description
         };
         let (one, other) = (described("one"), described("other"));

@@ -6,8 +6,8 @@ use codecs::plc::{Concealer, WideConcealer};
 use codecs::{Codec, Rate, g711, g722, opus};
 use std::time::Duration;
 
-/// PCM rate of what is not bridged: tones, what a phone hears and says. Every decoder gives it without a resampler, and every encoder
-/// takes it. Between two legs it is `bridge::rate`.
+/// PCM rate of what is not bridged: tones, what a phone hears and says. Every decoder gives it, and every encoder takes it. Between two
+/// legs it is `bridge::rate`.
 pub const OWN_RATE: Rate = Rate::Narrow;
 /// The most that one piece holds at 16 kHz, and the most that concealment makes of one gap: 120 ms, the longest Opus packet.
 const PIECE_SAMPLES: usize = 1_920;

@@ -24,7 +24,11 @@ impl Leg {
         // What comes too late is as good as lost.
         let missing = self.rx.source.lost() + self.rx.counts.late;
         // Who transcodes to narrow band makes it that, whatever the peer sends.
-        let is_decoded = self.rx.decode.as_ref().is_some_and(|decode| decode.rate() == Rate::Wide);
+        let is_decoded = self
+            .rx
+            .decode
+            .as_ref()
+            .is_some_and(|decode| decode.rate() == Rate::Wide);
         let is_wide = self.rx.path == Path::Relay || is_decoded;
         Some(Journey {
             codec,

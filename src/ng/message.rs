@@ -223,7 +223,7 @@ fn string(message: &Dict<'_>, name: &str) -> Result<Option<Box<str>>, Refused> {
         return Err(Refused::from(format!("{name} is longer than {most} octets.")));
     }
     match std::str::from_utf8(octets) {
-        Ok(text) => Ok(Some(text.into()).filter(|text: &Box<str>| !text.is_empty())),
+        Ok(text) => Ok((!text.is_empty()).then(|| text.into())),
         Err(_) => Err(Refused::from(format!("{name} is not UTF-8."))),
     }
 }

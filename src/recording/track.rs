@@ -223,7 +223,11 @@ impl Voice {
             Codec::Pcmu => up().map(Voice::Pcmu),
             Codec::Pcma => up().map(Voice::Pcma),
             Codec::G722 => {
-                let rate = if rate == Rate::Narrow.hz() { Rate::Narrow } else { Rate::Wide };
+                let rate = if rate == Rate::Narrow.hz() {
+                    Rate::Narrow
+                } else {
+                    Rate::Wide
+                };
                 Some(Voice::G722(g722::Decoder::new(rate)))
             }
             Codec::Opus => opus::Decoder::new(rate).ok().map(Voice::Opus),

@@ -113,12 +113,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     users::divert(&mut users, diversions);
 
     let store = store(&root.section("store", &keys::STORE, &mut check.problems), check);
-    let registrar = registrar(&root.section("registrar", &keys::REGISTRAR, &mut check.problems), check);
-    let watchers = push::watchers(
-        &root.section("registrar", &keys::REGISTRAR, &mut check.problems),
-        &users,
-        check,
-    );
+    let section = root.section("registrar", &keys::REGISTRAR, &mut check.problems);
+    let (registrar, watchers) = (registrar(&section, check), push::watchers(&section, &users, check));
     let push = push::push(root, check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let guard = guard::guard(root, check);

@@ -346,7 +346,9 @@ impl Peer {
             Voice::Opus(encoder) => encoder.encode(pcm, &mut payload).unwrap(),
         };
         let packet = self.packet(false, self.payload_type, self.timestamp, &payload[..len]);
-        self.timestamp = self.timestamp.wrapping_add(pcm.len() as u32 * 8_000 / self.rate.hz() * self.ratio());
+        self.timestamp = self
+            .timestamp
+            .wrapping_add(pcm.len() as u32 * 8_000 / self.rate.hz() * self.ratio());
         packet
     }
 
