@@ -151,8 +151,8 @@ pub const LEGS_PER_WORKER: usize = 8_192;
 pub const MEASURE_FIRST: Duration = Duration::from_secs(10);
 /// How often later: of `CALLS` calls, 333 rows a second.
 pub const MEASURE: Duration = Duration::from_secs(60);
-/// Packets in one leg's jitter buffer: a gap waits 120 ms at most, which is 12 packets of 10 ms, and a burst after it.
-pub const JITTER_PACKETS: usize = 32;
+/// Packets in one leg's jitter buffer: a gap waits 120 ms at most, which is 12 packets of 10 ms, behind as many that are missing.
+pub const JITTER_PACKETS: usize = 24;
 /// The largest payload that a jitter buffer holds: 120 ms of G.711 or G.722, or Opus at 128 kbit/s in 60 ms.
 pub const JITTER_PAYLOAD_BYTES: usize = 960;
 /// Packets of one side of a recording that wait for those before them: half a second of speech, or a second of it that came at once; as many
