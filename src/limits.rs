@@ -163,6 +163,10 @@ pub const RECORDING_RING: usize = 32 * 1024;
 /// Recordings that could not be written of which it is remembered that they ended: another leg of the same call begins none anew. The
 /// oldest is forgotten.
 pub const RECORDINGS_FAILED: usize = CALLS;
+/// Recordings of one call: a phone may switch them on and off by a key.
+pub const RECORDINGS_PER_CALL: u16 = 100;
+/// What waits for the thread that writes recordings: each leg that is recorded is there once, with its ring.
+pub const RECORDINGS_WAITING: usize = 2_048;
 /// Ends of recordings that wait for signalling.
 pub const RECORDING_EVENTS: usize = 4_096;
 /// DTMF digits that wait to be sent on one leg.

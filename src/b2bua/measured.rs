@@ -56,13 +56,13 @@ impl Call {
             return;
         };
         media.troubles.set(trouble, !over);
-        let Some(leg) = self.leg(id).filter(|_| talks) else {
+        let (Some(leg), Some(other)) = (self.leg(id).filter(|_| talks), self.other_party(id)) else {
             return;
         };
         let found = Fact::CallTrouble {
             call: self.id,
             leg: leg.who.party(&self.config),
-            other: self.other_party(id),
+            other: Some(other),
             trouble,
             over,
             both: !over && self.is_mute(id),

@@ -12,6 +12,7 @@ use super::leg::{LegId, Who};
 use crate::config::{Beep, Config, Record};
 use crate::effect::{Fact, Output};
 use crate::id::ServerTx;
+use crate::limits;
 use crate::media::command::{Recording, Side};
 use crate::sip::Message;
 use codecs::Codec;
@@ -155,7 +156,14 @@ impl Call {
 
     /// Starts or stops the recording on the way; false where that is not possible: nobody talks, or it is recorded in any case.
     pub fn switch_recording(&mut self, on: bool) -> bool {
-        let is_possible = matches!(self.stage, Stage::Talk { .. }) && (on || !self.recorder.must);
+        let recorder = &self.recorder;
+        let is_on = recorder.now.is_some();
+        let is_allowed = if on {
+            is_on || recorder.count < limits::RECORDINGS_PER_CALL
+        } else {
+            !recorder.must
+        };
+        let is_possible = matches!(self.stage, Stage::Talk { .. }) && is_allowed;
         if is_possible {
             self.recorder.asked = on;
         }

@@ -158,7 +158,7 @@ pub enum Function {
     /// The peer hears a tone; what it sends is counted and dropped.
     Tone(Tone),
     /// The peer hears what the shell puts into the leg's `media::phone::Phone` and the shell takes from it what the peer says,
-    /// as PCM at 8 kHz: the demo's phones, announcements, recording.
+    /// as PCM at 8 kHz: the demo's phones.
     Phone,
 }
 

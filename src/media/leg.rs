@@ -140,8 +140,12 @@ impl Rx {
     fn take(&mut self, now: Instant, stream: &Stream, view: &View<'_>, is_audio: bool) {
         self.counts.received += 1;
         self.last_taken = Some(now);
-        self.judge.packet(!is_audio && view.payload_type == COMFORT_NOISE);
-        if is_audio {
+        // An event says nothing of whether the peer is silent.
+        if is_audio || view.payload_type == COMFORT_NOISE {
+            self.judge.packet(!is_audio);
+        }
+        // An empty one only keeps a way open (RFC 6263 4.1).
+        if is_audio && !view.payload.is_empty() {
             self.hear(now, stream, view.payload);
         }
     }

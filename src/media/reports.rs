@@ -36,7 +36,7 @@ pub struct Reporter {
     peer: Option<PeerView>,
     /// What the peer said last: the newest of our packets that it has, and how many we had sent then.
     heard: (Option<u32>, u64),
-    /// Since when its reports have nothing new of ours.
+    /// When a report said last that there is nothing new of ours.
     unheard: Option<Instant>,
     /// Packets that it says it has sent, and how many of them had come then.
     peer_sent: (u32, u64),
@@ -115,7 +115,7 @@ impl Reporter {
         self.peer
     }
 
-    /// Since when the peer's reports have nothing new of what we send.
+    /// When a report of the peer said last that nothing new came of what we send, if the newest one does.
     pub fn unheard(&self) -> Option<Instant> {
         self.unheard
     }
@@ -179,6 +179,10 @@ impl Reporter {
 
     /// Whether anything of ours arrives. Who has heard nothing writes no block about it (RFC 3550 6.4).
     fn note_arrival(&mut self, now: Instant, digest: &Digest, sent: u64) {
+        // Who reports of others only does not know us by our SSRC.
+        if digest.block.is_none() && digest.others {
+            return;
+        }
         let (newest, sent_then) = self.heard;
         let must = sent - sent_then >= MUST_BE_HEARD;
         let (says, lost) = match digest.block {
@@ -186,7 +190,7 @@ impl Reporter {
             None => (newest, false),
         };
         if lost || (must && says == newest) {
-            self.unheard.get_or_insert(now);
+            self.unheard = Some(now);
         } else if says != newest {
             self.unheard = None;
         }

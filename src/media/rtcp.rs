@@ -32,6 +32,8 @@ pub struct Digest {
     pub reports: bool,
     /// What the peer says of the stream that we send.
     pub block: Option<Block>,
+    /// It has blocks.
+    pub others: bool,
     /// Who sent a receiver reference time, and its middle 32 bits (RFC 3611 4.4).
     pub reference: Option<(u32, u32)>,
     /// The answer to a reference time of ours (RFC 3611 4.5).
@@ -69,11 +71,13 @@ pub fn read(datagram: &[u8], ours: u32) -> Result<Digest, Malformed> {
                 digest.reports = true;
                 digest.sender_report = Some(word(info, 6));
                 digest.sent = Some(word(info, 16));
+                digest.others |= count > 0;
                 digest.block = blocks(&body[24..], count, ours)?.or(digest.block);
             }
             RECEIVER_REPORT => {
                 let after_ssrc = body.get(4..).ok_or(Malformed::Truncated)?;
                 digest.reports = true;
+                digest.others |= count > 0;
                 digest.block = blocks(after_ssrc, count, ours)?.or(digest.block);
             }
             extended::PACKET_TYPE => extended::read(body, ours, &mut digest)?,

@@ -252,7 +252,7 @@ impl Source {
     /// The report block of the current source (RFC 3550 A.3), and the start of the next interval. `None` before any packet.
     pub fn report(&mut self) -> Option<Block> {
         let current = self.current?;
-        let expected = current.expected() - self.reported.0;
+        let expected = current.expected().saturating_sub(self.reported.0);
         let received = current.received - self.reported.1;
         self.reported = (current.expected(), current.received);
         let lost = expected.saturating_sub(received);

@@ -50,7 +50,7 @@ pub struct Look {
     pub refused: Refused,
     /// What its reports say of what it sends, and when that was said.
     pub sends: Option<(bool, Instant)>,
-    /// Since when its reports have nothing new of what we send.
+    /// When its newest report came, if that has nothing new of what we send.
     pub unheard: Option<Instant>,
 }
 
@@ -98,10 +98,18 @@ impl Judge {
         }
     }
 
+    /// What the peer hears is another: what it says itself is not.
+    pub fn rejoined(&mut self, now: Instant) {
+        let audible = self.audible;
+        self.changed(now);
+        self.audible |= audible;
+    }
+
     fn restart(&mut self, now: Instant) {
         *self = Judge {
             since: Some(now),
             next: Some(now + STEP),
+            comfort: self.comfort,
             sent: (self.sent.0, None),
             refused: self.refused,
             now: self.now,
@@ -166,7 +174,8 @@ impl Judge {
     fn missing(&mut self, now: Instant, since: Instant, look: &Look) -> Option<Missing> {
         let last = look.heard.map_or(since, |heard| heard.max(since));
         let patience = if self.comfort { COMFORT } else { PATIENCE };
-        if now.since(last) < STEP {
+        // The first look may be a tick late.
+        if now.since(last) < STEP + STEP / 2 {
             self.refused = look.refused;
         }
         // What was wrong before a change is wrong until a packet comes.

@@ -375,7 +375,7 @@ impl Worker {
     fn set_role(&mut self, now: Instant, at: LegIx, role: Role) {
         if let Some(leg) = self.legs[at.index()].as_mut() {
             leg.role = role;
-            leg.rx.judge.changed(now);
+            leg.rx.judge.rejoined(now);
             leg.rx.interrupted = true;
             leg.rx.path = Path::Nowhere;
             leg.tx.cut();

@@ -212,6 +212,12 @@ impl Call {
         (self.signalled, self.touched) = (t.cx.wall, t.cx.now);
     }
 
+    /// Whether a command names a side of it, or none: a phone that knows the Call-ID may invent tags.
+    pub fn knows(&self, named: &Named) -> bool {
+        let tags = [named.from.as_deref(), named.to.as_deref()];
+        tags == [None, None] || tags.into_iter().any(|tag| self.by_tag(tag).is_some())
+    }
+
     fn by_tag(&self, tag: Option<&str>) -> Option<usize> {
         let tag = tag?;
         self.sides.iter().position(|side| side.tag.as_deref() == Some(tag))

@@ -7,7 +7,7 @@
 //! | `ignore` | stays | never spoken |
 //! | `except`, `offer` | stay where `all` are left out; those of `offer` come first | |
 //! | `transcode` | added at the end, if not there | |
-//! | `accept` | stays | could be spoken |
+//! | `accept`, `set` | change nothing | |
 //!
 //! Whatever differs between the two sides, the worker transcodes.
 
@@ -28,7 +28,7 @@ pub struct Choice {
     pub except: Vec<Box<str>>,
     /// `offer`.
     pub first: Vec<Box<str>>,
-    /// `transcode`, and `set`, which would say how.
+    /// `transcode`.
     pub added: Vec<Box<str>>,
     /// `ignore`.
     pub ignored: Vec<Box<str>>,

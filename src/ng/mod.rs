@@ -150,8 +150,10 @@ impl Ng {
             Command::Answer(named, sdp, flags) => {
                 self.heed(cx, &flags);
                 let number = self.find(&named)?;
-                let body = self.turn(cx, stock, number, |call, t| call.answer(t, &named, sdp, &flags))?;
-                Ok(described(&body?))
+                let body = self.turn(cx, stock, number, |call, t| call.answer(t, &named, sdp, &flags))??;
+                // It goes on: what was to end it later does not.
+                self.timers.cancel(Timer::End(number));
+                Ok(described(&body))
             }
             Command::Delete(named, delay, flags) => self.delete(cx, stock, asker, &named, delay, &flags),
             Command::Query(named) => {
@@ -208,7 +210,10 @@ impl Ng {
         };
         let body = self.turn(cx, stock, number, |call, t| call.offer(t, named, sdp, flags))?;
         match (body, known) {
-            (Ok(body), Some(_)) => Ok(described(&body)),
+            (Ok(body), Some(_)) => {
+                self.timers.cancel(Timer::End(number));
+                Ok(described(&body))
+            }
             (Ok(body), None) => {
                 let name = Arc::from(&*named.call);
                 cx.emit(Output::Record(Fact::NgBegan { name }));
@@ -258,7 +263,11 @@ impl Ng {
         delay: Duration,
         flags: &Flags,
     ) -> Result<Said, Refused> {
-        let number = match self.find(named) {
+        let known = self.find(named).and_then(|number| match self.calls.get(&number) {
+            Some(call) if call.knows(named) => Ok(number),
+            Some(_) | None => Err("The call has no side with these tags.".into()),
+        });
+        let number = match known {
             Ok(number) => number,
             Err(why) if flags.fatal => return Err(why),
             Err(why) => {

@@ -43,12 +43,22 @@ impl Timeline {
 
     /// Adds what is ready to `out`, as a WAV has it: left and right in turn, 16 bits each, the low octet first.
     pub fn ready(&mut self, now: Instant, out: &mut Vec<u8>) {
-        self.play(self.at(now) - self.span(WAIT));
-        self.give(self.at(now) - self.span(BEHIND), out);
+        let (now, second) = (self.at(now), i64::from(self.rate));
+        // A second at a time: after a pause there is more than may lie ahead at once.
+        let mut until = now.min(self.given + self.span(BEHIND) + second);
+        loop {
+            self.play(until - self.span(WAIT));
+            self.give(until - self.span(BEHIND), out);
+            if until >= now {
+                return;
+            }
+            until = now.min(until + second);
+        }
     }
 
     /// The same with everything: nothing more will come.
     pub fn finish(&mut self, now: Instant, out: &mut Vec<u8>) {
+        self.ready(now, out);
         self.play(i64::MAX);
         let end = self.given + self.frames.len() as i64;
         self.give(end.max(self.at(now)), out);

@@ -18,6 +18,8 @@ pub(super) const WAIT: Duration = Duration::from_millis(500);
 const JUMP_MS: i64 = 200;
 /// Within this a stream is left alone.
 const SLACK_MS: i64 = 5;
+/// A packet that is further back than this is none that came late: its numbers begin anew (RFC 3550 A.1, MAX_MISORDER).
+const MISORDER: i16 = 100;
 /// The most that one packet holds, at 16 kHz: 120 ms of Opus, or as many octets of G.711 as there may be, and one sample more.
 const PIECE_SAMPLES: usize = 2 * limits::RTP_PACKET_BYTES + 1;
 
@@ -92,7 +94,8 @@ impl Track {
             return;
         }
         let follows = |before: &Waiting| {
-            !before.is_of(heard.codec, heard.ssrc) || (heard.sequence.wrapping_sub(before.sequence) as i16) >= 0
+            let ahead = heard.sequence.wrapping_sub(before.sequence) as i16;
+            !before.is_of(heard.codec, heard.ssrc) || ahead >= 0 || ahead < -MISORDER
         };
         let place = self.waiting.iter().rposition(follows).map_or(0, |place| place + 1);
         let packet = Waiting {
@@ -146,7 +149,11 @@ impl Track {
         let Some(place) = self.place.filter(|place| packet.is_of(place.codec, place.ssrc)) else {
             return self.begin(packet);
         };
-        if (packet.sequence.wrapping_sub(place.sequence) as i16) <= 0 {
+        let ahead = packet.sequence.wrapping_sub(place.sequence) as i16;
+        if ahead < -MISORDER {
+            return self.begin(packet);
+        }
+        if ahead <= 0 {
             return None;
         }
         let away = self.away(&place, packet);

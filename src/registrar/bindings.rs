@@ -130,6 +130,8 @@ impl Table {
         let left = bindings.iter().map(|binding| binding.expires.since(now)).min();
         if let Some((more, left)) = more.zip(left)
             && (previous.ahead + more) * SLACK <= left
+            // Who sleeps does not come back by itself.
+            && !bindings.iter().any(sleeps)
         {
             if let Some(entry) = self.by_aor.get_mut(&aor) {
                 entry.ahead = previous.ahead + more;

@@ -1,7 +1,7 @@
 //! Opus (RFC 6716) by the system's libopus: mono, the VoIP application, 8 to 48 kHz of PCM on our side.
 //!
-//! The RTP clock is 48 kHz whatever the rate here (RFC 7587 4.1): libopus takes and gives 8 kHz itself, so that a call
-//! between Opus and G.711 needs no resampler.
+//! The RTP clock is 48 kHz whatever the rate here (RFC 7587 4.1): libopus itself takes and gives 8 and 16 kHz, so that a
+//! call between Opus and G.711 or G.722 needs no resampler for it.
 
 mod decoder;
 mod encoder;

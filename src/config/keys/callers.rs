@@ -74,7 +74,8 @@ pub static USER: Section = Section {
             "yes",
             "no",
             "Whether calls are recorded: it is enough that one side says so. on_request: while the user's phone wants it, which it says by \
-             INFO with a header field Record: on or off. Such calls are bridged, whatever domains and routes say.",
+             INFO with a header field Record: on or off. Such calls are bridged, whatever domains and routes say, except those \
+             of a user of a proxied domain to other domains.",
         ),
         key(
             "calls",

@@ -263,7 +263,8 @@ pub static MEDIA: Section = Section {
 /// `recording`.
 pub static RECORDING: Section = Section {
     path: "recording",
-    about: "Recorded calls: stereo WAV files, the caller's side left and the called side right, below a folder for each day. The             store's table `recordings` names the files of each call. A call that is up stays as it began.",
+    about: "Recorded calls: stereo WAV files, the caller's side left and the called side right, below a folder for each day. The \
+            store's table `recordings` names the files of each call. A call that is up stays as it began.",
     keys: &[
         key(
             "directory",

@@ -45,7 +45,12 @@ pub(super) fn create(folder: &Path, recording: &Recording) -> Result<Growing<Fil
         DirBuilder::new().recursive(true).mode(0o700).create(day)?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
     };
-    let file = create().map_err(|error| format!("its file cannot be made: {error}"))?;
+    // Once more where retention has removed the folder while it was empty.
+    let file = create().or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => create(),
+        _ => Err(error),
+    });
+    let file = file.map_err(|error| format!("its file cannot be made: {error}"))?;
     let begun = Growing::begin(file, recording.rate());
     if begun.is_err() {
         // It is empty, and no player takes it.
@@ -97,6 +102,8 @@ fn full(error: &io::Error) -> String {
 pub(super) fn sweep(folder: &Path, now: Wall, keep: Option<Duration>, most: Option<u64>) -> io::Result<(usize, u64)> {
     let mut files = Vec::new();
     let mut days = Vec::new();
+    // One that cannot be looked at or removed does not keep the others.
+    let mut fault = None;
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         // Nothing was recorded yet.
@@ -117,16 +124,20 @@ pub(super) fn sweep(folder: &Path, now: Wall, keep: Option<Duration>, most: Opti
         if !day.file_type()?.is_dir() {
             continue;
         }
-        for file in std::fs::read_dir(day.path())? {
-            files.extend(kept(&name, &file?));
+        match std::fs::read_dir(day.path()) {
+            Ok(inside) => files.extend(inside.filter_map(|file| kept(&name, &file.ok()?))),
+            Err(error) => fault = Some(error),
         }
         days.push(day.path());
     }
     let gone = surplus(files, now, keep, most);
     let (mut count, mut octets) = (0, 0);
     for file in &gone {
-        std::fs::remove_file(folder.join(&file.file))?;
-        (count, octets) = (count + 1, octets + file.bytes);
+        match std::fs::remove_file(folder.join(&file.file)) {
+            Ok(()) => (count, octets) = (count + 1, octets + file.bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => fault = Some(error),
+        }
     }
     if count > 0 {
         for day in days {
@@ -134,7 +145,7 @@ pub(super) fn sweep(folder: &Path, now: Wall, keep: Option<Duration>, most: Opti
             let _ = std::fs::remove_dir(day);
         }
     }
-    Ok((count, octets))
+    fault.map_or(Ok((count, octets)), Err)
 }
 
 fn kept(day: &str, file: &std::fs::DirEntry) -> Option<Kept> {

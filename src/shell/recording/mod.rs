@@ -17,10 +17,18 @@ use crate::config;
 use crate::limits;
 use crate::media::command::{Recording, Side};
 use crate::media::tap::{Sink, Sinks};
-use std::sync::mpsc as std_mpsc;
+use std::sync::mpsc::{self as std_mpsc, TrySendError};
+use std::time::Duration;
 use thread::{Message, Thread};
 use tokio::sync::mpsc;
-use tracing::error;
+use tracing::{error, warn};
+
+/// How long the last of it may take when the node stops.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+/// How often it is looked whether that is done.
+const LOOK: Duration = Duration::from_millis(20);
+/// Why the thread does not keep up.
+const BEHIND: &str = "the disk of `recording.directory` hangs or is far too slow";
 
 /// How a recording ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +45,7 @@ pub struct Recorded {
 
 /// The thread that writes, seen from signalling.
 pub struct Recordings {
-    queue: std_mpsc::Sender<Message>,
+    queue: std_mpsc::SyncSender<Message>,
     thread: std::thread::JoinHandle<Vec<Recorded>>,
 }
 
@@ -47,7 +55,7 @@ impl Recordings {
         settings: &config::Recording,
         clock: SystemClock,
     ) -> Result<(Recordings, mpsc::Receiver<Recorded>), String> {
-        let (queue, messages) = std_mpsc::channel();
+        let (queue, messages) = std_mpsc::sync_channel(limits::RECORDINGS_WAITING);
         let (told, recorded) = mpsc::channel(limits::RECORDING_EVENTS);
         let thread = Thread::new(clock, settings.clone(), messages, told);
         let thread = std::thread::Builder::new()
@@ -64,30 +72,42 @@ impl Recordings {
 
     /// New recordings are as this says.
     pub fn set(&self, settings: &config::Recording) {
-        let _ = self.queue.send(Message::Settings(settings.clone()));
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Settings(settings.clone())) {
+            warn!("recordings go on as they were configured before: {BEHIND}");
+        }
     }
 
     /// Writes the rest, once no packet thread has a ring any more. Gives what was not told before.
     pub fn stop(self) -> Vec<Recorded> {
-        let _ = self.queue.send(Message::Stop);
-        self.thread.join().unwrap_or_default()
+        // Without anybody who sends, the thread ends too.
+        let _ = self.queue.try_send(Message::Stop);
+        drop(self.queue);
+        for _ in 0..LAST_WRITES.as_millis() / LOOK.as_millis() {
+            if self.thread.is_finished() {
+                return self.thread.join().unwrap_or_default();
+            }
+            std::thread::sleep(LOOK);
+        }
+        warn!("the node stops and recordings are not written to their end: {BEHIND}");
+        Vec::new()
     }
 }
 
 /// Makes a ring for each leg.
 #[derive(Debug)]
-struct Rings(std_mpsc::Sender<Message>);
+struct Rings(std_mpsc::SyncSender<Message>);
 
 impl Sinks for Rings {
     fn open(&mut self, recording: Recording, side: Side) -> Option<Box<dyn Sink>> {
         let (writer, reader) = ring::ring();
-        if self.0.send(Message::Tap(recording, side, Box::new(reader))).is_err() {
-            error!(
+        match self.0.try_send(Message::Tap(recording, side, Box::new(reader))) {
+            Ok(()) => return Some(Box::new(writer)),
+            Err(TrySendError::Full(_)) => warn!("{} is not recorded: {BEHIND}", recording.call),
+            Err(TrySendError::Disconnected(_)) => error!(
                 "{} is not recorded: the thread of recordings has ended by the bug that is told above; please start the node anew",
                 recording.call
-            );
-            return None;
+            ),
         }
-        Some(Box::new(writer))
+        None
     }
 }

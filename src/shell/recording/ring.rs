@@ -145,7 +145,7 @@ mod tests {
         let payload: Vec<u8> = (0..=255).collect();
         let heard = |n: usize| Heard {
             at: Instant::from_nanos(5 + n as u64),
-            codec: CODECS[n % 3],
+            codec: CODECS[n % CODECS.len()],
             ssrc: 0xdead_beef,
             sequence: n as u16,
             timestamp: u32::MAX - n as u32,

@@ -107,9 +107,6 @@ impl Thread {
         for open in std::mem::take(&mut self.open).into_values() {
             self.late.push_back(open.recorded(None));
         }
-        if let Some(sweeping) = self.sweeping.take() {
-            let _ = sweeping.join();
-        }
         self.late.into()
     }
 

@@ -273,7 +273,10 @@ impl Store {
         if self.bindings {
             // What the disk was spared. Where memory for what waits runs out, it stays a little behind, as after a crash.
             for (aor, bindings) in self.table.ahead() {
-                self.queue(Write::Refreshed(aor.clone(), bindings.clone()));
+                let write = Write::Refreshed(aor.clone(), bindings.clone());
+                if self.queue_within(write, self.room / 2).is_err() {
+                    break;
+                }
             }
         }
         self.queue(Write::End(now));
