@@ -376,6 +376,31 @@ mod tests {
         assert_eq!(run(&mut judge, 500..20_000, well), []);
     }
 
+    /// The tone of a recording, or who is looked for: what the peer said and says does not change by it.
+    #[test]
+    fn who_hears_something_else_may_go_on_being_silent() {
+        let mut judge = judge();
+        judge.rejoined(at(10_000));
+        judge.sound(at(10_000), Sound::Silence);
+        assert_eq!(run(&mut judge, 10_500..30_000, well), []);
+        judge.packet(true);
+        let quiet = |now| Look {
+            heard: Some(at(30_000)),
+            ..well(now)
+        };
+        judge.rejoined(at(31_000));
+        assert_eq!(run(&mut judge, 31_500..60_000, quiet), []);
+        // Who was only silent before is asked on.
+        let mut judge = Judge::default();
+        judge.watch(at(0), true);
+        judge.rejoined(at(1_000));
+        judge.sound(at(1_000), Sound::Silence);
+        assert_eq!(
+            run(&mut judge, 1_500..10_000, well),
+            [(5_000, Trouble::OnlySilence, false)]
+        );
+    }
+
     #[test]
     fn a_change_alone_makes_nothing_well() {
         let mut judge = Judge::default();

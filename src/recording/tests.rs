@@ -22,6 +22,19 @@ struct Arrival {
     payload: Vec<u8>,
 }
 
+impl Arrival {
+    fn heard(&self) -> Heard<'_> {
+        Heard {
+            at: START + Duration::from_micros(self.us),
+            codec: self.codec,
+            ssrc: self.ssrc,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            payload: &self.payload,
+        }
+    }
+}
+
 /// Packets of 20 ms, the first of which comes at `us`.
 struct Peer {
     side: Side,
@@ -112,15 +125,7 @@ fn record(mut arrivals: Vec<Arrival>, rate: u32, ms: u64) -> [Vec<i16>; 2] {
     for step in 0..=ms / 100 {
         let now = START + Duration::from_millis(step * 100);
         while let Some(next) = arrivals.next_if(|next| START + Duration::from_micros(next.us) <= now) {
-            let heard = Heard {
-                at: START + Duration::from_micros(next.us),
-                codec: next.codec,
-                ssrc: next.ssrc,
-                sequence: next.sequence,
-                timestamp: next.timestamp,
-                payload: &next.payload,
-            };
-            timeline.hear(next.side, &heard);
+            timeline.hear(next.side, &next.heard());
         }
         timeline.ready(now, &mut octets);
         let most = step.saturating_sub(14) * 100 * u64::from(rate) / 1_000 * 4;
@@ -254,6 +259,31 @@ fn a_stream_that_stopped_or_jumped_goes_on_where_it_is() {
     let ulaw = left[72_000];
     assert!((ulaw - LEVEL).abs() < 300 && left[72_000..80_000].iter().all(|sample| *sample == ulaw));
     assert_eq!(span(&left).1, 80_000);
+}
+
+/// A phone that counts anew under the same SSRC, and a thread that was held up by the disk for longer than lies ahead at once.
+#[test]
+fn numbers_that_begin_anew_and_a_late_look_lose_nothing() {
+    let mut peer = Peer::new(Side::Caller, Codec::Pcma);
+    peer.sequence = 40_000;
+    let mut arrivals = peer.level(50);
+    peer.sequence = 30_000;
+    arrivals.extend(peer.level(50));
+    let [left, _] = record(arrivals, 8_000, 2_500);
+    assert_eq!(span(&left), (0, 16_000));
+    assert!(is_level(&left[..16_000]));
+    let mut timeline = Timeline::new(START, 8_000);
+    for arrival in &Peer::new(Side::Caller, Codec::Pcma).level(240) {
+        timeline.hear(arrival.side, &arrival.heard());
+    }
+    let mut octets = Vec::new();
+    timeline.ready(START + Duration::from_secs(10), &mut octets);
+    let left: Vec<i16> = octets
+        .chunks(4)
+        .map(|both| i16::from_le_bytes([both[0], both[1]]))
+        .collect();
+    assert_eq!((span(&left), timeline.lost()), ((0, 38_400), 0));
+    assert!(is_level(&left[..38_400]));
 }
 
 /// A packet that is nothing for its codec, one with a timestamp from nowhere, and one that comes after its time.

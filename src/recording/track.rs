@@ -95,7 +95,7 @@ impl Track {
         }
         let follows = |before: &Waiting| {
             let ahead = heard.sequence.wrapping_sub(before.sequence) as i16;
-            !before.is_of(heard.codec, heard.ssrc) || ahead >= 0 || ahead < -MISORDER
+            !before.is_of(heard.codec, heard.ssrc) || !(-MISORDER..0).contains(&ahead)
         };
         let place = self.waiting.iter().rposition(follows).map_or(0, |place| place + 1);
         let packet = Waiting {

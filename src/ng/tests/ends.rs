@@ -75,6 +75,37 @@ fn a_delayed_end_is_one_that_comes() {
     assert_eq!(bench.ended(), ["the proxy has deleted it a while ago"]);
 }
 
+/// A call that fails is often ended a while later, and meanwhile the next one is tried under the same name.
+#[test]
+fn a_delayed_end_is_taken_back_by_a_new_offer_or_answer() {
+    let mut bench = Bench::new();
+    bench.call("8", "", "8");
+    let delayed = [&C[..], &[("delete delay", "5")]].concat();
+    for goes_on in [true, false] {
+        assert_eq!(bench.ask("delete", &delayed).get("result"), "ok");
+        if goes_on {
+            bench.call("8", "", "8");
+        }
+        bench.talk();
+        bench.wait(seconds(6));
+        assert_eq!(bench.legs.len(), if goes_on { 2 } else { 0 });
+    }
+    bench.is_clean();
+}
+
+/// Who knows only the Call-ID, and invents tags, ends nothing.
+#[test]
+fn a_call_is_ended_by_who_names_one_of_its_sides() {
+    let mut bench = Bench::new();
+    bench.call("8", "", "8");
+    let stranger = [("call-id", "c"), ("from-tag", "x"), ("to-tag", "y")];
+    let told = bench.ask("delete", &stranger);
+    assert_eq!(told.get("warning"), "The call has no side with these tags.");
+    assert_eq!(bench.legs.len(), 2);
+    bench.ask("delete", &[("call-id", "c"), ("from-tag", "b"), ("to-tag", "a")]);
+    bench.is_clean();
+}
+
 /// A worker that says nothing keeps nobody waiting for longer than a proxy waits.
 #[test]
 fn a_worker_that_is_late_is_not_waited_for() {

@@ -86,7 +86,7 @@ impl Recordings {
             if self.thread.is_finished() {
                 return self.thread.join().unwrap_or_default();
             }
-            std::thread::sleep(LOOK);
+            std::thread::park_timeout(LOOK);
         }
         warn!("the node stops and recordings are not written to their end: {BEHIND}");
         Vec::new()
