@@ -57,10 +57,11 @@ const WARM: usize = 3;
 const PAIRS: usize = 5;
 /// Bytes by which what is held may differ from look to look.
 const SLACK: isize = 48 * 1024;
-/// How far a call's timestamps may go from the clock, in ms: the wait in a gap, and what jitter adds at each resumption. That goes either way,
-/// so it grows by the root of their number.
+/// How far a call's timestamps may go from the clock, in ms: the wait in a gap, and what is added at each resumption, where the first packet
+/// may have waited for others longer than the last one before did, by up to 80 ms and jitter. That goes either way, so it grows by the root
+/// of their number.
 const DRIFT_MS: f64 = 150.0;
-const RESUMED_MS: f64 = 30.0;
+const RESUMED_MS: f64 = 90.0;
 /// How far apart the delays of the last packets may be: jitter, and what a leg adds.
 const SPREAD_MS: i64 = 120;
 
