@@ -6,7 +6,7 @@ TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
 BENCH_PACKAGES := kamailio sip-tester
 MEDIA_PACKAGES := rtpengine-daemon sip-tester
-PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 iptables util-linux
+PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 iptables opus-tools util-linux
 BROWSER := sip-tests/browser
 
 # Each target compiles once from clean: what a next build would be quicker by stays off the disk.

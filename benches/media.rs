@@ -45,6 +45,8 @@ fn stream(codec: Codec) -> Stream {
         events_tx: events,
         events_rx: events,
         opus: OpusParams::default(),
+        gain: Default::default(),
+        comfort_noise: false,
         sends: true,
         receives: true,
     }

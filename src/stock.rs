@@ -6,7 +6,7 @@ use crate::cx::Cx;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::Port;
+use crate::media::command::{LegSpec, Port};
 
 /// The ports that the shell has bound and nobody uses (each is used once: the shell frees it after the leg is closed), and how many
 /// legs each worker has.
@@ -31,10 +31,18 @@ struct Family {
 }
 
 impl Stock {
-    /// A media leg's name.
-    pub fn new_leg(&mut self) -> MediaLegId {
+    /// A new media leg on this port, as it is opened.
+    pub fn new_leg(&mut self, cx: &mut Cx<'_>, port: Port) -> LegSpec {
         self.last_leg += 1;
-        MediaLegId(self.last_leg)
+        LegSpec {
+            id: MediaLegId(self.last_leg),
+            port,
+            ssrc: cx.random() as u32,
+            // Of the lower half, so that who loses the first packets still knows the roll-over counter (RFC 4568 6.4).
+            first_sequence: cx.random() as u16 >> 1,
+            first_timestamp: cx.random() as u32,
+            cname: cx.token(8),
+        }
     }
 
     /// The worker for a new call's legs: each in turn, unless it has no room for two more. `None` when none has.

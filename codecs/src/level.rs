@@ -41,16 +41,6 @@ impl Level {
     pub fn rms_dbm0(&self) -> f32 {
         self.rms_dbov() - DBM0_IN_DBOV
     }
-
-    /// Peak in dBov.
-    pub fn peak_dbov(&self) -> f32 {
-        amplitude_dbov(f32::from(self.peak))
-    }
-
-    /// Peak in dBm0 as the level of the sine that has this peak: it reads +3.14 at full scale.
-    pub fn peak_dbm0(&self) -> f32 {
-        amplitude_dbov(f32::from(self.peak) * std::f32::consts::FRAC_1_SQRT_2) - DBM0_IN_DBOV
-    }
 }
 
 /// dBov of an rms amplitude (32,768 is 0 dBov).
@@ -66,36 +56,6 @@ pub fn sine_amplitude(dbm0: f32) -> f32 {
 /// Sum of the squares of a block.
 pub fn energy(pcm: &[i16]) -> u64 {
     pcm.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum()
-}
-
-/// Tells silence from sound, block by block, with a hangover so that the ends of words are not silence.
-#[derive(Clone, Copy, Debug)]
-pub struct SilenceDetector {
-    threshold_dbm0: f32,
-    hangover: u32,
-    quiet: u32,
-}
-
-impl SilenceDetector {
-    /// Silence is below `threshold_dbm0` for at least `hangover` samples.
-    pub const fn new(threshold_dbm0: f32, hangover: u32) -> Self {
-        Self {
-            threshold_dbm0,
-            hangover,
-            quiet: 0,
-        }
-    }
-
-    /// Takes the next block; true while it is silent.
-    pub fn is_silent(&mut self, pcm: &[i16]) -> bool {
-        if Level::of(pcm).rms_dbm0() >= self.threshold_dbm0 {
-            self.quiet = 0;
-            return false;
-        }
-        let samples = u32::try_from(pcm.len()).unwrap_or(u32::MAX);
-        self.quiet = self.quiet.saturating_add(samples);
-        self.quiet >= self.hangover
-    }
 }
 
 #[cfg(test)]
@@ -120,8 +80,6 @@ mod tests {
         assert!(level.peak >= 32_767);
         close(level.rms_dbov(), -3.01);
         close(level.rms_dbm0(), FULL_SCALE_DBM0);
-        close(level.peak_dbm0(), FULL_SCALE_DBM0);
-        close(level.peak_dbov(), 0.0);
     }
 
     #[test]
@@ -136,19 +94,7 @@ mod tests {
     #[test]
     fn silence_has_the_floor() {
         close(Level::of(&[]).rms_dbov(), FLOOR_DBOV);
-        close(Level::of(&[0; 160]).peak_dbov(), FLOOR_DBOV);
+        close(Level::of(&[0; 160]).rms_dbov(), FLOOR_DBOV);
         assert_eq!(Level::of(&[0, -5, 3]).peak, 5);
-    }
-
-    #[test]
-    fn silence_begins_after_the_hangover_and_ends_at_once() {
-        let mut loud = [0; 160];
-        Sine::new(1_000.0, -20.0, 8_000).fill(&mut loud);
-        let quiet = [2; 160];
-        let mut detector = SilenceDetector::new(-50.0, 480);
-        let heard: Vec<bool> = [&quiet, &quiet, &loud, &quiet, &quiet, &quiet, &quiet, &loud]
-            .map(|block| detector.is_silent(block))
-            .into();
-        assert_eq!(heard, [false, false, false, false, false, true, true, false]);
     }
 }

@@ -7,7 +7,9 @@
 //! | [`opus`] | Opus by the system's libopus (RFC 6716), and what a packet says of itself |
 //! | [`resample`] | between 8, 16 and 48 kHz |
 //! | [`plc`] | concealment of lost G.711 and G.722 packets |
-//! | [`level`] | rms, peak, silence |
+//! | [`level`] | rms and peak |
+//! | [`gain`] | louder and softer, without clipping |
+//! | [`noise`] | comfort noise (RFC 3389) |
 //! | [`tone`] | sines and call progress tones |
 //! | [`goertzel`], [`spectrum`] | how much of a frequency, and which tone dominates |
 //! | [`speech`] | what behaves like speech, for tests and benches |
@@ -16,8 +18,10 @@
 
 pub mod g711;
 pub mod g722;
+pub mod gain;
 pub mod goertzel;
 pub mod level;
+pub mod noise;
 pub mod opus;
 pub mod plc;
 pub mod resample;

@@ -1,6 +1,7 @@
 //! The packet thread neither allocates nor frees: relayed, translated, transcoded, sealed and recorded packets, loss, digits, ticks, reports,
 //! and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
 
+use codecs::gain::Gain;
 use codecs::{Codec, Rate, g711, g722, opus};
 use sip_tests::counting::{Counting, count};
 use std::net::SocketAddr;
@@ -8,8 +9,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 use tandem::id::{CallId, MediaLegId, WorkerId};
 use tandem::media::command::{
-    Command, EventFormat, Function, Keys, LegSpec, MasterKey, OpusParams, Port, Recording, Remote, Side, Stream, Suite,
-    Tone, Xr,
+    Command, EventFormat, Format, Function, Gains, Keys, LegSpec, MasterKey, OpusParams, Port, Recording, Remote, Side,
+    Stream, Suite, Tone, Xr,
 };
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::packet::{Channel, Packet, TxBatch};
@@ -141,12 +142,17 @@ fn stream(codec: Codec) -> Stream {
             complexity: 0,
             ..OpusParams::default()
         },
+        gain: Gains {
+            from_peer: Gain::new(if codec == Codec::Pcmu { 3 } else { 0 }),
+            to_peer: Gain::NONE,
+        },
+        comfort_noise: matches!(codec, Codec::Pcma | Codec::Pcmu),
         sends: true,
         receives: true,
     }
 }
 
-/// What a peer sends in a second and a half: audio with a loss and a swap, then a key press.
+/// What a peer sends in a second and a half: audio with a loss and a swap, then a key press, then that it pauses.
 fn material(codec: Codec, ssrc: u8) -> Vec<Vec<u8>> {
     let params = opus::EncoderParams {
         bitrate: 24_000,
@@ -189,6 +195,11 @@ fn material(codec: Codec, ssrc: u8) -> Vec<Vec<u8>> {
         packet.extend((((u32::from(n) + 1) * ticks) as u16).to_be_bytes());
         packets.push(packet);
     }
+    // And a pause that goes on: it is filled, or told.
+    let (payload_type, octet) = if codec == Codec::Opus { (111, 0x08) } else { (13, 50) };
+    let mut pause = header(payload_type, 65, 65 * ticks);
+    pause.push(octet);
+    packets.push(pause);
     packets
 }
 
@@ -198,6 +209,22 @@ fn keys(suite: Suite) -> [Keys; 2] {
         |octet| MasterKey::new(suite, &vec![octet; suite.key_octets() + suite.salt_octets()]).expect("its length");
     let keys = |seal, open| Keys::new(key(seal), vec![key(open)]).expect("one key each");
     [keys(1, 2), keys(2, 1)]
+}
+
+/// A leg is recorded on its side.
+fn recorded(leg: u64) -> Command {
+    let recording = Recording {
+        call: CallId(1),
+        number: 1,
+        begun: Wall(0),
+        is_wide: false,
+        format: Format::Wav,
+    };
+    let side = if leg == 1 { Side::Caller } else { Side::Callee };
+    Command::Record {
+        leg: MediaLegId(leg),
+        to: Some((recording, side)),
+    }
 }
 
 /// Two legs of these codecs, joined; the second is protected by a suite, perhaps, and both are recorded.
@@ -249,15 +276,7 @@ fn bridged(first: Codec, second: Codec, suite: Option<Suite>, rings: Option<Ring
             stream: stream(codec),
         });
         if is_recorded {
-            let recording = Recording {
-                call: CallId(1),
-                number: 1,
-                begun: Wall(0),
-                is_wide: false,
-            };
-            let side = if leg == 1 { Side::Caller } else { Side::Callee };
-            let to = Some((recording, side));
-            world.command(Command::Record { leg: id, to });
+            world.command(recorded(leg));
         }
         world.command(Command::Watch {
             leg: id,
@@ -305,6 +324,7 @@ fn the_packet_thread_neither_allocates_nor_frees() {
         (Codec::Opus, Codec::Opus, None, "relayed"),
         (Codec::Pcma, Codec::Pcmu, None, "translated"),
         (Codec::Pcma, Codec::Opus, None, "transcoded"),
+        (Codec::Pcmu, Codec::Opus, None, "transcoded with a gain"),
         (Codec::G722, Codec::G722, None, "relayed"),
         (Codec::G722, Codec::Pcma, None, "transcoded at 8 kHz"),
         (Codec::G722, Codec::Opus, None, "transcoded at 16 kHz"),

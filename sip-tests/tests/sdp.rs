@@ -42,6 +42,8 @@ fn speaks(codecs: &[Codec]) -> Capabilities {
         events: true,
         ptime_ms: 20,
         opus: OpusParams::default(),
+        gain: Default::default(),
+        comfort_noise: false,
         security: None,
     }
 }
@@ -415,6 +417,8 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
             events,
             ptime_ms: 10 * tens,
             opus,
+            gain: Default::default(),
+            comfort_noise: false,
             security: None,
         }
     })

@@ -93,11 +93,6 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A media leg's name.
-    pub fn new_media_id(&mut self) -> MediaLegId {
-        self.stock.new_leg()
-    }
-
     /// The worker for a new call's legs. `None` when none has room for two.
     pub fn next_worker(&mut self, config: &Config) -> Option<WorkerId> {
         self.stock.next_worker(config)

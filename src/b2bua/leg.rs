@@ -540,10 +540,19 @@ fn srtp(config: &Config, who: &Who) -> Srtp {
 
 /// What may be spoken with a peer.
 pub fn capabilities(config: &Config, who: &Who) -> Capabilities {
-    let codecs = match who {
-        Who::User(name) => config.user(name).map(|user| &user.codecs),
-        Who::Trunk(trunk, _) => Some(&config.trunks[usize::from(trunk.0)].codecs),
+    let (codecs, gain, comfort_noise) = match who {
+        Who::User(name) => config
+            .user(name)
+            .map(|user| (&*user.codecs, user.gain, user.comfort_noise))
+            .unwrap_or_default(),
+        Who::Trunk(trunk, _) => {
+            let trunk = &config.trunks[usize::from(trunk.0)];
+            (&*trunk.codecs, trunk.gain, trunk.comfort_noise)
+        }
     };
-    let codecs = codecs.map(Vec::as_slice).unwrap_or_default();
-    super::offer::capabilities(codecs, config.media.opus_bitrate, config.media.opus_complexity)
+    Capabilities {
+        gain,
+        comfort_noise,
+        ..super::offer::capabilities(codecs, config.media.opus())
+    }
 }

@@ -3,7 +3,7 @@
 use super::desk::Turn;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Function, LegSpec, Port, Recording, Side, Troubles};
+use crate::media::command::{Command, Function, Port, Recording, Side, Troubles};
 use crate::sdp::Agreed;
 use std::time::Duration;
 
@@ -39,16 +39,8 @@ pub struct MediaLeg {
 impl MediaLeg {
     /// Opens a leg on a worker.
     pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId) -> MediaLeg {
-        let id = t.desk.new_media_id();
-        let spec = LegSpec {
-            id,
-            port,
-            ssrc: t.cx.random() as u32,
-            // Of the lower half, so that who loses the first packets still knows the roll-over counter (RFC 4568 6.4).
-            first_sequence: t.cx.random() as u16 >> 1,
-            first_timestamp: t.cx.random() as u32,
-            cname: t.cx.token(8),
-        };
+        let spec = t.desk.stock.new_leg(t.cx, port);
+        let id = spec.id;
         t.cx.emit(Output::Media(worker, Command::Open(Box::new(spec))));
         MediaLeg {
             id,

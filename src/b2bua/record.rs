@@ -99,6 +99,7 @@ impl Call {
             number: self.recorder.count.saturating_add(1),
             begun: t.cx.wall,
             is_wide: talkers.into_iter().flatten().any(speaks_wide),
+            format: self.config.recording.format,
         };
         self.recorder.count = recording.number;
         t.cx.emit(Output::Record(Fact::RecordingStarted { recording }));

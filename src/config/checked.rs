@@ -4,7 +4,7 @@ use super::country::Country;
 use super::network::Network;
 use super::recording::{Record, Recording};
 use crate::id::{Identity, Transport, TrunkIx};
-use crate::media::command::Srtp;
+use crate::media::command::{Gains, OpusParams, Srtp};
 use crate::pii::Secret;
 use crate::sip::uri::{Host, HostText, Scheme, SchemeText, Uri, UriText};
 use codecs::Codec;
@@ -246,6 +246,20 @@ pub struct Media {
     pub opus_bitrate: u32,
     /// `opus_complexity`, 0 to 10.
     pub opus_complexity: u8,
+    /// `opus_dtx`.
+    pub opus_dtx: bool,
+}
+
+impl Media {
+    /// How Opus is encoded where the peer does not limit it.
+    pub fn opus(&self) -> OpusParams {
+        OpusParams {
+            bitrate: self.opus_bitrate,
+            complexity: self.opus_complexity,
+            dtx: self.opus_dtx,
+            ..OpusParams::default()
+        }
+    }
 }
 
 /// A digest algorithm (RFC 7616, RFC 8760).
@@ -320,6 +334,10 @@ pub struct User {
     pub codecs: Vec<Codec>,
     /// `srtp`.
     pub srtp: Srtp,
+    /// `gain_in`, `gain_out`.
+    pub gain: Gains,
+    /// `comfort_noise`.
+    pub comfort_noise: bool,
     /// `record`.
     pub record: Record,
     /// `calls`: how many at once before the user is busy; default 2 (call waiting). 1 turns call waiting off.
@@ -353,6 +371,10 @@ pub struct Trunk {
     pub codecs: Vec<Codec>,
     /// `srtp`.
     pub srtp: Srtp,
+    /// `gain_in`, `gain_out`.
+    pub gain: Gains,
+    /// `comfort_noise`.
+    pub comfort_noise: bool,
     /// `record`.
     pub record: Record,
     /// `limits.calls`.

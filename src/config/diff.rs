@@ -132,16 +132,13 @@ fn same_routes(old: &Config, new: &Config) -> bool {
 
 fn keys(old: &Config, new: &Config, changes: &mut Changes) {
     let (media, other) = (&old.media, &new.media);
-    let codec = (media.silence, media.opus_bitrate, media.opus_complexity);
+    let codec = |media: &super::Media| (media.silence, media.opus());
     let others = [
         ("advertise", old.advertise != new.advertise),
         ("tls", old.tls != new.tls),
         ("dns", old.dns != new.dns),
         ("domains", old.domains != new.domains),
-        (
-            "media",
-            codec != (other.silence, other.opus_bitrate, other.opus_complexity),
-        ),
+        ("media", codec(media) != codec(other)),
         ("recording", old.recording != new.recording),
         (
             "registrar",

@@ -1,5 +1,6 @@
 //! What is recorded, and where it is kept.
 
+use crate::media::command::Format;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use std::time::Duration;
 pub struct Recording {
     /// `directory`: the folder of all recordings.
     pub directory: PathBuf,
+    /// `format`.
+    pub format: Format,
     /// `keep`: how long a recording is kept; none: as long as there is room.
     pub keep: Option<Duration>,
     /// `max_size`: octets of all recordings; none: as many as there is room for.

@@ -7,9 +7,10 @@ use super::problem::did_you_mean;
 use super::read::Wrong;
 use super::recording::{Beep, Record};
 use crate::id::Transport;
-use crate::media::command::Srtp;
+use crate::media::command::{Format, Srtp};
 use crate::sip::uri::{Host, Scheme, Uri};
 use codecs::Codec;
+use codecs::gain::Gain;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -242,6 +243,25 @@ pub(super) fn srtp(text: &str) -> Result<Srtp, Wrong> {
         "offered" => Ok(Srtp::Offered),
         "required" => Ok(Srtp::Required),
         _ => Err(Wrong::Form),
+    }
+}
+
+/// What kind of file a recording is.
+pub(super) fn format(text: &str) -> Result<Format, Wrong> {
+    match text {
+        "wav" => Ok(Format::Wav),
+        "opus" => Ok(Format::Opus),
+        _ => Err(Wrong::Form),
+    }
+}
+
+/// A gain in dB.
+pub(super) fn gain(text: &str) -> Result<Gain, Wrong> {
+    let db: i8 = text.parse().map_err(|_| Wrong::Form)?;
+    if (-20..=20).contains(&db) {
+        Ok(Gain::new(db))
+    } else {
+        Err(Wrong::Form)
     }
 }
 

@@ -6,7 +6,11 @@
 //! | the same law of G.711        | same length  | both or neither   | `Relay`                                                |
 //! | both G.722                   | same length  | both or neither   | `Relay`                                                |
 //! | PCMU and PCMA                | same length  | both or neither   | `Translate`: each octet by table                       |
+//! | the laws of G.711, of which only the source pauses with comfort noise | any | any | `Transcode` |
 //! | all others                   | any          | any               | `Transcode`, at 16 kHz between G.722 and Opus, else at 8 |
+//!
+//! Where one side has a gain (`gain_in`, `gain_out`), G.711 goes by a table that has it in it, and G.722 is made anew; two Opus legs stay as they
+//! are.
 //!
 //! A receiver of G.711 or G.722 that takes no telephone events gets them as tones, so the way to it is `Transcode`. Between two Opus
 //! legs a tone would cost the wide band of the whole call: there such events are reported and dropped.
@@ -14,15 +18,18 @@
 use super::command::Stream;
 use super::decode::Lead;
 use super::dtmf::{self, Progress};
+use super::encode::COMFORT_NOISE;
+use super::jitter::Content;
 use super::leg::{Class, Rx, Tx};
 use super::packet::TxBatch;
 use super::rtp::View;
 use super::sender::Route;
 use super::source::Arrival;
 use crate::time::Instant;
+use codecs::gain::{self, Gain};
 use codecs::tone::Cadence;
-use codecs::{Codec, Rate, g711};
-use std::sync::LazyLock;
+use codecs::{Codec, Rate};
+use std::sync::OnceLock;
 
 /// The way of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +47,20 @@ pub enum Path {
 /// The table at the top.
 pub fn path(from: &Stream, to: &Stream) -> Path {
     let needs_tones = from.events_rx.is_some() && to.events_tx.is_none();
-    let is_plain = from.ptime_ms == to.ptime_ms && !needs_tones;
+    // Who pauses and is heard by somebody who makes no noise himself is to be heard without a gap.
+    let needs_noise = from.comfort_noise && !to.comfort_noise;
+    let is_plain = from.ptime_ms == to.ptime_ms && !needs_tones && !needs_noise;
+    let gain = gain(from, to);
     match (from.codec, to.codec) {
         (Codec::Opus, Codec::Opus) => Path::Relay,
-        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) | (Codec::G722, Codec::G722) if is_plain => Path::Relay,
-        (Codec::Pcmu, Codec::Pcma) if is_plain => Path::Translate(&ULAW_TO_ALAW),
-        (Codec::Pcma, Codec::Pcmu) if is_plain => Path::Translate(&ALAW_TO_ULAW),
+        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) | (Codec::G722, Codec::G722)
+            if is_plain && gain == Gain::NONE =>
+        {
+            Path::Relay
+        }
+        (Codec::Pcmu | Codec::Pcma, Codec::Pcmu | Codec::Pcma) if is_plain => {
+            Path::Translate(table(from.codec, to.codec, gain))
+        }
         (
             Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus,
             Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus,
@@ -58,11 +73,21 @@ pub fn rate(one: &Stream, other: &Stream) -> Rate {
     one.rate().min(other.rate())
 }
 
-/// Looked up when a path is chosen, so never made on the packet path.
-static ULAW_TO_ALAW: LazyLock<[u8; 256]> =
-    LazyLock::new(|| std::array::from_fn(|code| g711::encode_alaw(g711::decode_ulaw(code as u8))));
-static ALAW_TO_ULAW: LazyLock<[u8; 256]> =
-    LazyLock::new(|| std::array::from_fn(|code| g711::encode_ulaw(g711::decode_alaw(code as u8))));
+/// How much louder what one side says is for the other.
+pub fn gain(from: &Stream, to: &Stream) -> Gain {
+    from.gain.from_peer.and(to.gain.to_peer)
+}
+
+/// From one law to another, or the same, with a gain. Made when a path is chosen for the first time, which the control side does before the
+/// worker: never on the packet path.
+fn table(from: Codec, to: Codec, gain: Gain) -> &'static [u8; 256] {
+    const GAINS: usize = 2 * Gain::MOST as usize + 1;
+    static TABLES: [[OnceLock<[u8; 256]>; GAINS]; 4] = [const { [const { OnceLock::new() }; GAINS] }; 4];
+    let law = |codec| if codec == Codec::Pcmu { gain::ULAW } else { gain::ALAW };
+    let laws = 2 * usize::from(from == Codec::Pcmu) + usize::from(to == Codec::Pcmu);
+    let step = (gain.db() + Gain::MOST) as usize;
+    TABLES[laws][step].get_or_init(|| gain.table(law(from), law(to)))
+}
 
 /// Of each of the two tones of a digit.
 const TONE_DBM0: f32 = -13.0;
@@ -89,27 +114,44 @@ pub(super) fn pass(
             decode.restart();
         }
     }
+    let payload_type = tx.stream.map_or(0, |stream| stream.payload_type_tx);
     match (rx.path, class) {
-        (Path::Nowhere, Class::Audio | Class::Event(_) | Class::Silent) => {}
-        (Path::Relay, Class::Audio) => relay(now, arrival, view, None, route, rx, tx, out),
-        (Path::Translate(table), Class::Audio) => relay(now, arrival, view, Some(table), route, rx, tx, out),
+        (Path::Nowhere, Class::Audio | Class::Event(_) | Class::Noise | Class::Silent) => {}
+        (Path::Relay, Class::Audio) => relay(now, arrival, view, (payload_type, None), route, rx, tx, out),
+        (Path::Translate(table), Class::Audio) => {
+            relay(now, arrival, view, (payload_type, Some(table)), route, rx, tx, out);
+        }
         (Path::Transcode, Class::Audio) => {
             // While a key sounds as a tone, the tone is what is heard.
             let drowned = tx.stream.is_some_and(|stream| stream.events_tx.is_none()) && rx.events.is_running();
-            rx.offer(view, (!drowned).then_some(view.payload));
+            let content = if drowned {
+                Content::Nothing
+            } else {
+                Content::Audio(view.payload)
+            };
+            rx.offer(view, content);
             drain(now, rx, tx, out);
         }
         (Path::Relay | Path::Translate(_), Class::Event(Some(progress))) => {
             relay_event(now, arrival, view, &progress, route, rx, tx, out);
         }
+        (Path::Relay | Path::Translate(_), Class::Noise) if tx.makes_noise() => {
+            relay_noise(now, arrival, view, route, rx, tx, out);
+        }
+        (Path::Transcode, Class::Noise) => {
+            rx.offer(view, Content::Noise(view.payload));
+            drain(now, rx, tx, out);
+        }
         (Path::Transcode, Class::Event(Some(progress))) => {
-            rx.offer(view, None);
+            rx.offer(view, Content::Nothing);
             drain(now, rx, tx, out);
             transcode_event(now, &progress, route, rx, tx, out);
         }
-        (Path::Relay | Path::Translate(_), Class::Event(None) | Class::Silent) => tx.sender.absorb(view.sequence),
+        (Path::Relay | Path::Translate(_), Class::Event(None) | Class::Noise | Class::Silent) => {
+            tx.sender.absorb(view.sequence);
+        }
         (Path::Transcode, Class::Event(None) | Class::Silent) => {
-            rx.offer(view, None);
+            rx.offer(view, Content::Nothing);
             drain(now, rx, tx, out);
         }
     }
@@ -119,25 +161,50 @@ fn relay(
     now: Instant,
     arrival: Arrival,
     view: &View<'_>,
-    table: Option<&[u8; 256]>,
+    (payload_type, table): (u8, Option<&[u8; 256]>),
     route: Route,
     rx: &mut Rx,
     tx: &mut Tx,
     out: &mut TxBatch,
 ) {
-    let Some(stream) = tx.stream else { return };
     let Some(spliced) = tx.sender.splice(now, arrival, view) else {
         rx.late(view.sequence);
         return;
     };
+    tx.sender.send_spliced(now, route, spliced, payload_type, out, |space| {
+        let payload = space.get_mut(..view.payload.len())?;
+        payload.copy_from_slice(view.payload);
+        if let Some(table) = table {
+            for octet in payload.iter_mut() {
+                *octet = table[usize::from(*octet)];
+            }
+        }
+        Some(view.payload.len())
+    });
+}
+
+/// What a pause sounds like is the same in both laws; how loud it is, its first octet says in -dBov. It begins no talkspurt (RFC 3389 4).
+fn relay_noise(
+    now: Instant,
+    arrival: Arrival,
+    view: &View<'_>,
+    route: Route,
+    rx: &mut Rx,
+    tx: &mut Tx,
+    out: &mut TxBatch,
+) {
+    let gain = agreed_gain(rx, tx);
+    let Some(mut spliced) = tx.sender.splice(now, arrival, view) else {
+        rx.late(view.sequence);
+        return;
+    };
+    spliced.marker = false;
     tx.sender
-        .send_spliced(now, route, spliced, stream.payload_type_tx, out, |space| {
+        .send_spliced(now, route, spliced, COMFORT_NOISE, out, |space| {
             let payload = space.get_mut(..view.payload.len())?;
             payload.copy_from_slice(view.payload);
-            if let Some(table) = table {
-                for octet in payload.iter_mut() {
-                    *octet = table[usize::from(*octet)];
-                }
+            if let Some(level) = payload.first_mut() {
+                *level = (i16::from(*level & 0x7f) - i16::from(gain.db())).clamp(0, 127) as u8;
             }
             Some(view.payload.len())
         });
@@ -240,12 +307,46 @@ fn in_clock(ticks: u32, from: u32, to: u32) -> u32 {
 /// Passes on what the jitter buffer has ready.
 pub(super) fn drain(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
     let route = tx.route();
+    let gain = agreed_gain(rx, tx);
     while let Some(piece) = rx.pull(now) {
-        let Some(decode) = rx.decode.as_ref() else { return };
+        let Some(decode) = rx.decode.as_mut() else { return };
         // A bridge changes its rate by two inputs, one for each side: between them nothing fits.
         let encode = tx.encode.as_mut().filter(|encode| encode.rate() == decode.rate());
         if let (Some(encode), Some(route)) = (encode, route) {
+            gain.apply(decode.pcm_mut(piece));
             encode.push(now, piece.lead, decode.pcm(piece), &mut tx.sender, route, out);
         }
+    }
+}
+
+/// On the tick: what the jitter buffer has ready, and a pause as it goes on.
+pub(super) fn tick(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
+    drain(now, rx, tx, out);
+    let (route, gain, makes_noise) = (tx.route(), agreed_gain(rx, tx), tx.makes_noise());
+    // While a key is pressed, that is what is heard.
+    let Some(decode) = rx.decode.as_mut().filter(|_| !rx.events.is_running()) else {
+        return;
+    };
+    while let Some(piece) = decode.fill(now) {
+        let encode = tx.encode.as_mut().filter(|encode| encode.rate() == decode.rate());
+        let (Some(encode), Some(route), false) = (encode, route, tx.is_dialing) else {
+            continue;
+        };
+        gain.apply(decode.pcm_mut(piece));
+        if makes_noise {
+            if let Lead::After(skipped) = piece.lead {
+                encode.push(now, Lead::After(skipped), &[], &mut tx.sender, route, out);
+            }
+            encode.rest(now, decode.pcm(piece), &mut tx.sender, route, out);
+        } else {
+            encode.push(now, piece.lead, decode.pcm(piece), &mut tx.sender, route, out);
+        }
+    }
+}
+
+fn agreed_gain(rx: &Rx, tx: &Tx) -> Gain {
+    match (&rx.stream, &tx.stream) {
+        (Some(from), Some(to)) => gain(from, to),
+        (Some(_), None) | (None, Some(_) | None) => Gain::NONE,
     }
 }

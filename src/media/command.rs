@@ -6,10 +6,11 @@ mod recording;
 
 pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
 pub use measured::{LegStats, Missing, PeerView, Trouble, Troubles, Xr};
-pub use recording::{Recording, Side};
+pub use recording::{Format, Recording, Side};
 
 use crate::id::{MediaLegId, WorkerId};
 use crate::pii::{Digit, Digits};
+use codecs::gain::Gain;
 use codecs::{Codec, Rate};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -65,6 +66,15 @@ impl Default for OpusParams {
     }
 }
 
+/// How much louder, or softer, what a party says is for others, and what it hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gains {
+    /// Of what comes from it.
+    pub from_peer: Gain,
+    /// Of what goes to it.
+    pub to_peer: Gain,
+}
+
 /// A telephone-event payload type and its clock (RFC 4733 2.4.1: the clock of the audio it goes with).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventFormat {
@@ -91,6 +101,10 @@ pub struct Stream {
     pub events_rx: Option<EventFormat>,
     /// Opus only.
     pub opus: OpusParams,
+    /// What is said on it is louder or softer elsewhere, and what it hears.
+    pub gain: Gains,
+    /// The peer makes the noise of a pause itself, once it is told how loud (RFC 3389): both sides have named it.
+    pub comfort_noise: bool,
     /// We send.
     pub sends: bool,
     /// We receive: what comes while this is false is counted and dropped.

@@ -1,7 +1,9 @@
 //! From a peer's packets to PCM: jitter buffer, decoder, concealment.
 
-use super::jitter::{Jitter, Offer, Pop};
+use super::jitter::{Content, Jitter, Offer, Pop};
+use super::pause::{Pause, Sound, step_samples};
 use crate::time::Instant;
+use codecs::noise::Noise;
 use codecs::plc::{Concealer, WideConcealer};
 use codecs::{Codec, Rate, g711, g722, opus};
 use std::time::Duration;
@@ -97,6 +99,8 @@ pub struct Decode {
     /// When the next packet comes if it comes as fast as the fastest.
     due: Option<Instant>,
     underruns: u64,
+    /// The peer says nothing, and said so.
+    pause: Option<Pause>,
 }
 
 impl std::fmt::Debug for Decode {
@@ -132,6 +136,7 @@ impl Decode {
             ratio: Ratio::new(codec, rate),
             due: None,
             underruns: 0,
+            pause: None,
         })
     }
 
@@ -150,6 +155,7 @@ impl Decode {
         self.jitter.clear();
         self.expected = None;
         self.due = None;
+        self.pause = None;
         match &mut self.voice {
             Voice::Pcmu(concealer) | Voice::Pcma(concealer) => *concealer = Concealer::new(),
             Voice::NarrowG722(decoder, concealer) => {
@@ -165,14 +171,15 @@ impl Decode {
         }
     }
 
-    /// Takes a packet; `payload` is `None` for one that only has a place in the sequence.
-    pub fn offer(&mut self, sequence: u16, timestamp: u32, payload: Option<&[u8]>) -> Offer {
-        self.jitter.offer(sequence, timestamp, payload)
+    /// Takes a packet.
+    pub fn offer(&mut self, sequence: u16, timestamp: u32, content: Content<'_>) -> Offer {
+        self.jitter.offer(sequence, timestamp, content)
     }
 
-    /// When a waiting gap must be looked at again.
+    /// When a waiting gap must be looked at again, or a pause has to be filled.
     pub fn deadline(&self) -> Option<Instant> {
-        self.jitter.deadline()
+        let pause = self.pause.as_ref().map(Pause::due);
+        [self.jitter.deadline(), pause].into_iter().flatten().min()
     }
 
     /// Of the PCM.
@@ -185,6 +192,32 @@ impl Decode {
         &self.pcm[..piece.samples]
     }
 
+    /// The samples of the last piece, to be changed.
+    pub fn pcm_mut(&mut self, piece: Piece) -> &mut [i16] {
+        &mut self.pcm[..piece.samples]
+    }
+
+    /// The next 20 ms of a pause that goes on, once it is time for them; called on the tick, after `pull`.
+    pub fn fill(&mut self, now: Instant) -> Option<Piece> {
+        let (sound, skipped) = self.pause.as_mut()?.step(now)?;
+        let samples = step_samples(self.rate);
+        rest(&mut self.voice, &mut self.pause, sound, &mut self.pcm[..samples]);
+        let skipped = skipped.saturating_mul(samples as u32);
+        // What ends the pause continues this.
+        let gone = self.ratio.ticks(skipped.wrapping_add(samples as u32));
+        self.expected = self.expected.map(|expected| expected.wrapping_add(gone));
+        self.due = None;
+        Some(Piece {
+            lead: if skipped > 0 {
+                Lead::After(skipped)
+            } else {
+                Lead::Joined
+            },
+            samples,
+            concealed: 0,
+        })
+    }
+
     /// How far a timestamp lies ahead of what was decoded, in samples; `None` when it does not continue it.
     pub fn ahead(&self, timestamp: u32) -> Option<u32> {
         let ahead = self.ratio.samples(timestamp.wrapping_sub(self.expected?));
@@ -193,7 +226,15 @@ impl Decode {
 
     /// Something else was played up to this timestamp, in place of what the packets say.
     pub fn played_until(&mut self, timestamp: u32) {
+        if let (Some(samples), Some(pause)) = (self.ahead(timestamp), &mut self.pause) {
+            pause.put_off(time_of(samples as usize, self.rate));
+        }
         self.expected = Some(timestamp);
+    }
+
+    /// A pause that goes on is nobody's business any more.
+    pub fn end_pause(&mut self) {
+        self.pause = None;
     }
 
     /// Decodes what is ready; `None` when nothing is.
@@ -205,7 +246,7 @@ impl Decode {
         let is_lost = piece.concealed > 0;
         let is_dry = !is_lost && now.since(due) > self.target();
         self.underruns += u64::from(is_dry);
-        let lasts = Duration::from_secs(1) * piece.samples as u32 / self.rate.hz();
+        let lasts = time_of(piece.samples, self.rate);
         // Who has run dry plays later from then on.
         let after = if is_dry || is_lost { now } else { due.min(now) };
         self.due = Some(after + lasts + lasts / DRIFT);
@@ -218,32 +259,45 @@ impl Decode {
         loop {
             match self.jitter.pop(now)? {
                 Pop::Silent => {}
+                Pop::Noise(timestamp, payload) => {
+                    let level = Noise::level_of(payload);
+                    self.expected.get_or_insert(timestamp);
+                    let noise = || Pause::new(now, time_of(self.frame, self.rate), Sound::Noise(Noise::new(level)));
+                    self.pause.get_or_insert_with(noise).set_level(level);
+                }
+                // It only keeps a way open (RFC 6263 4.1).
+                Pop::Audio(_, []) => {}
                 Pop::Audio(timestamp, payload) => {
-                    let lead = lead(self.expected, timestamp, self.ratio, self.rate);
-                    let (samples, concealed) = match decode(&mut self.voice, payload, &mut self.pcm[..most]) {
-                        Some(0) => continue,
-                        Some(samples) => (samples, 0),
-                        // Garbage instead of audio: as if it were lost.
-                        None => (conceal(&mut self.voice, None, &mut self.pcm[..self.frame]), 1),
-                    };
+                    let mut lead = lead(self.expected, timestamp, self.ratio, self.rate);
+                    let mut head = 0;
+                    if let (Some(pause), Lead::After(left)) = (self.pause, lead)
+                        && left as usize <= most / 2
+                        && longest(&self.voice, payload, self.rate) <= most / 2
+                    {
+                        // What is left of the pause is heard too.
+                        head = left as usize;
+                        rest(&mut self.voice, &mut self.pause, pause.sound, &mut self.pcm[..head]);
+                        (lead, self.due) = (Lead::Joined, None);
+                    }
+                    let (samples, concealed) = take(&mut self.voice, payload, &mut self.pcm[head..most], self.frame);
+                    let is_dtx = matches!(self.voice, Voice::Opus(_)) && payload.len() <= opus::DTX_OCTETS;
+                    self.pause = is_dtx.then(|| Pause::new(now, time_of(samples, self.rate), Sound::Decoder));
                     self.frame = samples;
                     self.expected = Some(timestamp.wrapping_add(self.ratio.ticks(samples as u32)));
                     return Some(Piece {
                         lead,
-                        samples,
+                        samples: head + samples,
                         concealed,
                     });
                 }
                 Pop::Lost(packets, timestamp, following) => {
                     let Some(expected) = self.expected else { continue };
-                    let by_count = usize::from(packets) * self.frame;
+                    // More of the pause was made than there was of it.
+                    if self.pause.is_some() && (timestamp.wrapping_sub(expected) as i32) <= 0 {
+                        continue;
+                    }
                     let by_time = self.ratio.samples(timestamp.wrapping_sub(expected));
-                    // The timestamp knows better, unless there is a pause in it as well, or it has jumped.
-                    let gap = if by_time > 0 {
-                        by_count.min(by_time as usize)
-                    } else {
-                        by_count
-                    };
+                    let gap = gap(usize::from(packets) * self.frame, by_time as usize);
                     // Whole 2.5 ms, as libopus counts.
                     let unit = self.rate.hz() as usize / 400;
                     let samples = gap.min(most) / unit * unit;
@@ -269,6 +323,58 @@ fn lead(expected: Option<u32>, timestamp: u32, ratio: Ratio, rate: Rate) -> Lead
         Some(0) => Lead::Joined,
         Some(pause) if pause <= PAUSE_SECONDS * rate.hz() => Lead::After(pause),
         Some(_) | None => Lead::Anew,
+    }
+}
+
+/// How long so many samples last.
+fn time_of(samples: usize, rate: Rate) -> Duration {
+    Duration::from_secs(1) * samples as u32 / rate.hz()
+}
+
+/// The samples of a gap. The timestamp knows better than the number of packets, unless there is a pause in it as well, or it has jumped.
+fn gap(by_count: usize, by_time: usize) -> usize {
+    if by_time > 0 { by_count.min(by_time) } else { by_count }
+}
+
+/// How many samples a packet may hold.
+fn longest(voice: &Voice, payload: &[u8], rate: Rate) -> usize {
+    match voice {
+        Voice::Pcmu(_) | Voice::Pcma(_) | Voice::NarrowG722(..) => payload.len(),
+        Voice::G722(..) => 2 * payload.len(),
+        Voice::Opus(_) => opus::packet_samples(payload, rate.hz()).unwrap_or(0),
+    }
+}
+
+/// Makes samples of a pause.
+fn rest(voice: &mut Voice, pause: &mut Option<Pause>, sound: Sound, out: &mut [i16]) {
+    match sound {
+        Sound::Decoder => drop(conceal(voice, None, out)),
+        Sound::Noise(mut noise) => {
+            noise.fill(out);
+            if let Some(pause) = pause {
+                pause.sound = Sound::Noise(noise);
+            }
+            // Whatever comes next joins it.
+            match voice {
+                Voice::Pcmu(concealer) | Voice::Pcma(concealer) | Voice::NarrowG722(_, concealer) => {
+                    concealer.good(out)
+                }
+                Voice::G722(_, concealer) => concealer.good(out),
+                Voice::Opus(_) => {}
+            }
+        }
+    }
+}
+
+/// Samples of a packet at the start of `out`, and 1 where they are made up, as many as the packet before had: garbage instead of audio is as if
+/// it were lost.
+fn take(voice: &mut Voice, payload: &[u8], out: &mut [i16], frame: usize) -> (usize, u16) {
+    match decode(voice, payload, out) {
+        Some(samples @ 1..) => (samples, 0),
+        Some(0) | None => {
+            let most = out.len().min(frame);
+            (conceal(voice, None, &mut out[..most]), 1)
+        }
     }
 }
 
@@ -338,27 +444,27 @@ mod tests {
     fn loss_pause_and_restart_have_their_own_lead() {
         let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
         let frame = [g711::ALAW_SILENCE; 160];
-        decode.offer(1, 1_000, Some(&frame));
+        decode.offer(1, 1_000, Content::Audio(&frame));
         assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0)]);
         // Two lost.
-        decode.offer(4, 1_480, Some(&frame));
+        decode.offer(4, 1_480, Content::Audio(&frame));
         assert_eq!(pieces(&mut decode, 60), []);
         assert_eq!(
             pieces(&mut decode, 100),
             [heard(Lead::Joined, 320, 2), heard(Lead::Joined, 160, 0)]
         );
         // A pause without loss.
-        decode.offer(5, 2_640, Some(&frame));
+        decode.offer(5, 2_640, Content::Audio(&frame));
         assert_eq!(pieces(&mut decode, 200), [heard(Lead::After(1_000), 160, 0)]);
         // Ten lost: 120 ms are made, the rest is a pause.
-        decode.offer(16, 4_400, Some(&frame));
+        decode.offer(16, 4_400, Content::Audio(&frame));
         pieces(&mut decode, 400);
         assert_eq!(
             pieces(&mut decode, 440),
             [heard(Lead::Joined, 960, 6), heard(Lead::After(640), 160, 0)]
         );
         // The timestamp goes back.
-        decode.offer(17, 100, Some(&frame));
+        decode.offer(17, 100, Content::Audio(&frame));
         assert_eq!(pieces(&mut decode, 460), [heard(Lead::Anew, 160, 0)]);
     }
 
@@ -373,7 +479,10 @@ mod tests {
                 let skewed = nominal as i64 + nominal as i64 * ppm / 1_000_000;
                 let jitter = n.wrapping_mul(2_654_435_761) % 19_000;
                 let now = Instant::ZERO + Duration::from_micros(skewed as u64 + jitter);
-                assert_eq!(decode.offer(n as u16, n as u32 * 160, Some(&frame)), Offer::Taken);
+                assert_eq!(
+                    decode.offer(n as u16, n as u32 * 160, Content::Audio(&frame)),
+                    Offer::Taken
+                );
                 let piece = decode.pull(now).unwrap();
                 assert_eq!((piece.samples, piece.concealed), (160, 0));
                 assert_eq!(decode.pull(now), None);
@@ -387,25 +496,104 @@ mod tests {
         let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
         let frame = [g711::ALAW_SILENCE; 160];
         let mut come = |sequence: u16, ms: u64| {
-            decode.offer(sequence, u32::from(sequence) * 160, Some(&frame));
+            decode.offer(sequence, u32::from(sequence) * 160, Content::Audio(&frame));
             pieces(&mut decode, ms);
             decode.underruns()
         };
         let dry = [(0, 0), (1, 20), (2, 79), (3, 80), (4, 141), (5, 161), (6, 221)].map(|(n, ms)| come(n, ms));
         assert_eq!(dry, [0, 0, 0, 0, 1, 1, 1], "61 ms too late, and from then on in time");
         // A pause is none.
-        decode.offer(7, 7 * 160 + 80_000, Some(&frame));
+        decode.offer(7, 7 * 160 + 80_000, Content::Audio(&frame));
         pieces(&mut decode, 20_000);
         assert_eq!(decode.underruns(), 1);
+    }
+
+    /// Comfort noise: made from 40 ms after its time on, at the level that was said, and up to what ends it.
+    #[test]
+    fn a_pause_is_filled_up_to_what_ends_it() {
+        for (codec, rate) in [(Codec::Pcma, Rate::Narrow), (Codec::G722, Rate::Wide)] {
+            let mut decode = Decode::new(codec, rate).unwrap();
+            let scale = rate.hz() / 8_000;
+            let step = step_samples(rate);
+            let frame = [0xd5; 160];
+            decode.offer(1, 0, Content::Audio(&frame));
+            assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, step, 0)]);
+            decode.offer(2, 160, Content::Noise(&[40]));
+            assert_eq!(pieces(&mut decode, 20), []);
+            let at = |ms: u64| Instant::ZERO + Duration::from_millis(ms);
+            assert_eq!(decode.fill(at(79)), None);
+            assert_eq!(decode.deadline(), Some(at(80)));
+            let mut made = 0;
+            for ms in [80, 100, 120, 140, 160, 180] {
+                let piece = decode.fill(at(ms)).unwrap();
+                assert_eq!(piece, heard(Lead::Joined, step, 0));
+                assert_eq!(decode.fill(at(ms)), None);
+                let level = codecs::level::Level::of(decode.pcm(piece)).rms_dbov();
+                assert!((level + 40.0).abs() < 2.0, "{level}");
+                made += step;
+            }
+            // It ended at 180 ms: what is left of it comes before the word.
+            decode.offer(3, 8 * 180, Content::Audio(&frame));
+            let rest = 160 * 8 * scale as usize - made;
+            assert_eq!(pieces(&mut decode, 180), [heard(Lead::Joined, rest + step, 0)]);
+            assert_eq!((decode.fill(at(400)), decode.deadline()), (None, None), "{codec:?}");
+        }
+    }
+
+    /// Who was held up goes on where it would be, and does not make up for it.
+    #[test]
+    fn what_was_not_made_in_time_is_left_out() {
+        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow).unwrap();
+        decode.offer(1, 0, Content::Audio(&[g711::ULAW_SILENCE; 160]));
+        decode.offer(2, 160, Content::Noise(&[50]));
+        pieces(&mut decode, 0);
+        let at = |ms: u64| Instant::ZERO + Duration::from_millis(ms);
+        assert_eq!(decode.fill(at(5_065)), Some(heard(Lead::After(250 * 160), 160, 0)));
+        assert_eq!((decode.fill(at(5_065)), decode.deadline()), (None, Some(at(5_080))));
+        assert_eq!(decode.ahead(160 + 251 * 160), Some(0));
+        // A digit was heard for 200 ms.
+        decode.played_until(160 + 261 * 160);
+        assert_eq!(decode.deadline(), Some(at(5_280)));
+    }
+
+    /// More of it was made than there was: what comes is a run of its own, by the clock.
+    #[test]
+    fn a_pause_that_was_made_too_long_shifts_nothing() {
+        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow).unwrap();
+        let frame = [g711::ULAW_SILENCE; 160];
+        decode.offer(1, 0, Content::Audio(&frame));
+        decode.offer(2, 160, Content::Noise(&[50]));
+        pieces(&mut decode, 0);
+        for ms in (60..=300).step_by(20) {
+            assert!(decode.fill(Instant::ZERO + Duration::from_millis(ms)).is_some(), "{ms}");
+        }
+        decode.offer(3, 480, Content::Audio(&frame));
+        assert_eq!(pieces(&mut decode, 300), [heard(Lead::Anew, 160, 0)]);
+    }
+
+    /// An Opus packet of one octet begins a pause that libopus knows the sound of.
+    #[test]
+    fn opus_that_ceases_to_send_is_filled_too() {
+        let mut decode = Decode::new(Codec::Opus, Rate::Narrow).unwrap();
+        decode.offer(1, 0, Content::Audio(&[0x48]));
+        assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0)]);
+        assert_eq!(decode.fill(Instant::ZERO + Duration::from_millis(59)), None);
+        assert_eq!(
+            decode.fill(Instant::ZERO + Duration::from_millis(60)),
+            Some(heard(Lead::Joined, 160, 0))
+        );
+        assert_eq!(decode.ahead(1_920), Some(0));
+        decode.restart();
+        assert_eq!(decode.fill(Instant::ZERO + Duration::from_secs(9)), None);
     }
 
     #[test]
     fn an_event_between_is_no_loss() {
         let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow).unwrap();
         let frame = [g711::ULAW_SILENCE; 160];
-        decode.offer(1, 0, Some(&frame));
-        decode.offer(2, 160, None);
-        decode.offer(3, 320, Some(&frame));
+        decode.offer(1, 0, Content::Audio(&frame));
+        decode.offer(2, 160, Content::Nothing);
+        decode.offer(3, 320, Content::Audio(&frame));
         assert_eq!(
             pieces(&mut decode, 0),
             [heard(Lead::Anew, 160, 0), heard(Lead::After(160), 160, 0)]
@@ -424,16 +612,16 @@ mod tests {
             let mut decode = Decode::new(codec, rate).unwrap();
             // 20 ms of each: of Opus a frame that is a pause (RFC 6716 3.1).
             let frame: &[u8] = if codec == Codec::Opus { &[0x48] } else { &[0xff; 160] };
-            decode.offer(1, 1_000, Some(frame));
+            decode.offer(1, 1_000, Content::Audio(frame));
             assert_eq!(
                 pieces(&mut decode, 0),
                 [heard(Lead::Anew, samples, 0)],
                 "{codec:?} {rate:?}"
             );
-            decode.offer(2, 1_000 + ticks, Some(frame));
+            decode.offer(2, 1_000 + ticks, Content::Audio(frame));
             // Two lost, then a pause of 100 ms.
-            decode.offer(5, 1_000 + 4 * ticks, Some(frame));
-            decode.offer(6, 1_000 + 10 * ticks, Some(frame));
+            decode.offer(5, 1_000 + 4 * ticks, Content::Audio(frame));
+            decode.offer(6, 1_000 + 10 * ticks, Content::Audio(frame));
             assert_eq!(
                 pieces(&mut decode, 0),
                 [heard(Lead::Joined, samples, 0)],
@@ -454,9 +642,10 @@ mod tests {
     #[test]
     fn garbage_in_opus_is_concealed() {
         let mut decode = Decode::new(Codec::Opus, Rate::Narrow).unwrap();
-        decode.offer(1, 0, Some(&[0xff; 3]));
+        decode.offer(1, 0, Content::Audio(&[0xff; 3]));
         assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 1)]);
-        decode.offer(2, 960, Some(&[]));
-        assert_eq!(pieces(&mut decode, 0), [heard(Lead::Joined, 160, 1)]);
+        // One without audio is none.
+        decode.offer(2, 960, Content::Audio(&[]));
+        assert_eq!((pieces(&mut decode, 0), decode.deadline()), (Vec::new(), None));
     }
 }

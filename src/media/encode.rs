@@ -4,13 +4,18 @@ use super::command::Stream;
 use super::decode::{Lead, Ratio};
 use super::packet::TxBatch;
 use super::sender::{Route, Sender};
+use super::tuning::{Setting, Tuning};
 use crate::time::Instant;
+use codecs::level::Level;
+use codecs::noise::Noise;
 use codecs::{Codec, Rate, g711, g722, opus};
 
 /// The longest packet that we send: 60 ms at 16 kHz.
 const FRAME_MAX: usize = 960;
-/// What Opus is told to expect, so that it adds FEC (it adds none at 0): a network that is worth the redundancy.
-const EXPECTED_LOSS_PERCENT: u8 = 5;
+/// Comfort noise, static (RFC 3551 6, RFC 3389).
+pub const COMFORT_NOISE: u8 = 13;
+/// Steps of a pause from one comfort noise packet to the next: half a second.
+const NOISE_EVERY: u8 = 25;
 /// How long a new encoder of G.722 is silent in a stream that has had another: a decoder is tuned to its encoder, and what a new one says
 /// comes out of it at full scale.
 const HUSH_MS: usize = 60;
@@ -19,7 +24,15 @@ enum Voice {
     Pcmu,
     Pcma,
     G722(g722::Encoder),
-    Opus(opus::Encoder),
+    Opus(Opus),
+}
+
+struct Opus {
+    library: opus::Encoder,
+    tuning: Tuning,
+    set: Setting,
+    /// The last frame had nothing new to say (DTX).
+    rests: bool,
 }
 
 /// The encoding half of a leg that is not just relayed.
@@ -37,6 +50,10 @@ pub struct Encode {
     marker: bool,
     rate: Rate,
     ratio: Ratio,
+    /// Steps of the pause that goes on.
+    resting: u8,
+    /// Samples by which packets that were filled up are ahead of the source: a pause makes up for them.
+    ahead: u32,
 }
 
 impl std::fmt::Debug for Encode {
@@ -72,16 +89,7 @@ impl Encode {
             Codec::Pcmu => Voice::Pcmu,
             Codec::Pcma => Voice::Pcma,
             Codec::G722 => Voice::G722(g722::Encoder::new(rate)),
-            Codec::Opus => {
-                let params = opus::EncoderParams {
-                    bitrate: stream.opus.bitrate.clamp(6_000, 510_000),
-                    complexity: stream.opus.complexity.min(10),
-                    fec: stream.opus.fec,
-                    expected_loss_percent: if stream.opus.fec { EXPECTED_LOSS_PERCENT } else { 0 },
-                    dtx: stream.opus.dtx,
-                };
-                Voice::Opus(opus::Encoder::new(rate.hz(), params)?)
-            }
+            Codec::Opus => Voice::Opus(Opus::new(stream, rate)?),
         };
         Ok(Self {
             voice,
@@ -94,13 +102,15 @@ impl Encode {
             marker: true,
             rate,
             ratio: Ratio::new(stream.codec, rate),
+            resting: 0,
+            ahead: 0,
         })
     }
 
     /// What comes next begins a new run; a packet that is not full is dropped.
     pub fn cut(&mut self) {
-        self.filled = 0;
-        self.timestamp = None;
+        (self.filled, self.timestamp) = (0, None);
+        (self.resting, self.ahead) = (0, 0);
     }
 
     /// Of the PCM.
@@ -112,6 +122,45 @@ impl Encode {
     pub fn position(&self, ahead: u32) -> Option<u32> {
         let ticks = self.ratio.ticks(ahead.wrapping_add(self.filled as u32));
         self.timestamp.map(|timestamp| timestamp.wrapping_add(ticks))
+    }
+
+    /// The peer reports its loss, in 1/256.
+    pub fn reported(&mut self, fraction_lost: u8) {
+        if let Voice::Opus(opus) = &mut self.voice {
+            opus.tuning.reported(fraction_lost);
+            opus.tune();
+        }
+    }
+
+    /// The most complexity that there is a processor for.
+    pub fn limit(&mut self, complexity: u8) {
+        if let Voice::Opus(opus) = &mut self.voice {
+            opus.tuning.limit(complexity);
+            opus.tune();
+        }
+    }
+
+    /// Of Opus.
+    pub fn complexity(&self) -> Option<u8> {
+        match &self.voice {
+            Voice::Opus(opus) => Some(opus.set.complexity),
+            Voice::Pcmu | Voice::Pcma | Voice::G722(_) => None,
+        }
+    }
+
+    /// Takes a step of a pause for a peer that makes comfort noise itself: at the beginning and twice a second it is told how loud.
+    pub fn rest(&mut self, now: Instant, pcm: &[i16], sender: &mut Sender, route: Route, out: &mut TxBatch) {
+        self.pause(now, 0, sender, route, out);
+        let timestamp = *self.timestamp.get_or_insert_with(|| sender.run_timestamp(now));
+        if self.resting.is_multiple_of(NOISE_EVERY) {
+            let level = Noise::octet(Level::of(pcm).rms_dbov());
+            sender.send_own(now, route, (timestamp, false, COMFORT_NOISE), out, |space| {
+                *space.first_mut()? = level;
+                Some(1)
+            });
+        }
+        self.resting = (self.resting + 1) % NOISE_EVERY;
+        self.pause(now, pcm.len() as u32, sender, route, out);
     }
 
     /// Takes samples and sends every packet that they fill.
@@ -129,6 +178,7 @@ impl Encode {
             Lead::After(samples) => self.pause(now, samples, sender, route, out),
             Lead::Anew => self.cut(),
         }
+        self.resting = 0;
         let mut rest = pcm;
         while !rest.is_empty() {
             let (part, after) = rest.split_at(rest.len().min(self.frame - self.filled));
@@ -143,13 +193,13 @@ impl Encode {
 
     /// The source pauses: what is pending is filled up with silence, and the timestamp goes on.
     fn pause(&mut self, now: Instant, samples: u32, sender: &mut Sender, route: Route, out: &mut TxBatch) {
-        let mut left = samples;
         if self.filled > 0 {
-            let padding = self.frame - self.filled;
+            self.ahead += (self.frame - self.filled) as u32;
             self.pending[self.filled..self.frame].fill(0);
             self.flush(now, sender, route, out);
-            left = left.saturating_sub(padding as u32);
         }
+        let left = samples.saturating_sub(self.ahead);
+        self.ahead = self.ahead.saturating_sub(samples);
         if let Some(timestamp) = self.timestamp.as_mut() {
             *timestamp = timestamp.wrapping_add(self.ratio.ticks(left));
         }
@@ -187,7 +237,50 @@ fn encode(voice: &mut Voice, pcm: &[i16], payload: &mut [u8]) -> Option<usize> {
         Voice::Pcmu => Some(g711::encode_ulaw_slice(pcm, payload)),
         Voice::Pcma => Some(g711::encode_alaw_slice(pcm, payload)),
         Voice::G722(encoder) => Some(encoder.encode(pcm, payload)),
-        Voice::Opus(encoder) => encoder.encode(pcm, payload).ok().filter(|len| *len > opus::DTX_OCTETS),
+        Voice::Opus(opus) => opus.encode(pcm, payload),
+    }
+}
+
+impl Opus {
+    fn new(stream: &Stream, rate: Rate) -> Result<Self, opus::OpusError> {
+        let tuning = Tuning::new(stream.opus);
+        let set = tuning.setting();
+        let params = opus::EncoderParams {
+            bitrate: set.bitrate,
+            complexity: set.complexity,
+            fec: stream.opus.fec,
+            expected_loss_percent: set.expected_loss,
+            dtx: stream.opus.dtx,
+        };
+        Ok(Opus {
+            library: opus::Encoder::new(rate.hz(), params)?,
+            tuning,
+            set,
+            rests: false,
+        })
+    }
+
+    /// Tells libopus what has changed.
+    fn tune(&mut self) {
+        let new = self.tuning.setting();
+        let old = std::mem::replace(&mut self.set, new);
+        // All are within the bounds that libopus has: should it refuse one, it goes on as before.
+        if new.bitrate != old.bitrate {
+            let _ = self.library.set_bitrate(new.bitrate);
+        }
+        if new.complexity != old.complexity {
+            let _ = self.library.set_complexity(new.complexity);
+        }
+        if new.expected_loss != old.expected_loss {
+            let _ = self.library.set_expected_loss(new.expected_loss);
+        }
+    }
+
+    /// Of a pause the first packet is sent, by which a decoder knows it for one, and those that say how it sounds.
+    fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Option<usize> {
+        let len = self.library.encode(pcm, payload).ok()?;
+        let rested = std::mem::replace(&mut self.rests, len <= opus::DTX_OCTETS);
+        (!self.rests || !rested).then_some(len)
     }
 }
 
@@ -208,6 +301,8 @@ mod tests {
             events_tx: None,
             events_rx: None,
             opus: OpusParams::default(),
+            gain: Default::default(),
+            comfort_noise: false,
             sends: true,
             receives: true,
         }

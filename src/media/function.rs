@@ -2,6 +2,7 @@
 
 use super::decode::{Lead, OWN_RATE};
 use super::digits::Step;
+use super::jitter::Content;
 use super::leg::{Class, Leg, Role, Tx};
 use super::packet::TxBatch;
 use super::rtp::View;
@@ -81,11 +82,12 @@ pub(super) fn hear(now: Instant, arrival: Arrival, class: Class, view: &View<'_>
     if std::mem::take(&mut leg.rx.interrupted) || arrival == Arrival::Restart {
         decode.restart();
     }
-    let payload = match class {
-        Class::Audio => Some(view.payload),
-        Class::Event(_) | Class::Silent => None,
+    let content = match class {
+        Class::Audio => Content::Audio(view.payload),
+        Class::Noise => Content::Noise(view.payload),
+        Class::Event(_) | Class::Silent => Content::Nothing,
     };
-    leg.rx.offer(view, payload);
+    leg.rx.offer(view, content);
     heard(now, leg);
 }
 
@@ -94,6 +96,14 @@ pub(super) fn heard(now: Instant, leg: &mut Leg) {
     let Some(phone) = leg.phone.as_mut() else { return };
     while let Some(piece) = leg.rx.pull(now) {
         let Some(decode) = leg.rx.decode.as_ref() else { return };
+        if let Lead::After(samples) = piece.lead {
+            phone.pause(samples);
+        }
+        phone.received(decode.pcm(piece));
+    }
+    while let Some(decode) = leg.rx.decode.as_mut()
+        && let Some(piece) = decode.fill(now)
+    {
         if let Lead::After(samples) = piece.lead {
             phone.pause(samples);
         }

@@ -23,9 +23,29 @@ const HELD_MAX: usize = 12;
 struct Slot {
     full: bool,
     timestamp: u32,
-    /// `None` for a packet without audio (an event, comfort noise).
-    len: Option<u16>,
+    /// Of its payload.
+    len: u16,
+    kind: Kind,
     bytes: [u8; JITTER_PAYLOAD_BYTES],
+}
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Audio,
+    Noise,
+    Nothing,
+}
+
+/// What a packet brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// Audio of the agreed codec.
+    Audio(&'a [u8]),
+    /// Comfort noise (RFC 3389): a pause begins or goes on.
+    Noise(&'a [u8]),
+    /// A place in the sequence only (an event).
+    Nothing,
 }
 
 /// What became of an offered packet.
@@ -44,6 +64,8 @@ pub enum Offer {
 pub enum Pop<'a> {
     /// The next packet in sequence: timestamp and payload.
     Audio(u32, &'a [u8]),
+    /// The next packet in sequence is comfort noise: timestamp and payload.
+    Noise(u32, &'a [u8]),
     /// The next packet in sequence has no audio.
     Silent,
     /// This many packets did not come; timestamp and payload (if it has audio) of the packet that comes next, which is still to be popped.
@@ -69,7 +91,8 @@ impl Default for Jitter {
         let slot = Slot {
             full: false,
             timestamp: 0,
-            len: None,
+            len: 0,
+            kind: Kind::Nothing,
             bytes: [0; JITTER_PAYLOAD_BYTES],
         };
         Self {
@@ -84,8 +107,8 @@ impl Default for Jitter {
 }
 
 impl Jitter {
-    /// Puts a packet in its place; `payload` is `None` for one without audio.
-    pub fn offer(&mut self, sequence: u16, timestamp: u32, payload: Option<&[u8]>) -> Offer {
+    /// Puts a packet in its place.
+    pub fn offer(&mut self, sequence: u16, timestamp: u32, content: Content<'_>) -> Offer {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next);
         if ahead >= 0x8000 {
@@ -102,7 +125,11 @@ impl Jitter {
             self.next = Some(sequence);
         }
         let slot = &mut self.slots[usize::from(sequence) % JITTER_PACKETS];
-        let bytes = payload.unwrap_or_default();
+        let (kind, bytes) = match content {
+            Content::Audio(bytes) => (Kind::Audio, bytes),
+            Content::Noise(bytes) => (Kind::Noise, bytes),
+            Content::Nothing => (Kind::Nothing, &[][..]),
+        };
         let Some(room) = slot.bytes.get_mut(..bytes.len()) else {
             return Offer::TooLarge;
         };
@@ -112,7 +139,7 @@ impl Jitter {
         }
         slot.full = true;
         slot.timestamp = timestamp;
-        slot.len = payload.map(|bytes| bytes.len() as u16);
+        (slot.kind, slot.len) = (kind, bytes.len() as u16);
         Offer::Taken
     }
 
@@ -135,9 +162,11 @@ impl Jitter {
             self.next = Some(next.wrapping_add(1));
             let slot = &mut self.slots[index];
             slot.full = false;
-            return Some(match slot.len {
-                Some(len) => Pop::Audio(slot.timestamp, &slot.bytes[..usize::from(len)]),
-                None => Pop::Silent,
+            let payload = &slot.bytes[..usize::from(slot.len)];
+            return Some(match slot.kind {
+                Kind::Audio => Pop::Audio(slot.timestamp, payload),
+                Kind::Noise => Pop::Noise(slot.timestamp, payload),
+                Kind::Nothing => Pop::Silent,
             });
         }
         let since = *self.waiting_since.get_or_insert(now);
@@ -150,7 +179,7 @@ impl Jitter {
         Some(Pop::Lost(
             missing as u16,
             slot.timestamp,
-            slot.len.map(|len| &slot.bytes[..usize::from(len)]),
+            (slot.kind == Kind::Audio).then(|| &slot.bytes[..usize::from(slot.len)]),
         ))
     }
 
@@ -183,7 +212,7 @@ mod tests {
     }
 
     fn offer(jitter: &mut Jitter, sequence: u16) -> Offer {
-        jitter.offer(sequence, u32::from(sequence) * 160, Some(&[1, 2]))
+        jitter.offer(sequence, u32::from(sequence) * 160, Content::Audio(&[1, 2]))
     }
 
     #[test]
@@ -223,8 +252,10 @@ mod tests {
         assert_eq!(jitter.pop(at(100)), Some(Pop::Lost(2, 640, Some(&[1, 2]))));
         assert_eq!(jitter.pop(at(100)), Some(audio(4)));
         assert_eq!(offer(&mut jitter, 2), Offer::Late);
-        jitter.offer(5, 800, None);
+        jitter.offer(5, 800, Content::Nothing);
         assert_eq!(jitter.pop(at(100)), Some(Pop::Silent));
+        jitter.offer(6, 960, Content::Noise(&[70]));
+        assert_eq!(jitter.pop(at(100)), Some(Pop::Noise(960, &[70])));
     }
 
     #[test]
@@ -277,7 +308,7 @@ mod tests {
         assert_eq!(jitter.pop(at(1)), Some(audio(500)));
         assert_eq!(jitter.pop(at(1)), None);
         assert_eq!(
-            jitter.offer(501, 0, Some(&[0; JITTER_PAYLOAD_BYTES + 1])),
+            jitter.offer(501, 0, Content::Audio(&[0; JITTER_PAYLOAD_BYTES + 1])),
             Offer::TooLarge
         );
     }

@@ -7,9 +7,9 @@ use super::command::{Event, LegSpec, Port, Remote, Stream};
 use super::decode::{Decode, Piece};
 use super::digits::DigitQueue;
 use super::dtmf::{self, Press, Progress};
-use super::encode::Encode;
+use super::encode::{COMFORT_NOISE, Encode};
 use super::input::{Change, Digits, Gear, Outputs};
-use super::jitter::Offer;
+use super::jitter::{Content, Offer};
 use super::latch::{Latch, Sight, Verdict};
 use super::meter::{Meter, Sound};
 use super::pace::Pace;
@@ -32,9 +32,6 @@ use codecs::tone::Cadence;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Comfort noise, static (RFC 3551 6, RFC 3389).
-const COMFORT_NOISE: u8 = 13;
-
 /// What a leg does, as `command::Function` with what it needs at hand.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
@@ -51,7 +48,9 @@ pub(super) enum Class {
     Audio,
     /// An event packet and how its event stands; `None` when it says nothing new.
     Event(Option<Progress>),
-    /// Nothing to play: comfort noise, an unknown type.
+    /// Comfort noise: a pause begins, or goes on.
+    Noise,
+    /// Nothing to play: an unknown type.
     Silent,
 }
 
@@ -117,13 +116,13 @@ pub(super) struct Tx {
 }
 
 impl Rx {
-    /// Gives a packet to the jitter buffer; `payload` is `None` for one that only has a place in the sequence.
-    pub fn offer(&mut self, view: &View<'_>, payload: Option<&[u8]>) {
+    /// Gives a packet to the jitter buffer.
+    pub fn offer(&mut self, view: &View<'_>, content: Content<'_>) {
         let Some(decode) = self.decode.as_mut() else {
             self.counts.dropped += 1;
             return;
         };
-        match decode.offer(view.sequence, view.timestamp, payload) {
+        match decode.offer(view.sequence, view.timestamp, content) {
             Offer::Taken => {}
             Offer::Late => self.late(view.sequence),
             Offer::TooLarge => self.counts.dropped += 1,
@@ -194,6 +193,11 @@ impl Tx {
         self.stream
             .filter(|stream| stream.sends)
             .map(|_| Route { leg: self.place, to })
+    }
+
+    /// The peer makes comfort noise itself.
+    pub fn makes_noise(&self) -> bool {
+        self.stream.is_some_and(|stream| stream.comfort_noise)
     }
 
     /// What feeds this half changes or pauses.
@@ -438,7 +442,7 @@ impl Leg {
         }
         rx.take(now, &stream, view, is_audio);
         let Some(format) = events else {
-            return Some((arrival, if is_audio { Class::Audio } else { Class::Silent }));
+            return Some((arrival, if is_audio { Class::Audio } else { Class::Noise }));
         };
         let (progress, press) = rx.events.packet(now, view.timestamp, view.payload, format.clock);
         if let Some(press) = press {
@@ -476,6 +480,9 @@ impl Leg {
             Ok(digest) => {
                 let (_, came) = self.rx.source.totals();
                 self.reporter.received(now, &digest, self.tx.sender.packets(), came);
+                if let (Some(block), Some(encode)) = (digest.block, self.tx.encode.as_mut()) {
+                    encode.reported(block.fraction_lost);
+                }
             }
             Err(_) => self.rx.counts.dropped += 1,
         }

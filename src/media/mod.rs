@@ -13,6 +13,7 @@
 //! | `source`, `sender` | the received and the sent stream of numbers |
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
 //! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
+//! | `pause`, `tuning` | comfort noise; how Opus follows loss and load |
 //! | `dtmf`, `digits`, `tone`, [`phone`] | telephone events in and out, tones, PCM |
 //! | `pace` | how many packets a leg takes |
 //! | [`rtp`], [`rtcp`], `reports` | the wire, reports |
@@ -36,6 +37,7 @@ mod measure;
 mod meter;
 mod pace;
 pub mod packet;
+mod pause;
 pub mod phone;
 pub mod prepare;
 mod quality;
@@ -48,5 +50,6 @@ pub mod srtp;
 pub mod tap;
 mod tone;
 mod trouble;
+pub mod tuning;
 pub mod witness;
 pub mod worker;

@@ -389,6 +389,8 @@ mod tests {
             events_tx: events,
             events_rx: events,
             opus: OpusParams::default(),
+            gain: Default::default(),
+            comfort_noise: false,
             sends: true,
             receives: true,
         }

@@ -16,6 +16,8 @@ const TIMESTAMP_JUMP_SECONDS: u32 = 3;
 
 /// The least that a new run lies behind the old one, so that their audio does not overlap: the usual packet.
 const RUN_STEP: Duration = Duration::from_millis(20);
+/// How much nearer to the clock a run may begin than the one before: digits of 100 ms that follow each other by 150 ms stay apart.
+const RUN_CATCH_UP: Duration = Duration::from_millis(40);
 
 /// Where a leg's RTP goes: by its socket, to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,9 @@ pub struct Sender {
     clock: u32,
     /// The newest timestamp that was sent and when; before anything was sent, the first one to use.
     newest: (u32, Option<Instant>),
+    /// The timestamp of the first packet and when it was sent, which every run is measured by: what a run is late or early by is not handed
+    /// on to the next.
+    anchor: Option<(u32, Instant)>,
     feed: Option<Feed>,
     packets: u64,
     octets: u32,
@@ -85,6 +90,7 @@ impl Sender {
             sequence: first_sequence,
             clock: 8_000,
             newest: (first_timestamp, None),
+            anchor: None,
             feed: None,
             packets: 0,
             octets: 0,
@@ -96,6 +102,7 @@ impl Sender {
         if self.clock != clock {
             if self.newest.1.is_some() {
                 self.newest = (self.timestamp(now), Some(now));
+                self.anchor = self.anchor.map(|_| (self.newest.0, now));
             }
             self.clock = clock;
             self.feed = None;
@@ -118,12 +125,20 @@ impl Sender {
         at.map_or(newest, |at| newest.wrapping_add(elapsed(at, now, self.clock)))
     }
 
-    /// The timestamp of a run that begins now.
+    /// The timestamp of a run that begins now: by the clock, but behind what was sent. Where that is ahead of the clock, since a source was
+    /// fast, each run makes up for a little of it.
     pub fn run_timestamp(&self, now: Instant) -> u32 {
-        let (newest, at) = self.newest;
-        at.map_or(newest, |at| {
-            newest.wrapping_add(elapsed(at, now.max(at + RUN_STEP), self.clock))
-        })
+        let ((newest, Some(sent)), Some((first, at))) = (self.newest, self.anchor) else {
+            return self.newest.0;
+        };
+        let by_clock = first.wrapping_add(elapsed(at, now, self.clock));
+        let gone = now.since(sent).saturating_sub(RUN_CATCH_UP).max(RUN_STEP);
+        let behind = newest.wrapping_add(elapsed(sent, sent + gone, self.clock));
+        if (by_clock.wrapping_sub(behind) as i32) > 0 {
+            by_clock
+        } else {
+            behind
+        }
     }
 
     /// For a sender report.
@@ -304,6 +319,7 @@ impl Sender {
         if at.is_none() || (header.timestamp.wrapping_sub(newest) as i32) > 0 {
             self.newest = (header.timestamp, Some(now));
         }
+        self.anchor.get_or_insert((header.timestamp, now));
         true
     }
 }
@@ -394,6 +410,52 @@ mod tests {
             relay(&mut sender, 60_020, Arrival::Newest(1), 40_011, 90_320),
             Some((104, 480_160, false))
         );
+    }
+
+    /// Each run begins as late as its first packet comes, up to 19 ms; a thousand of them together are no later than one.
+    #[test]
+    fn runs_that_begin_late_or_early_do_not_add_up() {
+        let mut sender = Sender::new(1, 0, 77);
+        let mut worst = 0;
+        for n in 0..1_000u32 {
+            let jitter = [0, 19, 3, 11][n as usize % 4];
+            let ms = u64::from(n) * 500 + jitter;
+            sender.cut();
+            let (_, timestamp, _) = relay(&mut sender, ms, Arrival::Restart, n as u16, 5).unwrap();
+            // The last packet of the run is early.
+            relay(
+                &mut sender,
+                ms + 281 - jitter,
+                Arrival::Newest(1),
+                n as u16 + 1,
+                5 + 2_400,
+            )
+            .unwrap();
+            let departure = timestamp.wrapping_sub(77).wrapping_sub(elapsed(at(0), at(ms), 8_000)) as i32;
+            worst = worst.max(departure.abs());
+        }
+        assert!(worst <= 20 * 8, "{worst} ticks");
+    }
+
+    /// A source whose clock is fast is ahead of ours after a while: what comes next is behind what was sent all the same.
+    #[test]
+    fn a_run_never_goes_back() {
+        let mut sender = Sender::new(1, 0, 0);
+        relay(&mut sender, 0, Arrival::Restart, 10, 0);
+        relay(&mut sender, 1_000, Arrival::Newest(1), 11, 16_000);
+        sender.cut();
+        assert_eq!(
+            relay(&mut sender, 1_100, Arrival::Restart, 12, 9),
+            Some((2, 16_480, true))
+        );
+        // By the clock it would be 24,000 and 25,200.
+        for (ms, sequence, timestamp) in [(3_000, 3, 31_360), (3_150, 4, 32_240)] {
+            sender.cut();
+            assert_eq!(
+                relay(&mut sender, ms, Arrival::Restart, 13, 9),
+                Some((sequence, timestamp, true))
+            );
+        }
     }
 
     #[test]

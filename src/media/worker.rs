@@ -75,6 +75,8 @@ pub struct Worker {
     /// Where an unfinished tick goes on.
     cursor: usize,
     strays: Strays,
+    /// The most complexity that encoders of Opus may have now.
+    effort: u8,
 }
 
 impl Worker {
@@ -89,6 +91,21 @@ impl Worker {
             free: (0..capacity as u16).rev().map(LegIx).collect(),
             cursor: 0,
             strays: Strays::default(),
+            effort: 10,
+        }
+    }
+
+    /// The most complexity that an encoder of Opus has, if there is one.
+    pub fn highest_effort(&self) -> Option<u8> {
+        let encoders = self.legs.iter().flatten().filter_map(|leg| leg.tx.encode.as_ref());
+        encoders.filter_map(|encode| encode.complexity()).max()
+    }
+
+    /// The most complexity that encoders of Opus may have from now on: what the processor has left (`tuning::Load`).
+    pub fn limit_effort(&mut self, complexity: u8) {
+        self.effort = complexity;
+        for encode in self.legs.iter_mut().flatten().filter_map(|leg| leg.tx.encode.as_mut()) {
+            encode.limit(complexity);
         }
     }
 
@@ -221,11 +238,11 @@ impl Worker {
                 None
             }
             Role::Echo => {
-                bridge::drain(now, &mut leg.rx, &mut leg.tx, out);
+                bridge::tick(now, &mut leg.rx, &mut leg.tx, out);
                 leg.rx.last_audio
             }
             Role::Bridge(other) => self.legs[other.index()].as_mut().and_then(|other| {
-                bridge::drain(now, &mut leg.rx, &mut other.tx, out);
+                bridge::tick(now, &mut leg.rx, &mut other.tx, out);
                 other.rx.last_audio
             }),
         };
@@ -344,7 +361,10 @@ impl Worker {
     }
 
     fn refresh(&mut self, now: Instant, at: LegIx) {
-        if let Some(leg) = &self.legs[at.index()] {
+        if let Some(leg) = &mut self.legs[at.index()] {
+            if let Some(encode) = leg.tx.encode.as_mut() {
+                encode.limit(self.effort);
+            }
             self.due[at.index()] = leg.due(now).unwrap_or(NEVER);
         }
     }
@@ -378,6 +398,9 @@ impl Worker {
             leg.rx.judge.rejoined(now);
             leg.rx.interrupted = true;
             leg.rx.path = Path::Nowhere;
+            if let Some(decode) = leg.rx.decode.as_mut() {
+                decode.end_pause();
+            }
             leg.tx.cut();
         }
     }
@@ -453,6 +476,9 @@ mod tests_quality;
 #[cfg(test)]
 #[path = "worker/tests_record.rs"]
 mod tests_record;
+#[cfg(test)]
+#[path = "worker/tests_sound.rs"]
+mod tests_sound;
 #[cfg(test)]
 #[path = "worker/tests_srtp.rs"]
 mod tests_srtp;

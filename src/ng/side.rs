@@ -7,7 +7,7 @@ use super::message::Refused;
 use crate::cx::{Cx, RngCore};
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Function, LegSpec, LegStats, Port, Remote, Srtp, Stream, Suite};
+use crate::media::command::{Command, Function, LegStats, Port, Remote, Srtp, Stream, Suite};
 use crate::sdp::{Agreed, Connection, OfferAnswer, Proto, Session, capabilities};
 use crate::stock::Stock;
 use crate::time::{Instant, Wall};
@@ -103,21 +103,13 @@ impl Side {
         let Some(port) = t.stock.take(v6) else {
             return Err(Refused::full("Ran out of ports"));
         };
-        let id = t.stock.new_leg();
-        let spec = LegSpec {
-            id,
-            port,
-            ssrc: t.cx.random() as u32,
-            // Of the lower half, so that who loses the first packets still knows the roll-over counter (RFC 4568 6.4).
-            first_sequence: t.cx.random() as u16 >> 1,
-            first_timestamp: t.cx.random() as u32,
-            cname: t.cx.token(8),
-        };
+        let spec = t.stock.new_leg(t.cx, port);
+        let id = spec.id;
         t.stock.enter(worker);
         t.legs.insert(id, call);
         t.cx.emit(Output::Media(worker, Command::Open(Box::new(spec))));
         let media = &t.cx.config.media;
-        let can = capabilities(&[Codec::Pcmu], media.opus_bitrate, media.opus_complexity);
+        let can = capabilities(&[Codec::Pcmu], media.opus());
         Ok(Side {
             id,
             worker,

@@ -4,9 +4,10 @@
 //! |---|---|
 //! | [`timeline`] | both sides beside one another, and what of it is ready to be written |
 //! | `track` | one side: its packets in order, decoded, each at its place in time |
-//! | [`wav`] | the octets of the file: at every moment one that can be played |
+//! | [`wav`], [`ogg`] | the octets of the file: at every moment one that can be played |
 //! | [`retention`] | which files are too old, or too many |
 
+pub mod ogg;
 pub mod retention;
 #[cfg(test)]
 mod tests;

@@ -24,10 +24,11 @@ pub fn is_folder(name: &str) -> bool {
     matches!(&parts[..], [year, month, day] if is_number(year, 4) && is_number(month, 2) && is_number(day, 2))
 }
 
-/// The name of a recording in it: `c1a2b-1.wav`.
+/// The name of a recording in it: `c1a2b-1.wav`, `c1a2b-1.opus`.
 pub fn is_file(name: &str) -> bool {
     let parts = name
         .strip_suffix(".wav")
+        .or_else(|| name.strip_suffix(".opus"))
         .and_then(|stem| stem.strip_prefix('c')?.split_once('-'));
     let is_all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|octet| is(&octet));
     parts.is_some_and(|(call, number)| is_all(call, u8::is_ascii_hexdigit) && is_all(number, u8::is_ascii_digit))
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn only_names_of_ours_are_looked_at() {
-        assert!(is_folder("2026-11-30") && is_file("c18f3a-1.wav"));
+        assert!(is_folder("2026-11-30") && is_file("c18f3a-1.wav") && is_file("c18f3a-1.opus"));
         for name in ["2026-11", "2026-11-3", "2026-11-30-1", "2026-1a-30", "lost+found", ""] {
             assert!(!is_folder(name), "{name}");
         }

@@ -14,6 +14,8 @@ pub enum Payload {
     Audio(Codec),
     /// Telephone events (RFC 4733) on a clock in Hz.
     Events(u32),
+    /// Comfort noise at 8 kHz, static payload type 13 (RFC 3389).
+    Noise,
 }
 
 /// One known format of an m-line.
@@ -27,13 +29,15 @@ pub struct Format<'a> {
     pub fmtp: &'a str,
 }
 
+/// The payload type of comfort noise (RFC 3551 6): the media path knows it by this number.
+pub const COMFORT_NOISE: u8 = 13;
 /// The lowest payload type that has no meaning of its own (RFC 3551 6).
 const FIRST_DYNAMIC: u8 = 96;
 /// RFC 7587 6.1: the range of `maxaveragebitrate` in bits per second.
 const OPUS_BITRATE: std::ops::RangeInclusive<u32> = 6_000..=510_000;
 
-/// The formats of `media` that this node knows, in its order, each payload type once. Comfort noise (13), RED and foreign codecs
-/// are not among them. A dynamic type that is listed without `a=rtpmap` has the meaning that it has among the `offered`, those of the
+/// The formats of `media` that this node knows, in its order, each payload type once. RED and foreign codecs are not
+/// among them. A dynamic type that is listed without `a=rtpmap` has the meaning that it has among the `offered`, those of the
 /// m-line that `media` answers: some answerers leave the map out.
 pub fn formats<'a>(media: &'a Media<'_>, offered: Option<&[(u8, Payload)]>) -> Formats<'a> {
     let said = Said::new(media);
@@ -132,6 +136,7 @@ fn static_payload(payload_type: u8) -> Option<Payload> {
         0 => Some(Payload::Audio(Codec::Pcmu)),
         8 => Some(Payload::Audio(Codec::Pcma)),
         9 => Some(Payload::Audio(Codec::G722)),
+        COMFORT_NOISE => Some(Payload::Noise),
         _ => None,
     }
 }
@@ -148,6 +153,9 @@ fn payload(encoding: &str) -> Option<Payload> {
     let is = |codec: Codec| name.eq_ignore_ascii_case(codec.name()) && clock == codec.clock();
     if name.eq_ignore_ascii_case("telephone-event") && (1..=192_000).contains(&clock) {
         return Some(Payload::Events(clock));
+    }
+    if name.eq_ignore_ascii_case("CN") && clock == 8_000 {
+        return Some(Payload::Noise);
     }
     [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus]
         .into_iter()
@@ -171,6 +179,7 @@ impl Payload {
             }
             (Payload::Audio(Codec::Opus), _) => Cow::Owned(format!("{payload_type} opus/48000/2")),
             (Payload::Events(clock), _) => Cow::Owned(format!("{payload_type} telephone-event/{clock}")),
+            (Payload::Noise, _) => Cow::Owned(format!("{payload_type} CN/8000")),
         }
     }
 
@@ -181,14 +190,16 @@ impl Payload {
             (Payload::Audio(Codec::Opus), FIRST_DYNAMIC) if !opus.dtx => Cow::Borrowed("96 minptime=10;useinbandfec=1"),
             (Payload::Events(_), 101) => Cow::Borrowed("101 0-15"),
             (Payload::Events(_), 102) => Cow::Borrowed("102 0-15"),
-            (Payload::Audio(_) | Payload::Events(_), _) => Cow::Owned(format!("{payload_type} {fmtp}")),
+            (Payload::Audio(_) | Payload::Events(_) | Payload::Noise, _) => {
+                Cow::Owned(format!("{payload_type} {fmtp}"))
+            }
         })
     }
 
     /// The value of our `a=fmtp` after the payload type. We decode FEC and 10 ms frames whoever sends them; DTX is a wish.
     pub fn fmtp(self, opus: OpusParams) -> Option<&'static str> {
         match self {
-            Payload::Audio(Codec::Pcmu | Codec::Pcma | Codec::G722) => None,
+            Payload::Audio(Codec::Pcmu | Codec::Pcma | Codec::G722) | Payload::Noise => None,
             Payload::Audio(Codec::Opus) if opus.dtx => Some("minptime=10;useinbandfec=1;usedtx=1"),
             Payload::Audio(Codec::Opus) => Some("minptime=10;useinbandfec=1"),
             // RFC 4733 3.2: digits, star, pound and A to D.
@@ -206,6 +217,7 @@ impl Payload {
             Payload::Audio(Codec::Opus) => FIRST_DYNAMIC,
             Payload::Events(8_000) => 101,
             Payload::Events(_) => 102,
+            Payload::Noise => COMFORT_NOISE,
         }
     }
 }
@@ -288,11 +300,15 @@ mod tests {
     #[test]
     fn formats_are_known_by_map_or_by_number() {
         use Codec::{G722, Opus, Pcma, Pcmu};
-        use Payload::{Audio, Events};
+        use Payload::{Audio, Events, Noise};
         for (text, expected) in [
             (
                 "m=audio 1 RTP/AVP 8 0 13 18 3",
-                vec![(8, Audio(Pcma)), (0, Audio(Pcmu))],
+                vec![(8, Audio(Pcma)), (0, Audio(Pcmu)), (13, Noise)],
+            ),
+            (
+                "m=audio 1 RTP/AVP 8 13 105 106\na=rtpmap:105 CN/16000\na=rtpmap:106 cn/8000",
+                vec![(8, Audio(Pcma)), (13, Noise), (106, Noise)],
             ),
             ("m=audio 1 RTP/AVP 0 0\na=rtpmap:0 PCMU/8000/1", vec![(0, Audio(Pcmu))]),
             // RFC 3551 4.5.2: 8000 is written, whatever it sounds like.

@@ -2,7 +2,7 @@
 
 use super::codec::{self, Numbered, Payload};
 use super::crypto;
-use super::negotiate::{Agreed, Capabilities, Direction, Local, our_audio};
+use super::negotiate::{Agreed, Capabilities, Direction, Local, has_noise, our_audio};
 use super::parse::{SdpError, Session};
 use super::peer::{common_events, media_address, ptime, remote};
 use super::xr;
@@ -94,6 +94,8 @@ impl Offered {
                 events_tx: events.map(|(tx, _)| tx),
                 events_rx: events.map(|(_, rx)| rx),
                 opus: codec::opus_for(capabilities.opus, audio.fmtp),
+                gain: capabilities.gain,
+                comfort_noise: has_noise(codec, &theirs) && has_noise(codec, &self.numbered),
                 sends: direction.sends() && !addr.is_unspecified(),
                 receives: direction.receives(),
             },

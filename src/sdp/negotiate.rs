@@ -4,14 +4,14 @@
 //! with the telephone events of its clock, since many phones go wrong with several. The caller orders `Capabilities` so that a
 //! leg agrees on what the other leg speaks already.
 
-use super::codec::{self, Format, Numbered, Payload};
+use super::codec::{self, COMFORT_NOISE, Format, Numbered, Payload};
 use super::complete::Offered;
 use super::crypto::{self, Crypto, Security};
 use super::parse::{SdpError, Session};
 use super::peer::{NARROWBAND_HZ, PTIME_MS, common_events, media_address, ptime, remote, unspecified};
 use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
 use super::xr;
-use crate::media::command::{EventFormat, Keys, OpusParams, Remote, Srtp, Stream};
+use crate::media::command::{EventFormat, Gains, Keys, OpusParams, Remote, Srtp, Stream};
 use codecs::Codec;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -32,6 +32,10 @@ pub struct Capabilities {
     pub ptime_ms: u8,
     /// How we encode Opus where the peer does not limit it.
     pub opus: OpusParams,
+    /// How loud this side is for the other, and the other for this one.
+    pub gain: Gains,
+    /// Comfort noise (RFC 3389) beside G.711.
+    pub comfort_noise: bool,
     /// Our keys for SRTP; none where all is in the clear.
     pub security: Option<Security>,
 }
@@ -40,6 +44,16 @@ impl Capabilities {
     /// Whether media is protected.
     pub(super) fn srtp(&self) -> Srtp {
         self.security.as_ref().map_or(Srtp::Off, Security::srtp)
+    }
+
+    fn can(&self) -> Can<'_> {
+        Can {
+            codecs: &self.codecs,
+            events: self.events,
+            comfort_noise: self.comfort_noise,
+            srtp: self.srtp(),
+            security: self.security.as_ref(),
+        }
     }
 }
 
@@ -131,6 +145,7 @@ pub fn acceptable(offer: &Session<'_>, local: &Local, codecs: &[Codec], srtp: Sr
     let can = Can {
         codecs,
         events: true,
+        comfort_noise: false,
         srtp,
         security: None,
     };
@@ -146,13 +161,7 @@ pub fn answer<'t>(
     capabilities: &Capabilities,
     signalling: IpAddr,
 ) -> Result<(Session<'t>, Agreed), SdpError> {
-    let can = Can {
-        codecs: &capabilities.codecs,
-        events: capabilities.events,
-        srtp: capabilities.srtp(),
-        security: capabilities.security.as_ref(),
-    };
-    let taken = choose(offer, local, can)?;
+    let taken = choose(offer, local, capabilities.can())?;
     let secured = capabilities.security.as_ref().zip(taken.crypto.clone());
     let keys = secured
         .clone()
@@ -171,13 +180,14 @@ pub fn answer<'t>(
         if index != taken.index || taken.ended {
             return other.refused();
         }
-        let events = taken
-            .events
-            .map(|events| (events.payload_type, Payload::Events(events.clock)));
-        let numbered: Numbered = std::iter::once((taken.audio.payload_type, taken.audio.payload))
-            .chain(events)
-            .collect();
-        let mut line = audio_line(local, capabilities, media.proto.clone(), &numbered, direction, mux);
+        let mut line = audio_line(
+            local,
+            capabilities,
+            media.proto.clone(),
+            &taken.numbered(),
+            direction,
+            mux,
+        );
         let crypto = secured.as_ref().and_then(|(security, theirs)| security.answer(theirs));
         line.attributes.extend(crypto);
         line.attributes.extend(asked.map(xr::answered));
@@ -200,6 +210,8 @@ pub fn answer<'t>(
             events_tx: taken.events,
             events_rx: taken.events,
             opus: codec::opus_for(capabilities.opus, taken.audio.fmtp),
+            gain: capabilities.gain,
+            comfort_noise: taken.comfort_noise,
             sends: direction.sends() && !taken.addr.is_unspecified(),
             receives: direction.receives(),
         },
@@ -235,7 +247,20 @@ fn wanted(capabilities: &Capabilities) -> SmallVec<[Payload; 6]> {
             payloads.push(Payload::Events(Codec::Opus.clock()));
         }
     }
+    if capabilities.comfort_noise && capabilities.codecs.iter().any(is_g711) {
+        payloads.push(Payload::Noise);
+    }
     payloads
+}
+
+const fn is_g711(codec: &Codec) -> bool {
+    matches!(codec, Codec::Pcmu | Codec::Pcma)
+}
+
+/// Whether a stream may have comfort noise beside this codec: of the same clock (RFC 3389 4), and by its usual number, which is how it is known
+/// among the packets. G.722 has noise of its own band.
+pub(super) fn has_noise(codec: Codec, numbered: &[(u8, Payload)]) -> bool {
+    is_g711(&codec) && numbered.contains(&(COMFORT_NOISE, Payload::Noise))
 }
 
 /// What of an offer is taken.
@@ -250,10 +275,26 @@ struct Taken<'a> {
     audio: Format<'a>,
     /// The telephone events beside it.
     events: Option<EventFormat>,
+    /// Comfort noise is offered beside it.
+    comfort_noise: bool,
     /// Where the peer wants its media.
     addr: IpAddr,
     /// How it is protected.
     crypto: Option<Crypto>,
+}
+
+impl Taken<'_> {
+    /// What our answer lists.
+    fn numbered(&self) -> Numbered {
+        let events = self
+            .events
+            .map(|events| (events.payload_type, Payload::Events(events.clock)));
+        let noise = self.comfort_noise.then_some((COMFORT_NOISE, Payload::Noise));
+        std::iter::once((self.audio.payload_type, self.audio.payload))
+            .chain(events)
+            .chain(noise)
+            .collect()
+    }
 }
 
 /// What we can do.
@@ -261,6 +302,7 @@ struct Taken<'a> {
 struct Can<'c> {
     codecs: &'c [Codec],
     events: bool,
+    comfort_noise: bool,
     srtp: Srtp,
     security: Option<&'c Security>,
 }
@@ -273,13 +315,14 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: Can<'_>) -> Result<Tak
             continue;
         }
         match audio_of(offer, media, local, can) {
-            Ok((codec, audio, events, addr, crypto)) => {
+            Ok((codec, audio, (events, comfort_noise), addr, crypto)) => {
                 return Ok(Taken {
                     index,
                     ended,
                     codec,
                     audio,
                     events,
+                    comfort_noise,
                     addr,
                     crypto,
                 });
@@ -290,7 +333,7 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: Can<'_>) -> Result<Tak
     Err(refusal)
 }
 
-type Acceptable<'a> = (Codec, Format<'a>, Option<EventFormat>, IpAddr, Option<Crypto>);
+type Acceptable<'a> = (Codec, Format<'a>, (Option<EventFormat>, bool), IpAddr, Option<Crypto>);
 
 fn audio_of<'a, 't>(
     offer: &'a Session<'t>,
@@ -325,7 +368,11 @@ fn audio_of<'a, 't>(
     } else {
         media_address(offer, media, local)?
     };
-    Ok((codec, audio, events.map(|(tx, _)| tx), addr, crypto))
+    let beside = (
+        events.map(|(tx, _)| tx),
+        can.comfort_noise && has_noise(codec, &numbered),
+    );
+    Ok((codec, audio, beside, addr, crypto))
 }
 
 fn audio_line<'t>(

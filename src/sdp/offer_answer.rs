@@ -4,7 +4,7 @@
 //! receives. What a peer sends here we send there, so a peer's wish is also the direction that its partner's leg is to have;
 //! `b2bua/change.rs` and `ng/call.rs` bring it there.
 
-use crate::media::command::{OpusParams, Srtp, Suite};
+use crate::media::command::{Gains, OpusParams, Srtp, Suite};
 use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Local, Offered, SdpError, Security, Session};
 use bytes::Bytes;
 use codecs::Codec;
@@ -284,17 +284,14 @@ pub fn ordered(base: &[Codec], first: &[Codec]) -> Codecs {
 }
 
 /// What we can do on a leg with these codecs.
-pub fn capabilities(codecs: &[Codec], opus_bitrate: u32, opus_complexity: u8) -> Capabilities {
-    let opus = OpusParams {
-        bitrate: opus_bitrate,
-        complexity: opus_complexity,
-        ..OpusParams::default()
-    };
+pub fn capabilities(codecs: &[Codec], opus: OpusParams) -> Capabilities {
     Capabilities {
         codecs: codecs.into(),
         events: true,
         ptime_ms: 20,
         opus,
+        gain: Gains::default(),
+        comfort_noise: false,
         security: None,
     }
 }

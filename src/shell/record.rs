@@ -68,6 +68,8 @@ pub struct Recorder {
     faults: (u64, u32),
     /// What was told of the counters of sockets and media threads.
     told: [u64; 11],
+    /// The complexity of Opus that was told last; none while it is the configured one.
+    lowered: Option<u8>,
     /// A call that has begun, in words: mostly the next fact says where it goes, and one line has both.
     begun: Option<(CallId, String)>,
 }
@@ -362,6 +364,25 @@ impl Recorder {
         let news = self.news(net, media);
         if !news.is_empty() {
             info!("since the last line of this kind: {}", news.join(", "));
+        }
+    }
+
+    /// Tells when Opus is encoded with less effort than configured, for want of processor time, and when it is not any more.
+    pub fn tell_effort(&mut self, limit: u8, configured: u8) {
+        let lowered = (limit < configured).then_some(limit);
+        if lowered == self.lowered {
+            return;
+        }
+        self.lowered = lowered;
+        match lowered {
+            Some(complexity) => warn!(
+                complexity,
+                "the media threads are near the limit of their cores: Opus is encoded with complexity {complexity} instead of {configured} until they are not"
+            ),
+            None => info!(
+                complexity = configured,
+                "the media threads have time again: Opus is encoded with complexity {configured}"
+            ),
         }
     }
 

@@ -398,6 +398,8 @@ impl Server {
         self.net.sweep();
         self.recorder
             .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());
+        self.recorder
+            .tell_effort(self.media.effort(), self.config.media.opus_complexity);
         let today = wall.as_secs() / 86_400;
         if self.told_day != today {
             self.told_day = today;

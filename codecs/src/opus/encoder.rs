@@ -123,3 +123,40 @@ impl Encoder {
         self.library.set_packet_loss_perc(percent).map_err(from_library)
     }
 }
+
+/// Two voices in one stream, left and right, as recordings have them.
+#[derive(Debug)]
+pub struct StereoEncoder {
+    library: Library,
+    rate: u32,
+}
+
+impl StereoEncoder {
+    /// An encoder for PCM of this rate (8, 12, 16, 24 or 48 kHz) to so many bits per second, 6,000 to 510,000, with an effort of 0 to 10.
+    pub fn new(rate_hz: u32, bitrate: u32, complexity: u8) -> Result<Self, OpusError> {
+        let mut library =
+            Library::new(sample_rate(rate_hz)?, Channels::Stereo, Application::Voip).map_err(from_library)?;
+        library
+            .set_bitrate(Bitrate::BitsPerSecond(bitrate.clamp(6_000, 510_000) as i32))
+            .map_err(from_library)?;
+        library.set_complexity(complexity.min(10)).map_err(from_library)?;
+        Ok(Self { library, rate: rate_hz })
+    }
+
+    /// Samples by which what comes out of a decoder is behind what went in.
+    pub fn lookahead(&self) -> Result<u32, OpusError> {
+        self.library.lookahead().map_err(from_library)
+    }
+
+    /// Encodes 20 ms, left and right in turns, and says how many octets it became.
+    pub fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, OpusError> {
+        if pcm.len() != 2 * half_ms(self.rate, 40) {
+            return Err(OpusError::FrameLength {
+                samples: pcm.len() / 2,
+                rate: self.rate,
+            });
+        }
+        let room = out.len().min(super::MAX_FRAME_OCTETS);
+        self.library.encode(pcm, &mut out[..room]).map_err(from_library)
+    }
+}

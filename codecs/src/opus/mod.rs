@@ -8,7 +8,7 @@ mod encoder;
 mod packet;
 
 pub use decoder::Decoder;
-pub use encoder::{DTX_OCTETS, Encoder, EncoderParams};
+pub use encoder::{DTX_OCTETS, Encoder, EncoderParams, StereoEncoder};
 pub use packet::{Bandwidth, Mode, PacketInfo, packet_bandwidth, packet_info, packet_samples};
 
 use audiopus::{ErrorCode, SampleRate};

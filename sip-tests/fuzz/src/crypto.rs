@@ -31,6 +31,8 @@ fn capabilities(srtp: Srtp) -> Capabilities {
         events: true,
         ptime_ms: 20,
         opus: Default::default(),
+        gain: Default::default(),
+        comfort_noise: false,
         security,
     }
 }

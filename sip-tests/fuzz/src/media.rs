@@ -31,6 +31,8 @@ fn stream(codec: Codec, payload_type: u8) -> Stream {
         events_tx: events,
         events_rx: events,
         opus: OpusParams::default(),
+        gain: Default::default(),
+        comfort_noise: false,
         sends: true,
         receives: true,
     }

@@ -6,7 +6,6 @@ use crate::description::{Description, answer};
 use crate::message::{self, Msg};
 use crate::srtp;
 use std::time::Duration;
-use tandem::time::Instant;
 
 impl Agent {
     /// Calls a URI. Gives the number of the call.
@@ -299,13 +298,5 @@ impl Agent {
         if message::param(value, "refresher") == Some("uac") && self.policy.supported.contains("timer") {
             cx.wake(Duration::from_secs(seconds) / 2, Timer::Refresh(call));
         }
-    }
-
-    /// When our first request went out, for measurements.
-    pub fn first_sent(&self, method: &str) -> Option<Instant> {
-        self.log
-            .iter()
-            .find(|seen| seen.sent && seen.msg.is(method))
-            .map(|seen| seen.at)
     }
 }

@@ -135,6 +135,45 @@ fn each_side_of_a_recorded_call_has_its_channel() {
     node.stop();
 }
 
+/// The same as Opus in Ogg, which opusdec reads, both while it is written and at its end.
+#[test]
+fn a_recording_as_opus_is_read_by_others() {
+    let scene = Scene::new("recorded-opus");
+    let opus = configuration(&scene, "").replace("recording: {", "recording: { format: opus,");
+    let node = Node::start(&scene, &opus);
+    let alice = Phone::start(&scene, &Account::new("alice", ALICE, TONES.1), node.sip);
+    let sink = Sink::open(scene.host(CARRIER), Codec::Pcma, TONES.0);
+    let carrier = call(&scene, &node, &alice, &sink);
+    let file = file(&scene);
+    assert!(file.ends_with(".opus"), "{file}");
+    let size = || fs::metadata(folder(&scene).join(&file)).map_or(0, |about| about.len());
+    eventually("there are two seconds", SOON, || size() > 8_000);
+    let check = |what: &str| {
+        let wav = folder(&scene).join("decoded.wav");
+        let mut decoder = std::process::Command::new("opusdec");
+        decoder
+            .args(["--quiet", "--rate", "16000"])
+            .arg(folder(&scene).join(&file))
+            .arg(&wav);
+        assert!(decoder.status().expect("the package opus-tools").success(), "{what}");
+        let (rate, [left, right]) = play(&scene, "decoded.wav");
+        assert_eq!(rate, 16_000);
+        is_of(&left, rate, TONES.0, TONES.1);
+        is_of(&right, rate, TONES.1, TONES.0);
+        left.len() / 16
+    };
+    check("while it is written");
+    alice.command("hangup", "");
+    carrier.finish();
+    all_hung_up(&node, 1);
+    let row = format!("SELECT milliseconds FROM recordings WHERE file = '{file}' AND fault IS NULL");
+    eventually("the record says so", SOON, || {
+        node.number(&format!("SELECT count(*) FROM ({row}) WHERE milliseconds IS NOT NULL")) == 1
+    });
+    assert_eq!(check("at its end"), node.number(&row) as usize);
+    node.stop();
+}
+
 /// A node that is killed leaves a file that can be played, and its record names it.
 #[test]
 fn a_crash_leaves_what_was_said_before() {

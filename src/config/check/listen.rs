@@ -70,6 +70,7 @@ pub(super) fn media(root: &Map<'_>, listen: &[(Listen, Field<'_>)], check: &mut 
         silence,
         opus_bitrate,
         opus_complexity,
+        opus_dtx: map.value("opus_dtx", false, problems, values::yes_or_no),
     };
     ports_are_free(&map, &media, listen, check);
     media

@@ -19,6 +19,8 @@ use super::raw;
 use super::read::{Field, Map, Wrong};
 use super::recording::{Beep, Recording};
 use super::{Sources, values};
+use crate::media::command::{Format, Gains};
+use codecs::gain::Gain;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,6 +74,7 @@ fn recording(map: &Map<'_>, check: &mut Check<'_>) -> Recording {
     let problems = &mut check.problems;
     Recording {
         directory: map.value("directory", directory, problems, |text| Ok(text.into())),
+        format: map.value("format", Format::Wav, problems, values::format),
         keep: map.value("keep", None, problems, values::keep),
         max_size: map.value("max_size", None, problems, values::size),
         tone: map.value("tone", Beep::Never, problems, values::beep),
@@ -225,6 +228,14 @@ fn log(map: &Map<'_>, check: &mut Check<'_>) -> Log {
     Log {
         json: format == "json",
         level,
+    }
+}
+
+/// `gain_in` and `gain_out` of a party.
+fn gains(map: &Map<'_>, problems: &mut Problems) -> Gains {
+    Gains {
+        from_peer: map.value("gain_in", Gain::NONE, problems, values::gain),
+        to_peer: map.value("gain_out", Gain::NONE, problems, values::gain),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `trunks`.
 
-use super::{Check, DAY, HOUR, SECOND, entries_of, list_of, secret, tls};
+use super::{Check, DAY, HOUR, SECOND, entries_of, gains, list_of, secret, tls};
 use crate::config::checked::{NumberFormat, Numbers, Trunk, TrunkRegister};
 use crate::config::country::Country;
 use crate::config::network::Network;
@@ -80,6 +80,8 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
         register,
         codecs,
         srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
+        gain: gains(map, problems),
+        comfort_noise: map.value("comfort_noise", false, problems, values::yes_or_no),
         record: match map.value("record", false, problems, values::yes_or_no) {
             true => Record::Yes,
             false => Record::No,

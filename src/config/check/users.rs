@@ -1,6 +1,6 @@
 //! `domains` and `users`.
 
-use super::{Check, HOUR, SECOND, list_of, secret, twice};
+use super::{Check, HOUR, SECOND, gains, list_of, secret, twice};
 use crate::config::checked::{Algorithm, Domain, Index, Listen, User, Way};
 use crate::config::country::Country;
 use crate::config::number::{How, normalise};
@@ -189,6 +189,8 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
         codecs,
         record: map.value("record", Record::No, problems, values::record),
         srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
+        gain: gains(map, problems),
+        comfort_noise: map.value("comfort_noise", false, problems, values::yes_or_no),
         calls: map.value("calls", 2, problems, |text| values::whole(text, 1..=100)),
         ring: map.value("ring", 60 * SECOND, problems, |text| {
             values::duration_in(text, SECOND..=HOUR)

@@ -2,6 +2,9 @@
 
 use super::{CERTIFICATES, CODECS, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
+const COMFORT_NOISE_ABOUT: &str = "Whether comfort noise (RFC 3389, payload type 13) is offered and taken beside G.711: in a pause nothing is sent but how \
+     loud it is. Where the other side of a call does not do so, audio is made anew, so that it hears the pause.";
+const GAIN: &str = "a whole number of dB from -20 to 20";
 const SRTP: &str = "off, offered or required";
 const SRTP_ABOUT: &str = "Whether media is encrypted on this side of a call, by keys in SIP (SDES, RFC 4568), which only TLS keeps secret. offered: \
                           where the other end can too (RFC 8643). required: else there is no call; so it must be where a phone insists on it.";
@@ -68,6 +71,21 @@ pub static USER: Section = Section {
             "What this user's phones may speak, the preferred first; what the other side of a call speaks goes before.",
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
+        key(
+            "gain_in",
+            GAIN,
+            "3",
+            "0",
+            "How much louder what it says is made for the others. What gets too loud is bent, not cut off.",
+        ),
+        key(
+            "gain_out",
+            GAIN,
+            "-3",
+            "0",
+            "How much louder what it hears is made. Opus on both sides of a call is passed on as it is, without gain.",
+        ),
+        key("comfort_noise", "yes or no", "yes", "no", COMFORT_NOISE_ABOUT),
         key(
             "record",
             "yes, no or on_request",
@@ -200,6 +218,21 @@ pub static TRUNK: Section = Section {
             "What the carrier may speak, the preferred first.",
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
+        key(
+            "gain_in",
+            GAIN,
+            "3",
+            "0",
+            "How much louder what it says is made for the others. What gets too loud is bent, not cut off.",
+        ),
+        key(
+            "gain_out",
+            GAIN,
+            "-3",
+            "0",
+            "How much louder what it hears is made. Opus on both sides of a call is passed on as it is, without gain.",
+        ),
+        key("comfort_noise", "yes or no", "yes", "no", COMFORT_NOISE_ABOUT),
         key(
             "record",
             "yes or no",

@@ -255,7 +255,14 @@ pub static MEDIA: Section = Section {
             "a whole number from 0 to 10",
             "5",
             "5",
-            "How hard the Opus encoder works: 0 takes a quarter of the CPU time of 10.",
+            "How hard the Opus encoder works: 0 takes a quarter of the CPU time of 10. It works less hard while a media thread is near the limit of its core.",
+        ),
+        key(
+            "opus_dtx",
+            "yes or no",
+            "yes",
+            "no",
+            "Whether nothing is sent while nobody speaks, to peers that want it so (usedtx); we want it of them then, too.",
         ),
     ],
 };
@@ -263,7 +270,7 @@ pub static MEDIA: Section = Section {
 /// `recording`.
 pub static RECORDING: Section = Section {
     path: "recording",
-    about: "Recorded calls: stereo WAV files, the caller's side left and the called side right, below a folder for each day. The \
+    about: "Recorded calls: stereo files, the caller's side left and the called side right, below a folder for each day. The \
             store's table `recordings` names the files of each call. A call that is up stays as it began.",
     keys: &[
         key(
@@ -272,6 +279,13 @@ pub static RECORDING: Section = Section {
             "/var/lib/tandem/recordings",
             "data/recordings",
             "The folder; a relative path begins at the working directory. Only the node's own user may look into what is made in it.",
+        ),
+        key(
+            "format",
+            "wav or opus",
+            "opus",
+            "wav",
+            "The kind of files. Opus (.opus, which is Ogg) takes a tenth of the room, and about a hundredth of a core for each call that is recorded.",
         ),
         key(
             "keep",

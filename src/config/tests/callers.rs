@@ -29,6 +29,10 @@ fn a_user() {
         ("codecs: [ opus, g729 ]", &format!("2:54: users[0].codecs[1]: {codec}")),
         ("digest: [ sha512 ]", &format!("2:48: users[0].digest[0]: {digest}")),
         (
+            "gain_in: 25",
+            "2:47: users[0].gain_in: \"25\" is not a whole number of dB from -20 to 20. Write, for example, gain_in: 3",
+        ),
+        (
             "srtp: yes",
             "2:44: users[0].srtp: \"yes\" is not off, offered or required. Write, for example, srtp: required",
         ),

@@ -14,6 +14,18 @@ pub struct Recording {
     pub begun: Wall,
     /// One of the sides speaks with more than 4 kHz of band at the start.
     pub is_wide: bool,
+    /// What kind of file.
+    pub format: Format,
+}
+
+/// The kinds of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// Samples of 16 bits.
+    #[default]
+    Wav,
+    /// Opus in Ogg (RFC 7845).
+    Opus,
 }
 
 impl Recording {
@@ -25,7 +37,11 @@ impl Recording {
 
     /// Its file below the folder of all recordings. Nothing of those who speak is in the name.
     pub fn file(&self) -> String {
-        format!("{}/{}-{}.wav", self.folder(), self.call, self.number)
+        let ending = match self.format {
+            Format::Wav => "wav",
+            Format::Opus => "opus",
+        };
+        format!("{}/{}-{}.{ending}", self.folder(), self.call, self.number)
     }
 
     /// Samples of each side in a second.
@@ -72,8 +88,14 @@ mod tests {
             number: 2,
             begun: Wall(1_795_352_759_000),
             is_wide: false,
+            format: Format::Wav,
         };
         assert_eq!(recording.file(), "2026-11-22/c1a2b-2.wav");
+        let smaller = Recording {
+            format: Format::Opus,
+            ..recording
+        };
+        assert_eq!(smaller.file(), "2026-11-22/c1a2b-2.opus");
         assert_eq!(recording.rate(), 8_000);
     }
 }

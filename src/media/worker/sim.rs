@@ -37,6 +37,8 @@ pub fn stream(codec: Codec) -> Stream {
             complexity: 0,
             ..OpusParams::default()
         },
+        gain: Default::default(),
+        comfort_noise: false,
         sends: true,
         receives: true,
     }

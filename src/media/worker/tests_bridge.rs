@@ -346,14 +346,16 @@ fn comfort_noise_and_unknown_types_leave_no_hole() {
         }
         world.steps(10, &mut [&mut a]);
         let heard = world.take(&b);
-        assert_eq!(heard.len(), 20);
+        // Where audio is made anew the pause is heard as well.
+        let (packets, pause) = if to == Codec::Opus { (22, 1) } else { (20, 3) };
+        assert_eq!(heard.len(), packets);
         let sequences: Vec<u16> = heard
             .iter()
             .map(|p| p.sequence.wrapping_sub(heard[0].sequence))
             .collect();
-        assert_eq!(sequences, (0..20).collect::<Vec<u16>>());
-        let pause = heard[10].timestamp.wrapping_sub(heard[9].timestamp);
-        assert_eq!(pause, 3 * 20 * to.clock() / 1_000, "the pause is in the timestamps");
+        assert_eq!(sequences, (0..packets as u16).collect::<Vec<u16>>());
+        let step = heard[10].timestamp.wrapping_sub(heard[9].timestamp);
+        assert_eq!(step, pause * 20 * to.clock() / 1_000, "the pause is in the timestamps");
         let stats = world.stats(&a);
         assert_eq!((stats.lost, stats.concealed, stats.dropped), (0, 0, 1));
     }

@@ -461,3 +461,41 @@ fn audio_that_comes_and_is_not_sent_on_is_told_of_who_should_have_it() {
     world.steps(250, &mut [&mut a, &mut b]);
     assert!(troubles(&world).contains(&(2, Trouble::NothingSent, true)));
 }
+
+/// Packets without audio only keep a way open (RFC 6263 4.1): they are no audio that would have to be sent on, and have no level.
+#[test]
+fn packets_without_audio_are_neither_heard_nor_missed() {
+    let (mut world, mut a, mut b) = talking([Codec::Pcma, Codec::Opus]);
+    world.steps(50, &mut [&mut a, &mut b]);
+    let before = world.stats(&a);
+    for _ in 0..400 {
+        let empty = a.packet(false, 8, a.timestamp, &[]);
+        a.timestamp += 160;
+        world.deliver(&a, &empty);
+        world.step(&mut [&mut b]);
+    }
+    let after = world.stats(&a);
+    assert_eq!((before.level_dbm0, before.silence), (after.level_dbm0, after.silence));
+    assert_eq!(after.received, before.received + 400);
+    assert_eq!(troubles(&world), []);
+}
+
+/// A report that speaks of others only knows us by no SSRC: it does not say that nothing arrives.
+#[test]
+fn a_report_about_others_says_nothing_of_us() {
+    for (about, told) in [(0xdead, false), (ours(2), true)] {
+        let (mut world, mut a, mut b) = talking([Codec::Pcma, Codec::Pcma]);
+        let block = Block {
+            ssrc: about,
+            highest: 1,
+            ..Block::default()
+        };
+        for _ in 0..3 {
+            world.steps(120, &mut [&mut a, &mut b]);
+            report(&mut world, &b, Some(120), Some(block), Extended::default());
+        }
+        world.steps(60, &mut [&mut a, &mut b]);
+        let missing = troubles(&world).contains(&(2, Trouble::NothingArrives, false));
+        assert_eq!(missing, told, "about {about:#x}");
+    }
+}

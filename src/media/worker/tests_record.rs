@@ -3,7 +3,7 @@
 use super::sim::*;
 use super::*;
 use crate::id::{CallId, WorkerId};
-use crate::media::command::{Command, Keys, MasterKey, Recording, Side, Stream, Suite};
+use crate::media::command::{Command, Format, Keys, MasterKey, Recording, Side, Stream, Suite};
 use crate::media::prepare::Preparer;
 use crate::media::srtp::Sealer;
 use crate::media::tap::{Heard, Sink, Sinks};
@@ -16,6 +16,7 @@ const RECORDING: Recording = Recording {
     number: 1,
     begun: Wall(0),
     is_wide: false,
+    format: Format::Wav,
 };
 
 /// As it was handed on.

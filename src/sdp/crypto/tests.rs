@@ -35,6 +35,8 @@ fn can(srtp: Srtp, first: u8) -> Capabilities {
         events: true,
         ptime_ms: 20,
         opus: Default::default(),
+        gain: Default::default(),
+        comfort_noise: false,
         security,
     }
 }

@@ -29,6 +29,8 @@ fn speaks(codecs: &[Codec]) -> Capabilities {
         events: true,
         ptime_ms: 20,
         opus: OpusParams::default(),
+        gain: Gains::default(),
+        comfort_noise: false,
         security: None,
     }
 }
@@ -105,6 +107,7 @@ fn the_first_codec_of_ours_that_is_offered_is_answered_alone_with_its_events() {
     ] {
         let (session, agreed) = answered(&offer, &ours);
         assert_eq!(session.media[0].formats.join(" "), formats);
+        assert!(!agreed.stream.comfort_noise);
         assert_eq!(agreed.stream.codec, ours.codecs[0]);
         assert_eq!(agreed.stream.events_tx.map(|e| (e.payload_type, e.clock)), event);
         assert_eq!(agreed.stream.events_rx, agreed.stream.events_tx);
@@ -127,6 +130,30 @@ fn opus_takes_narrowband_events_where_there_are_no_others() {
         &all(),
     );
     assert_eq!(without.stream.events_tx, None);
+}
+
+/// Comfort noise is offered and answered where it is configured, beside G.711 alone, and is there where both sides name it.
+#[test]
+fn comfort_noise_is_there_where_both_sides_name_it() {
+    let ours = Capabilities {
+        comfort_noise: true,
+        ..speaks(&[Codec::Pcma, Codec::Opus])
+    };
+    let (said, agreed) = answered(&audio("8 13\n"), &ours);
+    assert!(agreed.stream.comfort_noise && said.to_string().contains("a=rtpmap:13 CN/8000\r\n"));
+    assert_eq!(said.media[0].formats.join(" "), "8 13");
+    let (_, agreed) = answered(&audio("111 13\na=rtpmap:111 opus/48000/2\n"), &ours);
+    assert!(!agreed.stream.comfort_noise, "Opus has none");
+    let offered = offer(&local(), &ours, None);
+    assert_eq!(offered.media[0].formats.join(" "), "8 96 101 102 13");
+    let of = |answer: &str| {
+        let agreed = complete(&offered, &audio(answer), &local(), &ours, peer().addr).unwrap();
+        agreed.stream.comfort_noise
+    };
+    assert!(of("8 13\n") && !of("8\n"));
+    let plain = speaks(&[Codec::Pcma]);
+    let (_, agreed) = answered(&audio("8 13\n"), &plain);
+    assert!(!agreed.stream.comfort_noise, "it is not configured");
 }
 
 #[test]

@@ -123,6 +123,8 @@ domains: [ {ip} ]
             events: true,
             ptime_ms: 20,
             opus: OpusParams::default(),
+            gain: Default::default(),
+            comfort_noise: false,
             security: None,
         },
         answer_after: Duration::from_millis(700),

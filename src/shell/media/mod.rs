@@ -20,7 +20,8 @@ use ports::PortRange;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use thread::{Message, StrayCounters, Wake};
+use std::sync::atomic::Ordering;
+use thread::{Gauges, Message, Wake};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -31,7 +32,7 @@ struct Handle {
     /// Something is in the ring that the thread was not woken for.
     has_news: bool,
     wake: Wake,
-    strays: Arc<StrayCounters>,
+    gauges: Arc<Gauges>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -177,8 +178,17 @@ impl MediaThreads {
 
     /// Datagrams since the start that belonged to no leg's media.
     pub fn strays(&self) -> Strays {
-        let each = self.workers.iter().map(|handle| handle.strays.read());
+        let each = self.workers.iter().map(|handle| handle.gauges.strays.read());
         each.fold(Strays::default(), |sum, one| sum + one)
+    }
+
+    /// The most complexity that Opus is encoded with now, on the thread that has the least to spare; 10 where nothing is short.
+    pub fn effort(&self) -> u8 {
+        let each = self
+            .workers
+            .iter()
+            .map(|handle| handle.gauges.effort.load(Ordering::Relaxed));
+        each.min().unwrap_or(10)
     }
 
     /// False when a thread has ended before its time, which only a bug can bring about.
@@ -257,10 +267,10 @@ impl Handle {
 
 fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>) -> std::io::Result<Handle> {
     let (ring, commands) = rtrb::RingBuffer::new(limits::MEDIA_COMMANDS);
-    let strays = Arc::<StrayCounters>::default();
-    let (wake, thread) = thread::start(id, clock, commands, events, strays.clone())?;
+    let gauges = Arc::<Gauges>::default();
+    let (wake, thread) = thread::start(id, clock, commands, events, gauges.clone())?;
     Ok(Handle {
-        strays,
+        gauges,
         ring,
         backlog: VecDeque::new(),
         has_news: false,

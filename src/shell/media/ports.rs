@@ -267,6 +267,7 @@ mod tests {
             silence: Some(Duration::from_secs(60)),
             opus_bitrate: 24_000,
             opus_complexity: 5,
+            opus_dtx: false,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::media::worker::Strays;
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
 use std::collections::VecDeque;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -26,23 +26,34 @@ struct Bench {
 
 impl Bench {
     fn new(ip: &'static str, first_port: u16) -> Bench {
+        Bench::at(ip, Some(ip.parse().unwrap()), first_port, &[])
+    }
+
+    fn at(ip: &'static str, address: Option<IpAddr>, first_port: u16, listeners: &[SocketAddr]) -> Bench {
         let media = config::Media {
             first_port,
             last_port: first_port + 39,
-            address: Some(ip.parse().unwrap()),
+            address,
             workers: 2,
             silence: None,
             opus_bitrate: 24_000,
             opus_complexity: 5,
+            opus_dtx: false,
         };
         let clock = SystemClock::start();
-        let (threads, events) = MediaThreads::start(&media, std::iter::empty(), clock).unwrap();
+        let (threads, events) = MediaThreads::start(&media, listeners.iter().copied(), clock).unwrap();
         Bench { threads, events, ip }
     }
 
     /// Opens an echo on worker 0 and tells where it listens.
     fn echo(&mut self, number: u64, peer: &UdpSocket) -> SocketAddr {
         let port = self.threads.bind_ports(1)[0];
+        self.open(number, port, peer, Function::Echo);
+        SocketAddr::new(self.ip.parse().unwrap(), port.rtp)
+    }
+
+    /// Opens a leg on worker 0.
+    fn open(&mut self, number: u64, port: Port, peer: &UdpSocket, function: Function) {
         let id = MediaLegId(number);
         let addr = peer.local_addr().unwrap();
         let spec = LegSpec {
@@ -68,6 +79,8 @@ impl Bench {
             events_tx: None,
             events_rx: None,
             opus: OpusParams::default(),
+            gain: Default::default(),
+            comfort_noise: false,
             sends: true,
             receives: true,
         };
@@ -78,14 +91,10 @@ impl Bench {
                 remote,
                 stream,
             },
-            Command::Function {
-                leg: id,
-                function: Function::Echo,
-            },
+            Command::Function { leg: id, function },
         ] {
             self.command(WorkerId(0), command);
         }
-        SocketAddr::new(self.ip.parse().unwrap(), port.rtp)
     }
 
     fn command(&mut self, worker: WorkerId, command: Command) {
@@ -111,8 +120,16 @@ impl Bench {
 
 /// Sends packets until one comes back.
 fn is_echoed(peer: &UdpSocket, to: SocketAddr, first: u16) {
-    peer.set_read_timeout(Some(Duration::from_millis(40))).unwrap();
+    is_passed_on((peer, to), (peer, to), first);
+}
+
+/// Sends packets from one peer to its address here until one comes to another from its own.
+fn is_passed_on((peer, to): (&UdpSocket, SocketAddr), (other, ours): (&UdpSocket, SocketAddr), first: u16) {
     let mut buffer = [0; 1500];
+    // What was on its way before tells nothing.
+    other.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    while other.recv_from(&mut buffer).is_ok() {}
+    other.set_read_timeout(Some(Duration::from_millis(40))).unwrap();
     for sequence in first..first + 200 {
         let mut packet = vec![0x80, 0];
         packet.extend(sequence.to_be_bytes());
@@ -120,14 +137,14 @@ fn is_echoed(peer: &UdpSocket, to: SocketAddr, first: u16) {
         packet.extend(7u32.to_be_bytes());
         packet.extend([0xd5; 160]);
         peer.send_to(&packet, to).unwrap();
-        if peer
+        if other
             .recv_from(&mut buffer)
-            .is_ok_and(|(length, from)| length >= 172 && from == to)
+            .is_ok_and(|(length, from)| length >= 172 && from == ours)
         {
             return;
         }
     }
-    panic!("{to} gives nothing back");
+    panic!("what goes to {to} does not come from {ours}");
 }
 
 fn open_at(ip: &str) -> usize {
@@ -155,6 +172,24 @@ async fn a_leg_that_moves_to_another_worker_keeps_its_port_and_goes_on() {
     bench.command(to_worker, Command::Close(leg));
     bench.hears(|event| matches!(event, Event::Closed(..))).await;
     assert!(bench.threads.is_alive());
+    bench.threads.stop();
+}
+
+/// What comes by IPv4 goes out by IPv6, and back.
+#[tokio::test]
+async fn a_call_between_ipv4_and_ipv6_is_heard_both_ways() {
+    let listeners: [SocketAddr; 2] = ["127.0.82.11:5060".parse().unwrap(), "[::1]:5060".parse().unwrap()];
+    let mut bench = Bench::at("127.0.82.11", None, 21_600, &listeners);
+    let ports = bench.threads.bind_ports(2);
+    let port = |v6| *ports.iter().find(|port| port.v6 == v6).expect("this machine has both");
+    let peers = ["127.0.82.12:0", "[::1]:0"].map(|addr| UdpSocket::bind(addr).unwrap());
+    bench.open(1, port(false), &peers[0], Function::Idle);
+    bench.open(2, port(true), &peers[1], Function::Bridge(MediaLegId(1)));
+    let at = [("127.0.82.11", port(false)), ("::1", port(true))]
+        .map(|(ip, port)| SocketAddr::new(ip.parse().unwrap(), port.rtp));
+    for (from, to) in [(0, 1), (1, 0)] {
+        is_passed_on((&peers[from], at[from]), (&peers[to], at[to]), 1);
+    }
     bench.threads.stop();
 }
 
@@ -233,7 +268,7 @@ fn stuck() -> (Handle, rtrb::Consumer<Message>) {
         backlog: VecDeque::new(),
         has_news: false,
         wake: Wake::new().unwrap(),
-        strays: Default::default(),
+        gauges: Default::default(),
         thread: None,
     };
     (handle, commands)

@@ -5,16 +5,18 @@ use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use crate::media::input::{Input, Output, Outputs};
 use crate::media::packet::{Channel, LegIx, Packet, TxBatch};
+use crate::media::tuning::Load;
 use crate::media::worker::{Strays, Tick, Worker};
 use crate::shell::clock::SystemClock;
 use crate::time::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
+use rustix::time::{ClockId, clock_gettime};
 use std::collections::VecDeque;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -86,6 +88,24 @@ impl StrayCounters {
     }
 }
 
+/// What a thread tells those who only look.
+#[derive(Debug)]
+pub(super) struct Gauges {
+    /// See there.
+    pub strays: StrayCounters,
+    /// The most complexity that Opus is encoded with now.
+    pub effort: AtomicU8,
+}
+
+impl Default for Gauges {
+    fn default() -> Self {
+        Gauges {
+            strays: StrayCounters::default(),
+            effort: AtomicU8::new(10),
+        }
+    }
+}
+
 /// Wakes a thread that waits.
 pub(super) struct Wake(Arc<OwnedFd>);
 
@@ -106,7 +126,7 @@ pub(super) fn start(
     clock: SystemClock,
     commands: rtrb::Consumer<Message>,
     events: mpsc::Sender<MediaEvent>,
-    strays: Arc<StrayCounters>,
+    gauges: Arc<Gauges>,
 ) -> io::Result<(Wake, std::thread::JoinHandle<()>)> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let waiter = Wake::new()?;
@@ -135,7 +155,8 @@ pub(super) fn start(
                 commands,
                 events,
                 late: VecDeque::new(),
-                strays,
+                gauges,
+                load: Load::default(),
                 packet: Packet::default(),
             };
             thread.run();
@@ -160,7 +181,8 @@ struct Thread {
     events: mpsc::Sender<MediaEvent>,
     /// Events that found no room in the queue.
     late: VecDeque<MediaEvent>,
-    strays: Arc<StrayCounters>,
+    gauges: Arc<Gauges>,
+    load: Load,
     packet: Packet,
 }
 
@@ -200,7 +222,7 @@ impl Thread {
             next_tick = self.ticks(next_tick);
             self.send_batch();
             self.hand_over();
-            self.strays.write(self.worker.strays());
+            self.gauges.strays.write(self.worker.strays());
         }
     }
 
@@ -220,7 +242,17 @@ impl Thread {
             self.serve_taps();
             next += TICK;
         }
+        if self.load.is_due(now) {
+            self.look_at_load(now);
+        }
         next
+    }
+
+    fn look_at_load(&mut self, now: Instant) {
+        if let Some(effort) = self.load.look(now, used(), || self.worker.highest_effort()) {
+            self.worker.limit_effort(effort);
+            self.gauges.effort.store(effort, Ordering::Relaxed);
+        }
     }
 
     /// Empties the command ring; false at the end.
@@ -378,6 +410,12 @@ impl Thread {
             phone.speak(&samples[..spoken]);
         }
     }
+}
+
+/// The processor time of this thread since its start.
+fn used() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec as u32)
 }
 
 fn watch(epoll: &OwnedFd, at: LegIx, sockets: &Sockets, channel: Channel) {

@@ -3,9 +3,9 @@
 //! Nothing is forced to the disk: what was written is in the system's hands, as the store's commits are. It outlives the process however
 //! that ends; when the machine itself loses power, the last half minute may be missing, and the file can be played up to there.
 
+use super::form::Form;
 use crate::media::command::Recording;
 use crate::recording::retention::{Kept, is_file, is_folder, surplus};
-use crate::recording::wav::Wav;
 use crate::time::Wall;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -31,10 +31,10 @@ impl Disk for File {
     }
 }
 
-/// A WAV that grows: whenever the process ends, the file can be played as far as it came.
+/// A file that grows: whenever the process ends, it can be played as far as it came.
 pub(super) struct Growing<D> {
     disk: D,
-    wav: Wav,
+    form: Form,
 }
 
 /// Makes the file of a recording, and the folders above it. Nobody else may look into them.
@@ -51,7 +51,7 @@ pub(super) fn create(folder: &Path, recording: &Recording) -> Result<Growing<Fil
         _ => Err(error),
     });
     let file = file.map_err(|error| format!("its file cannot be made: {error}"))?;
-    let begun = Growing::begin(file, recording.rate());
+    let begun = Growing::begin(file, recording);
     if begun.is_err() {
         // It is empty, and no player takes it.
         let _ = std::fs::remove_file(path);
@@ -60,37 +60,31 @@ pub(super) fn create(folder: &Path, recording: &Recording) -> Result<Growing<Fil
 }
 
 impl<D: Disk> Growing<D> {
-    pub(super) fn begin(disk: D, rate: u32) -> Result<Growing<D>, String> {
-        let wav = Wav::new(rate);
-        disk.put(&wav.header(), 0).map_err(|error| full(&error))?;
-        Ok(Growing { disk, wav })
+    pub(super) fn begin(disk: D, recording: &Recording) -> Result<Growing<D>, String> {
+        let (form, octets) = Form::new(recording).map_err(|error| format!("it cannot be encoded: {error}"))?;
+        disk.put(&octets, 0).map_err(|error| full(&error))?;
+        Ok(Growing { disk, form })
     }
 
     /// How long what is in it lasts, in milliseconds.
     pub(super) fn millis(&self) -> u64 {
-        self.wav.millis()
+        self.form.millis()
     }
 
-    /// Adds samples. After an error the file is as it was before.
-    pub(super) fn add(&mut self, octets: &[u8]) -> Result<(), String> {
-        if octets.is_empty() {
-            return Ok(());
-        }
-        let Some(step) = self.wav.grow(octets.len()) else {
-            return Err("a WAV cannot be longer".to_owned());
-        };
-        let put = self.disk.put(octets, step.at);
-        match put.and_then(|()| self.disk.put(&step.header, 0)) {
-            Ok(()) => {
-                self.wav = step.then;
-                Ok(())
-            }
-            Err(error) => {
+    /// Adds samples, and at the `last` ends the file. After an error it is as it was before.
+    pub(super) fn add(&mut self, octets: &[u8], last: bool) -> Result<(), String> {
+        let (writes, then) = self.form.add(octets, last)?;
+        let mut put = 0;
+        for (at, octets) in &writes {
+            if let Err(error) = self.disk.put(octets, *at) {
                 // The rest would only fill the disk; where it cannot be cut off, no player looks at it.
-                let _ = self.disk.cut(self.wav.bytes());
-                Err(full(&error))
+                let _ = self.disk.cut(self.form.bytes());
+                return Err(full(&error));
             }
+            put += octets.len() as u64;
         }
+        self.form.written(put, then);
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 mod disk;
+mod form;
 pub mod ring;
 #[cfg(test)]
 mod tests;

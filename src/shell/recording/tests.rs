@@ -4,7 +4,7 @@ use super::disk::{Disk, Growing, sweep};
 use super::{Recorded, Recordings};
 use crate::config;
 use crate::id::CallId;
-use crate::media::command::{Recording, Side};
+use crate::media::command::{Format, Recording, Side};
 use crate::media::tap::Heard;
 use crate::shell::clock::{SystemClock, wall};
 use crate::time::Wall;
@@ -26,6 +26,7 @@ fn recording(call: u64) -> Recording {
         number: 1,
         begun: Wall(1_795_352_759_000),
         is_wide: false,
+        format: Format::Wav,
     }
 }
 
@@ -42,6 +43,7 @@ impl Folder {
     fn settings(&self) -> config::Recording {
         config::Recording {
             directory: self.0.join("recordings"),
+            format: Format::Wav,
             keep: None,
             max_size: None,
             tone: config::Beep::Never,
@@ -97,7 +99,7 @@ fn play(octets: &[u8]) -> Vec<i16> {
 fn seconds(file: &mut Growing<&Paper>, from: i16, to: i16) -> Result<(), String> {
     for second in from..to {
         let octets: Vec<u8> = (0..1_600).flat_map(|_| second.to_le_bytes()).collect();
-        file.add(&octets)?;
+        file.add(&octets, false)?;
     }
     Ok(())
 }
@@ -108,7 +110,7 @@ fn a_crash_at_any_write_leaves_a_file_that_plays_up_to_there() {
         room: usize::MAX,
         ..Paper::default()
     };
-    let mut file = Growing::begin(&paper, 8_000).unwrap();
+    let mut file = Growing::begin(&paper, &recording(1)).unwrap();
     seconds(&mut file, 1, 6).unwrap();
     let writes = paper.writes.take();
     assert_eq!(
@@ -147,14 +149,49 @@ fn a_full_disk_leaves_what_it_took_before() {
             room,
             ..Paper::default()
         };
-        let mut file = Growing::begin(&paper, 8_000).unwrap();
+        let mut file = Growing::begin(&paper, &recording(1)).unwrap();
         let fault = seconds(&mut file, 1, 6).unwrap_err();
         assert!(fault.starts_with("its file cannot be written: "), "{fault}");
         let octets = paper.octets.take();
         assert_eq!((octets.len(), play(&octets).len()), (44 + 2 * 3_200, 2 * 1_600));
     }
     let paper = Paper::default();
-    assert!(Growing::begin(&paper, 8_000).is_err());
+    assert!(Growing::begin(&paper, &recording(1)).is_err());
+}
+
+/// The same file as Opus: whole pages stay, whatever happens to the next.
+#[test]
+fn a_full_disk_leaves_whole_pages_of_opus() {
+    let smaller = Recording {
+        format: Format::Opus,
+        ..recording(1)
+    };
+    let end_of = |octets: &[u8]| {
+        let last = octets.windows(4).rposition(|four| four == b"OggS").unwrap();
+        let lacing = &octets[last + 27..][..usize::from(octets[last + 26])];
+        last + 27 + lacing.len() + lacing.iter().map(|length| usize::from(*length)).sum::<usize>()
+    };
+    let written = |room: usize| {
+        let paper = Paper {
+            room,
+            ..Paper::default()
+        };
+        let mut file = Growing::begin(&paper, &smaller).unwrap();
+        // 0.1 s of both sides each.
+        let fault = seconds(&mut file, 1, 6).and_then(|()| file.add(&[0; 64], true)).err();
+        (paper.octets.take(), file.millis(), fault)
+    };
+    let (whole, millis, fault) = written(usize::MAX);
+    assert_eq!((millis, fault, end_of(&whole)), (5 * 100 + 2, None, whole.len()));
+    assert_eq!(
+        whole[whole.windows(4).rposition(|four| four == b"OggS").unwrap() + 5],
+        4,
+        "the end is told"
+    );
+    let (cut, millis, fault) = written(whole.len() - 20);
+    assert!(fault.unwrap().starts_with("its file cannot be written: "));
+    assert_eq!((millis, end_of(&cut)), (500, cut.len()));
+    assert!(whole.starts_with(&cut) && cut.len() < whole.len());
 }
 
 async fn recorded(events: &mut tokio::sync::mpsc::Receiver<Recorded>) -> Recorded {

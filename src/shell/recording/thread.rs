@@ -247,7 +247,7 @@ impl Open {
         }
         let second = self.recording.rate() as usize * 4;
         if self.octets.len() >= second || !goes_on {
-            self.file.add(&self.octets)?;
+            self.file.add(&self.octets, !goes_on)?;
             self.octets.clear();
         }
         Ok(goes_on)
