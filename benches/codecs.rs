@@ -2,9 +2,12 @@
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function without a comment")]
 
+use codecs::dtmf::Detector;
+use codecs::modem::{BLOCK, Listener};
 use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::Concealer;
 use codecs::resample::Resampler;
+use codecs::tone::Cadence;
 use codecs::{Rate, g711, g722, level, speech};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -132,5 +135,27 @@ fn plc(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, g711, g722, opus, resample, plc);
+fn tones(c: &mut Criterion) {
+    let mut group = c.benchmark_group("what is listened for, 160 samples");
+    let mut key = vec![0; 8_000];
+    Cadence::new([770.0, 1_336.0], -10.0, 1, 0, 8_000).fill(&mut key);
+    let speech = speech::synthesise(8_000, -20.0, 8_000);
+    for (what, pcm) in [("silence", vec![0; 8_000]), ("speech", speech), ("a key", key)] {
+        let (mut detector, mut frames) = (Detector::new(), pcm.chunks_exact(160).cycle());
+        group.bench_function(format!("keys in {what}"), |b| {
+            b.iter(|| {
+                detector.hear(frames.next().expect("a cycle"), |sign| {
+                    black_box(sign);
+                })
+            })
+        });
+        let mut listener = Listener::new();
+        group.bench_function(format!("a machine in {what}, one block"), |b| {
+            b.iter(|| listener.hear(0, black_box(&pcm[..BLOCK])))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, g711, g722, opus, resample, plc, tones);
 criterion_main!(benches);

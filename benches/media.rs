@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
 use tandem::limits;
-use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Xr};
+use tandem::media::command::{Command, Dtmf, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Xr};
 use tandem::media::input::Outputs;
 use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
@@ -44,11 +44,14 @@ fn stream(codec: Codec) -> Stream {
         ptime_ms: 20,
         events_tx: events,
         events_rx: events,
+        dtmf: Dtmf::default(),
         opus: OpusParams::default(),
         gain: Default::default(),
         comfort_noise: false,
         sends: true,
         receives: true,
+        udptl: false,
+        carries_data: false,
     }
 }
 

@@ -169,6 +169,12 @@ pub const RECORDINGS_PER_CALL: u16 = 100;
 pub const RECORDINGS_WAITING: usize = 2_048;
 /// Ends of recordings that wait for signalling.
 pub const RECORDING_EVENTS: usize = 4_096;
+/// The longest sound that is played: a loop of ten minutes bores nobody.
+pub const SOUND: Duration = Duration::from_secs(600);
+/// Octets of all sounds together, as they are kept: 22 minutes at 8 and at 16 kHz.
+pub const SOUNDS_BYTES: usize = 64_000_000;
+/// The longest announcement: within the time that a proxy lets a call ring (RFC 3261 16.6 step 11), with room for the ringing.
+pub const ANNOUNCEMENT: Duration = Duration::from_secs(60);
 /// DTMF digits that wait to be sent on one leg.
 pub const DIGITS: usize = 32;
 /// Media commands that wait for one worker.
@@ -238,10 +244,17 @@ pub const SDP_LINES: usize = 2_000;
 pub const SDP_LINE_BYTES: usize = 8_192;
 /// Streams of one session description; those after the first audio stream are only refused.
 pub const SDP_MEDIA: usize = 64;
+/// Attributes of a fax (`a=T38...`) that are carried to the other side: T.38 has nine, and vendors have added as many.
+pub const SDP_T38: usize = 24;
+/// Octets of them: a vendor's description has some dozens.
+pub const SDP_T38_BYTES: usize = 1_024;
 /// Formats of one m-line: there are 128 RTP payload types.
 pub const SDP_FORMATS: usize = 128;
 /// Requests of one leg that wait while the way to the peer is found: an ACK, a re-INVITE and a BYE, with room.
 pub const LEG_REQUESTS_WAITING: usize = 8;
+/// How long a change to fax, or back, may wait for the other side: longer than a re-INVITE that nobody answers takes to fail (RFC 3261
+/// 17.1.1.2: 32 s).
+pub const CHANGE_PASSED: Duration = Duration::from_secs(40);
 /// How often one call may be sent on (`on_busy`, `on_no_answer`, `on_offline`, 302) before it fails: longer chains are loops.
 pub const FORWARDS: u8 = 5;
 /// Second answers of forks that one leg remembers, to acknowledge their copies; more are left to time out.

@@ -6,21 +6,26 @@
 //! | [`g722`] | wide band in sub-bands (ITU-T G.722) |
 //! | [`opus`] | Opus by the system's libopus (RFC 6716), and what a packet says of itself |
 //! | [`resample`] | between 8, 16 and 48 kHz |
+//! | [`convert`] | whole sounds of any rate, and how loud they are |
 //! | [`plc`] | concealment of lost G.711 and G.722 packets |
 //! | [`level`] | rms and peak |
 //! | [`gain`] | louder and softer, without clipping |
 //! | [`noise`] | comfort noise (RFC 3389) |
 //! | [`tone`] | sines and call progress tones |
+//! | [`dtmf`], [`modem`] | keys, and the tones of fax machines and modems, in what is heard |
 //! | [`goertzel`], [`spectrum`] | how much of a frequency, and which tone dominates |
 //! | [`speech`] | what behaves like speech, for tests and benches |
 //!
 //! A sample is 16-bit linear PCM, mono. Nothing here allocates once it is built, and nothing panics on what a peer sent.
 
+pub mod convert;
+pub mod dtmf;
 pub mod g711;
 pub mod g722;
 pub mod gain;
 pub mod goertzel;
 pub mod level;
+pub mod modem;
 pub mod noise;
 pub mod opus;
 pub mod plc;

@@ -11,11 +11,11 @@ const TAPS: usize = 56;
 /// Input samples that are filtered at a time: 20 ms at 48 kHz.
 const CHUNK: usize = 960;
 /// Kaiser's shape for 66 dB.
-const BETA: f64 = 6.31;
+pub(crate) const BETA: f64 = 6.31;
 /// Where the filter is 6 dB down, in the middle of the transition, as a part of the lower rate.
-const CUTOFF: f64 = 0.4625;
+pub(crate) const CUTOFF: f64 = 0.4625;
 /// Sums that a dot product runs beside each other, for the vector unit.
-const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// Rates between which there is no resampler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +204,7 @@ fn design(factor: usize) -> Vec<f64> {
 }
 
 /// The modified Bessel function of order 0, by its power series: 30 terms are exact for our arguments.
-fn bessel(x: f64) -> f64 {
+pub(crate) fn bessel(x: f64) -> f64 {
     let mut term = 1.0;
     let mut sum = 1.0;
     for n in 1..30 {
@@ -216,7 +216,7 @@ fn bessel(x: f64) -> f64 {
 
 /// Both have the same length, a multiple of the lanes.
 #[inline]
-fn dot(taps: &[f32], samples: &[f32]) -> f32 {
+pub(crate) fn dot(taps: &[f32], samples: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     for (taps, samples) in taps.chunks_exact(LANES).zip(samples.chunks_exact(LANES)) {
         for lane in 0..LANES {

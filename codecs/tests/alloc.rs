@@ -1,6 +1,8 @@
 //! The packet path allocates nothing: neither in Rust nor, where the C library lets us count (glibc), inside libopus.
 
+use codecs::dtmf::Detector;
 use codecs::gain::Gain;
+use codecs::modem::Listener;
 use codecs::noise::Noise;
 use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::{Concealer, WideConcealer};
@@ -142,6 +144,8 @@ fn samples_are_worked_on_in_place() {
     let mut wide = WideConcealer::new();
     let mut coders = [Rate::Narrow, Rate::Wide].map(|rate| (g722::Encoder::new(rate), g722::Decoder::new(rate)));
     let mut noise = Noise::new(-50.0);
+    let (mut detector, mut keys) = (Detector::new(), 0);
+    let (mut listener, mut machines) = (Listener::new(), 0);
     let count = allocations(|| {
         Sine::new(1_000.0, -10.0, 8_000).fill(&mut pcm);
         Cadence::new([440.0, 480.0], -19.0, 20, 40, 8_000).fill(&mut pcm);
@@ -162,7 +166,15 @@ fn samples_are_worked_on_in_place() {
         wide.good(&mut pcm[640..960]);
         noise.fill(&mut pcm[..160]);
         Gain::new(6).apply(&mut pcm);
+        for hz in [[770.0, 1_336.0], [0.0, 2_100.0]] {
+            Cadence::new(hz, -10.0, 60, 60, 8_000).fill(&mut pcm);
+            detector.hear(&pcm, |_| keys += 1);
+            Sine::new(hz[1], -10.0, 8_000).fill(&mut pcm);
+            for block in 0..40u32 {
+                machines += usize::from(listener.hear(block * 80, &pcm).is_some());
+            }
+        }
         goertzel::level_dbm0(&pcm, 440.0, 8_000);
     });
-    assert_eq!(count, 0);
+    assert_eq!((count, keys, machines), (0, 2, 1));
 }

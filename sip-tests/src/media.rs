@@ -134,6 +134,7 @@ impl Media {
             | Command::Negotiated { .. }
             | Command::Protect { .. }
             | Command::Function { .. }
+            | Command::Play { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. }
             | Command::Record { .. } => return Vec::new(),

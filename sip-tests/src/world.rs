@@ -14,6 +14,7 @@ use crate::rng::Rng;
 use crate::store::{Store, Turn};
 use crate::streams::{StreamEvent, Streams};
 use bytes::Bytes;
+use codecs::tone::Sine;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tandem::config::{Config, Sources};
 use tandem::effect::{Fact, Output, Reply};
 use tandem::id::{Ticket, WorkerId};
+use tandem::media::command::Sound;
 use tandem::media::leg::Leg;
 use tandem::node::{Input, Node};
 use tandem::registrar::bindings::Change;
@@ -197,9 +199,21 @@ impl Builder {
     }
 }
 
+/// The sound of a file: `800.wav` is two seconds of 800 Hz.
+fn tone(path: &std::path::Path) -> Result<Sound, String> {
+    let hz = path.file_stem().and_then(|name| name.to_str()?.parse().ok());
+    let mut pcm = vec![0; 32_000];
+    Sine::new(hz.ok_or("its name is no tone")?, -10.0, 16_000).fill(&mut pcm);
+    Sound::new(pcm).ok_or_else(|| "it is too short".to_owned())
+}
+
 /// Reads a configuration as `tandem check` does.
 pub fn read_config(yaml: &str) -> Config {
-    match tandem::config::parse("world.yaml", yaml, &Sources::NONE) {
+    let sources = Sources {
+        sound: &tone,
+        ..Sources::NONE
+    };
+    match tandem::config::parse("world.yaml", yaml, &sources) {
         Ok(config) => config,
         Err(problems) => panic!("the configuration of this test is wrong: {problems:#?}"),
     }

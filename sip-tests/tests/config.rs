@@ -1,7 +1,9 @@
 //! The files that we ship are good, and `tandem check` and `tandem route` say what they should about them.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tandem::config::{Config, Sources, load, reference, report};
+use tandem::media::command::Sound;
 use tandem::pii::Secret;
 use tandem::routing::{Plan, Source, decide, explain};
 
@@ -38,6 +40,7 @@ fn load_shipped(
             env: &env,
             read: &read,
             generate: &generate,
+            sound: &|_| Ok(Sound::silence(Duration::ZERO)),
             cores: 4,
         },
     );
@@ -154,10 +157,13 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
     let left_out = [
         "address",
         "workers",
+        "opus_dtx",
+        "gain_out",
         "ringback",
         "on_busy",
         "on_offline",
         "generate",
+        "gain_out",
         "ringback",
         "records",
         "bindings",

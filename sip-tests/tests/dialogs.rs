@@ -17,6 +17,8 @@ mod forks;
 mod glare;
 #[path = "dialogs/hold.rs"]
 mod hold;
+#[path = "dialogs/hold_music.rs"]
+mod hold_music;
 #[path = "dialogs/identity.rs"]
 mod identity;
 #[path = "dialogs/in_dialog.rs"]

@@ -25,10 +25,13 @@ mod interop {
 
     mod carrier;
     mod commands;
+    mod digits;
     mod failover;
+    mod fax;
     mod g722;
     mod lifecycle;
     mod lossy;
+    mod music;
     mod ng;
     mod phones;
     mod recording;

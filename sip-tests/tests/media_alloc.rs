@@ -1,16 +1,16 @@
-//! The packet thread neither allocates nor frees: relayed, translated, transcoded, sealed and recorded packets, loss, digits, ticks, reports,
-//! and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
+//! The packet thread neither allocates nor frees: relayed, translated, transcoded, sealed and recorded packets, loss, digits, keys and
+//! machines that are heard in the audio, ticks, reports, and the inputs that set up and end a call. One test in its own process, since the allocator is the process's.
 
 use codecs::gain::Gain;
 use codecs::{Codec, Rate, g711, g722, opus};
 use sip_tests::counting::{Counting, count};
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tandem::id::{CallId, MediaLegId, WorkerId};
 use tandem::media::command::{
-    Command, EventFormat, Format, Function, Gains, Keys, LegSpec, MasterKey, OpusParams, Port, Recording, Remote, Side,
-    Stream, Suite, Tone, Xr,
+    Command, Dtmf, Event, EventFormat, Format, Function, Gains, Keys, LegSpec, MasterKey, Music, OpusParams, Port,
+    Recording, Remote, Side, Sound, Stream, Suite, Tone, Xr,
 };
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::packet::{Channel, Packet, TxBatch};
@@ -64,6 +64,25 @@ impl World {
         for input in inputs {
             self.input(input);
         }
+    }
+
+    fn negotiate(&mut self, leg: u64, stream: Stream) {
+        let rtp = address(leg);
+        let remote = Remote {
+            rtp,
+            rtcp: rtp,
+            rtcp_mux: true,
+            signalling: rtp.ip(),
+            xr: Xr {
+                metrics: true,
+                round_trip: true,
+            },
+        };
+        self.command(Command::Negotiated {
+            leg: MediaLegId(leg),
+            remote,
+            stream,
+        });
     }
 
     fn input(&mut self, input: Input) {
@@ -138,6 +157,7 @@ fn stream(codec: Codec) -> Stream {
         ptime_ms: 20,
         events_tx: events,
         events_rx: events,
+        dtmf: Dtmf::default(),
         opus: OpusParams {
             complexity: 0,
             ..OpusParams::default()
@@ -149,6 +169,8 @@ fn stream(codec: Codec) -> Stream {
         comfort_noise: matches!(codec, Codec::Pcma | Codec::Pcmu),
         sends: true,
         receives: true,
+        udptl: false,
+        carries_data: false,
     }
 }
 
@@ -259,22 +281,7 @@ fn bridged(first: Codec, second: Codec, suite: Option<Suite>, rings: Option<Ring
             let keys = Some(Box::new(ours));
             world.command(Command::Protect { leg: id, keys });
         }
-        let rtp = address(leg);
-        let remote = Remote {
-            rtp,
-            rtcp: rtp,
-            rtcp_mux: true,
-            signalling: rtp.ip(),
-            xr: Xr {
-                metrics: true,
-                round_trip: true,
-            },
-        };
-        world.command(Command::Negotiated {
-            leg: id,
-            remote,
-            stream: stream(codec),
-        });
+        world.negotiate(leg, stream(codec));
         if is_recorded {
             world.command(recorded(leg));
         }
@@ -291,7 +298,68 @@ fn bridged(first: Codec, second: Codec, suite: Option<Suite>, rings: Option<Ring
     world
 }
 
-/// Digits out, then a tone, the PCM door and an echo.
+/// Keys in the audio of a leg without events, with a loss in one, and then a modem that answers.
+fn heard(first: Codec, second: Codec) {
+    let mut world = bridged(first, second, None, None);
+    let bare = Stream {
+        events_tx: None,
+        events_rx: None,
+        ..stream(first)
+    };
+    let rtp = address(1);
+    let remote = Remote {
+        rtp,
+        rtcp: rtp,
+        rtcp_mux: true,
+        signalling: rtp.ip(),
+        xr: Xr::default(),
+    };
+    world.command(Command::Negotiated {
+        leg: MediaLegId(1),
+        remote,
+        stream: bare,
+    });
+    let mut pcm = vec![0; 8_000];
+    codecs::tone::Cadence::new([770.0, 1_336.0], -10.0, 100, 100, 8_000).fill(&mut pcm);
+    let mut answer = vec![0; 8_000];
+    codecs::tone::Sine::new(2_100.0, -10.0, 8_000).fill(&mut answer);
+    pcm.extend(answer);
+    let mut g722 = g722::Encoder::new(Rate::Narrow);
+    for (n, frame) in (0u16..).zip(pcm.chunks_exact(160)) {
+        let mut packet = vec![0x80, bare.payload_type_tx];
+        packet.extend(n.to_be_bytes());
+        packet.extend((u32::from(n) * 160).to_be_bytes());
+        packet.extend([0, 0, 0, 1]);
+        let mut payload = [0; 160];
+        match first {
+            Codec::Pcmu => g711::encode_ulaw_slice(frame, &mut payload),
+            Codec::G722 => g722.encode(frame, &mut payload),
+            Codec::Pcma | Codec::Opus => g711::encode_alaw_slice(frame, &mut payload),
+        };
+        packet.extend(payload);
+        if n != 12 {
+            world.deliver(1, &packet);
+        }
+        world.tick();
+    }
+    world.command(Command::Close(MediaLegId(1)));
+    world.command(Command::Close(MediaLegId(2)));
+    let told = |wanted: fn(&Event) -> bool| world.control.iter().filter_map(Output::event).filter(wanted).count();
+    let digits = told(|event| matches!(event, Event::Digit { .. }));
+    let machines = told(|event| matches!(event, Event::DataTone { .. }));
+    let is_telephone = first != Codec::G722 && second != Codec::Opus;
+    assert_eq!(
+        (digits, machines),
+        (5, usize::from(is_telephone)),
+        "{first:?} to {second:?}"
+    );
+    assert_eq!(
+        world.counted, 0,
+        "{first:?} to {second:?}: the worker called the allocator"
+    );
+}
+
+/// Digits out, then a tone, the PCM door and an echo; sounds once and in a loop, of which nobody else has a share.
 fn functions(world: &mut World, packets: &[Vec<u8>]) {
     world.command(Command::SendDigits {
         leg: MediaLegId(2),
@@ -314,6 +382,38 @@ fn functions(world: &mut World, packets: &[Vec<u8>]) {
             world.deliver(1, packet);
             world.tick();
         }
+    }
+    for repeats in [false, true, false] {
+        let sounds = [3_000, 700].map(|samples| Arc::new(Sound::new(vec![900; samples]).expect("it is long enough")));
+        world.command(Command::Play {
+            leg: MediaLegId(1),
+            music: Music::new(sounds.into()),
+            repeats,
+        });
+        for packet in packets {
+            world.deliver(1, packet);
+            world.tick();
+        }
+    }
+}
+
+/// The two legs become a fax, and audio again.
+fn fax(world: &mut World, codecs: [Codec; 2]) {
+    for leg in [1, 2] {
+        world.negotiate(leg, Stream::udptl(codecs[0], true, true));
+    }
+    world.command(Command::Function {
+        leg: MediaLegId(1),
+        function: Function::Bridge(MediaLegId(2)),
+    });
+    let before = world.sent;
+    for number in 0..100u16 {
+        world.deliver(1, &[&number.to_be_bytes()[..], &[7; 200]].concat());
+        world.tick();
+    }
+    assert_eq!(world.sent - before, 100);
+    for (leg, codec) in [1, 2].into_iter().zip(codecs) {
+        world.negotiate(leg, stream(codec));
     }
 }
 
@@ -341,6 +441,13 @@ fn the_packet_thread_neither_allocates_nor_frees() {
             "transcoded and sealed",
         ),
     ];
+    for (first, second) in [
+        (Codec::Pcmu, Codec::Pcma),
+        (Codec::Pcma, Codec::Opus),
+        (Codec::G722, Codec::G722),
+    ] {
+        heard(first, second);
+    }
     let runs = pairs.into_iter().flat_map(|pair| [(pair, false), (pair, true)]);
     for ((first, second, suite, what), is_recorded) in runs {
         let streams = [(1, material(first, 1)), (2, material(second, 2))];
@@ -353,6 +460,7 @@ fn the_packet_thread_neither_allocates_nor_frees() {
             world.tick();
         }
         functions(&mut world, &streams[0].1);
+        fax(&mut world, [first, second]);
         world.command(Command::ReadStats(MediaLegId(1)));
         world.command(Command::Close(MediaLegId(1)));
         world.command(Command::Close(MediaLegId(2)));

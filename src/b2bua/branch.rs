@@ -223,7 +223,10 @@ impl Call {
             outgoing.bare_ring |= status == 180 && agreed.is_none();
         }
         let wish = agreed.as_ref().map(|agreed| agreed.direction.mirrored());
-        let codec = agreed.map(|agreed| agreed.stream.codec);
+        // A fax has nothing to be heard before the answer.
+        let codec = agreed
+            .filter(|agreed| agreed.image.is_none())
+            .map(|agreed| agreed.stream.codec);
         if rings {
             self.ringing(t);
         }
@@ -276,7 +279,7 @@ impl Call {
             Who::User(name) => self.config.user(name).is_some_and(|user| user.ringback),
             Who::Trunk(trunk, _) => self.config.trunks[usize::from(trunk.0)].ringback,
         };
-        wants && leg.incoming().is_some_and(|incoming| incoming.offer.is_some())
+        wants && !self.begins_as_fax() && leg.incoming().is_some_and(|incoming| incoming.offer.is_some())
     }
 
     fn success(&mut self, t: &mut Turn<'_, '_>, id: LegId, response: &Message) {

@@ -13,9 +13,12 @@
 //! leg is to have, which BYE may be sent at last, which record is due) is brought about by [`Call::settle`], after each event:
 //! so a change that had to wait, or was refused by glare, is made as soon as it can be.
 
+use super::announce::Announcement;
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Turn};
+use super::fax::Passing;
 use super::hunt::Hunt;
+use super::info::Press;
 use super::leg::{Leg, LegId};
 use super::record::Recorder;
 use super::transfer::Transfer;
@@ -23,7 +26,7 @@ use crate::config::Config;
 use crate::effect::{Cause, Fact, LegReport, Output};
 use crate::id::{CallId, LegNo, WorkerId};
 use crate::limits;
-use crate::media::command::{Event as MediaEvent, LegStats};
+use crate::media::command::{DataTone, Event as MediaEvent, LegStats};
 use crate::sdp::Direction;
 use crate::time::Wall;
 use codecs::Codec;
@@ -100,10 +103,14 @@ pub struct Call {
     pub hunt: Option<Box<Hunt>>,
     /// A transfer under way.
     pub transfer: Option<Box<Transfer>>,
+    /// A change that waits for the other side.
+    pub passing: Option<Box<Passing>>,
     /// Where its media is.
     pub worker: WorkerId,
     /// Its recordings.
     pub recorder: Recorder,
+    /// What the caller hears before the call is refused.
+    pub announcement: Option<Box<Announcement>>,
     /// `CallRinging` was told.
     pub rang: bool,
     last_leg: u16,
@@ -129,8 +136,10 @@ impl Call {
             stage,
             hunt: None,
             transfer: None,
+            passing: None,
             worker,
             recorder: Recorder::default(),
+            announcement: None,
             rang: false,
             last_leg: 0,
             measuring: (Vec::new(), 0),
@@ -191,8 +200,11 @@ impl Call {
         self.is_over() && self.recorded && self.legs.is_empty()
     }
 
-    /// The direction that a leg is to have: what its partner's peer wishes.
+    /// The direction that a leg is to have: what its partner's peer wishes. Who hears our music while it is held is not told of it.
     pub fn wanted(&self, id: LegId) -> Direction {
+        if self.music_for(id).is_some() {
+            return Direction::SendRecv;
+        }
         let partner = self.partner(id).and_then(|partner| self.leg(partner));
         partner
             .and_then(|leg| leg.oa.as_ref())
@@ -216,10 +228,12 @@ impl Call {
     /// Brings everything to what the state says. Called after each event.
     pub fn settle(&mut self, t: &mut Turn<'_, '_>) {
         self.record(t);
+        self.tend_passing(t);
         self.wire(t);
         self.reconcile(t);
         self.say_goodbyes(t);
         for leg in &mut self.legs {
+            leg.say_digit(t);
             leg.arm(t);
         }
         self.sweep(t);
@@ -249,10 +263,20 @@ impl Call {
                     media.moved(t, worker);
                 }
             }
+            MediaEvent::Played(_) if self.waits_for_answer(id) => self.announced(t),
             MediaEvent::Closed(media, stats) => self.media_closed(t, id, media, stats),
             MediaEvent::Stats(_, stats) => self.measured(t, id, stats),
-            // RFC 4733 digits are relayed by the bridge.
-            MediaEvent::Silent(_) | MediaEvent::Digit { .. } => {}
+            MediaEvent::Digit { digit, ms, .. } => self.on_digit(id, Press { digit, ms }),
+            MediaEvent::DataTone { tone, .. } if !self.is_over() => {
+                let who = match tone {
+                    DataTone::Calling => "a fax machine that calls",
+                    DataTone::Answering => "a fax machine or modem that answers",
+                };
+                let side = if caller_side { "caller" } else { "callee" };
+                self.tell(t, format!("fax or modem tones were heard: the {side} is {who}"));
+            }
+            // What both sides of a call hear in its midst ends by the clock.
+            MediaEvent::Silent(_) | MediaEvent::DataTone { .. } | MediaEvent::Played(_) => {}
         }
     }
 
@@ -340,13 +364,15 @@ impl Call {
             return;
         }
         self.drop_hunt(t);
-        self.transfer = None;
+        (self.transfer, self.announcement) = (None, None);
+        self.drop_passing(t, 487);
         for timer in [
             CallTimer::Ring,
             CallTimer::Expires,
             CallTimer::Length,
             CallTimer::Measure,
             CallTimer::Beep,
+            CallTimer::Announce,
         ] {
             t.desk.timers.cancel(super::desk::Timer::Call(self.id, timer));
         }

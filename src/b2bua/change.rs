@@ -4,7 +4,7 @@
 //! A peer's change is answered at once: media runs through us, so its codec and address concern nobody else. What concerns the
 //! other side is who sends and who receives; [`Call::reconcile`] brings each leg to what its partner wishes, by a re-INVITE of
 //! ours when the leg is free for one. A wish is a state, not a message: glare and refusals only delay it, and of two changes
-//! that wait the last one counts.
+//! that wait the last one counts. A change to fax, or back, is another matter: see `fax`.
 //!
 //! ```text
 //!                 wanted direction differs                 2xx: ACK
@@ -59,13 +59,20 @@ impl Call {
             Other::Service(_) | Other::Nobody => None,
         };
         for id in [Some(one), other].into_iter().flatten() {
-            let want = self.wanted(id);
+            let (want, is_left) = (self.wanted(id), self.is_left_in_fax(id));
             let Some(leg) = self
                 .leg_mut(id)
                 .filter(|leg| leg.is_stable() && leg.leave_after_notify.is_none())
             else {
                 continue;
             };
+            if is_left && let Some(oa) = &mut leg.oa {
+                oa.turn_to(None);
+                leg.reinvite(t, want);
+            }
+            if leg.is_fax() {
+                continue;
+            }
             let said = leg.oa.as_ref().map(super::offer::OfferAnswer::said);
             if said != Some(want) && leg.refused != Some(want) {
                 leg.reinvite(t, want);
@@ -73,8 +80,11 @@ impl Call {
         }
     }
 
-    /// INVITE or UPDATE in a dialog. It is answered at once.
+    /// INVITE or UPDATE in a dialog. It is answered at once, unless it is passed on.
     pub fn on_change(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
+        if self.pass_change(t, id, tx, request) {
+            return;
+        }
         let want = self.wanted(id);
         let Some(leg) = self.leg_mut(id) else { return };
         let before = leg.oa.as_ref().map(super::offer::OfferAnswer::wish);
@@ -102,12 +112,18 @@ impl Call {
         let Some(leg) = self.leg_mut(id) else { return };
         match status {
             100..=199 => {}
-            200..=299 => leg.changed(t, sent, response),
+            200..=299 => {
+                let usable = leg.changed(t, sent, response);
+                self.change_taken(t, id, usable);
+            }
             _ if ends_dialog(status) => {
                 let cause = cause::told(response, status, Blame::Network, "the peer has lost the call");
                 self.lost(t, id, cause);
             }
-            _ => leg.change_refused(t, sent.what, response),
+            _ => {
+                leg.change_refused(t, sent.what, response);
+                self.change_turned_down(t, id);
+            }
         }
     }
 
@@ -123,6 +139,7 @@ impl Call {
                 if let Some(leg) = self.leg_mut(id) {
                     leg.keep_session(t, None);
                 }
+                self.change_turned_down(t, id);
             }
         }
     }
@@ -165,6 +182,17 @@ impl Leg {
         if let Err(small) = self.timer.judge(request) {
             return Err(Refusal::TooSmall(small));
         }
+        self.answer_change(t, tx, request, want)
+    }
+
+    /// Answers a change that may be made.
+    pub fn answer_change(
+        &mut self,
+        t: &mut Turn<'_, '_>,
+        tx: ServerTx,
+        request: &Message,
+        want: Direction,
+    ) -> Result<(), Refusal> {
         let is_invite = request.method() == Method::Invite;
         let offer = offer_in(request)?;
         let offer = read(offer.as_ref())?;
@@ -205,12 +233,13 @@ impl Leg {
     }
 
     /// RFC 3261 14.2, RFC 3311 5.2: one change at a time.
-    fn may_change(&self, request: &Message) -> Result<(), Refusal> {
+    pub fn may_change(&self, request: &Message) -> Result<(), Refusal> {
         let is_invite = request.method() == Method::Invite;
         let offers = is_invite || !request.body().is_empty();
         let offering = self.oa.as_ref().is_some_and(super::offer::OfferAnswer::is_offering);
         match &self.state {
             State::Up if is_invite && self.unacked.is_some() => Err(Refusal::Later),
+            State::Up if offers && self.change == Change::Theirs => Err(Refusal::Later),
             State::Incoming(_) | State::Outgoing(_) if is_invite => Err(Refusal::Later),
             State::Incoming(incoming) if offers && incoming.answer.is_none() => Err(Refusal::Later),
             // Our offer waits for its answer: in the response to our INVITE, the ACK of our 2xx, or a PRACK.
@@ -325,10 +354,10 @@ impl Leg {
         self.send(t, What::Update, update);
     }
 
-    /// Our change was taken.
-    fn changed(&mut self, t: &mut Turn<'_, '_>, sent: &Sent, response: &Message) {
+    /// Our change was taken; false where the answer agrees on nothing.
+    fn changed(&mut self, t: &mut Turn<'_, '_>, sent: &Sent, response: &Message) -> bool {
         let what = sent.what;
-        let Some(dialog) = &mut self.dialog else { return };
+        let Some(dialog) = &mut self.dialog else { return false };
         // An unreadable Contact moves nothing: what we know still works.
         let _ = dialog.refresh(response);
         if what == What::Reinvite {
@@ -340,27 +369,38 @@ impl Leg {
             self.send(t, What::Ack, ack);
         }
         if !matches!(self.state, State::Up) {
-            return;
+            return false;
         }
         self.change = Change::None;
         self.refreshing = false;
         self.timer.on_success(t.now(), response);
         self.allows_update |= allows_update(response);
-        if what == What::Reinvite {
-            let signalling = self.signalling();
-            let answer = description(response);
-            let answer = answer.as_deref().and_then(|body| Session::parse(body).ok());
-            let Some(oa) = &mut self.oa else { return };
-            let done = answer.is_some_and(|answer| oa.complete(&answer, signalling).is_ok());
-            if done {
-                self.refused = None;
-                self.negotiated(t);
-            } else {
-                // A 2xx without a usable answer changed nothing that we could follow.
-                self.refused = Some(oa.said());
-                oa.withdraw();
+        what != What::Reinvite || self.changed_by(t, response)
+    }
+
+    /// Takes the answer to our re-INVITE; false where nothing comes of it.
+    fn changed_by(&mut self, t: &mut Turn<'_, '_>, response: &Message) -> bool {
+        let signalling = self.signalling();
+        let answer = description(response);
+        let answer = answer.as_deref().and_then(|body| Session::parse(body).ok());
+        let Some(oa) = &mut self.oa else { return false };
+        let done = answer.is_some_and(|answer| oa.complete(&answer, signalling).is_ok());
+        if done {
+            self.refused = None;
+            self.negotiated(t);
+        } else if oa.is_turning() {
+            // Nothing is up at the peer now, where there was audio before.
+            let (was_fax, said) = (oa.is_fax(), oa.said());
+            oa.spoil();
+            if !was_fax {
+                self.reinvite(t, said);
             }
+        } else {
+            // A 2xx without a usable answer changed nothing that we could follow.
+            self.refused = Some(oa.said());
+            oa.withdraw();
         }
+        done
     }
 
     /// Our change was refused: what was agreed stays (RFC 3261 14.1); perhaps it may be tried again.

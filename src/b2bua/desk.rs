@@ -35,10 +35,14 @@ pub enum CallTimer {
     Expires,
     /// `calls.max_duration`.
     Length,
-    /// The tone of a recording begins or ends.
+    /// The tone of a recording begins or ends, or its announcement ends.
     Beep,
+    /// An announcement should have come to its end.
+    Announce,
     /// Its media is asked how it goes.
     Measure,
+    /// A change that was passed on to the other side has no answer.
+    Passing,
     /// The workers had their time to close the media; the record is written without them.
     Reports,
 }
@@ -206,7 +210,9 @@ impl Desk {
             CallTimer::Expires,
             CallTimer::Length,
             CallTimer::Beep,
+            CallTimer::Announce,
             CallTimer::Measure,
+            CallTimer::Passing,
             CallTimer::Reports,
         ] {
             self.timers.cancel(Timer::Call(call, timer));

@@ -208,8 +208,11 @@ impl Call {
         }
     }
 
-    /// The caller's INVITE was cancelled. (A re-INVITE is answered at once, so there is nothing to cancel.)
+    /// The caller's INVITE was cancelled. (A re-INVITE is answered at once, so there is nothing to cancel, unless it is passed on.)
     pub fn on_cancelled(&mut self, t: &mut Turn<'_, '_>, id: LegId, cancel: &Message) {
+        if self.passing_cancelled(t, id) {
+            return;
+        }
         if self.leg(id).is_some_and(|leg| leg.incoming().is_some()) {
             let blame = self.blame(id);
             if cause::is_elsewhere(cancel) {
@@ -223,6 +226,9 @@ impl Call {
 
     /// The way back to an unanswered caller broke.
     pub fn on_server_gone(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
+        if self.passing_cancelled(t, id) {
+            return;
+        }
         if self.leg(id).is_some_and(|leg| leg.incoming().is_some()) {
             self.end(
                 t,

@@ -26,7 +26,7 @@ use crate::id::{Flow, TrunkIx};
 use crate::limits;
 use crate::push::{Asleep, Prid};
 use crate::routing::{Decision, Plan, Source};
-use crate::sdp::Direction;
+use crate::sdp::{Direction, Image};
 use crate::sip::uri::Scheme;
 use crate::sip::{NameAddr, Uri};
 use crate::transaction::Destination;
@@ -88,6 +88,8 @@ pub struct Hunt {
     pub claim: Option<Claim>,
     /// What the other side speaks, in its order.
     pub codecs: Vec<Codec>,
+    /// What it says of its fax; none: it is audio.
+    pub image: Option<Image>,
     /// What the other side wishes.
     pub want: Direction,
     /// How many hops are left.
@@ -130,6 +132,9 @@ impl Call {
         if let Plan::Reject { status, why } = decision.plan {
             return self.hunt_failed(t, cause::cause(status, Blame::Node, why));
         }
+        if let Some(cause) = self.fax_led_astray(&decision.plan) {
+            return self.hunt_failed(t, cause);
+        }
         if !self.caller_has_media(t) {
             return self.hunt_failed(t, cause::cause(503, Blame::Node, "no media port is free"));
         }
@@ -143,7 +148,8 @@ impl Call {
         }
     }
 
-    fn caller_has_media(&mut self, t: &mut Turn<'_, '_>) -> bool {
+    /// The caller's leg has a port, if there is one.
+    pub fn caller_has_media(&mut self, t: &mut Turn<'_, '_>) -> bool {
         let Stage::Setup { caller } = self.stage else {
             return true;
         };

@@ -22,6 +22,7 @@
 
 use super::desk::{Claim, LegTimer, Timer, Turn};
 use super::identity::Identity;
+use super::info::Press;
 use super::media::MediaLeg;
 use super::offer::OfferAnswer;
 use super::refer::Subscription;
@@ -35,11 +36,12 @@ use crate::effect::{Binding, Party};
 use crate::id::{
     CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
 };
-use crate::media::command::Srtp;
+use crate::media::command::{Dtmf, Srtp};
 use crate::sdp::{Agreed, Capabilities, Direction, Security};
 use crate::sip::{Draft, Message, Name, NameAddr, Uri};
 use crate::time::Instant;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -236,6 +238,8 @@ pub enum Change {
     Ours,
     /// Refused for now: the timer tries again.
     Waiting,
+    /// The peer's INVITE waits for the other side's answer.
+    Theirs,
 }
 
 /// What a request of ours is for.
@@ -253,6 +257,8 @@ pub enum What {
     Bye,
     /// How a transfer goes.
     Notify,
+    /// A digit.
+    Info,
     /// The ACK of a 2xx: no transaction.
     Ack,
 }
@@ -318,6 +324,8 @@ pub struct Leg {
     pub reliable: Option<Box<Sender>>,
     /// Our requests under way.
     pub sent: Vec<Sent>,
+    /// Digits that wait to be sent by INFO: `limits::DIGITS` at most.
+    pub digits: VecDeque<Press>,
     /// Whose change is under way.
     pub change: Change,
     /// Our change under way is, or is also, the refresh of the session.
@@ -369,6 +377,7 @@ impl Leg {
             acked: None,
             reliable: None,
             sent: Vec::new(),
+            digits: VecDeque::new(),
             change: Change::None,
             refreshing: false,
             refused: None,
@@ -398,7 +407,7 @@ impl Leg {
         let Some(port) = t.desk.stock.take(addr.is_ipv6()) else {
             return false;
         };
-        let media = MediaLeg::open(t, port, worker);
+        let media = MediaLeg::open(t, port, worker, dtmf(t.cx.config, &self.who));
         t.desk.add_media(media.id, self.id, worker);
         self.media = Some(media);
         let mut can = capabilities(t.cx.config, &self.who);
@@ -538,6 +547,14 @@ fn srtp(config: &Config, who: &Who) -> Srtp {
     }
 }
 
+/// How digits go to a peer and come from it.
+fn dtmf(config: &Config, who: &Who) -> Dtmf {
+    match who {
+        Who::User(name) => config.user(name).map(|user| user.dtmf).unwrap_or_default(),
+        Who::Trunk(trunk, _) => config.trunks[usize::from(trunk.0)].dtmf,
+    }
+}
+
 /// What may be spoken with a peer.
 pub fn capabilities(config: &Config, who: &Who) -> Capabilities {
     let (codecs, gain, comfort_noise) = match who {
@@ -551,6 +568,7 @@ pub fn capabilities(config: &Config, who: &Who) -> Capabilities {
         }
     };
     Capabilities {
+        events: dtmf(config, who).has_events(),
         gain,
         comfort_noise,
         ..super::offer::capabilities(codecs, config.media.opus())

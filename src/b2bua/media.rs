@@ -3,7 +3,7 @@
 use super::desk::Turn;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Function, Port, Recording, Side, Troubles};
+use crate::media::command::{Command, Dtmf, Function, Music, Port, Recording, Side, Stream, Troubles};
 use crate::sdp::Agreed;
 use std::time::Duration;
 
@@ -26,10 +26,19 @@ pub struct MediaLeg {
     pub started: bool,
     /// What is wrong with it now.
     pub troubles: Troubles,
+    /// How digits come and go.
+    pub dtmf: Dtmf,
+    /// What it carries may be a fax in audio.
+    pub carries_data: bool,
     place: Place,
     function: Function,
-    /// The silence that is watched for, and whether troubles are.
+    /// What it plays, where that is its function.
+    music: Option<Music>,
+    /// The silence that is to be watched for, and whether troubles are.
     watch: (Option<Duration>, bool),
+    /// The same as the worker was told it: nothing while the call is held.
+    watches: (Option<Duration>, bool),
+    is_held: bool,
     /// Its packets are sealed.
     is_protected: bool,
     /// What it hears is recorded, there.
@@ -38,7 +47,7 @@ pub struct MediaLeg {
 
 impl MediaLeg {
     /// Opens a leg on a worker.
-    pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId) -> MediaLeg {
+    pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId, dtmf: Dtmf) -> MediaLeg {
         let spec = t.desk.stock.new_leg(t.cx, port);
         let id = spec.id;
         t.cx.emit(Output::Media(worker, Command::Open(Box::new(spec))));
@@ -46,9 +55,14 @@ impl MediaLeg {
             id,
             started: false,
             troubles: Troubles::default(),
+            dtmf,
+            carries_data: false,
             place: Place::At(worker),
             function: Function::Idle,
+            music: None,
             watch: (None, false),
+            watches: (None, false),
+            is_held: false,
             is_protected: false,
             recorded: None,
         }
@@ -94,12 +108,30 @@ impl MediaLeg {
             Command::Negotiated {
                 leg: self.id,
                 remote: agreed.remote,
-                stream: agreed.stream,
+                stream: Stream {
+                    dtmf: self.dtmf,
+                    carries_data: self.carries_data,
+                    ..agreed.stream
+                },
             },
         );
-        let watch = (silence.filter(|_| agreed.stream.receives && is_up), is_up);
-        if watch != self.watch {
-            self.watch = watch;
+        let is_heard = agreed.stream.receives && !agreed.stream.udptl;
+        self.watch = (silence.filter(|_| is_heard && is_up), is_up);
+        self.tell_watch(t);
+    }
+
+    /// Its call is held, by whichever side, or no longer: as long as that lasts, silence is as it should be.
+    pub fn hold(&mut self, t: &mut Turn<'_, '_>, is_held: bool) {
+        if self.is_held != is_held {
+            self.is_held = is_held;
+            self.tell_watch(t);
+        }
+    }
+
+    fn tell_watch(&mut self, t: &mut Turn<'_, '_>) {
+        let watch = if self.is_held { (None, false) } else { self.watch };
+        if watch != self.watches {
+            self.watches = watch;
             let (leg, (silence, troubles)) = (self.id, watch);
             self.tell(t, Command::Watch { leg, silence, troubles });
         }
@@ -111,6 +143,19 @@ impl MediaLeg {
             self.function = function;
             self.tell(t, Command::Function { leg: self.id, function });
         }
+    }
+
+    /// Its peer hears this from now on.
+    pub fn play(&mut self, t: &mut Turn<'_, '_>, music: &Music, repeats: bool) {
+        self.function = Function::Play;
+        self.music = Some(music.clone());
+        let (leg, music) = (self.id, music.clone());
+        self.tell(t, Command::Play { leg, music, repeats });
+    }
+
+    /// That is what its peer hears.
+    pub fn plays(&self, music: &Music) -> bool {
+        self.function == Function::Play && self.music.as_ref().is_some_and(|own| own.is(music))
     }
 
     /// The other leg of a bridge was told, which holds for this one too.

@@ -12,8 +12,11 @@
 //! | `hunt`, `branch`, `outcome` | the search for somebody who answers: its steps, each branch of it, what comes of it |
 //! | `outgoing` | a leg that we call, until it answers |
 //! | `whereabouts` | where a phone is in the middle of a call |
-//! | `change` | what changes session descriptions: hold, re-INVITE, UPDATE, refresh |
+//! | `change`, `hold` | what changes session descriptions: hold, re-INVITE, UPDATE, refresh; music for who is held |
+//! | `fax` | T.38: a change that both sides have to make |
+//! | `announce` | what a caller is told by voice before the call is refused |
 //! | `request`, `response` | what comes in dialogs |
+//! | `info` | digits that go out by INFO |
 //! | `transfer`, `refer`, `replaces` | transfer and pick-up |
 //! | `end`, `cause` | how it ends, and why |
 //! | `identity` | who is shown to whom |
@@ -21,6 +24,7 @@
 //! | `media`, `desk` | media legs; the shared tables |
 //! | `measured` | how the media of a call goes, while it is up; who does not hear whom |
 
+mod announce;
 mod answer;
 mod branch;
 mod call;
@@ -28,8 +32,11 @@ mod cause;
 mod change;
 mod desk;
 mod end;
+mod fax;
+mod hold;
 mod hunt;
 mod identity;
+mod info;
 mod leg;
 mod measured;
 mod media;
@@ -298,6 +305,8 @@ impl Calls {
             | MediaEvent::Silent(id)
             | MediaEvent::Trouble { leg: id, .. }
             | MediaEvent::Digit { leg: id, .. }
+            | MediaEvent::DataTone { leg: id, .. }
+            | MediaEvent::Played(id)
             | MediaEvent::Stats(id, _)
             | MediaEvent::Moved(id, _)
             | MediaEvent::Closed(id, _) => *id,
@@ -354,8 +363,14 @@ impl Calls {
                 Timer::Call(id, CallTimer::Beep) => {
                     self.turn(cx, net, id, |call, t| call.on_beep(t));
                 }
+                Timer::Call(id, CallTimer::Announce) => {
+                    self.turn(cx, net, id, |call, t| call.announced(t));
+                }
                 Timer::Call(id, CallTimer::Measure) => {
                     self.turn(cx, net, id, |call, t| call.measure(t));
+                }
+                Timer::Call(id, CallTimer::Passing) => {
+                    self.turn(cx, net, id, |call, t| call.passing_timeout(t));
                 }
                 Timer::Call(id, CallTimer::Reports) => {
                     self.turn(cx, net, id, |call, t| call.give_up_reports(t));

@@ -125,7 +125,7 @@ impl Call {
     pub fn hunt_failed(&mut self, t: &mut Turn<'_, '_>, cause: Cause) {
         self.drop_hunt(t);
         match self.stage {
-            Stage::Setup { .. } => self.end(t, cause),
+            Stage::Setup { caller } => self.refuse_caller(t, caller, cause),
             Stage::Talk { .. } => self.transfer_failed(t, &cause),
             Stage::Over { .. } => {}
         }
@@ -161,6 +161,7 @@ impl Call {
     /// Answers the caller; again after its PRACK, where that had to come first.
     pub fn answer_caller(&mut self, t: &mut Turn<'_, '_>, caller: LegId) {
         let (codec, want) = (self.partner_codec(caller), self.wanted(caller));
+        self.hand_words(t, caller);
         let Some(leg) = self.leg_mut(caller) else { return };
         if let Err(error) = leg.accept(t, codec, want) {
             return self.end(t, cause::cause(error.status(), Blame::Caller, error.reason()));

@@ -57,6 +57,7 @@ impl Leg {
         (outgoing.from, outgoing.call_id, outgoing.cseq) = (from.into(), call_id.into(), 1);
         let Some(oa) = &mut self.oa else { return true };
         oa.prefer(&hunt.codecs);
+        oa.turn_to(hunt.image.clone());
         let offer = oa.offer(hunt.want);
         self.send_invite(t, hunt, offer);
         true

@@ -4,7 +4,8 @@
 //! is one channel. The recording outlives hold and transfer: who comes in the place of another speaks on the same channel. Once it is
 //! stopped and started again it is another file.
 //!
-//! Where `recording.tone` says so, both sides hear a tone for a moment in place of one another: that they do is `wire`'s.
+//! Where `recording.tone` says so, both sides hear a tone for a moment in place of one another, and where `recording.announcement` does, a
+//! sound before: that they do is `wire`'s.
 
 use super::call::{Call, Other, Stage};
 use super::desk::{CallTimer, Timer, Turn};
@@ -13,13 +14,15 @@ use crate::config::{Beep, Config, Record};
 use crate::effect::{Fact, Output};
 use crate::id::ServerTx;
 use crate::limits;
-use crate::media::command::{Recording, Side};
+use crate::media::command::{Music, Recording, Side};
 use crate::sip::Message;
 use codecs::Codec;
 use std::time::Duration;
 
 /// How long the tone is.
 const BEEP: Duration = Duration::from_millis(200);
+/// What the media may need until it is at the end of an announcement whose time is over: some steps of its clock, and the last packet.
+const AFTER: Duration = Duration::from_millis(200);
 
 /// What a call knows of its recordings.
 #[derive(Clone, Debug, Default)]
@@ -34,12 +37,19 @@ pub struct Recorder {
     now: Option<(Recording, [Option<LegId>; 2])>,
     /// The tone is heard.
     beeps: bool,
+    /// The announcement is heard.
+    speaks: bool,
 }
 
 impl Recorder {
     /// Both sides hear the tone.
     pub fn beeps(&self) -> bool {
         self.beeps
+    }
+
+    /// Both sides hear the announcement.
+    pub fn speaks(&self) -> bool {
+        self.speaks
     }
 }
 
@@ -75,7 +85,7 @@ impl Call {
             let sides = self.sides(talkers, before);
             self.recorder.now = Some((recording, sides));
         } else if self.recorder.now.take().is_some() {
-            self.recorder.beeps = false;
+            (self.recorder.beeps, self.recorder.speaks) = (false, false);
             t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Beep));
             self.tell(t, "the recording is stopped");
         }
@@ -103,8 +113,14 @@ impl Call {
         };
         self.recorder.count = recording.number;
         t.cx.emit(Output::Record(Fact::RecordingStarted { recording }));
-        if self.config.recording.tone != Beep::Never {
-            self.beep(t);
+        let announcement = self.config.recording.announcement.as_ref();
+        match (announcement.map(Music::duration), self.config.recording.tone) {
+            (Some(time), _) => {
+                self.recorder.speaks = true;
+                t.wake_call(self.id, CallTimer::Beep, time + AFTER);
+            }
+            (None, Beep::Never) => {}
+            (None, Beep::Once | Beep::Every(_)) => self.beep(t),
         }
         recording
     }
@@ -114,9 +130,10 @@ impl Call {
         t.wake_call(self.id, CallTimer::Beep, BEEP);
     }
 
-    /// The tone has ended, or it is time for the next.
+    /// The announcement or the tone has ended, or it is time for the next tone.
     pub fn on_beep(&mut self, t: &mut Turn<'_, '_>) {
-        if !std::mem::take(&mut self.recorder.beeps) {
+        let spoke = std::mem::take(&mut self.recorder.speaks);
+        if !std::mem::take(&mut self.recorder.beeps) && !spoke {
             return self.beep(t);
         }
         if let Beep::Every(time) = self.config.recording.tone {

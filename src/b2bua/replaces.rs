@@ -35,6 +35,7 @@ impl Call {
     /// Attended transfer: `theirs` is the transferor's other call, `replaced` its leg there. What it gives is why that call
     /// ends now, in a turn of its own.
     pub fn attend(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, replaced: LegId) -> Option<Cause> {
+        theirs.drop_passing(t, 491);
         let transfer = self.transfer.as_ref()?;
         let (kept, transferor) = (transfer.kept, transfer.transferor);
         let of = |call: &Call, id: Option<LegId>| id.and_then(|id| call.leg(id)).map(|leg| leg.who.clone());
@@ -253,7 +254,11 @@ pub fn pick_up(
     };
     let side = old.caller_side;
     let (source, id) = (entry.source.clone(), call.new_leg_id());
-    let refused = entry.offer.as_mut().and_then(|offer| offer.refused.take());
+    let offer = entry.offer.as_mut();
+    if offer.as_ref().is_some_and(|offer| offer.image.is_some()) {
+        return Err(Refusal::new(488, "a call is not picked up by a fax (T.38)"));
+    }
+    let refused = offer.and_then(|offer| offer.refused.take());
     let mut leg = entry.leg(t, id);
     leg.caller_side = side;
     let worker = call.worker;

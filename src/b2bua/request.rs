@@ -2,6 +2,7 @@
 
 use super::call::{Call, Stage};
 use super::desk::Turn;
+use super::info::{Press, USUAL_MS};
 use super::leg::{Early, Leg, LegId, Outgoing, State};
 use super::send::SDP;
 use crate::dialog::{Dialog, Naming, Reject};
@@ -140,7 +141,7 @@ impl Call {
         }
     }
 
-    /// INFO: a key of the phone that switches recording; DTMF of phones that send it so is passed on as RFC 4733 events; packages we know none (RFC 6086 4.2.2).
+    /// INFO: a key of the phone that switches recording; DTMF of phones that send it so goes on as the other side takes it; packages we know none (RFC 6086 4.2.2).
     fn on_info(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let partner = self.partner(id);
         let Some(leg) = self.leg_mut(id) else { return };
@@ -153,9 +154,12 @@ impl Call {
             return self.on_record(t, id, tx, request, wish);
         }
         let body = request.body();
-        let digit = match request.content_type().as_deref() {
-            Some("application/dtmf-relay") => relay_digit(&body),
-            Some("application/dtmf") => std::str::from_utf8(&body).ok().and_then(digit),
+        let press = match request.content_type().as_deref() {
+            Some("application/dtmf-relay") => relay_press(&body),
+            Some("application/dtmf") => std::str::from_utf8(&body)
+                .ok()
+                .and_then(digit)
+                .map(|digit| press(digit, None)),
             // An INFO without a body only asks whether the dialog lives.
             None if body.is_empty() => return leg.reply(t, tx, request, 200),
             Some(_) | None => {
@@ -164,15 +168,12 @@ impl Call {
                 return t.net.layer.respond(t.cx, tx, response);
             }
         };
-        let Some(digit) = digit else {
+        let Some(press) = press else {
             return leg.reply(t, tx, request, 400);
         };
         leg.reply(t, tx, request, 200);
-        if let Some(media) = partner
-            .and_then(|partner| self.leg_mut(partner))
-            .and_then(|leg| leg.media.as_mut())
-        {
-            media.digits(t, digit.to_string());
+        if let Some(leg) = partner.and_then(|partner| self.leg_mut(partner)) {
+            leg.press(t, press);
         }
     }
 }
@@ -196,14 +197,25 @@ impl Leg {
     }
 }
 
-/// `Signal=5`, with blanks as phones like them, in a body of application/dtmf-relay.
-fn relay_digit(body: &[u8]) -> Option<char> {
+/// `Signal=5` and `Duration=160`, with blanks as phones like them, in a body of application/dtmf-relay.
+fn relay_press(body: &[u8]) -> Option<Press> {
     let text = std::str::from_utf8(body.get(..body.len().min(limits::DTMF_INFO_BYTES))?).ok()?;
-    let signal = text.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("signal").then_some(value)
-    });
-    digit(signal?)
+    let value = |wanted: &str| {
+        text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case(wanted).then_some(value.trim())
+        })
+    };
+    let ms = value("duration").and_then(|ms| ms.parse().ok());
+    Some(press(digit(value("signal")?)?, ms))
+}
+
+/// A digit, and its length if that was said.
+fn press(digit: char, ms: Option<u16>) -> Press {
+    Press {
+        digit: digit.into(),
+        ms: ms.filter(|ms| *ms > 0).unwrap_or(USUAL_MS),
+    }
 }
 
 /// One digit, or its number in RFC 4733: some phones write 10 for `*` and 11 for `#`.
@@ -226,11 +238,14 @@ mod tests {
 
     #[test]
     fn the_digit_of_an_info_is_found_however_it_is_written() {
-        assert_eq!(relay_digit(b"Signal=5\r\nDuration=160\r\n"), Some('5'));
-        assert_eq!(relay_digit(b"Duration=160\nsignal = #\n"), Some('#'));
-        assert_eq!(relay_digit(b"Signal= 11\r\nDuration=250"), Some('#'));
-        assert_eq!(relay_digit(b"Signal=55\r\n"), None);
-        assert_eq!(relay_digit(b"Signal=\xff\r\n"), None);
+        let read = |body: &[u8]| relay_press(body).map(|press| (press.digit.0, press.ms));
+        assert_eq!(read(b"Signal=5\r\nDuration=160\r\n"), Some(('5', 160)));
+        assert_eq!(read(b"Duration=90\nsignal = #\n"), Some(('#', 90)));
+        assert_eq!(read(b"Signal= 11\r\nDuration= 250"), Some(('#', 250)));
+        assert_eq!(read(b"Signal=4\r\nDuration=long"), Some(('4', USUAL_MS)));
+        assert_eq!(read(b"Signal=4\r\nDuration=0"), Some(('4', USUAL_MS)));
+        assert_eq!(read(b"Signal=55\r\n"), None);
+        assert_eq!(read(b"Signal=\xff\r\n"), None);
         assert_eq!(digit(" d\r\n"), Some('D'));
         assert_eq!(digit("e"), None);
         assert_eq!(digit(""), None);

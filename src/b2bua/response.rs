@@ -30,6 +30,7 @@ impl Call {
             What::Invite => self.on_invite_response(t, id, response),
             What::Reinvite | What::Update => self.on_change_response(t, id, &sent, response),
             What::Bye if status >= 200 => leg.gone(t),
+            What::Info => self.on_digit_response(t, id, response),
             // 481: the phone has forgotten its subscription, or the call; the next request will tell (RFC 5057 5.1).
             What::Notify | What::Prack | What::Bye | What::Ack => {}
         }
@@ -49,6 +50,7 @@ impl Call {
             What::Invite => self.on_invite_failed(t, id, failure),
             What::Reinvite | What::Update => self.on_change_failed(t, id, failure),
             What::Bye => leg.gone(t),
+            What::Info => self.digit_refused(t, id, "did not answer"),
             What::Notify | What::Prack | What::Ack => {}
         }
     }
@@ -98,7 +100,7 @@ impl Leg {
     fn may_authenticate(&self, what: What) -> bool {
         match what {
             What::Invite => matches!(self.state, State::Outgoing(_)),
-            What::Reinvite | What::Update | What::Notify => self.is_up(),
+            What::Reinvite | What::Update | What::Notify | What::Info => self.is_up(),
             What::Prack | What::Bye => true,
             What::Ack => false,
         }

@@ -271,7 +271,7 @@ impl Leg {
         match sent.what {
             // It belongs to an early dialog, whose way is not the leg's.
             What::Prack => self.send_over(t, sent.flow, What::Prack, again),
-            What::Invite | What::Reinvite | What::Update | What::Bye | What::Notify | What::Ack => {
+            What::Invite | What::Reinvite | What::Update | What::Bye | What::Notify | What::Info | What::Ack => {
                 self.resend(t, sent.what, again);
             }
         }

@@ -4,6 +4,7 @@ use super::answer::RETRY_AFTER_SECS;
 use super::call::Call;
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
+use super::fax::takes_fax;
 use super::hunt::{Hunt, Passed, Step, dialled, no_room};
 use super::identity::Identity;
 use super::leg::{Incoming, Leg, LegId, State, Who};
@@ -17,9 +18,8 @@ use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
 use crate::id::{Flow, ServerTx};
 use crate::limits;
-use crate::media::command::Srtp;
 use crate::routing::{self, Decision, Plan, Source};
-use crate::sdp::{self, Direction, Local, SdpError, Session};
+use crate::sdp::{self, Direction, Image, Local, SdpError, Session};
 use crate::sip::multipart::{ACCEPTED, session_description};
 use crate::sip::uri::Scheme;
 use crate::sip::write::MAX_FORWARDS;
@@ -61,6 +61,8 @@ pub struct Offer {
     pub want: Direction,
     /// What the caller speaks, in its order.
     pub codecs: Vec<Codec>,
+    /// What the caller says of its fax, if it is one.
+    pub image: Option<Image>,
     /// Why the caller's leg could not answer it.
     pub refused: Option<SdpError>,
 }
@@ -69,31 +71,49 @@ impl Offer {
     fn read(config: &Config, source: &Source, flow: Flow, body: Bytes) -> Result<Offer, SdpError> {
         let session = Session::parse(&body)?;
         let (want, codecs) = (wish_of(&session), session.audio_codecs());
+        let image = Image::of(&session)?;
         let own = match source {
             Source::User(name) => config.user(name).map(|user| (&*user.codecs, user.srtp)),
             Source::Trunk(trunk) => config.trunk(*trunk).map(|trunk| (&*trunk.codecs, trunk.srtp)),
         };
-        let refused = judge_offer(config, own.unwrap_or_default(), flow, &session).err();
+        let local = local(config, flow);
+        let judged = match image {
+            Some(_) => takes_fax(config, &who(source)).and_then(|()| sdp::acceptable_fax(&session, &local)),
+            None => {
+                let (codecs, srtp) = own.unwrap_or_default();
+                sdp::acceptable(&session, &local, codecs, srtp)
+            }
+        };
         Ok(Offer {
             body,
             want,
             codecs,
-            refused,
+            image,
+            refused: judged.err(),
         })
     }
 }
 
-/// Whether a leg on this flow that may speak these codecs, and is protected or not, could answer an offer, before it has a port.
-fn judge_offer(config: &Config, own: (&[Codec], Srtp), flow: Flow, offer: &Session<'_>) -> Result<(), SdpError> {
-    let local = Local {
+/// Who the source of an INVITE is.
+fn who(source: &Source) -> Who {
+    match source {
+        Source::User(name) => Who::User(name.as_str().into()),
+        Source::Trunk(trunk) => Who::Trunk(*trunk, None),
+    }
+}
+
+/// Our end of a leg on this flow, before it has a port.
+fn local(config: &Config, flow: Flow) -> Local {
+    Local {
         addr: config.own_media_address(flow.local.ip()),
         port: 9,
         session_id: 0,
         version: 0,
         direction: Direction::SendRecv,
-    };
-    sdp::acceptable(offer, &local, own.0, own.1)
+    }
 }
+
+const REFUSED: SdpError = SdpError::NotAcceptable("The callee's phones take no fax (T.38).");
 
 /// Why an INVITE is refused before it is a call.
 #[derive(Debug)]
@@ -203,10 +223,7 @@ impl Entry {
     pub fn leg(self, t: &mut Turn<'_, '_>, id: LegId) -> Leg {
         let config = t.cx.config.clone();
         let identity = Some(Arc::new(Identity::of(&config, &self.source, &self.request)));
-        let who = match &self.source {
-            Source::User(name) => Who::User(name.as_str().into()),
-            Source::Trunk(trunk) => Who::Trunk(*trunk, None),
-        };
+        let who = who(&self.source);
         t.desk.add_server(self.tx, id);
         t.desk.add_dialog(&self.dialog.id, id);
         let updates = allows_update(&self.request);
@@ -259,9 +276,12 @@ pub fn begin(
 ) -> Result<(), Refusal> {
     let config = call.config.clone();
     let source = entry.source.clone();
-    let (want, codecs, refused) = entry.offer.as_mut().map_or_else(Default::default, |offer| {
-        (offer.want, std::mem::take(&mut offer.codecs), offer.refused.take())
+    let (want, codecs, image, refused) = entry.offer.as_mut().map_or_else(Default::default, |offer| {
+        let codecs = std::mem::take(&mut offer.codecs);
+        (offer.want, codecs, offer.image.take(), offer.refused.take())
     });
+    // A phone that refused a fax would refuse it again.
+    let refused = refused.or_else(|| (image.is_some() && adopted == Some(None)).then_some(REFUSED));
     let (dialled, which) = (std::mem::take(&mut entry.dialled), entry.which.take());
     let (max_forwards, flow) = (entry.max_forwards, entry.flow);
     let passed = passed(&config, &source, &entry.request);
@@ -305,6 +325,7 @@ pub fn begin(
         best: None,
         claim: None,
         codecs,
+        image,
         want,
         max_forwards,
         passed,

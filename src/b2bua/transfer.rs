@@ -74,7 +74,7 @@ impl Call {
         }
     }
 
-    /// Only phones in a call of two, one transfer at a time, where the configuration lets them.
+    /// Only phones in a call of two, one transfer at a time and none of a fax, where the configuration lets them.
     fn may_refer(&self, id: LegId) -> Result<(), u16> {
         let Some(leg) = self.leg(id).filter(|leg| leg.is_up() && self.talks(id)) else {
             return Err(481);
@@ -82,7 +82,7 @@ impl Call {
         match leg.who {
             Who::Trunk(..) => Err(403),
             Who::User(_) if !self.config.calls.transfer => Err(403),
-            Who::User(_) if self.transfer.is_some() => Err(491),
+            Who::User(_) if self.transfer.is_some() || self.passing.is_some() || self.is_fax() => Err(491),
             Who::User(_) => Ok(()),
         }
     }
@@ -116,6 +116,7 @@ impl Call {
             best: None,
             claim: None,
             codecs: codecs.into_iter().collect(),
+            image: None,
             want: crate::sdp::Direction::SendRecv,
             max_forwards: crate::sip::write::MAX_FORWARDS,
             passed: Vec::new(),

@@ -4,7 +4,7 @@ use super::call::{Call, Other, Service, Stage};
 use super::desk::Turn;
 use super::leg::{Leg, LegId, State};
 use crate::id::MediaLegId;
-use crate::media::command::{Function, Tone};
+use crate::media::command::{Function, Music, Tone};
 
 /// What a caller hears who can't make a ringback tone itself: 425 Hz, 1 s on, 4 s off (ITU-T E.180).
 const RINGBACK: Tone = Tone::Cadence {
@@ -23,7 +23,16 @@ impl Call {
     pub fn wire(&mut self, t: &mut Turn<'_, '_>) {
         match self.stage {
             Stage::Setup { caller } => self.wire_early(t, caller),
-            Stage::Talk { one, other } if self.recorder.beeps() => {
+            // A fax is not disturbed.
+            Stage::Talk { one, other } if self.recorder.speaks() && !self.is_fax() => {
+                if let Some(announcement) = self.config.recording.announcement.clone() {
+                    self.play(t, one, &announcement, false);
+                    if let Other::Leg(other) = other {
+                        self.play(t, other, &announcement, false);
+                    }
+                }
+            }
+            Stage::Talk { one, other } if self.recorder.beeps() && !self.is_fax() => {
                 self.hear(t, one, Function::Tone(RECORDED));
                 if let Other::Leg(other) = other {
                     self.hear(t, other, Function::Tone(RECORDED));
@@ -32,7 +41,7 @@ impl Call {
             Stage::Talk {
                 one,
                 other: Other::Leg(other),
-            } => self.bridge(t, one, other),
+            } => self.talk(t, one, other),
             Stage::Talk {
                 one,
                 other: Other::Service(Service::Echo),
@@ -56,6 +65,10 @@ impl Call {
         if !self.leg(caller).is_some_and(Leg::has_early_media) {
             return;
         }
+        if let Some(announcement) = &self.announcement {
+            let music = announcement.music.clone();
+            return self.play(t, caller, &music, false);
+        }
         let source = self.early_source().filter(|source| !source.1);
         let ringing = self.hunt.as_ref().is_some_and(|hunt| hunt.rang);
         match source {
@@ -76,6 +89,36 @@ impl Call {
                 (leg.id, outgoing.bare_ring && !started)
             })
         })
+    }
+
+    /// Two legs talk with one another, unless one of them holds the other.
+    fn talk(&mut self, t: &mut Turn<'_, '_>, one: LegId, other: LegId) {
+        let is_held = self.holds(one) || self.holds(other);
+        for id in [one, other] {
+            if let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) {
+                media.hold(t, is_held);
+            }
+        }
+        let music = [one, other].map(|id| self.music_for(id).cloned());
+        if music.iter().all(Option::is_none) {
+            return self.bridge(t, one, other);
+        }
+        for (id, music) in [one, other].into_iter().zip(music) {
+            match music {
+                Some(music) => self.play(t, id, &music, true),
+                None => self.hear(t, id, Function::Idle),
+            }
+        }
+    }
+
+    fn play(&mut self, t: &mut Turn<'_, '_>, id: LegId, music: &Music, repeats: bool) {
+        let media = self.leg_mut(id).and_then(|leg| leg.media.as_mut());
+        let Some(media) = media.filter(|media| media.is_settled() && !media.plays(music)) else {
+            return;
+        };
+        let own = media.id;
+        media.play(t, music, repeats);
+        self.unbridge(own, None);
     }
 
     fn hear(&mut self, t: &mut Turn<'_, '_>, id: LegId, function: Function) {

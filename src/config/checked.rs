@@ -3,8 +3,9 @@
 use super::country::Country;
 use super::network::Network;
 use super::recording::{Record, Recording};
+use super::sounds::Announcements;
 use crate::id::{Identity, Transport, TrunkIx};
-use crate::media::command::{Gains, OpusParams, Srtp};
+use crate::media::command::{Dtmf, Gains, Music, Srtp};
 use crate::pii::Secret;
 use crate::sip::uri::{Host, HostText, Scheme, SchemeText, Uri, UriText};
 use codecs::Codec;
@@ -31,6 +32,10 @@ pub struct Config {
     pub media: Media,
     /// `recording`.
     pub recording: Recording,
+    /// `music_on_hold` of those who have none of their own; empty: a hold goes through to who is held.
+    pub music_on_hold: Music,
+    /// `announcements` of those who have none of their own.
+    pub announcements: Announcements,
     /// `domains`, in order; the first is the one that we use for users without their own.
     pub domains: Vec<Domain>,
     /// `users`, in order.
@@ -250,18 +255,6 @@ pub struct Media {
     pub opus_dtx: bool,
 }
 
-impl Media {
-    /// How Opus is encoded where the peer does not limit it.
-    pub fn opus(&self) -> OpusParams {
-        OpusParams {
-            bitrate: self.opus_bitrate,
-            complexity: self.opus_complexity,
-            dtx: self.opus_dtx,
-            ..OpusParams::default()
-        }
-    }
-}
-
 /// A digest algorithm (RFC 7616, RFC 8760).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
@@ -338,6 +331,10 @@ pub struct User {
     pub gain: Gains,
     /// `comfort_noise`.
     pub comfort_noise: bool,
+    /// `dtmf`.
+    pub dtmf: Dtmf,
+    /// `t38`: its phones may be fax machines.
+    pub t38: bool,
     /// `record`.
     pub record: Record,
     /// `calls`: how many at once before the user is busy; default 2 (call waiting). 1 turns call waiting off.
@@ -346,6 +343,10 @@ pub struct User {
     pub ring: Duration,
     /// `ringback`: its phones can't make a ringback tone, so they get ours.
     pub ringback: bool,
+    /// `music_on_hold`: what those hear whom this user holds; none: as for the whole file.
+    pub music_on_hold: Option<Music>,
+    /// `announcements`: what this user hears when a call fails; none: as for the whole file.
+    pub announcements: Option<Box<Announcements>>,
     /// `on_busy`, `on_no_answer`, `on_offline`: where the call goes then (a number or name, routed anew); none refuses it.
     pub on_busy: Option<String>,
     /// See `on_busy`.
@@ -375,6 +376,10 @@ pub struct Trunk {
     pub gain: Gains,
     /// `comfort_noise`.
     pub comfort_noise: bool,
+    /// `dtmf`.
+    pub dtmf: Dtmf,
+    /// `t38`: faxes may go over it.
+    pub t38: bool,
     /// `record`.
     pub record: Record,
     /// `limits.calls`.
@@ -389,6 +394,10 @@ pub struct Trunk {
     pub ring: Duration,
     /// `ringback`: the carrier's callers get our ringback tone.
     pub ringback: bool,
+    /// `music_on_hold`: what those hear whom the carrier's side holds; none: as for the whole file.
+    pub music_on_hold: Option<Music>,
+    /// `announcements`: what the carrier's callers hear when a call fails; none: as for the whole file.
+    pub announcements: Option<Box<Announcements>>,
     /// `connect`: how long a peer may stay silent after INVITE before the next one is tried.
     pub connect: Duration,
     /// `pass_headers`: names that are carried to and from the other leg; all others stay.
@@ -397,7 +406,19 @@ pub struct Trunk {
     pub tls: TrunkTls,
 }
 
+impl User {
+    /// A fax by T.38 goes to and from its phones: it has no encryption.
+    pub fn takes_fax(&self) -> bool {
+        self.t38 && self.srtp != Srtp::Required
+    }
+}
+
 impl Trunk {
+    /// A fax by T.38 goes over it: it has no encryption.
+    pub fn takes_fax(&self) -> bool {
+        self.t38 && self.srtp != Srtp::Required
+    }
+
     /// True if a request over a connection whose peer has shown this comes from this carrier, by `tls.accept`.
     pub fn accepts(&self, peer: &Identity) -> bool {
         peer.by.contains(&self.tls.ca) && self.tls.accept.iter().any(|name| peer.names.contains(name))

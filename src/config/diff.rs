@@ -140,6 +140,8 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("domains", old.domains != new.domains),
         ("media", codec(media) != codec(other)),
         ("recording", old.recording != new.recording),
+        ("music_on_hold", old.music_on_hold != new.music_on_hold),
+        ("announcements", old.announcements != new.announcements),
         (
             "registrar",
             old.registrar != new.registrar || old.watchers != new.watchers,

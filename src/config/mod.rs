@@ -16,6 +16,7 @@ mod raw;
 mod read;
 mod recording;
 mod reference;
+mod sounds;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -28,7 +29,9 @@ pub use ng::Ng;
 pub use problem::Problem;
 pub use recording::{Beep, Record, Recording};
 pub use reference::reference;
+pub use sounds::Announcements;
 
+use crate::media::command::Sound;
 use crate::pii::Secret;
 use std::path::Path;
 
@@ -40,6 +43,8 @@ pub struct Sources<'a> {
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
     /// The password of a user from a file of generated passwords, made if it is not in there yet; or why it cannot be.
     pub generate: &'a dyn Fn(&Path, &str) -> Result<Secret, String>,
+    /// The sound of a WAV file, or why there is none, as half a sentence.
+    pub sound: &'a dyn Fn(&Path) -> Result<Sound, String>,
     /// Processor cores, for the default of `media.workers`.
     pub cores: usize,
 }
@@ -50,6 +55,7 @@ impl Sources<'_> {
         env: &|_| None,
         read: &|_| Err("there are no files here".to_owned()),
         generate: &|_, user| Ok(Secret::new(format!("generated-{user}"))),
+        sound: &|_| Err("there are no files here".to_owned()),
         cores: 1,
     };
 }

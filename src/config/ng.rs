@@ -1,7 +1,8 @@
 //! `ng`, and which addresses media has.
 
-use super::checked::Config;
+use super::checked::{Config, Media};
 use super::network::Network;
+use crate::media::command::OpusParams;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -43,6 +44,18 @@ impl Config {
         match (&mut self.ng, &old.ng) {
             (Some(new), Some(old)) => new.listen = old.listen,
             (new, old) => new.clone_from(old),
+        }
+    }
+}
+
+impl Media {
+    /// How Opus is encoded where the peer does not limit it.
+    pub fn opus(&self) -> OpusParams {
+        OpusParams {
+            bitrate: self.opus_bitrate,
+            complexity: self.opus_complexity,
+            dtx: self.opus_dtx,
+            ..OpusParams::default()
         }
     }
 }

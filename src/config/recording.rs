@@ -1,6 +1,6 @@
 //! What is recorded, and where it is kept.
 
-use crate::media::command::Format;
+use crate::media::command::{Format, Music};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct Recording {
     pub max_size: Option<u64>,
     /// `tone`: how those who are recorded hear that they are.
     pub tone: Beep,
+    /// `announcement`: what they hear when it begins.
+    pub announcement: Option<Music>,
 }
 
 /// `recording.tone`.

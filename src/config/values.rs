@@ -7,7 +7,7 @@ use super::problem::did_you_mean;
 use super::read::Wrong;
 use super::recording::{Beep, Record};
 use crate::id::Transport;
-use crate::media::command::{Format, Srtp};
+use crate::media::command::{Dtmf, Format, Srtp};
 use crate::sip::uri::{Host, Scheme, Uri};
 use codecs::Codec;
 use codecs::gain::Gain;
@@ -251,6 +251,17 @@ pub(super) fn format(text: &str) -> Result<Format, Wrong> {
     match text {
         "wav" => Ok(Format::Wav),
         "opus" => Ok(Format::Opus),
+        _ => Err(Wrong::Form),
+    }
+}
+
+/// How digits go to a peer and come from it.
+pub(super) fn dtmf(text: &str) -> Result<Dtmf, Wrong> {
+    match text {
+        "auto" => Ok(Dtmf::Auto),
+        "rfc4733" => Ok(Dtmf::Rfc4733),
+        "info" => Ok(Dtmf::Info),
+        "inband" => Ok(Dtmf::Inband),
         _ => Err(Wrong::Form),
     }
 }

@@ -8,17 +8,23 @@
 //! | PCMU and PCMA                | same length  | both or neither   | `Translate`: each octet by table                       |
 //! | the laws of G.711, of which only the source pauses with comfort noise | any | any | `Transcode` |
 //! | all others                   | any          | any               | `Transcode`, at 16 kHz between G.722 and Opus, else at 8 |
+//! | UDPTL on both sides          | -            | -                 | `Udptl`: datagrams as they are |
+//! | UDPTL on one side            | -            | -                 | `Nowhere`: the other side is still to change |
 //!
 //! Where one side has a gain (`gain_in`, `gain_out`), G.711 goes by a table that has it in it, and G.722 is made anew; two Opus legs stay as they
 //! are.
 //!
 //! A receiver of G.711 or G.722 that takes no telephone events gets them as tones, so the way to it is `Transcode`. Between two Opus
-//! legs a tone would cost the wide band of the whole call: there such events are reported and dropped.
+//! legs a tone would cost the wide band of the whole call: there such events are reported and dropped. A receiver that takes digits by SIP
+//! INFO gets neither.
+//!
+//! The other way round, a key that is heard in the audio of a leg without telephone events goes out as an event to one that takes them,
+//! in place of the packets in which it is heard: that needs no other way, since the leg's [`ear`](super::ear) has its own PCM.
 
-use super::command::Stream;
-use super::decode::Lead;
+use super::command::{EventFormat, Stream};
+use super::decode::{Decode, Lead};
 use super::dtmf::{self, Progress};
-use super::encode::COMFORT_NOISE;
+use super::encode::{COMFORT_NOISE, Encode};
 use super::jitter::Content;
 use super::leg::{Class, Rx, Tx};
 use super::packet::TxBatch;
@@ -42,11 +48,18 @@ pub enum Path {
     Translate(&'static [u8; 256]),
     /// Decoded and encoded.
     Transcode,
+    /// Datagrams of a fax: they do not come by here, see `udptl`.
+    Udptl,
 }
 
 /// The table at the top.
 pub fn path(from: &Stream, to: &Stream) -> Path {
-    let needs_tones = from.events_rx.is_some() && to.events_tx.is_none();
+    match (from.udptl, to.udptl) {
+        (true, true) => return Path::Udptl,
+        (true, false) | (false, true) => return Path::Nowhere,
+        (false, false) => {}
+    }
+    let needs_tones = from.events_rx.is_some() && to.has_tones_tx();
     // Who pauses and is heard by somebody who makes no noise himself is to be heard without a gap.
     let needs_noise = from.comfort_noise && !to.comfort_noise;
     let is_plain = from.ptime_ms == to.ptime_ms && !needs_tones && !needs_noise;
@@ -94,6 +107,14 @@ const TONE_DBM0: f32 = -13.0;
 /// The most of a tone that one event packet brings, whatever duration it claims.
 const TONE_MS: u32 = 120;
 
+/// The format that a key has which was heard in audio: G.711 and G.722 have this clock (RFC 3551 4.5.2).
+const HEARD: EventFormat = EventFormat {
+    payload_type: 0,
+    clock: 8_000,
+};
+/// The end of an event is sent three times (RFC 4733 2.5.1.4).
+const END_PACKETS: usize = 3;
+
 /// Passes an admitted packet from one half to the other.
 pub(super) fn pass(
     now: Instant,
@@ -114,46 +135,59 @@ pub(super) fn pass(
             decode.restart();
         }
     }
-    let payload_type = tx.stream.map_or(0, |stream| stream.payload_type_tx);
-    match (rx.path, class) {
-        (Path::Nowhere, Class::Audio | Class::Event(_) | Class::Noise | Class::Silent) => {}
-        (Path::Relay, Class::Audio) => relay(now, arrival, view, (payload_type, None), route, rx, tx, out),
-        (Path::Translate(table), Class::Audio) => {
-            relay(now, arrival, view, (payload_type, Some(table)), route, rx, tx, out);
+    let class = match class {
+        Class::Key if !tx.stream.is_some_and(|stream| stream.has_digits_aside()) => Class::Audio,
+        other => other,
+    };
+    match rx.path {
+        Path::Nowhere | Path::Udptl => {}
+        Path::Relay => pass_on(now, (arrival, class), view, None, route, rx, tx, out),
+        Path::Translate(table) => pass_on(now, (arrival, class), view, Some(table), route, rx, tx, out),
+        Path::Transcode => rebuild(now, class, view, route, rx, tx, out),
+    }
+}
+
+/// Under our header, perhaps by a table.
+fn pass_on(
+    now: Instant,
+    (arrival, class): (Arrival, Class),
+    view: &View<'_>,
+    table: Option<&[u8; 256]>,
+    route: Route,
+    rx: &mut Rx,
+    tx: &mut Tx,
+    out: &mut TxBatch,
+) {
+    match class {
+        Class::Audio => {
+            let payload_type = tx.stream.map_or(0, |stream| stream.payload_type_tx);
+            relay(now, arrival, view, (payload_type, table), route, rx, tx, out);
         }
-        (Path::Transcode, Class::Audio) => {
-            // While a key sounds as a tone, the tone is what is heard.
-            let drowned = tx.stream.is_some_and(|stream| stream.events_tx.is_none()) && rx.events.is_running();
-            let content = if drowned {
-                Content::Nothing
-            } else {
-                Content::Audio(view.payload)
-            };
-            rx.offer(view, content);
-            drain(now, rx, tx, out);
-        }
-        (Path::Relay | Path::Translate(_), Class::Event(Some(progress))) => {
-            relay_event(now, arrival, view, &progress, route, rx, tx, out);
-        }
-        (Path::Relay | Path::Translate(_), Class::Noise) if tx.makes_noise() => {
-            relay_noise(now, arrival, view, route, rx, tx, out);
-        }
-        (Path::Transcode, Class::Noise) => {
-            rx.offer(view, Content::Noise(view.payload));
-            drain(now, rx, tx, out);
-        }
-        (Path::Transcode, Class::Event(Some(progress))) => {
-            rx.offer(view, Content::Nothing);
-            drain(now, rx, tx, out);
-            transcode_event(now, &progress, route, rx, tx, out);
-        }
-        (Path::Relay | Path::Translate(_), Class::Event(None) | Class::Noise | Class::Silent) => {
+        Class::Event(Some(progress)) => relay_event(now, arrival, view, &progress, route, rx, tx, out),
+        Class::Noise if tx.makes_noise() => relay_noise(now, arrival, view, route, rx, tx, out),
+        Class::Key => {
             tx.sender.absorb(view.sequence);
+            send_keys(now, rx, tx, out);
         }
-        (Path::Transcode, Class::Event(None) | Class::Silent) => {
-            rx.offer(view, Content::Nothing);
-            drain(now, rx, tx, out);
-        }
+        Class::Event(None) | Class::Noise | Class::Silent => tx.sender.absorb(view.sequence),
+    }
+}
+
+/// By the jitter buffer, decoder and encoder.
+fn rebuild(now: Instant, class: Class, view: &View<'_>, route: Route, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
+    // While a key sounds as a tone, the tone is what is heard.
+    let drowned = tx.stream.is_some_and(|stream| stream.events_tx.is_none()) && rx.events.is_running();
+    let content = match class {
+        Class::Audio if !drowned => Content::Audio(view.payload),
+        Class::Noise => Content::Noise(view.payload),
+        Class::Audio | Class::Event(_) | Class::Key | Class::Silent => Content::Nothing,
+    };
+    rx.offer(view, content);
+    drain(now, rx, tx, out);
+    match class {
+        Class::Event(Some(progress)) => transcode_event(now, &progress, route, rx, tx, out),
+        Class::Key => send_keys(now, rx, tx, out),
+        Class::Audio | Class::Event(None) | Class::Noise | Class::Silent => {}
     }
 }
 
@@ -242,6 +276,45 @@ fn relay_event(
         });
 }
 
+/// Sends what was heard of keys in the audio as events, if the peer takes them.
+pub(super) fn send_keys(now: Instant, rx: &Rx, tx: &mut Tx, out: &mut TxBatch) {
+    let to = tx.stream.and_then(|stream| stream.events_tx);
+    let (Some(ear), Some(to)) = (rx.ear.as_deref(), to) else {
+        return;
+    };
+    let Some(route) = tx.route().filter(|_| !tx.is_dialing && rx.path != Path::Nowhere) else {
+        return;
+    };
+    for progress in ear.reports() {
+        let place = match (rx.path, rx.decode.as_deref(), tx.encode.as_deref()) {
+            (Path::Transcode, Some(decode), Some(encode)) => key_place(decode, encode, progress.start),
+            (Path::Transcode, _, _) => None,
+            (Path::Nowhere | Path::Udptl | Path::Relay | Path::Translate(_), _, _) => tx.sender.mapped(progress.start),
+        };
+        let fresh = place.unwrap_or_else(|| tx.sender.run_timestamp(now));
+        let start = event_start(tx, progress, fresh);
+        let (after_start, report) = dtmf::rescale(progress, HEARD, to);
+        let packets = if progress.end { END_PACKETS } else { 1 };
+        for n in 0..packets {
+            let header = (
+                start.wrapping_add(after_start),
+                progress.first && n == 0,
+                to.payload_type,
+            );
+            tx.sender
+                .send_own(now, route, header, out, |space| Some(report.write(space)));
+        }
+    }
+}
+
+/// The timestamp in our stream of a key that began at this one of the peer: in audio that has gone out, most often.
+fn key_place(decode: &Decode, encode: &Encode, start: u32) -> Option<u32> {
+    match decode.ahead(start) {
+        Some(ahead) => encode.position(ahead),
+        None => encode.position_before(decode.behind(start)?),
+    }
+}
+
 /// The timestamp of an event in our stream: kept from its first packet on.
 fn event_start(tx: &mut Tx, progress: &Progress, fresh: u32) -> u32 {
     match tx.event {
@@ -269,13 +342,15 @@ fn transcode_event(now: Instant, progress: &Progress, route: Route, rx: &mut Rx,
             .send_own(now, route, header, out, |space| Some(report.write(space)));
         return;
     }
-    let (Some(encode), Some(_)) = (tx.encode.as_mut(), dtmf::digit(progress.code)) else {
+    let takes_tones = tx.stream.is_some_and(|stream| stream.has_tones_tx());
+    let (Some(encode), Some(_), true) = (tx.encode.as_mut(), dtmf::digit(progress.code), takes_tones) else {
         return;
     };
     let rate = encode.rate().hz();
     if progress.first {
         tx.tone = Some(Cadence::new(dtmf::frequencies(progress.code), TONE_DBM0, 1, 0, rate));
     }
+    tx.played = Some(now);
     let Some(player) = tx.tone.as_mut() else { return };
     let pause = if progress.first {
         decode.ahead(progress.start).unwrap_or(0)

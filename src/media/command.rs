@@ -1,12 +1,17 @@
 //! What signalling says to the media workers and hears from them: plain values, nothing of SIP or SDP.
 
+mod dtmf;
 mod keying;
 mod measured;
 mod recording;
+mod sound;
 
+pub use codecs::modem::DataTone;
+pub use dtmf::Dtmf;
 pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
 pub use measured::{LegStats, Missing, PeerView, Trouble, Troubles, Xr};
 pub use recording::{Format, Recording, Side};
+pub use sound::{Music, Sound};
 
 use crate::id::{MediaLegId, WorkerId};
 use crate::pii::{Digit, Digits};
@@ -99,6 +104,8 @@ pub struct Stream {
     pub events_tx: Option<EventFormat>,
     /// Telephone events that we receive.
     pub events_rx: Option<EventFormat>,
+    /// How digits come and go where they are no such events.
+    pub dtmf: Dtmf,
     /// Opus only.
     pub opus: OpusParams,
     /// What is said on it is louder or softer elsewhere, and what it hears.
@@ -109,15 +116,63 @@ pub struct Stream {
     pub sends: bool,
     /// We receive: what comes while this is false is counted and dropped.
     pub receives: bool,
+    /// Datagrams of UDPTL (ITU-T T.38) in place of RTP: they are relayed as they are, and the codec means nothing.
+    pub udptl: bool,
+    /// What is spoken is a modem's: what is lost is silence, since what concealment makes up would be read as data.
+    pub carries_data: bool,
 }
 
 impl Stream {
+    /// The same with nothing improved upon: for what a fax or a modem says.
+    pub fn as_it_is(self) -> Stream {
+        Stream {
+            gain: Gains::default(),
+            comfort_noise: false,
+            ..self
+        }
+    }
+
+    /// A fax by UDPTL; `codec` is that of its leg otherwise.
+    pub fn udptl(codec: Codec, sends: bool, receives: bool) -> Stream {
+        Stream {
+            codec,
+            payload_type_tx: 0,
+            payload_type_rx: 0,
+            ptime_ms: 20,
+            events_tx: None,
+            events_rx: None,
+            dtmf: Dtmf::default(),
+            opus: OpusParams::default(),
+            gain: Gains::default(),
+            comfort_noise: false,
+            sends,
+            receives,
+            udptl: true,
+            carries_data: false,
+        }
+    }
+
     /// The rate at which nothing is lost of what is spoken, as far as we go.
     pub fn rate(&self) -> Rate {
         match self.codec {
             Codec::Opus if !self.opus.wide => Rate::Narrow,
             codec => codec.rate(),
         }
+    }
+
+    /// Its digits come as tones. (Who speaks Opus has telephone events.)
+    pub fn has_tones_rx(&self) -> bool {
+        self.events_rx.is_none() && self.dtmf.has_tones() && self.codec != Codec::Opus
+    }
+
+    /// Digits go to it as tones.
+    pub fn has_tones_tx(&self) -> bool {
+        self.events_tx.is_none() && self.dtmf.has_tones()
+    }
+
+    /// Digits reach it in another way than in the audio.
+    pub fn has_digits_aside(&self) -> bool {
+        self.events_tx.is_some() || self.dtmf == Dtmf::Info
     }
 }
 
@@ -171,6 +226,8 @@ pub enum Function {
     Echo,
     /// The peer hears a tone; what it sends is counted and dropped.
     Tone(Tone),
+    /// The peer hears what `Command::Play` brought; what it sends is counted and dropped.
+    Play,
     /// The peer hears what the shell puts into the leg's `media::phone::Phone` and the shell takes from it what the peer says,
     /// as PCM at 8 kHz: the demo's phones.
     Phone,
@@ -205,7 +262,16 @@ pub enum Command {
         /// From now on.
         function: Function,
     },
-    /// Sends DTMF digits (`0-9*#A-D`) as RFC 4733 events, 100 ms on and 50 ms off each.
+    /// The peer hears these sounds from now on (`Function::Play`); `Event::Played` tells the end.
+    Play {
+        /// Which leg.
+        leg: MediaLegId,
+        /// What.
+        music: Music,
+        /// Again and again, without an end.
+        repeats: bool,
+    },
+    /// Sends DTMF digits (`0-9*#A-D`) as RFC 4733 events, or as tones, 100 ms on and 50 ms off each.
     SendDigits {
         /// Which leg.
         leg: MediaLegId,
@@ -266,6 +332,15 @@ pub enum Event {
         /// Its length.
         ms: u16,
     },
+    /// Tones of a fax machine or a modem came from a leg: its bridge carries data from now on. Each of the two is told once.
+    DataTone {
+        /// From which leg.
+        leg: MediaLegId,
+        /// Of which machine.
+        tone: DataTone,
+    },
+    /// What was to be played once is at its end.
+    Played(MediaLegId),
     /// Answer to `ReadStats`.
     Stats(MediaLegId, LegStats),
     /// The leg lives on another worker now.
@@ -282,6 +357,7 @@ impl Command {
             Command::Negotiated { leg, .. }
             | Command::Protect { leg, .. }
             | Command::Function { leg, .. }
+            | Command::Play { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Watch { leg, .. }
             | Command::Record { leg, .. }

@@ -101,6 +101,8 @@ pub struct Decode {
     underruns: u64,
     /// The peer says nothing, and said so.
     pause: Option<Pause>,
+    /// Losses are filled with what may have been said, else with silence.
+    conceals: bool,
 }
 
 impl std::fmt::Debug for Decode {
@@ -137,12 +139,18 @@ impl Decode {
             due: None,
             underruns: 0,
             pause: None,
+            conceals: true,
         })
     }
 
     /// How long a gap waits now.
     pub fn target(&self) -> Duration {
         self.jitter.target()
+    }
+
+    /// Whether losses are filled with what may have been said, or with silence: a modem is better off with that.
+    pub fn conceal(&mut self, is_on: bool) {
+        self.conceals = is_on;
     }
 
     /// How often audio came later than a player that waits for the target could have played it: it ran dry.
@@ -224,6 +232,12 @@ impl Decode {
         (ahead <= PAUSE_SECONDS * self.rate.hz()).then_some(ahead)
     }
 
+    /// How far a timestamp lies behind what was decoded, in samples; `None` when that is long ago.
+    pub fn behind(&self, timestamp: u32) -> Option<u32> {
+        let behind = self.ratio.samples(self.expected?.wrapping_sub(timestamp));
+        (behind <= self.rate.hz()).then_some(behind)
+    }
+
     /// Something else was played up to this timestamp, in place of what the packets say.
     pub fn played_until(&mut self, timestamp: u32) {
         if let (Some(samples), Some(pause)) = (self.ahead(timestamp), &mut self.pause) {
@@ -279,7 +293,8 @@ impl Decode {
                         rest(&mut self.voice, &mut self.pause, pause.sound, &mut self.pcm[..head]);
                         (lead, self.due) = (Lead::Joined, None);
                     }
-                    let (samples, concealed) = take(&mut self.voice, payload, &mut self.pcm[head..most], self.frame);
+                    let out = &mut self.pcm[head..most];
+                    let (samples, concealed) = take(&mut self.voice, !self.conceals, payload, out, self.frame);
                     let is_dtx = matches!(self.voice, Voice::Opus(_)) && payload.len() <= opus::DTX_OCTETS;
                     self.pause = is_dtx.then(|| Pause::new(now, time_of(samples, self.rate), Sound::Decoder));
                     self.frame = samples;
@@ -305,7 +320,8 @@ impl Decode {
                         continue;
                     }
                     let copy = following.filter(|_| samples == gap);
-                    let samples = conceal(&mut self.voice, copy, &mut self.pcm[..samples]);
+                    let lost = &mut self.pcm[..samples];
+                    conceal(&mut self.voice, !self.conceals, copy, lost);
                     self.expected = Some(expected.wrapping_add(self.ratio.ticks(samples as u32)));
                     return Some(Piece {
                         lead: Lead::Joined,
@@ -348,7 +364,7 @@ fn longest(voice: &Voice, payload: &[u8], rate: Rate) -> usize {
 /// Makes samples of a pause.
 fn rest(voice: &mut Voice, pause: &mut Option<Pause>, sound: Sound, out: &mut [i16]) {
     match sound {
-        Sound::Decoder => drop(conceal(voice, None, out)),
+        Sound::Decoder => drop(conceal(voice, false, None, out)),
         Sound::Noise(mut noise) => {
             noise.fill(out);
             if let Some(pause) = pause {
@@ -368,12 +384,12 @@ fn rest(voice: &mut Voice, pause: &mut Option<Pause>, sound: Sound, out: &mut [i
 
 /// Samples of a packet at the start of `out`, and 1 where they are made up, as many as the packet before had: garbage instead of audio is as if
 /// it were lost.
-fn take(voice: &mut Voice, payload: &[u8], out: &mut [i16], frame: usize) -> (usize, u16) {
+fn take(voice: &mut Voice, carries_data: bool, payload: &[u8], out: &mut [i16], frame: usize) -> (usize, u16) {
     match decode(voice, payload, out) {
         Some(samples @ 1..) => (samples, 0),
         Some(0) | None => {
             let most = out.len().min(frame);
-            (conceal(voice, None, &mut out[..most]), 1)
+            (conceal(voice, carries_data, None, &mut out[..most]), 1)
         }
     }
 }
@@ -405,9 +421,11 @@ fn decode(voice: &mut Voice, payload: &[u8], out: &mut [i16]) -> Option<usize> {
     }
 }
 
-/// Fills `out` with what may have been said; `following` may carry a copy of it (RFC 6716 2.1.7).
-fn conceal(voice: &mut Voice, following: Option<&[u8]>, out: &mut [i16]) -> usize {
+/// Fills `out` with what may have been said, or with silence where that would be taken for data; `following` may carry a copy of it (RFC
+/// 6716 2.1.7).
+fn conceal(voice: &mut Voice, carries_data: bool, following: Option<&[u8]>, out: &mut [i16]) -> usize {
     match voice {
+        Voice::Pcmu(_) | Voice::Pcma(_) | Voice::NarrowG722(..) | Voice::G722(..) if carries_data => out.fill(0),
         Voice::Pcmu(concealer) | Voice::Pcma(concealer) | Voice::NarrowG722(_, concealer) => concealer.lost(out),
         Voice::G722(_, concealer) => concealer.lost(out),
         Voice::Opus(decoder) => {
@@ -415,7 +433,7 @@ fn conceal(voice: &mut Voice, following: Option<&[u8]>, out: &mut [i16]) -> usiz
                 Some(packet) => decoder.decode_fec(packet, out).is_ok(),
                 None => false,
             };
-            if !made && decoder.conceal(out).is_err() {
+            if !made && (carries_data || decoder.conceal(out).is_err()) {
                 out.fill(0);
             }
         }
@@ -426,6 +444,32 @@ fn conceal(voice: &mut Voice, following: Option<&[u8]>, out: &mut [i16]) -> usiz
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_lost_of_data_is_silence() {
+        let mut loud = [0; 160];
+        codecs::tone::Sine::new(1_100.0, -10.0, 8_000).fill(&mut loud);
+        let mut frame = [0; 160];
+        g711::encode_alaw_slice(&loud, &mut frame);
+        for carries_data in [false, true] {
+            let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
+            decode.conceal(!carries_data);
+            for (sequence, timestamp) in [(1, 0), (2, 160), (4, 480)] {
+                decode.offer(sequence, timestamp, Content::Audio(&frame));
+            }
+            let now = |ms| Instant::ZERO + Duration::from_millis(ms);
+            while decode.pull(now(0)).is_some() {}
+            let piece = decode.pull(now(200)).unwrap();
+            assert_eq!((piece.samples, piece.concealed), (160, 1));
+            let silent = decode.pcm(piece).iter().all(|sample| *sample == 0);
+            assert_eq!(silent, carries_data);
+            // What comes is what was sent.
+            let piece = decode.pull(now(200)).unwrap();
+            let mut sent = [0; 160];
+            g711::decode_alaw_slice(&frame, &mut sent);
+            assert!(!carries_data || decode.pcm(piece) == sent);
+        }
+    }
 
     fn pieces(decode: &mut Decode, ms: u64) -> Vec<Piece> {
         let now = Instant::ZERO + Duration::from_millis(ms);

@@ -124,6 +124,12 @@ impl Encode {
         self.timestamp.map(|timestamp| timestamp.wrapping_add(ticks))
     }
 
+    /// The timestamp of what came so many samples earlier; `None` before a run.
+    pub fn position_before(&self, behind: u32) -> Option<u32> {
+        self.position(0)
+            .map(|position| position.wrapping_sub(self.ratio.ticks(behind)))
+    }
+
     /// The peer reports its loss, in 1/256.
     pub fn reported(&mut self, fraction_lost: u8) {
         if let Voice::Opus(opus) = &mut self.voice {
@@ -287,7 +293,7 @@ impl Opus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::command::OpusParams;
+    use crate::media::command::{Dtmf, OpusParams};
     use crate::media::packet::LegIx;
     use crate::media::rtp::View;
     use std::net::SocketAddr;
@@ -300,11 +306,14 @@ mod tests {
             ptime_ms,
             events_tx: None,
             events_rx: None,
+            dtmf: Dtmf::default(),
             opus: OpusParams::default(),
             gain: Default::default(),
             comfort_noise: false,
             sends: true,
             receives: true,
+            udptl: false,
+            carries_data: false,
         }
     }
 

@@ -1,7 +1,9 @@
-//! What a leg sends of its own, on the tick: digits, a tone, PCM of the shell; and what a phone hears.
+//! What a leg sends of its own, on the tick: digits, a tone, sounds, PCM of the shell; and what a phone hears.
 
+use super::command::Event;
 use super::decode::{Lead, OWN_RATE};
 use super::digits::Step;
+use super::input::Outputs;
 use super::jitter::Content;
 use super::leg::{Class, Leg, Role, Tx};
 use super::packet::TxBatch;
@@ -17,23 +19,38 @@ const TICK_SAMPLES: usize = OWN_RATE.hz() as usize / 50;
 const WIDE_TICK_SAMPLES: usize = Rate::Wide.hz() as usize / 50;
 
 /// Sends 20 ms of what the leg makes itself.
-pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch) {
+pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch, outputs: &mut Outputs) {
     let Some(route) = leg.tx.route() else { return };
     if leg.tx.is_dialing {
         dial(now, &mut leg.tx, route, out);
         return;
     }
-    let mut pcm = [0; TICK_SAMPLES];
+    let id = leg.id();
+    let (mut narrow, mut wide) = ([0; TICK_SAMPLES], [0; WIDE_TICK_SAMPLES]);
+    let mut pcm = &mut narrow[..];
     match &mut leg.role {
         Role::Idle | Role::Bridge(_) | Role::Echo => return,
-        Role::Tone(player) => player.fill(&mut pcm),
+        Role::Tone(player) => player.fill(pcm),
+        Role::Play => {
+            let (Some(play), Some(encode)) = (leg.play.as_mut(), leg.tx.encode.as_ref()) else {
+                return;
+            };
+            if play.is_over() {
+                return;
+            }
+            pcm = &mut wide[..encode.rate().hz() as usize / 50];
+            play.fill(pcm, encode.rate());
+            if play.is_over() {
+                outputs.event(Event::Played(id));
+            }
+        }
         Role::Phone => match leg.phone.as_mut() {
-            Some(phone) => phone.outgoing(&mut pcm),
+            Some(phone) => phone.outgoing(pcm),
             None => return,
         },
     }
     if let Some(encode) = leg.tx.encode.as_mut() {
-        encode.push(now, Lead::Joined, &pcm, &mut leg.tx.sender, route, out);
+        encode.push(now, Lead::Joined, pcm, &mut leg.tx.sender, route, out);
     }
 }
 
@@ -46,12 +63,14 @@ fn dial(now: Instant, tx: &mut Tx, route: Route, out: &mut TxBatch) {
         return;
     }
     let Some(format) = tx.stream.and_then(|stream| stream.events_tx) else {
-        if let Some(encode) = tx.encode.as_mut() {
+        let takes_tones = tx.stream.is_some_and(|stream| stream.has_tones_tx());
+        if let Some(encode) = tx.encode.as_mut().filter(|_| takes_tones) {
             // In a bridge it may be wide.
             let rate = encode.rate().hz();
             let mut pcm = [0; WIDE_TICK_SAMPLES];
             let pcm = &mut pcm[..rate as usize / 50];
             tx.digits.tone(step, pcm, rate);
+            tx.played = Some(now);
             encode.push(now, Lead::Joined, pcm, &mut tx.sender, route, out);
         }
         return;
@@ -83,7 +102,7 @@ pub(super) fn hear(now: Instant, arrival: Arrival, class: Class, view: &View<'_>
         decode.restart();
     }
     let content = match class {
-        Class::Audio => Content::Audio(view.payload),
+        Class::Audio | Class::Key => Content::Audio(view.payload),
         Class::Noise => Content::Noise(view.payload),
         Class::Event(_) | Class::Silent => Content::Nothing,
     };

@@ -3,10 +3,12 @@
 
 use super::command::{Event, Function, LegStats, Port, Remote, Stream};
 use super::decode::Decode;
+use super::ear::Ear;
 use super::encode::Encode;
 use super::leg::Leg;
 use super::packet::LegIx;
 use super::phone::Phone;
+use super::play::Play;
 use super::srtp::{Opener, Sealer};
 use super::tap::Tap;
 use crate::id::{MediaLegId, WorkerId};
@@ -45,8 +47,12 @@ pub struct Gear {
     pub(super) decode: Change<Decode>,
     /// From PCM to packets.
     pub(super) encode: Change<Encode>,
+    /// What hears keys in the audio.
+    pub(super) ear: Change<Ear>,
     /// PCM from and to the shell.
     pub(super) phone: Change<Phone>,
+    /// What is played.
+    pub(super) play: Change<Play>,
     /// For what is received.
     pub(super) opener: Change<Opener>,
     /// For what is sent.
@@ -60,7 +66,9 @@ impl Gear {
     pub(super) fn is_empty(&self) -> bool {
         self.decode.is_empty()
             && self.encode.is_empty()
+            && self.ear.is_empty()
             && self.phone.is_empty()
+            && self.play.is_empty()
             && self.opener.is_empty()
             && self.sealer.is_empty()
             && self.tap.is_empty()
@@ -124,7 +132,7 @@ pub enum Input {
         /// For it.
         gear: Gear,
     },
-    /// As `Command::Function`.
+    /// As `Command::Function` and `Command::Play`.
     Function {
         /// Which leg.
         leg: MediaLegId,

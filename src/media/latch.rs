@@ -21,6 +21,8 @@
 //! - A candidate is latched (`Learned`) when it alone has sent `CANDIDATE_PACKETS` in sequence, over `CANDIDATE_TIME`. A second
 //!   candidate starts the count again, so of two that race neither wins: silence is better than a call given to a thief.
 //! - The window for candidates is `WINDOW` after each negotiation until something is latched. The other reasons need none.
+//! - UDPTL is judged by the same table. It has no SSRC, so its peer is not followed within its host: it is believed again as one that
+//!   is silent, or at the SDP's address.
 //! - A new RTP address in the SDP begins a new latch. The same address again (a refresh, hold) keeps it.
 //! - Nothing is latched by a packet with an unknown payload type.
 //!
@@ -60,7 +62,7 @@ enum Reason {
 struct Latched {
     from: SocketAddr,
     reason: Reason,
-    ssrc: u32,
+    ssrc: Option<u32>,
     sequence: u16,
     heard: Instant,
 }
@@ -68,7 +70,7 @@ struct Latched {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
     from: SocketAddr,
-    ssrc: u32,
+    ssrc: Option<u32>,
     sequence: u16,
     packets: u16,
     since: Instant,
@@ -92,8 +94,8 @@ enum State {
 pub struct Sight {
     /// Where it came from.
     pub from: SocketAddr,
-    /// Its SSRC.
-    pub ssrc: u32,
+    /// Its SSRC; UDPTL has none, and nobody is followed by what anybody could guess.
+    pub ssrc: Option<u32>,
     /// Its sequence number.
     pub sequence: u16,
     /// Its payload type is one that was agreed.
@@ -151,7 +153,7 @@ impl Latch {
         renewed
     }
 
-    /// Judges an RTP packet by the table above.
+    /// Judges a packet of RTP or UDPTL by the table above.
     pub fn rtp(&mut self, now: Instant, sight: Sight) -> Verdict {
         let Some(remote) = self.remote else {
             return Verdict::Stranger;
@@ -202,7 +204,8 @@ impl Latch {
             return Verdict::Latched(false);
         }
         let same_host = sight.from.ip() == latched.from.ip();
-        if same_host && sight.ssrc == latched.ssrc && (1..=CONTINUES).contains(&ahead) {
+        let same_source = sight.ssrc.is_some() && sight.ssrc == latched.ssrc;
+        if same_host && same_source && (1..=CONTINUES).contains(&ahead) {
             self.latch(now, sight, latched.reason.min(Reason::Named));
             return Verdict::Latched(false);
         }

@@ -7,6 +7,7 @@ use super::command::{Event, LegSpec, Port, Remote, Stream};
 use super::decode::{Decode, Piece};
 use super::digits::DigitQueue;
 use super::dtmf::{self, Press, Progress};
+use super::ear::Ear;
 use super::encode::{COMFORT_NOISE, Encode};
 use super::input::{Change, Digits, Gear, Outputs};
 use super::jitter::{Content, Offer};
@@ -15,6 +16,7 @@ use super::meter::{Meter, Sound};
 use super::pace::Pace;
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
+use super::play::Play;
 use super::reports::Reporter;
 use super::rtcp;
 use super::rtp::{self, Kind, View};
@@ -27,6 +29,7 @@ use super::trouble::{Judge, Look, Refused};
 use crate::id::{MediaLegId, WorkerId};
 use crate::time::Instant;
 use codecs::Codec;
+use codecs::modem::Listener;
 use codecs::opus::{Bandwidth, packet_bandwidth};
 use codecs::tone::Cadence;
 use std::net::SocketAddr;
@@ -39,6 +42,7 @@ pub(super) enum Role {
     Bridge(LegIx),
     Echo,
     Tone(Player),
+    Play,
     Phone,
 }
 
@@ -46,6 +50,8 @@ pub(super) enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Audio,
+    /// Audio in which a key is heard, or may be, as `Rx::ear` tells.
+    Key,
     /// An event packet and how its event stands; `None` when it says nothing new.
     Event(Option<Progress>),
     /// Comfort noise: a pause begins, or goes on.
@@ -65,6 +71,8 @@ pub(super) struct Counts {
     pub forged: u64,
     pub concealed: u64,
     pub digits: u32,
+    /// Its bridge carried a fax or a modem.
+    pub data: bool,
 }
 
 /// The receiving half.
@@ -77,6 +85,12 @@ pub(super) struct Rx {
     pub path: Path,
     pub events: dtmf::Receiver,
     pub decode: Option<Box<Decode>>,
+    /// Where keys may come as tones.
+    pub ear: Option<Box<Ear>>,
+    /// What knows fax machines and modems by their tones.
+    pub machines: Listener,
+    /// The bridge carries a fax or a modem: losses are silence, and nothing is made louder, softer or left out.
+    pub carries_data: bool,
     /// Where packets are protected.
     pub opener: Option<Box<Opener>>,
     pub counts: Counts,
@@ -84,6 +98,8 @@ pub(super) struct Rx {
     pub judge: Judge,
     /// The last packet is of wide band.
     pub wide_band: bool,
+    /// A fax by UDPTL was agreed on at some time.
+    pub was_fax: bool,
     /// Packets came that were not passed on: what comes next does not continue what was.
     pub interrupted: bool,
     pub first_heard: Option<Instant>,
@@ -99,6 +115,8 @@ pub(super) struct Rx {
 pub(super) struct Tx {
     pub place: LegIx,
     pub sender: Sender,
+    /// Datagrams of a fax that were sent.
+    pub datagrams: u64,
     pub stream: Option<Stream>,
     pub to: Option<SocketAddr>,
     pub encode: Option<Box<Encode>>,
@@ -113,6 +131,10 @@ pub(super) struct Tx {
     pub event: Option<(u32, u32)>,
     /// An event that goes out as a tone.
     pub tone: Option<Cadence>,
+    /// When a digit went out as a tone last.
+    pub played: Option<Instant>,
+    /// As in `Rx`.
+    pub carries_data: bool,
 }
 
 impl Rx {
@@ -168,6 +190,9 @@ impl Rx {
     /// What the jitter buffer has ready, decoded; measured where the octets did not tell how it sounds.
     pub fn pull(&mut self, now: Instant) -> Option<Piece> {
         let decode = self.decode.as_mut()?;
+        // By its tones, or since signalling says so.
+        let is_data = self.carries_data || self.stream.is_some_and(|stream| stream.carries_data);
+        decode.conceal(!is_data);
         let piece = decode.pull(now)?;
         self.counts.concealed += u64::from(piece.concealed);
         if self.stream.is_some_and(|stream| !told_by_octets(stream.codec)) {
@@ -219,11 +244,14 @@ pub struct Leg {
     pub(super) rx: Rx,
     pub(super) tx: Tx,
     pub(super) phone: Option<Box<Phone>>,
+    pub(super) play: Option<Box<Play>>,
     /// Where it is recorded.
     tap: Option<Box<Tap>>,
     pub(super) reporter: Reporter,
     watch: Option<(Duration, Instant)>,
     is_silent: bool,
+    /// With whom it was bridged last.
+    met: Option<MediaLegId>,
     /// The worker that it is on its way to.
     pub(super) moving_to: Option<WorkerId>,
 }
@@ -251,11 +279,15 @@ impl Leg {
                 path: Path::Nowhere,
                 events: dtmf::Receiver::default(),
                 decode: None,
+                ear: None,
+                machines: Listener::new(),
+                carries_data: false,
                 opener: None,
                 counts: Counts::default(),
                 meter: Meter::default(),
                 judge: Judge::default(),
                 wide_band: false,
+                was_fax: false,
                 interrupted: false,
                 first_heard: None,
                 last_heard: None,
@@ -265,6 +297,7 @@ impl Leg {
             tx: Tx {
                 place: LegIx(0),
                 sender: Sender::new(ssrc, first_sequence, first_timestamp),
+                datagrams: 0,
                 stream: None,
                 to: None,
                 encode: None,
@@ -274,12 +307,16 @@ impl Leg {
                 digit_start: 0,
                 event: None,
                 tone: None,
+                played: None,
+                carries_data: false,
             },
             phone: None,
+            play: None,
             tap: None,
             reporter: Reporter::new(cname.into_boxed_str(), seed),
             watch: None,
             is_silent: false,
+            met: None,
             moving_to: None,
         }
     }
@@ -296,6 +333,11 @@ impl Leg {
 
     /// What was agreed.
     pub(super) fn negotiate(&mut self, now: Instant, remote: Remote, stream: Stream) {
+        let stream = if self.rx.carries_data || stream.carries_data {
+            stream.as_it_is()
+        } else {
+            stream
+        };
         if self.rx.latch.negotiated(now, remote) || self.rx.stream != Some(stream) {
             self.rx.judge.changed(now);
         }
@@ -305,13 +347,22 @@ impl Leg {
         self.tx.sender.set_clock(now, stream.codec.clock());
         // After a pause the timestamp follows the clock, not the samples.
         let same = |old: Stream| {
-            old.codec == stream.codec && old.payload_type_tx == stream.payload_type_tx && old.sends == stream.sends
+            old.codec == stream.codec
+                && old.payload_type_tx == stream.payload_type_tx
+                && old.sends == stream.sends
+                && old.udptl == stream.udptl
         };
         if !self.tx.stream.is_some_and(same) {
             self.tx.cut();
         }
+        let was_udptl = self.is_udptl();
         self.rx.stream = Some(stream);
         self.tx.stream = Some(stream);
+        self.rx.was_fax |= stream.udptl;
+        if let Some((_, since)) = self.watch.as_mut().filter(|_| was_udptl) {
+            // A fax may have been silent for long.
+            *since = now;
+        }
         self.reporter.start(now);
     }
 
@@ -323,7 +374,9 @@ impl Leg {
         Gear {
             decode: Change::Set(gear.decode.apply(&mut self.rx.decode)),
             encode: Change::Set(gear.encode.apply(&mut self.tx.encode)),
+            ear: Change::Set(gear.ear.apply(&mut self.rx.ear)),
             phone: Change::Set(gear.phone.apply(&mut self.phone)),
+            play: Change::Set(gear.play.apply(&mut self.play)),
             opener: Change::Set(gear.opener.apply(&mut self.rx.opener)),
             sealer: Change::Set(gear.sealer.apply(&mut self.tx.sealer)),
             tap: Change::Set(gear.tap.apply(&mut self.tap)),
@@ -401,7 +454,7 @@ impl Leg {
         let agreed = is_audio || events.is_some() || pt == COMFORT_NOISE;
         let sight = Sight {
             from,
-            ssrc: view.ssrc,
+            ssrc: Some(view.ssrc),
             sequence: view.sequence,
             agreed,
             proven: rx.opener.is_some(),
@@ -442,7 +495,7 @@ impl Leg {
         }
         rx.take(now, &stream, view, is_audio);
         let Some(format) = events else {
-            return Some((arrival, if is_audio { Class::Audio } else { Class::Noise }));
+            return Some((arrival, self.listen(now, (arrival, is_audio), view, outputs)));
         };
         let (progress, press) = rx.events.packet(now, view.timestamp, view.payload, format.clock);
         if let Some(press) = press {
@@ -458,7 +511,25 @@ impl Leg {
         }
     }
 
-    fn tell(&mut self, press: Press, outputs: &mut Outputs) {
+    /// Its bridge carries a fax or a modem from now on.
+    pub(super) fn carry_data(&mut self) {
+        (self.rx.carries_data, self.tx.carries_data) = (true, true);
+        (self.rx.stream, self.tx.stream) = (
+            self.rx.stream.map(Stream::as_it_is),
+            self.tx.stream.map(Stream::as_it_is),
+        );
+        self.rx.counts.data = true;
+    }
+
+    /// It is bridged with this one: what another said counts no longer.
+    pub(super) fn meet(&mut self, other: MediaLegId) {
+        if self.met.replace(other) != Some(other) {
+            self.rx.machines = Listener::new();
+            (self.rx.carries_data, self.tx.carries_data) = (false, false);
+        }
+    }
+
+    pub(super) fn tell(&mut self, press: Press, outputs: &mut Outputs) {
         if let Some(digit) = dtmf::digit(press.code) {
             self.rx.counts.digits += 1;
             outputs.event(Event::Digit {
@@ -502,7 +573,7 @@ impl Leg {
         if self.rx.judge.due().is_some_and(|due| due <= now) {
             self.judge(now, fed, outputs);
         }
-        if self.reporter.due().is_some_and(|due| due <= now) {
+        if self.report_due().is_some_and(|due| due <= now) {
             self.report(now, false, out);
         }
     }
@@ -515,7 +586,11 @@ impl Leg {
             ..
         } = self.rx.counts;
         let look = Look {
-            talks: self.rx.stream.is_some_and(|stream| stream.sends && stream.receives),
+            // A fax has its pauses.
+            talks: self
+                .rx
+                .stream
+                .is_some_and(|stream| stream.sends && stream.receives && !stream.udptl),
             heard: self.rx.last_taken,
             // An encoder that may be silent by itself proves nothing.
             fed: fed.filter(|_| !self.tx.stream.is_some_and(|stream| stream.opus.dtx)),
@@ -535,12 +610,20 @@ impl Leg {
     }
 
     fn silence_due(&self) -> Option<Instant> {
-        let (silence, since) = self.watch.filter(|_| !self.is_silent)?;
+        let (silence, since) = self.watch.filter(|_| !self.is_silent && !self.is_udptl())?;
         Some(self.rx.last_heard.map_or(since, |heard| heard.max(since)) + silence)
+    }
+
+    /// When a report is due; a fax has none.
+    fn report_due(&self) -> Option<Instant> {
+        self.reporter.due().filter(|_| !self.is_udptl())
     }
 
     /// Sends a report, or the farewell.
     pub(super) fn report(&mut self, now: Instant, goodbye: bool, out: &mut TxBatch) {
+        if self.is_udptl() {
+            return;
+        }
         // RFC 3550 6.3.7: who has sent nothing says no farewell.
         if goodbye && self.tx.sender.packets() == 0 && !self.reporter.has_reported() {
             return;
@@ -565,23 +648,33 @@ impl Leg {
 
     /// When `Worker::on_tick` has something to do here; `None` when only a packet or an input can change that.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        if self.tx.is_dialing || matches!(self.role, Role::Tone(_) | Role::Phone) {
+        if self.tx.is_dialing || self.makes_sound() {
             return Some(now);
         }
         [
             self.urgent(),
             self.silence_due(),
             self.rx.judge.due(),
-            self.reporter.due(),
+            self.report_due(),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
+    /// Each tick it has something to send of its own.
+    fn makes_sound(&self) -> bool {
+        match self.role {
+            Role::Idle | Role::Bridge(_) | Role::Echo => false,
+            Role::Tone(_) | Role::Phone => true,
+            Role::Play => self.play.as_ref().is_some_and(|play| !play.is_over()),
+        }
+    }
+
     /// The deadlines that a packet can bring nearer.
     pub(super) fn urgent(&self) -> Option<Instant> {
         let gap = self.rx.decode.as_ref().and_then(|decode| decode.deadline());
-        [gap, self.rx.events.deadline()].into_iter().flatten().min()
+        let key = self.rx.ear.as_ref().and_then(|ear| ear.deadline());
+        [gap, key, self.rx.events.deadline()].into_iter().flatten().min()
     }
 }

@@ -88,11 +88,12 @@ impl Leg {
             forged,
             concealed,
             digits,
+            data,
         } = self.rx.counts;
         let journey = self.journey(now);
         LegStats {
             received,
-            sent: self.tx.sender.packets(),
+            sent: self.tx.sender.packets() + self.tx.datagrams,
             lost: self.rx.source.lost(),
             late,
             dropped,
@@ -111,7 +112,9 @@ impl Leg {
             peer: self.reporter.peer(),
             troubles: self.rx.judge.ever(),
             digits,
-            codec: self.rx.stream.map(|stream| stream.codec),
+            data,
+            codec: self.rx.stream.filter(|stream| !stream.udptl).map(|stream| stream.codec),
+            fax: self.rx.was_fax,
         }
     }
 }

@@ -14,8 +14,11 @@
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
 //! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
 //! | `pause`, `tuning` | comfort noise; how Opus follows loss and load |
-//! | `dtmf`, `digits`, `tone`, [`phone`] | telephone events in and out, tones, PCM |
+//! | `dtmf`, `ear` | keys that come: as telephone events, in audio |
+//! | `digits`, `tone`, `play`, [`phone`] | digits that go out, tones, sounds, PCM |
+//! | `data` | fax machines and modems |
 //! | `pace` | how many packets a leg takes |
+//! | `udptl` | a fax, as it is |
 //! | [`rtp`], [`rtcp`], `reports` | the wire, reports |
 //! | `bursts`, `meter`, `quality`, `measure` | how losses lie, how loud a peer is, the E-model, what is told of a leg |
 //! | `trouble` | one-way audio, no audio, only silence |
@@ -24,9 +27,11 @@
 mod bridge;
 mod bursts;
 pub mod command;
+mod data;
 mod decode;
 mod digits;
 mod dtmf;
+mod ear;
 mod encode;
 mod function;
 pub mod input;
@@ -39,6 +44,7 @@ mod pace;
 pub mod packet;
 mod pause;
 pub mod phone;
+mod play;
 pub mod prepare;
 mod quality;
 mod reports;
@@ -51,5 +57,6 @@ pub mod tap;
 mod tone;
 mod trouble;
 pub mod tuning;
+mod udptl;
 pub mod witness;
 pub mod worker;

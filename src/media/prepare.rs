@@ -4,9 +4,11 @@ use super::bridge::{self, Path};
 use super::command::{Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream};
 use super::decode::{Decode, OWN_RATE};
 use super::dtmf;
+use super::ear::Ear;
 use super::encode::{self, Encode};
 use super::input::{Change, Digits, Gear, Input};
 use super::leg::Leg;
+use super::play::Play;
 use super::srtp::{Opener, Sealer};
 use super::tap::{Sinks, Tap};
 use crate::id::{MediaLegId, WorkerId};
@@ -77,7 +79,10 @@ impl EncodeFor {
 struct Parts {
     decode: Option<(Codec, Rate)>,
     encode: Option<EncodeFor>,
+    /// Listens for keys in audio of this codec.
+    ear: Option<Codec>,
     phone: bool,
+    play: bool,
 }
 
 /// What is known of a leg without asking its worker.
@@ -145,14 +150,10 @@ impl Preparer {
                 Ok(inputs)
             }
             Command::Protect { keys, .. } => Ok(self.protect(leg, keys)),
-            Command::Function { function, .. } => {
-                known.function = function;
-                let gear = self.plan(&mut known)?;
-                let mut inputs = vec![Input::Function { leg, function, gear }];
-                let released = self.release(leg, function);
-                self.settle(leg, known, &mut inputs);
-                inputs.extend(released.into_iter().filter_map(|leg| self.fit(leg)));
-                Ok(inputs)
+            Command::Function { function, .. } => self.function(leg, known, function, None),
+            Command::Play { music, repeats, .. } => {
+                let play = Box::new(Play::new(music, repeats));
+                self.function(leg, known, Function::Play, Some(play))
             }
             Command::SendDigits { digits, .. } => {
                 let digits = parse_digits(&digits.0)?;
@@ -178,6 +179,26 @@ impl Preparer {
                 Ok(inputs)
             }
         }
+    }
+
+    /// Another function; with what is played, if that is it.
+    fn function(
+        &mut self,
+        leg: MediaLegId,
+        mut known: Known,
+        function: Function,
+        play: Option<Box<Play>>,
+    ) -> Result<Vec<Input>, PrepareError> {
+        known.function = function;
+        let mut gear = self.plan(&mut known)?;
+        if let Some(play) = play {
+            gear.play = Change::Set(Some(play));
+        }
+        let mut inputs = vec![Input::Function { leg, function, gear }];
+        let released = self.release(leg, function);
+        self.settle(leg, known, &mut inputs);
+        inputs.extend(released.into_iter().filter_map(|leg| self.fit(leg)));
+        Ok(inputs)
     }
 
     /// The worker on which a leg lives or will live once it has moved.
@@ -234,7 +255,7 @@ impl Preparer {
         let mut ended = Vec::new();
         let partner_of = |legs: &BTreeMap<MediaLegId, Known>, leg| match legs.get(&leg).map(|known| known.function) {
             Some(Function::Bridge(other)) => Some(other),
-            Some(Function::Idle | Function::Echo | Function::Tone(_) | Function::Phone) | None => None,
+            Some(Function::Idle | Function::Echo | Function::Tone(_) | Function::Play | Function::Phone) | None => None,
         };
         let old = partner_of(&self.legs, leg);
         let new = if let Function::Bridge(other) = function {
@@ -271,7 +292,7 @@ impl Preparer {
         self.legs.insert(leg, known);
         match known.function {
             Function::Bridge(other) => inputs.extend(self.fit(other)),
-            Function::Idle | Function::Echo | Function::Tone(_) | Function::Phone => {}
+            Function::Idle | Function::Echo | Function::Tone(_) | Function::Play | Function::Phone => {}
         }
     }
 
@@ -290,15 +311,18 @@ impl Preparer {
 
     /// The parts that a leg needs for what it does.
     fn wanted(&self, known: &Known) -> Parts {
-        let Some(stream) = known.stream else {
+        let (phone, play) = (known.function == Function::Phone, known.function == Function::Play);
+        let Some(stream) = known.stream.filter(|stream| !stream.udptl) else {
             return Parts {
-                phone: known.function == Function::Phone,
+                phone,
+                play,
                 ..Parts::default()
             };
         };
         let (decode, encode, rate) = match known.function {
             Function::Idle | Function::Echo => (false, false, OWN_RATE),
             Function::Tone(_) => (false, true, OWN_RATE),
+            Function::Play => (false, true, stream.rate()),
             Function::Phone => (true, true, OWN_RATE),
             Function::Bridge(other) => match self.legs.get(&other).and_then(|other| other.stream) {
                 Some(other) => (
@@ -312,7 +336,9 @@ impl Preparer {
         Parts {
             decode: decode.then_some((stream.codec, rate)),
             encode: encode.then(|| EncodeFor::new(&stream, rate)),
-            phone: known.function == Function::Phone,
+            ear: stream.has_tones_rx().then_some(stream.codec),
+            phone,
+            play,
         }
     }
 
@@ -320,7 +346,7 @@ impl Preparer {
     fn tone_gear(&mut self, leg: MediaLegId, known: Known) -> Result<Gear, PrepareError> {
         let Some(stream) = known
             .stream
-            .filter(|stream| stream.events_tx.is_none() && known.has.encode.is_none())
+            .filter(|stream| stream.has_tones_tx() && known.has.encode.is_none() && !stream.udptl)
         else {
             return Ok(Gear::default());
         };
@@ -349,8 +375,14 @@ fn gear(known: &Known, want: Parts) -> Result<Gear, PrepareError> {
             (Some(_), None) | (None, Some(_) | None) => None,
         });
     }
+    if want.ear != known.has.ear {
+        gear.ear = Change::Set(want.ear.and_then(Ear::new).map(Box::new));
+    }
     if want.phone != known.has.phone {
         gear.phone = Change::Set(want.phone.then(Box::default));
+    }
+    if known.has.play && !want.play {
+        gear.play = Change::Set(None);
     }
     Ok(gear)
 }
@@ -373,7 +405,7 @@ fn parse_digits(text: &str) -> Result<Digits, PrepareError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::command::{EventFormat, LegSpec, Port, Remote};
+    use crate::media::command::{Dtmf, EventFormat, LegSpec, Port, Remote};
     use std::net::SocketAddr;
 
     fn stream(codec: Codec, ptime_ms: u8, events: bool) -> Stream {
@@ -388,11 +420,14 @@ mod tests {
             ptime_ms,
             events_tx: events,
             events_rx: events,
+            dtmf: Dtmf::default(),
             opus: OpusParams::default(),
             gain: Default::default(),
             comfort_noise: false,
             sends: true,
             receives: true,
+            udptl: false,
+            carries_data: false,
         }
     }
 

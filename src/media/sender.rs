@@ -228,6 +228,11 @@ impl Sender {
         }
     }
 
+    /// Our timestamp for one of the relayed stream, if that goes on.
+    pub fn mapped(&self, timestamp: u32) -> Option<u32> {
+        self.feed.map(|feed| timestamp.wrapping_add(feed.timestamp_offset))
+    }
+
     /// A packet of the feed is not passed on on purpose: our numbers close over it, so that the receiver sees no loss.
     pub fn absorb(&mut self, sequence: u16) {
         let Some(feed) = self.feed.as_mut() else { return };

@@ -13,9 +13,10 @@
 
 use super::bridge::{self, Path};
 use super::command::{Event, Function};
+use super::data;
 use super::function;
 use super::input::{Gear, Input, Output, Outputs};
-use super::leg::{Leg, Role};
+use super::leg::{Class, Leg, Role};
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
 use super::rtp::{self, Kind, View};
@@ -149,6 +150,16 @@ impl Worker {
             self.strays.no_leg += 1;
             return;
         };
+        if leg.is_udptl() {
+            let other = match leg.role {
+                Role::Bridge(other) => self.legs[other.index()].as_mut(),
+                Role::Idle | Role::Play | Role::Tone(_) | Role::Phone | Role::Echo => None,
+            };
+            let to = other.map(|other| &mut other.tx);
+            leg.udptl(now, (channel, from), packet.as_slice(), to, out, outputs);
+            self.legs[at.index()] = Some(leg);
+            return;
+        }
         let from_here = out.len();
         let kind = rtp::kind(packet.as_slice());
         // By the other socket it is not taken: it is not to be noted as seen either.
@@ -199,11 +210,14 @@ impl Worker {
         };
         leg.record(now, class, view);
         match leg.role {
-            Role::Idle | Role::Tone(_) => {}
+            Role::Idle | Role::Tone(_) | Role::Play => {}
             Role::Phone => function::hear(now, arrival, class, view, leg),
             Role::Echo => bridge::pass(now, (arrival, class), view, &mut leg.rx, &mut leg.tx, out),
             Role::Bridge(other) => {
                 if let Some(other) = self.legs[other.index()].as_mut() {
+                    if class == Class::Audio {
+                        data::listen(leg, other, view, outputs);
+                    }
                     bridge::pass(now, (arrival, class), view, &mut leg.rx, &mut other.tx, out);
                 }
             }
@@ -231,8 +245,9 @@ impl Worker {
             return;
         };
         let from_here = out.len();
+        let key_ended = leg.end_key(now, outputs);
         let fed = match leg.role {
-            Role::Idle | Role::Tone(_) => None,
+            Role::Idle | Role::Tone(_) | Role::Play => None,
             Role::Phone => {
                 function::heard(now, &mut leg);
                 None
@@ -243,10 +258,13 @@ impl Worker {
             }
             Role::Bridge(other) => self.legs[other.index()].as_mut().and_then(|other| {
                 bridge::tick(now, &mut leg.rx, &mut other.tx, out);
+                if key_ended {
+                    bridge::send_keys(now, &leg.rx, &mut other.tx, out);
+                }
                 other.rx.last_audio
             }),
         };
-        function::generate(now, &mut leg, out);
+        function::generate(now, &mut leg, out, outputs);
         leg.tick(now, fed, out, outputs);
         self.due[at.index()] = leg.due(now).unwrap_or(NEVER);
         self.legs[at.index()] = Some(leg);
@@ -376,10 +394,12 @@ impl Worker {
             Function::Idle => Role::Idle,
             Function::Echo => Role::Echo,
             Function::Tone(tone) => Role::Tone(Player::new(tone, super::decode::OWN_RATE.hz())),
+            Function::Play => Role::Play,
             Function::Phone => Role::Phone,
             Function::Bridge(id) => match self.place(id).filter(|other| *other != at) {
                 Some(other) => {
                     self.part(now, other);
+                    self.meet(at, other);
                     self.set_role(now, other, Role::Bridge(at));
                     self.refresh(now, other);
                     Role::Bridge(other)
@@ -390,6 +410,18 @@ impl Worker {
         };
         self.set_role(now, at, role);
         self.rejoin(at);
+    }
+
+    /// Two legs are bridged.
+    fn meet(&mut self, one: LegIx, other: LegIx) {
+        for (at, with) in [(one, other), (other, one)] {
+            let Some(id) = self.legs[with.index()].as_ref().map(|leg| leg.id()) else {
+                return;
+            };
+            if let Some(leg) = self.legs[at.index()].as_mut() {
+                leg.meet(id);
+            }
+        }
     }
 
     fn set_role(&mut self, now: Instant, at: LegIx, role: Role) {
@@ -420,10 +452,10 @@ impl Worker {
             return;
         };
         match leg.role {
-            Role::Idle | Role::Tone(_) | Role::Phone => leg.rx.path = Path::Nowhere,
+            Role::Idle | Role::Tone(_) | Role::Play | Role::Phone => leg.rx.path = Path::Nowhere,
             // The same codec comes and goes; what it cannot take back is dropped.
             Role::Echo => {
-                leg.rx.path = if leg.rx.stream.is_some() {
+                leg.rx.path = if leg.rx.stream.is_some_and(|stream| !stream.udptl) {
                     Path::Relay
                 } else {
                     Path::Nowhere
@@ -462,6 +494,12 @@ mod sim;
 #[path = "worker/tests_bridge.rs"]
 mod tests_bridge;
 #[cfg(test)]
+#[path = "worker/tests_data.rs"]
+mod tests_data;
+#[cfg(test)]
+#[path = "worker/tests_ear.rs"]
+mod tests_ear;
+#[cfg(test)]
 #[path = "worker/tests_events.rs"]
 mod tests_events;
 #[cfg(test)]
@@ -470,6 +508,9 @@ mod tests_legs;
 #[cfg(test)]
 #[path = "worker/tests_measured.rs"]
 mod tests_measured;
+#[cfg(test)]
+#[path = "worker/tests_play.rs"]
+mod tests_play;
 #[cfg(test)]
 #[path = "worker/tests_quality.rs"]
 mod tests_quality;
@@ -482,6 +523,9 @@ mod tests_sound;
 #[cfg(test)]
 #[path = "worker/tests_srtp.rs"]
 mod tests_srtp;
+#[cfg(test)]
+#[path = "worker/tests_udptl.rs"]
+mod tests_udptl;
 #[cfg(test)]
 #[path = "worker/tests_wide.rs"]
 mod tests_wide;

@@ -298,7 +298,8 @@ impl Ng {
     pub fn media(&mut self, cx: &mut Cx<'_>, stock: &mut Stock, event: &Event) -> bool {
         let leg = match event {
             Event::Started(leg, _) | Event::Silent(leg) | Event::Digit { leg, .. } | Event::Stats(leg, _) => *leg,
-            Event::Moved(leg, _) | Event::Closed(leg, _) | Event::Trouble { leg, .. } => *leg,
+            Event::Played(leg) | Event::Moved(leg, _) | Event::Closed(leg, _) => *leg,
+            Event::Trouble { leg, .. } | Event::DataTone { leg, .. } => *leg,
         };
         let Some((number, worker)) = self.legs.get(&leg).copied() else {
             return false;
@@ -312,7 +313,8 @@ impl Ng {
                 stock.leave(worker);
                 let _ = self.turn(cx, stock, number, |call, t| call.closed(t, leg, *stats));
             }
-            Event::Started(..) | Event::Silent(_) | Event::Digit { .. } | Event::Moved(..) | Event::Trouble { .. } => {}
+            Event::Started(..) | Event::Silent(_) | Event::Digit { .. } | Event::DataTone { .. } => {}
+            Event::Played(_) | Event::Moved(..) | Event::Trouble { .. } => {}
         }
         true
     }

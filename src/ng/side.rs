@@ -7,7 +7,7 @@ use super::message::Refused;
 use crate::cx::{Cx, RngCore};
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Function, LegStats, Port, Remote, Srtp, Stream, Suite};
+use crate::media::command::{Command, Dtmf, Function, LegStats, Port, Remote, Srtp, Stream, Suite};
 use crate::sdp::{Agreed, Connection, OfferAnswer, Proto, Session, capabilities};
 use crate::stock::Stock;
 use crate::time::{Instant, Wall};
@@ -152,8 +152,10 @@ impl Side {
             ..
         } = agreed;
         if self.is_blocked {
-            // What was not agreed is not heard.
-            stream.events_rx = None;
+            // What was not agreed is not heard, and who has events is not listened to for tones.
+            if stream.events_rx.take().is_some() {
+                stream.dtmf = Dtmf::Rfc4733;
+            }
         }
         // First: nothing is sent in the clear where it should not be, not even one packet.
         if keys.is_some() || self.is_protected {

@@ -240,7 +240,8 @@ impl Line {
         match event {
             MediaEvent::Digit { digit, .. } => self.reports.push_back(Report::Digit(digit)),
             MediaEvent::Closed(_, stats) | MediaEvent::Stats(_, stats) => self.reports.push_back(Report::Media(stats)),
-            MediaEvent::Started(..) | MediaEvent::Silent(_) | MediaEvent::Trouble { .. } | MediaEvent::Moved(..) => {}
+            MediaEvent::Started(..) | MediaEvent::Silent(_) | MediaEvent::Trouble { .. } => {}
+            MediaEvent::Played(_) | MediaEvent::Moved(..) | MediaEvent::DataTone { .. } => {}
         }
     }
 

@@ -35,6 +35,7 @@ pub fn explain(config: &Config, source: &Source, dialled: &str) -> String {
         line(&mut out, format_args!("  {}: decides", decision.rule));
     }
     out.push_str(&outcome(config, &decision));
+    out.push_str(&fax_words(config, source, &decision));
     out
 }
 
@@ -110,6 +111,33 @@ fn outcome(config: &Config, decision: &Decision) -> String {
         Plan::Tone => "The caller hears a tone of 1,004 Hz.\n".to_owned(),
         Plan::Reject { status, why } => format!("The call is refused with {status}: {why}.\n"),
     }
+}
+
+/// Where a fax would be refused; nothing where it is passed on, or goes by itself.
+fn fax_words(config: &Config, source: &Source, decision: &Decision) -> String {
+    let of_user = |name: &str| config.user(name).filter(|user| !user.takes_fax()).map(|user| user.t38);
+    let of_trunk = |ix| {
+        config
+            .trunk(ix)
+            .filter(|trunk| !trunk.takes_fax())
+            .map(|trunk| trunk.t38)
+    };
+    let caller = match source {
+        Source::User(name) => of_user(name),
+        Source::Trunk(ix) => of_trunk(*ix),
+    };
+    let callee = match (&decision.plan, decision.way) {
+        (Plan::User(name), Way::Bridge) => of_user(name),
+        (Plan::Trunk { ix, .. }, _) => of_trunk(*ix),
+        (Plan::User(_), Way::Proxy) | (Plan::Echo | Plan::Tone | Plan::Reject { .. }, _) => return String::new(),
+    };
+    let (side, t38) = match (caller, callee) {
+        (Some(t38), _) => ("the caller", t38),
+        (None, Some(t38)) => ("the called side", t38),
+        (None, None) => return String::new(),
+    };
+    let key = if t38 { "srtp: required" } else { "t38: no" };
+    format!("  fax (T.38): refused, since {side} has {key}\n")
 }
 
 fn user_outcome(user: &User, way: Way) -> String {

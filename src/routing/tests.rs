@@ -180,6 +180,34 @@ fn the_explanation_of_the_guards() {
 }
 
 #[test]
+fn the_explanation_says_where_a_fax_is_refused() {
+    let text = "listen: udp://127.0.0.1\ndomains: [ a.example ]\nusers: [ { name: al, password: x }, { name: bo, password: x, t38: no }, \
+                { name: cy, password: x, srtp: required } ]\ntrunks: [ { name: acme, peers: [ \"sip:192.0.2.1\" ], t38: no } ]\n\
+                routes: [ { to: \"600\", do: echo }, { to: \"+\", do: trunk/acme } ]";
+    let config = parse("x", text, &Sources::NONE).unwrap();
+    for (from, to, said) in [
+        ("al", "bo", "  fax (T.38): refused, since the called side has t38: no\n"),
+        ("bo", "al", "  fax (T.38): refused, since the caller has t38: no\n"),
+        (
+            "al",
+            "cy",
+            "  fax (T.38): refused, since the called side has srtp: required\n",
+        ),
+        (
+            "al",
+            "+14155550199",
+            "  fax (T.38): refused, since the called side has t38: no\n",
+        ),
+        ("al", "al", ""),
+        ("bo", "600", ""),
+    ] {
+        let told = explain(&config, &Source::User(from.into()), to);
+        assert_eq!(told.contains("fax"), !said.is_empty(), "{told}");
+        assert!(told.ends_with(said), "{told}");
+    }
+}
+
+#[test]
 fn without_a_country_the_explanation_says_what_is_missing() {
     let config = parse(
         "x",

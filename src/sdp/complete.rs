@@ -1,12 +1,14 @@
 //! What the peer's answer to our offer agrees on (RFC 3264 7).
 
-use super::codec::{self, Numbered, Payload};
+use super::codec::{self, Format, Numbered, Payload};
 use super::crypto;
+use super::image;
 use super::negotiate::{Agreed, Capabilities, Direction, Local, has_noise, our_audio};
 use super::parse::{SdpError, Session};
 use super::peer::{common_events, media_address, ptime, remote};
 use super::xr;
-use crate::media::command::{Remote, Stream, Suite};
+use crate::media::command::{Dtmf, Remote, Stream, Suite};
+use codecs::Codec;
 use std::net::IpAddr;
 
 /// Our offer, as far as its answer is held against it.
@@ -18,13 +20,30 @@ pub struct Offered {
     pub(super) numbered: Numbered,
     pub(super) direction: Direction,
     pub(super) rtcp_mux: bool,
+    /// It is no audio, but a fax.
+    pub(super) is_fax: bool,
     /// Tags and suites of its keys.
     pub(super) said: Vec<(u32, Suite)>,
 }
 
 impl Offered {
-    /// `None` for a description without audio.
+    /// With a fax on this m-line.
+    pub(super) fn fax(index: usize) -> Offered {
+        Offered {
+            index,
+            numbered: Numbered::new(),
+            direction: Direction::SendRecv,
+            rtcp_mux: false,
+            is_fax: true,
+            said: Vec::new(),
+        }
+    }
+
+    /// `None` for a description without audio or fax.
     pub fn of(offer: &Session<'_>) -> Option<Offered> {
+        if let Some(index) = image::place(offer) {
+            return Some(Offered::fax(index));
+        }
         let index = our_audio(&offer.media)?;
         let ours = &offer.media[index];
         Some(Offered {
@@ -32,7 +51,19 @@ impl Offered {
             numbered: codec::numbered(&codec::formats(ours, None)),
             direction: offer.direction(ours),
             rtcp_mux: ours.attribute("rtcp-mux").is_some(),
+            is_fax: false,
             said: crypto::said(ours),
+        })
+    }
+
+    /// The first codec of an answer that was offered, how it is numbered there, and here.
+    fn spoken<'a>(&self, formats: &'a [Format<'a>]) -> Option<(Codec, &'a Format<'a>, u8)> {
+        formats.iter().find_map(|format| {
+            let Payload::Audio(codec) = format.payload else {
+                return None;
+            };
+            let (rx, _) = self.numbered.iter().find(|(_, payload)| *payload == format.payload)?;
+            Some((codec, format, *rx))
         })
     }
 
@@ -46,6 +77,9 @@ impl Offered {
         capabilities: &Capabilities,
         signalling: IpAddr,
     ) -> Result<Agreed, SdpError> {
+        if self.is_fax {
+            return image::complete(self.index, answer, local, capabilities, signalling);
+        }
         let media = answer
             .media
             .get(self.index)
@@ -61,16 +95,8 @@ impl Offered {
         let security = capabilities.security.as_ref();
         let crypto = crypto::answered(media, security, &self.said)?;
         let formats = codec::formats(media, Some(&self.numbered));
-        let (codec, audio, rx) = formats
-            .iter()
-            .find_map(|format| {
-                let Payload::Audio(codec) = format.payload else {
-                    return None;
-                };
-                let (rx, _) = self.numbered.iter().find(|(_, payload)| *payload == format.payload)?;
-                Some((codec, format, *rx))
-            })
-            .ok_or(SdpError::NotAcceptable("The answer names no codec that was offered."))?;
+        let none = SdpError::NotAcceptable("The answer names no codec that was offered.");
+        let (codec, audio, rx) = self.spoken(&formats).ok_or(none)?;
         let theirs = codec::numbered(&formats);
         let events = common_events(codec, &self.numbered, &theirs).filter(|_| capabilities.events);
         let addr = media_address(answer, media, local)?;
@@ -93,15 +119,19 @@ impl Offered {
                 ptime_ms: ptime(media, codec),
                 events_tx: events.map(|(tx, _)| tx),
                 events_rx: events.map(|(_, rx)| rx),
+                dtmf: Dtmf::default(),
                 opus: codec::opus_for(capabilities.opus, audio.fmtp),
                 gain: capabilities.gain,
                 comfort_noise: has_noise(codec, &theirs) && has_noise(codec, &self.numbered),
                 sends: direction.sends() && !addr.is_unspecified(),
                 receives: direction.receives(),
+                udptl: false,
+                carries_data: false,
             },
             direction,
             held_by_peer: (self.direction.sends() && !answered.receives()) || addr.is_unspecified(),
             keys,
+            image: None,
         })
     }
 }

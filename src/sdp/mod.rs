@@ -10,6 +10,7 @@ pub mod codec;
 mod complete;
 mod crypto;
 mod direction;
+mod image;
 pub mod negotiate;
 pub mod offer_answer;
 pub mod parse;
@@ -20,6 +21,7 @@ mod xr;
 
 pub use complete::{Offered, complete};
 pub use crypto::Security;
+pub use image::{Image, acceptable_fax};
 pub use negotiate::{Agreed, Capabilities, Codecs, Direction, Local, acceptable, answer, offer, offer_to_keep};
 pub use offer_answer::{OfferAnswer, capabilities, ordered, wish_of};
 pub use parse::SdpError;

@@ -7,11 +7,12 @@
 use super::codec::{self, COMFORT_NOISE, Format, Numbered, Payload};
 use super::complete::Offered;
 use super::crypto::{self, Crypto, Security};
+use super::image::{self, Image};
 use super::parse::{SdpError, Session};
 use super::peer::{NARROWBAND_HZ, PTIME_MS, common_events, media_address, ptime, remote, unspecified};
 use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
 use super::xr;
-use crate::media::command::{EventFormat, Gains, Keys, OpusParams, Remote, Srtp, Stream};
+use crate::media::command::{Dtmf, EventFormat, Gains, Keys, OpusParams, Remote, Srtp, Stream};
 use codecs::Codec;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -86,6 +87,8 @@ pub struct Agreed {
     pub held_by_peer: bool,
     /// How media is protected; none: in the clear.
     pub keys: Option<Box<Keys>>,
+    /// What the peer says of its fax, where it is one; none: it is audio.
+    pub image: Option<Box<Image>>,
 }
 
 /// An offer. With `previous` (our last description of this leg) the m-lines keep their number, order, profile and payload types
@@ -104,8 +107,9 @@ pub fn offer_to_keep<'t>(
 ) -> (Session<'t>, Offered) {
     assert!(!capabilities.codecs.is_empty(), "an offer needs at least one codec");
     let before = previous.map(|last| last.media.as_slice()).unwrap_or_default();
-    let slot = our_audio(before);
-    let kept = slot.map(|index| &before[index]);
+    // After a fax that took its place the audio takes it back (RFC 3264 8.3.3).
+    let slot = our_audio(before).or_else(|| image::our_image(before));
+    let kept = slot.map(|index| &before[index]).filter(|media| media.is_audio());
     let formats = kept.map(|media| codec::formats(media, None)).unwrap_or_default();
     let numbered = codec::number(&wanted(capabilities), &formats);
     // rtcp-mux is answered, not offered: trunks know little of it. Once agreed it stays (RFC 5761 5.1.1).
@@ -131,6 +135,7 @@ pub fn offer_to_keep<'t>(
         numbered,
         direction: local.direction,
         rtcp_mux: mux,
+        is_fax: false,
         said: capabilities
             .security
             .as_ref()
@@ -194,9 +199,6 @@ pub fn answer<'t>(
         line
     };
     let lines = offer.media.iter().enumerate().map(line).collect();
-    // RFC 3264 6: the t= line of the answer equals that of the offer.
-    let timing = offer.lines.iter().find(|line| line.kind == 't').cloned();
-    let timing = timing.unwrap_or_else(unbounded);
     let agreed = Agreed {
         remote: Remote {
             xr: asked.unwrap_or_default(),
@@ -209,17 +211,21 @@ pub fn answer<'t>(
             ptime_ms: ptime(media, taken.codec),
             events_tx: taken.events,
             events_rx: taken.events,
+            dtmf: Dtmf::default(),
             opus: codec::opus_for(capabilities.opus, taken.audio.fmtp),
             gain: capabilities.gain,
             comfort_noise: taken.comfort_noise,
             sends: direction.sends() && !taken.addr.is_unspecified(),
             receives: direction.receives(),
+            udptl: false,
+            carries_data: false,
         },
         direction,
         held_by_peer: !offered.receives() || taken.addr.is_unspecified(),
         keys,
+        image: None,
     };
-    Ok((description(local, timing, lines), agreed))
+    Ok((description(local, timing(offer), lines), agreed))
 }
 
 /// Which m-line of a description of ours carries our audio: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
@@ -425,15 +431,21 @@ fn number_text(number: u32) -> Text<'static> {
     }
 }
 
+/// The `t=` line of the answer equals that of the offer (RFC 3264 6).
+pub(super) fn timing<'t>(offer: &Session<'t>) -> Line<'t> {
+    let line = offer.lines.iter().find(|line| line.kind == 't').cloned();
+    line.unwrap_or_else(unbounded)
+}
+
 /// `t=` of a session without beginning or end (RFC 8866 5.9).
-fn unbounded<'t>() -> Line<'t> {
+pub(super) fn unbounded<'t>() -> Line<'t> {
     Line {
         kind: 't',
         value: "0 0".into(),
     }
 }
 
-fn description<'t>(local: &Local, timing: Line<'t>, media: Vec<Media<'t>>) -> Session<'t> {
+pub(super) fn description<'t>(local: &Local, timing: Line<'t>, media: Vec<Media<'t>>) -> Session<'t> {
     let address = Connection::Ip(local.addr);
     Session {
         origin: Origin {

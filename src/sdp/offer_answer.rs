@@ -4,8 +4,9 @@
 //! receives. What a peer sends here we send there, so a peer's wish is also the direction that its partner's leg is to have;
 //! `b2bua/change.rs` and `ng/call.rs` bring it there.
 
+use super::image;
 use crate::media::command::{Gains, OpusParams, Srtp, Suite};
-use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Local, Offered, SdpError, Security, Session};
+use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Image, Local, Offered, SdpError, Security, Session};
 use bytes::Bytes;
 use codecs::Codec;
 use std::fmt;
@@ -14,7 +15,8 @@ use std::net::IpAddr;
 /// What a description says of its author: whether it sends and receives. `c=0.0.0.0` means "send me nothing" (RFC 3264 8.4).
 pub fn wish_of(session: &Session<'_>) -> Direction {
     let Some(audio) = session.audio() else {
-        return Direction::Inactive;
+        // A hold is of audio: what it was before a fax, it is behind it.
+        return image::direction(session).unwrap_or(Direction::Inactive);
     };
     let said = session.direction(audio);
     let nowhere = session.connection(audio).is_some_and(sdp::Connection::is_unspecified);
@@ -75,6 +77,8 @@ pub struct OfferAnswer {
     agreed: Option<Agreed>,
     said: Direction,
     wish: Direction,
+    /// What is said to the peer of a fax, the other side's words; none: audio is offered, and no fax is taken.
+    words: Option<Box<Image>>,
 }
 
 impl OfferAnswer {
@@ -97,6 +101,7 @@ impl OfferAnswer {
             agreed: None,
             said: Direction::SendRecv,
             wish: Direction::SendRecv,
+            words: None,
         }
     }
 
@@ -108,6 +113,27 @@ impl OfferAnswer {
     /// What was agreed last.
     pub fn agreed(&self) -> Option<&Agreed> {
         self.agreed.as_ref()
+    }
+
+    /// What is agreed is a fax.
+    pub fn is_fax(&self) -> bool {
+        self.image().is_some()
+    }
+
+    /// What the peer says of the fax that is agreed.
+    pub fn image(&self) -> Option<&Image> {
+        self.agreed.as_ref()?.image.as_deref()
+    }
+
+    /// From now on a fax is offered and taken, of which this is said; or audio. What is agreed stays until that is.
+    pub fn turn_to(&mut self, words: Option<Image>) {
+        self.words = words.map(Box::new);
+    }
+
+    /// Our offer that waits would make audio of a fax, or a fax of audio.
+    pub fn is_turning(&self) -> bool {
+        let offers = self.pending.as_ref().map(|pending| pending.offered.is_fax);
+        offers.is_some_and(|fax| fax != self.is_fax())
     }
 
     /// The direction of our last description.
@@ -149,7 +175,10 @@ impl OfferAnswer {
     pub fn offer(&mut self, want: Direction) -> Bytes {
         self.local.direction = want;
         let before = self.ours.as_ref().map(Said::read);
-        let (mut session, offered) = sdp::offer_to_keep(&self.local, &self.capabilities, before.as_ref());
+        let (mut session, offered) = match &self.words {
+            Some(words) => image::offer(&self.local, words, before.as_ref()),
+            None => sdp::offer_to_keep(&self.local, &self.capabilities, before.as_ref()),
+        };
         self.local.version = numbered(self.local.version, before.as_ref(), &mut session);
         let offer = Said::new(&session);
         self.wait_for(offer, offered, want)
@@ -159,7 +188,7 @@ impl OfferAnswer {
     pub fn repeat(&mut self) -> Bytes {
         match self.ours.clone() {
             Some(offer) => {
-                let offered = Offered::of(&offer.read()).expect("every description of ours has an audio line");
+                let offered = Offered::of(&offer.read()).expect("every description of ours has audio or a fax");
                 self.wait_for(offer, offered, self.said)
             }
             None => self.offer(self.said),
@@ -215,7 +244,14 @@ impl OfferAnswer {
         self.agree(agreed);
     }
 
-    fn agree(&mut self, agreed: Agreed) {
+    fn agree(&mut self, mut agreed: Agreed) {
+        if agreed.image.is_some() {
+            // They are for when the audio comes back.
+            agreed.keys = self.agreed.as_mut().and_then(|before| before.keys.take());
+            self.agreed = Some(agreed);
+            return;
+        }
+        self.words = None;
         if let Some(security) = &mut self.capabilities.security {
             security.agreed(agreed.keys.as_deref());
         }
@@ -226,14 +262,28 @@ impl OfferAnswer {
     pub fn withdraw(&mut self) {
         if let Some(pending) = self.pending.take() {
             self.said = pending.said_before;
+            let ours = self.ours.as_ref().filter(|_| self.is_fax());
+            let words = ours.and_then(|ours| Image::of(&ours.read()).ok().flatten());
+            self.turn_to(words);
         }
+    }
+
+    /// The pending offer was taken, and yet nothing is agreed by it: the next one goes on from there.
+    pub fn spoil(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.ours = Some(pending.offer);
+        }
+        self.words = None;
     }
 
     /// Our answer to the peer's offer; on an error nothing changes.
     pub fn answer(&mut self, offer: &Session<'_>, want: Direction, signalling: IpAddr) -> Result<Bytes, SdpError> {
         let mut local = self.local;
         local.direction = want;
-        let (mut session, mut agreed) = sdp::answer(offer, &local, &self.capabilities, signalling)?;
+        let (mut session, mut agreed) = match (&self.words, Image::of(offer)?) {
+            (Some(words), Some(_)) => image::answer(offer, &local, words, &self.capabilities, signalling)?,
+            (Some(_) | None, _) => sdp::answer(offer, &local, &self.capabilities, signalling)?,
+        };
         // A stream that ends for now keeps its keys for when it comes back.
         if agreed.remote.rtp.port() == 0 {
             agreed.keys = self.agreed.as_mut().and_then(|before| before.keys.take());

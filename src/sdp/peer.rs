@@ -36,7 +36,7 @@ pub(super) fn common_events(
 /// Where a stream is to be sent; 0.0.0.0 and `::` mean nowhere.
 pub(super) fn media_address<'t>(session: &Session<'t>, media: &Media<'t>, local: &Local) -> Result<IpAddr, SdpError> {
     let connection = session.connection(media).ok_or(SdpError::Malformed(
-        "The audio stream has no c= line, neither of its own nor of the session.",
+        "The stream has no c= line, neither of its own nor of the session.",
     ))?;
     if connection.is_unspecified() {
         return Ok(unspecified(local));

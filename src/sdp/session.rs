@@ -394,7 +394,7 @@ impl Line<'_> {
 }
 
 impl Attribute<'_> {
-    fn into_owned(self) -> Attribute<'static> {
+    pub(super) fn into_owned(self) -> Attribute<'static> {
         Attribute {
             name: owned(self.name),
             value: self.value.map(owned),

@@ -13,6 +13,7 @@ mod pace;
 pub mod record;
 pub mod recording;
 pub mod server;
+mod sounds;
 pub mod sources;
 pub mod store;
 mod trouble;

@@ -465,7 +465,7 @@ fn side(leg: &LegReport) -> &'static str {
 fn describe(leg: &LegReport) -> String {
     let stats = &leg.stats;
     let side = side(leg);
-    let codec = stats.codec.map_or("no codec", |codec| codec.name());
+    let codec = stats.spoke().unwrap_or("no codec");
     let mos = stats.mos.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.1}"));
     let mut rare = String::new();
     for (count, word) in [
@@ -515,7 +515,8 @@ fn heard(stats: &LegStats) -> String {
         .map(|mos| format!(", MOS there {mos:.1}"));
     let troubles = stats.troubles.names().map(|names| format!(", trouble: {names}"));
     let wide = stats.wide_band.then(|| " (wide band)".to_owned());
-    [wide, round_trip, level, silence, lost, mos, troubles]
+    let data = stats.data.then(|| ", fax or modem tones were heard".to_owned());
+    [wide, round_trip, level, silence, lost, mos, data, troubles]
         .into_iter()
         .flatten()
         .collect()
@@ -591,10 +592,11 @@ mod tests {
             ..LegStats::default()
         };
         stats.troubles.set(Trouble::NothingArrives, true);
+        stats.data = true;
         assert_eq!(
             text(stats),
             "caller no codec, 90 packets in, 0 out, 0 lost, jitter 0.0 ms, MOS 4.4 (wide band), round trip 20.0 ms, level -18 dBm0, \
-             25 % silent, 3 lost there, MOS there 3.9, trouble: nothing arrived"
+             25 % silent, 3 lost there, MOS there 3.9, fax or modem tones were heard, trouble: nothing arrived"
         );
     }
 }

@@ -1,12 +1,15 @@
 //! What a configuration may refer to outside itself: environment, files, and passwords made at the first start.
 
+use super::sounds;
 use crate::config::Sources;
+use crate::media::command::Sound;
 use crate::pii::Secret;
 use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Letters and digits that are not taken for one another when they are read aloud.
 const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789x";
@@ -64,6 +67,7 @@ pub fn looking<T>(file: &Path, work: impl FnOnce(&Sources<'_>) -> T) -> T {
             result => result,
         },
         generate: &|_, _| Ok(Secret::new(unknown)),
+        sound: &|_| Ok(Sound::silence(Duration::ZERO)),
         cores: 1,
     })
 }
@@ -73,6 +77,7 @@ fn with<T>(generate: &dyn Fn(&Path, &str) -> Result<Secret, String>, work: impl 
         env: &|name| std::env::var(name).ok(),
         read: &read,
         generate,
+        sound: &sounds::read,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     })
 }
@@ -123,7 +128,7 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn plain(error: &std::io::Error) -> String {
+pub(super) fn plain(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
         std::io::ErrorKind::PermissionDenied => "we may not read or write it".to_owned(),

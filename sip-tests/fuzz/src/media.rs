@@ -4,7 +4,7 @@ use codecs::Codec;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tandem::id::{MediaLegId, WorkerId};
-use tandem::media::command::{Command, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Xr};
+use tandem::media::command::{Command, Dtmf, EventFormat, Function, LegSpec, OpusParams, Port, Remote, Stream, Xr};
 use tandem::media::input::Outputs;
 use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
@@ -30,11 +30,14 @@ fn stream(codec: Codec, payload_type: u8) -> Stream {
         ptime_ms: 20,
         events_tx: events,
         events_rx: events,
+        dtmf: Dtmf::default(),
         opus: OpusParams::default(),
         gain: Default::default(),
         comfort_noise: false,
         sends: true,
         receives: true,
+        udptl: false,
+        carries_data: false,
     }
 }
 

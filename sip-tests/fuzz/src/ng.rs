@@ -275,6 +275,7 @@ impl Scene {
             Command::Negotiated { .. }
             | Command::Protect { .. }
             | Command::Function { .. }
+            | Command::Play { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. }
             | Command::Record { .. }

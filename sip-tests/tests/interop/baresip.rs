@@ -117,7 +117,7 @@ impl Phone {
         // What is sealed tells nothing to who only sees it.
         let tap = Tap::open(ports.0, ports.1).filter(|_| account.encrypts.is_none());
         let rate = account.speaks.rate();
-        write_tone(&folder.join("tone.wav"), account.hz, rate);
+        write_tone(&folder.join("tone.wav"), account.hz, rate, TONE_SECONDS);
         let address = IpAddr::V4(scene.host(account.host));
         fs::write(folder.join("config"), config(&folder, address, ports, rate)).expect("our own folder");
         fs::write(folder.join("accounts"), account_line(account, node)).expect("our own folder");
@@ -257,7 +257,8 @@ fn recordings(folder: &Path) -> Vec<PathBuf> {
     heard
 }
 
-fn write_tone(path: &Path, hz: f32, rate: u32) {
+/// Writes a file with a tone.
+pub fn write_tone(path: &Path, hz: f32, rate: u32, seconds: u32) {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: rate,
@@ -266,7 +267,7 @@ fn write_tone(path: &Path, hz: f32, rate: u32) {
     };
     let mut writer = hound::WavWriter::create(path, spec).expect("our own folder");
     let mut tone = Sine::new(hz, -10.0, rate);
-    for _ in 0..rate * TONE_SECONDS {
+    for _ in 0..rate * seconds {
         writer.write_sample(tone.next_sample() as i16).expect("our own folder");
     }
     writer.finalize().expect("our own folder");

@@ -1,13 +1,14 @@
-//! The media side of a SIPp peer: a socket that sends a tone and hears what comes.
+//! The media side of a SIPp peer: a socket that sends a tone, or keys in its audio, and hears what comes.
 
 use super::ear::{Ear, RATE};
 use codecs::g711::{encode_alaw_slice, encode_ulaw_slice};
 use codecs::opus::{Encoder, EncoderParams};
-use codecs::tone::Sine;
+use codecs::tone::{Cadence, Sine};
 use codecs::{Codec, Rate, g722};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub const PORT: u16 = 30_000;
 pub struct Sink {
     /// What it hears.
     pub ear: Ear,
+    /// What it says in place of its tone.
+    sound: Arc<Mutex<VecDeque<i16>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -33,14 +36,23 @@ impl Sink {
     pub fn open(address: Ipv4Addr, codec: Codec, hz: f32) -> Sink {
         let socket = UdpSocket::bind((address, PORT)).expect("the address is this test's own");
         let (ear, stop) = (Ear::new(), Arc::new(AtomicBool::new(false)));
-        let player = Player::new(codec, hz);
+        let sound = Arc::new(Mutex::new(VecDeque::new()));
+        let player = Player::new(codec, hz, sound.clone());
         let (heard, stopped) = (ear.clone(), stop.clone());
         let thread = thread::spawn(move || run(&socket, player, &heard, &stopped));
         Sink {
             ear,
+            sound,
             stop,
             thread: Some(thread),
         }
+    }
+
+    /// Presses a key in its audio: these two tones for 80 ms, and as much of silence.
+    pub fn press(&self, hz: [f32; 2]) {
+        let mut pcm = [0; 8 * SAMPLES];
+        Cadence::new(hz, -10.0, 80, 80, RATE).fill(&mut pcm);
+        self.sound.lock().expect("nobody panics with it").extend(pcm);
     }
 }
 
@@ -81,6 +93,7 @@ fn run(socket: &UdpSocket, mut player: Player, ear: &Ear, stop: &AtomicBool) {
 struct Player {
     codec: Codec,
     tone: Sine,
+    sound: Arc<Mutex<VecDeque<i16>>>,
     opus: Encoder,
     g722: g722::Encoder,
     sequence: u16,
@@ -88,11 +101,12 @@ struct Player {
 }
 
 impl Player {
-    fn new(codec: Codec, hz: f32) -> Player {
+    fn new(codec: Codec, hz: f32, sound: Arc<Mutex<VecDeque<i16>>>) -> Player {
         let opus = Encoder::new(RATE, EncoderParams::default()).expect("libopus");
         Player {
             codec,
             tone: Sine::new(hz, -10.0, RATE),
+            sound,
             opus,
             g722: g722::Encoder::new(Rate::Narrow),
             sequence: 0,
@@ -103,6 +117,12 @@ impl Player {
     fn next(&mut self) -> Vec<u8> {
         let mut pcm = [0; SAMPLES];
         self.tone.fill(&mut pcm);
+        let mut sound = self.sound.lock().expect("nobody panics with it");
+        let count = sound.len().min(SAMPLES);
+        for (sample, other) in pcm.iter_mut().zip(sound.drain(..count)) {
+            *sample = other;
+        }
+        drop(sound);
         let mut payload = [0; 400];
         let (payload_type, count) = match self.codec {
             Codec::Pcmu => (0, encode_ulaw_slice(&pcm, &mut payload)),

@@ -5,8 +5,8 @@ use crate::config::{Config, Sources};
 use crate::cx::{ChaCha12Rng, Cx, SeedableRng, Tickets};
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Binding, Cause, Fact, Op, Output, Reply};
-use crate::id::{CallId, ConnectionId, Flow, ListenerId, Owner, Transport, TrunkIx};
-use crate::media::command::{Command, Event as MediaEvent, Function, LegStats, Port};
+use crate::id::{CallId, ConnectionId, Flow, ListenerId, MediaLegId, Owner, Transport, TrunkIx};
+use crate::media::command::{Command, Event as MediaEvent, Function, LegStats, Port, Sound};
 use crate::sip::{Draft, Message, Method, Name, Uri};
 use crate::time::{Instant, Wall};
 use crate::transaction::Event;
@@ -92,8 +92,21 @@ impl Bench {
         Bench::with_config(&CONFIG.replace(from, to))
     }
 
+    /// The same with several parts that are others.
+    pub fn changed_in(parts: &[(&str, String)]) -> Bench {
+        let text = parts.iter().fold(CONFIG.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
+        Bench::with_config(&text)
+    }
+
     fn with_config(yaml: &str) -> Bench {
-        let config = match crate::config::parse("test", yaml, &Sources::NONE) {
+        let sources = Sources {
+            sound: &|path| Ok(seconds(path)),
+            ..Sources::NONE
+        };
+        let config = match crate::config::parse("test", yaml, &sources) {
             Ok(config) => Arc::new(config),
             Err(problems) => panic!("{problems:?}"),
         };
@@ -490,6 +503,42 @@ impl Bench {
         );
     }
 
+    /// Media legs in the order in which they were opened.
+    pub fn media_legs(&self) -> Vec<MediaLegId> {
+        let opened = |command: &Command| match command {
+            Command::Open(spec) => Some(spec.id),
+            _ => None,
+        };
+        self.media.iter().filter_map(opened).collect()
+    }
+
+    /// What a media leg does by now: its function, and the seconds that it plays, if it does. Whoever is left by the other of a bridge is idle.
+    pub fn does(&self, leg: MediaLegId) -> (Option<Function>, Option<u64>) {
+        let mut legs = BTreeMap::new();
+        for command in &self.media {
+            let (own, function, seconds) = match command {
+                Command::Function { leg, function } => (*leg, *function, None),
+                Command::Play { leg, music, .. } => (*leg, Function::Play, Some(music.duration().as_secs())),
+                _ => continue,
+            };
+            let other = match function {
+                Function::Bridge(other) => Some(other),
+                _ => None,
+            };
+            for (function, _) in legs.values_mut() {
+                if *function == Function::Bridge(own) || other.is_some_and(|other| *function == Function::Bridge(other))
+                {
+                    *function = Function::Idle;
+                }
+            }
+            legs.insert(own, (function, seconds));
+            legs.extend(other.map(|other| (other, (Function::Bridge(own), None))));
+        }
+        legs.get(&leg)
+            .map(|(function, seconds)| (Some(*function), *seconds))
+            .unwrap_or_default()
+    }
+
     /// The last function that was set.
     pub fn function(&self) -> Option<Function> {
         self.media.iter().rev().find_map(|command| {
@@ -500,6 +549,12 @@ impl Bench {
             }
         })
     }
+}
+
+/// The silence of a file: `3.wav` is three seconds long.
+fn seconds(path: &std::path::Path) -> Sound {
+    let seconds = path.file_stem().and_then(|name| name.to_str()?.parse::<u64>().ok());
+    Sound::silence(Duration::from_secs(seconds.expect("a number of seconds")))
 }
 
 /// The Content-Type of a body: one that begins with a delimiter is of several parts.

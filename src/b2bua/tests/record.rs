@@ -224,3 +224,38 @@ fn where_configured_both_hear_that_they_are_recorded() {
         assert_eq!(begun(&b).len(), 2);
     }
 }
+
+/// Both are told by voice once, in the place of the first tone; then they talk, and the tone comes in its time.
+#[test]
+fn where_configured_both_are_told_that_they_are_recorded() {
+    for (tone, beeps) in [("", 0), (", tone: once", 0), (", tone: 15s", 2)] {
+        let head = HEAD.replace(ALICE_ASKS.0, ALICE_ASKS.1);
+        let mut b = Bench::changed(HEAD, &format!("recording: {{ announcement: 3.wav{tone} }}\n{head}"));
+        let (mut alice, _bob) = b.talk();
+        let [a, c] = legs(&b)[..] else { panic!() };
+        assert_eq!(key(&mut b, ALICE, &mut alice, "on"), 200);
+        let hears = |b: &Bench| [a, c].map(|leg| b.does(leg));
+        assert_eq!(hears(&b), [(Some(Function::Play), Some(3)); 2]);
+        b.wait(Duration::from_secs(3));
+        assert_eq!(hears(&b), [(Some(Function::Play), Some(3)); 2], "to its end");
+        let since = b.media.len();
+        b.wait(Duration::from_secs(38));
+        let is_beep = |command: &&Command| {
+            matches!(
+                command,
+                Command::Function {
+                    function: Function::Tone(Tone::Sine { hz: 1400, .. }),
+                    ..
+                }
+            )
+        };
+        assert_eq!(b.media[since..].iter().filter(is_beep).count(), 2 * beeps, "{tone}");
+        assert!(matches!(b.function(), Some(Function::Bridge(_))));
+        // Switched off in its midst, it is not heard to its end.
+        assert_eq!(key(&mut b, ALICE, &mut alice, "off"), 200);
+        assert_eq!(key(&mut b, ALICE, &mut alice, "on"), 200);
+        assert_eq!(hears(&b), [(Some(Function::Play), Some(3)); 2]);
+        assert_eq!(key(&mut b, ALICE, &mut alice, "off"), 200);
+        assert!(matches!(b.function(), Some(Function::Bridge(_))));
+    }
+}

@@ -7,6 +7,7 @@ mod ng;
 mod push;
 mod routes;
 mod secret;
+mod sounds;
 mod tls;
 mod trunks;
 mod users;
@@ -28,6 +29,7 @@ use std::time::Duration;
 pub(super) struct Check<'a> {
     pub(super) sources: &'a Sources<'a>,
     pub(super) problems: Problems,
+    sounds: sounds::Sounds,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -40,6 +42,7 @@ pub(super) fn check(file: &str, text: &str, sources: &Sources<'_>) -> Result<Con
     let mut check = Check {
         sources,
         problems: Problems::new(file),
+        sounds: sounds::Sounds::default(),
     };
     match raw::read(text) {
         Ok(node) => {
@@ -71,6 +74,7 @@ fn store(store: &Map<'_>, check: &mut Check<'_>) -> Store {
 
 fn recording(map: &Map<'_>, check: &mut Check<'_>) -> Recording {
     let directory = PathBuf::from("data/recordings");
+    let announcement = sounds::announcement(map, "announcement", check);
     let problems = &mut check.problems;
     Recording {
         directory: map.value("directory", directory, problems, |text| Ok(text.into())),
@@ -78,6 +82,7 @@ fn recording(map: &Map<'_>, check: &mut Check<'_>) -> Recording {
         keep: map.value("keep", None, problems, values::keep),
         max_size: map.value("max_size", None, problems, values::size),
         tone: map.value("tone", Beep::Never, problems, values::beep),
+        announcement,
     }
 }
 
@@ -90,6 +95,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let listen = listen::listeners(root, check);
     let media = listen::media(root, &listen, check);
     let recording = recording(&root.section("recording", &keys::RECORDING, &mut check.problems), check);
+    let (music_on_hold, announcements) = sounds::of_all(root, check);
     let listen: Vec<Listen> = listen.into_iter().map(|(listen, _)| listen).collect();
     let domains = users::domains(root, advertise, &listen, &node_name, check);
 
@@ -118,9 +124,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let store = store(&root.section("store", &keys::STORE, &mut check.problems), check);
     let section = root.section("registrar", &keys::REGISTRAR, &mut check.problems);
     let (registrar, watchers) = (registrar(&section, check), push::watchers(&section, &users, check));
-    let push = push::push(root, check);
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
-    let guard = guard::guard(root, check);
+    let (push, guard) = (push::push(root, check), guard::guard(root, check));
     let ng = ng::ng(root, &listen, &media, advertise, check);
     let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
     let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
@@ -133,6 +138,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         dns,
         media,
         recording,
+        music_on_hold,
+        announcements,
         domains,
         users,
         trunks,

@@ -1,6 +1,6 @@
 //! `trunks`.
 
-use super::{Check, DAY, HOUR, SECOND, entries_of, gains, list_of, secret, tls};
+use super::{Check, DAY, HOUR, SECOND, entries_of, gains, list_of, secret, sounds, tls};
 use crate::config::checked::{NumberFormat, Numbers, Trunk, TrunkRegister};
 use crate::config::country::Country;
 use crate::config::network::Network;
@@ -8,7 +8,7 @@ use crate::config::read::{Field, Map};
 use crate::config::recording::Record;
 use crate::config::{keys, values};
 use crate::limits;
-use crate::media::command::Srtp;
+use crate::media::command::{Dtmf, Srtp};
 use crate::sip::uri::Uri;
 use codecs::Codec;
 
@@ -70,6 +70,7 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
     let host = map
         .get("host")
         .and_then(|field| field.parse(&mut check.problems, values::domain));
+    let (music_on_hold, announcements) = (sounds::music(map, check), sounds::announcements(map, check));
     let problems = &mut check.problems;
     let limits = map.section("limits", &keys::LIMITS, problems);
     Trunk {
@@ -82,6 +83,8 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
         srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
         gain: gains(map, problems),
         comfort_noise: map.value("comfort_noise", false, problems, values::yes_or_no),
+        dtmf: map.value("dtmf", Dtmf::Auto, problems, values::dtmf),
+        t38: map.value("t38", true, problems, values::yes_or_no),
         record: match map.value("record", false, problems, values::yes_or_no) {
             true => Record::Yes,
             false => Record::No,
@@ -96,6 +99,8 @@ fn trunk(map: &Map<'_>, country: Option<Country>, check: &mut Check<'_>) -> Trun
             values::duration_in(text, SECOND..=HOUR)
         }),
         ringback: map.value("ringback", false, problems, values::yes_or_no),
+        music_on_hold,
+        announcements,
         connect: map.value("connect", 4 * SECOND, problems, |text| {
             values::duration_in(text, SECOND..=32 * SECOND)
         }),

@@ -1,6 +1,6 @@
 //! `domains` and `users`.
 
-use super::{Check, HOUR, SECOND, gains, list_of, secret, twice};
+use super::{Check, HOUR, SECOND, gains, list_of, secret, sounds, twice};
 use crate::config::checked::{Algorithm, Domain, Index, Listen, User, Way};
 use crate::config::country::Country;
 use crate::config::number::{How, normalise};
@@ -8,7 +8,7 @@ use crate::config::problem::did_you_mean;
 use crate::config::read::{Field, Map, Wrong};
 use crate::config::recording::Record;
 use crate::config::{keys, values};
-use crate::media::command::Srtp;
+use crate::media::command::{Dtmf, Srtp};
 use crate::sip::uri::Host;
 use codecs::Codec;
 use std::net::IpAddr;
@@ -176,6 +176,7 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
         check,
         values::codec,
     );
+    let (music_on_hold, announcements) = (sounds::music(map, check), sounds::announcements(map, check));
     let problems = &mut check.problems;
     User {
         name,
@@ -191,11 +192,15 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
         srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
         gain: gains(map, problems),
         comfort_noise: map.value("comfort_noise", false, problems, values::yes_or_no),
+        dtmf: map.value("dtmf", Dtmf::Auto, problems, values::dtmf),
+        t38: map.value("t38", true, problems, values::yes_or_no),
         calls: map.value("calls", 2, problems, |text| values::whole(text, 1..=100)),
         ring: map.value("ring", 60 * SECOND, problems, |text| {
             values::duration_in(text, SECOND..=HOUR)
         }),
         ringback: map.value("ringback", false, problems, values::yes_or_no),
+        music_on_hold,
+        announcements,
         on_busy: None,
         on_no_answer: None,
         on_offline: None,

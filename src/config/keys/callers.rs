@@ -1,5 +1,6 @@
 //! The sections on who calls and where calls go.
 
+use super::sounds::{MUSIC_EXAMPLE, SOUND};
 use super::{CERTIFICATES, CODECS, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
 const COMFORT_NOISE_ABOUT: &str = "Whether comfort noise (RFC 3389, payload type 13) is offered and taken beside G.711: in a pause nothing is sent but how \
@@ -8,6 +9,13 @@ const GAIN: &str = "a whole number of dB from -20 to 20";
 const SRTP: &str = "off, offered or required";
 const SRTP_ABOUT: &str = "Whether media is encrypted on this side of a call, by keys in SIP (SDES, RFC 4568), which only TLS keeps secret. offered: \
                           where the other end can too (RFC 8643). required: else there is no call; so it must be where a phone insists on it.";
+const T38_ABOUT: &str = "Whether a call may become a fax by T.38 (UDPTL over UDP, RFC 3362) on this side, or begin as one; the other side must \
+                         let it too. no: it is refused with 488, and goes on in G.711. So it is where srtp is required, since such a fax is \
+                         not encrypted.";
+
+const DTMF: &str = "auto, rfc4733, info or inband";
+const DTMF_ABOUT: &str = "How digits go to this side of a call and come from it. auto: as telephone events (RFC 4733) where they are agreed, else as \
+                          tones in G.711 and G.722. rfc4733: as events or not at all. info: as SIP INFO (application/dtmf-relay). inband: as tones.";
 
 /// `users[]`.
 pub static USER: Section = Section {
@@ -71,6 +79,7 @@ pub static USER: Section = Section {
             "What this user's phones may speak, the preferred first; what the other side of a call speaks goes before.",
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
+        key("dtmf", DTMF, "info", "auto", DTMF_ABOUT),
         key(
             "gain_in",
             GAIN,
@@ -86,6 +95,7 @@ pub static USER: Section = Section {
             "How much louder what it hears is made. Opus on both sides of a call is passed on as it is, without gain.",
         ),
         key("comfort_noise", "yes or no", "yes", "no", COMFORT_NOISE_ABOUT),
+        key("t38", "yes or no", "no", "yes", T38_ABOUT),
         key(
             "record",
             "yes, no or on_request",
@@ -115,6 +125,20 @@ pub static USER: Section = Section {
             "yes",
             "no",
             "Whether this user's phones make no ringback tone themselves: where the called side only says that it rings (180), they hear ours.",
+        ),
+        key(
+            "music_on_hold",
+            SOUND,
+            MUSIC_EXAMPLE,
+            "music_on_hold of the whole file",
+            "What those hear whom this user puts on hold. With an empty list ([]) the hold is passed on, and what the user's phone sends is heard.",
+        ),
+        key(
+            "announcements",
+            "a section",
+            "{ busy: /etc/tandem/busy.wav }",
+            "announcements of the whole file",
+            "What this user hears, in place of all those of the whole file, before a call of his is refused; {} is nothing.",
         ),
         key(
             "on_busy",
@@ -218,6 +242,7 @@ pub static TRUNK: Section = Section {
             "What the carrier may speak, the preferred first.",
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
+        key("dtmf", DTMF, "info", "auto", DTMF_ABOUT),
         key(
             "gain_in",
             GAIN,
@@ -233,6 +258,7 @@ pub static TRUNK: Section = Section {
             "How much louder what it hears is made. Opus on both sides of a call is passed on as it is, without gain.",
         ),
         key("comfort_noise", "yes or no", "yes", "no", COMFORT_NOISE_ABOUT),
+        key("t38", "yes or no", "no", "yes", T38_ABOUT),
         key(
             "record",
             "yes or no",
@@ -274,6 +300,21 @@ pub static TRUNK: Section = Section {
             "yes",
             "no",
             "Whether the carrier's callers hear no ringback tone by themselves: where the called side only says that it rings (180), they hear ours.",
+        ),
+        key(
+            "music_on_hold",
+            SOUND,
+            MUSIC_EXAMPLE,
+            "music_on_hold of the whole file",
+            "What our users hear when the carrier's side puts them on hold. With an empty list ([]) the hold is passed on, and what the carrier \
+             sends is heard: its own music.",
+        ),
+        key(
+            "announcements",
+            "a section",
+            "{ busy: /etc/tandem/busy.wav }",
+            "announcements of the whole file",
+            "What the carrier's callers hear, in place of all those of the whole file, before a call is refused; {} is nothing.",
         ),
         key(
             "connect",

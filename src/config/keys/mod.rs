@@ -5,11 +5,13 @@ mod callers;
 mod guard;
 mod ng;
 mod node;
+mod sounds;
 
 pub use callers::*;
 pub use guard::*;
 pub use ng::*;
 pub use node::*;
+pub use sounds::ANNOUNCEMENTS;
 
 /// One key of a section.
 #[derive(Debug)]
@@ -89,6 +91,7 @@ pub static SECTIONS: &[&Section] = &[
     &DNS,
     &MEDIA,
     &RECORDING,
+    &ANNOUNCEMENTS,
     &DOMAIN,
     &USER,
     &PASSWORD_FROM,

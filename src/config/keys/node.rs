@@ -1,5 +1,6 @@
 //! The sections on the node itself.
 
+use super::sounds::{MUSIC_EXAMPLE, SOUND};
 use super::{CERTIFICATES, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
 /// The whole file.
@@ -50,6 +51,21 @@ pub static ROOT: Section = Section {
             "{ directory: /var/lib/tandem/recordings, keep: 30d }",
             "see below",
             "Where recorded calls are written, and how long they are kept. Whose calls are recorded: `record` of users and trunks.",
+        ),
+        key(
+            "music_on_hold",
+            SOUND,
+            MUSIC_EXAMPLE,
+            "none: a hold is passed on to who is held, and what the holder sends is heard",
+            "What those hear who are put on hold: one file, or several one after the other, again and again. Files are read at the start and \
+             at each SIGHUP, brought to one level, and are 10 minutes long at most; all together take 64 MB at most, at 48,000 bytes for a second.",
+        ),
+        key(
+            "announcements",
+            "a section",
+            "{ busy: /etc/tandem/busy.wav, not_found: /etc/tandem/not-found.wav }",
+            "none",
+            "What callers hear before a call is refused.",
         ),
         key(
             "domains",
@@ -308,6 +324,14 @@ pub static RECORDING: Section = Section {
             "never",
             "How both sides hear that they are recorded: 1,400 Hz for 0.2 s, in the place of what the other says then; when the recording \
              begins, and with a duration (5s to 10m) so long after each. It is not in the recording.",
+        ),
+        key(
+            "announcement",
+            SOUND,
+            "/etc/tandem/recorded.wav",
+            "none",
+            "What both sides hear when a recording begins, in the place of one another and of the first tone: that the call is recorded. At \
+             most a minute; it is not in the recording. Who comes into the call later by a transfer does not hear it.",
         ),
     ],
 };

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::{good, problems, trunk, user, with};
+use crate::media::command::Dtmf;
 
 /// Each text gives exactly this problem.
 fn each(found: impl Fn(&str) -> Vec<String>, table: &[(&str, &str)]) {
@@ -36,10 +37,38 @@ fn a_user() {
             "srtp: yes",
             "2:44: users[0].srtp: \"yes\" is not off, offered or required. Write, for example, srtp: required",
         ),
+        (
+            "dtmf: yes",
+            "2:44: users[0].dtmf: \"yes\" is not auto, rfc4733, info or inband. Write, for example, dtmf: info",
+        ),
+        (
+            "t38: maybe",
+            "2:43: users[0].t38: \"maybe\" is not yes or no. Write, for example, t38: no",
+        ),
         ("on_busy: alice", "2:47: users[0].on_busy: alice is this user again."),
         ("on_busy: bob", &format!("2:47: users[0].on_busy: {nowhere}")),
     ];
     each(user, &table);
+}
+
+#[test]
+fn digits() {
+    let of = |word: &str| {
+        let text = format!(
+            "listen: udp://127.0.0.1\nusers: [ {{ name: al, password: x{word} }} ]\ntrunks: [ {{ name: a, peers: [ sip:192.0.2.1 ]{word} }} ]"
+        );
+        let config = good(&text);
+        (config.users[0].dtmf, config.trunks[0].dtmf)
+    };
+    assert_eq!(of(""), (Dtmf::Auto, Dtmf::Auto));
+    for (word, dtmf) in [
+        ("auto", Dtmf::Auto),
+        ("rfc4733", Dtmf::Rfc4733),
+        ("info", Dtmf::Info),
+        ("inband", Dtmf::Inband),
+    ] {
+        assert_eq!(of(&format!(", dtmf: {word}")), (dtmf, dtmf));
+    }
 }
 
 #[test]
@@ -108,6 +137,20 @@ fn users_get_what_they_do_not_say_from_their_domain() {
 }
 
 #[test]
+fn a_fax_goes_where_it_is_let_and_nothing_is_encrypted() {
+    let text = "listen: udp://127.0.0.1:5060\ndomains: [ a.example ]\nusers: [ { name: al, password: x }, \
+                { name: bo, password: x, t38: no }, { name: cy, password: x, srtp: required }, { name: di, password: x, srtp: offered } ]\n\
+                trunks: [ { name: acme, peers: [ \"sip:192.0.2.7\" ] }, { name: boom, peers: [ \"sip:192.0.2.8\" ], t38: no } ]\n";
+    let config = good(text);
+    let takes = |name: &str| config.user(name).unwrap().takes_fax();
+    assert_eq!(["al", "bo", "cy", "di"].map(takes), [true, false, false, true]);
+    assert_eq!(
+        (config.trunks[0].takes_fax(), config.trunks[1].takes_fax()),
+        (true, false)
+    );
+}
+
+#[test]
 fn a_trunk() {
     let bits =
         "198.51.100.1/24 has bits beyond its length. Write 198.51.100.0/24 for the network, or 198.51.100.1 alone.";
@@ -124,6 +167,11 @@ fn a_trunk() {
         (
             "accept_from: [ 0.0.0.0/0 ]",
             &format!("2:63: trunks[0].accept_from[0]: {everybody}"),
+        ),
+        (
+            "dtmf: sip-info",
+            &"2:54: trunks[0].dtmf: \"sip-info\" is not auto, rfc4733, info or inband. Write, for example, dtmf: info"
+                .to_owned(),
         ),
         (
             "numbers: { country: XX }",

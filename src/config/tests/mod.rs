@@ -5,6 +5,7 @@ mod files;
 mod ng;
 mod push;
 mod sections;
+mod sounds;
 
 use super::{Config, Sources, parse};
 

@@ -303,6 +303,7 @@ fn secrets_come_from_elsewhere_and_never_print() {
         env: &env,
         read: &read,
         generate: &generate,
+        sound: Sources::NONE.sound,
         cores: 3,
     };
     let password = |text: &str| {

@@ -54,8 +54,27 @@ pub struct LegStats {
     pub troubles: Troubles,
     /// DTMF digits received.
     pub digits: u32,
-    /// The codec at the end.
+    /// Tones of a fax machine or a modem were heard in its bridge.
+    pub data: bool,
+    /// The codec at the end; none where that was a fax by UDPTL.
     pub codec: Option<Codec>,
+    /// It carried a fax by UDPTL (ITU-T T.38).
+    pub fax: bool,
+}
+
+impl LegStats {
+    /// For a record: the codec, and whether there was a fax; `None` where nothing was agreed.
+    pub fn spoke(&self) -> Option<&'static str> {
+        Some(match (self.codec, self.fax) {
+            (Some(codec), false) => codec.name(),
+            (None, true) => "T.38",
+            (Some(Codec::Pcmu), true) => "PCMU, T.38",
+            (Some(Codec::Pcma), true) => "PCMA, T.38",
+            (Some(Codec::G722), true) => "G722, T.38",
+            (Some(Codec::Opus), true) => "opus, T.38",
+            (None, false) => return None,
+        })
+    }
 }
 
 /// A peer's own view of what we send it (RFC 3611 4.7).

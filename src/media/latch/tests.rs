@@ -38,7 +38,7 @@ fn latch(rtp: &str) -> Latch {
 fn sight(from: &str, ssrc: u32, sequence: u16) -> Sight {
     Sight {
         from: addr(from),
-        ssrc,
+        ssrc: Some(ssrc),
         sequence,
         agreed: true,
         proven: false,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::id::WorkerId;
-use crate::media::command::{Command, EventFormat, LegSpec, LegStats, OpusParams, Port, Remote, Stream, Xr};
+use crate::media::command::{Command, Dtmf, EventFormat, LegSpec, LegStats, OpusParams, Port, Remote, Stream, Xr};
 use crate::media::dtmf::Report;
 use crate::media::prepare::Preparer;
 use crate::media::rtp::Header;
@@ -33,6 +33,7 @@ pub fn stream(codec: Codec) -> Stream {
         ptime_ms: 20,
         events_tx: events,
         events_rx: events,
+        dtmf: Dtmf::default(),
         opus: OpusParams {
             complexity: 0,
             ..OpusParams::default()
@@ -41,6 +42,8 @@ pub fn stream(codec: Codec) -> Stream {
         comfort_noise: false,
         sends: true,
         receives: true,
+        udptl: false,
+        carries_data: false,
     }
 }
 
@@ -68,6 +71,8 @@ pub struct World {
     pub rtp: BTreeMap<SocketAddr, Vec<Heard>>,
     /// RTCP likewise.
     pub rtcp: BTreeMap<SocketAddr, Vec<Vec<u8>>>,
+    /// UDPTL likewise.
+    pub udptl: BTreeMap<SocketAddr, Vec<Vec<u8>>>,
     out: TxBatch,
     outputs: Outputs,
 }
@@ -82,6 +87,7 @@ impl World {
             others: Vec::new(),
             rtp: BTreeMap::new(),
             rtcp: BTreeMap::new(),
+            udptl: BTreeMap::new(),
             out: TxBatch::new(),
             outputs: Outputs::default(),
         }
@@ -193,6 +199,11 @@ impl World {
     fn collect(&mut self) {
         for outgoing in self.out.packets() {
             let bytes = outgoing.packet.as_slice();
+            let leg = self.worker.legs[outgoing.leg.index()].as_ref();
+            if leg.is_some_and(|leg| leg.is_udptl()) {
+                self.udptl.entry(outgoing.to).or_default().push(bytes.to_vec());
+                continue;
+            }
             match rtp::kind(bytes) {
                 Kind::Rtp => {
                     let view = View::parse(bytes).unwrap();

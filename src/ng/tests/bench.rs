@@ -171,7 +171,9 @@ impl Bench {
             }
             Command::Close(_) if self.is_deaf => {}
             Command::Close(_) => self.close(id),
-            Command::Watch { .. } | Command::Record { .. } | Command::Move { .. } => panic!("{command:?}"),
+            Command::Play { .. } | Command::Watch { .. } | Command::Record { .. } | Command::Move { .. } => {
+                panic!("{command:?}")
+            }
         }
     }
 

@@ -183,6 +183,7 @@ impl Runner {
                     }
                     Media::Protect { .. }
                     | Media::Function { .. }
+                    | Media::Play { .. }
                     | Media::SendDigits { .. }
                     | Media::Watch { .. }
                     | Media::Record { .. }

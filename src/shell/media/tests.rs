@@ -5,7 +5,7 @@ use super::{Handle, MediaEvent, MediaThreads};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Command, Event, Function, LegSpec, LegStats, OpusParams, Port, Remote, Stream, Xr};
+use crate::media::command::{Command, Dtmf, Event, Function, LegSpec, LegStats, OpusParams, Port, Remote, Stream, Xr};
 use crate::media::worker::Strays;
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
@@ -78,11 +78,14 @@ impl Bench {
             ptime_ms: 20,
             events_tx: None,
             events_rx: None,
+            dtmf: Dtmf::default(),
             opus: OpusParams::default(),
             gain: Default::default(),
             comfort_noise: false,
             sends: true,
             receives: true,
+            udptl: false,
+            carries_data: false,
         };
         for command in [
             Command::Open(Box::new(spec)),

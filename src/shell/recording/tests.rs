@@ -47,6 +47,7 @@ impl Folder {
             keep: None,
             max_size: None,
             tone: config::Beep::Never,
+            announcement: None,
         }
     }
 }

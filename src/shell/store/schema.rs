@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS legs (
     peer_lost INTEGER,
     peer_mos REAL,
     trouble TEXT,
+    data INTEGER,
     PRIMARY KEY (call, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bindings (
@@ -92,7 +93,7 @@ CREATE TABLE IF NOT EXISTS secret (
 ";
 
 /// The version of these tables, which the file carries.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Version 1 kept one leg of a side, and fewer counters: those are unknown (NULL) for its calls.
 const FROM_1_BEGIN: &str = "ALTER TABLE legs RENAME TO legs_1;";
@@ -125,6 +126,9 @@ ALTER TABLE legs ADD COLUMN peer_lost INTEGER;
 ALTER TABLE legs ADD COLUMN peer_mos REAL;
 ALTER TABLE legs ADD COLUMN trouble TEXT;
 ";
+
+/// Version 5 did not listen for fax machines and modems.
+const FROM_5: &str = "ALTER TABLE legs ADD COLUMN data INTEGER;";
 
 /// The file.
 pub struct Database {
@@ -347,6 +351,9 @@ fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
     if (2..=4).contains(&version) && transaction.table_exists(None, "legs")? {
         transaction.execute_batch(FROM_4)?;
     }
+    if (2..=5).contains(&version) && transaction.table_exists(None, "legs")? {
+        transaction.execute_batch(FROM_5)?;
+    }
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(super::guard::TABLES)?;
     transaction.execute_batch(super::recordings::TABLES)?;
@@ -538,13 +545,13 @@ fn put_leg(connection: &Connection, call: CallId, place: i64, leg: &LegRow) -> r
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                 ?20, ?21)",
+                 ?20, ?21, ?22)",
         )?
         .execute(params![
             key(call),
             place,
             leg.side,
-            stats.codec.map(|codec| codec.name()),
+            stats.spoke(),
             integer(stats.received),
             integer(stats.sent),
             integer(stats.lost),
@@ -562,6 +569,7 @@ fn put_leg(connection: &Connection, call: CallId, place: i64, leg: &LegRow) -> r
             stats.peer_lost,
             stats.peer.and_then(|peer| peer.mos).map(f64::from),
             stats.troubles.names(),
+            stats.data,
         ])?;
     Ok(())
 }

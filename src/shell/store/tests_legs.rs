@@ -53,7 +53,7 @@ fn a_file_of_version_1_is_brought_up_with_all_that_is_in_it() {
     for _ in 0..2 {
         let (store, _written, _) = folder.open(NOW);
         store.close(NOW);
-        assert_eq!(folder.number("PRAGMA user_version"), 5);
+        assert_eq!(folder.number("PRAGMA user_version"), 6);
         assert_eq!(folder.number("SELECT count(*) FROM legs WHERE late IS NULL"), 3);
         assert_eq!(folder.number("SELECT sum(place) FROM legs"), 1);
         assert_eq!(
@@ -90,6 +90,7 @@ fn legs_of_version_4_stay_and_what_is_measured_now_is_kept() {
             level_dbm0: Some(-18.5),
             silence: Some(0.5),
             underruns: 6,
+            data: true,
             peer_lost: Some(7),
             peer: Some(PeerView {
                 mos: Some(3.5),
@@ -102,13 +103,15 @@ fn legs_of_version_4_stay_and_what_is_measured_now_is_kept() {
     }
     assert!(store.call(started(1)) && store.call(end));
     store.close(NOW);
-    assert_eq!(folder.number("PRAGMA user_version"), 5);
+    assert_eq!(folder.number("PRAGMA user_version"), 6);
     assert_eq!(
-        folder.number("SELECT received FROM legs WHERE call = 'c9' AND trouble IS NULL AND wide_band IS NULL"),
+        folder.number(
+            "SELECT received FROM legs WHERE call = 'c9' AND trouble IS NULL AND wide_band IS NULL AND data IS NULL"
+        ),
         10
     );
     let kept = "SELECT count(*) FROM legs WHERE mos = 4.25 AND wide_band = 1 AND level_dbm0 = -18.5 AND silence = 0.5 AND underruns = 6
-        AND peer_lost = 7 AND peer_mos = 3.5 AND trouble = 'only silence came'";
+        AND peer_lost = 7 AND peer_mos = 3.5 AND trouble = 'only silence came' AND data = 1";
     assert_eq!(folder.number(kept), 1);
 }
 

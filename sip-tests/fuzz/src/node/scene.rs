@@ -10,7 +10,7 @@ use std::time::Duration;
 use tandem::config::{self, Config, Sources};
 use tandem::effect::{Answer, Fact, Kind, Output, Question, Record, Reply};
 use tandem::id::{CallId, ConnectionId, Flow, ListenerId, Target, Ticket, Transport};
-use tandem::media::command::{Command, Event, Port, Trouble as MediaTrouble};
+use tandem::media::command::{Command, DataTone, Event, Port, Trouble as MediaTrouble};
 use tandem::node::{Input, Node};
 use tandem::pii::Secret;
 use tandem::registrar::bindings::Table;
@@ -400,12 +400,21 @@ impl Scene {
         let Some(leg) = self.legs.get(which / 2 % self.legs.len().max(1)).copied() else {
             return;
         };
-        let event = match which % 4 {
+        let event = match which % 6 {
             0 => Event::Silent(leg),
             2 => Event::Trouble {
                 leg,
                 trouble: MediaTrouble::NothingArrives,
                 over: which & 4 != 0,
+            },
+            4 => Event::Digit {
+                leg,
+                digit: '5'.into(),
+                ms: 100,
+            },
+            5 => Event::DataTone {
+                leg,
+                tone: DataTone::Answering,
             },
             _started => Event::Started(leg, SocketAddr::from(([203, 0, 113, 9], 4000))),
         };
@@ -492,6 +501,7 @@ impl Scene {
             Command::Negotiated { .. }
             | Command::Protect { .. }
             | Command::Function { .. }
+            | Command::Play { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. }
             | Command::Record { .. } => {}
