@@ -274,6 +274,7 @@ impl Call {
                 };
                 let side = if caller_side { "caller" } else { "callee" };
                 self.tell(t, format!("fax or modem tones were heard: the {side} is {who}"));
+                self.carries_data(t);
             }
             // What both sides of a call hear in its midst ends by the clock.
             MediaEvent::Silent(_) | MediaEvent::DataTone { .. } | MediaEvent::Played(_) => {}

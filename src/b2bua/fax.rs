@@ -113,7 +113,7 @@ impl Call {
                 if let Some(leg) = self.leg(id) {
                     leg.refuse_change(t, tx, request, &refusal);
                 }
-                if is_fax && matches!(refusal, Refusal::Sdp(_)) {
+                if is_fax && request.method() == Method::Invite && matches!(refusal, Refusal::Sdp(_)) {
                     self.carries_data(t);
                 }
             }
@@ -318,6 +318,17 @@ impl Call {
                 leg.carries_data(t);
             }
         }
+    }
+
+    /// A fax or a modem goes through it, as T.38 or in audio.
+    pub fn has_data(&self) -> bool {
+        let in_audio = |id: LegId| self.leg(id)?.media.as_ref().map(|media| media.carries_data);
+        self.is_fax()
+            || self
+                .talkers()
+                .into_iter()
+                .flatten()
+                .any(|id| in_audio(id) == Some(true))
     }
 
     /// It is a fax on one of its sides.

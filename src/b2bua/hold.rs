@@ -22,7 +22,8 @@ impl Call {
     /// The peer of a leg wants to hear nothing.
     pub fn holds(&self, id: LegId) -> bool {
         let oa = self.leg(id).and_then(|leg| leg.oa.as_ref());
-        oa.is_some_and(|oa| !oa.wish().receives())
+        // The direction of a fax is its own affair.
+        oa.is_some_and(|oa| !oa.wish().receives() && !oa.is_fax())
     }
 
     /// What the peer of a leg hears because its partner holds it.

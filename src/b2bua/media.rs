@@ -30,6 +30,8 @@ pub struct MediaLeg {
     pub dtmf: Dtmf,
     /// What it carries may be a fax in audio.
     pub carries_data: bool,
+    /// Whom it was bridged with last.
+    met: Option<MediaLegId>,
     place: Place,
     function: Function,
     /// What it plays, where that is its function.
@@ -57,6 +59,7 @@ impl MediaLeg {
             troubles: Troubles::default(),
             dtmf,
             carries_data: false,
+            met: None,
             place: Place::At(worker),
             function: Function::Idle,
             music: None,
@@ -166,6 +169,12 @@ impl MediaLeg {
     /// What it was told to do last.
     pub fn current(&self) -> Function {
         self.function
+    }
+
+    /// It is bridged with that one; true where it carried data that was another's.
+    pub fn meets(&mut self, partner: MediaLegId) -> bool {
+        let is_new = self.met.replace(partner).is_some_and(|old| old != partner);
+        is_new && std::mem::take(&mut self.carries_data)
     }
 
     /// Asks how it goes; false where it cannot be asked now.

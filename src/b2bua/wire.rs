@@ -24,7 +24,7 @@ impl Call {
         match self.stage {
             Stage::Setup { caller } => self.wire_early(t, caller),
             // A fax is not disturbed.
-            Stage::Talk { one, other } if self.recorder.speaks() && !self.is_fax() => {
+            Stage::Talk { one, other } if self.recorder.speaks() && !self.has_data() => {
                 if let Some(announcement) = self.config.recording.announcement.clone() {
                     self.play(t, one, &announcement, false);
                     if let Other::Leg(other) = other {
@@ -32,7 +32,8 @@ impl Call {
                     }
                 }
             }
-            Stage::Talk { one, other } if self.recorder.beeps() && !self.is_fax() => {
+            // Nor does music begin anew.
+            Stage::Talk { one, other } if self.recorder.beeps() && !self.has_data() && !self.has_music() => {
                 self.hear(t, one, Function::Tone(RECORDED));
                 if let Other::Leg(other) = other {
                     self.hear(t, other, Function::Tone(RECORDED));
@@ -45,15 +46,15 @@ impl Call {
             Stage::Talk {
                 one,
                 other: Other::Service(Service::Echo),
-            } => self.hear(t, one, Function::Echo),
+            } => self.hear_alone(t, one, Function::Echo),
             Stage::Talk {
                 one,
                 other: Other::Service(Service::Tone),
-            } => self.hear(t, one, Function::Tone(TEST_TONE)),
+            } => self.hear_alone(t, one, Function::Tone(TEST_TONE)),
             Stage::Talk {
                 one,
                 other: Other::Nobody,
-            } => self.hear(t, one, Function::Tone(RINGBACK)),
+            } => self.hear_alone(t, one, Function::Tone(RINGBACK)),
             Stage::Over { .. } => {}
         }
     }
@@ -111,6 +112,18 @@ impl Call {
         }
     }
 
+    /// A side talks with nobody but us: nobody holds it.
+    fn hear_alone(&mut self, t: &mut Turn<'_, '_>, id: LegId, function: Function) {
+        if let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) {
+            media.hold(t, false);
+        }
+        self.hear(t, id, function);
+    }
+
+    fn has_music(&self) -> bool {
+        self.legs.iter().any(|leg| self.music_for(leg.id).is_some())
+    }
+
     fn play(&mut self, t: &mut Turn<'_, '_>, id: LegId, music: &Music, repeats: bool) {
         let media = self.leg_mut(id).and_then(|leg| leg.media.as_mut());
         let Some(media) = media.filter(|media| media.is_settled() && !media.plays(music)) else {
@@ -151,6 +164,14 @@ impl Call {
         }
         if does_a == Function::Bridge(b) && does_b == Function::Bridge(a) {
             return;
+        }
+        // Who talks with another carries no data of before.
+        for (id, partner) in [(one, b), (other, a)] {
+            if let Some(leg) = self.leg_mut(id)
+                && leg.media.as_mut().is_some_and(|media| media.meets(partner))
+            {
+                leg.negotiated(t);
+            }
         }
         if let Some(media) = self.leg_mut(one).and_then(|leg| leg.media.as_mut()) {
             media.note_function(Function::Idle);

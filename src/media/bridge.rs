@@ -54,6 +54,7 @@ pub enum Path {
 
 /// The table at the top.
 pub fn path(from: &Stream, to: &Stream) -> Path {
+    let (from, to) = (&from.treated(), &to.treated());
     match (from.udptl, to.udptl) {
         (true, true) => return Path::Udptl,
         (true, false) | (false, true) => return Path::Nowhere,
@@ -88,7 +89,12 @@ pub fn rate(one: &Stream, other: &Stream) -> Rate {
 
 /// How much louder what one side says is for the other.
 pub fn gain(from: &Stream, to: &Stream) -> Gain {
-    from.gain.from_peer.and(to.gain.to_peer)
+    let is_data = from.carries_data || to.carries_data;
+    if is_data {
+        Gain::NONE
+    } else {
+        from.gain.from_peer.and(to.gain.to_peer)
+    }
 }
 
 /// From one law to another, or the same, with a gain. Made when a path is chosen for the first time, which the control side does before the
@@ -397,6 +403,9 @@ pub(super) fn drain(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
 /// On the tick: what the jitter buffer has ready, and a pause as it goes on.
 pub(super) fn tick(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
     drain(now, rx, tx, out);
+    if rx.path != Path::Transcode {
+        return;
+    }
     let (route, gain, makes_noise) = (tx.route(), agreed_gain(rx, tx), tx.makes_noise());
     // While a key is pressed, that is what is heard.
     let Some(decode) = rx.decode.as_mut().filter(|_| !rx.events.is_running()) else {
@@ -421,6 +430,7 @@ pub(super) fn tick(now: Instant, rx: &mut Rx, tx: &mut Tx, out: &mut TxBatch) {
 
 fn agreed_gain(rx: &Rx, tx: &Tx) -> Gain {
     match (&rx.stream, &tx.stream) {
+        (Some(_), Some(_)) if rx.carries_data => Gain::NONE,
         (Some(from), Some(to)) => gain(from, to),
         (Some(_), None) | (None, Some(_) | None) => Gain::NONE,
     }

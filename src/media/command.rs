@@ -123,6 +123,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// As it is treated: what carries data is not improved upon.
+    pub fn treated(self) -> Stream {
+        if self.carries_data { self.as_it_is() } else { self }
+    }
+
     /// The same with nothing improved upon: for what a fax or a modem says.
     pub fn as_it_is(self) -> Stream {
         Stream {

@@ -28,9 +28,10 @@ pub(super) fn listen(leg: &mut Leg, other: &mut Leg, view: &View<'_>, outputs: &
         outputs.event(Event::DataTone { leg: leg.id(), tone });
         leg.carry_data();
         other.carry_data();
-        // Without gain the way may be another.
-        if let (Some(one), Some(two)) = (&leg.rx.stream, &other.rx.stream) {
-            (leg.rx.path, other.rx.path) = (bridge::path(one, two), bridge::path(two, one));
+        // Without gain and comfort noise the way may be another.
+        if let (Some(one), Some(two)) = (leg.rx.treated(), other.rx.treated()) {
+            leg.rx.go(bridge::path(&one, &two));
+            other.rx.go(bridge::path(&two, &one));
         }
     }
 }

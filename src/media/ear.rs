@@ -258,7 +258,7 @@ impl Leg {
             return Class::Noise;
         }
         let is_echo = self.tx.played.is_some_and(|played| now.since(played) < ECHO);
-        let is_deaf = is_echo || self.rx.carries_data;
+        let is_deaf = is_echo || self.rx.is_data();
         let ear = self.rx.ear.as_mut().filter(|_| !is_deaf);
         if !ear.is_some_and(|ear| ear.hear(now, arrival, view)) {
             return Class::Audio;

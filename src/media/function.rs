@@ -40,6 +40,8 @@ pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch, outputs: 
             }
             pcm = &mut wide[..encode.rate().hz() as usize / 50];
             play.fill(pcm, encode.rate());
+            // What comes back of it is no key.
+            leg.tx.played = Some(now);
             if play.is_over() {
                 outputs.event(Event::Played(id));
             }

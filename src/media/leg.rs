@@ -138,6 +138,33 @@ pub(super) struct Tx {
 }
 
 impl Rx {
+    /// What was agreed, as it is treated now.
+    pub fn treated(&self) -> Option<Stream> {
+        self.stream.map(|stream| {
+            if self.carries_data {
+                stream.as_it_is()
+            } else {
+                stream.treated()
+            }
+        })
+    }
+
+    /// Another way from here on.
+    pub fn go(&mut self, path: Path) {
+        if self.path != path {
+            self.path = path;
+            self.interrupted = true;
+            if let Some(decode) = self.decode.as_mut() {
+                decode.end_pause();
+            }
+        }
+    }
+
+    /// It carries a fax or a modem: by its tones, or since signalling says so.
+    pub fn is_data(&self) -> bool {
+        self.carries_data || self.stream.is_some_and(|stream| stream.carries_data)
+    }
+
     /// Gives a packet to the jitter buffer.
     pub fn offer(&mut self, view: &View<'_>, content: Content<'_>) {
         let Some(decode) = self.decode.as_mut() else {
@@ -189,9 +216,8 @@ impl Rx {
 
     /// What the jitter buffer has ready, decoded; measured where the octets did not tell how it sounds.
     pub fn pull(&mut self, now: Instant) -> Option<Piece> {
+        let is_data = self.is_data();
         let decode = self.decode.as_mut()?;
-        // By its tones, or since signalling says so.
-        let is_data = self.carries_data || self.stream.is_some_and(|stream| stream.carries_data);
         decode.conceal(!is_data);
         let piece = decode.pull(now)?;
         self.counts.concealed += u64::from(piece.concealed);
@@ -222,7 +248,7 @@ impl Tx {
 
     /// The peer makes comfort noise itself.
     pub fn makes_noise(&self) -> bool {
-        self.stream.is_some_and(|stream| stream.comfort_noise)
+        !self.carries_data && self.stream.is_some_and(|stream| stream.treated().comfort_noise)
     }
 
     /// What feeds this half changes or pauses.
@@ -333,11 +359,6 @@ impl Leg {
 
     /// What was agreed.
     pub(super) fn negotiate(&mut self, now: Instant, remote: Remote, stream: Stream) {
-        let stream = if self.rx.carries_data || stream.carries_data {
-            stream.as_it_is()
-        } else {
-            stream
-        };
         if self.rx.latch.negotiated(now, remote) || self.rx.stream != Some(stream) {
             self.rx.judge.changed(now);
         }
@@ -514,10 +535,6 @@ impl Leg {
     /// Its bridge carries a fax or a modem from now on.
     pub(super) fn carry_data(&mut self) {
         (self.rx.carries_data, self.tx.carries_data) = (true, true);
-        (self.rx.stream, self.tx.stream) = (
-            self.rx.stream.map(Stream::as_it_is),
-            self.tx.stream.map(Stream::as_it_is),
-        );
         self.rx.counts.data = true;
     }
 

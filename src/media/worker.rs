@@ -462,8 +462,8 @@ impl Worker {
                 }
             }
             Role::Bridge(other) => {
-                let ours = leg.rx.stream;
-                let Some(theirs) = self.legs[other.index()].as_ref().map(|leg| leg.rx.stream) else {
+                let ours = leg.rx.treated();
+                let Some(theirs) = self.legs[other.index()].as_ref().map(|leg| leg.rx.treated()) else {
                     return;
                 };
                 let paths = match (ours, theirs) {
@@ -471,9 +471,8 @@ impl Worker {
                     (Some(_), None) | (None, Some(_) | None) => (Path::Nowhere, Path::Nowhere),
                 };
                 for (at, path) in [(at, paths.0), (other, paths.1)] {
-                    if let Some(leg) = self.legs[at.index()].as_mut().filter(|leg| leg.rx.path != path) {
-                        leg.rx.path = path;
-                        leg.rx.interrupted = true;
+                    if let Some(leg) = self.legs[at.index()].as_mut() {
+                        leg.rx.go(path);
                     }
                 }
             }

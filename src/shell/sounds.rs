@@ -108,7 +108,11 @@ fn words(error: &hound::Error) -> String {
         hound::Error::TooWide
         | hound::Error::UnfinishedSample
         | hound::Error::Unsupported
-        | hound::Error::InvalidSampleFormat => "it holds something else than PCM of 8, 16, 24 or 32 bits".to_owned(),
+        | hound::Error::InvalidSampleFormat => {
+            "it holds something else than PCM of 8, 16, 24 or 32 bits or floating, perhaps A-law or mu-law; \
+             sox IN.wav -e signed-integer -b 16 OUT.wav makes it such"
+                .to_owned()
+        }
     }
 }
 

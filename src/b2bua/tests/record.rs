@@ -4,7 +4,7 @@ use super::bench::*;
 use crate::dialog::Dialog;
 use crate::effect::Fact;
 use crate::id::{CallId, MediaLegId};
-use crate::media::command::{Command, Function, Recording, Side, Tone};
+use crate::media::command::{Command, DataTone, Event as MediaEvent, Function, Recording, Side, Tone};
 use crate::sip::{Method, Name};
 use std::time::Duration;
 
@@ -223,6 +223,33 @@ fn where_configured_both_hear_that_they_are_recorded() {
         assert!(matches!(b.function(), Some(Function::Bridge(_))));
         assert_eq!(begun(&b).len(), 2);
     }
+}
+
+/// What a fax machine says is not cut by the tone, whether it was known by its tones or by what was asked before.
+#[test]
+fn no_tone_is_heard_in_a_fax() {
+    let is_beep = |command: &&Command| {
+        matches!(
+            command,
+            Command::Function {
+                function: Function::Tone(_),
+                ..
+            }
+        )
+    };
+    let head = HEAD.replace(ALICE_ASKS.0, ALICE_ASKS.1);
+    let mut b = Bench::changed(HEAD, &format!("recording: {{ tone: 15s }}\n{head}"));
+    let (mut alice, _bob) = b.talk();
+    assert_eq!(key(&mut b, ALICE, &mut alice, "on"), 200);
+    b.wait(Duration::from_secs(1));
+    let since = b.media.len();
+    let leg = legs(&b)[0];
+    let tone = DataTone::Answering;
+    b.with(|calls, cx, net| calls.media(cx, net, MediaEvent::DataTone { leg, tone }));
+    let carry = |command: &&Command| matches!(command, Command::Negotiated { stream, .. } if stream.carries_data);
+    assert_eq!(b.media[since..].iter().filter(carry).count(), 2);
+    b.wait(Duration::from_secs(60));
+    assert_eq!(b.media[since..].iter().filter(is_beep).count(), 0);
 }
 
 /// Both are told by voice once, in the place of the first tone; then they talk, and the tone comes in its time.

@@ -1,6 +1,6 @@
 //! The sections on who calls and where calls go.
 
-use super::sounds::{MUSIC_EXAMPLE, SOUND};
+use super::sounds::{MUSIC_EXAMPLE, SOUNDS};
 use super::{CERTIFICATES, CODECS, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
 const COMFORT_NOISE_ABOUT: &str = "Whether comfort noise (RFC 3389, payload type 13) is offered and taken beside G.711: in a pause nothing is sent but how \
@@ -10,7 +10,7 @@ const SRTP: &str = "off, offered or required";
 const SRTP_ABOUT: &str = "Whether media is encrypted on this side of a call, by keys in SIP (SDES, RFC 4568), which only TLS keeps secret. offered: \
                           where the other end can too (RFC 8643). required: else there is no call; so it must be where a phone insists on it.";
 const T38_ABOUT: &str = "Whether a call may become a fax by T.38 (UDPTL over UDP, RFC 3362) on this side, or begin as one; the other side must \
-                         let it too. no: it is refused with 488, and goes on in G.711. So it is where srtp is required, since such a fax is \
+                         let it too. no: it is refused with 488, and the call goes on in audio. So it is where srtp is required, since such a fax is \
                          not encrypted.";
 
 const DTMF: &str = "auto, rfc4733, info or inband";
@@ -128,7 +128,7 @@ pub static USER: Section = Section {
         ),
         key(
             "music_on_hold",
-            SOUND,
+            SOUNDS,
             MUSIC_EXAMPLE,
             "music_on_hold of the whole file",
             "What those hear whom this user puts on hold. With an empty list ([]) the hold is passed on, and what the user's phone sends is heard.",
@@ -303,7 +303,7 @@ pub static TRUNK: Section = Section {
         ),
         key(
             "music_on_hold",
-            SOUND,
+            SOUNDS,
             MUSIC_EXAMPLE,
             "music_on_hold of the whole file",
             "What our users hear when the carrier's side puts them on hold. With an empty list ([]) the hold is passed on, and what the carrier \

@@ -1,6 +1,6 @@
 //! The sections on the node itself.
 
-use super::sounds::{MUSIC_EXAMPLE, SOUND};
+use super::sounds::{MUSIC_EXAMPLE, SOUND, SOUNDS};
 use super::{CERTIFICATES, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
 
 /// The whole file.
@@ -54,10 +54,10 @@ pub static ROOT: Section = Section {
         ),
         key(
             "music_on_hold",
-            SOUND,
+            SOUNDS,
             MUSIC_EXAMPLE,
             "none: a hold is passed on to who is held, and what the holder sends is heard",
-            "What those hear who are put on hold: one file, or several one after the other, again and again. Files are read at the start and \
+            "What those hear who are put on hold: one file, or several one after the other, again and again. A relative path begins at the working directory. Files are read at the start and \
              at each SIGHUP, brought to one level, and are 10 minutes long at most; all together take 64 MB at most, at 48,000 bytes for a second.",
         ),
         key(
@@ -301,7 +301,7 @@ pub static RECORDING: Section = Section {
             "wav or opus",
             "opus",
             "wav",
-            "The kind of files. Opus (.opus, which is Ogg) takes a tenth of the room, and about a hundredth of a core for each call that is recorded.",
+            "The kind of files. Opus (.opus, which is Ogg) takes a seventh to a tenth of the room, and about a hundredth of a core for each call that is recorded.",
         ),
         key(
             "keep",

@@ -2,8 +2,9 @@
 
 use super::sim::*;
 use super::*;
-use crate::media::command::{Command, DataTone, Stream};
+use crate::media::command::{Command, DataTone, Gains, Stream};
 use codecs::Codec;
+use codecs::gain::Gain;
 use codecs::tone::{Cadence, Sine};
 
 fn sine(hz: f32, ms: usize) -> Vec<i16> {
@@ -145,4 +146,84 @@ fn a_hold_changes_nothing_and_another_partner_is_another_call() {
     assert_eq!(machines(&world), [(a.leg, DataTone::Answering); 2]);
     world.command(Command::Close(a.leg));
     assert!(matches!(world.events.last(), Some(Event::Closed(_, stats)) if stats.data));
+}
+
+/// A pause that its sender said by comfort noise, and that was being filled when the other side's modem was heard: nothing of ours comes between
+/// what is sent from then on, and without a gain.
+#[test]
+fn a_pause_and_a_gain_end_where_a_modem_is_heard() {
+    let caller = Stream {
+        comfort_noise: true,
+        gain: Gains {
+            from_peer: Gain::new(6),
+            to_peer: Gain::NONE,
+        },
+        ..stream(Codec::Pcma)
+    };
+    let mut world = World::new();
+    let (mut a, mut b) = (world.peer(1, caller, 440.0), world.peer(2, stream(Codec::Pcma), 440.0));
+    world.bridge(&a, &b);
+    say(&mut world, &mut a, &sine(440.0, 400));
+    let rests = a.packet(false, 13, a.timestamp, &[50]);
+    world.deliver(&a, &rests);
+    say(&mut world, &mut b, &sine(2_100.0, 1_000));
+    assert_eq!(machines(&world), [(b.leg, DataTone::Answering)]);
+    world.take(&b);
+    world.ticks(50);
+    assert_eq!(world.take(&b), [], "nothing is made of the pause any more");
+    a.timestamp += 160 * 100;
+    say(&mut world, &mut a, &sine(1_800.0, 1_000));
+    let heard = world.take(&b);
+    assert_eq!(heard.len(), 50);
+    let level = level(&listen(Codec::Pcma, &heard), 1_800.0);
+    assert!((level + 12.0).abs() < 0.5, "{level}");
+}
+
+/// Who is bridged with another one is treated as agreed again.
+#[test]
+fn another_partner_is_heard_with_its_gain_and_its_pauses() {
+    let quiet = Stream {
+        comfort_noise: true,
+        ..stream(Codec::Pcma)
+    };
+    let mut world = World::new();
+    let (mut a, mut b) = (world.peer(1, quiet, 440.0), world.peer(2, quiet, 440.0));
+    world.bridge(&a, &b);
+    say(&mut world, &mut a, &sine(440.0, 100));
+    say(&mut world, &mut b, &sine(2_100.0, 1_000));
+    assert_eq!(machines(&world).len(), 1);
+    let mut c = world.peer(3, quiet, 440.0);
+    world.function(b.leg, Function::Idle);
+    world.bridge(&a, &c);
+    world.take(&a);
+    say(&mut world, &mut c, &sine(1_000.0, 200));
+    let noise = c.packet(false, 13, c.timestamp, &[50]);
+    world.deliver(&c, &noise);
+    let heard = world.take(&a);
+    assert_eq!(heard.len(), 11, "it is heard, and its pause is told");
+    assert_eq!(heard.last().map(|packet| packet.payload_type), Some(13));
+}
+
+/// Signalling knows of a fax before its tones are heard: no key is cut from it.
+#[test]
+fn no_keys_are_heard_where_signalling_knows_of_a_fax() {
+    for carries_data in [false, true] {
+        let bare = Stream {
+            events_tx: None,
+            events_rx: None,
+            carries_data,
+            ..stream(Codec::Pcmu)
+        };
+        let mut world = World::new();
+        let (mut a, b) = (world.peer(1, bare, 440.0), world.peer(2, stream(Codec::Pcmu), 440.0));
+        world.bridge(&a, &b);
+        let mut key = vec![0; 8 * 200];
+        Cadence::new([770.0, 1_336.0], -10.0, 1, 0, 8_000).fill(&mut key[..1_200]);
+        say(&mut world, &mut a, &key);
+        let audio = world.take(&b).iter().filter(|packet| packet.payload_type == 0).count();
+        assert_eq!(
+            (world.digits(&a).len(), audio == 10),
+            (usize::from(!carries_data), carries_data)
+        );
+    }
 }
