@@ -65,7 +65,8 @@ fn comfort_noise_is_passed_on_to_who_makes_it_and_made_for_others() {
         let (mut a, b) = (world.peer(1, quiet(Codec::Pcma), 700.0), world.peer(2, second, 700.0));
         world.bridge(&a, &b);
         world.steps(3, &mut [&mut a]);
-        let noise = a.packet(false, NOISE, a.timestamp, &[66, 1]);
+        // The marker begins a talkspurt, and this is none.
+        let noise = a.packet(true, NOISE, a.timestamp, &[66, 1]);
         world.deliver(&a, &noise);
         for _ in 0..10 {
             a.timestamp += 160;
@@ -77,7 +78,7 @@ fn comfort_noise_is_passed_on_to_who_makes_it_and_made_for_others() {
         assert_eq!(told.len(), usize::from(makes));
         // Whoever makes no noise himself hears all of the pause.
         assert_eq!(heard.len(), if makes { 7 } else { 16 });
-        assert!(told.iter().all(|packet| packet.payload == [66, 1]));
+        assert!(told.iter().all(|packet| packet.payload == [66, 1] && !packet.marker));
         assert!(
             heard
                 .windows(2)
