@@ -1,11 +1,31 @@
 //! The sections on who calls and where calls go.
 
 use super::sounds::{MUSIC_EXAMPLE, SOUNDS};
-use super::{CERTIFICATES, CODECS, DIGEST, DURATION, DURATION_OR_NEVER, KEY, PASSWORD, Section, key};
+use super::{CERTIFICATES, CODECS, DIGEST, DURATION, DURATION_OR_NEVER, KEY, Key, PASSWORD, Section, key};
 
-const COMFORT_NOISE_ABOUT: &str = "Whether comfort noise (RFC 3389, payload type 13) is offered and taken beside G.711: in a pause nothing is sent but how \
-     loud it is. Where the other side of a call does not do so, audio is made anew, so that it hears the pause.";
 const GAIN: &str = "a whole number of dB from -20 to 20";
+const GAIN_IN: Key = key(
+    "gain_in",
+    GAIN,
+    "3",
+    "0",
+    "How much louder what it says is made for the others. What gets too loud is bent, not cut off.",
+);
+const GAIN_OUT: Key = key(
+    "gain_out",
+    GAIN,
+    "-3",
+    "0",
+    "How much louder what it hears is made. Opus on both sides of a call is passed on as it is, without gain.",
+);
+const COMFORT_NOISE: Key = key(
+    "comfort_noise",
+    "yes or no",
+    "yes",
+    "no",
+    "Whether comfort noise (RFC 3389, payload type 13) is offered and taken beside G.711: in a pause nothing is sent but how \
+     loud it is. Where the other side of a call does not do so, audio is made anew, so that it hears the pause.",
+);
 const SRTP: &str = "off, offered or required";
 const SRTP_ABOUT: &str = "Whether media is encrypted on this side of a call, by keys in SIP (SDES, RFC 4568), which only TLS keeps secret. offered: \
                           where the other end can too (RFC 8643). required: else there is no call; so it must be where a phone insists on it.";
@@ -80,21 +100,9 @@ pub static USER: Section = Section {
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
         key("dtmf", DTMF, "info", "auto", DTMF_ABOUT),
-        key(
-            "gain_in",
-            GAIN,
-            "3",
-            "0",
-            "How much louder what it says is made for the others. What gets too loud is bent, not cut off.",
-        ),
-        key(
-            "gain_out",
-            GAIN,
-            "-3",
-            "0",
-            "How much louder what it hears is made. Opus on both sides of a call is passed on as it is, without gain.",
-        ),
-        key("comfort_noise", "yes or no", "yes", "no", COMFORT_NOISE_ABOUT),
+        GAIN_IN,
+        GAIN_OUT,
+        COMFORT_NOISE,
         key("t38", "yes or no", "no", "yes", T38_ABOUT),
         key(
             "record",
@@ -243,21 +251,9 @@ pub static TRUNK: Section = Section {
         ),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
         key("dtmf", DTMF, "info", "auto", DTMF_ABOUT),
-        key(
-            "gain_in",
-            GAIN,
-            "3",
-            "0",
-            "How much louder what it says is made for the others. What gets too loud is bent, not cut off.",
-        ),
-        key(
-            "gain_out",
-            GAIN,
-            "-3",
-            "0",
-            "How much louder what it hears is made. Opus on both sides of a call is passed on as it is, without gain.",
-        ),
-        key("comfort_noise", "yes or no", "yes", "no", COMFORT_NOISE_ABOUT),
+        GAIN_IN,
+        GAIN_OUT,
+        COMFORT_NOISE,
         key("t38", "yes or no", "no", "yes", T38_ABOUT),
         key(
             "record",

@@ -62,7 +62,11 @@ fn comfort_noise_is_passed_on_to_who_makes_it_and_made_for_others() {
         (stream(Codec::Pcma), false),
     ] {
         let mut world = World::new();
-        let (mut a, b) = (world.peer(1, quiet(Codec::Pcma), 700.0), world.peer(2, second, 700.0));
+        let first = Stream {
+            comfort_noise: true,
+            ..louder(Codec::Pcma, 6, 0)
+        };
+        let (mut a, b) = (world.peer(1, first, 700.0), world.peer(2, second, 700.0));
         world.bridge(&a, &b);
         world.steps(3, &mut [&mut a]);
         // The marker begins a talkspurt, and this is none.
@@ -78,7 +82,7 @@ fn comfort_noise_is_passed_on_to_who_makes_it_and_made_for_others() {
         assert_eq!(told.len(), usize::from(makes));
         // Whoever makes no noise himself hears all of the pause.
         assert_eq!(heard.len(), if makes { 7 } else { 16 });
-        assert!(told.iter().all(|packet| packet.payload == [66, 1] && !packet.marker));
+        assert!(told.iter().all(|packet| packet.payload == [60, 1] && !packet.marker));
         assert!(
             heard
                 .windows(2)
