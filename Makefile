@@ -6,13 +6,13 @@ TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
 BENCH_PACKAGES := kamailio sip-tester
 MEDIA_PACKAGES := rtpengine-daemon sip-tester
-PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 iptables opus-tools util-linux
+PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 iptables opus-tools util-linux libxml2-utils
 BROWSER := sip-tests/browser
 
 # Each target compiles once from clean: what a next build would be quicker by stays off the disk.
 export CARGO_INCREMENTAL := 0
 
-.PHONY: run demo test bench bench-proxy bench-media bench-flood soak-proxy deps peers soak check-toolchain
+.PHONY: run demo test bench bench-proxy bench-media bench-mix bench-flood soak-proxy deps peers soak check-toolchain
 
 run: deps
 	$(CARGO) build --release --bin tandem
@@ -46,6 +46,11 @@ bench-media: deps
 	@.ci/packages $(MEDIA_PACKAGES)
 	$(CARGO) bench --quiet --bench peers -- media $(ROWS)
 
+# What rooms cost, beside a bare loop and relayed calls: benches/peers/mix/README.md. QUICK=1, BUSY=1, FRESH=1 and ROWS="Opus 1,000" as above.
+bench-mix: deps
+	@.ci/packages sip-tester
+	$(CARGO) bench --quiet --bench peers -- mix $(ROWS)
+
 # Half an hour at 500 calls per second with 100,000 registrations: nothing fails, nothing grows. MINUTES=3 for a short try.
 soak-proxy: deps
 	@.ci/packages $(BENCH_PACKAGES)
@@ -59,7 +64,7 @@ bench-flood: deps peers
 
 # The long forms of what `make test` runs reduced.
 soak: deps peers
-	CHAOS_SEEDS=20000 $(CARGO) test --release -p sip-tests --test chaos -- --nocapture
+	CHAOS_SEEDS=20000 $(CARGO) test --release -p sip-tests --test chaos --test chaos_rooms -- --nocapture
 	SOAK_HOURS=24 SOAK_LOG="$(CURDIR)/sip-tests/soak.log" $(CARGO) test -p sip-tests --test soak -- --nocapture
 
 deps: check-toolchain

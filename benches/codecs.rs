@@ -2,13 +2,16 @@
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function without a comment")]
 
+use codecs::activity::Activity;
+use codecs::agc::Agc;
+use codecs::double::{Down2, Up2};
 use codecs::dtmf::Detector;
 use codecs::modem::{BLOCK, Listener};
 use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::Concealer;
 use codecs::resample::Resampler;
 use codecs::tone::Cadence;
-use codecs::{Rate, g711, g722, level, speech};
+use codecs::{Rate, g711, g722, level, mix, speech, stretch};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -157,5 +160,45 @@ fn tones(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, g711, g722, opus, resample, plc, tones);
+/// What is written is looked at: nothing of it may be left out because nobody reads it.
+fn room(c: &mut Criterion) {
+    let mut group = c.benchmark_group("a room, 320 samples");
+    let pcm = speech::synthesise(16_000, -20.0, 16_000);
+    let (own, mut out, mut sum) = (&pcm[800..1_120], [0; 320], [0; 320]);
+    for speaker in 0..4 {
+        mix::add(&mut sum, &pcm[320 * speaker..][..320]);
+    }
+    group.bench_function("all", |b| b.iter(|| mix::all(black_box(&sum), black_box(&mut out))));
+    group.bench_function("less", |b| {
+        b.iter(|| mix::less(black_box(&sum), own, black_box(&mut out)))
+    });
+    let mut frame = sum;
+    group.bench_function("sum of 4", |b| {
+        b.iter(|| {
+            frame.fill(0);
+            (0..4).for_each(|_| mix::add(black_box(&mut frame), own));
+        })
+    });
+    group.bench_function("scale", |b| {
+        b.iter(|| mix::scale(black_box(&mut out), mix::ONE, mix::ONE))
+    });
+    group.bench_function("energy", |b| b.iter(|| level::energy(black_box(own))));
+    let (mut activity, mut agc) = (Activity::new(), Agc::new());
+    group.bench_function("activity", |b| b.iter(|| activity.hear(black_box(own))));
+    group.bench_function("gain control", |b| b.iter(|| agc.apply(black_box(&mut out), true)));
+    let (mut up, mut down) = (Up2::new(), Down2::new());
+    group.bench_function("from 8 kHz", |b| {
+        b.iter(|| up.process(black_box(&pcm[..160]), black_box(&mut out)))
+    });
+    group.bench_function("to 8 kHz", |b| {
+        b.iter(|| down.process(black_box(own), black_box(&mut out[..160])))
+    });
+    let (stretch, mut out) = (&pcm[..stretch::shortest(Rate::Wide)], [0; 960]);
+    group.bench_function("40 ms made shorter", |b| {
+        b.iter(|| stretch::shorten(black_box(stretch), Rate::Wide, black_box(&mut out)))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, g711, g722, opus, resample, plc, tones, room);
 criterion_main!(benches);

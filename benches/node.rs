@@ -259,7 +259,8 @@ impl World {
             | Output::Query(..)
             | Output::Post(..)
             | Output::Alias(..)
-            | Output::Ng(..) => None,
+            | Output::Ng(..)
+            | Output::Control { .. } => None,
         }
     }
 

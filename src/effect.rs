@@ -1,8 +1,8 @@
 //! What a machine may ask of the world, what it is told, and the facts that it leaves.
 
 use crate::config::HttpUrl;
-use crate::id::{CallId, Flow, Target, Ticket, TrunkIx, WorkerId};
-use crate::media::command::{Command, LegStats, Recording, Trouble};
+use crate::id::{CallId, ControlId, Flow, Target, Ticket, TrunkIx, WorkerId};
+use crate::media::command::{Command, LegStats, Recording, RoomStats, Trouble};
 use crate::pii::Secret;
 use crate::sip::uri::{Uri, unescape};
 use crate::time::Wall;
@@ -34,6 +34,15 @@ pub enum Output {
     Media(WorkerId, Command),
     /// An answer of NG to whoever sent the command.
     Ng(SocketAddr, Bytes),
+    /// Lines for whoever is connected to the control socket; nothing more comes behind them if `last`.
+    Control {
+        /// Whom.
+        to: ControlId,
+        /// Whole lines.
+        lines: Bytes,
+        /// The connection is to be closed.
+        last: bool,
+    },
     /// Wants this many more spare ports: answered with `Input::Ports`, possibly fewer.
     Ports(usize),
     /// One more fact of the stream that CDRs, logs and counters are folded from.
@@ -334,7 +343,7 @@ pub enum Party {
     User(String),
     /// A trunk.
     Trunk(TrunkIx, String),
-    /// The node itself: echo, tone.
+    /// The node itself: echo, tone, a room.
     Service(String),
 }
 
@@ -435,10 +444,28 @@ pub enum Fact {
         /// In words, without personal data.
         what: String,
     },
-    /// The call is recorded from now on. (How that ended is known to who writes it.)
+    /// A call is recorded from now on, or the mix of a room. (How that ended is known to who writes it.)
     RecordingStarted {
-        /// Its file, which names the call.
+        /// Its file, which names the call; where it is of a room, no call has that name.
         recording: Recording,
+    },
+    /// What is recorded of a call is to go to a recording server (RFC 7866).
+    RecordingSession {
+        /// Which recording.
+        recording: Recording,
+        /// The server's URI.
+        server: String,
+        /// The Call-ID there.
+        sip_call_id: String,
+    },
+    /// It does no longer: one for each `RecordingSession`.
+    RecordingSessionEnded {
+        /// Which recording.
+        recording: Recording,
+        /// How long it did; zero where it never did.
+        millis: u64,
+        /// Why it ended before it was to, or never began.
+        fault: Option<String>,
     },
     /// How the media goes of a call that is up.
     CallMeasured {
@@ -472,6 +499,13 @@ pub enum Fact {
         cause: Cause,
         /// What the media saw, as far as legs were open.
         legs: Vec<LegReport>,
+    },
+    /// What the mix of a room took in the last seconds.
+    RoomMeasured {
+        /// As the log names it.
+        room: String,
+        /// What.
+        stats: RoomStats,
     },
     /// A user's bindings changed.
     Registered {
@@ -561,6 +595,13 @@ pub enum Fact {
     NgUnheeded {
         /// With what stands behind it.
         flag: Box<str>,
+    },
+    /// Something happened in a room.
+    Room {
+        /// What it is called.
+        room: String,
+        /// In words, without personal data.
+        what: String,
     },
     /// Something that an operator should know.
     Warning(String),

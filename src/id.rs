@@ -22,6 +22,16 @@ id!(
     /// One call in this node: unique over restarts (start time in the upper bits), the key of its CDR.
     CallId(u64), "c"
 );
+
+impl CallId {
+    /// Reads it as it is printed.
+    pub fn parse(text: &str) -> Option<CallId> {
+        let digits = text.strip_prefix('c')?;
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u64::from_str_radix(digits, 16).ok().filter(|_| is_hex).map(CallId)
+    }
+}
+
 id!(
     /// One signalling leg of a call: an index that is not used again within that call.
     LegNo(u16), "l"
@@ -29,6 +39,10 @@ id!(
 id!(
     /// One media leg: unique in the life of the process.
     MediaLegId(u64), "m"
+);
+id!(
+    /// A room on a media worker: unique in the life of the process.
+    MediaRoomId(u64), "r"
 );
 id!(
     /// A media worker thread.
@@ -41,6 +55,10 @@ id!(
 id!(
     /// A stream connection, unique in the life of the process; zero for datagrams.
     ConnectionId(u64), "t"
+);
+id!(
+    /// A connection to the control socket, unique in the life of the process.
+    ControlId(u64), "o"
 );
 id!(
     /// A client transaction.
@@ -83,6 +101,8 @@ pub enum Owner {
     Trunk(TrunkSlot, u16),
     /// A branch of a request that the proxy sends on, by a number within its response context.
     Proxy(ContextId, u16),
+    /// A recording session, by a number of the recording client's own.
+    Recording(u64),
     /// A request of the scriptable phone, by a number of its own.
     Phone(u64),
     /// The transaction layer itself: the response of a server transaction needs a new connection (RFC 3261 18.2.2).

@@ -8,10 +8,11 @@
 //! virtual clock and a lossy network made from one seed.
 //!
 //! ```text
-//!   sockets --> Input::Sip ----+                      +--> Output::Send ------> sockets
-//!   store   --> Input::Store --+--> node::Node -------+--> Output::Store -----> store
-//!   media   --> Input::Media --+      one mutation,   +--> Output::Media -----> worker
-//!   clock   --> Input::Time ---+      then drain      +--> Output::Record ----> call records, log, counters
+//!   sockets  --> Input::Sip ------+                      +--> Output::Send ------> sockets
+//!   store    --> Input::Store ----+--> node::Node -------+--> Output::Store -----> store
+//!   media    --> Input::Media ----+      one mutation,   +--> Output::Media -----> worker
+//!   operator --> Input::Control --+      then drain      +--> Output::Control ---> control socket
+//!   clock    --> Input::Time -----+                      +--> Output::Record ----> call records, log, counters
 //! ```
 //!
 //! # The map
@@ -26,15 +27,18 @@
 //! | `src/proxy/` | RFC 3261 16: requests sent on as they came; forking; the record of a proxied call |
 //! | `src/registrar/` | REGISTER to a new list of bindings, through the store's compare-and-set |
 //! | `src/push/` | phones that sleep are woken before they are called (RFC 8599) |
-//! | `src/event/` | subscriptions (RFC 6665): who watches a user's registration (RFC 3680) |
+//! | `src/event/` | subscriptions (RFC 6665): who watches a user's registration (RFC 3680) or a room (RFC 4575) |
+//! | `src/control/` | what an operator asks a running node, and the answers: words on a local socket |
 //! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
-//! | `src/b2bua/` | a call: two legs and what joins them; hold, transfer |
+//! | `src/b2bua/` | a call: two legs and what joins them, or one leg in a room; hold, transfer |
+//! | `src/room/` | a room: who is in it, who may what, what each hears |
 //! | `src/guard/` | who is heard at all, decided on raw octets: rates, bans, overload |
 //! | `src/ng/` | rtpengine's control protocol: a proxy that keeps the dialogs has its media here |
 //! | `src/node/` | sorts inputs to the machines; who is admitted, and what is proxied |
 //! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
-//! | `src/media/` | the packet path: no allocation, no lock, no log |
+//! | `src/media/` | the packet path, and the mix of rooms: no allocation, no lock, no log |
+//! | `src/siprec/` | a recorded call at a recording server: its dialog, its metadata, copies of both sides (RFC 7866) |
 //! | `src/recording/` | a recorded call: packets of both sides to one stereo file; which files go |
 //! | `src/config/` | from YAML to values that cannot be wrong |
 //! | `src/shell/` | tokio, sockets, threads, disk, clock, commands |
@@ -63,7 +67,9 @@
 //!
 //! **One RTP packet.** The socket is the leg. `src/media/worker.rs` checks the header, latches the source, then walks what was
 //! decided at set-up: relayed, only the header is rewritten; transcoded, it goes through jitter buffer, decoder and encoder. Of a leg that
-//! is recorded, a copy goes into a ring, and `src/shell/recording/` makes the file of it.
+//! is recorded, a copy goes into a ring, and `src/shell/recording/` makes the file of it. Legs in a room are mixed each 20 ms
+//! (`src/media/room.rs`), and those who only listen share an encoder for each codec. A copy for a recording server goes out by a leg of
+//! its own (`src/media/fork.rs`).
 //!
 //! **A record.** A machine emits [`effect::Fact`]s; `src/shell/record.rs` folds them into log lines, counters and rows;
 //! `src/shell/store/` commits rows in groups on a thread of its own.
@@ -76,6 +82,7 @@
 
 pub mod b2bua;
 pub mod config;
+pub mod control;
 pub mod cx;
 pub mod dialog;
 pub mod effect;
@@ -94,11 +101,13 @@ pub mod proxy;
 pub mod push;
 pub mod recording;
 pub mod registrar;
+pub mod room;
 pub mod routing;
 pub mod sdp;
 #[cfg(feature = "shell")]
 pub mod shell;
 pub mod sip;
+pub mod siprec;
 pub mod stock;
 pub mod stun;
 #[cfg(test)]

@@ -46,14 +46,28 @@ pub const FLOW_SILENCE: Duration = Duration::from_secs(4);
 /// Subscriptions at once: for one user in ten of a full node; above it a SUBSCRIBE is refused with 503. Each keeps what its watcher
 /// knows: 16 contacts at most, with their URIs and Call-IDs, as their bindings do.
 pub const SUBSCRIPTIONS: usize = 10_000;
-/// Of them to one user's registration: as many phones as he may have, each of which watches the others; the one that ends first makes
-/// room.
-pub const SUBSCRIPTIONS_PER_AOR: usize = 16;
+/// Of them one user's to one registration or one room: as many phones as he may have; the one that ends first makes room.
+pub const SUBSCRIPTIONS_PER_WATCHER: usize = 16;
 /// How long a subscription lasts that says nothing, and at most: RFC 3680 4.4, somewhat longer than a registration.
 pub const SUBSCRIPTION: Duration = Duration::from_secs(3761);
+/// The same for one to a room: RFC 4575 3.3.
+pub const CONFERENCE_SUBSCRIPTION: Duration = Duration::from_secs(3600);
 /// A shorter wish is answered with 423: each costs a NOTIFY.
 pub const SUBSCRIPTION_SHORTEST: Duration = Duration::from_secs(60);
-/// Between two NOTIFYs that tell changes to one watcher (RFC 3680 4.10).
+/// Subscriptions to one room: as many as a large one has members, with room; above it a SUBSCRIBE is refused with 503.
+pub const SUBSCRIPTIONS_PER_ROOM: usize = 2_000;
+/// What one user has asked a room for by REFER at once, outside of calls: each may ring a phone; above it a REFER is refused with 486.
+pub const REFERS_PER_USER: usize = 8;
+/// How long it is told how a REFER to a room goes: longer than a phone rings.
+pub const REFER_PROGRESS: Duration = Duration::from_secs(180);
+/// Octets of the part of a document that tells who is in a room: with the rest it fits into one message. Those for whom it has no room
+/// are counted only (RFC 4575 5.5.1). A member takes about 500.
+pub const CONFERENCE_USERS_BYTES: usize = 48 * 1024;
+/// Octets of a member's URI as it is told to others; one that has a longer one is anonymous.
+pub const MEMBER_URI_BYTES: usize = 256;
+/// Characters of a name in a document.
+pub const DISPLAY_CHARS: usize = 64;
+/// Between two NOTIFYs that tell changes to one watcher (RFC 3680 4.10, RFC 4575 3.9).
 pub const NOTIFY_PACE: Duration = Duration::from_secs(5);
 /// Calls that wait for a phone that is being woken; the next one goes on without.
 pub const WAKING: usize = 10_000;
@@ -147,6 +161,12 @@ pub const RTP_PER_SECOND: u64 = 400;
 pub const RTP_BURST: u64 = 250;
 /// Legs of one media worker; a call for which no worker has two places left is refused with 503.
 pub const LEGS_PER_WORKER: usize = 8_192;
+/// Other parts of a room that lies on several workers: as many as its members need, and each may be on its way out while another comes.
+pub const ROOM_LINKS: usize = 2 * ROOM_MEMBERS / ROOM_PART - 1;
+/// Encoders that listeners of a room share: four codecs in packets of 10, 20, 30 and 60 ms; for anything else a member has its own.
+pub const ROOM_CLASSES: usize = 16;
+/// How often a room tells what its mix takes: of `ROOMS` rooms, a hundred events a second.
+pub const ROOM_MEASURE: Duration = Duration::from_secs(10);
 /// When the media of a call that is up is asked for its counters first: whoever looks then sees how it goes.
 pub const MEASURE_FIRST: Duration = Duration::from_secs(10);
 /// How often later: of `CALLS` calls, 333 rows a second.
@@ -155,6 +175,10 @@ pub const MEASURE: Duration = Duration::from_secs(60);
 pub const JITTER_PACKETS: usize = 24;
 /// The largest payload that a jitter buffer holds: 120 ms of G.711 or G.722, or Opus at 128 kbit/s in 60 ms.
 pub const JITTER_PAYLOAD_BYTES: usize = 960;
+/// Blocks of 160 octets that a jitter buffer has for its payloads: twelve of the largest, as wait behind a gap, or all that it holds of 60 ms of G.711.
+pub const JITTER_BLOCKS: usize = 72;
+/// The same for who plays what comes, in time: a room's member. Half a second of 20 ms, with room for a burst.
+pub const JITTER_BLOCKS_PLAYED: usize = 32;
 /// Packets of one side of a recording that wait for those before them: half a second of speech, or a second of it that came at once; as many
 /// as a leg takes at once (`RTP_BURST`).
 pub const RECORDING_WAITING: usize = 250;
@@ -169,6 +193,15 @@ pub const RECORDINGS_PER_CALL: u16 = 100;
 pub const RECORDINGS_WAITING: usize = 2_048;
 /// Ends of recordings that wait for signalling.
 pub const RECORDING_EVENTS: usize = 4_096;
+/// Sessions with recording servers at once, one for each call, those that end included.
+pub const RECORDING_SESSIONS: usize = CALLS;
+/// How long a recording server may take to answer an INVITE, whatever it says meanwhile: as long as one that says nothing has (RFC 3261
+/// 17.1.1.2, timer B). It rings nobody.
+pub const RECORDING_ANSWER: Duration = Duration::from_secs(32);
+/// Those who took part in a recorded call whom its metadata names: of a call that is passed on more often, who left first is forgotten.
+pub const RECORDED_PARTICIPANTS: usize = 16;
+/// Characters of an address or a name in metadata: longer ones are no names.
+pub const RECORDED_NAME_CHARS: usize = 128;
 /// The longest sound that is played: a loop of ten minutes bores nobody.
 pub const SOUND: Duration = Duration::from_secs(600);
 /// Octets of all sounds together, as they are kept: 22 minutes at 8 and at 16 kHz.
@@ -186,6 +219,16 @@ pub const MEDIA_BACKLOG: usize = 65_536;
 pub const MEDIA_EVENTS: usize = 16_384;
 /// Spare RTP port pairs that the node keeps bound, so that a call never waits for a socket.
 pub const SPARE_PORTS: usize = 64;
+/// Connections to the control socket: operators with several windows, and what looks on for them; further ones are closed at once.
+pub const CONTROL_CONNECTIONS: usize = 32;
+/// Octets of its path: what `sockaddr_un` of Linux holds, less the NUL behind it (unix(7)).
+pub const CONTROL_PATH_BYTES: usize = 107;
+/// Octets of a line that comes by one: the longest request names ten numbers (`ROOM_DIALS`).
+pub const CONTROL_LINE_BYTES: usize = 2_048;
+/// How long a connection may take to ask, and to take what it is told: the other end is a program on this machine.
+pub const CONTROL_PATIENCE: Duration = Duration::from_secs(10);
+/// Answers that wait for a slow reader of the control socket; one more and it is closed. Each is all that one turn has to say.
+pub const CONTROL_QUEUE: usize = 256;
 /// Octets of a message of NG: a datagram holds no more.
 pub const NG_MESSAGE_BYTES: usize = 65_535;
 /// How deep lists and dictionaries of a message of NG may lie in one another: what is read goes four deep, what we answer seven.
@@ -292,3 +335,37 @@ pub const GUARD_SEEN: usize = 262_144;
 pub const GUARD_BANS: usize = 10_000;
 /// Sources that have live bindings: as many as there are bindings.
 pub const GUARD_BOUND: usize = BINDINGS;
+/// Rooms of the configuration, and rooms in which somebody is: one for each twenty calls.
+pub const ROOMS: usize = 1_000;
+/// Of them those that are made on demand: so that callers who dial ever new numbers leave a tenth to the rooms of the configuration.
+pub const ROOMS_ON_DEMAND: usize = ROOMS - ROOMS / 10;
+/// Members of one room, whatever its configuration says: two cores' worth of them (`ROOM_PART`).
+pub const ROOM_MEMBERS: usize = 2_000;
+/// Members of one room on one worker: a core's worth of them in G.711. More go to the next worker.
+pub const ROOM_PART: usize = 1_000;
+/// Members of a room whose configuration says nothing.
+pub const ROOM_MEMBERS_USUAL: usize = 100;
+/// Speakers of a room that are heard at once, at the most: beyond a dozen nobody is understood.
+pub const ROOM_SPEAKERS: u8 = 16;
+/// The same where the configuration says nothing.
+pub const ROOM_SPEAKERS_USUAL: u8 = 4;
+/// Octets of a room's number.
+pub const ROOM_NAME_BYTES: usize = 32;
+/// Digits of a PIN; what is pressed beyond them is dropped.
+pub const ROOM_PIN: usize = 16;
+/// Wrong PINs after which a call is ended.
+pub const ROOM_PIN_TRIES: u8 = 3;
+/// Keys of a member that are heard in one second: a PIN that a phone has stored, and no generator of tones.
+pub const ROOM_KEYS_PER_SECOND: u32 = 20;
+/// Members whom one room calls at once.
+pub const ROOM_DIALS: usize = 10;
+/// How often it is told at most who speaks in a room.
+pub const ROOM_SPEAKING: Duration = Duration::from_millis(200);
+/// Sounds that wait to be played to a room; further ones are not played.
+pub const ROOM_SOUNDS: usize = 8;
+/// What happened in rooms and waits for those who listen; the oldest is forgotten.
+pub const ROOM_EVENTS: usize = 4_096;
+/// Sources of wrong PINs that are remembered; the oldest is forgotten.
+pub const ROOM_GUESSERS: usize = 1_000;
+/// Numbers of one of them of which it is remembered that they have guessed: as many as a small exchange has callers at once.
+pub const ROOM_GUESSER_NUMBERS: usize = 32;

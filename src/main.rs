@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tandem::shell::commands;
+use tandem::shell::{commands, rooms};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -50,6 +50,22 @@ enum Command {
         #[arg(short, long, default_value_t = 20)]
         number: usize,
     },
+    /// List the rooms of the running node in which somebody is
+    Rooms {
+        /// The configuration with which the node runs; without it config/tandem.yaml, or the same built in
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Show who is in a room of the running node, or do something with it
+    Room {
+        /// Its number or its name
+        name: String,
+        /// The configuration with which the node runs; without it config/tandem.yaml, or the same built in
+        #[arg(short, long, global = true, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[command(subcommand)]
+        order: Option<Order>,
+    },
     /// Tell what would happen to a call, and which line of the configuration decides
     Route {
         /// The configuration
@@ -63,6 +79,102 @@ enum Command {
     },
 }
 
+/// What is done with a room. Members are numbers, as `tandem room NAME` lists them.
+#[derive(Subcommand)]
+enum Order {
+    /// A member is not heard any more; all: everybody but moderators
+    Mute {
+        /// A number, or all
+        member: String,
+    },
+    /// A member is heard again; who was a listener is a speaker then
+    Unmute {
+        /// A number, or all
+        member: String,
+    },
+    /// A member hears nobody
+    Deafen {
+        /// A number, or all
+        member: String,
+    },
+    /// A member hears the others again
+    Undeafen {
+        /// A number, or all
+        member: String,
+    },
+    /// A member hears music, and nobody hears him
+    Hold {
+        /// A number, or all
+        member: String,
+    },
+    /// A member hears the others again, and they him
+    Unhold {
+        /// A number, or all
+        member: String,
+    },
+    /// Send a member away
+    Kick {
+        /// A number, as `tandem room NAME` lists it
+        member: String,
+    },
+    /// Nobody else may join
+    Lock,
+    /// All may join again
+    Unlock,
+    /// Have the room call somebody, who joins by pressing 1
+    Call {
+        /// What a user would dial: numbers or names, at most ten
+        #[arg(required = true)]
+        numbers: Vec<String>,
+    },
+    /// Record the mix to a file, from now on
+    Record,
+    /// Record it no longer
+    StopRecording,
+    /// Give a member another role
+    Promote {
+        /// A number
+        member: String,
+        /// moderator, speaker or listener
+        role: String,
+    },
+    /// Move both sides of a call that is up into the room, without ending it
+    Take {
+        /// The call, as `tandem calls` and the log write it: c1a2b, for example
+        call: String,
+    },
+    /// Send everybody away
+    End,
+    /// Tell what happens, a line each, until it is interrupted
+    Watch,
+}
+
+impl Order {
+    /// As the node is asked.
+    fn words(self) -> Vec<String> {
+        let with = |verb: &str, member: String| vec![verb.to_owned(), member];
+        let alone = |verb: &str| vec![verb.to_owned()];
+        match self {
+            Order::Mute { member } => with("mute", member),
+            Order::Unmute { member } => with("unmute", member),
+            Order::Deafen { member } => with("deafen", member),
+            Order::Undeafen { member } => with("undeafen", member),
+            Order::Hold { member } => with("hold", member),
+            Order::Unhold { member } => with("unhold", member),
+            Order::Kick { member } => with("kick", member),
+            Order::Lock => alone("lock"),
+            Order::Unlock => alone("unlock"),
+            Order::Call { numbers } => ["call".to_owned()].into_iter().chain(numbers).collect(),
+            Order::Record => alone("record"),
+            Order::StopRecording => alone("stop-recording"),
+            Order::Promote { member, role } => ["promote".to_owned(), member, role].into(),
+            Order::Take { call } => with("take", call),
+            Order::End => alone("end"),
+            Order::Watch => alone("watch"),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { file } => commands::run(file),
@@ -70,6 +182,13 @@ fn main() -> ExitCode {
         Command::Demo { out } => commands::demo(&out),
         Command::Calls { file, number } => commands::calls(file, number),
         Command::Guard { file, number } => commands::guard(file, number),
+        Command::Rooms { config } => rooms::ask(config, &["rooms"]),
+        Command::Room { name, config, order } => {
+            let words = order.map_or_else(Vec::new, Order::words);
+            let words = words.iter().map(String::as_str);
+            let words: Vec<&str> = ["room", name.as_str()].into_iter().chain(words).collect();
+            rooms::ask(config, &words)
+        }
         Command::Route { file, from, to } => commands::route(&file, &from, &to),
     }
 }

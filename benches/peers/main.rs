@@ -1,5 +1,6 @@
 //! Tandem side by side with other programs, in one run on one machine: with Kamailio, SIPp on both ends (`make bench-proxy`,
-//! benches/peers/README.md), and with rtpengine (`make bench-media`, benches/peers/media/README.md).
+//! benches/peers/README.md), and with rtpengine (`make bench-media`, benches/peers/media/README.md); and its rooms beside a relay
+//! (`make bench-mix`, benches/peers/mix/README.md).
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -10,6 +11,7 @@
 mod load;
 mod measure;
 mod media;
+mod mix;
 mod peer;
 mod saved;
 mod soak;
@@ -132,10 +134,11 @@ fn main() {
         Some("run") => compare(&folder, &wanted[1..]),
         Some("soak") => soaked(&folder),
         Some("media") => media::compare(&folder, &wanted[1..]),
+        Some("mix") => mix::compare(&folder, &wanted[1..]),
         Some("loop") => media::bare::run(&wanted[1..]),
         Some(_) | None => {
             println!(
-                "The comparisons take long and want a quiet machine: `make bench-proxy` and `make bench-media` run them."
+                "The comparisons take long and want a quiet machine: `make bench-proxy`, `make bench-media` and `make bench-mix` run them."
             );
             Ok(())
         }

@@ -50,6 +50,10 @@ pub struct Tandem {
     pub media: &'static str,
     /// Further keys of each user.
     pub user: &'static str,
+    /// Further keys of the trunk.
+    pub trunk: &'static str,
+    /// Further sections of the file.
+    pub more: String,
 }
 
 pub enum Peer {
@@ -60,6 +64,7 @@ pub enum Peer {
 /// A peer that runs, with its children. It ends when this is dropped.
 pub struct Running {
     child: Child,
+    log: PathBuf,
 }
 
 impl Peer {
@@ -75,7 +80,8 @@ impl Peer {
 
 /// Starts a program, whose output goes to a file in this folder, and waits until it is up.
 pub fn start(mut command: Command, folder: &Path, is_up: impl Fn() -> bool) -> Result<Running, String> {
-    let log = File::create(folder.join("peer.log")).map_err(|error| error.to_string())?;
+    let path = folder.join("peer.log");
+    let log = File::create(&path).map_err(|error| error.to_string())?;
     command
         .stdin(Stdio::null())
         .stdout(log.try_clone().map_err(|error| error.to_string())?)
@@ -83,11 +89,11 @@ pub fn start(mut command: Command, folder: &Path, is_up: impl Fn() -> bool) -> R
     let child = command
         .spawn()
         .map_err(|error| format!("{} cannot be started: {error}", command.get_program().to_string_lossy()))?;
-    let mut running = Running { child };
+    let mut running = Running { child, log: path };
     let until = Instant::now() + START;
     while !is_up() {
         if let Ok(Some(status)) = running.child.try_wait() {
-            let said = fs::read_to_string(folder.join("peer.log")).unwrap_or_default();
+            let said = running.log();
             return Err(format!(
                 "ended at once ({status}): {}",
                 said.lines().last().unwrap_or_default()
@@ -186,9 +192,9 @@ impl Tandem {
 listen: [ \"udp://{}:5060\" ]
 media: {{ ports: 6000-29999{} }}
 trunks:
-  - {{ name: callers, peers: [ \"sip:{}:5060\" ], options: never, limits: {{ calls: 20000, calls_per_second: 10000 }} }}
+  - {{ name: callers, peers: [ \"sip:{}:5060\" ], options: never, limits: {{ calls: 20000, calls_per_second: 10000 }}{} }}
 ",
-            hosts.peer, self.media, hosts.uac
+            hosts.peer, self.media, hosts.uac, self.trunk
         );
         if self.proxy {
             yaml += "domains: [ { name: example.com, do: proxy } ]\nroutes: [ { to: \"*\", from: trunk/callers, do: proxy } ]\n";
@@ -203,6 +209,7 @@ trunks:
         }
         // One host sends what many phones would.
         yaml += "guard: { per_source: 100000, per_stranger: 10000, strangers: 100000, per_user: 10000 }\n";
+        yaml += &self.more;
         yaml += "users:\n";
         for user in 0..users {
             let _ = writeln!(
@@ -221,6 +228,11 @@ pub fn path(name: &str) -> PathBuf {
 }
 
 impl Running {
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// CPU time so far of all its processes, in clock ticks.
     pub fn ticks(&self) -> u64 {
         self.processes().iter().map(|pid| ticks(*pid)).sum()

@@ -35,6 +35,14 @@ impl Encoder {
         }
     }
 
+    /// Goes on where another one for the same rate is. It allocates nothing.
+    pub fn follow(&mut self, other: &Encoder) {
+        self.coder.clone_from(&other.coder);
+        if let (Some(own), Some(other)) = (&mut self.to_wide, &other.to_wide) {
+            own.follow(other);
+        }
+    }
+
     /// Encodes as many samples as both slices hold, and says how many octets that were: one a sample at 8 kHz, one for two at 16 kHz, of
     /// which one that is left over is not heard.
     pub fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> usize {

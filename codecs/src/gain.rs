@@ -88,13 +88,30 @@ pub const ALAW: Law = Law {
 
 fn amplified(sample: i16, factor: f32) -> i16 {
     let wanted = f32::from(sample) * factor;
+    nearest(if factor <= 1.0 { wanted } else { bend(wanted) })
+}
+
+/// A sample of any size as one that fits: up to half of full scale itself, above that bent towards full scale. No branches, for the vector unit.
+#[inline]
+pub(crate) fn bend(wanted: f32) -> f32 {
     let size = wanted.abs();
-    if factor <= 1.0 || size <= KNEE {
-        return wanted.round() as i16;
-    }
-    let over = (size - KNEE) / HEADROOM;
-    let bent = KNEE + HEADROOM * (over / (1.0 + over));
-    bent.copysign(wanted) as i16
+    let over = (size - KNEE).max(0.0);
+    (size.min(KNEE) + HEADROOM * over / (HEADROOM + over)).copysign(wanted)
+}
+
+/// The whole number next to a value that fits into 16 bits, the even one of two: `f32::round` is a call on x86-64, and what calls is no
+/// work for the vector unit.
+#[inline]
+pub(crate) fn nearest(value: f32) -> i16 {
+    // Added to 1.5 times 2^23, a value loses its fraction, and the mantissa ends with the whole number in two's complement.
+    (value + 12_582_912.0).to_bits() as i16
+}
+
+/// The gain of each of so many samples on an even way from one gain to another, which the last of them has.
+#[inline]
+pub(crate) fn ramp(from: f32, to: f32, samples: usize) -> impl Iterator<Item = f32> {
+    let step = (to - from) / samples.max(1) as f32;
+    (0..samples as i32).map(move |n| from + step * (n + 1) as f32)
 }
 
 #[cfg(test)]
@@ -133,6 +150,25 @@ mod tests {
         let steps: Vec<i16> = (0..=32_767).step_by(7).map(|sample| amplified(sample, 10.0)).collect();
         assert!(steps.is_sorted() && *steps.last().unwrap() < 32_767);
         assert_eq!(amplified(i16::MIN, 10.0), -amplified(i16::MAX, 10.0));
+    }
+
+    #[test]
+    fn the_nearest_whole_number_is_found_over_all_the_range() {
+        for sample in i16::MIN..=i16::MAX {
+            for part in [-0.49, -0.25, 0.0, 0.25, 0.49] {
+                let value = f32::from(sample) + part;
+                assert_eq!(nearest(value), value.round() as i16, "{value}");
+            }
+        }
+        assert_eq!((nearest(2.5), nearest(3.5), nearest(-2.5)), (2, 4, -2));
+    }
+
+    #[test]
+    fn a_ramp_ends_where_it_is_to() {
+        let gains: Vec<f32> = ramp(1.0, 0.0, 4).collect();
+        assert_eq!(gains, [0.75, 0.5, 0.25, 0.0]);
+        assert!(ramp(0.3, 0.3, 960).all(|gain| gain == 0.3));
+        assert_eq!(ramp(1.0, 0.0, 0).count(), 0);
     }
 
     #[test]

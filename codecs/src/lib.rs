@@ -6,10 +6,14 @@
 //! | [`g722`] | wide band in sub-bands (ITU-T G.722) |
 //! | [`opus`] | Opus by the system's libopus (RFC 6716), and what a packet says of itself |
 //! | [`resample`] | between 8, 16 and 48 kHz |
+//! | [`double`] | between 8 and 16 kHz, for a room |
 //! | [`convert`] | whole sounds of any rate, and how loud they are |
 //! | [`plc`] | concealment of lost G.711 and G.722 packets |
 //! | [`level`] | rms and peak |
 //! | [`gain`] | louder and softer, without clipping |
+//! | [`mix`] | the sum of all who speak, and what each hears of it |
+//! | [`activity`], [`agc`] | who speaks, at one loudness |
+//! | [`stretch`] | a little shorter, for a clock that is faster than ours |
 //! | [`noise`] | comfort noise (RFC 3389) |
 //! | [`tone`] | sines and call progress tones |
 //! | [`dtmf`], [`modem`] | keys, and the tones of fax machines and modems, in what is heard |
@@ -18,13 +22,17 @@
 //!
 //! A sample is 16-bit linear PCM, mono. Nothing here allocates once it is built, and nothing panics on what a peer sent.
 
+pub mod activity;
+pub mod agc;
 pub mod convert;
+pub mod double;
 pub mod dtmf;
 pub mod g711;
 pub mod g722;
 pub mod gain;
 pub mod goertzel;
 pub mod level;
+pub mod mix;
 pub mod modem;
 pub mod noise;
 pub mod opus;
@@ -32,6 +40,7 @@ pub mod plc;
 pub mod resample;
 pub mod spectrum;
 pub mod speech;
+pub mod stretch;
 pub mod tone;
 
 /// The codecs that a leg can speak.

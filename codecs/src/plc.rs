@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use crate::level::Level;
     use crate::spectrum::dominant;
-    use crate::speech;
+    use crate::speech::{self, steepest};
     use crate::tone::Sine;
     use proptest::prelude::*;
 
@@ -261,13 +261,6 @@ mod tests {
             }
         }
         out
-    }
-
-    fn steepest(pcm: &[i16]) -> u32 {
-        pcm.windows(2)
-            .map(|pair| i32::from(pair[1]).abs_diff(i32::from(pair[0])))
-            .max()
-            .unwrap_or(0)
     }
 
     #[test]

@@ -126,6 +126,15 @@ impl Resampler {
         length
     }
 
+    /// Goes on where another one between the same rates is. It allocates nothing.
+    ///
+    /// # Panics
+    /// If the other is between other rates.
+    pub fn follow(&mut self, other: &Resampler) {
+        self.buffer.copy_from_slice(&other.buffer);
+        self.skip = other.skip;
+    }
+
     fn filter_chunk(&mut self, chunk: &[i16], out: &mut [i16]) -> usize {
         let history = self.row - 1;
         for (slot, sample) in self.buffer[history..].iter_mut().zip(chunk) {

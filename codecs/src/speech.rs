@@ -34,6 +34,14 @@ pub fn snr_db(reference: &[i16], other: &[i16]) -> f32 {
     Level::of(reference).rms_dbov() - Level::of(&difference).rms_dbov()
 }
 
+/// The largest step from one sample to the next: a click has a larger one than what it is in.
+pub fn steepest(pcm: &[i16]) -> u32 {
+    pcm.windows(2)
+        .map(|pair| i32::from(pair[1]).abs_diff(i32::from(pair[0])))
+        .max()
+        .unwrap_or(0)
+}
+
 fn raw(samples: usize, rate: f64) -> Vec<f64> {
     let mut phase = 0.0;
     let mut noise = 1u32;

@@ -1,5 +1,8 @@
 //! The packet path allocates nothing: neither in Rust nor, where the C library lets us count (glibc), inside libopus.
 
+use codecs::activity::Activity;
+use codecs::agc::Agc;
+use codecs::double::{Down2, Up2};
 use codecs::dtmf::Detector;
 use codecs::gain::Gain;
 use codecs::modem::Listener;
@@ -8,7 +11,7 @@ use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::{Concealer, WideConcealer};
 use codecs::resample::Resampler;
 use codecs::tone::{Cadence, Sine};
-use codecs::{Rate, g711, g722, goertzel, speech};
+use codecs::{Rate, g711, g722, goertzel, mix, speech, stretch};
 use std::cell::Cell;
 
 thread_local! {
@@ -177,4 +180,27 @@ fn samples_are_worked_on_in_place() {
         goertzel::level_dbm0(&pcm, 440.0, 8_000);
     });
     assert_eq!((count, keys, machines), (0, 2, 1));
+}
+
+#[test]
+fn a_room_is_mixed_in_place() {
+    let (mut sum, mut pcm, mut out) = ([0; 320], [0; 320], [0; 960]);
+    let (mut activity, mut agc) = (Activity::new(), Agc::new());
+    let (mut up, mut down) = (Up2::new(), Down2::new());
+    let count = allocations(|| {
+        Sine::new(400.0, -10.0, 16_000).fill(&mut pcm);
+        for _ in 0..40 {
+            let speech = activity.hear(&pcm).speech;
+            agc.apply(&mut pcm, speech);
+            sum.fill(0);
+            mix::add(&mut sum, &pcm);
+            mix::scale(&mut pcm, mix::ONE, mix::ONE / 2);
+            mix::all(&sum, &mut out[..320]);
+            mix::less(&sum, &pcm, &mut out[320..640]);
+            down.process(&pcm, &mut out[..160]);
+            up.process(&out[..160], &mut pcm);
+        }
+        stretch::shorten(&[1_000; 640], Rate::Wide, &mut out);
+    });
+    assert_eq!(count, 0);
 }

@@ -17,6 +17,16 @@ impl World {
         self.add_agent(name, "sip:+14155559999@carrier.example", addr, Transport::Tcp, "")
     }
 
+    /// A recording server.
+    pub fn recorder(&mut self, addr: &str) -> Peer {
+        let addr = addr.parse().expect("an address of the test");
+        let peer = self.add_agent("recorder", "sip:srs@recorder.example", addr, Transport::Udp, "");
+        // It says nothing itself.
+        self.agent(peer).tone = None;
+        self.policy(peer).ring = None;
+        peer
+    }
+
     /// Somebody whom the configuration does not know.
     pub fn stranger(&mut self, name: &str, addr: &str) -> Peer {
         let addr = addr.parse().expect("an address of the test");

@@ -6,6 +6,9 @@ use tandem::id::CallId;
 use tandem::media::command::{Recording, Trouble};
 use tandem::time::Wall;
 
+/// For how many milliseconds a recording server recorded, and why it ended early.
+pub type SessionEnd = (u64, Option<String>);
+
 /// One call record.
 #[derive(Clone, Debug, Default)]
 pub struct Cdr {
@@ -29,6 +32,8 @@ pub struct Cdr {
     pub changes: Vec<String>,
     /// What it was recorded in.
     pub recordings: Vec<Recording>,
+    /// What went to a recording server, and how that ended.
+    pub sessions: Vec<(Recording, Option<SessionEnd>)>,
     /// The media of its legs while it was up, at last.
     pub measured: Vec<LegReport>,
     /// Who was not heard, or was again: on whose leg, what, and whether it is over.
@@ -44,6 +49,8 @@ pub struct Records {
     pub by_call: BTreeMap<CallId, Cdr>,
     /// Calls that are up.
     pub open: usize,
+    /// What rooms were recorded in.
+    pub rooms: Vec<Recording>,
 }
 
 impl Records {
@@ -70,8 +77,7 @@ impl Records {
             }
             Fact::CallRouted { call, to, .. } => self.open(*call, "routed")?.to.clone_from(to),
             Fact::CallRinging { call, at } => {
-                let cdr = self.open(*call, "ringing")?;
-                cdr.ringing = cdr.ringing.or(Some(*at));
+                self.open(*call, "ringing")?.ringing.get_or_insert(*at);
             }
             Fact::CallAnswered { call, at, .. } => {
                 if self.open(*call, "answered")?.answered.replace(*at).is_some() {
@@ -96,14 +102,11 @@ impl Records {
                 cdr.legs.clone_from(legs);
                 self.open -= 1;
             }
-            Fact::RecordingStarted { recording } => {
-                let own = &mut self.open(recording.call, "recorded")?.recordings;
-                own.push(*recording);
-                if usize::from(recording.number) != own.len() {
-                    return Err(format!("{} is not the next recording of its call", recording.file()));
-                }
+            Fact::RecordingStarted { .. } | Fact::RecordingSession { .. } | Fact::RecordingSessionEnded { .. } => {
+                self.fold_recording(fact)?;
             }
-            Fact::Registered { .. }
+            Fact::RoomMeasured { .. }
+            | Fact::Registered { .. }
             | Fact::TrunkState { .. }
             | Fact::Refused { .. }
             | Fact::Banned { .. }
@@ -114,7 +117,45 @@ impl Records {
             | Fact::NgEnded { .. }
             | Fact::NgRefused { .. }
             | Fact::NgUnheeded { .. }
+            | Fact::Room { .. }
             | Fact::Warning(_) => {}
+        }
+        Ok(())
+    }
+
+    fn fold_recording(&mut self, fact: &Fact) -> Result<(), String> {
+        match fact {
+            // A room's: no call has its name.
+            Fact::RecordingStarted { recording } if !self.by_call.contains_key(&recording.call) => {
+                if recording.number != 1 || self.rooms.contains(recording) {
+                    return Err(format!("{} is no new recording of a room", recording.file()));
+                }
+                self.rooms.push(*recording);
+            }
+            Fact::RecordingStarted { recording } => {
+                let own = &mut self.open(recording.call, "recorded")?.recordings;
+                own.push(*recording);
+                if usize::from(recording.number) != own.len() {
+                    return Err(format!("{} is not the next recording of its call", recording.file()));
+                }
+            }
+            Fact::RecordingSession { recording, .. } => {
+                self.open(recording.call, "recorded")?.sessions.push((*recording, None));
+            }
+            // The server may hear of the end of a call after its record.
+            Fact::RecordingSessionEnded {
+                recording,
+                millis,
+                fault,
+            } => {
+                let sessions = self.by_call.get_mut(&recording.call).map(|cdr| &mut cdr.sessions);
+                let own = sessions.and_then(|all| all.iter_mut().find(|(own, _)| own == recording));
+                let (_, end) = own.ok_or("a recording session has ended that never began")?;
+                if end.replace((*millis, fault.clone())).is_some() {
+                    return Err(format!("a recording session of {} has ended twice", recording.call));
+                }
+            }
+            _other => {}
         }
         Ok(())
     }

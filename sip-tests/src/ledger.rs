@@ -14,25 +14,52 @@ type Dialog = (String, String, String);
 /// What is owed in the dialogs of the node that runs now.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// INVITEs that the node sent: by Call-ID and CSeq, and when the first 2xx came.
-    invited: BTreeMap<(String, u32), Option<Instant>>,
+    /// INVITEs that the node sent: by Call-ID and CSeq.
+    invited: BTreeMap<(String, u32), Invited>,
     /// 2xx that came to the node and wait for its ACK or BYE; 2xx that it sent and that wait for ACK or BYE of either side.
     owed: BTreeMap<(Dialog, u32), &'static str>,
     /// Dialogs that a BYE has ended.
     over: BTreeSet<Dialog>,
 }
 
+/// What became of an INVITE.
+#[derive(Clone, Copy, Debug)]
+struct Invited {
+    since: Instant,
+    /// A provisional response came in time.
+    goes_on: bool,
+    /// When the first 2xx came.
+    answered: Option<Instant>,
+}
+
+impl Invited {
+    /// Something comes back. False where nobody is there any more: so long after the first 2xx, or after the INVITE where nothing had come yet
+    /// (timer B, RFC 3261 17.1.1.2).
+    fn hears(&mut self, now: Instant, status: u16) -> bool {
+        let is_late = now.since(self.since) >= KNOWN && !self.goes_on && self.answered.is_none();
+        if is_late {
+            return false;
+        }
+        self.goes_on = true;
+        status < 200 || now.since(*self.answered.get_or_insert(now)) < KNOWN
+    }
+}
+
 impl Ledger {
     /// The node sends this.
-    pub fn sent(&mut self, bytes: &[u8]) {
+    pub fn sent(&mut self, now: Instant, bytes: &[u8]) {
         let Some(msg) = read(bytes) else { return };
         match msg.method() {
             "INVITE" if msg.is_request() => {
-                self.invited
-                    .entry((msg.call_id().to_owned(), msg.cseq().0))
-                    .or_default();
+                let invite = (msg.call_id().to_owned(), msg.cseq().0);
+                self.invited.entry(invite).or_insert(Invited {
+                    since: now,
+                    goes_on: false,
+                    answered: None,
+                });
             }
             "ACK" | "BYE" => self.settled(&msg),
+            _ if msg.status() < 200 => {}
             _ => self.owe(
                 &msg,
                 "a 2xx that the node sent was never acknowledged, and it sent no BYE",
@@ -47,10 +74,10 @@ impl Ledger {
             "INVITE" if msg.is_request() => {}
             "ACK" | "BYE" => self.settled(&msg),
             _ => {
-                let Some(first) = self.invited.get_mut(&(msg.call_id().to_owned(), msg.cseq().0)) else {
+                let Some(invite) = self.invited.get_mut(&(msg.call_id().to_owned(), msg.cseq().0)) else {
                     return;
                 };
-                if now.since(*first.get_or_insert(now)) < KNOWN {
+                if invite.hears(now, msg.status()) && msg.status() >= 200 {
                     self.owe(&msg, "a 2xx that came to the node got neither ACK nor BYE");
                 }
             }
@@ -86,9 +113,9 @@ impl Ledger {
     }
 }
 
-/// The messages that count: requests INVITE, ACK, BYE, and a 2xx to INVITE.
+/// The messages that count: requests INVITE, ACK, BYE, and a provisional response or a 2xx to INVITE.
 fn read(bytes: &[u8]) -> Option<Msg> {
-    let counts = [&b"INVITE "[..], b"ACK ", b"BYE ", b"SIP/2.0 2"]
+    let counts = [&b"INVITE "[..], b"ACK ", b"BYE ", b"SIP/2.0 1", b"SIP/2.0 2"]
         .iter()
         .any(|start| bytes.starts_with(start));
     let msg = if counts { Msg::read(bytes).ok()? } else { return None };
@@ -120,38 +147,56 @@ mod tests {
             let mut ledger = Ledger::default();
             ledger.came(now, &ok);
             assert_eq!(ledger.unpaid(), None, "it asked for nothing");
-            ledger.sent(&message(
-                "INVITE sip:p",
-                "From: <sip:n@h>;tag=n\r\nTo: <sip:p@h>\r\n",
-                "1 INVITE",
-            ));
+            ledger.sent(
+                now,
+                &message("INVITE sip:p", "From: <sip:n@h>;tag=n\r\nTo: <sip:p@h>\r\n", "1 INVITE"),
+            );
             ledger.came(now, &ok);
             assert!(ledger.unpaid().is_some_and(|why| why.contains("neither ACK nor BYE")));
-            ledger.sent(&message("ACK sip:p", NODE, "7 ACK"));
-            ledger.sent(&message("BYE sip:p", &NODE.replace("=p", "=fork"), "2 BYE"));
+            ledger.sent(now, &message("ACK sip:p", NODE, "7 ACK"));
+            ledger.sent(now, &message("BYE sip:p", &NODE.replace("=p", "=fork"), "2 BYE"));
             assert!(ledger.unpaid().is_some());
-            ledger.sent(&payment);
+            ledger.sent(now, &payment);
             assert_eq!(ledger.unpaid(), None);
         }
         let mut late = Ledger::default();
-        late.sent(&message("INVITE sip:p", NODE, "1 INVITE"));
+        late.sent(now, &message("INVITE sip:p", NODE, "1 INVITE"));
         late.came(now, &ok);
-        late.sent(&message("ACK sip:p", NODE, "1 ACK"));
+        late.sent(now, &message("ACK sip:p", NODE, "1 ACK"));
         late.came(now + KNOWN, &ok);
         assert_eq!(late.unpaid(), None, "nobody is there any more");
     }
 
+    /// Nothing came within 64*T1: the node has forgotten the INVITE; where it was told to wait, it has not.
+    #[test]
+    fn an_answer_after_the_time_out_is_nobody_s() {
+        let (now, ok) = (Instant::ZERO, message("200", NODE, "1 INVITE"));
+        for (ringing, owes) in [(None, false), (Some(KNOWN / 2), true), (Some(KNOWN), false)] {
+            let mut ledger = Ledger::default();
+            ledger.sent(now, &message("INVITE sip:p", NODE, "1 INVITE"));
+            if let Some(after) = ringing {
+                let text = String::from_utf8(ok.clone())
+                    .expect("our own")
+                    .replace("200 OK", "180 Ringing");
+                ledger.came(now + after, text.as_bytes());
+            }
+            ledger.came(now + KNOWN + KNOWN / 4, &ok);
+            assert_eq!(ledger.unpaid().is_some(), owes, "{ringing:?}");
+        }
+    }
+
     #[test]
     fn an_answer_of_the_node_is_paid_by_the_peer_s_ack_or_its_own_bye() {
+        let now = Instant::ZERO;
         let ok = message("200", PEER, "1 INVITE");
         let mut ledger = Ledger::default();
-        ledger.sent(&ok);
+        ledger.sent(now, &ok);
         assert!(ledger.unpaid().is_some_and(|why| why.contains("never acknowledged")));
         ledger.came(Instant::ZERO, &message("ACK sip:n", PEER, "1 ACK"));
         assert_eq!(ledger.unpaid(), None);
-        ledger.sent(&ok);
-        ledger.sent(&message("BYE sip:p", NODE, "2 BYE"));
-        ledger.sent(&ok);
+        ledger.sent(now, &ok);
+        ledger.sent(now, &message("BYE sip:p", NODE, "2 BYE"));
+        ledger.sent(now, &ok);
         assert_eq!(ledger.unpaid(), None, "a copy after the end owes nothing");
     }
 }

@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod carrier;
 pub mod cdr;
+pub mod chaos;
 pub mod counting;
 pub mod description;
 pub mod digest;

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tandem::id::{MediaLegId, WorkerId};
-use tandem::media::command::{Command, Event, LegStats, Port};
+use tandem::id::{MediaLegId, MediaRoomId, WorkerId};
+use tandem::media::command::{Command, Event, Function, LegStats, Port};
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::leg::Leg;
 use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
@@ -39,6 +39,8 @@ pub struct Media {
     free: VecDeque<u16>,
     spare: BTreeSet<u16>,
     open: BTreeMap<MediaLegId, Port>,
+    /// Rooms that are open, and where.
+    rooms: BTreeMap<MediaRoomId, WorkerId>,
     /// Legs that a worker closed by itself: the node may not know yet.
     lost: BTreeSet<MediaLegId>,
     /// Legs of one worker.
@@ -71,6 +73,7 @@ impl Media {
             free: ports.step_by(2).collect(),
             spare: BTreeSet::new(),
             open: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             next_tick: Instant::ZERO,
             seed: 1,
             effects: Vec::new(),
@@ -98,13 +101,14 @@ impl Media {
                 ));
             }
             self.open.insert(spec.id, spec.port);
-        } else if self.lost.contains(&command.leg()) {
+        } else if command.leg().is_some_and(|leg| self.lost.contains(&leg)) {
             return Vec::new();
-        } else if !self.open.contains_key(&command.leg()) {
+        } else if command.leg().is_some_and(|leg| !self.open.contains_key(&leg)) {
             self.faults
                 .push(format!("a command for a leg that is not open: {command:?}"));
             return Vec::new();
         }
+        self.keep_rooms(worker, &command);
         if self.workers.is_empty() {
             return self.bare(worker, command);
         }
@@ -114,6 +118,33 @@ impl Media {
             Err(error) => self.faults.push(format!("a media command was refused: {error}")),
         }
         std::mem::take(&mut self.effects)
+    }
+
+    /// A room is opened once, closed once, and what is done with it is done where it is.
+    fn keep_rooms(&mut self, worker: WorkerId, command: &Command) {
+        let (room, at) = if let Command::OpenRoom(spec) = command {
+            if self.rooms.insert(spec.id, worker).is_some() {
+                self.faults.push(format!("a room was opened twice: {command:?}"));
+            }
+            return;
+        } else if let Command::CloseRoom(room) = command {
+            (room, self.rooms.remove(room))
+        } else if let Command::LinkRoom { room, .. }
+        | Command::PlayRoom { room, .. }
+        | Command::RecordRoom { room, .. }
+        | Command::Function {
+            function: Function::Room(room),
+            ..
+        } = command
+        {
+            (room, self.rooms.get(room).copied())
+        } else {
+            return;
+        };
+        if at != Some(worker) {
+            self.faults
+                .push(format!("room {room} is on {at:?}, and not on {worker}: {command:?}"));
+        }
     }
 
     fn bare(&mut self, worker: WorkerId, command: Command) -> Vec<Effect> {
@@ -137,7 +168,13 @@ impl Media {
             | Command::Play { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. }
-            | Command::Record { .. } => return Vec::new(),
+            | Command::Record { .. }
+            | Command::Seat { .. }
+            | Command::OpenRoom(_)
+            | Command::CloseRoom(_)
+            | Command::LinkRoom { .. }
+            | Command::RecordRoom { .. } => return Vec::new(),
+            Command::PlayRoom { room, .. } => Event::RoomPlayed(room),
         };
         vec![Effect::Event(event)]
     }
@@ -240,12 +277,13 @@ impl Media {
                     self.effects.push(Effect::Moving(to, leg));
                 }
                 Output::Strayed(input) => {
-                    let home = self.preparer.home(input.leg()).filter(|home| *home != worker);
+                    let home = input.leg().and_then(|leg| self.preparer.home(leg));
+                    let home = home.filter(|home| *home != worker);
                     if let Some(home) = home {
                         self.input(now, home, input);
                     }
                 }
-                Output::Event(_) | Output::Retired(_) => {}
+                Output::Event(_) | Output::Retired(_) | Output::RetiredRoom(_) => {}
             }
         }
         if self.batch.overflow() > 0 || self.outputs.overflow() > 0 {
@@ -274,6 +312,11 @@ impl Media {
         self.open.len()
     }
 
+    /// Rooms that are open.
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
     /// Ports that the node keeps spare.
     pub fn spare(&self) -> usize {
         self.spare.len()
@@ -295,6 +338,7 @@ impl Media {
         self.free.extend(ports);
         self.spare.clear();
         self.open.clear();
+        self.rooms.clear();
         self.places.clear();
         self.preparer = Preparer::recording(Box::new(self.tapes.clone()));
         let count = self.workers.len();

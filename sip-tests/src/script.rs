@@ -7,6 +7,7 @@ use crate::tone::Voice;
 use crate::world::World;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tandem::id::ControlId;
 use tandem::node::Input;
 use tandem::time::Instant;
 
@@ -381,6 +382,22 @@ impl World {
         self.kill();
         self.store.restart();
         self.start_node();
+    }
+
+    /// What the control socket says to a line, without `ok` and the last dot; the error is why it is refused.
+    pub fn control(&mut self, line: &str) -> Result<Vec<String>, String> {
+        let id = ControlId(self.controlled.len() as u64 + 1000);
+        self.feed(Input::Control(id, bytes::Bytes::from(line.to_owned())));
+        let answers = self.controlled.iter().filter(|(to, ..)| *to == id);
+        let said: String = answers
+            .map(|(_, lines, _)| String::from_utf8_lossy(lines).into_owned())
+            .collect();
+        let mut lines = said.lines();
+        match lines.next() {
+            Some("ok") => Ok(lines.filter(|line| *line != ".").map(str::to_owned).collect()),
+            Some(refused) => Err(refused.trim_start_matches("refused ").replace("\\s", " ")),
+            None => self.fail(&format!("{line}: nothing is said")),
+        }
     }
 
     /// SIGTERM.

@@ -47,6 +47,12 @@ impl Sink for Head {
 }
 
 impl Tapes {
+    /// All that was recorded, in order.
+    pub fn all(&self) -> Vec<Recording> {
+        let tapes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tapes.keys().copied().collect()
+    }
+
     /// What was recorded but for its last second and a half: left, right.
     pub fn channels(&self, recording: &Recording) -> [Vec<i16>; 2] {
         let tapes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

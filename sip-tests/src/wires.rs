@@ -57,7 +57,7 @@ impl World {
 
     pub(crate) fn node_sends(&mut self, flow: Flow, bytes: Bytes) {
         self.check_wire(flow, &bytes);
-        self.ledger.sent(&bytes);
+        self.ledger.sent(self.now, &bytes);
         if let Some(wiretap) = &mut self.wiretap {
             wiretap.push((flow.peer, bytes.clone()));
         }

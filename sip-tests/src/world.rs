@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tandem::config::{Config, Sources};
 use tandem::effect::{Fact, Output, Reply};
-use tandem::id::{Ticket, WorkerId};
+use tandem::id::{ControlId, Ticket, WorkerId};
 use tandem::media::command::Sound;
 use tandem::media::leg::Leg;
 use tandem::node::{Input, Node};
@@ -100,6 +100,8 @@ pub struct World {
     pub ladder: Ladder,
     /// Where a test looks at octets: what the node sends, and whereto.
     pub wiretap: Option<Vec<(std::net::SocketAddr, Bytes)>>,
+    /// What was said to those on the control socket; true where nothing comes behind it.
+    pub controlled: Vec<(ControlId, Bytes, bool)>,
     /// The configuration in force.
     pub config: Arc<Config>,
     /// The host of the node.
@@ -174,6 +176,7 @@ impl Builder {
             ledger: Ledger::default(),
             ladder: Ladder::new(self.quiet),
             wiretap: None,
+            controlled: Vec::new(),
             config,
             node_ip,
             names: BTreeMap::new(),
@@ -397,6 +400,7 @@ impl World {
             }
             // Who asks by NG is a test of its own.
             Output::Ng(..) => {}
+            Output::Control { to, lines, last } => self.controlled.push((to, lines, last)),
             Output::Ports(count) => {
                 let ports = self.media.bind(count);
                 self.inputs.push_back(Input::Ports(ports));

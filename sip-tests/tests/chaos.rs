@@ -5,17 +5,13 @@
 #![allow(missing_docs)]
 
 use sip_tests::agent::State;
+use sip_tests::chaos::seeds;
 use sip_tests::rng::Rng;
 use sip_tests::store::Mode;
 use sip_tests::{Answer, CallRef, Change, Peer, World, ms, s};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tandem::id::Transport;
 
-/// After its grace time a node that stops waits for last answers: two transactions of 64*T1 after each other, at most.
-const LAST: Duration = Duration::from_secs(75);
 /// How many seeds, unless `CHAOS_SEEDS` says otherwise (`make soak`).
 const SEEDS: u64 = 1_000;
 /// Actions of one run.
@@ -23,37 +19,7 @@ const ACTIONS: u64 = 25;
 
 #[test]
 fn a_thousand_seeds() {
-    if let Some(seed) = std::env::var("CHAOS_SEED").ok().and_then(|text| text.parse().ok()) {
-        return run(seed, false);
-    }
-    let seeds = std::env::var("CHAOS_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
-    let broken = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds || broken.lock().expect("no panic inside").len() >= 3 {
-                        return;
-                    }
-                    if catch_unwind(AssertUnwindSafe(|| run(seed, true))).is_err() {
-                        broken.lock().expect("no panic inside").push(seed);
-                    }
-                }
-            });
-        }
-    });
-    let broken = broken.into_inner().expect("no panic inside");
-    assert!(
-        broken.is_empty(),
-        "broken seeds {broken:?}: CHAOS_SEED={} cargo test -p sip-tests --test chaos",
-        broken[0]
-    );
+    seeds("chaos", SEEDS, run);
 }
 
 struct Chaos {
@@ -292,16 +258,7 @@ impl Chaos {
     }
 
     fn live(&mut self) -> Option<CallRef> {
-        let mut live = Vec::new();
-        for (peer, agent) in self.w.agents.iter().enumerate() {
-            let calls = agent.calls.iter().enumerate().filter(|(_, call)| call.is_live());
-            live.extend(calls.map(|(call, _)| CallRef { peer: Peer(peer), call }));
-        }
-        if live.is_empty() {
-            None
-        } else {
-            Some(*self.rng.pick(&live))
-        }
+        self.w.any_live(&mut self.rng)
     }
 
     fn hang_up(&mut self) {
@@ -342,37 +299,14 @@ impl Chaos {
         }
     }
 
-    /// How a dialog is named to others, as the peer that is called sees it (RFC 3891 3).
-    fn replaces(&self, call: CallRef) -> String {
-        let call = self.w.at(call);
-        format!(
-            "{};to-tag={};from-tag={}",
-            call.call_id, call.remote_tag, call.local_tag
-        )
-    }
-
     /// Two calls of one peer are joined, where it has two (RFC 5589 7): else somebody else's is named, which must do no harm.
     fn attended(&mut self) {
         let Some(from) = self.live().filter(|call| self.w.state(*call) == State::Up) else {
             return;
         };
-        let others = &self.w.agents[from.peer.0].calls;
-        let own = (0..others.len())
-            .rev()
-            .find(|call| *call != from.call && others[*call].is_live());
-        let replaced = match own {
-            Some(call) => CallRef { call, ..from },
-            None => match self.live() {
-                Some(any) => any,
-                None => return,
-            },
+        let Some(line) = self.w.refer_to_another(&mut self.rng, from, "carol") else {
+            return;
         };
-        let replaces = self
-            .replaces(replaced)
-            .replace('@', "%40")
-            .replace(';', "%3B")
-            .replace('=', "%3D");
-        let line = format!("Refer-To: <sip:carol@example.com?Replaces={replaces}>");
         self.w.on(from, |agent, cx, call| {
             agent.send_in_call(cx, call, "REFER", &[&line], None);
         });
@@ -382,27 +316,14 @@ impl Chaos {
     fn pick_up(&mut self) {
         let Some(taken) = self.live() else { return };
         let early = if self.rng.chance(0.3) { ";early-only" } else { "" };
-        let line = format!("Replaces: {}{early}", self.replaces(taken));
+        let line = format!("Replaces: {}{early}", self.w.replaces(taken));
         let from = self.any_peer();
         self.w.call_with(from, "bob", &[&line, "Require: replaces"]);
     }
 
-    /// SIGTERM; the node ends in time, and another is started.
     fn stop(&mut self) {
         let grace = self.rng.millis(0, 5000);
-        self.w.stop(grace);
-        let kills = self.w.kills();
-        self.w.after(grace + LAST, move |w| {
-            if w.kills() == kills {
-                if !w.is_stopped() {
-                    w.fail(&format!(
-                        "the node was told to stop and is still there: {:?}",
-                        w.census()
-                    ));
-                }
-                w.restart();
-            }
-        });
+        self.w.stop_and_start(grace);
     }
 
     fn reload(&mut self) {

@@ -20,10 +20,11 @@ impl Folder {
         Folder(path)
     }
 
-    /// A configuration whose trunk takes its password from the environment, where it is not.
+    /// A configuration whose trunk, and whose room, take their secrets from the environment, where they are not.
     fn configuration(&self) -> String {
         let text = "listen: [ \"udp://127.82.90.1:5060\" ]\nstore: { path: t.db }\ntrunks:\n  - { name: acme, \
-             peers: [ \"sip:127.82.90.2\" ], register: { username: t, password: { env: TANDEM_TEST_NOT_SET } } }\n";
+             peers: [ \"sip:127.82.90.2\" ], register: { username: t, password: { env: TANDEM_TEST_NOT_SET } } }\n\
+             rooms: [ { number: \"3000\", pin: { env: TANDEM_TEST_NO_PIN }, moderator_pin: { env: TANDEM_TEST_NO_PIN } } ]\n";
         fs::write(self.0.join("t.yaml"), text).expect("as this test has set it up");
         "t.yaml".to_owned()
     }
@@ -51,7 +52,7 @@ fn help_names_every_command_and_an_unknown_one_is_an_error() {
     let folder = Folder::new("help");
     let (code, out, _) = folder.tandem(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["run", "check", "demo", "calls", "guard", "route"] {
+    for command in ["run", "check", "demo", "calls", "guard", "rooms", "room", "route"] {
         assert!(out.contains(&format!("\n  {command} ")), "{out}");
     }
     let (code, _, err) = folder.tandem(&["serve"]);
@@ -73,18 +74,26 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
 }
 
 #[test]
-fn calls_and_route_need_no_secret_but_run_and_check_do() {
+fn who_only_looks_needs_no_secret_but_run_and_check_do() {
     let folder = Folder::new("secrets");
     let file = folder.configuration();
     let (code, _, err) = folder.tandem(&["check", &file]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("TANDEM_TEST_NOT_SET"), "{err}");
+    assert!(
+        err.contains("TANDEM_TEST_NOT_SET") && err.contains("TANDEM_TEST_NO_PIN"),
+        "{err}"
+    );
     let (code, out, err) = folder.tandem(&["calls", &file]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert_eq!(out, "No calls yet: the store t.db does not exist.\n");
     let (code, out, _) = folder.tandem(&["route", &file, "--from", "trunk/acme", "--to", "600"]);
     assert_eq!(code, Some(0));
     assert!(out.contains("no rule: decides"), "{out}");
+    for command in [["rooms", "-c"].as_slice(), &["room", "3000", "-c"]] {
+        let (code, _, err) = folder.tandem(&[command, &[&file]].concat());
+        assert_eq!(code, Some(1));
+        assert!(err.contains("no node runs with this configuration"), "{err}");
+    }
     let (code, _, err) = folder.tandem(&["route", &file, "--from", "trunk/other", "--to", "600"]);
     assert_eq!(
         (code, err.as_str()),

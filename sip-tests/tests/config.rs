@@ -25,6 +25,9 @@ fn load_shipped(
             .map(|(_, value)| (*value).to_owned())
     };
     let read = |path: &Path| {
+        if path == Path::new("/run/secrets/standup") {
+            return Ok("990011\n".to_owned());
+        }
         if path == Path::new("/run/secrets/bob") {
             return secret.map(str::to_owned).ok_or_else(|| "it does not exist".to_owned());
         }
@@ -37,6 +40,7 @@ fn load_shipped(
     let config = load(
         &path,
         &Sources {
+            has_secrets: true,
             env: &env,
             read: &read,
             generate: &generate,
@@ -81,6 +85,7 @@ fn the_lines_that_the_default_has_in_comments_are_good_too() {
         "tandem.yaml",
         &uncommented,
         &Sources {
+            has_secrets: true,
             env: &env,
             ..Sources::NONE
         },
@@ -99,10 +104,10 @@ fn the_lines_that_the_default_has_in_comments_are_good_too() {
 
 #[test]
 fn the_example_is_good_once_its_passwords_are_there() {
-    let env = [("ALICE_PASSWORD", "a"), ("ACME_PASSWORD", "b")];
+    let env = [("ALICE_PASSWORD", "a"), ("ACME_PASSWORD", "b"), ("STANDUP_PIN", "4711")];
     let (path, result) = load_shipped("edge.yaml", &env, Some("c\n"));
     let text = report(&path, &result);
-    let good = " is good: edge-1 listens on udp://0.0.0.0:5060, tcp://0.0.0.0:5060; 3 users with 3 numbers, 1 trunk, 6 routes.\n";
+    let good = " is good: edge-1 listens on udp://0.0.0.0:5060, tcp://0.0.0.0:5060; 3 users with 3 numbers, 1 trunk, 6 routes, 1 room.\n";
     assert!(text.ends_with(good), "{text}");
     let config = result.unwrap();
     let alice = Source::parse(&config, "user/alice").unwrap();
@@ -119,6 +124,9 @@ fn the_example_is_good_once_its_passwords_are_there() {
     let end = "Trunk acme is called with the number +14155550199 (send: e164), by sip:sbc1.acme.example:5060, then \
                sip:sbc2.acme.example:5060;transport=tcp.\n";
     assert!(told.ends_with(end), "{told}");
+    let told = explain(&config, &alice, "3000");
+    let end = "  rooms: standup, by number: decides\nThe caller joins room 3000 (standup): at most 50 members.\n  the PIN is asked for\n";
+    assert!(told.ends_with(end), "{told}");
     let told = explain(&config, &alice, "1 900 555 0100");
     assert!(
         told.ends_with("The call is refused with 403: the dial plan refuses it.\n"),
@@ -128,7 +136,7 @@ fn the_example_is_good_once_its_passwords_are_there() {
 
 #[test]
 fn the_example_without_its_passwords_says_which_are_missing() {
-    let (path, result) = load_shipped("edge.yaml", &[], None);
+    let (path, result) = load_shipped("edge.yaml", &[("STANDUP_PIN", "4711")], None);
     let file = path.display();
     let place = |text: &str| text_line(&path, text);
     let (alice, bob, acme) = (

@@ -49,6 +49,8 @@ mod routes;
 mod sdp_forms;
 #[path = "dialogs/session_timer.rs"]
 mod session_timer;
+#[path = "dialogs/siprec.rs"]
+mod siprec;
 #[path = "dialogs/strays.rs"]
 mod strays;
 #[path = "dialogs/tools.rs"]

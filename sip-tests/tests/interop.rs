@@ -36,5 +36,7 @@ mod interop {
     mod phones;
     mod recording;
     mod restart;
+    mod rooms;
+    mod siprec;
     mod srtp;
 }

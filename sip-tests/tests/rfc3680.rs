@@ -461,7 +461,7 @@ fn the_end_of_what_is_watched() {
     let last = w.last_received(carol.peer, |m| m.is("NOTIFY"));
     assert_eq!(last.text("Subscription-State"), "terminated;reason=noresource");
     let mut all: Vec<Watcher> = Vec::new();
-    for n in 0..=tandem::limits::SUBSCRIPTIONS_PER_AOR {
+    for n in 0..=tandem::limits::SUBSCRIPTIONS_PER_WATCHER {
         let mut next = watcher(&mut w, &format!("w{n}"), "bob");
         assert_eq!(subscribe(&mut w, &mut next, "bob@example.com", &[]), 200);
         all.push(next);

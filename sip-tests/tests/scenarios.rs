@@ -18,3 +18,5 @@ mod media;
 mod peers;
 #[path = "scenarios/registration.rs"]
 mod registration;
+#[path = "scenarios/rooms.rs"]
+mod rooms;

@@ -58,9 +58,15 @@ impl Call {
     pub fn refuse_caller(&mut self, t: &mut Turn<'_, '_>, caller: LegId, cause: Cause) {
         let found = self.leg(caller).and_then(|leg| {
             let own = announcements(&self.config, &leg.who);
-            fitting(own, &cause).cloned().filter(|_| leg.may_hear_early())
+            fitting(own, &cause).cloned()
         });
-        let Some(music) = found else {
+        self.refuse_with(t, caller, cause, found);
+    }
+
+    /// The same after these words, if there are any and the caller may hear them.
+    pub fn refuse_with(&mut self, t: &mut Turn<'_, '_>, caller: LegId, cause: Cause, words: Option<Music>) {
+        let may_hear = self.leg(caller).is_some_and(Leg::may_hear_early);
+        let Some(music) = words.filter(|_| may_hear) else {
             return self.end(t, cause);
         };
         self.cancel_branches(t, &cause::reason(&cause));

@@ -11,6 +11,7 @@ use crate::dialog::reliable::Verdict;
 use crate::effect::{Blame, Cause, Fact, Output, Reply};
 use crate::id::{Flow, Target};
 use crate::limits;
+use crate::room::Input as RoomInput;
 use crate::sip::{Message, Name};
 use crate::transaction::{Destination, Failure};
 use crate::trunk::Outcome;
@@ -267,8 +268,9 @@ impl Call {
                     leg.progress(t, status, heard, wish.unwrap_or_default());
                 }
             }
+            Stage::DialOut(place) if matches!(status, 180 | 183) => t.desk.rooms.tell(place, RoomInput::Rings),
             Stage::Talk { .. } => self.transfer_progress(t, status),
-            Stage::Over { .. } => {}
+            Stage::DialOut(_) | Stage::Over { .. } => {}
         }
     }
 

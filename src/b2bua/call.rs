@@ -3,7 +3,7 @@
 //! ```text
 //!                 INVITE                 an answer                       the last word
 //!   caller's leg ------> Setup (hunt) ------------> Talk (one, other) ----------------> Over
-//!                          |                         |  ^                                 ^
+//!   a room's wish -----> DialOut (hunt) ----------/  |  ^                                 ^
 //!                          |                         |  | REFER: the other is exchanged   |
 //!                          |                         +--+ (hunt again, or another's leg)  |
 //!                          +---- nobody answers, CANCEL, a limit -------------------------+
@@ -21,13 +21,16 @@ use super::hunt::Hunt;
 use super::info::Press;
 use super::leg::{Leg, LegId};
 use super::record::Recorder;
+use super::room::Membership;
 use super::transfer::Transfer;
 use crate::config::Config;
 use crate::effect::{Cause, Fact, LegReport, Output};
 use crate::id::{CallId, LegNo, WorkerId};
 use crate::limits;
 use crate::media::command::{DataTone, Event as MediaEvent, LegStats};
+use crate::room::{Input as RoomInput, Place};
 use crate::sdp::Direction;
+use crate::siprec::order::Order;
 use crate::time::Wall;
 use codecs::Codec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +63,8 @@ pub enum Other {
     Leg(LegId),
     /// The node.
     Service(Service),
+    /// A room.
+    Room(Place),
     /// Nobody yet: a transfer goes on without the one who asked for it.
     Nobody,
 }
@@ -72,6 +77,8 @@ pub enum Stage {
         /// The caller's leg.
         caller: LegId,
     },
+    /// A room calls somebody: there is no caller.
+    DialOut(Place),
     /// Answered.
     Talk {
         /// A leg.
@@ -109,8 +116,12 @@ pub struct Call {
     pub worker: WorkerId,
     /// Its recordings.
     pub recorder: Recorder,
+    /// `Session-ID` of its caller (RFC 7989).
+    pub session_id: Option<Box<str>>,
     /// What the caller hears before the call is refused.
     pub announcement: Option<Box<Announcement>>,
+    /// The room that it is in.
+    pub room: Option<Box<Membership>>,
     /// `CallRinging` was told.
     pub rang: bool,
     last_leg: u16,
@@ -139,7 +150,9 @@ impl Call {
             passing: None,
             worker,
             recorder: Recorder::default(),
+            session_id: None,
             announcement: None,
+            room: None,
             rang: false,
             last_leg: 0,
             measuring: (Vec::new(), 0),
@@ -178,15 +191,29 @@ impl Call {
                 one,
                 other: Other::Leg(other),
             } if other == id => Some(one),
-            Stage::Talk { .. } | Stage::Setup { .. } | Stage::Over { .. } => None,
+            Stage::Talk { .. } | Stage::Setup { .. } | Stage::DialOut(_) | Stage::Over { .. } => None,
         }
+    }
+
+    /// The two who talk with one another, while nothing of that changes.
+    pub fn two(&self) -> Option<(LegId, LegId)> {
+        let Stage::Talk {
+            one,
+            other: Other::Leg(other),
+        } = self.stage
+        else {
+            return None;
+        };
+        let is_quiet = self.transfer.is_none() && self.passing.is_none() && !self.is_fax();
+        let are_up = [one, other].iter().all(|id| self.leg(*id).is_some_and(Leg::is_up));
+        (is_quiet && are_up).then_some((one, other))
     }
 
     /// One of those who talk.
     pub fn talks(&self, id: LegId) -> bool {
         match self.stage {
             Stage::Talk { one, other } => one == id || other == Other::Leg(id),
-            Stage::Setup { .. } | Stage::Over { .. } => false,
+            Stage::Setup { .. } | Stage::DialOut(_) | Stage::Over { .. } => false,
         }
     }
 
@@ -228,8 +255,10 @@ impl Call {
     /// Brings everything to what the state says. Called after each event.
     pub fn settle(&mut self, t: &mut Turn<'_, '_>) {
         self.record(t);
+        self.tend_room(t);
         self.tend_passing(t);
         self.wire(t);
+        self.brief(t);
         self.reconcile(t);
         self.say_goodbyes(t);
         for leg in &mut self.legs {
@@ -264,9 +293,11 @@ impl Call {
                 }
             }
             MediaEvent::Played(_) if self.waits_for_answer(id) => self.announced(t),
+            MediaEvent::Played(_) => self.room_played(t, id),
+            MediaEvent::Speaking { speaks, .. } => self.tell_room(t, id, RoomInput::Speaks(speaks)),
             MediaEvent::Closed(media, stats) => self.media_closed(t, id, media, stats),
             MediaEvent::Stats(_, stats) => self.measured(t, id, stats),
-            MediaEvent::Digit { digit, ms, .. } => self.on_digit(id, Press { digit, ms }),
+            MediaEvent::Digit { digit, ms, .. } => self.on_digit(t, id, Press { digit, ms }),
             MediaEvent::DataTone { tone, .. } if !self.is_over() => {
                 let who = match tone {
                     DataTone::Calling => "a fax machine that calls",
@@ -276,8 +307,10 @@ impl Call {
                 self.tell(t, format!("fax or modem tones were heard: the {side} is {who}"));
                 self.carries_data(t);
             }
-            // What both sides of a call hear in its midst ends by the clock.
-            MediaEvent::Silent(_) | MediaEvent::DataTone { .. } | MediaEvent::Played(_) => {}
+            MediaEvent::Silent(_)
+            | MediaEvent::DataTone { .. }
+            | MediaEvent::RoomPlayed(_)
+            | MediaEvent::RoomMeasured(..) => {}
         }
     }
 
@@ -412,6 +445,9 @@ impl Call {
         }
         let legs: Vec<LegId> = self.legs.iter().flat_map(Leg::names).collect();
         t.desk.purge(self.id, &legs);
+        if self.recorder.told.take().is_some() {
+            t.desk.orders.push_back(Order::Stop(self.id));
+        }
         let claims = self.legs.iter_mut().filter_map(|leg| leg.claim.take());
         let claims: Vec<_> = claims
             .chain(self.hunt.as_mut().and_then(|hunt| hunt.claim.take()))

@@ -56,7 +56,7 @@ impl Call {
         let Stage::Talk { one, other } = self.stage else { return };
         let other = match other {
             Other::Leg(other) => Some(other),
-            Other::Service(_) | Other::Nobody => None,
+            Other::Service(_) | Other::Room(_) | Other::Nobody => None,
         };
         for id in [Some(one), other].into_iter().flatten() {
             let (want, is_left) = (self.wanted(id), self.is_left_in_fax(id));
@@ -76,6 +76,8 @@ impl Call {
             let said = leg.oa.as_ref().map(super::offer::OfferAnswer::said);
             if said != Some(want) && leg.refused != Some(want) {
                 leg.reinvite(t, want);
+            } else if std::mem::take(&mut leg.focus_untold) {
+                leg.refresh_session(t);
             }
         }
     }

@@ -6,10 +6,12 @@ use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::{DialogId, Naming};
 use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
+use crate::room::Rooms;
+use crate::siprec::order::Order;
 use crate::stock::Stock;
 use crate::time::{Deadlines, Instant};
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +90,10 @@ pub struct Desk {
     pub timers: Deadlines<Timer>,
     /// What is to be done between calls.
     pub wishes: Vec<Wish>,
+    /// Rooms in which calls are.
+    pub rooms: Rooms,
+    /// What is to go to a recording server: drained after each input, so it holds what one input brings.
+    pub orders: VecDeque<Order>,
     /// By our own tag, which is random: nobody else chooses the keys. Forks behind a peer share it.
     dialogs: Table<u64, SmallVec<[(DialogId, LegId); 1]>>,
     servers: Table<ServerTx, LegId>,

@@ -191,8 +191,8 @@ impl Call {
                     cause::told(request, 487, blame, "the caller hung up before the answer"),
                 );
             }
-            Stage::Setup { .. } | Stage::Talk { .. } if was_stray => {}
-            Stage::Setup { .. } => self.branch_left(t, request),
+            Stage::Setup { .. } | Stage::DialOut(_) | Stage::Talk { .. } if was_stray => {}
+            Stage::Setup { .. } | Stage::DialOut(_) => self.branch_left(t, request),
             Stage::Talk { .. } if self.talks(id) && self.transferor() == Some(id) => self.transferor_left(t),
             Stage::Talk { .. } if self.talks(id) && was_up => {
                 let text = match blame {

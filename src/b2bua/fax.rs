@@ -367,9 +367,9 @@ impl Call {
             } => [Some(one), Some(other)],
             Stage::Talk {
                 one,
-                other: Other::Service(_) | Other::Nobody,
+                other: Other::Service(_) | Other::Room(_) | Other::Nobody,
             } => [Some(one), None],
-            Stage::Setup { .. } | Stage::Over { .. } => [None; 2],
+            Stage::Setup { .. } | Stage::DialOut(_) | Stage::Over { .. } => [None; 2],
         }
     }
 
@@ -378,7 +378,7 @@ impl Call {
         let is_taken = match plan {
             Plan::User(name) => self.config.user(name).is_none_or(User::takes_fax),
             Plan::Trunk { ix, .. } => self.config.trunk(*ix).is_none_or(Trunk::takes_fax),
-            Plan::Echo | Plan::Tone => false,
+            Plan::Echo | Plan::Tone | Plan::Room(_) => false,
             Plan::Reject { .. } => true,
         };
         (self.begins_as_fax() && !is_taken)

@@ -17,7 +17,7 @@
 use super::call::{Call, Service, Stage};
 use super::cause::{self, q850};
 use super::desk::{CallTimer, Claim, Turn};
-use super::identity::{Identity, escaped, written};
+use super::identity::{Identity, written};
 use super::leg::{Beyond, Leg, LegId, Outgoing, Progress, State, Who};
 use super::outcome::Missed;
 use crate::config::Config;
@@ -27,7 +27,7 @@ use crate::limits;
 use crate::push::{Asleep, Prid};
 use crate::routing::{Decision, Plan, Source};
 use crate::sdp::{Direction, Image};
-use crate::sip::uri::Scheme;
+use crate::sip::uri::{Scheme, escaped};
 use crate::sip::{NameAddr, Uri};
 use crate::transaction::Destination;
 use crate::trunk::Busy;
@@ -122,6 +122,10 @@ impl Call {
             Plan::Trunk { ix, .. } => format!("trunk/{}", self.config.trunks[usize::from(ix.0)].name),
             Plan::Echo => Service::Echo.name().to_owned(),
             Plan::Tone => Service::Tone.name().to_owned(),
+            Plan::Room(number) => {
+                let room = self.config.room_settings(number);
+                format!("room/{}", room.map_or(&**number, |room| room.name_of(number)))
+            }
             Plan::Reject { status, .. } => format!("reject/{status}"),
         };
         t.cx.emit(Output::Record(Fact::CallRouted {
@@ -135,6 +139,9 @@ impl Call {
         if let Some(cause) = self.fax_led_astray(&decision.plan) {
             return self.hunt_failed(t, cause);
         }
+        if let Plan::Room(number) = &decision.plan {
+            self.be_near_room(t, number);
+        }
         if !self.caller_has_media(t) {
             return self.hunt_failed(t, cause::cause(503, Blame::Node, "no media port is free"));
         }
@@ -143,6 +150,7 @@ impl Call {
             Plan::Trunk { ix, number } => self.try_trunk(t, ix, number),
             Plan::Echo => self.serve(t, Service::Echo),
             Plan::Tone => self.serve(t, Service::Tone),
+            Plan::Room(number) => self.enter_room(t, &number),
             // Refused above.
             Plan::Reject { .. } => {}
         }
@@ -402,6 +410,9 @@ impl Call {
         );
         leg.caller_side = self.hunts_for_callee_side();
         leg.routed = routed;
+        if let Stage::DialOut(_) = self.stage {
+            leg.focus = self.room.as_ref().map(|room| room.number.clone());
+        }
         self.legs.push(leg);
         if let Some(destination) = destination {
             t.net.layer.reach(t.cx, id.owner(), destination);

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Trunk};
 use crate::routing::{Source, numbers};
+use crate::sip::uri::escaped;
 use crate::sip::{Host, Message, Name, NameAddr};
 use std::borrow::Cow;
 use std::fmt;
@@ -67,6 +68,12 @@ impl Identity {
         let name = self.user.as_ref().map(|(name, _)| name.clone());
         name.or_else(|| self.number.clone())
             .unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// The address of record and the display name for who records the call; a number is one at `host`.
+    pub fn recorded(&self, host: &str) -> (String, Option<String>) {
+        let Shown { display, user, host } = self.for_user(host);
+        (format!("sip:{user}@{host}"), display.map(str::to_owned))
     }
 
     /// From towards a phone of a user in `domain`.
@@ -213,23 +220,6 @@ pub fn written(host: &str) -> Cow<'_, str> {
         false if host.bytes().any(|byte| byte.is_ascii_uppercase()) => Cow::Owned(host.to_ascii_lowercase()),
         false => Cow::Borrowed(host),
     }
-}
-
-/// A user part as it may stand in a URI (RFC 3261 25.1: unreserved and user-unreserved).
-pub fn escaped(user: &str) -> Cow<'_, str> {
-    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
-    if user.bytes().all(may_stand) {
-        return Cow::Borrowed(user);
-    }
-    let mut text = String::with_capacity(user.len() + 16);
-    for byte in user.bytes() {
-        if may_stand(byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    Cow::Owned(text)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::cause;
 use super::desk::Turn;
 use super::leg::{Leg, LegId, Way, What};
+use super::room::KeyWay;
 use crate::effect::Blame;
 use crate::limits;
 use crate::media::command::Dtmf;
@@ -64,7 +65,8 @@ impl Leg {
 
 impl Call {
     /// A key was pressed on a leg. Where its partner takes digits by INFO, the bridge passes none on.
-    pub fn on_digit(&mut self, id: LegId, press: Press) {
+    pub fn on_digit(&mut self, t: &mut Turn<'_, '_>, id: LegId, press: Press) {
+        self.room_digit(t, id, press.digit, KeyWay::Media);
         let partner = self.partner(id);
         let leg = partner.and_then(|partner| self.leg_mut(partner));
         if let Some(leg) = leg.filter(|leg| leg.takes_info() && leg.digits.len() < limits::DIGITS) {

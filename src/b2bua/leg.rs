@@ -302,6 +302,10 @@ pub struct Leg {
     pub routed: bool,
     /// What stands behind the GRUU that its phone gave as its Contact.
     pub contact: Option<Box<Uri>>,
+    /// The number of the room that its peer talks with, whose URI our Contact is then.
+    pub focus: Option<Arc<str>>,
+    /// The peer was told another Contact before.
+    pub focus_untold: bool,
     /// How to send in the dialog.
     pub way: Way,
     /// Where it is.
@@ -366,6 +370,8 @@ impl Leg {
             flow,
             routed: false,
             contact: None,
+            focus: None,
+            focus_untold: false,
             way: Way::Open,
             state,
             dialog: None,

@@ -77,7 +77,10 @@ impl Call {
                 other: Other::Service(service),
                 ..
             } => Some(Party::Service(service.name().to_owned())),
-            Stage::Talk { .. } | Stage::Setup { .. } | Stage::Over { .. } => {
+            Stage::Talk {
+                other: Other::Room(_), ..
+            } => self.room.as_ref().map(|room| room.party()),
+            Stage::Talk { .. } | Stage::Setup { .. } | Stage::DialOut(_) | Stage::Over { .. } => {
                 let partner = self.leg(self.partner(id)?)?;
                 Some(partner.who.party(&self.config))
             }

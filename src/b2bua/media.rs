@@ -3,7 +3,7 @@
 use super::desk::Turn;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Dtmf, Function, Music, Port, Recording, Side, Stream, Troubles};
+use crate::media::command::{Command, Dtmf, Function, Music, Port, Recording, Seat, Side, Stream, Troubles};
 use crate::sdp::Agreed;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct MediaLeg {
     is_held: bool,
     /// Its packets are sealed.
     is_protected: bool,
+    /// How it sits in a room.
+    seat: Seat,
     /// What it hears is recorded, there.
     recorded: Option<(Recording, Side)>,
 }
@@ -67,6 +69,7 @@ impl MediaLeg {
             watches: (None, false),
             is_held: false,
             is_protected: false,
+            seat: Seat::default(),
             recorded: None,
         }
     }
@@ -154,6 +157,14 @@ impl MediaLeg {
         self.music = Some(music.clone());
         let (leg, music) = (self.id, music.clone());
         self.tell(t, Command::Play { leg, music, repeats });
+    }
+
+    /// How it sits in its room from now on; nothing is sent when that is so already.
+    pub fn sit(&mut self, t: &mut Turn<'_, '_>, seat: Seat) {
+        if self.seat != seat {
+            self.seat = seat;
+            self.tell(t, Command::Seat { leg: self.id, seat });
+        }
     }
 
     /// That is what its peer hears.

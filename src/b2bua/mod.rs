@@ -18,9 +18,11 @@
 //! | `request`, `response` | what comes in dialogs |
 //! | `info` | digits that go out by INFO |
 //! | `transfer`, `refer`, `replaces` | transfer and pick-up |
+//! | `focus` | what a room is asked for by REFER |
 //! | `end`, `cause` | how it ends, and why |
 //! | `identity` | who is shown to whom |
-//! | `record` | which calls are recorded |
+//! | `record`, `siprec` | which calls are recorded; what a recording server is told of them |
+//! | `room`, `dial_out`, `rooms` | a call in a room; a call that a room makes; rooms as others see and ask them |
 //! | `media`, `desk` | media legs; the shared tables |
 //! | `measured` | how the media of a call goes, while it is up; who does not hear whom |
 
@@ -31,8 +33,10 @@ mod call;
 mod cause;
 mod change;
 mod desk;
+mod dial_out;
 mod end;
 mod fax;
+mod focus;
 mod hold;
 mod hunt;
 mod identity;
@@ -47,8 +51,11 @@ mod refer;
 mod replaces;
 mod request;
 mod response;
+mod room;
+mod rooms;
 mod send;
 mod setup;
+mod siprec;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -56,7 +63,9 @@ mod whereabouts;
 mod wire;
 
 pub use crate::routing::Source;
+pub use focus::wanted;
 pub use outcome::Missed;
+pub use refer::wants_no_subscription;
 pub use send::{SUPPORTED, allow};
 
 use crate::config::Config;
@@ -68,17 +77,21 @@ use crate::limits;
 use crate::marker::Marker;
 use crate::media::command::{Event as MediaEvent, Port};
 use crate::push::Waker;
+use crate::room::Input as RoomInput;
+use crate::room::view::RoomEvent;
 use crate::sdp::offer_answer as offer;
 use crate::sip::{Message, Name};
+use crate::siprec::order::Order;
 use crate::stock::Stock;
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
 use crate::trunk::Trunks;
 use call::Call;
 use desk::{CallTimer, Desk, LegTimer, Timer, Turn, Wish};
+use focus::Referred;
 use leg::LegId;
 use setup::{Entry, Refusal};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -100,8 +113,12 @@ pub struct Net {
 pub struct Calls {
     calls: HashMap<CallId, Box<Call>, foldhash::fast::FixedState>,
     desk: Desk,
+    /// What happened in rooms, for those who listen.
+    room_events: VecDeque<(String, RoomEvent)>,
     last: u64,
     stopping: bool,
+    /// At most one for each leg in a room.
+    referred: Vec<Referred>,
 }
 
 impl Calls {
@@ -300,18 +317,17 @@ impl Calls {
 
     /// An event of a media worker.
     pub fn media(&mut self, cx: &mut Cx<'_>, net: &mut Net, event: MediaEvent) {
-        let id = match &event {
-            MediaEvent::Started(id, _)
-            | MediaEvent::Silent(id)
-            | MediaEvent::Trouble { leg: id, .. }
-            | MediaEvent::Digit { leg: id, .. }
-            | MediaEvent::DataTone { leg: id, .. }
-            | MediaEvent::Played(id)
-            | MediaEvent::Stats(id, _)
-            | MediaEvent::Moved(id, _)
-            | MediaEvent::Closed(id, _) => *id,
-        };
-        if let Some(leg) = self.desk.by_media(id) {
+        if let MediaEvent::RoomPlayed(room) = event {
+            self.desk.rooms.played(room);
+            return self.tend_rooms(cx, net);
+        }
+        if let MediaEvent::RoomMeasured(room, stats) = event {
+            let room = self.desk.rooms.name(room);
+            cx.out
+                .extend(room.map(|room| Output::Record(Fact::RoomMeasured { room, stats })));
+            return;
+        }
+        if let Some(leg) = event.leg().and_then(|leg| self.desk.by_media(leg)) {
             self.leg_turn(cx, net, leg, |call, t| call.on_media(t, leg, event));
         }
     }
@@ -320,6 +336,16 @@ impl Calls {
     pub fn record(&mut self, cx: &mut Cx<'_>, net: &mut Net, call: CallId, on: bool) -> bool {
         self.turn(cx, net, call, |call, _| call.switch_recording(on))
             .unwrap_or(false)
+    }
+
+    /// What is to go to a recording server, in order.
+    pub fn poll_order(&mut self) -> Option<Order> {
+        self.desk.orders.pop_front()
+    }
+
+    /// What is recorded of a call does not reach the recording server any more.
+    pub fn unrecorded(&mut self, cx: &mut Cx<'_>, net: &mut Net, call: CallId, why: &str) {
+        self.turn(cx, net, call, |call, t| call.unrecorded(t, why));
     }
 
     /// The port range or address was changed by a reload: what is spare is forgotten. The shell closes those sockets.
@@ -339,6 +365,8 @@ impl Calls {
 
     /// Runs the timers that are due.
     pub fn on_time(&mut self, cx: &mut Cx<'_>, net: &mut Net) {
+        self.desk.rooms.on_time(cx.now, cx.wall);
+        self.tend_rooms(cx, net);
         while let Some(timer) = self.desk.timers.pop_due(cx.now) {
             match timer {
                 Timer::Leg(leg, LegTimer::Dialog) => {
@@ -382,7 +410,8 @@ impl Calls {
 
     /// When `on_time` is due next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.desk.timers.next().map(|(at, _)| at)
+        let own = self.desk.timers.next().map(|(at, _)| at);
+        own.into_iter().chain(self.desk.rooms.next_deadline()).min()
     }
 
     /// No new calls; those that are up get a BYE after `grace`.
@@ -455,8 +484,21 @@ impl Calls {
         self.turn(cx, net, home, step);
     }
 
-    /// One step of one call: out of the table, the step, settled, back. A panic in it costs this call and no other.
+    /// One step of one call, and what rooms want done because of it.
     fn turn<R>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        net: &mut Net,
+        id: CallId,
+        step: impl FnOnce(&mut Call, &mut Turn<'_, '_>) -> R,
+    ) -> Option<R> {
+        let result = self.step(cx, net, id, step);
+        self.tend_rooms(cx, net);
+        result
+    }
+
+    /// One step of one call: out of the table, the step, settled, back. A panic in it costs this call and no other.
+    fn step<R>(
         &mut self,
         cx: &mut Cx<'_>,
         net: &mut Net,
@@ -494,6 +536,9 @@ impl Calls {
             }
             Err(_) => {
                 call.abandon(&mut t);
+                if let Some(room) = &call.room {
+                    t.desk.rooms.tell(room.place, RoomInput::Left);
+                }
                 None
             }
         }
@@ -510,13 +555,15 @@ impl Calls {
                 self.turn(cx, net, here, |call, t| call.replaced_unknown(t));
                 continue;
             };
+            // What rooms want may concern both.
             let over = self
-                .turn(cx, net, here, |call, t| call.attend(t, &mut theirs, replaced))
+                .step(cx, net, here, |call, t| call.attend(t, &mut theirs, replaced))
                 .flatten();
             self.calls.insert(there, theirs);
             if let Some(cause) = over {
-                self.turn(cx, net, there, |call, t| call.end(t, cause));
+                self.step(cx, net, there, |call, t| call.end(t, cause));
             }
+            self.tend_rooms(cx, net);
         }
     }
 }

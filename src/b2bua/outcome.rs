@@ -126,6 +126,7 @@ impl Call {
         self.drop_hunt(t);
         match self.stage {
             Stage::Setup { caller } => self.refuse_caller(t, caller, cause),
+            Stage::DialOut(_) => self.end(t, cause),
             Stage::Talk { .. } => self.transfer_failed(t, &cause),
             Stage::Over { .. } => {}
         }
@@ -146,13 +147,20 @@ impl Call {
     }
 
     /// Whoever waits is joined with the one who was found.
-    fn join(&mut self, t: &mut Turn<'_, '_>, other: Other) {
+    pub fn join(&mut self, t: &mut Turn<'_, '_>, other: Other) {
         match self.stage {
             Stage::Setup { caller } => {
                 t.desk.timers.cancel(Timer::Call(self.id, CallTimer::Expires));
                 self.stage = Stage::Talk { one: caller, other };
                 self.answer_caller(t, caller);
             }
+            Stage::DialOut(place) => match other {
+                Other::Leg(winner) => self.answered_room(t, place, winner),
+                Other::Service(_) | Other::Room(_) | Other::Nobody => {
+                    let text = "a room calls people only";
+                    self.end(t, cause::cause(482, Blame::Node, text));
+                }
+            },
             Stage::Talk { .. } => self.transfer_done(t, other),
             Stage::Over { .. } => {}
         }
@@ -179,11 +187,20 @@ impl Call {
                 ..
             } => Some(Party::Service(service.name().to_owned())),
             Stage::Talk {
+                other: Other::Room(_), ..
+            } => self.room.as_ref().map(|room| room.party()),
+            Stage::Talk {
                 other: Other::Nobody, ..
             }
+            | Stage::DialOut(_)
             | Stage::Setup { .. }
             | Stage::Over { .. } => None,
         };
+        self.is_answered(t, by);
+    }
+
+    /// The record learns who has answered, and the call may last as long as any.
+    pub fn is_answered(&self, t: &mut Turn<'_, '_>, by: Option<Party>) {
         if let Some(by) = by {
             t.cx.emit(Output::Record(Fact::CallAnswered {
                 call: self.id,

@@ -4,6 +4,8 @@
 //! is one channel. The recording outlives hold and transfer: who comes in the place of another speaks on the same channel. Once it is
 //! stopped and started again it is another file.
 //!
+//! With `recording.siprec` it goes to a recording server as well, or instead: what that is told is `siprec`'s.
+//!
 //! Where `recording.tone` says so, both sides hear a tone for a moment in place of one another, and where `recording.announcement` does, a
 //! sound before: that they do is `wire`'s.
 
@@ -16,6 +18,7 @@ use crate::id::ServerTx;
 use crate::limits;
 use crate::media::command::{Music, Recording, Side};
 use crate::sip::Message;
+use crate::siprec::order::Subject;
 use codecs::Codec;
 use std::time::Duration;
 
@@ -39,6 +42,10 @@ pub struct Recorder {
     beeps: bool,
     /// The announcement is heard.
     speaks: bool,
+    /// The recording server has failed, and is not asked again unless somebody wishes it.
+    given_up: bool,
+    /// What the recording server was told of last.
+    pub told: Option<Box<Subject>>,
 }
 
 impl Recorder {
@@ -50,6 +57,16 @@ impl Recorder {
     /// Both sides hear the announcement.
     pub fn speaks(&self) -> bool {
         self.speaks
+    }
+
+    /// The one that is being made and is to go to a recording server, and who speaks on its channels.
+    pub fn going(&self) -> Option<(Recording, [Option<LegId>; 2])> {
+        self.now.filter(|_| !self.given_up)
+    }
+
+    /// The recording server has failed.
+    pub fn give_up(&mut self) {
+        self.given_up = true;
     }
 }
 
@@ -71,13 +88,15 @@ impl Call {
             } => [Some(one), Some(other)],
             Stage::Talk {
                 one,
-                other: Other::Service(_) | Other::Nobody,
+                other: Other::Service(_) | Other::Room(_) | Other::Nobody,
             } => [Some(one), None],
             // The end of a leg is the end of its part.
-            Stage::Setup { .. } | Stage::Over { .. } => return,
+            Stage::Setup { .. } | Stage::DialOut(_) | Stage::Over { .. } => return,
         };
         self.recorder.must |= talkers.into_iter().flatten().any(|id| self.records(id) == Record::Yes);
-        if self.recorder.must || self.recorder.asked {
+        // Without files, what does not reach the server is not recorded.
+        let is_in_vain = self.recorder.given_up && !self.config.recording.has_files();
+        if (self.recorder.must || self.recorder.asked) && !is_in_vain {
             let (recording, before) = match self.recorder.now {
                 Some(now) => now,
                 None => (self.begin_recording(t, talkers), [None; 2]),
@@ -112,7 +131,9 @@ impl Call {
             format: self.config.recording.format,
         };
         self.recorder.count = recording.number;
-        t.cx.emit(Output::Record(Fact::RecordingStarted { recording }));
+        if self.config.recording.has_files() {
+            t.cx.emit(Output::Record(Fact::RecordingStarted { recording }));
+        }
         let announcement = self.config.recording.announcement.as_ref();
         match (announcement.map(Music::duration), self.config.recording.tone) {
             (Some(time), _) => {
@@ -158,7 +179,7 @@ impl Call {
 
     /// Tells each leg's media where it is recorded.
     fn tap(&mut self, t: &mut Turn<'_, '_>) {
-        let now = self.recorder.now;
+        let now = self.recorder.now.filter(|_| self.config.recording.has_files());
         for leg in &mut self.legs {
             let id = leg.id;
             let to = now.and_then(|(recording, sides)| {
@@ -184,6 +205,7 @@ impl Call {
         let is_possible = matches!(self.stage, Stage::Talk { .. }) && is_allowed;
         if is_possible {
             self.recorder.asked = on;
+            self.recorder.given_up &= !on;
         }
         is_possible
     }

@@ -10,7 +10,7 @@ use crate::effect::Which;
 use crate::id::ServerTx;
 use crate::sip::uri::Scheme;
 use crate::sip::write::reason;
-use crate::sip::{Draft, Message, Method, Name, NameAddr};
+use crate::sip::{Draft, Message, Method, Name, NameAddr, Uri};
 use std::net::IpAddr;
 
 /// The subscription that a REFER makes (RFC 3515 2.4.4), for the NOTIFYs of one leg.
@@ -29,12 +29,16 @@ pub enum Target {
     Attended(DialogId),
 }
 
+/// Who sends this REFER does not want to be told what becomes of it (RFC 4488 4).
+pub fn wants_no_subscription(request: &Message) -> bool {
+    let value = request.get(Name::ReferSub);
+    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
+}
+
 impl Leg {
     /// 202, and the first NOTIFY, unless the phone wants none (RFC 4488).
     pub fn accept_refer(&mut self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
-        let silent = request
-            .get(Name::ReferSub)
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+        let silent = wants_no_subscription(request);
         let mut response = Draft::response(request, 202, None);
         response.push(Name::Contact, self.contact(t.cx));
         response.push(Name::Server, crate::USER_AGENT);
@@ -79,15 +83,20 @@ impl Leg {
     }
 }
 
-/// What Refer-To asks for; an error with the status that the phone is owed. `own` is the address that the request came to.
-pub fn target(request: &Message, config: &Config, own: IpAddr) -> Result<Target, u16> {
+/// The URI in Refer-To; an error with the status that the phone is owed.
+pub fn refer_to(request: &Message) -> Result<Uri, u16> {
     let values = request.all(Name::ReferTo);
     let [value] = values.as_slice() else { return Err(400) };
     let address = NameAddr::parse(value).map_err(|error| error.status)?;
-    let uri = &address.uri;
-    if matches!(uri.scheme, Scheme::Other(_)) {
-        return Err(416);
+    match address.uri.scheme {
+        Scheme::Sip | Scheme::Sips | Scheme::Tel => Ok(address.uri),
+        Scheme::Other(_) => Err(416),
     }
+}
+
+/// What Refer-To asks for; an error with the status that the phone is owed. `own` is the address that the request came to.
+pub fn target(request: &Message, config: &Config, own: IpAddr) -> Result<Target, u16> {
+    let uri = &refer_to(request)?;
     if uri.params.value("method").is_some_and(|method| method != "INVITE") {
         return Err(501);
     }

@@ -64,6 +64,11 @@ impl Call {
                 Blame::Caller,
                 "its search was transferred to another call",
             )),
+            None if self.take_place(t, theirs, kept, replaced) => Some(cause::cause(
+                200,
+                Blame::Node,
+                "its place in a room was transferred to another call",
+            )),
             Some(_) | None => {
                 self.transfer_failed(t, &unknown_dialog());
                 None
@@ -72,7 +77,7 @@ impl Call {
     }
 
     /// Takes a leg over from another call. Its name stays. False: it can't come here, and stays where it is.
-    fn adopt_from(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, id: LegId, caller_side: bool) -> bool {
+    pub fn adopt_from(&mut self, t: &mut Turn<'_, '_>, theirs: &mut Call, id: LegId, caller_side: bool) -> bool {
         let Some(ix) = theirs.legs.iter().position(|leg| leg.id == id) else {
             return false;
         };
@@ -145,7 +150,7 @@ impl Call {
     }
 
     /// The leg for which somebody is searched.
-    fn waiting_side(&self) -> Option<LegId> {
+    pub fn waiting_side(&self) -> Option<LegId> {
         match self.stage {
             Stage::Setup { caller } => Some(caller),
             Stage::Talk {
@@ -153,7 +158,7 @@ impl Call {
                 other: Other::Nobody,
             } => Some(one),
             Stage::Talk { .. } => self.transfer.as_ref().map(|transfer| transfer.kept),
-            Stage::Over { .. } => None,
+            Stage::DialOut(_) | Stage::Over { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::call::{Call, Stage};
 use super::desk::Turn;
 use super::info::{Press, USUAL_MS};
 use super::leg::{Early, Leg, LegId, Outgoing, State};
+use super::room::KeyWay;
 use super::send::SDP;
 use crate::dialog::{Dialog, Naming, Reject};
 use crate::id::{Flow, ServerTx};
@@ -42,7 +43,7 @@ impl Leg {
     }
 
     /// Judges a request's place in its dialog, and takes from it the peer's new way to be reached.
-    fn receive(&mut self, flow: Flow, request: &Message) -> Result<(), Reject> {
+    pub fn receive(&mut self, flow: Flow, request: &Message) -> Result<(), Reject> {
         let gone = Reject {
             status: 481,
             reason: "Call/Transaction Does Not Exist",
@@ -172,6 +173,7 @@ impl Call {
             return leg.reply(t, tx, request, 400);
         };
         leg.reply(t, tx, request, 200);
+        self.room_digit(t, id, press.digit, KeyWay::Info);
         if let Some(leg) = partner.and_then(|partner| self.leg_mut(partner)) {
             leg.press(t, press);
         }

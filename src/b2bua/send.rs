@@ -6,14 +6,16 @@ use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::Dialog;
 use crate::dialog::accepted::credentials;
+pub use crate::dialog::way::is_on_flow;
 use crate::id::{Flow, Target, Transport};
 use crate::limits;
-use crate::sip::uri::Scheme;
+use crate::sip::uri::{Scheme, escaped};
 use crate::sip::write::Start;
 use crate::sip::{CSeq, Draft, Host, Message, Method, Name, Uri, auth};
 use crate::transaction::Destination;
+use std::borrow::Cow;
 use std::fmt::{self, Display};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// The extensions that we support (RFC 3261 20.37).
 pub const SUPPORTED: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
@@ -36,6 +38,8 @@ pub struct Contact<'a> {
     named: Option<&'a str>,
     at: SocketAddr,
     transport: Option<&'static str>,
+    /// The number of a room, whose URI it is then (RFC 4579 5.1).
+    focus: Option<&'a str>,
 }
 
 /// Our Contact on a flow, where we are known by this name if it is one; in a dialog that SIPS began it is SIPS (RFC 3261 8.1.1.8,
@@ -51,12 +55,14 @@ fn contact<'a>(cx: &Cx<'a>, flow: Flow, named: Option<&'a str>, secure: bool) ->
         named,
         at: cx.advertised(flow),
         transport,
+        focus: None,
     }
 }
 
 impl Display for Contact<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in ["<", self.scheme, ":tandem@"] {
+        let user = self.focus.map_or(Cow::Borrowed("tandem"), escaped);
+        for part in ["<", self.scheme, ":", &user, "@"] {
             f.write_str(part)?;
         }
         match self.named {
@@ -67,7 +73,7 @@ impl Display for Contact<'_> {
             f.write_str(";transport=")?;
             f.write_str(transport)?;
         }
-        f.write_str(">")
+        f.write_str(if self.focus.is_some() { ">;isfocus" } else { ">" })
     }
 }
 
@@ -84,8 +90,11 @@ impl Leg {
     }
 
     /// Our Contact.
-    pub fn contact<'c>(&self, cx: &Cx<'c>) -> Contact<'c> {
-        contact(cx, self.flow, self.own_name(cx), self.is_secure())
+    pub fn contact<'c>(&'c self, cx: &Cx<'c>) -> Contact<'c> {
+        Contact {
+            focus: self.focus.as_deref(),
+            ..contact(cx, self.flow, self.own_name(cx), self.is_secure())
+        }
     }
 
     /// Adds what every message says that makes or refreshes a dialog: Contact, Allow, Supported.
@@ -327,37 +336,6 @@ pub fn listener(contact: &Uri, flow: Flow) -> Option<Target> {
     (is_gone && !flow.transport.is_websocket()).then(|| Target::new(flow.transport, addr))
 }
 
-/// The next hop is the peer of this flow, or can only be meant so: a private address behind a public one is its NAT's inside.
-pub fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
-    if !matches!(next_hop.scheme, Scheme::Sip | Scheme::Sips) {
-        return true;
-    }
-    let Some(ip) = next_hop.host.ip() else { return false };
-    let same = match flow.transport {
-        Transport::Udp => {
-            next_hop.transport().is_none_or(|transport| transport == Transport::Udp)
-                && SocketAddr::new(ip, next_hop.port.unwrap_or(Transport::Udp.default_port())) == flow.peer
-        }
-        // A connection that the peer opened has a port of its own; it is used again (RFC 5923 says how that is asked for).
-        Transport::Tcp | Transport::Tls => {
-            next_hop
-                .transport()
-                .is_none_or(|transport| transport == flow.transport || transport.secured() == Some(flow.transport))
-                && ip == flow.peer.ip()
-        }
-        // A browser is reached by its own connection only.
-        Transport::Ws | Transport::Wss => true,
-    };
-    same || (is_private(ip) && !is_private(flow.peer.ip()))
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,34 +343,5 @@ mod tests {
     #[test]
     fn the_field_says_what_is_supported() {
         assert_eq!(SUPPORTED_FIELD, SUPPORTED.join(", "));
-    }
-    use crate::id::{ConnectionId, ListenerId};
-
-    fn flow(transport: Transport, peer: &str) -> Flow {
-        Flow {
-            transport,
-            listener: ListenerId(0),
-            connection: ConnectionId(0),
-            local: "192.0.2.1:5060".parse().unwrap(),
-            peer: peer.parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn a_private_contact_behind_a_public_address_is_reached_by_the_flow() {
-        let hop = |text: &str| Uri::parse(text).unwrap();
-        let public = flow(Transport::Udp, "198.51.100.7:5060");
-        assert!(is_on_flow(&hop("sip:x@198.51.100.7"), &public));
-        assert!(is_on_flow(&hop("sip:x@10.0.0.4:5070"), &public));
-        assert!(!is_on_flow(&hop("sip:x@198.51.100.8"), &public));
-        assert!(!is_on_flow(&hop("sip:x@198.51.100.7;transport=tcp"), &public));
-        assert!(!is_on_flow(&hop("sip:x@sbc.example"), &public));
-        let stream = flow(Transport::Tcp, "198.51.100.7:41234");
-        assert!(is_on_flow(&hop("sip:x@198.51.100.7;transport=tcp"), &stream));
-        assert!(!is_on_flow(&hop("sip:x@198.51.100.7;transport=udp"), &stream));
-        assert!(!is_on_flow(
-            &hop("sip:x@10.0.0.4:5070"),
-            &flow(Transport::Udp, "10.0.0.5:5060")
-        ));
     }
 }

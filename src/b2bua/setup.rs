@@ -13,6 +13,7 @@ use super::outcome::Missed;
 use super::outgoing::allows_update;
 use super::replaces::replaces_id;
 use super::send::SDP;
+use super::siprec;
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
@@ -286,6 +287,7 @@ pub fn begin(
     let (max_forwards, flow) = (entry.max_forwards, entry.flow);
     let passed = passed(&config, &source, &entry.request);
     let sip_call_id = entry.request.call_id().to_owned();
+    call.session_id = siprec::session_id(&entry.request);
     let expires = entry.request.number(Name::Expires).and_then(Result::ok);
     let id = LegId {
         call: call.id,

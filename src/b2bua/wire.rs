@@ -55,7 +55,11 @@ impl Call {
                 one,
                 other: Other::Nobody,
             } => self.hear_alone(t, one, Function::Tone(RINGBACK)),
-            Stage::Over { .. } => {}
+            Stage::Talk {
+                one,
+                other: Other::Room(_),
+            } => self.sit(t, one),
+            Stage::DialOut(_) | Stage::Over { .. } => {}
         }
     }
 
@@ -124,7 +128,8 @@ impl Call {
         self.legs.iter().any(|leg| self.music_for(leg.id).is_some())
     }
 
-    fn play(&mut self, t: &mut Turn<'_, '_>, id: LegId, music: &Music, repeats: bool) {
+    /// A leg hears this, unless it does already.
+    pub fn play(&mut self, t: &mut Turn<'_, '_>, id: LegId, music: &Music, repeats: bool) {
         let media = self.leg_mut(id).and_then(|leg| leg.media.as_mut());
         let Some(media) = media.filter(|media| media.is_settled() && !media.plays(music)) else {
             return;
@@ -134,7 +139,8 @@ impl Call {
         self.unbridge(own, None);
     }
 
-    fn hear(&mut self, t: &mut Turn<'_, '_>, id: LegId, function: Function) {
+    /// A leg does this, unless it does already.
+    pub fn hear(&mut self, t: &mut Turn<'_, '_>, id: LegId, function: Function) {
         let Some(media) = self.leg_mut(id).and_then(|leg| leg.media.as_mut()) else {
             return;
         };

@@ -2,6 +2,7 @@
 
 use super::checked::{Config, Listen};
 use super::count;
+use crate::media::command::Music;
 use std::net::IpAddr;
 
 /// The difference between two configurations.
@@ -142,6 +143,7 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("recording", old.recording != new.recording),
         ("music_on_hold", old.music_on_hold != new.music_on_hold),
         ("announcements", old.announcements != new.announcements),
+        ("rooms", old.rooms != new.rooms || on_demand(old) != on_demand(new)),
         (
             "registrar",
             old.registrar != new.registrar || old.watchers != new.watchers,
@@ -157,6 +159,7 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("store.path", old.store.path != new.store.path),
         ("store.records", old.store.records != new.store.records),
         ("store.bindings", old.store.bindings != new.store.bindings),
+        ("control.socket", control(old) != control(new)),
         ("media.workers", media.workers != other.workers),
         ("ng.listen", ng_listen(old) != ng_listen(new)),
         ("log.format", old.log.json != new.log.json),
@@ -171,6 +174,20 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         .filter(|(_, differs)| *differs)
         .map(|(path, _)| path)
         .collect();
+}
+
+/// Where nobody has written it, it is a matter of the store's path.
+fn control(of: &Config) -> Option<&super::Control> {
+    Some(&of.control).filter(|control| !control.is_usual)
+}
+
+/// Without music that is not their own.
+fn on_demand(of: &Config) -> super::Room {
+    let mut room = (*of.room_on_demand).clone();
+    if room.music == of.music_on_hold {
+        room.music = Music::default();
+    }
+    room
 }
 
 /// Without where it listens.

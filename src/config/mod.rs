@@ -5,6 +5,7 @@
 
 mod check;
 mod checked;
+mod control;
 pub mod country;
 mod diff;
 mod keys;
@@ -12,23 +13,30 @@ mod network;
 mod ng;
 pub mod number;
 mod problem;
+mod prompts;
 mod raw;
 mod read;
 mod recording;
 mod reference;
+mod rooms;
+mod route;
 mod sounds;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use checked::*;
+pub use control::Control;
 pub use country::Country;
 pub use diff::Changes;
 pub use network::Network;
 pub use ng::Ng;
 pub use problem::Problem;
-pub use recording::{Beep, Record, Recording};
+pub use prompts::{Prompt, Prompts};
+pub use recording::{Beep, Record, Recording, Siprec};
 pub use reference::reference;
+pub use rooms::{EntrySound, KeyAction, Outgoing, Room, RoomKeys};
+pub use route::{Action, FromPattern, Pattern, Route};
 pub use sounds::Announcements;
 
 use crate::media::command::Sound;
@@ -37,6 +45,8 @@ use std::path::Path;
 
 /// What a file may refer to outside itself.
 pub struct Sources<'a> {
+    /// Secrets are those of the node. Where they are not, nothing is said of what they look like.
+    pub has_secrets: bool,
     /// The value of an environment variable, if it is set.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The text of a file, or why there is none, as half a sentence ("it does not exist").
@@ -52,6 +62,7 @@ pub struct Sources<'a> {
 impl Sources<'_> {
     /// No environment, no files, and `generated-NAME` for generated passwords: for tests.
     pub const NONE: Sources<'static> = Sources {
+        has_secrets: true,
         env: &|_| None,
         read: &|_| Err("there are no files here".to_owned()),
         generate: &|_, user| Ok(Secret::new(format!("generated-{user}"))),
@@ -106,13 +117,17 @@ fn summary(config: &Config) -> String {
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     let numbers = config.users.iter().map(|user| user.numbers.len()).sum();
     format!(
-        "{} listens on {}; {} with {}, {}, {}.",
+        "{} listens on {}; {} with {}, {}, {}{}.",
         config.node_name,
         listen.join(", "),
         count(config.users.len(), "user"),
         count(numbers, "number"),
         count(config.trunks.len(), "trunk"),
         count(config.routes.len(), "route"),
+        match config.rooms.len() {
+            0 => String::new(),
+            rooms => format!(", {}", count(rooms, "room")),
+        },
     )
 }
 

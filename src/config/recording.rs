@@ -1,6 +1,7 @@
 //! What is recorded, and where it is kept.
 
-use crate::media::command::{Format, Music};
+use crate::media::command::{Format, Music, Srtp};
+use crate::sip::uri::Uri;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +20,30 @@ pub struct Recording {
     pub tone: Beep,
     /// `announcement`: what they hear when it begins.
     pub announcement: Option<Music>,
+    /// `siprec`: who gets it.
+    pub siprec: Option<Siprec>,
+}
+
+impl Recording {
+    /// It is written to files.
+    pub fn has_files(&self) -> bool {
+        self.siprec.as_ref().is_none_or(|siprec| siprec.files)
+    }
+}
+
+/// `recording.siprec`: the recording server that gets what is recorded (RFC 7866).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Siprec {
+    /// `server`: whom we call.
+    pub server: Uri,
+    /// `ca`: who may have signed its certificate; none: the public roots.
+    pub ca: Option<PathBuf>,
+    /// `srtp`: whether it gets it protected.
+    pub srtp: Srtp,
+    /// `files`: it is written to files, too.
+    pub files: bool,
+    /// `required`: a call that the server does not record ends.
+    pub required: bool,
 }
 
 /// `recording.tone`.

@@ -322,6 +322,11 @@ fn mask(addr: IpAddr, prefix: u8) -> IpAddr {
 
 /// A carrier's peer.
 pub(super) fn peer(text: &str) -> Result<Uri, Wrong> {
+    server(text).and_then(|uri| if uri.user.is_none() { Ok(uri) } else { Err(Wrong::Form) })
+}
+
+/// Whom we call: a host, and perhaps a user of it.
+pub(super) fn server(text: &str) -> Result<Uri, Wrong> {
     let uri = Uri::parse(text).map_err(|_| Wrong::Form)?;
     match uri.scheme {
         Scheme::Sip | Scheme::Sips => {}
@@ -340,7 +345,7 @@ pub(super) fn peer(text: &str) -> Result<Uri, Wrong> {
             "{text:?} asks for TLS over UDP, which does not exist. Write sips:HOST."
         )));
     }
-    let is_plain = uri.user.is_none() && uri.password.is_none() && uri.headers.is_none() && uri.port != Some(0);
+    let is_plain = uri.password.is_none() && uri.headers.is_none() && uri.port != Some(0);
     let has_host = uri
         .host
         .ip()

@@ -7,6 +7,7 @@ pub mod glare;
 mod id;
 pub mod reliable;
 pub mod session_timer;
+pub mod way;
 
 pub use id::{DialogId, Naming};
 

@@ -1,16 +1,27 @@
 //! Subscriptions (RFC 6665) of which this node is the notifier: the registration event package (RFC 3680, with GRUUs by RFC 5628),
-//! by which a phone or an application hears when a user's bindings change.
+//! by which a phone or an application hears when a user's bindings change; the conference event package (RFC 4575), by which one hears who
+//! is in a room; and what a REFER to a room makes (RFC 3515).
 //!
 //! | file | does |
 //! |---|---|
 //! | `subscription` | one subscription: the diagram of RFC 6665 4.2.2, its dialog, one NOTIFY at a time |
-//! | `reginfo` | what a NOTIFY says of bindings, as XML |
+//! | `answer` | what a SUBSCRIBE asks for, and its answer |
+//! | `package` | what differs between packages |
+//! | `reginfo`, `conference` | what a NOTIFY says of bindings and of a room, as XML |
+//! | `progress` | what a NOTIFY says of a REFER |
 //!
-//! The bindings are the store's: whoever changes them tells the notifier whose they are ([`Notifier::changed`]), which reads them and
-//! says what is different. That one has expired it finds out by itself.
+//! The bindings are the store's, and rooms are the calls': whoever changes them tells the notifier which ([`Notifier::changed`],
+//! [`Notifier::room_changed`]), which asks for them and says what is different. That a binding has expired it finds out by itself.
 
+mod answer;
+pub mod conference;
+mod package;
+mod progress;
 mod reginfo;
 mod subscription;
+
+pub use answer::package;
+pub use subscription::Subscription;
 
 use crate::cx::Cx;
 use crate::dialog::DialogId;
@@ -18,16 +29,23 @@ use crate::effect::{Aor, Op, Output, Reply};
 use crate::id::{Flow, Owner, ServerTx};
 use crate::limits;
 use crate::registrar::gruu::Gruus;
+use crate::room::view::{MemberId, RoomView};
 use crate::sip::{Draft, Message, Method, Name};
 use crate::time::{Deadlines, Instant};
 use crate::transaction::{Event, Failure, Layer};
-use reginfo::{CONTENT, Watched};
+use answer::{accept, asked, refuse};
+use package::{Gallery, Package, Seen, Topic};
+use progress::Progress;
+use reginfo::Watched;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
-use subscription::{Subscription, Why};
+use subscription::Why;
 
-/// The one package that we have (RFC 3680 4.1).
+/// RFC 3680 4.1.
 pub const REG: &str = "reg";
+/// RFC 4575 3.1.
+pub const CONFERENCE: &str = "conference";
 
 /// All reasons to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,13 +56,48 @@ enum Timer {
     Look(u64),
 }
 
-/// Who asks for a subscription, and for whose registration.
+/// Who asks for a subscription, and to what.
 #[derive(Clone, Debug)]
-pub struct Watch {
-    /// Whose bindings are watched.
-    pub aor: Aor,
-    /// The watcher may register for that address of record: he is told temporary GRUUs (RFC 5628 5).
-    pub is_own: bool,
+pub enum Watch {
+    /// To somebody's registration.
+    Bindings {
+        /// Whose bindings are watched.
+        aor: Aor,
+        /// The watcher may register for that address of record: he is told temporary GRUUs (RFC 5628 5).
+        is_own: bool,
+    },
+    /// To a room.
+    Room(Onlooker),
+}
+
+/// Who looks at a room.
+#[derive(Clone, Debug)]
+pub struct Onlooker {
+    /// The room's number.
+    pub room: Arc<str>,
+    /// Its URI as the onlooker knows it.
+    pub focus: Arc<str>,
+    /// A user of ours, by name.
+    pub user: Arc<str>,
+}
+
+impl Watch {
+    fn parts(self) -> (Topic, Package) {
+        match self {
+            Watch::Bindings { aor, is_own } => {
+                let known = Vec::new();
+                (Topic::Bindings(aor), Package::Reg { is_own, known })
+            }
+            Watch::Room(Onlooker { room, focus, user }) => (
+                Topic::Room(room),
+                Package::Conference {
+                    focus,
+                    watcher: user,
+                    known: conference::Known::default(),
+                },
+            ),
+        }
+    }
 }
 
 /// All subscriptions of a node.
@@ -54,7 +107,9 @@ pub struct Notifier {
     subscriptions: BTreeMap<u64, Box<Subscription>>,
     /// Ordered, as peers choose parts of the keys.
     by_dialog: BTreeMap<DialogId, u64>,
-    by_aor: BTreeMap<Aor, BTreeSet<u64>>,
+    by_topic: BTreeMap<Topic, BTreeSet<u64>>,
+    /// Rooms that are asked for, and who wants to look at each.
+    looks: BTreeMap<Arc<str>, Vec<u64>>,
     timers: Deadlines<Timer>,
 }
 
@@ -70,31 +125,95 @@ impl Notifier {
         watch: Watch,
     ) {
         let tag = cx.token(8);
-        let asked = match asked(request) {
+        let (topic, package) = watch.parts();
+        let asked = match asked(request, &package) {
             Ok(asked) => asked,
-            Err(refusal) => return refuse(layer, cx, tx, request, &tag, refusal),
+            Err(refusal) => return refuse(layer, cx, tx, request, Some(&tag), &package, refusal),
         };
-        if self.subscriptions.len() >= limits::SUBSCRIPTIONS {
+        if self.is_full(&topic) {
             let mut response = Draft::response(request, 503, Some(&tag));
             response.push(Name::RetryAfter, 60);
             return layer.respond(cx, tx, response);
         }
-        let Watch { aor, is_own } = watch;
-        let subscription = match Subscription::new(request, flow, &tag, aor.clone(), is_own) {
+        let subscription = match Subscription::new(request, flow, &tag, (topic, package)) {
             Ok(subscription) => subscription,
             Err(reject) => {
                 let response = Draft::response(request, reject.status, Some(&tag)).with_reason(reject.reason);
                 return layer.respond(cx, tx, response);
             }
         };
-        self.make_room(cx, layer, &aor);
+        self.make_room(cx, layer, &subscription);
+        accept(layer, cx, tx, request, Some(&tag), &subscription, Some(asked));
+        let id = self.add(subscription);
+        self.granted(cx, id, asked);
+    }
+
+    /// The subscription that a REFER outside of dialogs makes (RFC 3515 2.4.4), not begun yet.
+    ///
+    /// # Errors
+    /// The status with which the REFER is to be refused.
+    pub fn refer(&self, cx: &mut Cx<'_>, flow: Flow, request: &Message, by: Onlooker) -> Result<Subscription, u16> {
+        let topic = Topic::Room(by.room);
+        let is_his = |of: &&Package| match of {
+            Package::Refer { watcher, .. } => *watcher == by.user,
+            Package::Reg { .. } | Package::Conference { .. } => false,
+        };
+        if self.of(&topic).map(|(_, one)| &one.package).filter(is_his).count() >= limits::REFERS_PER_USER {
+            return Err(486);
+        }
+        if self.is_full(&topic) {
+            return Err(503);
+        }
+        let package = Package::Refer {
+            focus: by.focus,
+            watcher: by.user,
+            progress: Progress::new(None),
+        };
+        let tag = cx.token(8);
+        Subscription::new(request, flow, &tag, (topic, package)).map_err(|reject| reject.status)
+    }
+
+    /// Begins it: 202, and how it goes from now on. `called` is whom the room calls; none where all is done.
+    pub fn referred(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        tx: ServerTx,
+        request: &Message,
+        (mut subscription, called): (Subscription, Option<MemberId>),
+    ) {
+        if let Package::Refer { progress, .. } = &mut subscription.package {
+            *progress = Progress::new(called);
+        }
+        let tag = subscription.dialog.id.local_tag().to_owned();
+        accept(layer, cx, tx, request, Some(&tag), &subscription, None);
+        let id = self.add(subscription);
+        self.granted(cx, id, limits::REFER_PROGRESS);
+    }
+
+    fn add(&mut self, subscription: Subscription) -> u64 {
         self.last += 1;
         let id = self.last;
         self.by_dialog.insert(subscription.dialog.id.clone(), id);
-        self.by_aor.entry(aor).or_default().insert(id);
+        self.by_topic.entry(subscription.topic.clone()).or_default().insert(id);
         self.subscriptions.insert(id, Box::new(subscription));
-        accept(layer, cx, tx, request, Some(&tag), flow, asked);
-        self.granted(cx, id, asked);
+        id
+    }
+
+    /// The subscriptions to something.
+    fn of(&self, topic: &Topic) -> impl Iterator<Item = (u64, &Subscription)> {
+        let ids = self.by_topic.get(topic).into_iter().flatten();
+        ids.filter_map(|id| self.subscriptions.get(id).map(|one| (*id, &**one)))
+    }
+
+    /// No further one has a place.
+    fn is_full(&self, topic: &Topic) -> bool {
+        let of_topic = match topic {
+            // One of them makes room.
+            Topic::Bindings(_) => false,
+            Topic::Room(_) => self.by_topic.get(topic).map_or(0, BTreeSet::len) >= limits::SUBSCRIPTIONS_PER_ROOM,
+        };
+        of_topic || self.subscriptions.len() >= limits::SUBSCRIPTIONS
     }
 
     /// True for a request in the dialog of a subscription.
@@ -110,8 +229,29 @@ impl Notifier {
         self.by_dialog.get(&id).copied()
     }
 
-    /// A request in the dialog of a subscription: a refresh, or the end of it (RFC 6665 4.2.1.4).
-    pub fn request(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, flow: Flow, tx: ServerTx, request: &Message) {
+    /// The room that is watched by the subscription in whose dialog a request is, and the user who does.
+    pub fn watched_room(&self, request: &Message) -> Option<(Arc<str>, Arc<str>)> {
+        let one = self.subscriptions.get(&self.by_request(request)?)?;
+        match (&one.topic, &one.package) {
+            (Topic::Room(room), Package::Conference { watcher, .. }) => Some((room.clone(), watcher.clone())),
+            // Whoever had somebody called is told to the end how that goes.
+            (
+                Topic::Room(_) | Topic::Bindings(_),
+                Package::Reg { .. } | Package::Conference { .. } | Package::Refer { .. },
+            ) => None,
+        }
+    }
+
+    /// A request in the dialog of a subscription: a refresh, or the end of it (RFC 6665 4.2.1.4). `may`: its watcher may go on.
+    pub fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        flow: Flow,
+        tx: ServerTx,
+        request: &Message,
+        may: bool,
+    ) {
         let Some(id) = self.by_request(request) else { return };
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
@@ -128,11 +268,15 @@ impl Notifier {
             let response = Draft::response(request, reject.status, None).with_reason(reject.reason);
             return layer.respond(cx, tx, response);
         }
-        match asked(request) {
-            Err(refusal) => refuse(layer, cx, tx, request, "", refusal),
+        if !may {
+            layer.respond(cx, tx, Draft::response(request, 403, None));
+            return self.end(cx, layer, id, Why::Rejected);
+        }
+        match asked(request, &subscription.package) {
+            Err(refusal) => refuse(layer, cx, tx, request, None, &subscription.package, refusal),
             Ok(asked) => {
                 subscription.flow = flow;
-                accept(layer, cx, tx, request, None, flow, asked);
+                accept(layer, cx, tx, request, None, subscription, Some(asked));
                 self.granted(cx, id, asked);
             }
         }
@@ -153,23 +297,33 @@ impl Notifier {
     }
 
     /// A user whose phones forget their subscriptions has room for new ones: the one that ends first goes.
-    fn make_room(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, aor: &Aor) {
-        let of_aor = self.by_aor.get(aor).into_iter().flatten();
-        if of_aor.clone().count() < limits::SUBSCRIPTIONS_PER_AOR {
+    fn make_room(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, new: &Subscription) {
+        let is_alike = |(_, old): &(u64, &Subscription)| {
+            old.package.name() == new.package.name() && old.package.watcher() == new.package.watcher()
+        };
+        let alike = || self.of(&new.topic).filter(is_alike);
+        if alike().count() < limits::SUBSCRIPTIONS_PER_WATCHER {
             return;
         }
-        let until = |id: &u64| self.subscriptions.get(id).map(|subscription| subscription.until());
-        if let Some(first) = of_aor.min_by_key(|id| until(id)).copied() {
+        if let Some((first, _)) = alike().min_by_key(|(_, old)| old.until()) {
             self.end(cx, layer, first, Why::Timeout);
         }
     }
 
     /// The bindings of an address of record are others than before.
     pub fn changed(&mut self, cx: &mut Cx<'_>, aor: &Aor) {
-        let Some(watchers) = self.by_aor.get(aor) else { return };
-        let due: Vec<(u64, Instant)> = watchers
-            .iter()
-            .filter_map(|id| self.subscriptions.get(id).map(|watcher| (*id, watcher.may_tell_at())))
+        self.topic_changed(cx, &Topic::Bindings(aor.clone()));
+    }
+
+    /// A room is another than before, or no more.
+    pub fn room_changed(&mut self, cx: &mut Cx<'_>, room: &str) {
+        self.topic_changed(cx, &Topic::Room(room.into()));
+    }
+
+    fn topic_changed(&mut self, cx: &mut Cx<'_>, topic: &Topic) {
+        let due: Vec<(u64, Instant)> = self
+            .of(topic)
+            .map(|(id, watcher)| (id, watcher.may_tell_at()))
             .collect();
         for (id, at) in due {
             if at <= cx.now {
@@ -180,14 +334,43 @@ impl Notifier {
         }
     }
 
-    /// Reads the bindings that are watched.
+    /// Asks for what is watched: the store, or whoever has the rooms.
     fn look(&mut self, cx: &mut Cx<'_>, id: u64) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
-        if subscription.wants_look() {
-            let ticket = cx.ticket(Owner::Subscription(id), limits::STORE_REPLY);
-            cx.emit(Output::Store(ticket, Op::Bindings(subscription.aor.clone())));
+        if !subscription.wants_look() {
+            return;
+        }
+        match &subscription.topic {
+            Topic::Bindings(aor) => {
+                let ticket = cx.ticket(Owner::Subscription(id), limits::STORE_REPLY);
+                cx.emit(Output::Store(ticket, Op::Bindings(aor.clone())));
+            }
+            Topic::Room(room) => {
+                self.looks.entry(room.clone()).or_default().push(id);
+            }
+        }
+    }
+
+    /// A room that is asked for: `room` is the answer.
+    pub fn poll_room(&self) -> Option<Arc<str>> {
+        self.looks.first_key_value().map(|(room, _)| room.clone())
+    }
+
+    /// A room as it is; none where it is no more, and whoever watches it has nothing more to see.
+    pub fn room(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, room: &Arc<str>, view: Option<&RoomView>) {
+        let mut seen = Seen::Room(Gallery::new(view));
+        for id in self.looks.remove(room).unwrap_or_default() {
+            let Some(subscription) = self.subscriptions.get_mut(&id) else {
+                continue;
+            };
+            if let Some(notify) = subscription.seen(cx, &mut seen) {
+                subscription.send(cx, layer, Owner::Subscription(id), notify);
+            }
+            if subscription.is_ending() {
+                self.unlist(id);
+            }
         }
     }
 
@@ -204,14 +387,17 @@ impl Notifier {
                 return self.timers.set(Timer::Look(id), cx.now + limits::NOTIFY_PACE);
             }
         };
-        let aor = subscription.aor.clone();
+        let (Topic::Bindings(aor), Package::Reg { is_own, .. }) = (&subscription.topic, &subscription.package) else {
+            return;
+        };
+        let (aor, tells_temporary) = (aor.clone(), *is_own);
         let watched = Watched {
             aor: &aor,
             bindings: &bindings,
             gruus,
-            tells_temporary: subscription.is_own,
+            tells_temporary,
         };
-        let notify = subscription.seen(cx, &watched);
+        let notify = subscription.seen(cx, &mut Seen::Bindings(watched));
         if let Some(notify) = notify {
             subscription.send(cx, layer, Owner::Subscription(id), notify);
         }
@@ -270,16 +456,32 @@ impl Notifier {
         self.timers.next().map(|(at, _)| at)
     }
 
-    /// Users who are gone are watched no more.
-    pub fn reconfigure(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, is_there: impl Fn(&Aor) -> bool) {
-        let gone: Vec<u64> = self
-            .by_aor
-            .iter()
-            .filter(|(aor, _)| !is_there(aor))
-            .flat_map(|(_, ids)| ids.iter().copied())
-            .collect();
-        for id in gone {
-            self.end(cx, layer, id, Why::NoResource);
+    /// Users who are gone are watched no more, and watch no rooms. Rooms may be gone too.
+    pub fn reconfigure(
+        &mut self,
+        cx: &mut Cx<'_>,
+        layer: &mut Layer,
+        is_there: impl Fn(&Aor) -> bool,
+        is_user: impl Fn(&str) -> bool,
+    ) {
+        let (mut gone, mut rooms) = (Vec::new(), BTreeSet::new());
+        for (id, one) in &self.subscriptions {
+            match &one.topic {
+                Topic::Bindings(aor) if !is_there(aor) => gone.push((*id, Why::NoResource)),
+                Topic::Bindings(_) => {}
+                Topic::Room(_) if one.package.watcher().is_some_and(|name| !is_user(name)) => {
+                    gone.push((*id, Why::Rejected))
+                }
+                Topic::Room(room) => {
+                    rooms.insert(room.clone());
+                }
+            }
+        }
+        for (id, why) in gone {
+            self.end(cx, layer, id, why);
+        }
+        for room in rooms {
+            self.room_changed(cx, &room);
         }
     }
 
@@ -302,37 +504,36 @@ impl Notifier {
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, id: u64, why: Why) {
+        self.unlist(id);
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
-        let aor = subscription.aor.clone();
-        self.timers.cancel(Timer::Look(id));
-        self.timers.cancel(Timer::End(id));
-        if let Some(watchers) = self.by_aor.get_mut(&aor) {
-            watchers.remove(&id);
-            if watchers.is_empty() {
-                self.by_aor.remove(&aor);
-            }
-        }
         let last = subscription.end(why);
         if let Some(last) = last {
             subscription.send(cx, layer, Owner::Subscription(id), last);
         }
     }
 
-    fn forget(&mut self, layer: &mut Layer, id: u64) {
-        let Some(subscription) = self.subscriptions.remove(&id) else {
-            return;
-        };
-        layer.forget(Owner::Subscription(id));
-        self.by_dialog.remove(&subscription.dialog.id);
+    /// It hears of no changes any more.
+    fn unlist(&mut self, id: u64) {
         self.timers.cancel(Timer::Look(id));
         self.timers.cancel(Timer::End(id));
-        if let Some(watchers) = self.by_aor.get_mut(&subscription.aor) {
+        let Some(topic) = self.subscriptions.get(&id).map(|one| &one.topic) else {
+            return;
+        };
+        if let Some(watchers) = self.by_topic.get_mut(topic) {
             watchers.remove(&id);
             if watchers.is_empty() {
-                self.by_aor.remove(&subscription.aor);
+                self.by_topic.remove(topic);
             }
+        }
+    }
+
+    fn forget(&mut self, layer: &mut Layer, id: u64) {
+        self.unlist(id);
+        if let Some(subscription) = self.subscriptions.remove(&id) {
+            layer.forget(Owner::Subscription(id));
+            self.by_dialog.remove(&subscription.dialog.id);
         }
     }
 }
@@ -344,61 +545,5 @@ fn status_of(failure: Failure) -> u16 {
     }
 }
 
-/// A SUBSCRIBE that is not taken.
-enum Refusal {
-    /// RFC 6665 4.2.1.1: 423.
-    TooBrief,
-    /// RFC 3680 4.5: it does not take what we write.
-    NotAcceptable,
-}
-
-/// How long a subscription is to last; zero ends it, or only asks (RFC 6665 4.4.3).
-fn asked(request: &Message) -> Result<Duration, Refusal> {
-    let takes = [CONTENT, "application/*", "*/*"];
-    if request.get(Name::Accept).is_some() && !takes.iter().any(|range| request.has_token(Name::Accept, range)) {
-        return Err(Refusal::NotAcceptable);
-    }
-    let seconds = match request.number(Name::Expires) {
-        Some(Ok(seconds)) => Duration::from_secs(seconds.into()),
-        Some(Err(_)) | None => limits::SUBSCRIPTION,
-    };
-    if !seconds.is_zero() && seconds < limits::SUBSCRIPTION_SHORTEST {
-        return Err(Refusal::TooBrief);
-    }
-    Ok(seconds.min(limits::SUBSCRIPTION))
-}
-
-fn refuse(layer: &mut Layer, cx: &mut Cx<'_>, tx: ServerTx, request: &Message, tag: &str, refusal: Refusal) {
-    let response = match refusal {
-        Refusal::TooBrief => {
-            let mut response = Draft::response(request, 423, Some(tag));
-            response.push(Name::MinExpires, limits::SUBSCRIPTION_SHORTEST.as_secs());
-            response
-        }
-        Refusal::NotAcceptable => {
-            let mut response = Draft::response(request, 406, Some(tag));
-            response.push(Name::Accept, CONTENT);
-            response
-        }
-    };
-    layer.respond(cx, tx, response);
-}
-
-fn accept(
-    layer: &mut Layer,
-    cx: &mut Cx<'_>,
-    tx: ServerTx,
-    request: &Message,
-    tag: Option<&str>,
-    flow: Flow,
-    lasts: Duration,
-) {
-    let mut response = Draft::response(request, 200, tag);
-    for route in request.all(Name::RecordRoute) {
-        response.push(Name::RecordRoute, route);
-    }
-    response.push(Name::Contact, subscription::contact(cx, flow));
-    response.push(Name::Expires, lasts.as_secs());
-    response.push(Name::Server, crate::USER_AGENT);
-    layer.respond(cx, tx, response);
-}
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use crate::cx::Cx;
 use crate::effect::{Aor, Binding, digest_of};
 use crate::registrar::gruu::{self, Gruus};
+use crate::sip::xml::Escaped;
 use crate::sip::{NameAddr, Params, Uri};
 use crate::time::Wall;
 use std::fmt::Write;
@@ -214,35 +215,9 @@ fn open_contact(text: &mut String, contact: &Known, what: What) {
     );
 }
 
-/// Text within XML: markup is escaped, and what XML 1.0 has no character for is left out.
-struct Escaped<'t>(&'t str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&apos;")?,
-                '\0'..='\x1f' | '\x7f' | '\u{fffe}' | '\u{ffff}' => {}
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn markup_is_escaped_and_what_xml_lacks_is_left_out() {
-        let text = Escaped("<a href=\"x\">&'\u{1}\u{ffff}ü").to_string();
-        assert_eq!(text, "&lt;a href=&quot;x&quot;&gt;&amp;&apos;ü");
-    }
 
     #[test]
     fn the_parameters_of_push_services_stay_here() {

@@ -4,7 +4,7 @@
 //! ```text
 //!     SUBSCRIBE                       changed, refreshed
 //!        |                          +-------------------+
-//!        v      bindings read       v                   |     the answer to NOTIFY
+//!        v     it was looked at     v                   |     the answer to NOTIFY
 //!    Waiting -----------------> NOTIFY under way --> Waiting <------------------
 //!                                   |                   |
 //!    not refreshed, SUBSCRIBE with  |                   |  NOTIFY: terminated
@@ -14,12 +14,10 @@
 //!
 //! One NOTIFY is under way at a time, so that they arrive in their order. A NOTIFY that fails ends the subscription at once.
 
-use super::reginfo::{CONTENT, Known, Watched};
+use super::package::{Package, Seen, Topic};
 use crate::cx::Cx;
 use crate::dialog::{Dialog, Reject};
-use crate::effect::Aor;
 use crate::id::{Flow, Owner};
-use crate::limits;
 use crate::sip::{Draft, Message, Method, Name};
 use crate::time::Instant;
 use crate::transaction::{Destination, Layer};
@@ -34,6 +32,8 @@ pub enum Why {
     NoResource,
     /// The notifier goes away: the watcher may subscribe again at once.
     Deactivated,
+    /// The watcher may not watch any more.
+    Rejected,
 }
 
 impl Why {
@@ -42,6 +42,7 @@ impl Why {
             Why::Timeout => "timeout",
             Why::NoResource => "noresource",
             Why::Deactivated => "deactivated",
+            Why::Rejected => "rejected",
         }
     }
 }
@@ -51,7 +52,7 @@ impl Why {
 enum State {
     /// Nothing is under way.
     Waiting,
-    /// The store is asked.
+    /// What is watched is asked for.
     Looking,
     /// A NOTIFY is under way.
     Telling,
@@ -62,10 +63,10 @@ enum State {
 /// One subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    /// Whose bindings are watched.
-    pub aor: Aor,
-    /// The watcher may register for it.
-    pub is_own: bool,
+    /// What is watched.
+    pub topic: Topic,
+    /// How it is told.
+    pub package: Package,
     /// Its dialog.
     pub dialog: Dialog,
     /// Over which its watcher has spoken last: the way through a NAT.
@@ -76,35 +77,44 @@ pub struct Subscription {
     until: Instant,
     /// The end was asked for, or has come; told with the next NOTIFY.
     ends: Option<Why>,
-    /// All contacts are told next, and not only those that have changed.
+    /// All is told next, and not only what has changed.
     full: bool,
-    /// Something may have changed since the store was asked last.
+    /// Something may have changed since it was looked at last.
     dirty: bool,
     last_told: Option<Instant>,
-    known: Vec<Known>,
     version: u32,
     /// A NOTIFY whose way is being found.
     waiting: Option<Draft>,
 }
 
 impl Subscription {
-    /// The one that a SUBSCRIBE makes.
-    pub fn new(request: &Message, flow: Flow, tag: &str, aor: Aor, is_own: bool) -> Result<Subscription, Reject> {
+    /// The one that a SUBSCRIBE or a REFER makes.
+    pub fn new(
+        request: &Message,
+        flow: Flow,
+        tag: &str,
+        (topic, package): (Topic, Package),
+    ) -> Result<Subscription, Reject> {
+        let event = match package {
+            Package::Reg { .. } | Package::Conference { .. } => {
+                request.get(Name::Event).unwrap_or_default().into_owned()
+            }
+            Package::Refer { .. } => package.name().to_owned(),
+        };
         let mut dialog = Dialog::uas(request, tag)?;
         dialog.confirm();
         Ok(Subscription {
-            aor,
-            is_own,
+            topic,
+            package,
             dialog,
             flow,
-            event: request.get(Name::Event).unwrap_or_default().into_owned(),
+            event,
             state: State::Waiting,
             until: Instant::ZERO,
             ends: None,
             full: true,
             dirty: false,
             last_told: None,
-            known: Vec::new(),
             version: 0,
             waiting: None,
         })
@@ -127,12 +137,12 @@ impl Subscription {
         self.ends.is_some()
     }
 
-    /// The earliest that a change may be told (RFC 3680 4.10).
+    /// The earliest that a change may be told.
     pub fn may_tell_at(&self) -> Instant {
-        self.last_told.map_or(Instant::ZERO, |at| at + limits::NOTIFY_PACE)
+        self.last_told.map_or(Instant::ZERO, |at| at + self.package.pace())
     }
 
-    /// True if the store is to be asked now; if something is under way it is asked after that.
+    /// True if it is to be looked at now; if something is under way that happens after it.
     pub fn wants_look(&mut self) -> bool {
         match self.state {
             State::Waiting => {
@@ -155,21 +165,20 @@ impl Subscription {
         }
     }
 
-    /// The bindings as they are: a NOTIFY, if there is something to tell.
-    pub fn seen(&mut self, cx: &mut Cx<'_>, watched: &Watched<'_>) -> Option<Draft> {
+    /// What is watched, as it is: a NOTIFY, if there is something to tell.
+    pub fn seen(&mut self, cx: &mut Cx<'_>, seen: &mut Seen<'_>) -> Option<Draft> {
         if self.state != State::Looking {
             return None;
         }
-        let document = watched.document(cx, &mut self.known, self.version, self.full);
-        if document.is_none() && self.ends.is_none() {
+        let told = self.package.document(cx, seen, self.version, self.full);
+        if told.is_last {
+            self.ends.get_or_insert(Why::NoResource);
+        }
+        if told.document.is_none() && self.ends.is_none() {
             self.state = State::Waiting;
             return None;
         }
-        let mut notify = self.notify(cx.now);
-        if let Some(document) = document {
-            self.version += 1;
-            notify.set_body(CONTENT, document);
-        }
+        let notify = self.notify(cx.now, told.document);
         self.full = false;
         self.last_told = Some(cx.now);
         self.state = match self.ends {
@@ -179,13 +188,13 @@ impl Subscription {
         Some(notify)
     }
 
-    /// It is over: the last NOTIFY, which says nothing of bindings, unless another one is under way, after which it comes.
+    /// It is over: the last NOTIFY, which says nothing of what was watched, unless another one is under way, after which it comes.
     pub fn end(&mut self, why: Why) -> Option<Draft> {
         self.ends = Some(why);
         match self.state {
             State::Waiting => {
                 self.state = State::Ending;
-                Some(self.notify(Instant::ZERO))
+                Some(self.notify(Instant::ZERO, None))
             }
             State::Looking | State::Telling => {
                 self.dirty = true;
@@ -195,7 +204,7 @@ impl Subscription {
         }
     }
 
-    fn notify(&mut self, now: Instant) -> Draft {
+    fn notify(&mut self, now: Instant, document: Option<String>) -> Draft {
         let mut notify = self.dialog.request(Method::Notify);
         notify.push(Name::Event, &self.event);
         let state = match self.ends {
@@ -204,6 +213,10 @@ impl Subscription {
         };
         notify.push(Name::SubscriptionState, state);
         notify.push(Name::UserAgent, crate::USER_AGENT);
+        self.version += u32::from(document.is_some());
+        if let Some(body) = document.or_else(|| self.ends.and(self.package.last_words())) {
+            notify.set_body(self.package.content_type(), body);
+        }
         notify
     }
 
@@ -225,7 +238,7 @@ impl Subscription {
     }
 
     fn send_over(&self, cx: &mut Cx<'_>, layer: &mut Layer, owner: Owner, flow: Flow, mut notify: Draft) {
-        notify.push(Name::Contact, contact(cx, flow));
+        notify.push(Name::Contact, self.contact(cx, flow));
         layer.request(cx, owner, flow, notify);
     }
 
@@ -248,11 +261,15 @@ impl Subscription {
     pub const fn has_more(&self) -> bool {
         matches!(self.state, State::Waiting) && (self.dirty || self.full)
     }
-}
 
-/// Our Contact on a flow.
-pub fn contact(cx: &Cx<'_>, flow: Flow) -> String {
-    let transport = flow.transport.uri_param();
-    let transport = transport.map_or_else(String::new, |name| format!(";transport={name}"));
-    format!("<sip:{}{transport}>", cx.advertised(flow))
+    /// Our Contact on a flow: of a room its focus (RFC 4579 5.1).
+    pub fn contact(&self, cx: &Cx<'_>, flow: Flow) -> String {
+        let transport = flow.transport.uri_param();
+        let transport = transport.map_or_else(String::new, |name| format!(";transport={name}"));
+        let us = cx.advertised(flow);
+        match self.package.focus().and_then(|focus| focus.split_once('@')) {
+            Some((user, _)) => format!("<{user}@{us}{transport}>;isfocus"),
+            None => format!("<sip:{us}{transport}>"),
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod dtmf;
 mod keying;
 mod measured;
 mod recording;
+mod room;
 mod sound;
 
 pub use codecs::modem::DataTone;
@@ -11,9 +12,10 @@ pub use dtmf::Dtmf;
 pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
 pub use measured::{LegStats, Missing, PeerView, Trouble, Troubles, Xr};
 pub use recording::{Format, Recording, Side};
+pub use room::{RoomSpec, RoomStats, Seat};
 pub use sound::{Music, Sound};
 
-use crate::id::{MediaLegId, WorkerId};
+use crate::id::{MediaLegId, MediaRoomId, WorkerId};
 use crate::pii::{Digit, Digits};
 use codecs::gain::Gain;
 use codecs::{Codec, Rate};
@@ -236,6 +238,11 @@ pub enum Function {
     /// The peer hears what the shell puts into the leg's `media::phone::Phone` and the shell takes from it what the peer says,
     /// as PCM at 8 kHz: the demo's phones.
     Phone,
+    /// The peer hears all others in a room, and they hear it; the room is on the same worker.
+    Room(MediaRoomId),
+    /// The peer hears what that leg receives, as it came and beside what that leg does: a copy for who records it. What the peer sends is
+    /// counted and dropped. Both must be on one worker; a leg has one copy, and the last that was wanted has it.
+    Fork(MediaLegId),
 }
 
 /// From signalling to one worker.
@@ -299,6 +306,40 @@ pub enum Command {
         /// Whereto.
         to: Option<(Recording, Side)>,
     },
+    /// How the leg sits in its room, now or later.
+    Seat {
+        /// Which leg.
+        leg: MediaLegId,
+        /// From now on.
+        seat: Seat,
+    },
+    /// Opens a room, without members.
+    OpenRoom(RoomSpec),
+    /// Ends a room: its members are idle then.
+    CloseRoom(MediaRoomId),
+    /// Two parts of one room, on two workers, hear one another: each gets this command. What is played or recorded is of one part; the others
+    /// hear it.
+    LinkRoom {
+        /// Which room.
+        room: MediaRoomId,
+        /// The other part.
+        to: MediaRoomId,
+    },
+    /// All in a room hear this once, beside one another; `Event::RoomPlayed` tells the end of each, once. What is
+    /// played already ends.
+    PlayRoom {
+        /// Which room.
+        room: MediaRoomId,
+        /// What.
+        music: Music,
+    },
+    /// What is heard in a room goes into a recording, on both its sides, or no longer.
+    RecordRoom {
+        /// Which room.
+        room: MediaRoomId,
+        /// Whereto.
+        to: Option<Recording>,
+    },
     /// Moves a leg to another worker with its socket, codec state and statistics; its bridge ends and is set again there.
     Move {
         /// Which leg.
@@ -348,16 +389,53 @@ pub enum Event {
     Played(MediaLegId),
     /// Answer to `ReadStats`.
     Stats(MediaLegId, LegStats),
+    /// A member of a room begins to be heard, or ceases; told at most every 200 ms.
+    Speaking {
+        /// In which room.
+        room: MediaRoomId,
+        /// Who.
+        leg: MediaLegId,
+        /// It is heard.
+        speaks: bool,
+    },
+    /// What a room was to hear is at its end.
+    RoomPlayed(MediaRoomId),
+    /// What a room took in the last `limits::ROOM_MEASURE` of ticks.
+    RoomMeasured(MediaRoomId, RoomStats),
     /// The leg lives on another worker now.
     Moved(MediaLegId, WorkerId),
     /// The leg is gone and its port free.
     Closed(MediaLegId, LegStats),
 }
 
-impl Command {
+impl Event {
     /// The leg that it is about.
-    pub fn leg(&self) -> MediaLegId {
-        match self {
+    pub fn leg(&self) -> Option<MediaLegId> {
+        Some(match self {
+            Event::RoomPlayed(_) | Event::RoomMeasured(..) => return None,
+            Event::Speaking { leg, .. }
+            | Event::Started(leg, _)
+            | Event::Silent(leg)
+            | Event::Trouble { leg, .. }
+            | Event::Digit { leg, .. }
+            | Event::DataTone { leg, .. }
+            | Event::Played(leg)
+            | Event::Stats(leg, _)
+            | Event::Moved(leg, _)
+            | Event::Closed(leg, _) => *leg,
+        })
+    }
+}
+
+impl Command {
+    /// The leg that it is about, unless that is a room.
+    pub fn leg(&self) -> Option<MediaLegId> {
+        Some(match self {
+            Command::OpenRoom(_)
+            | Command::CloseRoom(_)
+            | Command::LinkRoom { .. }
+            | Command::PlayRoom { .. }
+            | Command::RecordRoom { .. } => return None,
             Command::Open(spec) => spec.id,
             Command::Negotiated { leg, .. }
             | Command::Protect { leg, .. }
@@ -366,9 +444,10 @@ impl Command {
             | Command::SendDigits { leg, .. }
             | Command::Watch { leg, .. }
             | Command::Record { leg, .. }
+            | Command::Seat { leg, .. }
             | Command::Move { leg, .. }
             | Command::ReadStats(leg)
             | Command::Close(leg) => *leg,
-        }
+        })
     }
 }

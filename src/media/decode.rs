@@ -2,56 +2,20 @@
 
 use super::jitter::{Content, Jitter, Offer, Pop};
 use super::pause::{Pause, Sound, step_samples};
+use super::ratio::Ratio;
+use super::voice::Voice;
 use crate::time::Instant;
 use codecs::noise::Noise;
-use codecs::plc::{Concealer, WideConcealer};
-use codecs::{Codec, Rate, g711, g722, opus};
+use codecs::{Codec, Rate, opus};
 use std::time::Duration;
 
 /// PCM rate of what is not bridged: tones, what a phone hears and says. Every decoder gives it, and every encoder takes it. Between two
 /// legs it is `bridge::rate`.
 pub const OWN_RATE: Rate = Rate::Narrow;
-/// The most that one piece holds at 16 kHz, and the most that concealment makes of one gap: 120 ms, the longest Opus packet.
-const PIECE_SAMPLES: usize = 1_920;
 /// How much later than its time the next packet may be expected, of the time that a packet takes: clocks differ by a tenth of it.
 const DRIFT: u32 = 1_000;
 /// A timestamp that goes ahead by more than this is a new start, not a pause.
 const PAUSE_SECONDS: u32 = 10;
-
-/// RTP ticks and samples: Opus has several ticks for a sample, and G.722 one for two (RFC 3551 4.5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ratio {
-    ticks: u32,
-    samples: u32,
-}
-
-impl Ratio {
-    /// Of a codec whose PCM has this rate.
-    pub const fn new(codec: Codec, rate: Rate) -> Self {
-        let (clock, rate) = (codec.clock(), rate.hz());
-        if clock >= rate {
-            Self {
-                ticks: clock / rate,
-                samples: 1,
-            }
-        } else {
-            Self {
-                ticks: 1,
-                samples: rate / clock,
-            }
-        }
-    }
-
-    /// How many ticks so many samples are, modulo 2^32.
-    pub const fn ticks(self, samples: u32) -> u32 {
-        samples.wrapping_mul(self.ticks) / self.samples
-    }
-
-    /// How many samples so many ticks are, at most what 32 bits hold.
-    pub const fn samples(self, ticks: u32) -> u32 {
-        (ticks / self.ticks).saturating_mul(self.samples)
-    }
-}
 
 /// How a piece joins what was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,21 +39,11 @@ pub struct Piece {
     pub concealed: u16,
 }
 
-enum Voice {
-    Pcmu(Concealer),
-    Pcma(Concealer),
-    /// At 8 kHz. Over a loss the decoder stays as it was: it is nearer to its encoder then than after hearing what concealment made.
-    NarrowG722(g722::Decoder, Concealer),
-    /// At 16 kHz.
-    G722(g722::Decoder, WideConcealer),
-    Opus(opus::Decoder),
-}
-
 /// The decoding half of a leg that is not just relayed.
 pub struct Decode {
     voice: Voice,
     jitter: Jitter,
-    pcm: [i16; PIECE_SAMPLES],
+    pcm: Box<[i16]>,
     /// Samples of the last packet.
     frame: usize,
     /// The timestamp that continues what was decoded.
@@ -115,23 +69,17 @@ impl std::fmt::Debug for Decode {
 }
 
 impl Decode {
-    /// A decoder for a codec, to PCM at this rate or the highest that the codec has.
+    /// A decoder for a codec, to PCM at this rate or the highest that the codec has, with so many blocks of packets that wait
+    /// (`limits::JITTER_BLOCKS`).
     ///
     /// # Errors
     /// As `opus::Decoder::new`: libopus has no memory.
-    pub fn new(codec: Codec, rate: Rate) -> Result<Self, opus::OpusError> {
+    pub fn new(codec: Codec, rate: Rate, blocks: usize) -> Result<Self, opus::OpusError> {
         let rate = rate.min(codec.rate());
-        let voice = match (codec, rate) {
-            (Codec::Pcmu, _) => Voice::Pcmu(Concealer::new()),
-            (Codec::Pcma, _) => Voice::Pcma(Concealer::new()),
-            (Codec::G722, Rate::Narrow) => Voice::NarrowG722(g722::Decoder::new(rate), Concealer::new()),
-            (Codec::G722, Rate::Wide) => Voice::G722(g722::Decoder::new(rate), WideConcealer::new()),
-            (Codec::Opus, _) => Voice::Opus(opus::Decoder::new(rate.hz())?),
-        };
         Ok(Self {
-            voice,
-            jitter: Jitter::default(),
-            pcm: [0; PIECE_SAMPLES],
+            voice: Voice::new(codec, rate)?,
+            jitter: Jitter::new(blocks),
+            pcm: vec![0; longest_piece(rate)].into(),
             frame: rate.hz() as usize / 50,
             expected: None,
             rate,
@@ -164,19 +112,7 @@ impl Decode {
         self.expected = None;
         self.due = None;
         self.pause = None;
-        match &mut self.voice {
-            Voice::Pcmu(concealer) | Voice::Pcma(concealer) => *concealer = Concealer::new(),
-            Voice::NarrowG722(decoder, concealer) => {
-                decoder.reset();
-                *concealer = Concealer::new();
-            }
-            Voice::G722(decoder, concealer) => {
-                decoder.reset();
-                *concealer = WideConcealer::new();
-            }
-            // A decoder that cannot be reset goes on with the old state, which fades within a packet or two.
-            Voice::Opus(decoder) => drop(decoder.reset()),
-        }
+        self.voice.restart();
     }
 
     /// Takes a packet.
@@ -209,7 +145,7 @@ impl Decode {
     pub fn fill(&mut self, now: Instant) -> Option<Piece> {
         let (sound, skipped) = self.pause.as_mut()?.step(now)?;
         let samples = step_samples(self.rate);
-        rest(&mut self.voice, &mut self.pause, sound, &mut self.pcm[..samples]);
+        self.voice.rest(&mut self.pause, sound, &mut self.pcm[..samples]);
         let skipped = skipped.saturating_mul(samples as u32);
         // What ends the pause continues this.
         let gone = self.ratio.ticks(skipped.wrapping_add(samples as u32));
@@ -251,9 +187,43 @@ impl Decode {
         self.pause = None;
     }
 
+    /// Samples that wait to be decoded, if all packets are as long as the last.
+    pub fn waiting(&self) -> usize {
+        self.jitter.held() * self.frame
+    }
+
+    /// The peer says nothing, and said so.
+    pub fn is_resting(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// Decodes the next packet for a player that can wait no longer; `None` when none is there. Of a gap before it, so many samples were made up
+    /// already (`make_up`).
+    pub fn pull_due(&mut self, now: Instant, made: u32) -> Option<Piece> {
+        self.next(now, Some(made))
+    }
+
+    /// A player ran dry.
+    pub fn ran_dry(&mut self) {
+        self.underruns += 1;
+    }
+
+    /// Fills `out`, of whole 2.5 ms up to 120 ms, with what may have been said now that nothing has come; or with the pause that the peer
+    /// makes.
+    pub fn make_up(&mut self, out: &mut [i16]) {
+        match self.pause {
+            Some(Pause { sound, .. }) => {
+                self.voice.rest(&mut self.pause, sound, out);
+                let gone = self.ratio.ticks(out.len() as u32);
+                self.expected = self.expected.map(|expected| expected.wrapping_add(gone));
+            }
+            None => self.voice.conceal(!self.conceals, None, out),
+        }
+    }
+
     /// Decodes what is ready; `None` when nothing is.
     pub fn pull(&mut self, now: Instant) -> Option<Piece> {
-        let piece = self.next(now)?;
+        let piece = self.next(now, None)?;
         let is_run = piece.lead == Lead::Joined;
         let due = self.due.filter(|_| is_run).unwrap_or(now);
         // What is lost is counted as lost, and a gap has waited by our own will.
@@ -267,11 +237,15 @@ impl Decode {
         Some(piece)
     }
 
-    fn next(&mut self, now: Instant) -> Option<Piece> {
-        // 120 ms.
-        let most = self.rate.hz() as usize / 25 * 3;
+    /// `made` is of a player: what it has made of a gap already.
+    fn next(&mut self, now: Instant, made: Option<u32>) -> Option<Piece> {
+        let most = self.pcm.len();
         loop {
-            match self.jitter.pop(now)? {
+            let popped = match made {
+                Some(_) => self.jitter.pop_due(),
+                None => self.jitter.pop(now),
+            };
+            match popped? {
                 Pop::Silent => {}
                 Pop::Noise(timestamp, payload) => {
                     let level = Noise::level_of(payload);
@@ -286,16 +260,16 @@ impl Decode {
                     let mut head = 0;
                     if let (Some(pause), Lead::After(left)) = (self.pause, lead)
                         && left as usize <= most / 2
-                        && longest(&self.voice, payload, self.rate) <= most / 2
+                        && self.voice.longest(payload, self.rate) <= most / 2
                     {
                         // What is left of the pause is heard too.
                         head = left as usize;
-                        rest(&mut self.voice, &mut self.pause, pause.sound, &mut self.pcm[..head]);
+                        self.voice.rest(&mut self.pause, pause.sound, &mut self.pcm[..head]);
                         (lead, self.due) = (Lead::Joined, None);
                     }
                     let out = &mut self.pcm[head..most];
-                    let (samples, concealed) = take(&mut self.voice, !self.conceals, payload, out, self.frame);
-                    let is_dtx = matches!(self.voice, Voice::Opus(_)) && payload.len() <= opus::DTX_OCTETS;
+                    let (samples, concealed) = self.voice.take(!self.conceals, payload, out, self.frame);
+                    let is_dtx = self.voice.rests_with(payload);
                     self.pause = is_dtx.then(|| Pause::new(now, time_of(samples, self.rate), Sound::Decoder));
                     self.frame = samples;
                     self.expected = Some(timestamp.wrapping_add(self.ratio.ticks(samples as u32)));
@@ -312,16 +286,17 @@ impl Decode {
                         continue;
                     }
                     let by_time = self.ratio.samples(timestamp.wrapping_sub(expected));
-                    let gap = gap(usize::from(packets) * self.frame, by_time as usize);
-                    // Whole 2.5 ms, as libopus counts.
-                    let unit = self.rate.hz() as usize / 400;
-                    let samples = gap.min(most) / unit * unit;
+                    let whole = gap(usize::from(packets) * self.frame, by_time as usize);
+                    let made = whole.min(made.unwrap_or(0) as usize);
+                    let (gap, expected) = (whole - made, expected.wrapping_add(self.ratio.ticks(made as u32)));
+                    self.expected = Some(expected);
+                    let samples = in_units(gap.min(most), self.rate);
                     if samples == 0 {
                         continue;
                     }
                     let copy = following.filter(|_| samples == gap);
                     let lost = &mut self.pcm[..samples];
-                    conceal(&mut self.voice, !self.conceals, copy, lost);
+                    self.voice.conceal(!self.conceals, copy, lost);
                     self.expected = Some(expected.wrapping_add(self.ratio.ticks(samples as u32)));
                     return Some(Piece {
                         lead: Lead::Joined,
@@ -342,6 +317,17 @@ fn lead(expected: Option<u32>, timestamp: u32, ratio: Ratio, rate: Rate) -> Lead
     }
 }
 
+/// The most that one piece holds, and the most that concealment makes of one gap: 120 ms, the longest Opus packet.
+const fn longest_piece(rate: Rate) -> usize {
+    rate.hz() as usize / 25 * 3
+}
+
+/// Whole 2.5 ms, as libopus counts.
+const fn in_units(samples: usize, rate: Rate) -> usize {
+    let unit = rate.hz() as usize / 400;
+    samples / unit * unit
+}
+
 /// How long so many samples last.
 fn time_of(samples: usize, rate: Rate) -> Duration {
     Duration::from_secs(1) * samples as u32 / rate.hz()
@@ -352,98 +338,11 @@ fn gap(by_count: usize, by_time: usize) -> usize {
     if by_time > 0 { by_count.min(by_time) } else { by_count }
 }
 
-/// How many samples a packet may hold.
-fn longest(voice: &Voice, payload: &[u8], rate: Rate) -> usize {
-    match voice {
-        Voice::Pcmu(_) | Voice::Pcma(_) | Voice::NarrowG722(..) => payload.len(),
-        Voice::G722(..) => 2 * payload.len(),
-        Voice::Opus(_) => opus::packet_samples(payload, rate.hz()).unwrap_or(0),
-    }
-}
-
-/// Makes samples of a pause.
-fn rest(voice: &mut Voice, pause: &mut Option<Pause>, sound: Sound, out: &mut [i16]) {
-    match sound {
-        Sound::Decoder => drop(conceal(voice, false, None, out)),
-        Sound::Noise(mut noise) => {
-            noise.fill(out);
-            if let Some(pause) = pause {
-                pause.sound = Sound::Noise(noise);
-            }
-            // Whatever comes next joins it.
-            match voice {
-                Voice::Pcmu(concealer) | Voice::Pcma(concealer) | Voice::NarrowG722(_, concealer) => {
-                    concealer.good(out)
-                }
-                Voice::G722(_, concealer) => concealer.good(out),
-                Voice::Opus(_) => {}
-            }
-        }
-    }
-}
-
-/// Samples of a packet at the start of `out`, and 1 where they are made up, as many as the packet before had: garbage instead of audio is as if
-/// it were lost.
-fn take(voice: &mut Voice, carries_data: bool, payload: &[u8], out: &mut [i16], frame: usize) -> (usize, u16) {
-    match decode(voice, payload, out) {
-        Some(samples @ 1..) => (samples, 0),
-        Some(0) | None => {
-            let most = out.len().min(frame);
-            (conceal(voice, carries_data, None, &mut out[..most]), 1)
-        }
-    }
-}
-
-/// Samples of a packet at the start of `out`; `None` when it is not of this codec.
-fn decode(voice: &mut Voice, payload: &[u8], out: &mut [i16]) -> Option<usize> {
-    match voice {
-        Voice::Pcmu(concealer) => {
-            let samples = g711::decode_ulaw_slice(payload, out);
-            concealer.good(&mut out[..samples]);
-            Some(samples)
-        }
-        Voice::Pcma(concealer) => {
-            let samples = g711::decode_alaw_slice(payload, out);
-            concealer.good(&mut out[..samples]);
-            Some(samples)
-        }
-        Voice::NarrowG722(decoder, concealer) => {
-            let samples = decoder.decode(payload, out);
-            concealer.good(&mut out[..samples]);
-            Some(samples)
-        }
-        Voice::G722(decoder, concealer) => {
-            let samples = decoder.decode(payload, out);
-            concealer.good(&mut out[..samples]);
-            Some(samples)
-        }
-        Voice::Opus(decoder) => decoder.decode(payload, out).ok(),
-    }
-}
-
-/// Fills `out` with what may have been said, or with silence where that would be taken for data; `following` may carry a copy of it (RFC
-/// 6716 2.1.7).
-fn conceal(voice: &mut Voice, carries_data: bool, following: Option<&[u8]>, out: &mut [i16]) -> usize {
-    match voice {
-        Voice::Pcmu(_) | Voice::Pcma(_) | Voice::NarrowG722(..) | Voice::G722(..) if carries_data => out.fill(0),
-        Voice::Pcmu(concealer) | Voice::Pcma(concealer) | Voice::NarrowG722(_, concealer) => concealer.lost(out),
-        Voice::G722(_, concealer) => concealer.lost(out),
-        Voice::Opus(decoder) => {
-            let made = match following {
-                Some(packet) => decoder.decode_fec(packet, out).is_ok(),
-                None => false,
-            };
-            if !made && (carries_data || decoder.conceal(out).is_err()) {
-                out.fill(0);
-            }
-        }
-    }
-    out.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
+    use codecs::g711;
 
     #[test]
     fn what_is_lost_of_data_is_silence() {
@@ -452,7 +351,7 @@ mod tests {
         let mut frame = [0; 160];
         g711::encode_alaw_slice(&loud, &mut frame);
         for carries_data in [false, true] {
-            let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
+            let mut decode = Decode::new(Codec::Pcma, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
             decode.conceal(!carries_data);
             for (sequence, timestamp) in [(1, 0), (2, 160), (4, 480)] {
                 decode.offer(sequence, timestamp, Content::Audio(&frame));
@@ -486,7 +385,7 @@ mod tests {
 
     #[test]
     fn loss_pause_and_restart_have_their_own_lead() {
-        let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
+        let mut decode = Decode::new(Codec::Pcma, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
         let frame = [g711::ALAW_SILENCE; 160];
         decode.offer(1, 1_000, Content::Audio(&frame));
         assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0)]);
@@ -516,7 +415,7 @@ mod tests {
     #[test]
     fn an_hour_of_skew_makes_nothing_late_and_lets_nothing_run_dry() {
         for ppm in [-100i64, 100] {
-            let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
+            let mut decode = Decode::new(Codec::Pcma, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
             let frame = [g711::ALAW_SILENCE; 160];
             for n in 0..180_000u64 {
                 let nominal = n * 20_000;
@@ -537,7 +436,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_than_the_target_has_let_a_player_run_dry_once() {
-        let mut decode = Decode::new(Codec::Pcma, Rate::Narrow).unwrap();
+        let mut decode = Decode::new(Codec::Pcma, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
         let frame = [g711::ALAW_SILENCE; 160];
         let mut come = |sequence: u16, ms: u64| {
             decode.offer(sequence, u32::from(sequence) * 160, Content::Audio(&frame));
@@ -556,7 +455,7 @@ mod tests {
     #[test]
     fn a_pause_is_filled_up_to_what_ends_it() {
         for (codec, rate) in [(Codec::Pcma, Rate::Narrow), (Codec::G722, Rate::Wide)] {
-            let mut decode = Decode::new(codec, rate).unwrap();
+            let mut decode = Decode::new(codec, rate, limits::JITTER_BLOCKS).unwrap();
             let scale = rate.hz() / 8_000;
             let step = step_samples(rate);
             let frame = [0xd5; 160];
@@ -587,7 +486,7 @@ mod tests {
     /// Who was held up goes on where it would be, and does not make up for it.
     #[test]
     fn what_was_not_made_in_time_is_left_out() {
-        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow).unwrap();
+        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
         decode.offer(1, 0, Content::Audio(&[g711::ULAW_SILENCE; 160]));
         decode.offer(2, 160, Content::Noise(&[50]));
         pieces(&mut decode, 0);
@@ -603,7 +502,7 @@ mod tests {
     /// More of it was made than there was: what comes is a run of its own, by the clock.
     #[test]
     fn a_pause_that_was_made_too_long_shifts_nothing() {
-        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow).unwrap();
+        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
         let frame = [g711::ULAW_SILENCE; 160];
         decode.offer(1, 0, Content::Audio(&frame));
         decode.offer(2, 160, Content::Noise(&[50]));
@@ -618,7 +517,7 @@ mod tests {
     /// An Opus packet of one octet begins a pause that libopus knows the sound of.
     #[test]
     fn opus_that_ceases_to_send_is_filled_too() {
-        let mut decode = Decode::new(Codec::Opus, Rate::Narrow).unwrap();
+        let mut decode = Decode::new(Codec::Opus, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
         decode.offer(1, 0, Content::Audio(&[0x48]));
         assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 0)]);
         assert_eq!(decode.fill(Instant::ZERO + Duration::from_millis(59)), None);
@@ -633,7 +532,7 @@ mod tests {
 
     #[test]
     fn an_event_between_is_no_loss() {
-        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow).unwrap();
+        let mut decode = Decode::new(Codec::Pcmu, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
         let frame = [g711::ULAW_SILENCE; 160];
         decode.offer(1, 0, Content::Audio(&frame));
         decode.offer(2, 160, Content::Nothing);
@@ -653,7 +552,7 @@ mod tests {
             (Codec::Opus, Rate::Wide, 960, 320),
             (Codec::Pcma, Rate::Wide, 160, 160),
         ] {
-            let mut decode = Decode::new(codec, rate).unwrap();
+            let mut decode = Decode::new(codec, rate, limits::JITTER_BLOCKS).unwrap();
             // 20 ms of each: of Opus a frame that is a pause (RFC 6716 3.1).
             let frame: &[u8] = if codec == Codec::Opus { &[0x48] } else { &[0xff; 160] };
             decode.offer(1, 1_000, Content::Audio(frame));
@@ -685,7 +584,7 @@ mod tests {
 
     #[test]
     fn garbage_in_opus_is_concealed() {
-        let mut decode = Decode::new(Codec::Opus, Rate::Narrow).unwrap();
+        let mut decode = Decode::new(Codec::Opus, Rate::Narrow, limits::JITTER_BLOCKS).unwrap();
         decode.offer(1, 0, Content::Audio(&[0xff; 3]));
         assert_eq!(pieces(&mut decode, 0), [heard(Lead::Anew, 160, 1)]);
         // One without audio is none.

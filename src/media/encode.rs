@@ -1,17 +1,17 @@
 //! From PCM to packets of the agreed length.
 
+use super::coder::Coder;
 use super::command::Stream;
-use super::decode::{Lead, Ratio};
+use super::decode::Lead;
 use super::packet::TxBatch;
 use super::sender::{Route, Sender};
-use super::tuning::{Setting, Tuning};
 use crate::time::Instant;
 use codecs::level::Level;
 use codecs::noise::Noise;
-use codecs::{Codec, Rate, g711, g722, opus};
+use codecs::{Rate, opus};
 
-/// The longest packet that we send: 60 ms at 16 kHz.
-const FRAME_MAX: usize = 960;
+pub use super::coder::frame_samples;
+
 /// Comfort noise, static (RFC 3551 6, RFC 3389).
 pub const COMFORT_NOISE: u8 = 13;
 /// Steps of a pause from one comfort noise packet to the next: half a second.
@@ -20,62 +20,20 @@ const NOISE_EVERY: u8 = 25;
 /// comes out of it at full scale.
 const HUSH_MS: usize = 60;
 
-enum Voice {
-    Pcmu,
-    Pcma,
-    G722(g722::Encoder),
-    Opus(Opus),
-}
-
-struct Opus {
-    library: opus::Encoder,
-    tuning: Tuning,
-    set: Setting,
-    /// The last frame had nothing new to say (DTX).
-    rests: bool,
-}
-
 /// The encoding half of a leg that is not just relayed.
+#[derive(Debug)]
 pub struct Encode {
-    voice: Voice,
+    coder: Coder,
     payload_type: u8,
-    /// Samples of one packet.
-    frame: usize,
-    pending: [i16; FRAME_MAX],
-    filled: usize,
     /// Samples that are to be silent yet; `None` before the first packet.
     hush: Option<usize>,
     /// The timestamp of the first pending sample; `None` before a run.
     timestamp: Option<u32>,
     marker: bool,
-    rate: Rate,
-    ratio: Ratio,
     /// Steps of the pause that goes on.
     resting: u8,
     /// Samples by which packets that were filled up are ahead of the source: a pause makes up for them.
     ahead: u32,
-}
-
-impl std::fmt::Debug for Encode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encode")
-            .field("frame", &self.frame)
-            .field("rate", &self.rate)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Samples of one packet at a rate: the agreed length between 10 and 60 ms, for Opus the next shorter that it has (RFC 7587 7).
-pub fn frame_samples(stream: &Stream, rate: Rate) -> usize {
-    let ms = usize::from(stream.ptime_ms.clamp(10, 60));
-    let ms = match (stream.codec, ms) {
-        (Codec::Pcmu | Codec::Pcma | Codec::G722, ms) => ms,
-        (Codec::Opus, ..20) => 10,
-        (Codec::Opus, ..40) => 20,
-        (Codec::Opus, ..60) => 40,
-        (Codec::Opus, _) => 60,
-    };
-    ms * rate.hz() as usize / 1_000
 }
 
 impl Encode {
@@ -84,24 +42,12 @@ impl Encode {
     /// # Errors
     /// As `opus::Encoder::new`: a parameter that libopus does not take, or no memory.
     pub fn new(stream: &Stream, rate: Rate) -> Result<Self, opus::OpusError> {
-        let rate = rate.min(stream.codec.rate());
-        let voice = match stream.codec {
-            Codec::Pcmu => Voice::Pcmu,
-            Codec::Pcma => Voice::Pcma,
-            Codec::G722 => Voice::G722(g722::Encoder::new(rate)),
-            Codec::Opus => Voice::Opus(Opus::new(stream, rate)?),
-        };
         Ok(Self {
-            voice,
+            coder: Coder::new(stream, rate)?,
             payload_type: stream.payload_type_tx,
-            frame: frame_samples(stream, rate),
-            pending: [0; FRAME_MAX],
-            filled: 0,
             hush: None,
             timestamp: None,
             marker: true,
-            rate,
-            ratio: Ratio::new(stream.codec, rate),
             resting: 0,
             ahead: 0,
         })
@@ -109,49 +55,41 @@ impl Encode {
 
     /// What comes next begins a new run; a packet that is not full is dropped.
     pub fn cut(&mut self) {
-        (self.filled, self.timestamp) = (0, None);
+        self.coder.clear();
+        self.timestamp = None;
         (self.resting, self.ahead) = (0, 0);
     }
 
     /// Of the PCM.
     pub fn rate(&self) -> Rate {
-        self.rate
+        self.coder.rate()
     }
 
     /// The timestamp of what comes so many samples later; `None` before a run.
     pub fn position(&self, ahead: u32) -> Option<u32> {
-        let ticks = self.ratio.ticks(ahead.wrapping_add(self.filled as u32));
+        let ticks = self.coder.ticks(ahead.wrapping_add(self.coder.filled() as u32));
         self.timestamp.map(|timestamp| timestamp.wrapping_add(ticks))
     }
 
     /// The timestamp of what came so many samples earlier; `None` before a run.
     pub fn position_before(&self, behind: u32) -> Option<u32> {
         self.position(0)
-            .map(|position| position.wrapping_sub(self.ratio.ticks(behind)))
+            .map(|position| position.wrapping_sub(self.coder.ticks(behind)))
     }
 
     /// The peer reports its loss, in 1/256.
     pub fn reported(&mut self, fraction_lost: u8) {
-        if let Voice::Opus(opus) = &mut self.voice {
-            opus.tuning.reported(fraction_lost);
-            opus.tune();
-        }
+        self.coder.reported(fraction_lost);
     }
 
     /// The most complexity that there is a processor for.
     pub fn limit(&mut self, complexity: u8) {
-        if let Voice::Opus(opus) = &mut self.voice {
-            opus.tuning.limit(complexity);
-            opus.tune();
-        }
+        self.coder.limit(complexity);
     }
 
     /// Of Opus.
     pub fn complexity(&self) -> Option<u8> {
-        match &self.voice {
-            Voice::Opus(opus) => Some(opus.set.complexity),
-            Voice::Pcmu | Voice::Pcma | Voice::G722(_) => None,
-        }
+        self.coder.complexity()
     }
 
     /// Takes a step of a pause for a peer that makes comfort noise itself: at the beginning and twice a second it is told how loud.
@@ -187,32 +125,85 @@ impl Encode {
         self.resting = 0;
         let mut rest = pcm;
         while !rest.is_empty() {
-            let (part, after) = rest.split_at(rest.len().min(self.frame - self.filled));
-            self.pending[self.filled..self.filled + part.len()].copy_from_slice(part);
-            self.filled += part.len();
-            rest = after;
-            if self.filled == self.frame {
+            rest = self.coder.take(rest);
+            if self.coder.is_full() {
                 self.flush(now, sender, route, out);
             }
         }
     }
 
+    /// Sends a payload that another coder of the same codec and packet length has made; `None` is one that need not be sent.
+    pub fn share(
+        &mut self,
+        now: Instant,
+        payload: Option<&[u8]>,
+        sender: &mut Sender,
+        route: Route,
+        out: &mut TxBatch,
+    ) {
+        self.packet(now, sender, route, out, |_, space| {
+            let payload = payload?;
+            space.get_mut(..payload.len())?.copy_from_slice(payload);
+            Some(payload.len())
+        });
+    }
+
+    /// Goes on where another coder is, whose payloads were sent until now (`Coder::follow`).
+    pub fn follow(&mut self, other: &Coder, history: &[i16]) -> u64 {
+        self.hush = Some(0);
+        self.coder.follow(other, history)
+    }
+
+    /// Packets begin when those of another coder do.
+    pub fn align(&mut self, other: &Coder) {
+        if self.coder.frame() == other.frame() {
+            self.coder.align(other);
+        }
+    }
+
+    /// What comes next begins a new run, and nothing of it is there.
+    pub fn is_fresh(&self) -> bool {
+        self.timestamp.is_none() && self.coder.filled() == 0
+    }
+
     /// The source pauses: what is pending is filled up with silence, and the timestamp goes on.
     fn pause(&mut self, now: Instant, samples: u32, sender: &mut Sender, route: Route, out: &mut TxBatch) {
-        if self.filled > 0 {
-            self.ahead += (self.frame - self.filled) as u32;
-            self.pending[self.filled..self.frame].fill(0);
+        if self.coder.filled() > 0 {
+            self.ahead += self.coder.fill_up() as u32;
             self.flush(now, sender, route, out);
         }
         let left = samples.saturating_sub(self.ahead);
         self.ahead = self.ahead.saturating_sub(samples);
+        let ticks = self.coder.ticks(left);
         if let Some(timestamp) = self.timestamp.as_mut() {
-            *timestamp = timestamp.wrapping_add(self.ratio.ticks(left));
+            *timestamp = timestamp.wrapping_add(ticks);
         }
         self.marker |= left > 0;
     }
 
     fn flush(&mut self, now: Instant, sender: &mut Sender, route: Route, out: &mut TxBatch) {
+        let hush = self.hush.get_or_insert_with(|| {
+            if self.coder.is_delicate() && sender.packets() > 0 {
+                HUSH_MS * self.coder.rate().hz() as usize / 1_000
+            } else {
+                0
+            }
+        });
+        let hushed = (*hush).min(self.coder.frame());
+        *hush -= hushed;
+        self.coder.hush(hushed);
+        self.packet(now, sender, route, out, Coder::encode);
+    }
+
+    /// Sends one packet; `write` writes its payload.
+    fn packet(
+        &mut self,
+        now: Instant,
+        sender: &mut Sender,
+        route: Route,
+        out: &mut TxBatch,
+        write: impl FnOnce(&mut Coder, &mut [u8]) -> Option<usize>,
+    ) {
         let timestamp = match self.timestamp {
             Some(timestamp) => timestamp,
             None => {
@@ -220,73 +211,12 @@ impl Encode {
                 sender.run_timestamp(now)
             }
         };
-        let hush = self.hush.get_or_insert_with(|| match self.voice {
-            Voice::G722(_) if sender.packets() > 0 => HUSH_MS * self.rate.hz() as usize / 1_000,
-            Voice::Pcmu | Voice::Pcma | Voice::G722(_) | Voice::Opus(_) => 0,
-        });
-        let hushed = (*hush).min(self.frame);
-        *hush -= hushed;
-        self.pending[..hushed].fill(0);
-        let (voice, pcm) = (&mut self.voice, &self.pending[..self.frame]);
-        let header = (timestamp, self.marker, self.payload_type);
-        let sent = sender.send_own(now, route, header, out, |payload| encode(voice, pcm, payload));
+        let (coder, header) = (&mut self.coder, (timestamp, self.marker, self.payload_type));
+        let sent = sender.send_own(now, route, header, out, |space| write(coder, space));
         // After a packet that DTX has swallowed, the next begins a talkspurt (RFC 3551 4.1).
         self.marker = !sent;
-        self.filled = 0;
-        self.timestamp = Some(timestamp.wrapping_add(self.ratio.ticks(self.frame as u32)));
-    }
-}
-
-/// The payload's length; `None` for nothing to send.
-fn encode(voice: &mut Voice, pcm: &[i16], payload: &mut [u8]) -> Option<usize> {
-    match voice {
-        Voice::Pcmu => Some(g711::encode_ulaw_slice(pcm, payload)),
-        Voice::Pcma => Some(g711::encode_alaw_slice(pcm, payload)),
-        Voice::G722(encoder) => Some(encoder.encode(pcm, payload)),
-        Voice::Opus(opus) => opus.encode(pcm, payload),
-    }
-}
-
-impl Opus {
-    fn new(stream: &Stream, rate: Rate) -> Result<Self, opus::OpusError> {
-        let tuning = Tuning::new(stream.opus);
-        let set = tuning.setting();
-        let params = opus::EncoderParams {
-            bitrate: set.bitrate,
-            complexity: set.complexity,
-            fec: stream.opus.fec,
-            expected_loss_percent: set.expected_loss,
-            dtx: stream.opus.dtx,
-        };
-        Ok(Opus {
-            library: opus::Encoder::new(rate.hz(), params)?,
-            tuning,
-            set,
-            rests: false,
-        })
-    }
-
-    /// Tells libopus what has changed.
-    fn tune(&mut self) {
-        let new = self.tuning.setting();
-        let old = std::mem::replace(&mut self.set, new);
-        // All are within the bounds that libopus has: should it refuse one, it goes on as before.
-        if new.bitrate != old.bitrate {
-            let _ = self.library.set_bitrate(new.bitrate);
-        }
-        if new.complexity != old.complexity {
-            let _ = self.library.set_complexity(new.complexity);
-        }
-        if new.expected_loss != old.expected_loss {
-            let _ = self.library.set_expected_loss(new.expected_loss);
-        }
-    }
-
-    /// Of a pause the first packet is sent, by which a decoder knows it for one, and those that say how it sounds.
-    fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Option<usize> {
-        let len = self.library.encode(pcm, payload).ok()?;
-        let rested = std::mem::replace(&mut self.rests, len <= opus::DTX_OCTETS);
-        (!self.rests || !rested).then_some(len)
+        let ticks = self.coder.ticks(self.coder.frame() as u32);
+        self.timestamp = Some(timestamp.wrapping_add(ticks));
     }
 }
 
@@ -296,6 +226,7 @@ mod tests {
     use crate::media::command::{Dtmf, OpusParams};
     use crate::media::packet::LegIx;
     use crate::media::rtp::View;
+    use codecs::Codec;
     use std::net::SocketAddr;
 
     fn stream(codec: Codec, ptime_ms: u8) -> Stream {

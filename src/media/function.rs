@@ -3,9 +3,10 @@
 use super::command::Event;
 use super::decode::{Lead, OWN_RATE};
 use super::digits::Step;
+use super::half::Tx;
 use super::input::Outputs;
 use super::jitter::Content;
-use super::leg::{Class, Leg, Role, Tx};
+use super::leg::{Class, Leg, Role};
 use super::packet::TxBatch;
 use super::rtp::View;
 use super::sender::Route;
@@ -29,7 +30,7 @@ pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch, outputs: 
     let (mut narrow, mut wide) = ([0; TICK_SAMPLES], [0; WIDE_TICK_SAMPLES]);
     let mut pcm = &mut narrow[..];
     match &mut leg.role {
-        Role::Idle | Role::Bridge(_) | Role::Echo => return,
+        Role::Idle | Role::Bridge(_) | Role::Echo | Role::Room(_) | Role::Fork(_) => return,
         Role::Tone(player) => player.fill(pcm),
         Role::Play => {
             let (Some(play), Some(encode)) = (leg.play.as_mut(), leg.tx.encode.as_ref()) else {

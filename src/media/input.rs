@@ -1,7 +1,7 @@
 //! What a worker takes (prepared commands) and gives back. Everything boxed in here is made and dropped on the control
 //! side: the packet thread only moves it.
 
-use super::command::{Event, Function, LegStats, Port, Remote, Stream};
+use super::command::{Event, Function, LegStats, Port, Remote, Seat, Stream};
 use super::decode::Decode;
 use super::ear::Ear;
 use super::encode::Encode;
@@ -9,9 +9,10 @@ use super::leg::Leg;
 use super::packet::LegIx;
 use super::phone::Phone;
 use super::play::Play;
+use super::room::{Class, ClassKey, Link, Member, Recorder, Room};
 use super::srtp::{Opener, Sealer};
 use super::tap::Tap;
-use crate::id::{MediaLegId, WorkerId};
+use crate::id::{MediaLegId, MediaRoomId, WorkerId};
 use crate::limits;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct Gear {
     pub(super) phone: Change<Phone>,
     /// What is played.
     pub(super) play: Change<Play>,
+    /// A seat in a room.
+    pub(super) member: Change<Member>,
     /// For what is received.
     pub(super) opener: Change<Opener>,
     /// For what is sent.
@@ -69,6 +72,7 @@ impl Gear {
             && self.ear.is_empty()
             && self.phone.is_empty()
             && self.play.is_empty()
+            && self.member.is_empty()
             && self.opener.is_empty()
             && self.sealer.is_empty()
             && self.tap.is_empty()
@@ -166,6 +170,22 @@ pub enum Input {
         /// Whether what is wrong is told.
         troubles: bool,
     },
+    /// As `Command::Seat`.
+    Seat {
+        /// Which leg.
+        leg: MediaLegId,
+        /// From now on.
+        seat: Seat,
+    },
+    /// A new room: comes back where there is no place for it.
+    OpenRoom(Box<Room>),
+    /// Something of a room.
+    Room {
+        /// Which.
+        room: MediaRoomId,
+        /// What.
+        change: RoomChange,
+    },
     /// As `Command::ReadStats`.
     ReadStats(MediaLegId),
     /// As `Command::Close`.
@@ -173,9 +193,10 @@ pub enum Input {
 }
 
 impl Input {
-    /// The leg that it is about.
-    pub fn leg(&self) -> MediaLegId {
-        match self {
+    /// The leg that it is about, unless that is a room.
+    pub fn leg(&self) -> Option<MediaLegId> {
+        Some(match self {
+            Input::OpenRoom(_) | Input::Room { .. } => return None,
             Input::Open(leg) | Input::Give(leg) => leg.id(),
             Input::Take { leg, .. }
             | Input::Negotiated { leg, .. }
@@ -183,10 +204,41 @@ impl Input {
             | Input::Fit { leg, .. }
             | Input::SendDigits { leg, .. }
             | Input::Watch { leg, .. }
+            | Input::Seat { leg, .. }
             | Input::ReadStats(leg)
             | Input::Close(leg) => *leg,
-        }
+        })
     }
+}
+
+/// What becomes of a room.
+#[derive(Debug)]
+pub enum RoomChange {
+    /// An encoder for listeners of one kind, in place of one that nobody has any more.
+    Class(Box<Class>, Option<ClassKey>),
+    /// Another part of it, on another worker.
+    Link(Link),
+    /// What all hear.
+    Play(Option<Box<Play>>),
+    /// Where the mix goes too.
+    Record(Option<Box<Recorder>>),
+    /// It ends: its members are idle.
+    Close,
+}
+
+/// Parts of rooms that are not used any more.
+#[derive(Debug)]
+pub enum RoomPart {
+    /// A room.
+    Room(Box<Room>),
+    /// An encoder.
+    Class(Box<Class>),
+    /// The end of a pipe.
+    Link(Link),
+    /// What was played.
+    Play(Box<Play>),
+    /// What recorded the mix.
+    Recorder(Box<Recorder>),
 }
 
 /// What a worker gives back. Boxes go to the control side and are dropped there.
@@ -225,6 +277,8 @@ pub enum Output {
     Strayed(Input),
     /// Parts that are not used any more.
     Retired(Gear),
+    /// The same of a room.
+    RetiredRoom(RoomPart),
 }
 
 impl Output {
@@ -233,7 +287,11 @@ impl Output {
         match self {
             Output::Event(event) => Some(event.clone()),
             Output::Closed { leg, stats, .. } => Some(Event::Closed(leg.id(), *stats)),
-            Output::Opened { .. } | Output::Taken { .. } | Output::Strayed(_) | Output::Retired(_) => None,
+            Output::Opened { .. }
+            | Output::Taken { .. }
+            | Output::Strayed(_)
+            | Output::Retired(_)
+            | Output::RetiredRoom(_) => None,
         }
     }
 }

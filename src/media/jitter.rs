@@ -4,7 +4,7 @@
 //! How long a gap waits is the target: 40 ms, and 20 more, up to 120, for each packet that came after its gap was given up; half a minute
 //! without such a one takes 20 back.
 
-use crate::limits::{JITTER_PACKETS, JITTER_PAYLOAD_BYTES};
+use crate::limits::{JITTER_BLOCKS, JITTER_PACKETS, JITTER_PAYLOAD_BYTES};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -18,15 +18,79 @@ const CALM: u16 = 1_500;
 /// Packets behind a gap that end the wait earlier: their number shows that time was lost in a burst, not in order.
 const HELD_MAX: usize = 12;
 
+/// Octets that are taken at a time: a packet of 20 ms of G.711 or G.722 takes one.
+const BLOCK: usize = 160;
+/// Blocks of the longest payload.
+const MOST_BLOCKS: usize = JITTER_PAYLOAD_BYTES.div_ceil(BLOCK);
+
 /// One packet's place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
     full: bool,
     timestamp: u32,
     /// Of its payload.
     len: u16,
     kind: Kind,
-    bytes: [u8; JITTER_PAYLOAD_BYTES],
+    /// Where its payload is, in order.
+    blocks: [u8; MOST_BLOCKS],
+}
+
+impl Slot {
+    fn blocks(&self) -> &[u8] {
+        &self.blocks[..usize::from(self.len).div_ceil(BLOCK)]
+    }
+}
+
+/// The payloads that wait: small packets take little of it, so that many of them, or a few large ones, have room.
+#[derive(Clone, Debug)]
+struct Store {
+    blocks: Box<[[u8; BLOCK]]>,
+    free: [u8; JITTER_BLOCKS],
+    count: usize,
+    /// What was read last, in one piece.
+    out: [u8; JITTER_PAYLOAD_BYTES],
+}
+
+impl Store {
+    fn new(blocks: usize) -> Store {
+        let count = blocks.min(JITTER_BLOCKS);
+        Store {
+            blocks: vec![[0; BLOCK]; count].into(),
+            free: std::array::from_fn(|n| n as u8),
+            count,
+            out: [0; JITTER_PAYLOAD_BYTES],
+        }
+    }
+
+    /// Where the payload is now; `None` when there is no room for it.
+    fn write(&mut self, payload: &[u8]) -> Option<[u8; MOST_BLOCKS]> {
+        let needed = payload.len().div_ceil(BLOCK);
+        if needed > MOST_BLOCKS || needed > self.count {
+            return None;
+        }
+        let mut places = [0; MOST_BLOCKS];
+        for (place, part) in places.iter_mut().zip(payload.chunks(BLOCK)) {
+            self.count -= 1;
+            *place = self.free[self.count];
+            self.blocks[usize::from(*place)][..part.len()].copy_from_slice(part);
+        }
+        Some(places)
+    }
+
+    fn read(&mut self, slot: &Slot) -> &[u8] {
+        let out = &mut self.out[..usize::from(slot.len)];
+        for (part, place) in out.chunks_mut(BLOCK).zip(slot.blocks()) {
+            part.copy_from_slice(&self.blocks[usize::from(*place)][..part.len()]);
+        }
+        out
+    }
+
+    fn give_back(&mut self, slot: &Slot) {
+        for place in slot.blocks() {
+            self.free[self.count] = *place;
+            self.count += 1;
+        }
+    }
 }
 
 /// What a slot holds.
@@ -76,6 +140,7 @@ pub enum Pop<'a> {
 #[derive(Clone, Debug)]
 pub struct Jitter {
     slots: [Slot; JITTER_PACKETS],
+    store: Store,
     /// The sequence number that comes out next; `None` before the first packet.
     next: Option<u16>,
     held: usize,
@@ -86,17 +151,19 @@ pub struct Jitter {
     calm: u16,
 }
 
-impl Default for Jitter {
-    fn default() -> Self {
+impl Jitter {
+    /// An empty one, whose payloads have so many blocks, at most `limits::JITTER_BLOCKS`.
+    pub fn new(blocks: usize) -> Self {
         let slot = Slot {
             full: false,
             timestamp: 0,
             len: 0,
             kind: Kind::Nothing,
-            bytes: [0; JITTER_PAYLOAD_BYTES],
+            blocks: [0; MOST_BLOCKS],
         };
         Self {
-            slots: std::array::from_fn(|_| slot.clone()),
+            slots: [slot; JITTER_PACKETS],
+            store: Store::new(blocks),
             next: None,
             held: 0,
             waiting_since: None,
@@ -104,9 +171,7 @@ impl Default for Jitter {
             calm: 0,
         }
     }
-}
 
-impl Jitter {
     /// Puts a packet in its place.
     pub fn offer(&mut self, sequence: u16, timestamp: u32, content: Content<'_>) -> Offer {
         let next = *self.next.get_or_insert(sequence);
@@ -124,22 +189,27 @@ impl Jitter {
             self.clear();
             self.next = Some(sequence);
         }
-        let slot = &mut self.slots[usize::from(sequence) % JITTER_PACKETS];
         let (kind, bytes) = match content {
             Content::Audio(bytes) => (Kind::Audio, bytes),
             Content::Noise(bytes) => (Kind::Noise, bytes),
             Content::Nothing => (Kind::Nothing, &[][..]),
         };
-        let Some(room) = slot.bytes.get_mut(..bytes.len()) else {
+        let slot = &mut self.slots[usize::from(sequence) % JITTER_PACKETS];
+        if slot.full {
+            self.store.give_back(slot);
+            (slot.full, self.held) = (false, self.held - 1);
+        }
+        let Some(blocks) = self.store.write(bytes) else {
             return Offer::TooLarge;
         };
-        room.copy_from_slice(bytes);
-        if !slot.full {
-            self.held += 1;
-        }
-        slot.full = true;
-        slot.timestamp = timestamp;
-        (slot.kind, slot.len) = (kind, bytes.len() as u16);
+        *slot = Slot {
+            full: true,
+            timestamp,
+            len: bytes.len() as u16,
+            kind,
+            blocks,
+        };
+        self.held += 1;
         Offer::Taken
     }
 
@@ -162,7 +232,8 @@ impl Jitter {
             self.next = Some(next.wrapping_add(1));
             let slot = &mut self.slots[index];
             slot.full = false;
-            let payload = &slot.bytes[..usize::from(slot.len)];
+            self.store.give_back(slot);
+            let payload = self.store.read(slot);
             return Some(match slot.kind {
                 Kind::Audio => Pop::Audio(slot.timestamp, payload),
                 Kind::Noise => Pop::Noise(slot.timestamp, payload),
@@ -179,8 +250,20 @@ impl Jitter {
         Some(Pop::Lost(
             missing as u16,
             slot.timestamp,
-            (slot.kind == Kind::Audio).then(|| &slot.bytes[..usize::from(slot.len)]),
+            (slot.kind == Kind::Audio).then(|| self.store.read(slot)),
         ))
+    }
+
+    /// What comes out for a player whose time has come: a gap is one at once, if something is behind it.
+    pub fn pop_due(&mut self) -> Option<Pop<'_>> {
+        self.waiting_since = (self.held > 0).then_some(Instant::ZERO);
+        let late = Instant::ZERO + TARGET_MAX;
+        self.pop(late)
+    }
+
+    /// Packets that wait.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// When a gap will have waited long enough.
@@ -190,8 +273,9 @@ impl Jitter {
 
     /// Forgets everything: a new source begins.
     pub fn clear(&mut self) {
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut().filter(|slot| slot.full) {
             slot.full = false;
+            self.store.give_back(slot);
         }
         self.held = 0;
         self.next = None;
@@ -217,7 +301,7 @@ mod tests {
 
     #[test]
     fn in_order_goes_straight_through_across_the_wrap() {
-        let mut jitter = Jitter::default();
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
         for n in 65_530..65_545u32 {
             let sequence = n as u16;
             assert_eq!(offer(&mut jitter, sequence), Offer::Taken);
@@ -230,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_gap_waits_and_is_filled_in_time() {
-        let mut jitter = Jitter::default();
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
         offer(&mut jitter, 1);
         assert_eq!(jitter.pop(at(0)), Some(audio(1)));
         offer(&mut jitter, 3);
@@ -244,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_gap_that_waited_is_lost_and_what_comes_then_is_late() {
-        let mut jitter = Jitter::default();
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
         offer(&mut jitter, 1);
         jitter.pop(at(0));
         offer(&mut jitter, 4);
@@ -260,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_target_grows_with_what_comes_late_and_shrinks_again() {
-        let mut jitter = Jitter::default();
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
         let mut sequence = 0u16;
         let mut after_gap = |jitter: &mut Jitter, ms: u64| {
             // One in time, one that is missing, one behind it; what is missing comes when it is given up.
@@ -286,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_burst_behind_a_gap_does_not_wait() {
-        let mut jitter = Jitter::default();
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
         offer(&mut jitter, 1);
         jitter.pop(at(0));
         for sequence in 3..3 + HELD_MAX as u16 - 1 {
@@ -298,9 +382,47 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| jitter.pop(at(1)).map(|_| ())).count(), HELD_MAX);
     }
 
+    /// Payloads of any length come out as they went in, in any order, and what they took is free again.
+    #[test]
+    fn payloads_of_all_lengths_share_the_room() {
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
+        let payload = |n: usize| -> Vec<u8> {
+            (0..n * 37 % (JITTER_PAYLOAD_BYTES + 1))
+                .map(|i| (i * 7 + n) as u8)
+                .collect()
+        };
+        for n in 0..2_000usize {
+            let order = [0, 2, 1, 3];
+            for at in order {
+                let sequence = (4 * n + at) as u16;
+                let taken = jitter.offer(sequence, 0, Content::Audio(&payload(4 * n + at)));
+                assert_eq!(taken, Offer::Taken, "{sequence}");
+                // The same once more replaces itself.
+                assert_eq!(
+                    jitter.offer(sequence, 0, Content::Audio(&payload(4 * n + at))),
+                    Offer::Taken
+                );
+            }
+            for at in 0..4 {
+                assert_eq!(jitter.pop(at_once()), Some(Pop::Audio(0, &payload(4 * n + at))));
+            }
+        }
+        // Large ones until there is no room.
+        let large = vec![1; JITTER_PAYLOAD_BYTES];
+        let taken = (0..JITTER_PACKETS as u16 - 1)
+            .filter(|n| jitter.offer(8_001 + n, 0, Content::Audio(&large)) == Offer::Taken);
+        assert_eq!(taken.count(), JITTER_BLOCKS / MOST_BLOCKS);
+        jitter.clear();
+        assert_eq!(jitter.store.count, JITTER_BLOCKS);
+    }
+
+    fn at_once() -> Instant {
+        at(0)
+    }
+
     #[test]
     fn a_jump_beyond_the_buffer_begins_anew_and_large_payloads_are_refused() {
-        let mut jitter = Jitter::default();
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
         offer(&mut jitter, 1);
         jitter.pop(at(0));
         offer(&mut jitter, 3);

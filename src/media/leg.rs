@@ -1,265 +1,29 @@
-//! One leg: what it receives (`Rx`), what it sends (`Tx`), and what joins them.
-//!
-//! The halves are apart so that a bridge takes the `Rx` of one leg and the `Tx` of another, and echo both of the same.
+//! One leg: what it receives and what it sends (`half`), and what joins them.
 
-use super::bridge::Path;
-use super::command::{Event, LegSpec, Port, Remote, Stream};
-use super::decode::{Decode, Piece};
-use super::digits::DigitQueue;
-use super::dtmf::{self, Press, Progress};
-use super::ear::Ear;
-use super::encode::{COMFORT_NOISE, Encode};
+use super::command::{Event, LegSpec, Port, Remote, Seat, Stream};
+use super::dtmf::{self, Press};
+use super::encode::COMFORT_NOISE;
+use super::half::{Counts, Rx, Tx};
 use super::input::{Change, Digits, Gear, Outputs};
-use super::jitter::{Content, Offer};
-use super::latch::{Latch, Sight, Verdict};
-use super::meter::{Meter, Sound};
-use super::pace::Pace;
+use super::latch::{Sight, Verdict};
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
 use super::play::Play;
 use super::reports::Reporter;
+pub(super) use super::role::{Class, Role};
+use super::room::Member;
 use super::rtcp;
 use super::rtp::{self, Kind, View};
-use super::sender::{Route, Sender};
-use super::source::{Arrival, Source};
-use super::srtp::{Fault, Opener, Sealer};
+use super::sender::Sender;
+use super::source::Arrival;
+use super::srtp::Fault;
 use super::tap::Tap;
-use super::tone::Player;
-use super::trouble::{Judge, Look, Refused};
+use super::trouble::{Look, Refused};
 use crate::id::{MediaLegId, WorkerId};
 use crate::time::Instant;
-use codecs::Codec;
 use codecs::modem::Listener;
-use codecs::opus::{Bandwidth, packet_bandwidth};
-use codecs::tone::Cadence;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// What a leg does, as `command::Function` with what it needs at hand.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Role {
-    Idle,
-    Bridge(LegIx),
-    Echo,
-    Tone(Player),
-    Play,
-    Phone,
-}
-
-/// What kind of payload a packet has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    Audio,
-    /// Audio in which a key is heard, or may be, as `Rx::ear` tells.
-    Key,
-    /// An event packet and how its event stands; `None` when it says nothing new.
-    Event(Option<Progress>),
-    /// Comfort noise: a pause begins, or goes on.
-    Noise,
-    /// Nothing to play: an unknown type.
-    Silent,
-}
-
-/// Counters of what is received.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub received: u64,
-    pub late: u64,
-    pub dropped: u64,
-    pub strangers: u64,
-    /// Not sealed by the key that was agreed.
-    pub forged: u64,
-    pub concealed: u64,
-    pub digits: u32,
-    /// Its bridge carried a fax or a modem.
-    pub data: bool,
-}
-
-/// The receiving half.
-#[derive(Debug)]
-pub(super) struct Rx {
-    pub latch: Latch,
-    pub pace: Pace,
-    pub source: Source,
-    pub stream: Option<Stream>,
-    pub path: Path,
-    pub events: dtmf::Receiver,
-    pub decode: Option<Box<Decode>>,
-    /// Where keys may come as tones.
-    pub ear: Option<Box<Ear>>,
-    /// What knows fax machines and modems by their tones.
-    pub machines: Listener,
-    /// The bridge carries a fax or a modem: losses are silence, and nothing is made louder, softer or left out.
-    pub carries_data: bool,
-    /// Where packets are protected.
-    pub opener: Option<Box<Opener>>,
-    pub counts: Counts,
-    pub meter: Meter,
-    pub judge: Judge,
-    /// The last packet is of wide band.
-    pub wide_band: bool,
-    /// A fax by UDPTL was agreed on at some time.
-    pub was_fax: bool,
-    /// Packets came that were not passed on: what comes next does not continue what was.
-    pub interrupted: bool,
-    pub first_heard: Option<Instant>,
-    pub last_heard: Option<Instant>,
-    /// When a packet was taken last.
-    pub last_taken: Option<Instant>,
-    /// When audio came last.
-    pub last_audio: Option<Instant>,
-}
-
-/// The sending half.
-#[derive(Debug)]
-pub(super) struct Tx {
-    pub place: LegIx,
-    pub sender: Sender,
-    /// Datagrams of a fax that were sent.
-    pub datagrams: u64,
-    pub stream: Option<Stream>,
-    pub to: Option<SocketAddr>,
-    pub encode: Option<Box<Encode>>,
-    /// Where packets are protected.
-    pub sealer: Option<Box<Sealer>>,
-    pub digits: DigitQueue,
-    /// Digits are being sent: nothing else is.
-    pub is_dialing: bool,
-    /// The timestamp of the digit that is being sent.
-    pub digit_start: u32,
-    /// The event on its way out: where it began at its source, and where with us.
-    pub event: Option<(u32, u32)>,
-    /// An event that goes out as a tone.
-    pub tone: Option<Cadence>,
-    /// When a digit went out as a tone last.
-    pub played: Option<Instant>,
-    /// As in `Rx`.
-    pub carries_data: bool,
-}
-
-impl Rx {
-    /// What was agreed, as it is treated now.
-    pub fn treated(&self) -> Option<Stream> {
-        self.stream.map(|stream| {
-            if self.carries_data {
-                stream.as_it_is()
-            } else {
-                stream.treated()
-            }
-        })
-    }
-
-    /// Another way from here on.
-    pub fn go(&mut self, path: Path) {
-        if self.path != path {
-            self.path = path;
-            self.interrupted = true;
-            if let Some(decode) = self.decode.as_mut() {
-                decode.end_pause();
-            }
-        }
-    }
-
-    /// It carries a fax or a modem: by its tones, or since signalling says so.
-    pub fn is_data(&self) -> bool {
-        self.carries_data || self.stream.is_some_and(|stream| stream.carries_data)
-    }
-
-    /// Gives a packet to the jitter buffer.
-    pub fn offer(&mut self, view: &View<'_>, content: Content<'_>) {
-        let Some(decode) = self.decode.as_mut() else {
-            self.counts.dropped += 1;
-            return;
-        };
-        match decode.offer(view.sequence, view.timestamp, content) {
-            Offer::Taken => {}
-            Offer::Late => self.late(view.sequence),
-            Offer::TooLarge => self.counts.dropped += 1,
-        }
-    }
-
-    /// A packet came too late to be passed on.
-    pub fn late(&mut self, sequence: u16) {
-        self.counts.late += 1;
-        self.source.discard(sequence);
-    }
-
-    /// A packet is taken: the peer is there.
-    fn take(&mut self, now: Instant, stream: &Stream, view: &View<'_>, is_audio: bool) {
-        self.counts.received += 1;
-        self.last_taken = Some(now);
-        // An event says nothing of whether the peer is silent.
-        if is_audio || view.payload_type == COMFORT_NOISE {
-            self.judge.packet(!is_audio);
-        }
-        // An empty one only keeps a way open (RFC 6263 4.1).
-        if is_audio && !view.payload.is_empty() {
-            self.hear(now, stream, view.payload);
-        }
-    }
-
-    /// Audio came: how it sounds, as far as the octets tell.
-    fn hear(&mut self, now: Instant, stream: &Stream, payload: &[u8]) {
-        self.last_audio = Some(now);
-        let mut sound = self.meter.packet(stream.codec, payload);
-        self.wide_band = match stream.codec {
-            Codec::Pcmu | Codec::Pcma => false,
-            Codec::G722 => true,
-            Codec::Opus => packet_bandwidth(payload) >= Some(Bandwidth::Wide),
-        };
-        // What nobody decodes may be anything.
-        if !told_by_octets(stream.codec) && self.decode.is_none() {
-            sound = Sound::Audible;
-        }
-        self.judge.sound(now, sound);
-    }
-
-    /// What the jitter buffer has ready, decoded; measured where the octets did not tell how it sounds.
-    pub fn pull(&mut self, now: Instant) -> Option<Piece> {
-        let is_data = self.is_data();
-        let decode = self.decode.as_mut()?;
-        decode.conceal(!is_data);
-        let piece = decode.pull(now)?;
-        self.counts.concealed += u64::from(piece.concealed);
-        if self.stream.is_some_and(|stream| !told_by_octets(stream.codec)) {
-            let sound = self.meter.pcm(decode.pcm(piece));
-            self.judge.sound(now, sound);
-        }
-        Some(piece)
-    }
-}
-
-/// Whether the octets of a codec tell how they sound.
-const fn told_by_octets(codec: Codec) -> bool {
-    match codec {
-        Codec::Pcmu | Codec::Pcma => true,
-        Codec::G722 | Codec::Opus => false,
-    }
-}
-
-impl Tx {
-    /// By where and to where, if anything may be sent.
-    pub fn route(&self) -> Option<Route> {
-        let to = self.to?;
-        self.stream
-            .filter(|stream| stream.sends)
-            .map(|_| Route { leg: self.place, to })
-    }
-
-    /// The peer makes comfort noise itself.
-    pub fn makes_noise(&self) -> bool {
-        !self.carries_data && self.stream.is_some_and(|stream| stream.treated().comfort_noise)
-    }
-
-    /// What feeds this half changes or pauses.
-    pub fn cut(&mut self) {
-        self.sender.cut();
-        self.event = None;
-        if let Some(encode) = self.encode.as_mut() {
-            encode.cut();
-        }
-    }
-}
 
 /// A leg with all its state: it moves between the control side and the workers in its box.
 #[derive(Debug)]
@@ -271,8 +35,13 @@ pub struct Leg {
     pub(super) tx: Tx,
     pub(super) phone: Option<Box<Phone>>,
     pub(super) play: Option<Box<Play>>,
+    /// While it sits in a room.
+    pub(super) member: Option<Box<Member>>,
+    pub(super) seat: Seat,
     /// Where it is recorded.
     tap: Option<Box<Tap>>,
+    /// By whose socket a copy of what it receives goes out.
+    pub(super) copied: Option<LegIx>,
     pub(super) reporter: Reporter,
     watch: Option<(Duration, Instant)>,
     is_silent: bool,
@@ -297,48 +66,14 @@ impl Leg {
             id,
             port,
             role: Role::Idle,
-            rx: Rx {
-                latch: Latch::default(),
-                pace: Pace::default(),
-                source: Source::default(),
-                stream: None,
-                path: Path::Nowhere,
-                events: dtmf::Receiver::default(),
-                decode: None,
-                ear: None,
-                machines: Listener::new(),
-                carries_data: false,
-                opener: None,
-                counts: Counts::default(),
-                meter: Meter::default(),
-                judge: Judge::default(),
-                wide_band: false,
-                was_fax: false,
-                interrupted: false,
-                first_heard: None,
-                last_heard: None,
-                last_taken: None,
-                last_audio: None,
-            },
-            tx: Tx {
-                place: LegIx(0),
-                sender: Sender::new(ssrc, first_sequence, first_timestamp),
-                datagrams: 0,
-                stream: None,
-                to: None,
-                encode: None,
-                sealer: None,
-                digits: DigitQueue::default(),
-                is_dialing: false,
-                digit_start: 0,
-                event: None,
-                tone: None,
-                played: None,
-                carries_data: false,
-            },
+            rx: Rx::new(),
+            tx: Tx::new(Sender::new(ssrc, first_sequence, first_timestamp)),
             phone: None,
             play: None,
+            member: None,
+            seat: Seat::default(),
             tap: None,
+            copied: None,
             reporter: Reporter::new(cname.into_boxed_str(), seed),
             watch: None,
             is_silent: false,
@@ -398,6 +133,7 @@ impl Leg {
             ear: Change::Set(gear.ear.apply(&mut self.rx.ear)),
             phone: Change::Set(gear.phone.apply(&mut self.phone)),
             play: Change::Set(gear.play.apply(&mut self.play)),
+            member: Change::Set(gear.member.apply(&mut self.member)),
             opener: Change::Set(gear.opener.apply(&mut self.rx.opener)),
             sealer: Change::Set(gear.sealer.apply(&mut self.tx.sealer)),
             tap: Change::Set(gear.tap.apply(&mut self.tap)),
@@ -682,7 +418,8 @@ impl Leg {
     /// Each tick it has something to send of its own.
     fn makes_sound(&self) -> bool {
         match self.role {
-            Role::Idle | Role::Bridge(_) | Role::Echo => false,
+            // In a room it is the room's.
+            Role::Idle | Role::Bridge(_) | Role::Echo | Role::Room(_) | Role::Fork(_) => false,
             Role::Tone(_) | Role::Phone => true,
             Role::Play => self.play.as_ref().is_some_and(|play| !play.is_over()),
         }
@@ -690,7 +427,8 @@ impl Leg {
 
     /// The deadlines that a packet can bring nearer.
     pub(super) fn urgent(&self) -> Option<Instant> {
-        let gap = self.rx.decode.as_ref().and_then(|decode| decode.deadline());
+        let decode = self.rx.decode.as_ref().filter(|_| !matches!(self.role, Role::Room(_)));
+        let gap = decode.and_then(|decode| decode.deadline());
         let key = self.rx.ear.as_ref().and_then(|ear| ear.deadline());
         [gap, key, self.rx.events.deadline()].into_iter().flatten().min()
     }

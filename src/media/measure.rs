@@ -2,8 +2,9 @@
 
 use super::bridge::Path;
 use super::command::LegStats;
+use super::half::Counts;
 use super::jitter;
-use super::leg::{Counts, Leg};
+use super::leg::Leg;
 use super::quality::Journey;
 use super::rtcp::extended::{Buffer, Metrics};
 use crate::time::Instant;

@@ -6,17 +6,19 @@
 //! | [`prepare`], [`input`] | commands with all that they need, made on the control side; what comes back |
 //! | [`worker`] | the slab of legs: packets, ticks and inputs come here |
 //! | [`packet`] | buffers in and out |
-//! | [`leg`] | one leg, in two halves |
+//! | [`leg`], `half`, `role` | one leg, in two halves; what it does |
 //! | [`srtp`] | what is sealed and opened on the way |
 //! | [`tap`] | a leg that is recorded |
 //! | `latch` | where the peer really is |
 //! | `source`, `sender` | the received and the sent stream of numbers |
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
-//! | `jitter`, `decode`, `encode` | only where audio is rebuilt |
+//! | `jitter`, `decode`, `voice`, `encode`, `coder`, `ratio` | only where audio is rebuilt |
+//! | [`room`] | legs that hear one another: playout, the mix, encoders that listeners share |
 //! | `pause`, `tuning` | comfort noise; how Opus follows loss and load |
 //! | `dtmf`, `ear` | keys that come: as telephone events, in audio |
 //! | `digits`, `tone`, `play`, [`phone`] | digits that go out, tones, sounds, PCM |
 //! | `data` | fax machines and modems |
+//! | `fork` | a copy of what a leg receives |
 //! | `pace` | how many packets a leg takes |
 //! | `udptl` | a fax, as it is |
 //! | [`rtp`], [`rtcp`], `reports` | the wire, reports |
@@ -26,6 +28,7 @@
 
 mod bridge;
 mod bursts;
+mod coder;
 pub mod command;
 mod data;
 mod decode;
@@ -33,7 +36,9 @@ mod digits;
 mod dtmf;
 mod ear;
 mod encode;
+mod fork;
 mod function;
+mod half;
 pub mod input;
 mod jitter;
 mod latch;
@@ -47,7 +52,10 @@ pub mod phone;
 mod play;
 pub mod prepare;
 mod quality;
+mod ratio;
 mod reports;
+mod role;
+pub mod room;
 pub mod rtcp;
 pub mod rtp;
 mod sender;
@@ -58,5 +66,6 @@ mod tone;
 mod trouble;
 pub mod tuning;
 mod udptl;
+mod voice;
 pub mod witness;
 pub mod worker;

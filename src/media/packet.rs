@@ -9,7 +9,7 @@ pub const TAIL_ROOM: usize = 32;
 /// Packets in one batch: a tick of 8,192 legs is sent in several batches, 256 keep the batch within 400 KiB of cache.
 pub const TX_BATCH: usize = 256;
 /// The most packets that one call of `Worker::on_packet` or `Worker::on_input` adds: twelve packets of 120 ms that waited behind a
-/// gap, with 120 ms of concealment, all cut into packets of 10 ms, and a report.
+/// gap, with 120 ms of concealment, all cut into packets of 10 ms, a copy and a report.
 pub const TX_PER_CALL: usize = 160;
 
 /// A leg's place in its worker. The shell keeps the leg's sockets under the same index.

@@ -1,5 +1,7 @@
 //! From a command to what a worker takes, on the control side: everything is allocated here, so that the packet thread never does.
 
+mod rooms;
+
 use super::bridge::{self, Path};
 use super::command::{Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream};
 use super::decode::{Decode, OWN_RATE};
@@ -9,11 +11,14 @@ use super::encode::{self, Encode};
 use super::input::{Change, Digits, Gear, Input};
 use super::leg::Leg;
 use super::play::Play;
+use super::room::{Member, Pipe, Pipes};
 use super::srtp::{Opener, Sealer};
 use super::tap::{Sinks, Tap};
-use crate::id::{MediaLegId, WorkerId};
+use crate::id::{MediaLegId, MediaRoomId, WorkerId};
+use crate::limits;
 use codecs::opus::OpusError;
 use codecs::{Codec, Rate};
+use rooms::KnownRoom;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -24,6 +29,8 @@ pub enum PrepareError {
     UnknownLeg(MediaLegId),
     /// The leg was opened before.
     LegExists(MediaLegId),
+    /// There is no such room (any more), or there is one already.
+    Room(MediaRoomId),
     /// Something else than `0-9*#A-D`, nothing, or more than 32.
     Digits,
     /// libopus refused.
@@ -37,12 +44,12 @@ impl fmt::Display for PrepareError {
                 write!(f, "there is no media leg {leg}: it was never opened, or it is closed")
             }
             PrepareError::LegExists(leg) => write!(f, "media leg {leg} is open already: a leg's id is used once"),
+            PrepareError::Room(room) => write!(
+                f,
+                "there is no room {room} for this: it was never opened, or twice, or it is closed"
+            ),
             PrepareError::Digits => {
-                write!(
-                    f,
-                    "DTMF digits must be 1 to {} of 0-9, *, #, A-D",
-                    crate::limits::DIGITS
-                )
+                write!(f, "DTMF digits must be 1 to {} of 0-9, *, #, A-D", limits::DIGITS)
             }
             PrepareError::Opus(error) => write!(f, "libopus cannot code this stream: {error}"),
         }
@@ -77,12 +84,14 @@ impl EncodeFor {
 /// Parts that a leg has, or should have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Parts {
-    decode: Option<(Codec, Rate)>,
+    decode: Option<(Codec, Rate, usize)>,
     encode: Option<EncodeFor>,
     /// Listens for keys in audio of this codec.
     ear: Option<Codec>,
     phone: bool,
     play: bool,
+    /// Sits in a room, with PCM of this rate.
+    member: Option<Rate>,
 }
 
 /// What is known of a leg without asking its worker.
@@ -94,16 +103,33 @@ struct Known {
     has: Parts,
 }
 
+impl Known {
+    /// One that was just opened.
+    fn new(home: WorkerId) -> Known {
+        Known {
+            home,
+            stream: None,
+            function: Function::Idle,
+            has: Parts::default(),
+        }
+    }
+}
+
 /// Keeps what is needed to prepare commands: one for each owner of legs, beside it, on the control side.
 ///
 /// It must see every command of its legs in order, and `closed` for each `Output::Closed`.
 #[derive(Debug, Default)]
 pub struct Preparer {
     legs: BTreeMap<MediaLegId, Known>,
+    rooms: BTreeMap<MediaRoomId, KnownRoom>,
     /// Of those that are protected.
     keys: BTreeMap<MediaLegId, Box<Keys>>,
     /// Who writes recordings down.
     sinks: Option<Box<dyn Sinks>>,
+    /// Who joins the parts of rooms.
+    pipes: Option<Box<dyn Pipes>>,
+    /// Of a part, towards another: they wait for their command.
+    pipe_ends: BTreeMap<(MediaRoomId, MediaRoomId), Box<dyn Pipe>>,
 }
 
 impl Preparer {
@@ -115,37 +141,49 @@ impl Preparer {
         }
     }
 
+    /// The same with somebody who joins the parts of rooms that lie on several workers.
+    pub fn piping(self, pipes: Box<dyn Pipes>) -> Preparer {
+        Preparer {
+            pipes: Some(pipes),
+            ..self
+        }
+    }
+
     /// The inputs for the worker that the command goes to, in order. `seed` is any random number.
     ///
     /// # Errors
     /// `PrepareError`; nothing was changed then.
     pub fn prepare(&mut self, worker: WorkerId, command: Command, seed: u64) -> Result<Vec<Input>, PrepareError> {
-        let leg = command.leg();
+        let Some(leg) = command.leg() else {
+            return self.room_command(command);
+        };
         if let Command::Open(spec) = command {
             if self.legs.contains_key(&leg) {
                 return Err(PrepareError::LegExists(leg));
             }
-            let known = Known {
-                home: worker,
-                stream: None,
-                function: Function::Idle,
-                has: Parts::default(),
-            };
-            self.legs.insert(leg, known);
+            self.legs.insert(leg, Known::new(worker));
             return Ok(vec![Input::Open(Box::new(Leg::new(*spec, seed)))]);
         }
         let mut known = *self.legs.get(&leg).ok_or(PrepareError::UnknownLeg(leg))?;
         match command {
-            Command::Open(_) => Ok(Vec::new()),
+            // They have no leg, or are done.
+            Command::Open(_)
+            | Command::OpenRoom(_)
+            | Command::CloseRoom(_)
+            | Command::LinkRoom { .. }
+            | Command::PlayRoom { .. }
+            | Command::RecordRoom { .. } => Ok(Vec::new()),
+            Command::Seat { seat, .. } => Ok(vec![Input::Seat { leg, seat }]),
             Command::Negotiated { remote, stream, .. } => {
                 known.stream = Some(stream);
+                let mut inputs = self.classes(&known)?;
                 let gear = self.plan(&mut known)?;
-                let mut inputs = vec![Input::Negotiated {
+                inputs.push(Input::Negotiated {
                     leg,
                     remote,
                     stream,
                     gear,
-                }];
+                });
                 self.settle(leg, known, &mut inputs);
                 Ok(inputs)
             }
@@ -190,11 +228,12 @@ impl Preparer {
         play: Option<Box<Play>>,
     ) -> Result<Vec<Input>, PrepareError> {
         known.function = function;
+        let mut inputs = self.classes(&known)?;
         let mut gear = self.plan(&mut known)?;
         if let Some(play) = play {
             gear.play = Change::Set(Some(play));
         }
-        let mut inputs = vec![Input::Function { leg, function, gear }];
+        inputs.push(Input::Function { leg, function, gear });
         let released = self.release(leg, function);
         self.settle(leg, known, &mut inputs);
         inputs.extend(released.into_iter().filter_map(|leg| self.fit(leg)));
@@ -255,7 +294,16 @@ impl Preparer {
         let mut ended = Vec::new();
         let partner_of = |legs: &BTreeMap<MediaLegId, Known>, leg| match legs.get(&leg).map(|known| known.function) {
             Some(Function::Bridge(other)) => Some(other),
-            Some(Function::Idle | Function::Echo | Function::Tone(_) | Function::Play | Function::Phone) | None => None,
+            Some(
+                Function::Idle
+                | Function::Echo
+                | Function::Tone(_)
+                | Function::Play
+                | Function::Phone
+                | Function::Fork(_)
+                | Function::Room(_),
+            )
+            | None => None,
         };
         let old = partner_of(&self.legs, leg);
         let new = if let Function::Bridge(other) = function {
@@ -292,7 +340,13 @@ impl Preparer {
         self.legs.insert(leg, known);
         match known.function {
             Function::Bridge(other) => inputs.extend(self.fit(other)),
-            Function::Idle | Function::Echo | Function::Tone(_) | Function::Play | Function::Phone => {}
+            Function::Idle
+            | Function::Echo
+            | Function::Tone(_)
+            | Function::Play
+            | Function::Phone
+            | Function::Fork(_)
+            | Function::Room(_) => {}
         }
     }
 
@@ -320,10 +374,14 @@ impl Preparer {
             };
         };
         let (decode, encode, rate) = match known.function {
-            Function::Idle | Function::Echo => (false, false, OWN_RATE),
+            Function::Idle | Function::Echo | Function::Fork(_) => (false, false, OWN_RATE),
             Function::Tone(_) => (false, true, OWN_RATE),
             Function::Play => (false, true, stream.rate()),
             Function::Phone => (true, true, OWN_RATE),
+            Function::Room(room) => match self.rooms.get(&room) {
+                Some(room) => (true, true, room.spec.rate.min(stream.rate())),
+                None => (false, false, OWN_RATE),
+            },
             Function::Bridge(other) => match self.legs.get(&other).and_then(|other| other.stream) {
                 Some(other) => (
                     bridge::path(&stream, &other) == Path::Transcode,
@@ -333,12 +391,24 @@ impl Preparer {
                 None => (false, false, OWN_RATE),
             },
         };
+        let blocks = match known.function {
+            // Who plays takes what is there in time.
+            Function::Room(_) => limits::JITTER_BLOCKS_PLAYED,
+            Function::Idle
+            | Function::Echo
+            | Function::Tone(_)
+            | Function::Play
+            | Function::Phone
+            | Function::Fork(_)
+            | Function::Bridge(_) => limits::JITTER_BLOCKS,
+        };
         Parts {
-            decode: decode.then_some((stream.codec, rate)),
+            decode: decode.then_some((stream.codec, rate, blocks)),
             encode: encode.then(|| EncodeFor::new(&stream, rate)),
             ear: stream.has_tones_rx().then_some(stream.codec),
             phone,
             play,
+            member: matches!(known.function, Function::Room(_)).then_some(rate),
         }
     }
 
@@ -365,7 +435,9 @@ fn gear(known: &Known, want: Parts) -> Result<Gear, PrepareError> {
     let mut gear = Gear::default();
     if want.decode != known.has.decode {
         gear.decode = Change::Set(match want.decode {
-            Some((codec, rate)) => Some(Box::new(Decode::new(codec, rate).map_err(PrepareError::Opus)?)),
+            Some((codec, rate, blocks)) => {
+                Some(Box::new(Decode::new(codec, rate, blocks).map_err(PrepareError::Opus)?))
+            }
             None => None,
         });
     }
@@ -380,6 +452,9 @@ fn gear(known: &Known, want: Parts) -> Result<Gear, PrepareError> {
     }
     if want.phone != known.has.phone {
         gear.phone = Change::Set(want.phone.then(Box::default));
+    }
+    if want.member != known.has.member {
+        gear.member = Change::Set(want.member.map(|rate| Box::new(Member::new(rate))));
     }
     if known.has.play && !want.play {
         gear.play = Change::Set(None);

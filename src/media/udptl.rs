@@ -3,9 +3,10 @@
 
 use super::bridge::Path;
 use super::command::Event;
+use super::half::Tx;
 use super::input::Outputs;
 use super::latch::{Sight, Verdict};
-use super::leg::{Leg, Tx};
+use super::leg::Leg;
 use super::packet::{Channel, TxBatch};
 use super::rtp::{self, Kind};
 use crate::time::Instant;

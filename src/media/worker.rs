@@ -14,14 +14,17 @@
 use super::bridge::{self, Path};
 use super::command::{Event, Function};
 use super::data;
+use super::fork;
 use super::function;
 use super::input::{Gear, Input, Output, Outputs};
 use super::leg::{Class, Leg, Role};
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
+use super::room::{self, Room, RoomIx};
 use super::rtp::{self, Kind, View};
 use super::tone::Player;
-use crate::id::MediaLegId;
+use crate::id::{MediaLegId, MediaRoomId};
+use crate::limits;
 use crate::time::Instant;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -75,6 +78,10 @@ pub struct Worker {
     free: Vec<LegIx>,
     /// Where an unfinished tick goes on.
     cursor: usize,
+    rooms: Box<[Option<Box<Room>>]>,
+    room_by_id: HashMap<MediaRoomId, RoomIx, foldhash::fast::FixedState>,
+    /// The same for rooms: they come first.
+    room_cursor: usize,
     strays: Strays,
     /// The most complexity that encoders of Opus may have now.
     effort: u8,
@@ -91,6 +98,9 @@ impl Worker {
             by_id: HashMap::with_capacity_and_hasher(capacity * 2, foldhash::fast::FixedState::default()),
             free: (0..capacity as u16).rev().map(LegIx).collect(),
             cursor: 0,
+            rooms: (0..limits::ROOMS).map(|_| None).collect(),
+            room_by_id: HashMap::with_capacity_and_hasher(limits::ROOMS * 2, foldhash::fast::FixedState::default()),
+            room_cursor: 0,
             strays: Strays::default(),
             effort: 10,
         }
@@ -99,7 +109,8 @@ impl Worker {
     /// The most complexity that an encoder of Opus has, if there is one.
     pub fn highest_effort(&self) -> Option<u8> {
         let encoders = self.legs.iter().flatten().filter_map(|leg| leg.tx.encode.as_ref());
-        encoders.filter_map(|encode| encode.complexity()).max()
+        let rooms = self.rooms.iter().flatten().filter_map(|room| room.complexity());
+        encoders.filter_map(|encode| encode.complexity()).chain(rooms).max()
     }
 
     /// The most complexity that encoders of Opus may have from now on: what the processor has left (`tuning::Load`).
@@ -107,6 +118,9 @@ impl Worker {
         self.effort = complexity;
         for encode in self.legs.iter_mut().flatten().filter_map(|leg| leg.tx.encode.as_mut()) {
             encode.limit(complexity);
+        }
+        for room in self.rooms.iter_mut().flatten() {
+            room.limit(complexity);
         }
     }
 
@@ -153,7 +167,9 @@ impl Worker {
         if leg.is_udptl() {
             let other = match leg.role {
                 Role::Bridge(other) => self.legs[other.index()].as_mut(),
-                Role::Idle | Role::Play | Role::Tone(_) | Role::Phone | Role::Echo => None,
+                Role::Idle | Role::Play | Role::Tone(_) | Role::Phone | Role::Echo | Role::Room(_) | Role::Fork(_) => {
+                    None
+                }
             };
             let to = other.map(|other| &mut other.tx);
             leg.udptl(now, (channel, from), packet.as_slice(), to, out, outputs);
@@ -209,8 +225,12 @@ impl Worker {
             return;
         };
         leg.record(now, class, view);
+        if let Some(copied) = leg.copied.and_then(|at| self.legs[at.index()].as_mut()) {
+            fork::copy(now, (arrival, class), view, &leg.rx, &mut copied.tx, out);
+        }
         match leg.role {
-            Role::Idle | Role::Tone(_) | Role::Play => {}
+            Role::Idle | Role::Tone(_) | Role::Play | Role::Fork(_) => {}
+            Role::Room(_) => room::hear(arrival, class, view, leg),
             Role::Phone => function::hear(now, arrival, class, view, leg),
             Role::Echo => bridge::pass(now, (arrival, class), view, &mut leg.rx, &mut leg.tx, out),
             Role::Bridge(other) => {
@@ -227,6 +247,9 @@ impl Worker {
     /// One step of the 20 ms grid: each call that answers `Tick::Done` stands for exactly 20 ms of tones and PCM, so a shell that
     /// was late calls once for each step that it missed.
     pub fn on_tick(&mut self, now: Instant, out: &mut TxBatch, outputs: &mut Outputs) -> Tick {
+        if self.tick_rooms(now, out, outputs) == Tick::More {
+            return Tick::More;
+        }
         while self.cursor < self.legs.len() {
             if self.due[self.cursor] <= now {
                 if out.must_flush() || outputs.must_drain() {
@@ -236,7 +259,7 @@ impl Worker {
             }
             self.cursor += 1;
         }
-        self.cursor = 0;
+        (self.cursor, self.room_cursor) = (0, 0);
         Tick::Done
     }
 
@@ -247,7 +270,8 @@ impl Worker {
         let from_here = out.len();
         let key_ended = leg.end_key(now, outputs);
         let fed = match leg.role {
-            Role::Idle | Role::Tone(_) | Role::Play => None,
+            Role::Idle | Role::Tone(_) | Role::Play | Role::Fork(_) => None,
+            Role::Room(_) => Some(now),
             Role::Phone => {
                 function::heard(now, &mut leg);
                 None
@@ -275,14 +299,17 @@ impl Worker {
     pub fn on_input(&mut self, now: Instant, input: Input, out: &mut TxBatch, outputs: &mut Outputs) {
         let at = match input {
             Input::Open(leg) | Input::Give(leg) => return self.admit(now, leg, outputs),
+            Input::OpenRoom(room) => return self.open_room(room, outputs),
+            Input::Room { room, change } => return self.change_room(now, room, change, outputs),
             Input::Take { .. }
             | Input::Negotiated { .. }
             | Input::Function { .. }
             | Input::Fit { .. }
             | Input::SendDigits { .. }
             | Input::Watch { .. }
+            | Input::Seat { .. }
             | Input::ReadStats(_)
-            | Input::Close(_) => match self.place(input.leg()) {
+            | Input::Close(_) => match input.leg().and_then(|leg| self.place(leg)) {
                 Some(at) => at,
                 None => return outputs.push(Output::Strayed(input)),
             },
@@ -297,7 +324,8 @@ impl Worker {
         };
         match input {
             // Handled by the caller: they have no place yet.
-            Input::Open(_) | Input::Give(_) => {}
+            Input::Open(_) | Input::Give(_) | Input::OpenRoom(_) | Input::Room { .. } => {}
+            Input::Seat { seat, .. } => leg.seat = seat,
             Input::Negotiated {
                 remote, stream, gear, ..
             } => {
@@ -368,9 +396,10 @@ impl Worker {
         self.refresh(now, at);
     }
 
-    /// Takes a leg out; its neighbour becomes idle.
+    /// Takes a leg out; its neighbour and its copy become idle.
     fn remove(&mut self, now: Instant, at: LegIx) -> Option<Box<Leg>> {
         self.set_function(now, at, Function::Idle);
+        self.uncopy(now, at);
         let leg = self.legs[at.index()].take()?;
         self.by_id.remove(&leg.id());
         self.free.push(at);
@@ -396,6 +425,7 @@ impl Worker {
             Function::Tone(tone) => Role::Tone(Player::new(tone, super::decode::OWN_RATE.hz())),
             Function::Play => Role::Play,
             Function::Phone => Role::Phone,
+            Function::Room(id) => self.sit(at, id),
             Function::Bridge(id) => match self.place(id).filter(|other| *other != at) {
                 Some(other) => {
                     self.part(now, other);
@@ -405,6 +435,16 @@ impl Worker {
                     Role::Bridge(other)
                 }
                 // The control side sends both to one worker first; a leg that is gone leaves this one idle.
+                None => Role::Idle,
+            },
+            Function::Fork(id) => match self.place(id).filter(|source| *source != at) {
+                Some(source) => {
+                    self.uncopy(now, source);
+                    if let Some(source) = self.legs[source.index()].as_mut() {
+                        source.copied = Some(at);
+                    }
+                    Role::Fork(source)
+                }
                 None => Role::Idle,
             },
         };
@@ -437,13 +477,30 @@ impl Worker {
         }
     }
 
-    /// Ends a bridge from both sides.
+    /// The copy of a leg ends, if it has one.
+    fn uncopy(&mut self, now: Instant, source: LegIx) {
+        let source = self.legs[source.index()].as_mut();
+        if let Some(copied) = source.and_then(|source| source.copied.take()) {
+            self.set_role(now, copied, Role::Idle);
+        }
+    }
+
+    /// Ends a bridge from both sides; leaves a room; one that is a copy is one no longer.
     fn part(&mut self, now: Instant, at: LegIx) {
-        let Some(Role::Bridge(other)) = self.legs[at.index()].as_ref().map(|leg| leg.role) else {
-            return;
-        };
-        self.set_role(now, at, Role::Idle);
-        self.set_role(now, other, Role::Idle);
+        match self.legs[at.index()].as_ref().map(|leg| leg.role) {
+            Some(Role::Bridge(other)) => {
+                self.set_role(now, at, Role::Idle);
+                self.set_role(now, other, Role::Idle);
+            }
+            Some(Role::Room(room)) => {
+                self.set_role(now, at, Role::Idle);
+                if let Some(room) = self.rooms[room.index()].as_mut() {
+                    room.leave(at);
+                }
+            }
+            Some(Role::Fork(source)) => self.uncopy(now, source),
+            Some(Role::Idle | Role::Echo | Role::Tone(_) | Role::Play | Role::Phone) | None => {}
+        }
     }
 
     /// Chooses the paths of a leg and its neighbour anew.
@@ -452,7 +509,13 @@ impl Worker {
             return;
         };
         match leg.role {
-            Role::Idle | Role::Tone(_) | Role::Play | Role::Phone => leg.rx.path = Path::Nowhere,
+            Role::Idle | Role::Tone(_) | Role::Play | Role::Phone | Role::Fork(_) => leg.rx.path = Path::Nowhere,
+            Role::Room(room) => {
+                leg.rx.path = Path::Nowhere;
+                if let Some(room) = self.rooms[room.index()].as_mut() {
+                    room.fit(leg);
+                }
+            }
             // The same codec comes and goes; what it cannot take back is dropped.
             Role::Echo => {
                 leg.rx.path = if leg.rx.stream.is_some_and(|stream| !stream.udptl) {
@@ -487,6 +550,7 @@ fn retire(gear: Gear, outputs: &mut Outputs) {
     }
 }
 
+mod rooms;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
@@ -502,6 +566,9 @@ mod tests_ear;
 #[path = "worker/tests_events.rs"]
 mod tests_events;
 #[cfg(test)]
+#[path = "worker/tests_fork.rs"]
+mod tests_fork;
+#[cfg(test)]
 #[path = "worker/tests_legs.rs"]
 mod tests_legs;
 #[cfg(test)]
@@ -516,6 +583,12 @@ mod tests_quality;
 #[cfg(test)]
 #[path = "worker/tests_record.rs"]
 mod tests_record;
+#[cfg(test)]
+#[path = "worker/tests_room.rs"]
+mod tests_room;
+#[cfg(test)]
+#[path = "worker/tests_room_all.rs"]
+mod tests_room_all;
 #[cfg(test)]
 #[path = "worker/tests_sound.rs"]
 mod tests_sound;

@@ -296,11 +296,7 @@ impl Ng {
 
     /// An event of a media worker; false if it is not about a leg of these calls.
     pub fn media(&mut self, cx: &mut Cx<'_>, stock: &mut Stock, event: &Event) -> bool {
-        let leg = match event {
-            Event::Started(leg, _) | Event::Silent(leg) | Event::Digit { leg, .. } | Event::Stats(leg, _) => *leg,
-            Event::Played(leg) | Event::Moved(leg, _) | Event::Closed(leg, _) => *leg,
-            Event::Trouble { leg, .. } | Event::DataTone { leg, .. } => *leg,
-        };
+        let Some(leg) = event.leg() else { return false };
         let Some((number, worker)) = self.legs.get(&leg).copied() else {
             return false;
         };
@@ -315,6 +311,7 @@ impl Ng {
             }
             Event::Started(..) | Event::Silent(_) | Event::Digit { .. } | Event::DataTone { .. } => {}
             Event::Played(_) | Event::Moved(..) | Event::Trouble { .. } => {}
+            Event::Speaking { .. } | Event::RoomPlayed(_) | Event::RoomMeasured(..) => {}
         }
         true
     }

@@ -4,16 +4,18 @@ use super::authenticate::{By, Verdict};
 use super::local;
 use super::machines::Machines;
 use super::relay::BAD_GRUU;
+use super::rooms::room_dialled;
 use crate::b2bua::{self, SUPPORTED, Source};
 use crate::config::{User, Way};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
+use crate::event::CONFERENCE;
 use crate::id::{Flow, TrunkIx};
 use crate::proxy::{Passed, Refusal};
 use crate::registrar;
 use crate::registrar::gruu::NoDevice;
 use crate::sip::multipart::ACCEPTED;
-use crate::sip::uri::SchemeText;
+use crate::sip::uri::{SchemeText, escaped};
 use crate::sip::write::Start;
 use crate::sip::{AddrText, Draft, Host, Message, Method, Name, UriText};
 
@@ -229,6 +231,14 @@ impl Machines {
         if !self.is_served(cx, flow, request) {
             return;
         }
+        // Who shows that he may call a room is told that it is one; to others it looks like all else.
+        let room = match request.get(By::Server.credentials()) {
+            None => None,
+            Some(_) => match self.focus_of(cx, flow, request) {
+                Ok(room) => room,
+                Err(Answered) => return,
+            },
+        };
         let status = if self.stopping { 503 } else { 200 };
         let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         response.push(Name::Allow, self.allow(cx, flow, request));
@@ -237,8 +247,35 @@ impl Machines {
         let transport = flow.transport.uri_param().unwrap_or("udp");
         let us = self.own_host(cx, flow, request);
         let port = flow.local.port();
-        response.push(Name::Contact, format!("<sip:{us}:{port};transport={transport}>"));
+        match room {
+            Some(room) => {
+                let room = escaped(&room);
+                response.push(Name::AllowEvents, CONFERENCE);
+                response.push(
+                    Name::Contact,
+                    format!("<sip:{room}@{us}:{port};transport={transport}>;isfocus"),
+                );
+            }
+            None => response.push(Name::Contact, format!("<sip:{us}:{port};transport={transport}>")),
+        }
         self.reply(cx, flow, request, response);
+    }
+
+    /// The room whose focus a request is for (RFC 4579 3.3), if the user with these credentials may call it.
+    fn focus_of(&mut self, cx: &mut Cx<'_>, flow: Flow, request: &Message) -> Result<Option<String>, Answered> {
+        let (Ok(line), Ok(target)) = (request.from_line(), request.request_uri_text()) else {
+            return Ok(None);
+        };
+        let Ok(from) = AddrText::parse(&line).and_then(AddrText::uri) else {
+            return Ok(None);
+        };
+        if !local::is_local(cx.config, flow, &from) {
+            return Ok(None);
+        }
+        let user = self.judged(cx, flow, request, &from, By::Server).ok_or(Answered)?;
+        let source = Source::User(user.name.clone());
+        let dialled = target.user_decoded();
+        Ok(dialled.and_then(|dialled| room_dialled(cx, &source, &dialled)))
     }
 
     /// The host by which its sender knows us.
@@ -260,6 +297,9 @@ impl Machines {
         if self.notifier.owns(&request) {
             return self.subscribed(cx, flow, request);
         }
+        if self.siprec.owns(&request) {
+            return self.of_recording(cx, flow, request);
+        }
         if !self.calls.owns(&request) {
             return self.relay_in_dialog(cx, flow, request);
         }
@@ -267,9 +307,23 @@ impl Machines {
         if !self.is_served(cx, flow, &request) {
             return;
         }
+        let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
+            return self.overloaded(cx, flow, &request);
+        };
+        let is_refer = request.method() == Method::Refer;
+        match is_refer.then(|| self.calls.room_member(&request)).flatten() {
+            Some(member) => self.calls.room_refer(cx, &mut self.net, flow, tx, &request, member),
+            None => self.calls.request(cx, &mut self.net, flow, tx, request),
+        }
+    }
+
+    /// A request of a recording server.
+    fn of_recording(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        known(cx, flow);
         match self.net.layer.accept(cx, flow, &request) {
             Some(tx) => {
-                self.calls.request(cx, &mut self.net, flow, tx, request);
+                let stock = self.calls.stock();
+                self.siprec.request(cx, &mut self.net.layer, stock, tx, &request);
             }
             None => self.overloaded(cx, flow, &request),
         }
@@ -343,6 +397,9 @@ impl Machines {
         self.net.layer.reply_stateless(cx, flow, request, response);
     }
 }
+
+/// A request has its answer already.
+struct Answered;
 
 /// The peer of this flow has shown who it is.
 fn known(cx: &mut Cx<'_>, flow: Flow) {

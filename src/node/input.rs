@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::effect::{Answer, Aor, Binding, Reply};
-use crate::id::{Flow, Identity, Ticket};
+use crate::id::{ControlId, Flow, Identity, Ticket};
 use crate::media::command::{Event, Port};
 use crate::sip::auth::NonceKey;
 use bytes::Bytes;
@@ -35,6 +35,10 @@ pub enum Input {
     Sleepers(Vec<(Aor, Vec<Binding>)>),
     /// A command of NG, and who sent it.
     Ng(SocketAddr, Bytes),
+    /// A line, without its end, of somebody who is connected to the control socket: who may that is an operator.
+    Control(ControlId, Bytes),
+    /// Such a connection is gone.
+    ControlClosed(ControlId),
     /// From a media worker.
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.

@@ -1,6 +1,7 @@
 //! The machines of a node, and who gets what.
 
 use super::authenticate::Authenticator;
+use super::control::Watches;
 use super::{Census, Input, local, relay};
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
@@ -14,6 +15,7 @@ use crate::proxy::Proxy;
 use crate::registrar::Registrar;
 use crate::sip::auth::NonceKey;
 use crate::sip::{Message, Uri};
+use crate::siprec::Siprec;
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
 use bytes::Bytes;
@@ -31,6 +33,8 @@ pub(super) struct Machines {
     pub(super) guard: Guard,
     pub(super) notifier: Notifier,
     pub(super) ng: Ng,
+    pub(super) watches: Watches,
+    pub(super) siprec: Siprec,
     pub(super) stopping: bool,
 }
 
@@ -53,6 +57,8 @@ impl Machines {
             guard,
             notifier: Notifier::default(),
             ng: Ng::default(),
+            watches: Watches::default(),
+            siprec: Siprec::default(),
             stopping: false,
         }
     }
@@ -73,7 +79,8 @@ impl Machines {
         self.pardon(cx);
         let config = cx.config.clone();
         let is_there = |aor: &Aor| config.user(aor.user()).is_some_and(|user| local::aor(user) == *aor);
-        self.notifier.reconfigure(cx, &mut self.net.layer, is_there);
+        let is_user = |name: &str| config.user(name).is_some();
+        self.notifier.reconfigure(cx, &mut self.net.layer, is_there, is_user);
     }
 
     pub(super) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
@@ -86,6 +93,7 @@ impl Machines {
             (self.net.trunks.next_deadline(), "trunks"),
             (self.guard.next_deadline(), "guard"),
             (self.ng.next_deadline(), "ng"),
+            (self.siprec.next_deadline(), "recording sessions"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
     }
@@ -93,6 +101,7 @@ impl Machines {
     pub(super) fn is_stopped(&self) -> bool {
         self.stopping
             && self.calls.is_empty()
+            && self.siprec.is_empty()
             && self.ng.is_empty()
             && self.proxy.calls() == 0
             && self.registrar.pending() == 0
@@ -112,6 +121,7 @@ impl Machines {
             registers: self.registrar.pending(),
             subscriptions: self.notifier.len(),
             waking: self.net.waker.len(),
+            recording_sessions: self.siprec.len(),
             ng_calls: self.ng.up(),
             ng_legs: self.ng.legs(),
             trunk_places: self.net.trunks.reserved(),
@@ -127,8 +137,21 @@ impl Machines {
                 self.store(cx, owner, reply);
                 self.heed_proxy(cx);
             }
+            self.heed_rooms(cx);
+            self.heed_recordings(cx);
             let Some(event) = self.net.layer.poll() else { return };
             self.event(cx, event);
+        }
+    }
+
+    /// What calls tell those who record them, and what these have to tell.
+    fn heed_recordings(&mut self, cx: &mut Cx<'_>) {
+        loop {
+            while let Some(order) = self.calls.poll_order() {
+                self.siprec.order(cx, &mut self.net.layer, self.calls.stock(), order);
+            }
+            let Some(lost) = self.siprec.poll_lost() else { return };
+            self.calls.unrecorded(cx, &mut self.net, lost.call, &lost.why);
         }
     }
 
@@ -167,8 +190,11 @@ impl Machines {
                 }
             }
             Input::Ng(peer, bytes) => self.ng.datagram(cx, self.calls.stock(), peer, &bytes),
+            Input::Control(id, line) => self.asked(cx, id, &line),
+            Input::ControlClosed(id) => self.watches.remove(id),
             Input::Media(event) => {
-                if !self.ng.media(cx, self.calls.stock(), &event) {
+                let stock = self.calls.stock();
+                if !self.ng.media(cx, stock, &event) && !self.siprec.media(cx, &mut self.net.layer, stock, &event) {
                     self.calls.media(cx, &mut self.net, event);
                 }
             }
@@ -236,8 +262,8 @@ impl Machines {
                 self.calls.store(cx, &mut self.net, call, leg, reply);
             }
             Owner::Proxy(id, no) => self.proxy.store(cx, &mut self.net.layer, id, no, reply),
-            Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) | Owner::Wake(_) => {
-                unreachable!("trunks, phones, transactions and the waker ask the store nothing")
+            Owner::Trunk(..) | Owner::Recording(_) | Owner::Phone(_) | Owner::Response(_) | Owner::Wake(_) => {
+                unreachable!("trunks, recording sessions, phones, transactions and the waker ask the store nothing")
             }
         }
     }
@@ -245,6 +271,10 @@ impl Machines {
     fn event(&mut self, cx: &mut Cx<'_>, event: Event) {
         let owner = match event {
             Event::Request { flow, request } => return self.admit(cx, flow, request),
+            Event::Ack { request, .. } if self.siprec.owns(&request) => {
+                let stock = self.calls.stock();
+                return self.siprec.ack(cx, &mut self.net.layer, stock, &request);
+            }
             Event::Ack { flow, request } if !self.calls.owns(&request) => {
                 let gruus = self.registrar.gruus();
                 let device = |cx: &Cx<'_>, uri: &Uri| {
@@ -270,6 +300,10 @@ impl Machines {
             Some(Owner::Trunk(slot, about)) => self.net.trunks.event(cx, &mut self.net.layer, slot, about, event),
             Some(Owner::Proxy(..)) => self.proxy.event(cx, &mut self.net.layer, event),
             Some(Owner::Subscription(id)) => self.notifier.event(cx, &mut self.net.layer, id, event),
+            Some(Owner::Recording(number)) => {
+                let stock = self.calls.stock();
+                self.siprec.event(cx, &mut self.net.layer, stock, number, event);
+            }
             Some(Owner::Leg(..)) | None => {
                 self.calls.event(cx, &mut self.net, event);
             }
@@ -309,7 +343,8 @@ impl Machines {
 
     /// Trunks and the peers of calls are never banned.
     fn ban(&mut self, cx: &mut Cx<'_>, suspect: Option<Suspect>) {
-        let is_ours = |ip| self.net.trunks.has_peer(cx.config, ip) || self.calls.has_peer(ip);
+        let is_ours =
+            |ip| self.net.trunks.has_peer(cx.config, ip) || self.calls.has_peer(ip) || self.siprec.has_peer(ip);
         if let Some(suspect) = suspect.filter(|suspect| !is_ours(suspect.ip)) {
             self.guard.ban(cx, suspect);
         }
@@ -342,7 +377,7 @@ impl Machines {
                 }
                 Owner::Wake(number) => self.net.waker.posted(number, false),
                 // These ask for flows only. One that the layer does not know was given up meanwhile.
-                Owner::Trunk(..) | Owner::Phone(_) | Owner::Response(_) => {
+                Owner::Trunk(..) | Owner::Recording(_) | Owner::Phone(_) | Owner::Response(_) => {
                     self.net.layer.on_late(cx, ticket);
                 }
             }
@@ -356,5 +391,6 @@ impl Machines {
         self.net.waker.on_time(cx);
         self.calls.on_time(cx, &mut self.net);
         self.ng.on_time(cx, self.calls.stock());
+        self.siprec.on_time(cx, &mut self.net.layer, self.calls.stock());
     }
 }

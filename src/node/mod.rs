@@ -2,10 +2,12 @@
 
 mod admission;
 mod authenticate;
+mod control;
 mod input;
 mod local;
 mod machines;
 mod relay;
+mod rooms;
 mod watch;
 
 pub use input::Input;
@@ -38,10 +40,12 @@ pub struct Census {
     pub tickets: usize,
     /// REGISTERs that wait for the store.
     pub registers: usize,
-    /// Subscriptions to registrations.
+    /// Subscriptions to registrations and rooms.
     pub subscriptions: usize,
     /// Calls that wait for a phone that is being woken.
     pub waking: usize,
+    /// Sessions with recording servers.
+    pub recording_sessions: usize,
     /// Calls whose media a proxy has brought by NG.
     pub ng_calls: usize,
     /// Media legs of these, and of those that end.

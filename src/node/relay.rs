@@ -66,7 +66,9 @@ impl Machines {
                     foreign,
                 })
             }
-            (Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. }, _) => None,
+            (Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Room(_) | Plan::Reject { .. }, _) => {
+                None
+            }
         }
     }
 
@@ -206,6 +208,12 @@ impl Machines {
         };
         if device.is_none() && request.has_to_tag() {
             return self.refuse_with(cx, flow, &request, 481, "it belongs to no dialog");
+        }
+        // What came back to us is not asked who sent it: that is not enough for a room.
+        let is_here = passed != Passed::Spiral && device.is_none() && !is_foreign(cx.config, flow, &prepared);
+        let room = is_here.then(|| self.room_asked(cx, &source, &request, dialled(&prepared, None)));
+        if let Some(room) = room.flatten() {
+            return self.at_room(cx, flow, &source, &request, (room, &prepared.uri));
         }
         let foreign = may_leave(cx.config, &source, passed);
         let aim = match loose_aim(cx.config, flow, (&source, foreign), &request, &prepared, device) {
@@ -412,7 +420,7 @@ fn loose_aim(
     match plan {
         Some(Plan::User(name)) => Ok(Aim::User(name, device.map(|device| device.which))),
         Some(Plan::Reject { status, .. }) => Err((status, "the dial plan refuses it")),
-        Some(Plan::Trunk { .. } | Plan::Echo | Plan::Tone) | None => Err(not_served),
+        Some(Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Room(_)) | None => Err(not_served),
     }
 }
 

@@ -3,10 +3,11 @@
 use super::authenticate::By;
 use super::local;
 use super::machines::Machines;
+use crate::b2bua::Source;
 use crate::config::Way;
 use crate::cx::Cx;
 use crate::effect::{Aor, Fact, Output};
-use crate::event::{REG, Watch};
+use crate::event::{REG, Watch, package};
 use crate::id::Flow;
 use crate::sip::{AddrText, Draft, Message, Name, UriText};
 
@@ -47,7 +48,7 @@ impl Machines {
         }
         match self.net.layer.accept(cx, flow, &request) {
             Some(tx) => {
-                let watch = Watch { aor, is_own };
+                let watch = Watch::Bindings { aor, is_own };
                 self.notifier
                     .subscribe(cx, &mut self.net.layer, flow, tx, &request, watch);
             }
@@ -55,13 +56,18 @@ impl Machines {
         }
     }
 
-    /// A request in the dialog of a subscription: its sender is asked again who he is.
+    /// A request in the dialog of a subscription: its sender is asked again who he is, and whether he may watch a room is looked up again.
     pub(super) fn subscribed(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         if self.watcher(cx, flow, &request).is_none() || !self.is_served(cx, flow, &request) {
             return;
         }
+        let watched = self.notifier.watched_room(&request);
+        let may = watched.is_none_or(|(room, user)| {
+            let (source, room) = (Source::User(user.to_string()), room.to_string());
+            self.room_asked(cx, &source, &request, Some(room)).is_some()
+        });
         match self.net.layer.accept(cx, flow, &request) {
-            Some(tx) => self.notifier.request(cx, &mut self.net.layer, flow, tx, &request),
+            Some(tx) => self.notifier.request(cx, &mut self.net.layer, flow, tx, &request, may),
             None => self.overloaded(cx, flow, &request),
         }
     }
@@ -114,10 +120,4 @@ impl Machines {
         self.judged(cx, flow, request, &from, By::Server)
             .map(|user| user.name.clone())
     }
-}
-
-/// The event package without its parameters (RFC 6665 8.2.1).
-fn package(request: &Message) -> String {
-    let event = request.get(Name::Event).unwrap_or_default();
-    event.split(';').next().unwrap_or_default().trim().to_owned()
 }

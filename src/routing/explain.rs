@@ -77,7 +77,7 @@ fn pass_words(config: &Config, route: &Route, source: &Source, number: &str, pas
         },
         Pass::From => format!("{} is not {}", source.words(config), route.from_words(config)),
         Pass::OurOwn => {
-            let user = owner(config, number).map_or("one of our users", |user| &user.name);
+            let user = owner(config, number).map_or("a room", |user| &user.name);
             format!("{number} is {user}'s own, and only a route to exactly {number} sends it to a trunk")
         }
         Pass::TrunkToTrunk => {
@@ -91,9 +91,10 @@ fn way_words(decision: &Decision) -> &'static str {
     match (&decision.plan, decision.way) {
         (Plan::User(_), Way::Proxy) => "the call is proxied; the next that matches says where it goes",
         (Plan::User(_), Way::Bridge) => "the call is bridged; the next that matches says where it goes",
-        (Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. }, Way::Proxy | Way::Bridge) => {
-            "without effect, since the call does not go to a user; the next that matches says where it goes"
-        }
+        (
+            Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Room(_) | Plan::Reject { .. },
+            Way::Proxy | Way::Bridge,
+        ) => "without effect, since the call does not go to a user; the next that matches says where it goes",
     }
 }
 
@@ -109,6 +110,7 @@ fn outcome(config: &Config, decision: &Decision) -> String {
         },
         Plan::Echo => "The caller hears himself (echo).\n".to_owned(),
         Plan::Tone => "The caller hears a tone of 1,004 Hz.\n".to_owned(),
+        Plan::Room(number) => room_outcome(config, number),
         Plan::Reject { status, why } => format!("The call is refused with {status}: {why}.\n"),
     }
 }
@@ -129,7 +131,9 @@ fn fax_words(config: &Config, source: &Source, decision: &Decision) -> String {
     let callee = match (&decision.plan, decision.way) {
         (Plan::User(name), Way::Bridge) => of_user(name),
         (Plan::Trunk { ix, .. }, _) => of_trunk(*ix),
-        (Plan::User(_), Way::Proxy) | (Plan::Echo | Plan::Tone | Plan::Reject { .. }, _) => return String::new(),
+        (Plan::User(_), Way::Proxy) | (Plan::Echo | Plan::Tone | Plan::Room(_) | Plan::Reject { .. }, _) => {
+            return String::new();
+        }
     };
     let (side, t38) = match (caller, callee) {
         (Some(t38), _) => ("the caller", t38),
@@ -159,6 +163,31 @@ fn user_outcome(user: &User, way: Way) -> String {
         if let Some(target) = target {
             line(&mut out, format_args!("  {case}: the call goes on to {target}"));
         }
+    }
+    out
+}
+
+/// Which room, and what stands before its door.
+fn room_outcome(config: &Config, number: &str) -> String {
+    let Some(room) = config.room_settings(number) else {
+        return format!("The caller joins room {number}.\n");
+    };
+    let which = match room.name_of(number) {
+        _ if room.is_on_demand() => format!("{number}, which is made on demand"),
+        name if name == number => number.to_owned(),
+        name => format!("{number} ({name})"),
+    };
+    let mut out = format!("The caller joins room {which}: at most {} members.\n", room.max_members);
+    match (&room.pin, &room.moderator_pin) {
+        (Some(_), _) => out.push_str("  the PIN is asked for\n"),
+        (None, Some(_)) => out.push_str("  the PIN of moderators is asked for; others press #\n"),
+        (None, None) => {}
+    }
+    if room.wait_for_moderator {
+        out.push_str("  nobody is let in before a moderator is\n");
+    }
+    if room.listeners {
+        out.push_str("  who is no moderator only hears\n");
     }
     out
 }

@@ -1,9 +1,9 @@
 //! The dial plan as data: who calls what -> where it goes, and which line decided. Pure: the answer to a call and the
 //! answer to `tandem route` are one function.
 //!
-//! Order: the routes of the file, the first that matches; then our users by name and number; then 404. Two guards hold
+//! Order: the routes of the file, the first that matches; then our users by name and number; then rooms by number; then 404. Two guards hold
 //! before a route to a trunk is taken:
-//! - a user's own name or number is not sent to a trunk, unless a route names exactly it: our users reach each other
+//! - a user's own name or number, or a room's, is not sent to a trunk, unless a route names exactly it: our users reach each other
 //!   without a route, also beside `{ to: "+", from: user/*, do: trunk/acme }`;
 //! - a call from a trunk is not sent to a trunk, unless the route's `from` names trunks: nobody calls the world at our cost.
 
@@ -40,6 +40,8 @@ pub enum Plan {
     Echo,
     /// The caller hears a tone.
     Tone,
+    /// The caller joins the room with this number.
+    Room(String),
     /// The call is refused.
     Reject {
         /// The status of the answer.
@@ -89,15 +91,18 @@ pub fn decide(config: &Config, source: &Source, dialled: &str) -> Decision {
             said.get_or_insert(way);
             false
         }
-        Action::User(_) | Action::Trunk(_) | Action::Echo | Action::Tone | Action::Reject(_) => true,
+        Action::User(_) | Action::Trunk(_) | Action::Echo | Action::Tone | Action::Room(_) | Action::Reject(_) => true,
     });
     let (plan, rule) = match (found, owner(config, &number)) {
         (Some((ix, route)), _) => (plan(config, route, &number), rule_words(config, ix, route)),
         (None, Some(user)) => (Plan::User(user.name.clone()), owner_words(user, &number)),
-        (None, None) => {
-            let why = "no route takes it, and no user has that name or number".to_owned();
-            (Plan::Reject { status: 404, why }, "no rule".to_owned())
-        }
+        (None, None) => match config.rooms.iter().find(|room| room.number == number) {
+            Some(room) => (Plan::Room(number.clone()), format!("rooms: {}, by number", room.name)),
+            None => {
+                let why = "no route takes it, and no user has that name or number".to_owned();
+                (Plan::Reject { status: 404, why }, "no rule".to_owned())
+            }
+        },
     };
     let said = if is_recorded(config, source, &plan) {
         Some(Way::Bridge)
@@ -142,6 +147,11 @@ fn owner<'c>(config: &'c Config, number: &str) -> Option<&'c User> {
     config.user(number).or_else(|| config.user_by_number(number))
 }
 
+/// The number is a user's, or a room's.
+fn is_ours(config: &Config, number: &str) -> bool {
+    owner(config, number).is_some() || config.rooms.iter().any(|room| room.number == number)
+}
+
 /// Why the route does not take the call; none if it does.
 fn pass(config: &Config, route: &Route, source: &Source, number: &str) -> Option<Pass> {
     if !route.to.matches(number) {
@@ -151,11 +161,9 @@ fn pass(config: &Config, route: &Route, source: &Source, number: &str) -> Option
         return Some(Pass::From);
     }
     match route.action {
-        Action::User(_) | Action::Echo | Action::Tone | Action::Reject(_) | Action::Way(_) => None,
+        Action::User(_) | Action::Echo | Action::Tone | Action::Room(_) | Action::Reject(_) | Action::Way(_) => None,
         Action::Trunk(_) if joins_trunks_unasked(route, source) => Some(Pass::TrunkToTrunk),
-        Action::Trunk(_) if !matches!(route.to, Pattern::Exact(_)) && owner(config, number).is_some() => {
-            Some(Pass::OurOwn)
-        }
+        Action::Trunk(_) if !matches!(route.to, Pattern::Exact(_)) && is_ours(config, number) => Some(Pass::OurOwn),
         Action::Trunk(_) => None,
     }
 }
@@ -190,6 +198,7 @@ fn plan(config: &Config, route: &Route, number: &str) -> Plan {
         }
         Action::Echo => Plan::Echo,
         Action::Tone => Plan::Tone,
+        Action::Room(room) => joined(config, room.as_deref().unwrap_or(number)),
         Action::Reject(status) => Plan::Reject {
             status: *status,
             why: "the dial plan refuses it".to_owned(),
@@ -199,6 +208,17 @@ fn plan(config: &Config, route: &Route, number: &str) -> Plan {
             status: 404,
             why: "the route only says how".to_owned(),
         },
+    }
+}
+
+/// The room of this number: a number that may be none is refused.
+fn joined(config: &Config, number: &str) -> Plan {
+    match config.room_settings(number) {
+        Some(_) => Plan::Room(number.to_owned()),
+        None => {
+            let why = "no room can have that number".to_owned();
+            Plan::Reject { status: 404, why }
+        }
     }
 }
 

@@ -12,6 +12,9 @@ users:
 trunks:
   - { name: acme, peers: [ sip:192.0.2.1, "sip:192.0.2.2:5080" ], numbers: { country: US, send: e164 } }
   - { name: ten, peers: [ sip:192.0.2.3 ], numbers: { country: US, send: national } }
+rooms:
+  - { number: "3000", name: standup, pin: "4711", wait_for_moderator: yes, moderators: [ alice ] }
+  - { number: "+14155550300", moderator_pin: "990011", listeners: yes }
 routes:
   - { to: "+14155550100", from: trunk/acme, do: user/alice }
   - { to: "600", do: echo }
@@ -39,6 +42,7 @@ fn route(from: &str, to: &str) -> String {
         Plan::User(name) => format!("user {name}"),
         Plan::Trunk { ix, number } => format!("{} {number}", config.trunk_words(ix)),
         Plan::Echo => "echo".to_owned(),
+        Plan::Room(number) => format!("room {number}"),
         Plan::Tone => "tone".to_owned(),
         Plan::Reject { status, why } => format!("{status} {why}"),
     };
@@ -49,9 +53,16 @@ fn route(from: &str, to: &str) -> String {
 #[test]
 fn each_call_goes_where_the_plan_says() {
     let table = [
-        ("user/alice", "600", "600 | echo | routes[1] at line 12"),
-        ("user/alice", "601", "601 | tone | routes[2] at line 13"),
-        ("trunk/acme", "600", "600 | echo | routes[1] at line 12"),
+        ("user/alice", "600", "600 | echo | routes[1] at line 15"),
+        ("user/alice", "601", "601 | tone | routes[2] at line 16"),
+        ("user/alice", "3000", "3000 | room 3000 | rooms"),
+        ("trunk/acme", "3000", "3000 | room 3000 | rooms"),
+        (
+            "user/alice",
+            "+1 415 555 0300",
+            "+14155550300 | room +14155550300 | rooms",
+        ),
+        ("trunk/acme", "600", "600 | echo | routes[1] at line 15"),
         ("user/alice", "bob", "bob | user bob | users"),
         ("user/alice", "102", "102 | user bob | users"),
         ("user/alice", "+14155550102", "+14155550102 | user bob | users"),
@@ -59,29 +70,29 @@ fn each_call_goes_where_the_plan_says() {
         (
             "user/alice",
             "14155550199",
-            "+14155550199 | trunk/acme +14155550199 | routes[7] at line 18",
+            "+14155550199 | trunk/acme +14155550199 | routes[7] at line 21",
         ),
         (
             "user/alice",
             "011 49 30 123456",
-            "+4930123456 | trunk/ten 0114930123456 | routes[5] at line 16",
+            "+4930123456 | trunk/ten 0114930123456 | routes[5] at line 19",
         ),
-        ("user/alice", "911", "911 | trunk/ten 911 | routes[4] at line 15"),
+        ("user/alice", "911", "911 | trunk/ten 911 | routes[4] at line 18"),
         (
             "user/alice",
             "+14155550100",
-            "+14155550100 | trunk/acme +14155550100 | routes[7] at line 18",
+            "+14155550100 | trunk/acme +14155550100 | routes[7] at line 21",
         ),
         (
             "user/carol",
             "bob",
-            "bob | 403 the dial plan refuses it | routes[3] at line 14",
+            "bob | 403 the dial plan refuses it | routes[3] at line 17",
         ),
-        ("user/carol", "600", "600 | echo | routes[1] at line 12"),
+        ("user/carol", "600", "600 | echo | routes[1] at line 15"),
         (
             "trunk/acme",
             "4155550100",
-            "+14155550100 | user alice | routes[0] at line 11",
+            "+14155550100 | user alice | routes[0] at line 14",
         ),
         (
             "trunk/ten",
@@ -92,7 +103,7 @@ fn each_call_goes_where_the_plan_says() {
         (
             "trunk/ten",
             "4155550102",
-            "+14155550102 | trunk/acme +14155550102 | routes[6] at line 17",
+            "+14155550102 | trunk/acme +14155550102 | routes[6] at line 20",
         ),
         ("trunk/acme", "alice", "alice | user alice | users"),
         (
@@ -117,11 +128,11 @@ fn the_rule_is_written_as_in_the_file() {
     let rule = |from: &str, to: &str| decide(&config, &source(&config, from), to).rule;
     assert_eq!(
         rule("user/alice", "14155550199"),
-        "routes[7] at line 18: to +, from * -> trunk/acme"
+        "routes[7] at line 21: to +, from * -> trunk/acme"
     );
     assert_eq!(
         rule("user/carol", "bob"),
-        "routes[3] at line 14: to *, from user/carol -> reject/403"
+        "routes[3] at line 17: to *, from user/carol -> reject/403"
     );
     assert_eq!(rule("user/alice", "102"), "users: bob, by number");
     assert_eq!(rule("user/alice", "bob"), "users: bob, by name");
@@ -134,14 +145,14 @@ fn the_explanation_of_a_call_outside() {
         explain(&config, &source(&config, "user/alice"), "14155550199"),
         "user/alice calls 14155550199.\n\
          The number is +14155550199: 1 is the national prefix of US.\n\
-         \x20 routes[0] at line 11: to +14155550100, from trunk/acme -> user/alice: passed over: +14155550199 is not +14155550100\n\
-         \x20 routes[1] at line 12: to 600, from * -> echo: passed over: +14155550199 is not 600\n\
-         \x20 routes[2] at line 13: to 601, from * -> tone: passed over: +14155550199 is not 601\n\
-         \x20 routes[3] at line 14: to *, from user/carol -> reject/403: passed over: user/alice is not user/carol\n\
-         \x20 routes[4] at line 15: to 911, from user/* -> trunk/ten: passed over: +14155550199 is not 911\n\
-         \x20 routes[5] at line 16: to +49*, from user/* -> trunk/ten: passed over: +14155550199 does not begin with +49\n\
-         \x20 routes[6] at line 17: to +14155550102, from trunk/ten -> trunk/acme: passed over: +14155550199 is not +14155550102\n\
-         \x20 routes[7] at line 18: to +, from * -> trunk/acme: decides\n\
+         \x20 routes[0] at line 14: to +14155550100, from trunk/acme -> user/alice: passed over: +14155550199 is not +14155550100\n\
+         \x20 routes[1] at line 15: to 600, from * -> echo: passed over: +14155550199 is not 600\n\
+         \x20 routes[2] at line 16: to 601, from * -> tone: passed over: +14155550199 is not 601\n\
+         \x20 routes[3] at line 17: to *, from user/carol -> reject/403: passed over: user/alice is not user/carol\n\
+         \x20 routes[4] at line 18: to 911, from user/* -> trunk/ten: passed over: +14155550199 is not 911\n\
+         \x20 routes[5] at line 19: to +49*, from user/* -> trunk/ten: passed over: +14155550199 does not begin with +49\n\
+         \x20 routes[6] at line 20: to +14155550102, from trunk/ten -> trunk/acme: passed over: +14155550199 is not +14155550102\n\
+         \x20 routes[7] at line 21: to +, from * -> trunk/acme: decides\n\
          Trunk acme is called with the number +14155550199 (send: e164), by sip:192.0.2.1, then sip:192.0.2.2:5080.\n"
     );
 }
@@ -162,11 +173,11 @@ fn the_explanation_of_the_guards() {
         "{own}"
     );
     let own = told("user/alice", "4155550102");
-    let line = "routes[7] at line 18: to +, from * -> trunk/acme: passed over: +14155550102 is bob's own, and only a route to \
+    let line = "routes[7] at line 21: to +, from * -> trunk/acme: passed over: +14155550102 is bob's own, and only a route to \
                 exactly +14155550102 sends it to a trunk\n";
     assert!(own.contains(line), "{own}");
     let transit = told("trunk/ten", "4155550199");
-    let line = "routes[7] at line 18: to +, from * -> trunk/acme: passed over: a call from a trunk goes to a trunk only if from \
+    let line = "routes[7] at line 21: to +, from * -> trunk/acme: passed over: a call from a trunk goes to a trunk only if from \
                 names that trunk or says trunk/*\n  no rule: decides\nThe call is refused with 404: no route takes it, and no \
                 user has that name or number.\n";
     assert!(transit.ends_with(line), "{transit}");
@@ -324,4 +335,41 @@ fn the_way_is_explained() {
     );
     let trunk = text("user/ben", "+14155550199");
     assert!(trunk.contains("-> proxy: without effect"), "{trunk}");
+}
+
+#[test]
+fn a_room_is_explained_with_what_stands_before_its_door() {
+    let config = config();
+    let alice = source(&config, "user/alice");
+    let told = explain(&config, &alice, "3000");
+    let end = "  rooms: standup, by number: decides\nThe caller joins room 3000 (standup): at most 100 members.\n  \
+               the PIN is asked for\n  nobody is let in before a moderator is\n";
+    assert!(told.ends_with(end), "{told}");
+    let told = explain(&config, &alice, "+14155550300");
+    let end = "passed over: +14155550300 is a room's own, and only a route to exactly +14155550300 sends it to a trunk\n  \
+               rooms: +14155550300, by number: decides\nThe caller joins room +14155550300: at most 100 members.\n  \
+               the PIN of moderators is asked for; others press #\n  who is no moderator only hears\n";
+    assert!(told.ends_with(end), "{told}");
+}
+
+#[test]
+fn a_route_sends_numbers_to_a_room_or_makes_one_of_each() {
+    let text = "listen: udp://127.0.0.1:5060
+users: [ { name: alice, password: x } ]
+rooms: [ { number: \"3000\", name: standup }, { number: \"*\", max_members: 5 } ]
+routes:
+  - { to: \"30\", do: room/standup }
+  - { to: \"7*\", do: room }
+  - { to: \"*\", do: room }";
+    let config = parse("x.yaml", text, &Sources::NONE).unwrap();
+    let alice = source(&config, "user/alice");
+    let plan = |number: &str| decide(&config, &alice, number).plan;
+    assert_eq!(plan("30"), Plan::Room("3000".to_owned()));
+    assert_eq!(plan("7123"), Plan::Room("7123".to_owned()));
+    let told = explain(&config, &alice, "7123");
+    let end = "-> room: decides\nThe caller joins room 7123, which is made on demand: at most 5 members.\n";
+    assert!(told.ends_with(end), "{told}");
+    for hostile in ["../../etc/passwd", "a b", "\u{202e}", "x;isfocus", &"9".repeat(33)] {
+        assert!(matches!(plan(hostile), Plan::Reject { status: 404, .. }), "{hostile}");
+    }
 }

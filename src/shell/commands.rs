@@ -80,10 +80,9 @@ fn from_store(
     what: &str,
     list: impl FnOnce(&store::Database, &Path) -> Result<String, String>,
 ) -> ExitCode {
-    let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    let config = match sources::looking(&path, |sources| load_with(&path, file.is_none(), sources)) {
+    let config = match configured(file) {
         Ok(config) => config,
-        Err(problems) => return refused(&path, problems),
+        Err(code) => return code,
     };
     let store = &config.store.path;
     if !store.exists() {
@@ -116,8 +115,15 @@ pub fn route(file: &Path, from: &str, to: &str) -> ExitCode {
     }
 }
 
+/// The configuration of a node that somebody wants to look at; its errors are told.
+pub fn configured(file: Option<PathBuf>) -> Result<Config, ExitCode> {
+    let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let loaded = sources::looking(&path, |sources| load_with(&path, file.is_none(), sources));
+    loaded.map_err(|problems| refused(&path, problems))
+}
+
 /// To standard output. Whoever reads it may have gone (`| head`), and that is no fault of ours.
-fn say(text: &str) {
+pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
@@ -131,7 +137,8 @@ fn refused(path: &Path, problems: Vec<config::Problem>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn failed(why: &str) -> ExitCode {
+/// A sentence to standard error.
+pub fn failed(why: &str) -> ExitCode {
     complain(&format!("tandem: {why}\n"));
     ExitCode::FAILURE
 }

@@ -48,6 +48,7 @@ fn service(route: &crate::config::Route) -> Option<String> {
     match route.action {
         Action::Echo => Some(format!("{number} (you hear yourself)")),
         Action::Tone => Some(format!("{number} (a tone)")),
+        Action::Room(_) => Some(format!("{number} (a room)")),
         Action::User(_) | Action::Trunk(_) | Action::Reject(_) | Action::Way(_) => None,
     }
 }
@@ -82,7 +83,7 @@ pub fn calls(calls: &[RecentCall]) -> String {
         };
         let ended = match (call.ended, call.status) {
             (Some(_), Some(status)) => format!("{status} {}", cut(call.cause.as_deref().unwrap_or_default(), 200)),
-            (_, _) => "it is up".to_owned(),
+            (_, _) => format!("it is up, as {}", cut(&call.id, 20)),
         };
         let trouble = call
             .trouble
@@ -145,7 +146,7 @@ pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
 }
 
 /// At most so many characters. What a peer wrote must not command the terminal: control characters become `?`.
-fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
     if text.chars().count() <= most {
         plain.collect()
@@ -154,7 +155,8 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-fn duration(seconds: u64) -> String {
+/// `1:05`, `2:03:04`.
+pub fn duration(seconds: u64) -> String {
     if seconds >= 3600 {
         format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
     } else {
@@ -163,7 +165,7 @@ fn duration(seconds: u64) -> String {
 }
 
 /// `2026-11-22 13:05:59`.
-fn utc(millis: u64) -> String {
+pub fn utc(millis: u64) -> String {
     let at = Wall(millis).civil();
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
@@ -190,7 +192,16 @@ mod tests {
             mos: Some(4.36),
             trouble: Some("callee: nothing came".into()),
         };
-        let text = calls(&[call]);
+        let up = RecentCall {
+            id: "c1a2b".into(),
+            ended: None,
+            ..call.clone()
+        };
+        let text = calls(&[call, up]);
+        assert!(
+            text.ends_with(" up  4.4  it is up, as c1a2b (callee: nothing came)\n"),
+            "{text}"
+        );
         let line = text.lines().nth(1).unwrap();
         assert_eq!(
             line,

@@ -3,6 +3,7 @@
 pub mod bell;
 pub mod clock;
 pub mod commands;
+mod control;
 pub mod demo;
 mod listing;
 mod log;
@@ -12,6 +13,7 @@ mod ng;
 mod pace;
 pub mod record;
 pub mod recording;
+pub mod rooms;
 pub mod server;
 mod sounds;
 pub mod sources;

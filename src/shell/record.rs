@@ -6,7 +6,7 @@ use super::store::{CallRow, LegRow, RecordingRow};
 use super::trouble;
 use crate::effect::{Blame, Cause, Fact, LegReport, Party};
 use crate::id::CallId;
-use crate::media::command::LegStats;
+use crate::media::command::{LegStats, RoomStats};
 use crate::media::worker::Strays;
 use crate::pii::{Redacted, Scrubbed};
 use crate::time::Wall;
@@ -43,6 +43,10 @@ pub struct Counters {
     pub recordings: u64,
     /// Recordings that ended before their call, because they could not be written.
     pub failed_recordings: u64,
+    /// Sessions with recording servers begun.
+    pub recording_sessions: u64,
+    /// Such that failed.
+    pub failed_recording_sessions: u64,
     /// Changes of call records that found no room in memory.
     pub lost_records: u64,
 }
@@ -67,7 +71,7 @@ pub struct Recorder {
     /// The current minute and the recordings that failed in it.
     faults: (u64, u32),
     /// What was told of the counters of sockets and media threads.
-    told: [u64; 11],
+    told: [u64; 12],
     /// The complexity of Opus that was told last; none while it is the configured one.
     lowered: Option<u8>,
     /// A call that has begun, in words: mostly the next fact says where it goes, and one line has both.
@@ -172,24 +176,12 @@ impl Recorder {
         let (call, file, seconds) = (recording.call, recording.file(), millis / 1_000);
         if let Some(fault) = &fault {
             self.counters.failed_recordings += 1;
-            if self.faults.0 != minute {
-                self.faults = (minute, 0);
-            }
-            self.faults.1 += 1;
-            match self.faults.1 {
-                n if n < FAULTS_LOGGED => {
-                    warn!(%call, "the recording {file} ended after {seconds} s, and the call goes on without: {fault}");
-                }
-                FAULTS_LOGGED => {
-                    warn!(
-                        %call,
-                        "the recording {file} ended after {seconds} s, and the call goes on without: {fault}; further ones of this \
-                         minute are only counted ({} since the start)",
-                        self.counters.failed_recordings
-                    );
-                }
-                _ => debug!(%call, "the recording {file} ended after {seconds} s: {fault}"),
-            }
+            self.failed(
+                minute,
+                call,
+                &format!("the recording {file} ended after {seconds} s, and the call goes on without"),
+                fault,
+            );
         } else if lost > 0 {
             info!(%call, "{seconds} s were recorded in {file}, without {lost} packets that came too late or at once");
         } else {
@@ -200,6 +192,41 @@ impl Recorder {
             millis,
             lost,
             fault,
+        }
+    }
+
+    fn session_ended(&mut self, call: CallId, seconds: u64, fault: Option<String>, minute: u64) {
+        match fault {
+            None => info!(%call, "{seconds} s went to the recording server"),
+            Some(fault) => {
+                self.counters.failed_recording_sessions += 1;
+                self.failed(
+                    minute,
+                    call,
+                    &format!("the recording server has {seconds} s of it and no more"),
+                    &fault,
+                );
+            }
+        }
+    }
+
+    /// A recording has failed: the first of a minute are told one by one.
+    fn failed(&mut self, minute: u64, call: CallId, what: &str, fault: &str) {
+        if self.faults.0 != minute {
+            self.faults = (minute, 0);
+        }
+        self.faults.1 += 1;
+        match self.faults.1 {
+            n if n < FAULTS_LOGGED => warn!(%call, "{what}: {fault}"),
+            FAULTS_LOGGED => {
+                let (files, sessions) = (self.counters.failed_recordings, self.counters.failed_recording_sessions);
+                warn!(
+                    %call,
+                    "{what}: {fault}; further ones of this minute are only counted ({} since the start)",
+                    files + sessions
+                );
+            }
+            _ => debug!(%call, "{what}: {fault}"),
         }
     }
 
@@ -287,10 +314,11 @@ impl Recorder {
                 warn!("messages wait too long: new calls are refused until the node has caught up (guard.max_wait)");
             }
             Fact::Overload { begins: false } => info!("the node has caught up: no new calls are refused any more"),
-            Fact::RecordingStarted { recording } => {
-                self.counters.recordings += 1;
-                info!(call = %recording.call, "it is recorded in {}", recording.file());
+            Fact::RecordingStarted { .. } | Fact::RecordingSession { .. } | Fact::RecordingSessionEnded { .. } => {
+                self.fold_recording(fact, minute);
             }
+            Fact::RoomMeasured { room, stats } => tell_room(&room, stats),
+            Fact::Room { room, what } => info!("room {} {}", Scrubbed(&room), Scrubbed(&what)),
             Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
             Fact::NgBegan { .. } | Fact::NgEnded { .. } | Fact::NgRefused { .. } | Fact::NgUnheeded { .. } => {
                 self.fold_ng(fact, minute);
@@ -303,6 +331,29 @@ impl Recorder {
             | Fact::CallMeasured { .. }
             | Fact::CallTrouble { .. }
             | Fact::CallEnded { .. } => unreachable!("facts of calls are folded before"),
+        }
+    }
+
+    fn fold_recording(&mut self, fact: Fact, minute: u64) {
+        match fact {
+            Fact::RecordingStarted { recording } => {
+                self.counters.recordings += 1;
+                info!(call = %recording.call, "it is recorded in {}", recording.file());
+            }
+            Fact::RecordingSession {
+                recording,
+                server,
+                sip_call_id,
+            } => {
+                self.counters.recording_sessions += 1;
+                info!(call = %recording.call, "it is recorded by {}, with the Call-ID {sip_call_id}", Scrubbed(&server));
+            }
+            Fact::RecordingSessionEnded {
+                recording,
+                millis,
+                fault,
+            } => self.session_ended(recording.call, millis / 1_000, fault, minute),
+            _other => {}
         }
     }
 
@@ -359,9 +410,9 @@ impl Recorder {
     }
 
     /// Tells what was only counted since it was told last: a flood of garbage is one line.
-    pub fn tell_counted(&mut self, minute: u64, net: &NetCounters, media: Strays) {
+    pub fn tell_counted(&mut self, minute: u64, net: &NetCounters, media: Strays, late_ticks: u64) {
         self.new_minute(minute);
-        let news = self.news(net, media);
+        let news = self.news(net, media, late_ticks);
         if !news.is_empty() {
             info!("since the last line of this kind: {}", news.join(", "));
         }
@@ -386,9 +437,9 @@ impl Recorder {
         }
     }
 
-    fn news(&mut self, net: &NetCounters, media: Strays) -> Vec<String> {
+    fn news(&mut self, net: &NetCounters, media: Strays, late_ticks: u64) -> Vec<String> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counted: [(u64, &str); 11] = [
+        let counted: [(u64, &str); 12] = [
             (read(&net.not_sip), "datagrams that are no SIP"),
             (
                 read(&net.unanswered),
@@ -408,6 +459,10 @@ impl Recorder {
                 read(&net.not_vouched),
                 "connections under TLS with a certificate that no CA of the configuration has signed, or that has ended",
             ),
+            (
+                late_ticks,
+                "steps of the media's clock that were over 5 ms late: the processor has too much to do",
+            ),
             (media.unknown, "datagrams at media ports that are neither RTP nor RTCP"),
             (media.stun, "STUN messages at media ports"),
             (media.dtls, "DTLS records at media ports"),
@@ -422,6 +477,18 @@ impl Recorder {
         self.told = counted.map(|(now, _)| now);
         news
     }
+}
+
+fn tell_room(room: &str, stats: RoomStats) {
+    let RoomStats {
+        members,
+        ticks,
+        encodes,
+    } = stats;
+    debug!(
+        "room {}: {members} members; {encodes} packets were encoded in the last {ticks} ticks",
+        Scrubbed(room)
+    );
 }
 
 fn tell_trouble(call: CallId, over: bool, said: &str) {
@@ -530,7 +597,7 @@ mod tests {
     #[test]
     fn what_is_only_counted_is_told_once() {
         let (mut recorder, net) = (Recorder::default(), NetCounters::default());
-        assert!(recorder.news(&net, Strays::default()).is_empty());
+        assert!(recorder.news(&net, Strays::default(), 0).is_empty());
         net.not_sip.store(3, Ordering::Relaxed);
         let strays = Strays {
             stun: 2,
@@ -538,7 +605,7 @@ mod tests {
             ..Strays::default()
         };
         assert_eq!(
-            recorder.news(&net, strays),
+            recorder.news(&net, strays, 0),
             [
                 "3 datagrams that are no SIP",
                 "5 datagrams at media ports that are neither RTP nor RTCP",
@@ -547,8 +614,11 @@ mod tests {
         );
         let more = Strays { no_leg: 1, ..strays };
         assert_eq!(
-            recorder.news(&net, more),
-            ["1 datagrams at media ports whose call is over"]
+            recorder.news(&net, more, 2),
+            [
+                "2 steps of the media's clock that were over 5 ms late: the processor has too much to do",
+                "1 datagrams at media ports whose call is over"
+            ]
         );
     }
 

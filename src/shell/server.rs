@@ -9,6 +9,7 @@
 
 use super::bell::Bell;
 use super::clock::SystemClock;
+use super::control::{Operators, Spoken};
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
 use super::ng::{Datagram, NgSocket};
@@ -17,7 +18,7 @@ use super::record::Recorder;
 use super::recording::{Recorded, Recordings};
 use super::store::{GuardRow, RecordingRow, Store, Written};
 use crate::config::{Changes, Config, Listen};
-use crate::effect::{Answer, Fact, Output};
+use crate::effect::{Answer, Output};
 use crate::id::Flow;
 use crate::node::{Input, Node, aor};
 use crate::time::{Instant, Wall};
@@ -60,6 +61,7 @@ pub struct Server {
     node: Node,
     net: Net,
     ng: NgSocket,
+    operators: Operators,
     store: Store,
     media: MediaThreads,
     recordings: Recordings,
@@ -92,6 +94,7 @@ struct Queues {
     media: mpsc::Receiver<MediaEvent>,
     recorded: mpsc::Receiver<Recorded>,
     ng: mpsc::Receiver<Datagram>,
+    spoken: mpsc::Receiver<Spoken>,
     control: mpsc::Receiver<Control>,
     /// Events of a turn on their way.
     taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>, Vec<Datagram>),
@@ -113,22 +116,12 @@ impl Server {
         let clock = SystemClock::start();
         let now = clock.now();
         enough_files(&config);
-        let events = |error| format!("the system gives no events of sockets: {error}");
-        let bell = Bell::new().map_err(events)?;
-        let (mut net, net_events) = Net::new(now.wall.0).map_err(events)?;
-        let (keys, made) = Keys::load(&config, &config.store.path, now.wall)?;
-        if let Some(sentence) = made {
-            info!("{sentence}");
-        }
-        net.set_keys(keys);
-        if let Some(complaint) = net.set_dns(&config.dns) {
-            warn!("{complaint}");
-        }
-        for listen in &config.listen {
-            net.listen(*listen)?;
-        }
+        let bell = Bell::new().map_err(no_events)?;
+        let (net, net_events) = listening(&config, now.wall)?;
         let (ng, commands) = NgSocket::open(config.ng.as_ref().map(|ng| ng.listen))?;
         let (mut store, written, closed) = Store::open(&config.store, now.wall)?;
+        // Behind the store, whose folder may be new.
+        let (operators, spoken) = Operators::open(&config.control)?;
         if closed > 0 {
             warn!("{closed} calls were up when the node was killed; their records are closed now");
         }
@@ -151,6 +144,7 @@ impl Server {
             media: media_events,
             recorded,
             ng: commands,
+            spoken,
             control,
             taken: Default::default(),
         };
@@ -160,6 +154,7 @@ impl Server {
             node,
             net,
             ng,
+            operators,
             store,
             media,
             recordings,
@@ -298,6 +293,15 @@ impl Server {
             self.inputs.push_back(Input::Ng(peer, bytes));
             self.turn();
         }
+        // Who asks sends one line, and there are few.
+        while let Poll::Ready(Some(spoken)) = self.queues.spoken.poll_recv(&mut context) {
+            let asked = self.operators.spoken(spoken);
+            self.inputs.extend(asked.map(|(id, line)| match line {
+                Some(line) => Input::Control(id, line),
+                None => Input::ControlClosed(id),
+            }));
+            self.turn();
+        }
         self.queues.taken = (net, written, media, ng);
         self.is_more = is_more;
         if is_more {
@@ -396,8 +400,12 @@ impl Server {
         let wall = self.clock.now().wall;
         self.store.sweep(wall);
         self.net.sweep();
-        self.recorder
-            .tell_counted(wall.as_secs() / 60, self.net.counters(), self.media.strays());
+        self.recorder.tell_counted(
+            wall.as_secs() / 60,
+            self.net.counters(),
+            self.media.strays(),
+            self.media.late_ticks(),
+        );
         self.recorder
             .tell_effort(self.media.effort(), self.config.media.opus_complexity);
         let today = wall.as_secs() / 86_400;
@@ -459,13 +467,14 @@ impl Server {
                 self.inputs.extend(ended.map(Input::Media));
             }
             Output::Ng(peer, answer) => self.ng.send(peer, &answer),
+            Output::Control { to, lines, last } => self.operators.say(to, lines, last),
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(fact) => {
                 if let Some(row) = GuardRow::of(&fact, wall) {
                     self.store.guard(row);
                 }
-                if let Fact::RecordingStarted { recording } = &fact
-                    && !self.store.recording(RecordingRow::Began(*recording))
+                if let Some(row) = RecordingRow::of(&fact)
+                    && !self.store.recording(row)
                 {
                     self.recorder.lost();
                 }
@@ -530,7 +539,7 @@ impl Server {
         config.store.clone_from(&self.config.store);
         config.media.workers = self.config.media.workers;
         config.log.json = self.config.log.json;
-        config.keep_ng(&self.config);
+        config.keep_doors(&self.config);
         for sentence in &changes.sentences {
             info!("reloaded: {sentence}");
         }
@@ -621,6 +630,27 @@ impl Server {
         self.store.close(self.clock.now().wall);
         info!("stopped after {}", self.recorder.counters());
     }
+}
+
+fn no_events(error: std::io::Error) -> String {
+    format!("the system gives no events of sockets: {error}")
+}
+
+/// All that the configuration has of SIP's sockets. The error is a sentence.
+fn listening(config: &Config, now: Wall) -> Result<(Net, mpsc::Receiver<NetEvent>), String> {
+    let (mut net, events) = Net::new(now.0).map_err(no_events)?;
+    let (keys, made) = Keys::load(config, &config.store.path, now)?;
+    if let Some(sentence) = made {
+        info!("{sentence}");
+    }
+    net.set_keys(keys);
+    if let Some(complaint) = net.set_dns(&config.dns) {
+        warn!("{complaint}");
+    }
+    for listen in &config.listen {
+        net.listen(*listen)?;
+    }
+    Ok((net, events))
 }
 
 /// Takes a turn of what is in a queue; true if there may be more. If not, the bell rings when there is.

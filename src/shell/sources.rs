@@ -61,6 +61,7 @@ pub fn checking<T>(work: impl FnOnce(&Sources<'_>) -> T) -> T {
 pub fn looking<T>(file: &Path, work: impl FnOnce(&Sources<'_>) -> T) -> T {
     let unknown = "unknown";
     work(&Sources {
+        has_secrets: false,
         env: &|name| Some(std::env::var(name).unwrap_or_else(|_| unknown.to_owned())),
         read: &|path| match read(path) {
             Err(_) if path != file => Ok(unknown.to_owned()),
@@ -74,6 +75,7 @@ pub fn looking<T>(file: &Path, work: impl FnOnce(&Sources<'_>) -> T) -> T {
 
 fn with<T>(generate: &dyn Fn(&Path, &str) -> Result<Secret, String>, work: impl FnOnce(&Sources<'_>) -> T) -> T {
     work(&Sources {
+        has_secrets: true,
         env: &|name| std::env::var(name).ok(),
         read: &read,
         generate,

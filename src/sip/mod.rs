@@ -13,6 +13,7 @@
 //! | `name`, `header`, `uri`, `equal`, `grammar` | typed values and the grammars they share |
 //! | `write` | drafts to bytes |
 //! | `multipart` | the session description in a body of several parts |
+//! | `xml` | text within XML |
 //! | `forward` | what came to what a proxy sends on: our edits, and every other octet as it was |
 //! | `auth` | digest |
 //! | `by_nom`, `properties` | the oracles of the tests: nom's reading, and rsip's |
@@ -47,6 +48,7 @@ pub mod uri;
 mod uri_text;
 pub mod witness;
 pub mod write;
+pub mod xml;
 
 pub use facts::TopVia;
 pub use forward::Forward;

@@ -133,6 +133,23 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
 }
 
+/// A user part as it may stand in a URI (RFC 3261 25.1: unreserved and user-unreserved).
+pub fn escaped(user: &str) -> Cow<'_, str> {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    if user.bytes().all(may_stand) {
+        return Cow::Borrowed(user);
+    }
+    let mut text = String::with_capacity(user.len() + 16);
+    for byte in user.bytes() {
+        if may_stand(byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(text)
+}
+
 /// The octet that `%hh` at this place stands for.
 pub(super) fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
     let [b'%', high, low] = *bytes.get(at..at + 3)? else {

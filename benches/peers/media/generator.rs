@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Media goes to this port of each side, RTCP to the next.
-const PORT: u16 = 40_000;
+pub const PORT: u16 = 40_000;
 /// Room in the system for what comes: more than the highest rate brings in 20 ms.
 const ROOM: usize = 16 << 20;
 /// The time of a frame.
@@ -54,7 +54,8 @@ impl Default for Delay {
 }
 
 impl Delay {
-    fn note(&mut self, delay: Duration) {
+    /// One more packet.
+    pub fn note(&mut self, delay: Duration) {
         let at = (delay.as_micros() as usize).min(self.each.len() - 1);
         self.each[at] += 1;
         self.most = self.most.max(delay);
@@ -129,7 +130,7 @@ impl Generator {
             material: Material::new(),
             called,
             buffer: [0; PACKET],
-            control: nix::cmsg_space!(libc::timespec),
+            control: control(),
         })
     }
 
@@ -150,93 +151,20 @@ impl Generator {
 
     /// Runs the first so many calls until the phase is `OVER`.
     pub fn run(&mut self, calls: usize, phase: &AtomicU8) -> Record {
-        be_punctual();
-        let mut record = Record::default();
         self.sides
             .iter_mut()
             .flat_map(|side| &mut side.streams)
             .for_each(|stream| stream.energy = [0.0; 2]);
-        let ends = calls as u64 * 2;
-        let apart = FRAME / u32::try_from(ends).expect("few calls");
-        let (begin, mut next) = (Instant::now(), 0u64);
-        loop {
-            let now = phase.load(Ordering::Acquire);
-            if now == OVER {
-                break;
-            }
-            let due = (begin.elapsed().as_nanos() / apart.as_nanos()) as u64;
-            record.behind = record.behind.max(due.saturating_sub(next));
-            for _ in 0..TURN {
-                if next > due {
-                    break;
-                }
-                // The two ends of a call are not in step.
-                let (call, side) = ((next % ends / 2) as usize, (next % 2) as usize);
-                self.send((call + side * calls / 2) % calls, side, now, &mut record);
-                next += 1;
-            }
-            self.receive(now, begin, &mut record);
-            let wait = (apart.as_nanos() as u64 * next).saturating_sub(begin.elapsed().as_nanos() as u64);
-            if wait > 2_000 {
-                std::thread::sleep(Duration::from_nanos(wait));
-            }
-        }
-        let end = Instant::now();
-        while end.elapsed() < REST {
-            std::thread::sleep(Duration::from_millis(1));
-            self.receive(OVER, begin, &mut record);
-        }
+        let mut run = Run {
+            generator: self,
+            calls,
+            record: Record::default(),
+        };
+        let behind = pace(&mut run, calls as u64 * 2, phase);
+        let Run { mut record, .. } = run;
+        record.behind = behind;
         self.judge(calls, &mut record);
         record
-    }
-
-    fn send(&mut self, call: usize, side: usize, phase: u8, record: &mut Record) {
-        let Side { socket, streams, .. } = &mut self.sides[side];
-        let stream = &mut streams[call];
-        let (length, energy) = stream.next(since_1970(), &self.material, &mut self.buffer);
-        if socket.send_to(&self.buffer[..length], stream.end.to).is_ok() {
-            record.sent[0] += 1;
-            if phase == WINDOW {
-                record.sent[1] += 1;
-                stream.energy[0] += energy;
-            }
-        }
-    }
-
-    fn receive(&mut self, phase: u8, begin: Instant, record: &mut Record) {
-        for (place, side) in self.sides.iter_mut().enumerate() {
-            for _ in 0..TAKEN {
-                let mut parts = [IoSliceMut::new(&mut self.buffer)];
-                let flags = MsgFlags::MSG_DONTWAIT;
-                let socket = side.socket.as_raw_fd();
-                let Ok(message) = recvmsg::<SockaddrIn>(socket, &mut parts, Some(&mut self.control), flags) else {
-                    break;
-                };
-                let came = message.cmsgs().find_map(|part| match part {
-                    ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
-                    _ => None,
-                });
-                let (from, length) = (message.address.map_or(0, |from| from.port()), message.bytes);
-                let stream = side.streams.get_mut(usize::from(side.by_port[usize::from(from)]));
-                match stream.and_then(|stream| Some((stream.hear(&self.buffer[..length])?, stream))) {
-                    None => record.wrong += 1,
-                    Some((heard, stream)) => {
-                        record.received[0] += 1;
-                        let is_window = phase == WINDOW;
-                        record.received[1] += u64::from(is_window);
-                        record.octets += if is_window && place == 1 { length as u64 } else { 0 };
-                        match heard {
-                            Heard::Sound(energy) if is_window => stream.energy[1] += energy,
-                            Heard::Stamp(left) if phase != OVER && begin.elapsed() > COLD => {
-                                let delay = came.unwrap_or_default().saturating_sub(Duration::from_nanos(left));
-                                record.delay[usize::from(phase)].note(delay);
-                            }
-                            Heard::Sound(_) | Heard::Stamp(_) => {}
-                        }
-                    }
-                }
-            }
-        }
     }
 
     /// What is known only at the end: what did not come, and how loud it was.
@@ -259,16 +187,153 @@ impl Generator {
     }
 }
 
-fn side(host: Ipv4Addr) -> std::io::Result<Side> {
+/// Calls at work.
+struct Run<'g> {
+    generator: &'g mut Generator,
+    calls: usize,
+    record: Record,
+}
+
+impl Work for Run<'_> {
+    fn send(&mut self, number: u64, phase: u8) {
+        let Generator {
+            sides,
+            material,
+            buffer,
+            ..
+        } = &mut *self.generator;
+        // The two ends of a call are not in step.
+        let (calls, side) = (self.calls, (number % 2) as usize);
+        let call = (number / 2) as usize % calls;
+        let Side { socket, streams, .. } = &mut sides[side];
+        let stream = &mut streams[(call + side * calls / 2) % calls];
+        let (length, energy) = stream.next(since_1970(), material, buffer);
+        if socket.send_to(&buffer[..length], stream.end.to).is_ok() {
+            self.record.sent[0] += 1;
+            if phase == WINDOW {
+                self.record.sent[1] += 1;
+                stream.energy[0] += energy;
+            }
+        }
+    }
+
+    fn receive(&mut self, phase: u8, begin: Instant) {
+        let (generator, record) = (&mut *self.generator, &mut self.record);
+        for (place, side) in generator.sides.iter_mut().enumerate() {
+            for _ in 0..TAKEN {
+                let Some(Came { from, length, at }) = take(&side.socket, &mut generator.buffer, &mut generator.control)
+                else {
+                    break;
+                };
+                let stream = side.streams.get_mut(usize::from(side.by_port[usize::from(from)]));
+                match stream.and_then(|stream| Some((stream.hear(&generator.buffer[..length])?, stream))) {
+                    None => record.wrong += 1,
+                    Some((heard, stream)) => {
+                        record.received[0] += 1;
+                        let is_window = phase == WINDOW;
+                        record.received[1] += u64::from(is_window);
+                        record.octets += if is_window && place == 1 { length as u64 } else { 0 };
+                        match heard {
+                            Heard::Sound(energy) if is_window => stream.energy[1] += energy,
+                            Heard::Stamp(left) if phase != OVER && begin.elapsed() > COLD => {
+                                let delay = at.saturating_sub(Duration::from_nanos(left));
+                                record.delay[usize::from(phase)].note(delay);
+                            }
+                            Heard::Sound(_) | Heard::Stamp(_) => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Who sends packets in turn, and takes what comes.
+pub trait Work {
+    /// Sends the packet with this number, from 0.
+    fn send(&mut self, number: u64, phase: u8);
+    /// Takes some of what has come.
+    fn receive(&mut self, phase: u8, begin: Instant);
+}
+
+/// Has so many packets sent in each 20 ms, evenly spread, until the phase is `OVER`, and what comes taken a moment longer. How far it was behind at
+/// most, in packets.
+pub fn pace(work: &mut impl Work, packets: u64, phase: &AtomicU8) -> u64 {
+    be_punctual();
+    let apart = FRAME / u32::try_from(packets).expect("few packets");
+    let (begin, mut next, mut behind) = (Instant::now(), 0u64, 0);
+    loop {
+        let now = phase.load(Ordering::Acquire);
+        if now == OVER {
+            break;
+        }
+        let due = (begin.elapsed().as_nanos() / apart.as_nanos()) as u64;
+        behind = behind.max(due.saturating_sub(next));
+        for _ in 0..TURN {
+            if next > due {
+                break;
+            }
+            work.send(next, now);
+            next += 1;
+        }
+        work.receive(now, begin);
+        let wait = (apart.as_nanos() as u64 * next).saturating_sub(begin.elapsed().as_nanos() as u64);
+        if wait > 2_000 {
+            std::thread::sleep(Duration::from_nanos(wait));
+        }
+    }
+    let end = Instant::now();
+    while end.elapsed() < REST {
+        std::thread::sleep(Duration::from_millis(1));
+        work.receive(OVER, begin);
+    }
+    behind
+}
+
+/// A packet that has come: from which port, how long it is, and when the system had it, since 1970.
+pub struct Came {
+    pub from: u16,
+    pub length: usize,
+    pub at: Duration,
+}
+
+/// Room for the times of packets.
+pub fn control() -> Vec<u8> {
+    nix::cmsg_space!(libc::timespec)
+}
+
+/// Takes a packet, if there is one.
+pub fn take(socket: &UdpSocket, buffer: &mut [u8], control: &mut Vec<u8>) -> Option<Came> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(control), flags).ok()?;
+    let came = message.cmsgs().find_map(|part| match part {
+        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+        _ => None,
+    });
+    Some(Came {
+        from: message.address.map_or(0, |from| from.port()),
+        length: message.bytes,
+        at: came.unwrap_or_default(),
+    })
+}
+
+/// Sockets for RTP and RTCP.
+pub fn open(host: Ipv4Addr) -> std::io::Result<[UdpSocket; 2]> {
     let socket = UdpSocket::bind((host, PORT))?;
     // Who is not root has what the system grants (net.core.rmem_max); if that is too little, the loop loses packets too.
     if setsockopt(socket.as_raw_fd(), RcvBufForce, &ROOM).is_err() {
         socket2::SockRef::from(&socket).set_recv_buffer_size(ROOM)?;
     }
     setsockopt(socket.as_raw_fd(), ReceiveTimestampns, &true)?;
+    Ok([socket, UdpSocket::bind((host, PORT + 1))?])
+}
+
+fn side(host: Ipv4Addr) -> std::io::Result<Side> {
+    let [socket, rtcp] = open(host)?;
     Ok(Side {
         socket,
-        _rtcp: UdpSocket::bind((host, PORT + 1))?,
+        _rtcp: rtcp,
         by_port: vec![u16::MAX; 1 << 16],
         streams: Vec::new(),
     })

@@ -2,12 +2,12 @@
 
 pub mod bare;
 mod content;
-mod figures;
-mod generator;
+pub mod figures;
+pub mod generator;
 mod ng;
-mod phones;
-mod scene;
-mod sdp;
+pub mod phones;
+pub mod scene;
+pub mod sdp;
 mod stream;
 mod table;
 
@@ -44,14 +44,14 @@ const SET_UP: usize = 1_100;
 /// The first part of their loopback networks that is not of the comparison with Kamailio.
 const PLACE: usize = 100;
 /// Set for the process that has the second half of the cores.
-const BOUND: &str = "TANDEM_BENCH_BOUND";
+pub const BOUND: &str = "TANDEM_BENCH_BOUND";
 
 /// How rtpengine names Opus without forward error correction, which it has unless told otherwise.
 const PLAIN: &str = "opus/48000/2///useinbandfec=0";
 /// With it.
 const FEC: &str = "opus/48000/2";
 /// Tandem with one media thread, and with the complexity of Opus that rtpengine has, which cannot be told another.
-const ALONE: &str = ", workers: 1";
+pub const ALONE: &str = ", workers: 1";
 const HARDER: &str = ", workers: 1, opus_complexity: 10";
 
 /// Something that is compared.
@@ -112,7 +112,7 @@ fn rows() -> Vec<Row> {
 /// All rows, or those whose name has one of the words.
 pub fn compare(folder: &Path, words: &[String]) -> Result<(), String> {
     if std::env::var_os(BOUND).is_none() {
-        return bound(words);
+        return bound("media", words);
     }
     wait_for_quiet()?;
     enough_files();
@@ -147,11 +147,11 @@ pub fn compare(folder: &Path, words: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The generator and all that belongs to it on the second half of the cores.
-fn bound(words: &[String]) -> Result<(), String> {
+/// A comparison with its generator, and all that belongs to that, on the second half of the cores.
+pub fn bound(which: &str, words: &[String]) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|error| format!("the bench's own program: {error}"))?;
     let mut command = peer::command(&own.to_string_lossy(), Some(Half::Generators));
-    let status = command.arg("media").args(words).env(BOUND, "1").status();
+    let status = command.arg(which).args(words).env(BOUND, "1").status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("the comparison ended with {status}")),
@@ -160,7 +160,7 @@ fn bound(words: &[String]) -> Result<(), String> {
 }
 
 /// Lets this process and those that it starts open as many files as the system allows: the loop has two for each call.
-fn enough_files() {
+pub fn enough_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;
     // Without, the highest rates cannot be measured, and the row says so.

@@ -1,6 +1,6 @@
 //! rtpengine, by its control protocol: a cookie and a dictionary in bencode, over UDP.
 
-use super::sdp::{self, Called, End};
+use super::sdp::{self, Called, End, Offered};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ impl Ng {
     ) -> Result<[End; 2], String> {
         let id = format!("call-{call}");
         let (offer, transport) = (
-            sdp::offer(sides[0]),
+            sdp::offer(Offered::Alaw, sides[0]),
             if called == Called::Srtp { "RTP/SAVP" } else { "RTP/AVP" },
         );
         let text = Value::Text;
@@ -111,7 +111,7 @@ impl Ng {
         let mut asked = both("answer", &answer);
         asked.push(("to-tag", text("called")));
         let answered = self.ask(&asked)?;
-        Ok([sdp::accepted(&answered)?, at_called])
+        Ok([sdp::accepted(Offered::Alaw, &answered)?, at_called])
     }
 
     /// Sends a command; gives the SDP that came back, or nothing where there is none.

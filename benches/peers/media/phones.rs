@@ -1,6 +1,6 @@
 //! A caller and a called side in SIP, each on one port: what calls through Tandem are set up by.
 
-use super::sdp::{self, Called, End};
+use super::sdp::{self, Called, End, Offered};
 use crate::peer::Hosts;
 use std::collections::BTreeMap;
 use std::io;
@@ -20,10 +20,27 @@ pub struct Phones {
 
 /// Calls that are being set up.
 struct Calls {
+    /// How many.
+    count: usize,
+    /// What callers speak, and what the called side does.
+    offered: Offered,
     called: Called,
     sides: [SocketAddrV4; 2],
     callers: BTreeMap<usize, End>,
     answered: BTreeMap<usize, End>,
+}
+
+impl Calls {
+    fn new(count: usize, (offered, called): (Offered, Called), sides: [SocketAddrV4; 2]) -> Calls {
+        Calls {
+            count,
+            offered,
+            called,
+            sides,
+            callers: BTreeMap::new(),
+            answered: BTreeMap::new(),
+        }
+    }
 }
 
 impl Phones {
@@ -50,16 +67,38 @@ impl Phones {
         called: Called,
         sides: [SocketAddrV4; 2],
     ) -> Result<Vec<[End; 2]>, String> {
-        let mut calls = Calls {
-            called,
-            sides,
-            callers: BTreeMap::new(),
-            answered: BTreeMap::new(),
-        };
+        let calls = Calls::new(users.len(), (Offered::Alaw, called), sides);
+        let calls = self.call(users, rate, |user| format!("u{user}"), calls)?;
+        let both = calls.callers.into_iter().zip(calls.answered);
+        Ok(both.map(|((_, caller), (_, called))| [caller, called]).collect())
+    }
+
+    /// Callers by these numbers call what each is to dial, so many a second, and the program itself answers. All calls stay up.
+    pub fn join(
+        &mut self,
+        callers: Range<usize>,
+        rate: usize,
+        dialled: impl Fn(usize) -> String,
+        offered: Offered,
+        at: SocketAddrV4,
+    ) -> Result<Vec<End>, String> {
+        let calls = Calls::new(callers.len(), (offered, Called::Alaw), [at; 2]);
+        let calls = self.call(callers, rate, dialled, calls)?;
+        Ok(calls.callers.into_values().collect())
+    }
+
+    fn call(
+        &mut self,
+        callers: Range<usize>,
+        rate: usize,
+        dialled: impl Fn(usize) -> String,
+        mut calls: Calls,
+    ) -> Result<Calls, String> {
         let (begin, mut heard, mut next) = (Instant::now(), Instant::now(), 0);
-        while calls.callers.len() < users.len() {
-            while next < users.len() && begin.elapsed().as_secs_f64() * rate as f64 >= next as f64 {
-                self.invite(users.start + next, sides[0])?;
+        while calls.callers.len() < calls.count {
+            while next < calls.count && begin.elapsed().as_secs_f64() * rate as f64 >= next as f64 {
+                let caller = callers.start + next;
+                self.invite(caller, &dialled(caller), &calls)?;
                 next += 1;
             }
             let mut is_idle = true;
@@ -77,21 +116,20 @@ impl Phones {
                 return Err(format!(
                     "{} of {} calls were answered",
                     calls.callers.len(),
-                    users.len()
+                    calls.count
                 ));
             } else {
                 std::thread::sleep(Duration::from_micros(200));
             }
         }
-        let both = calls.callers.into_iter().zip(calls.answered);
-        Ok(both.map(|((_, caller), (_, called))| [caller, called]).collect())
+        Ok(calls)
     }
 
-    fn invite(&self, user: usize, at: SocketAddrV4) -> Result<(), String> {
-        let (host, body) = (self.hosts.uac, sdp::offer(at));
+    fn invite(&self, caller: usize, dialled: &str, calls: &Calls) -> Result<(), String> {
+        let (host, body) = (self.hosts.uac, sdp::offer(calls.offered, calls.sides[0]));
         let text = format!(
-            "INVITE sip:u{user}@example.com SIP/2.0\r\nVia: SIP/2.0/UDP {host}:5060;branch=z9hG4bKi{user}\r\nMax-Forwards: 70\r\n\
-             From: <sip:caller@{host}>;tag=c{user}\r\nTo: <sip:u{user}@example.com>\r\nCall-ID: {user}@{host}\r\nCSeq: 1 INVITE\r\n\
+            "INVITE sip:{dialled}@example.com SIP/2.0\r\nVia: SIP/2.0/UDP {host}:5060;branch=z9hG4bKi{caller}\r\nMax-Forwards: 70\r\n\
+             From: <sip:caller@{host}>;tag=c{caller}\r\nTo: <sip:{dialled}@example.com>\r\nCall-ID: {caller}@{host}\r\nCSeq: 1 INVITE\r\n\
              Contact: <sip:caller@{host}:5060>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\nContent-Type: application/sdp\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
@@ -125,7 +163,7 @@ impl Phones {
             field(message, "To")?
         );
         self.send(&self.caller, &ack)?;
-        let end = sdp::accepted(body(message)).map_err(|why| format!("call {user}: {why}"))?;
+        let end = sdp::accepted(calls.offered, body(message)).map_err(|why| format!("call {user}: {why}"))?;
         calls.callers.entry(user).or_insert(end);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::bare;
 use super::figures::Load;
-use super::generator::{Generator, OVER, Record, WARM, WINDOW, places};
+use super::generator::{Generator, OVER, WARM, WINDOW, places};
 use super::ng::{self, Ng};
 use super::phones::Phones;
 use super::sdp::{Called, End};
@@ -18,12 +18,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// Calls that are set up in a second.
-const RATE: usize = 500;
+pub const RATE: usize = 500;
 /// Calls that are up while others are set up, and those others.
 const UP: usize = 100;
 const OTHERS: usize = 1_000;
 /// One of so many calls is at work before memory is looked at.
-const FEW: usize = 4;
+pub const FEW: usize = 4;
 /// Packets per second of a call: both its ends.
 pub const PACKETS: u64 = 100;
 /// Where the search for the highest rate begins, and where it ends: rtpengine has ports for no more.
@@ -117,32 +117,21 @@ impl Scene {
         // What the first calls make a program touch is not what a call takes.
         let few = calls / FEW;
         self.add(few)?;
-        at_work(&mut self.generator, few, |phase| {
-            std::thread::sleep(Duration::from_secs(1));
-            phase.store(OVER, Ordering::Release);
-        });
+        let generator = &mut self.generator;
+        at_work(|phase| generator.run(few, phase), a_second);
         let idle = self.running.memory();
         self.add(calls - few)?;
         let Scene { running, generator, .. } = self;
-        let servants = soft_interrupts();
-        let ticks = || {
-            [
-                running.ticks() + sum(&servants),
-                peer::ticks(std::process::id()),
-                measure::busy(),
-            ]
-        };
-        let mut counted = ([0; 3], Duration::ZERO, 0);
-        let record = at_work(generator, calls, |phase| {
-            std::thread::sleep(times.warm);
-            let (before, from) = (ticks(), Instant::now());
-            phase.store(WINDOW, Ordering::Release);
-            std::thread::sleep(times.window);
-            let (after, elapsed) = (ticks(), from.elapsed());
-            phase.store(OVER, Ordering::Release);
-            counted = ([0, 1, 2].map(|at| after[at] - before[at]), elapsed, running.memory());
-        });
-        let ([own, bench, all], elapsed, memory) = counted;
+        let (record, window) = at_work(
+            |phase| generator.run(calls, phase),
+            |phase| watch(running, times, phase),
+        );
+        let Window {
+            used,
+            elapsed,
+            memory,
+            others,
+        } = window;
         if record.received[1] == 0 {
             return Err(format!(
                 "nothing got through: {} of {} packets were wrong",
@@ -153,13 +142,12 @@ impl Scene {
         if (record.sent[1] as f64) < packets * 0.98 {
             return Err(format!("the generator sent {} of {packets:.0} packets", record.sent[1]));
         }
-        let machine = elapsed.as_secs_f64() * 100.0 * measure::cores() as f64;
         let quantile = |part| record.delay[1].quantile(part).unwrap_or(0.0);
         let load = Load {
-            each: own as f64 * MICROSECONDS_PER_TICK / packets,
+            each: used / packets,
             delay: [quantile(0.5), quantile(0.99)],
             memory: memory.saturating_sub(idle) as f64 / (calls - few) as f64,
-            others: all.saturating_sub(own + bench) as f64 / machine * 100.0,
+            others,
             lost: record.lost,
             wrong: record.wrong,
         };
@@ -179,13 +167,16 @@ impl Scene {
         let Scene { control, generator, .. } = self;
         let (called, hosts) = (self.called, self.hosts);
         let mut done = Ok(Vec::new());
-        let record = at_work(generator, UP, |phase| {
-            std::thread::sleep(times.warm + Duration::from_secs((OTHERS / RATE) as u64));
-            phase.store(WINDOW, Ordering::Release);
-            done = control.set_up(UP..UP + OTHERS, called, hosts);
-            std::thread::sleep(Duration::from_millis(500));
-            phase.store(OVER, Ordering::Release);
-        });
+        let (record, ()) = at_work(
+            |phase| generator.run(UP, phase),
+            |phase| {
+                std::thread::sleep(times.warm + Duration::from_secs((OTHERS / RATE) as u64));
+                phase.store(WINDOW, Ordering::Release);
+                done = control.set_up(UP..UP + OTHERS, called, hosts);
+                std::thread::sleep(Duration::from_millis(500));
+                phase.store(OVER, Ordering::Release);
+            },
+        );
         done?;
         if record.lost + record.wrong > 0 {
             return Err(format!("{} packets were lost, {} wrong", record.lost, record.wrong));
@@ -203,12 +194,16 @@ impl Scene {
 
     fn holds(&mut self, calls: usize, seconds: u64) -> Result<bool, String> {
         self.add(calls.saturating_sub(self.generator.calls()))?;
-        let record = at_work(&mut self.generator, calls, |phase| {
-            std::thread::sleep(Duration::from_secs(1));
-            phase.store(WINDOW, Ordering::Release);
-            std::thread::sleep(Duration::from_secs(seconds));
-            phase.store(OVER, Ordering::Release);
-        });
+        let generator = &mut self.generator;
+        let (record, ()) = at_work(
+            |phase| generator.run(calls, phase),
+            |phase| {
+                std::thread::sleep(Duration::from_secs(1));
+                phase.store(WINDOW, Ordering::Release);
+                std::thread::sleep(Duration::from_secs(seconds));
+                phase.store(OVER, Ordering::Release);
+            },
+        );
         let wanted = calls as u64 * PACKETS * seconds;
         let is_sent = record.sent[1] * 100 >= wanted * 98;
         let late = record.delay[1].quantile(0.99).unwrap_or(f64::MAX);
@@ -229,14 +224,60 @@ impl Scene {
     }
 }
 
-/// The generator on a thread of its own, while `control` says when which phase begins.
-fn at_work(generator: &mut Generator, calls: usize, control: impl FnOnce(&AtomicU8)) -> Record {
+/// A generator on a thread of its own, while `control` says when which phase begins.
+pub fn at_work<R: Send, C>(
+    generator: impl FnOnce(&AtomicU8) -> R + Send,
+    control: impl FnOnce(&AtomicU8) -> C,
+) -> (R, C) {
     let phase = AtomicU8::new(WARM);
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| generator.run(calls, &phase));
-        control(&phase);
-        run.join().expect("the generator does not panic")
+        let run = scope.spawn(|| generator(&phase));
+        let controlled = control(&phase);
+        (run.join().expect("the generator does not panic"), controlled)
     })
+}
+
+/// A run of one second.
+pub fn a_second(phase: &AtomicU8) {
+    std::thread::sleep(Duration::from_secs(1));
+    phase.store(OVER, Ordering::Release);
+}
+
+/// What a program took in a window.
+pub struct Window {
+    /// CPU time, in microseconds.
+    pub used: f64,
+    pub elapsed: Duration,
+    /// At the end, in KiB.
+    pub memory: u64,
+    /// What others used of the machine, in percent.
+    pub others: f64,
+}
+
+/// Watches a program while it warms up and in the window.
+pub fn watch(running: &Running, times: &Times, phase: &AtomicU8) -> Window {
+    let servants = soft_interrupts();
+    let ticks = || {
+        [
+            running.ticks() + sum(&servants),
+            peer::ticks(std::process::id()),
+            measure::busy(),
+        ]
+    };
+    std::thread::sleep(times.warm);
+    let (before, from) = (ticks(), Instant::now());
+    phase.store(WINDOW, Ordering::Release);
+    std::thread::sleep(times.window);
+    let (after, elapsed) = (ticks(), from.elapsed());
+    phase.store(OVER, Ordering::Release);
+    let [own, bench, all] = [0, 1, 2].map(|at| after[at] - before[at]);
+    let machine = elapsed.as_secs_f64() * 100.0 * measure::cores() as f64;
+    Window {
+        used: own as f64 * MICROSECONDS_PER_TICK,
+        elapsed,
+        memory: running.memory(),
+        others: all.saturating_sub(own + bench) as f64 / machine * 100.0,
+    }
 }
 
 impl Control {

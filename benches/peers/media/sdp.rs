@@ -57,26 +57,52 @@ impl End {
     }
 }
 
+/// As phones have it: who has no telephone events is listened to for keys in its audio.
+const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n";
+
+/// What a caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    Alaw,
+    /// Opus that asks for forward error correction.
+    Opus,
+}
+
+/// The number of Opus in our offers.
+const OPUS: u8 = 96;
+
 /// What a caller offers.
-pub fn offer(at: SocketAddrV4) -> String {
-    description(at, "RTP/AVP", ALAW, "a=rtpmap:8 PCMA/8000\r\n")
+pub fn offer(offered: Offered, at: SocketAddrV4) -> String {
+    match offered {
+        Offered::Alaw => description(at, "RTP/AVP", ALAW, &format!("a=rtpmap:8 PCMA/8000\r\n{EVENTS}")),
+        Offered::Opus => {
+            let map = format!("a=rtpmap:{OPUS} opus/48000/2\r\na=fmtp:{OPUS} useinbandfec=1\r\n");
+            description(at, "RTP/AVP", OPUS, &map)
+        }
+    }
 }
 
 /// The caller's end by the answer that it got.
-pub fn accepted(answer: &str) -> Result<End, String> {
-    let offered = format!(" {ALAW}");
+pub fn accepted(offered: Offered, answer: &str) -> Result<End, String> {
+    let payload_type = match offered {
+        Offered::Alaw => ALAW,
+        Offered::Opus => OPUS,
+    };
+    let number = format!(" {payload_type}");
     let media = line(answer, "m=audio ")?;
-    if !media.ends_with(&offered) && !media.contains(&format!("{offered} ")) {
-        return Err(format!("no A-law in the answer: m=audio {media}"));
+    if !media.ends_with(&number) && !media.contains(&format!("{number} ")) {
+        return Err(format!("what was offered is not in the answer: m=audio {media}"));
     }
-    Ok(End::plain(place(answer)?))
+    let mut end = End::plain(place(answer)?);
+    end.payload_type = payload_type;
+    Ok(end)
 }
 
 /// What the called side answers, and its end.
 pub fn answer(offer: &str, called: Called, at: SocketAddrV4) -> Result<(String, End), String> {
     let mut end = End::plain(place(offer)?);
     let said = match called {
-        Called::Alaw => self::offer(at),
+        Called::Alaw => self::offer(Offered::Alaw, at),
         Called::Srtp => {
             let (tag, theirs) = key_of(offer)?;
             // Any key does; each call has its own.
@@ -87,7 +113,7 @@ pub fn answer(offer: &str, called: Called, at: SocketAddrV4) -> Result<(String, 
                 opens: context(&theirs)?,
             });
             let crypto = format!(
-                "a=rtpmap:8 PCMA/8000\r\na=crypto:{tag} {SUITE} inline:{}\r\n",
+                "a=rtpmap:8 PCMA/8000\r\n{EVENTS}a=crypto:{tag} {SUITE} inline:{}\r\n",
                 STANDARD.encode(ours)
             );
             description(at, "RTP/SAVP", ALAW, &crypto)
@@ -113,10 +139,11 @@ pub fn answer(offer: &str, called: Called, at: SocketAddrV4) -> Result<(String, 
 fn description(at: SocketAddrV4, transport: &str, payload_type: u8, more: &str) -> String {
     let (ip, port) = (at.ip(), at.port());
     let mut text = format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n");
+    let events = if more.contains(EVENTS) { " 101" } else { "" };
     // It cannot fail: a `String` grows.
     let _ = write!(
         text,
-        "m=audio {port} {transport} {payload_type}\r\n{more}a=ptime:20\r\n"
+        "m=audio {port} {transport} {payload_type}{events}\r\n{more}a=ptime:20\r\n"
     );
     text
 }

@@ -151,7 +151,8 @@ impl Line {
                 | Output::Record(_)
                 | Output::Known(_)
                 | Output::Alias(..)
-                | Output::Ng(..) => {}
+                | Output::Ng(..)
+                | Output::Control { .. } => {}
             }
         }
     }

@@ -260,7 +260,7 @@ impl Scene {
     }
 
     fn media(&mut self, command: Command) {
-        let leg = command.leg();
+        let leg = command.leg().expect("a command of NG is about a leg");
         match command {
             Command::Open(_) => assert!(self.legs.insert(leg, 0).is_none(), "a leg twice"),
             Command::Close(_) if !self.is_deaf => self.close(leg),
@@ -279,6 +279,12 @@ impl Scene {
             | Command::SendDigits { .. }
             | Command::Watch { .. }
             | Command::Record { .. }
+            | Command::Seat { .. }
+            | Command::OpenRoom(_)
+            | Command::CloseRoom(_)
+            | Command::LinkRoom { .. }
+            | Command::PlayRoom { .. }
+            | Command::RecordRoom { .. }
             | Command::Move { .. }
             | Command::ReadStats(_)
             | Command::Close(_) => {}

@@ -99,6 +99,8 @@ pub struct Call {
     pub notified: Vec<String>,
     /// Its media.
     pub voice: Option<Voice>,
+    /// The streams of a recording server.
+    pub recorded: Vec<Voice>,
     /// Copies of 2xx that came without our ACK having been sent.
     pub repeated_answers: usize,
     pub(super) cancel_wanted: bool,
@@ -148,6 +150,7 @@ impl Call {
             reason: None,
             notified: Vec::new(),
             voice: None,
+            recorded: Vec::new(),
             repeated_answers: 0,
             cancel_wanted: false,
             cancel_sent: false,

@@ -3,6 +3,7 @@
 //! What it does by itself is its [`Policy`]; scripts do everything else. What the other side does wrong becomes a complaint.
 
 mod call;
+pub mod recorder;
 mod register;
 mod transaction;
 mod uac;
@@ -329,7 +330,7 @@ impl Agent {
 
     /// RTP or RTCP that arrived at one of our ports.
     pub fn media_in(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) {
-        let voice = self.calls.iter_mut().rev().filter_map(|call| call.voice.as_mut());
+        let voice = self.calls.iter_mut().rev().flat_map(Call::voices);
         if let Some(voice) = voice
             .into_iter()
             .find(|voice| voice.port == port || voice.port + 1 == port)

@@ -183,7 +183,8 @@ impl Agent {
             response.push("RSeq", &self.calls[call].rseq.to_string());
         }
         if with_sdp {
-            response = response.with_sdp(&self.calls[call].sdp.write());
+            let recorded = self.record(call, &request);
+            response = response.with_sdp(&recorded.unwrap_or_else(|| self.calls[call].sdp.write()));
         }
         self.after_response(cx, call, status, reliable, &request, response);
         if with_sdp && status < 300 {
@@ -331,7 +332,9 @@ impl Agent {
             response.push("Session-Expires", &format!("{seconds};refresher={who}"));
             response.push("Require", "timer");
         }
-        if request.has_sdp() {
+        if let Some(recorded) = self.record(call, request) {
+            response = response.with_sdp(&recorded);
+        } else if request.has_sdp() {
             if !self.take_offer(call, request) {
                 return self.reply(cx, request, Msg::response(request, 488, ""));
             }

@@ -1,6 +1,6 @@
 //! A softphone: baresip without a display, that plays a tone and keeps what it hears.
 
-use super::ear::{Ear, RATE};
+use super::ear::{Ear, RATE, has_all, levels};
 use super::journal::Journal;
 use super::process::Process;
 use super::scene::{SOON, Scene, eventually, rtp_ports};
@@ -175,19 +175,35 @@ impl Phone {
         }
     }
 
+    /// Waits until it hears all of these tones at once, and not the other.
+    pub fn hears_all(&self, tones: &[f32], without: f32) {
+        match &self.tap {
+            Some(tap) => tap.ear.wait_tones(tones, without, SOON),
+            None => self.writes(&format!("{tones:?} without {without}"), |pcm| {
+                has_all(&levels(pcm, self.rate, tones, without))
+            }),
+        }
+    }
+
     /// Half a second of sound that it writes down from now on, in any of its calls, is this tone.
     fn writes_down(&self, hz: f32) {
+        self.writes(&format!("{hz} Hz"), |pcm| {
+            dominant(pcm, self.rate).is_some_and(|tone| tone.is(hz, 10.0))
+        });
+    }
+
+    /// Half a second of sound that it writes down from now on, in any of its calls, is like this.
+    fn writes(&self, what: &str, is_it: impl Fn(&[i16]) -> bool) {
         let folder = self.folder.join(RECORDINGS);
         let half = self.rate as usize / 2;
         let before: BTreeMap<PathBuf, usize> = recordings(&folder)
             .into_iter()
             .map(|path| (path.clone(), samples(&path).len()))
             .collect();
-        eventually(&format!("the phone hears {hz} Hz"), SOON, || {
+        eventually(&format!("the phone hears {what}"), SOON, || {
             recordings(&folder).iter().any(|path| {
                 let pcm = samples(path);
-                pcm.len() >= before.get(path).unwrap_or(&0) + half
-                    && dominant(&pcm[pcm.len() - half..], self.rate).is_some_and(|tone| tone.is(hz, 10.0))
+                pcm.len() >= before.get(path).unwrap_or(&0) + half && is_it(&pcm[pcm.len() - half..])
             })
         });
     }

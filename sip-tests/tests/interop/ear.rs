@@ -1,6 +1,7 @@
 //! What arrives at a peer's address: RTP taken apart and decoded, and told by its tone.
 
 use codecs::g711::{decode_alaw_slice, decode_ulaw_slice};
+use codecs::goertzel::level_dbm0;
 use codecs::opus::Decoder;
 use codecs::spectrum::{Dominant, dominant};
 use codecs::{Codec, Rate, g722};
@@ -112,6 +113,23 @@ impl Ear {
         assert!(is_it, "{hz} Hz was not heard within {within:?}: {told}");
     }
 
+    /// Waits until 500 ms of sound that arrives from now on has all of these tones, and not the other.
+    pub fn wait_tones(&self, tones: &[f32], without: f32, within: Duration) {
+        let start = self.samples();
+        let mut found = (Vec::new(), 0.0);
+        let is_it = self.wait(within, |heard| {
+            if heard.pcm.len() < start + JUDGED {
+                return false;
+            }
+            found = levels(&heard.pcm[heard.pcm.len() - JUDGED..], RATE, tones, without);
+            has_all(&found)
+        });
+        assert!(
+            is_it,
+            "{tones:?} without {without} were not heard within {within:?}: {found:?}"
+        );
+    }
+
     /// Waits until no packet has come for so long.
     pub fn wait_quiet(&self, quiet: Duration, within: Duration) {
         let end = Instant::now() + within;
@@ -188,6 +206,18 @@ impl Ear {
             .unwrap();
         !result.timed_out()
     }
+}
+
+/// How loud each of these tones is, and the other, in dBm0.
+pub fn levels(pcm: &[i16], rate: u32, tones: &[f32], without: f32) -> (Vec<f32>, f32) {
+    let level = |hz: f32| level_dbm0(pcm, hz, rate);
+    (tones.iter().map(|hz| level(*hz)).collect(), level(without))
+}
+
+/// All are there, and the other is far below the softest of them.
+pub fn has_all((levels, without): &(Vec<f32>, f32)) -> bool {
+    let softest = levels.iter().copied().fold(f32::MAX, f32::min);
+    softest > -35.0 && *without < softest - 20.0
 }
 
 impl Heard {

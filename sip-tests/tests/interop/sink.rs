@@ -34,10 +34,19 @@ pub struct Sink {
 impl Sink {
     /// Opens the port of this address and plays a tone of `hz`.
     pub fn open(address: Ipv4Addr, codec: Codec, hz: f32) -> Sink {
-        let socket = UdpSocket::bind((address, PORT)).expect("the address is this test's own");
+        Sink::bind(address, PORT, |sound| Some(Player::new(codec, hz, sound)))
+    }
+
+    /// One that says nothing, on any port.
+    pub fn listen(address: Ipv4Addr, port: u16) -> Sink {
+        Sink::bind(address, port, |_| None)
+    }
+
+    fn bind(address: Ipv4Addr, port: u16, player: impl FnOnce(Arc<Mutex<VecDeque<i16>>>) -> Option<Player>) -> Sink {
+        let socket = UdpSocket::bind((address, port)).expect("the address is this test's own");
         let (ear, stop) = (Ear::new(), Arc::new(AtomicBool::new(false)));
         let sound = Arc::new(Mutex::new(VecDeque::new()));
-        let player = Player::new(codec, hz, sound.clone());
+        let player = player(sound.clone());
         let (heard, stopped) = (ear.clone(), stop.clone());
         let thread = thread::spawn(move || run(&socket, player, &heard, &stopped));
         Sink {
@@ -66,7 +75,7 @@ impl Drop for Sink {
     }
 }
 
-fn run(socket: &UdpSocket, mut player: Player, ear: &Ear, stop: &AtomicBool) {
+fn run(socket: &UdpSocket, mut player: Option<Player>, ear: &Ear, stop: &AtomicBool) {
     let mut peer: Option<SocketAddr> = None;
     let mut buffer = [0; 1500];
     let mut due = Instant::now() + FRAME;
@@ -74,7 +83,7 @@ fn run(socket: &UdpSocket, mut player: Player, ear: &Ear, stop: &AtomicBool) {
         let left = due.saturating_duration_since(Instant::now());
         if left.is_zero() {
             due += FRAME;
-            if let Some(peer) = peer {
+            if let (Some(peer), Some(player)) = (peer, &mut player) {
                 // A peer that is gone is no matter of the sound.
                 let _ = socket.send_to(&player.next(), peer);
             }

@@ -255,7 +255,9 @@ impl Bench {
             }
             Output::Record(fact) => self.facts.push(fact),
             Output::Known(_) | Output::Alias(..) => panic!("admission and the layer tell whom they know"),
-            Output::Ng(..) => panic!("calls of our own know nothing of NG"),
+            Output::Ng(..) | Output::Control { .. } => {
+                panic!("calls of our own know nothing of NG, nor of who controls")
+            }
         }
     }
 

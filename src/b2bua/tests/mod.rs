@@ -11,6 +11,8 @@ mod hold;
 mod info;
 mod measured;
 mod record;
+mod room;
+mod room_calls;
 mod session;
 mod srtp;
 mod transfer;

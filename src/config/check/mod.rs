@@ -1,18 +1,22 @@
 //! The tree -> the checked configuration. Each part reports what is wrong and goes on with a default, so that one run
 //! finds everything.
 
+mod control;
 mod guard;
 mod listen;
 mod ng;
 mod push;
+mod rooms;
 mod routes;
 mod secret;
+mod siprec;
 mod sounds;
 mod tls;
 mod trunks;
 mod users;
 
 use super::checked::{Calls, Config, Listen, Log, Registrar, Store};
+use super::control::Control;
 use super::country::Country;
 use super::keys;
 use super::problem::{Problem, Problems};
@@ -63,18 +67,28 @@ pub(super) fn check(file: &str, text: &str, sources: &Sources<'_>) -> Result<Con
     }
 }
 
-fn store(store: &Map<'_>, check: &mut Check<'_>) -> Store {
+fn store(root: &Map<'_>, check: &mut Check<'_>) -> (Store, Control) {
+    let store = root.section("store", &keys::STORE, &mut check.problems);
     let path = PathBuf::from("data/tandem.db");
-    Store {
+    let store = Store {
         path: store.value("path", path, &mut check.problems, |text| Ok(text.into())),
         records: store.value("records", true, &mut check.problems, values::yes_or_no),
         bindings: store.value("bindings", true, &mut check.problems, values::yes_or_no),
-    }
+    };
+    let control = control::control(root, &store.path, check);
+    (store, control)
 }
 
-fn recording(map: &Map<'_>, check: &mut Check<'_>) -> Recording {
+fn node_name(root: &Map<'_>, check: &mut Check<'_>) -> String {
+    let node = root.section("node", &keys::NODE, &mut check.problems);
+    node.value("name", "tandem".to_owned(), &mut check.problems, values::label)
+}
+
+fn recording(root: &Map<'_>, listen: &[Listen], check: &mut Check<'_>) -> Recording {
+    let map = &root.section("recording", &keys::RECORDING, &mut check.problems);
     let directory = PathBuf::from("data/recordings");
     let announcement = sounds::announcement(map, "announcement", check);
+    let siprec = siprec::siprec(map, listen, check);
     let problems = &mut check.problems;
     Recording {
         directory: map.value("directory", directory, problems, |text| Ok(text.into())),
@@ -83,26 +97,22 @@ fn recording(map: &Map<'_>, check: &mut Check<'_>) -> Recording {
         max_size: map.value("max_size", None, problems, values::size),
         tone: map.value("tone", Beep::Never, problems, values::beep),
         announcement,
+        siprec,
     }
 }
 
 fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
-    let node = root.section("node", &keys::NODE, &mut check.problems);
-    let node_name = node.value("name", "tandem".to_owned(), &mut check.problems, values::label);
+    let node_name = node_name(root, check);
     let advertise = root
         .get("advertise")
         .and_then(|field| field.parse(&mut check.problems, values::unicast));
     let listen = listen::listeners(root, check);
     let media = listen::media(root, &listen, check);
-    let recording = recording(&root.section("recording", &keys::RECORDING, &mut check.problems), check);
-    let (music_on_hold, announcements) = sounds::of_all(root, check);
     let listen: Vec<Listen> = listen.into_iter().map(|(listen, _)| listen).collect();
+    let recording = recording(root, &listen, check);
+    let (music_on_hold, announcements) = sounds::of_all(root, check);
     let domains = users::domains(root, advertise, &listen, &node_name, check);
-
-    let numbers = root.section("numbers", &keys::NUMBERS, &mut check.problems);
-    let written: Option<Country> = numbers
-        .get("country")
-        .and_then(|field| field.parse(&mut check.problems, values::country));
+    let written = country(root, check);
     let trunks = trunks::trunks(root, written, check);
     tls::peers_can_be_reached(root, &listen, &trunks, check);
     let country = written.or_else(|| trunks::shared_country(&trunks));
@@ -111,17 +121,18 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         index,
         diversions,
     } = users::users(root, &domains, country.as_ref(), check);
+    let (rooms, room_on_demand) = rooms::rooms(root, (&users, &index), country.as_ref(), &music_on_hold, check);
     let names = routes::Names {
         users: &users,
         index: &index,
         trunks: &trunks,
+        rooms: &rooms,
         country: country.as_ref(),
     };
     let routes = routes::routes(root, &names, check);
     let diversions = routes::diversions(&diversions, &names, &routes, check);
     users::divert(&mut users, diversions);
-
-    let store = store(&root.section("store", &keys::STORE, &mut check.problems), check);
+    let (store, control) = store(root, check);
     let section = root.section("registrar", &keys::REGISTRAR, &mut check.problems);
     let (registrar, watchers) = (registrar(&section, check), push::watchers(&section, &users, check));
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
@@ -143,8 +154,11 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         domains,
         users,
         trunks,
+        rooms,
+        room_on_demand,
         routes,
         store,
+        control,
         registrar,
         watchers,
         push,
@@ -155,6 +169,12 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         country,
         index,
     }
+}
+
+fn country(root: &Map<'_>, check: &mut Check<'_>) -> Option<Country> {
+    let numbers = root.section("numbers", &keys::NUMBERS, &mut check.problems);
+    let field = numbers.get("country")?;
+    field.parse(&mut check.problems, values::country)
 }
 
 fn registrar(map: &Map<'_>, check: &mut Check<'_>) -> Registrar {

@@ -2,19 +2,23 @@
 
 use super::Check;
 use super::users::{Case, Diversion};
-use crate::config::checked::{Action, FromPattern, Index, Pattern, Route, Trunk, User, Way};
+use crate::config::checked::{Index, Trunk, User, Way};
 use crate::config::country::Country;
 use crate::config::number::{How, normalise};
 use crate::config::problem::did_you_mean;
 use crate::config::read::{Map, Wrong};
+use crate::config::rooms::Room;
+use crate::config::route::{Action, FromPattern, Pattern, Route};
 use crate::config::{keys, values};
 use crate::id::TrunkIx;
+use std::sync::Arc;
 
 /// Whom a route may name.
 pub(super) struct Names<'c> {
     pub(super) users: &'c [User],
     pub(super) index: &'c Index,
     pub(super) trunks: &'c [Trunk],
+    pub(super) rooms: &'c [Arc<Room>],
     pub(super) country: Option<&'c Country>,
 }
 
@@ -137,11 +141,13 @@ impl Names<'_> {
         match text.split_once('/') {
             Some(("user", name)) => self.user(name).map(Action::User),
             Some(("trunk", name)) => self.trunk(name).map(Action::Trunk),
+            Some(("room", name)) => self.room(name).map(|number| Action::Room(Some(number))),
             Some(("reject", status)) => values::whole(status, 400..=699).map(Action::Reject),
             Some(_) => Err(Wrong::Form),
-            None => match values::one_of(text, &["echo", "tone", "reject", "proxy", "bridge"])?.as_str() {
+            None => match values::one_of(text, &["echo", "tone", "room", "reject", "proxy", "bridge"])?.as_str() {
                 "echo" => Ok(Action::Echo),
                 "tone" => Ok(Action::Tone),
+                "room" => Ok(Action::Room(None)),
                 "proxy" => Ok(Action::Way(Way::Proxy)),
                 "bridge" => Ok(Action::Way(Way::Bridge)),
                 _ => Err(Wrong::Because(
@@ -157,6 +163,14 @@ impl Names<'_> {
         }
         let known: Vec<_> = self.users.iter().map(|user| user.name.as_str()).collect();
         Err(missing("user", name, &known))
+    }
+
+    fn room(&self, name: &str) -> Result<String, Wrong> {
+        let found = self.rooms.iter().find(|room| room.number == name || room.name == name);
+        let known: Vec<_> = self.rooms.iter().map(|room| room.number.as_str()).collect();
+        found
+            .map(|room| room.number.clone())
+            .ok_or_else(|| missing("room", name, &known))
     }
 
     fn trunk(&self, name: &str) -> Result<TrunkIx, Wrong> {
@@ -217,6 +231,7 @@ impl Names<'_> {
         {
             Some(owner) if *owner == user => return Err(Wrong::Because(format!("{text} is this user again."))),
             Some(_) => return Ok(normal.number),
+            None if self.rooms.iter().any(|room| room.number == normal.number) => return Ok(normal.number),
             None => {}
         }
         let leads = |route: &Route| !matches!(route.action, Action::Way(_)) && route.to.matches(&normal.number);

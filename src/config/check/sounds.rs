@@ -1,4 +1,4 @@
-//! `music_on_hold`, `announcements` and `recording.announcement`: each file is read once, however often it is named.
+//! `music_on_hold`, `announcements`, `recording.announcement` and the sounds of rooms: each file is read once, however often it is named.
 
 use super::Check;
 use crate::config::keys;
@@ -25,7 +25,12 @@ pub(super) fn of_all(root: &Map<'_>, check: &mut Check<'_>) -> (Music, Announcem
 
 /// The music of a section; none where it says nothing of it, and an empty list is no music at all.
 pub(super) fn music(map: &Map<'_>, check: &mut Check<'_>) -> Option<Music> {
-    let field = map.get("music_on_hold")?;
+    list(map, "music_on_hold", check)
+}
+
+/// The same of another key.
+pub(super) fn list(map: &Map<'_>, name: &str, check: &mut Check<'_>) -> Option<Music> {
+    let field = map.get(name)?;
     let fields = field.list(&mut check.problems);
     let sounds = fields.iter().filter_map(|field| sound(field, check)).collect();
     Some(Music::new(sounds))
@@ -61,11 +66,16 @@ pub(super) fn announcement(map: &Map<'_>, name: &str, check: &mut Check<'_>) -> 
 
 fn sound(field: &Field<'_>, check: &mut Check<'_>) -> Option<Arc<Sound>> {
     let path: PathBuf = field.parse(&mut check.problems, |text| Ok(text.into()))?;
-    let found = match check.sounds.known.get(&path) {
+    file(field, &path, check)
+}
+
+/// The sound of a file that a field means.
+pub(super) fn file(field: &Field<'_>, path: &Path, check: &mut Check<'_>) -> Option<Arc<Sound>> {
+    let found = match check.sounds.known.get(path) {
         Some(known) => known.clone(),
         None => {
-            let read = read(&path, check);
-            check.sounds.known.insert(path.clone(), read.clone());
+            let read = read(path, check);
+            check.sounds.known.insert(path.to_owned(), read.clone());
             read
         }
     };

@@ -481,10 +481,11 @@ pub static ROUTE: Section = Section {
         ),
         key(
             "do",
-            "user/NAME, trunk/NAME, echo, tone, proxy, bridge, or reject/STATUS with a status from 400 to 699",
+            "user/NAME, trunk/NAME, room/NUMBER, room, echo, tone, proxy, bridge, or reject/STATUS with a status from 400 to 699",
             "user/alice",
             "required",
-            "What happens: all phones of a user ring, a trunk is called, the caller hears himself or a 1,004 Hz tone, \
+            "What happens: all phones of a user ring, a trunk is called, the caller joins a room (`room` alone: one that is made on demand and has the number \
+             that was dialled), hears himself or a 1,004 Hz tone, \
              the call is refused, or (proxy, bridge) it goes where it would go without this route, but that way.",
         ),
     ],

@@ -2,15 +2,21 @@
 //! messages quote this table, and `config/reference.md` is written from it.
 
 mod callers;
+mod control;
 mod guard;
 mod ng;
 mod node;
+mod rooms;
+mod siprec;
 mod sounds;
 
 pub use callers::*;
+pub use control::*;
 pub use guard::*;
 pub use ng::*;
 pub use node::*;
+pub use rooms::*;
+pub use siprec::SIPREC;
 pub use sounds::ANNOUNCEMENTS;
 
 /// One key of a section.
@@ -91,6 +97,7 @@ pub static SECTIONS: &[&Section] = &[
     &DNS,
     &MEDIA,
     &RECORDING,
+    &SIPREC,
     &ANNOUNCEMENTS,
     &DOMAIN,
     &USER,
@@ -101,8 +108,11 @@ pub static SECTIONS: &[&Section] = &[
     &TRUNK_NUMBERS,
     &TRUNK_TLS,
     &NUMBERS,
+    &ROOM,
+    &ROOM_KEYS,
     &ROUTE,
     &STORE,
+    &CONTROL,
     &REGISTRAR,
     &PUSH,
     &CALLS,

@@ -89,12 +89,19 @@ pub static ROOT: Section = Section {
             "Carriers.",
         ),
         key(
+            "rooms",
+            "a list of rooms",
+            "[ { number: \"3000\", name: standup, pin: \"4711\" } ]",
+            "none",
+            "Where several people hear one another.",
+        ),
+        key(
             "routes",
             "a list of routes",
             "[ { to: \"600\", do: echo } ]",
             "none",
             "The dial plan: the first route that matches, decides. A call to a user's own name or number goes to that \
-             user without a route, and leaves by a trunk only where a route names exactly it.",
+             user without a route, one to the number of a room to that room, and the first leaves by a trunk only where a route names exactly it.",
         ),
         key(
             "numbers",
@@ -109,6 +116,13 @@ pub static ROOT: Section = Section {
             "{ path: data/tandem.db }",
             "see below",
             "The database of registrations and calls.",
+        ),
+        key(
+            "control",
+            "a section",
+            "{ socket: /run/tandem/control.sock }",
+            "see below",
+            "Where operators reach the running node.",
         ),
         key(
             "registrar",
@@ -332,6 +346,13 @@ pub static RECORDING: Section = Section {
             "none",
             "What both sides hear when a recording begins, in the place of one another and of the first tone: that the call is recorded. At \
              most a minute; it is not in the recording. Who comes into the call later by a transfer does not hear it.",
+        ),
+        key(
+            "siprec",
+            "a section",
+            "{ server: \"sip:recorder@192.0.2.9;transport=tcp\" }",
+            "none",
+            "A recording server that gets what is recorded, in place of files.",
         ),
     ],
 };

@@ -343,14 +343,14 @@ fn who_is_named_in_a_route_exists() {
 
 #[test]
 fn what_a_route_does_and_takes() {
-    let status = "\"reject/200\" is not user/NAME, trunk/NAME, echo, tone, proxy, bridge, or reject/STATUS with a status from 400 to 699. \
+    let status = "\"reject/200\" is not user/NAME, trunk/NAME, room/NUMBER, room, echo, tone, proxy, bridge, or reject/STATUS with a status from 400 to 699. \
                   Write, for example, do: user/alice";
     let never = "0900* would never match: numbers are compared in E.164, and DE numbers of that form become +49900... \
                  Write +49900*.";
     let table = [
         (
             "to: 1, do: ecko",
-            "4:24: routes[0].do: \"ecko\" is none of echo, tone, reject, proxy, bridge; did you mean echo?",
+            "4:24: routes[0].do: \"ecko\" is none of echo, tone, room, reject, proxy, bridge; did you mean echo?",
         ),
         (
             "to: 1, do: reject",

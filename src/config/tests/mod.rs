@@ -4,6 +4,7 @@ mod callers;
 mod files;
 mod ng;
 mod push;
+mod rooms;
 mod sections;
 mod sounds;
 

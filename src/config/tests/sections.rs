@@ -2,6 +2,8 @@
 
 use super::super::*;
 use super::{EXAMPLE, good, problems, trunk, user, with};
+use crate::limits;
+use crate::media::command::Srtp;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -155,6 +157,52 @@ fn recordings() {
 }
 
 #[test]
+fn a_recording_server() {
+    let listen = "listen: [ \"udp://0.0.0.0\" ]";
+    let with = |siprec: &str| format!("{listen}\nrecording: {{ siprec: {siprec} }}");
+    assert_eq!(good(listen).recording.siprec, None);
+    assert!(good(listen).recording.has_files());
+    let said = good(&with("{ server: \"sip:srs@192.0.2.9:5070\" }")).recording;
+    assert!(!said.has_files());
+    let said = said.siprec.unwrap();
+    assert_eq!(said.server.to_string(), "sip:srs@192.0.2.9:5070");
+    assert_eq!(
+        (said.srtp, said.files, said.required, said.ca),
+        (Srtp::Off, false, false, None)
+    );
+    let said = good(&with(
+        "{ server: \"sip:rec.example\", srtp: required, files: yes, required: on }",
+    ))
+    .recording;
+    assert!(said.has_files());
+    let said = said.siprec.unwrap();
+    assert_eq!((said.srtp, said.required), (Srtp::Required, true));
+    assert_eq!(
+        problems(&with("{ files: yes }")),
+        [
+            "2:24: recording.siprec: server is missing. Write, for example, server: \"sip:recorder@192.0.2.9:5060;transport=tcp\""
+        ]
+    );
+    for wrong in [
+        "tel:911",
+        "192.0.2.9",
+        "sip:a:secret@192.0.2.9",
+        "sip:0.0.0.0",
+        "sip:a@192.0.2.9?Subject=x",
+    ] {
+        let told = problems(&with(&format!("{{ server: \"{wrong}\" }}")));
+        assert!(told[0].contains("is not a SIP URI, with a user or without"), "{told:?}");
+    }
+    for (server, name) in [("sip:192.0.2.9;transport=tcp", "tcp"), ("sips:rec.example", "tls")] {
+        let told = problems(&with(&format!("{{ server: \"{server}\" }}")));
+        assert!(
+            told[0].contains(&format!("it is reached by {name}, and listen has no {name}://")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn listeners_and_ports() {
     assert_eq!(
         problems("listen: [ 0.0.0.0:5060 ]"),
@@ -300,6 +348,7 @@ fn secrets_come_from_elsewhere_and_never_print() {
         _ => Err("the folder is read-only".to_owned()),
     };
     let sources = Sources {
+        has_secrets: true,
         env: &env,
         read: &read,
         generate: &generate,
@@ -397,5 +446,19 @@ proptest! {
             let lines = text.lines().count() + 1;
             prop_assert!(problems.iter().all(|problem| (1..=lines).contains(&problem.line) && problem.column > 0));
         }
+    }
+}
+
+#[test]
+fn a_control_socket_has_a_path_that_a_socket_may_have() {
+    let socket = |path: &str| with(&format!("control: {{ socket: {path} }}"));
+    assert_eq!(socket(&"x".repeat(limits::CONTROL_PATH_BYTES)), [""; 0]);
+    assert_eq!(socket("no"), [""; 0]);
+    for (path, why) in [
+        ("yes", "is not the path of a socket, or no"),
+        (&*"x".repeat(108), "a socket's path has at most 107 octets."),
+    ] {
+        let problems = socket(path);
+        assert!(problems.len() == 1 && problems[0].contains(why), "{problems:?}");
     }
 }

@@ -79,8 +79,13 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        World::of(64)
+    }
+
+    /// With places for so many legs.
+    pub fn of(legs: usize) -> Self {
         World {
-            worker: Worker::new(64),
+            worker: Worker::new(legs),
             preparer: Preparer::default(),
             now: Instant::ZERO + Duration::from_secs(100),
             events: Vec::new(),
@@ -314,7 +319,7 @@ impl Peer {
             leg: MediaLegId(u64::from(n)),
             address: SocketAddr::from(([127, 0, 0, n], 4_000)),
             ssrc: u32::from(n),
-            sequence: 1_000 * u16::from(n),
+            sequence: u16::from(n).wrapping_mul(1_000),
             timestamp: 77_777 * u32::from(n),
             payload_type: stream.payload_type_rx,
             samples: usize::from(stream.ptime_ms) * 8,

@@ -374,7 +374,7 @@ fn a_leg_moves_to_another_worker_and_is_joined_there() {
                 world.input(Input::Give(leg));
             }
             Output::Strayed(input) => {
-                assert_eq!(world.preparer.home(input.leg()), Some(there));
+                assert_eq!(world.preparer.home(input.leg().unwrap()), Some(there));
                 world.input(input);
             }
             other => panic!("{other:?}"),

@@ -136,7 +136,7 @@ impl Bench {
     }
 
     fn command(&mut self, command: Command) {
-        let id = command.leg();
+        let id = command.leg().expect("a command about a leg");
         match command {
             Command::Open(spec) => {
                 assert!(self.ports.insert(spec.port.rtp), "a port of another leg");
@@ -171,9 +171,16 @@ impl Bench {
             }
             Command::Close(_) if self.is_deaf => {}
             Command::Close(_) => self.close(id),
-            Command::Play { .. } | Command::Watch { .. } | Command::Record { .. } | Command::Move { .. } => {
-                panic!("{command:?}")
-            }
+            Command::Play { .. }
+            | Command::Watch { .. }
+            | Command::Record { .. }
+            | Command::Seat { .. }
+            | Command::OpenRoom(_)
+            | Command::CloseRoom(_)
+            | Command::LinkRoom { .. }
+            | Command::PlayRoom { .. }
+            | Command::RecordRoom { .. }
+            | Command::Move { .. } => panic!("{command:?}"),
         }
     }
 

@@ -187,6 +187,12 @@ impl Runner {
                     | Media::SendDigits { .. }
                     | Media::Watch { .. }
                     | Media::Record { .. }
+                    | Media::Seat { .. }
+                    | Media::OpenRoom(_)
+                    | Media::CloseRoom(_)
+                    | Media::LinkRoom { .. }
+                    | Media::PlayRoom { .. }
+                    | Media::RecordRoom { .. }
                     | Media::Move { .. }
                     | Media::ReadStats(_)
                     | Media::Close(_) => {}
@@ -202,7 +208,8 @@ impl Runner {
             | Output::Post(..)
             | Output::Known(_)
             | Output::Alias(..)
-            | Output::Ng(..) => {}
+            | Output::Ng(..)
+            | Output::Control { .. } => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! Media threads: one per worker, with its sockets; commands go in by a ring, events come out by a queue.
 
+mod pipe;
 mod ports;
 #[cfg(test)]
 mod tests;
@@ -67,7 +68,7 @@ impl MediaThreads {
             MediaThreads {
                 workers,
                 clock,
-                preparer: Preparer::default(),
+                preparer: Preparer::default().piping(Box::new(pipe::Rings)),
                 ports,
                 seeds,
                 dropped: 0,
@@ -78,7 +79,7 @@ impl MediaThreads {
 
     /// Recorded legs go there; before there are legs.
     pub fn record_by(&mut self, sinks: Box<dyn Sinks>) {
-        self.preparer = Preparer::recording(sinks);
+        self.preparer = Preparer::recording(sinks).piping(Box::new(pipe::Rings));
     }
 
     /// Carries a command to its worker with the next [`MediaThreads::flush`]. One that is `limits::MEDIA_BACKLOG` commands behind opens and closes its legs, in time,
@@ -88,7 +89,14 @@ impl MediaThreads {
         // Without its keys a leg would go on in the clear; and what is recorded, and what is not, may be a matter of law.
         let must_come = matches!(
             command,
-            Command::Open(_) | Command::Close(_) | Command::Protect { .. } | Command::Record { .. }
+            Command::Open(_)
+                | Command::Close(_)
+                | Command::Protect { .. }
+                | Command::Record { .. }
+                | Command::OpenRoom(_)
+                | Command::CloseRoom(_)
+                | Command::LinkRoom { .. }
+                | Command::RecordRoom { .. }
         );
         if !must_come && self.backlog(worker) >= limits::MEDIA_BACKLOG {
             self.drop_command(worker);
@@ -99,8 +107,11 @@ impl MediaThreads {
             Command::Open(spec) => match self.ports.take(spec.port) {
                 Some(sockets) => Some(sockets),
                 None => {
-                    warn!("media leg {leg} was opened on a port that is not bound; its call ends");
-                    return Some(Event::Closed(leg, LegStats::default()));
+                    warn!(
+                        "media leg {} was opened on a port that is not bound; its call ends",
+                        spec.id
+                    );
+                    return Some(Event::Closed(spec.id, LegStats::default()));
                 }
             },
             _ => None,
@@ -124,10 +135,17 @@ impl MediaThreads {
             }
             Err(error) => {
                 warn!("a media command was refused: {error}");
-                match error {
+                match (error, leg) {
                     // The leg can't do what was agreed: it is closed, which ends its call.
-                    PrepareError::Opus(_) => return self.command(worker, Command::Close(leg)),
-                    PrepareError::UnknownLeg(_) | PrepareError::LegExists(_) | PrepareError::Digits => {}
+                    (PrepareError::Opus(_), Some(leg)) => return self.command(worker, Command::Close(leg)),
+                    (
+                        PrepareError::Opus(_)
+                        | PrepareError::UnknownLeg(_)
+                        | PrepareError::LegExists(_)
+                        | PrepareError::Room(_)
+                        | PrepareError::Digits,
+                        _,
+                    ) => {}
                 }
             }
         }
@@ -146,12 +164,16 @@ impl MediaThreads {
             }
             Output::Taken { leg, to, .. } => self.send(to, Message::Input(Input::Give(leg), event.sockets)),
             Output::Strayed(input) => {
-                if let Some(home) = self.preparer.home(input.leg()).filter(|home| *home != event.worker) {
+                if let Some(home) = input
+                    .leg()
+                    .and_then(|leg| self.preparer.home(leg))
+                    .filter(|home| *home != event.worker)
+                {
                     self.send(home, Message::Input(input, None));
                 }
             }
             // Dropped here, on the control side, is the point of these.
-            Output::Retired(_) | Output::Opened { .. } | Output::Event(_) => {}
+            Output::Retired(_) | Output::RetiredRoom(_) | Output::Opened { .. } | Output::Event(_) => {}
         }
         told
     }
@@ -180,6 +202,15 @@ impl MediaThreads {
     pub fn strays(&self) -> Strays {
         let each = self.workers.iter().map(|handle| handle.gauges.strays.read());
         each.fold(Strays::default(), |sum, one| sum + one)
+    }
+
+    /// Ticks since the start that began more than 5 ms after their time.
+    pub fn late_ticks(&self) -> u64 {
+        let each = self
+            .workers
+            .iter()
+            .map(|handle| handle.gauges.late.load(Ordering::Relaxed));
+        each.sum()
     }
 
     /// The most complexity that Opus is encoded with now, on the thread that has the least to spare; 10 where nothing is short.

@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 
 /// The grid of the tick.
 const TICK: Duration = Duration::from_millis(20);
+/// A tick that begins later than this is told of.
+const LATE: Duration = Duration::from_millis(5);
 /// A thread that was held up for longer makes up for nothing: it is history.
 const CATCH_UP: Duration = Duration::from_millis(500);
 /// Sockets looked at in one turn.
@@ -95,6 +97,8 @@ pub(super) struct Gauges {
     pub strays: StrayCounters,
     /// The most complexity that Opus is encoded with now.
     pub effort: AtomicU8,
+    /// Ticks that began later than `LATE` after their time.
+    pub late: AtomicU64,
 }
 
 impl Default for Gauges {
@@ -102,6 +106,7 @@ impl Default for Gauges {
         Gauges {
             strays: StrayCounters::default(),
             effort: AtomicU8::new(10),
+            late: AtomicU64::new(0),
         }
     }
 }
@@ -230,6 +235,9 @@ impl Thread {
     fn ticks(&mut self, mut next: Instant) -> Instant {
         let now = self.clock.instant();
         let behind = now.since(next);
+        if behind > LATE {
+            self.gauges.late.fetch_add(1, Ordering::Relaxed);
+        }
         if behind > CATCH_UP {
             next = now;
         }
@@ -331,7 +339,7 @@ impl Thread {
                 }
                 Output::Closed { at: None, .. } => self.coming.take(),
                 Output::Taken { at, .. } => self.unsettle(*at),
-                Output::Event(_) | Output::Strayed(_) | Output::Retired(_) => None,
+                Output::Event(_) | Output::Strayed(_) | Output::Retired(_) | Output::RetiredRoom(_) => None,
             };
             let event = MediaEvent {
                 worker: self.id,

@@ -115,6 +115,18 @@ impl Keys {
             };
             keys.trunks.entry(plain(&host).to_owned()).or_insert(service);
         }
+        if let Some(siprec) = config.recording.siprec.as_ref().filter(|siprec| siprec.ca.is_some()) {
+            let tls = TrunkTls {
+                ca: siprec.ca.clone(),
+                ..TrunkTls::default()
+            };
+            let host = siprec.server.host.to_string();
+            let server = Carrier {
+                config: Arc::new(client(&tls, own).map_err(|why| format!("recording.siprec: {why}"))?),
+                name: None,
+            };
+            keys.trunks.entry(plain(&host).to_owned()).or_insert(server);
+        }
         Ok((keys, made))
     }
 

@@ -48,6 +48,7 @@ impl Folder {
             max_size: None,
             tone: config::Beep::Never,
             announcement: None,
+            siprec: None,
         }
     }
 }

@@ -480,7 +480,7 @@ impl Scene {
                 Output::Post(ticket, _) => self
                     .node
                     .handle(clock(self.now), Input::Posted(ticket, self.trouble.store != 2)),
-                Output::Known(_) | Output::Alias(..) | Output::Ng(..) => {}
+                Output::Known(_) | Output::Alias(..) | Output::Ng(..) | Output::Control { .. } => {}
             }
         }
     }
@@ -504,7 +504,13 @@ impl Scene {
             | Command::Play { .. }
             | Command::SendDigits { .. }
             | Command::Watch { .. }
-            | Command::Record { .. } => {}
+            | Command::Record { .. }
+            | Command::Seat { .. }
+            | Command::OpenRoom(_)
+            | Command::CloseRoom(_)
+            | Command::LinkRoom { .. }
+            | Command::RecordRoom { .. } => {}
+            Command::PlayRoom { room, .. } => self.node.handle(clock(self.now), Input::Media(Event::RoomPlayed(room))),
         }
     }
 

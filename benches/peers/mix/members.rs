@@ -1,0 +1,304 @@
+//! All members of all rooms, behind one socket: who sends to it is told by the program's port. Each sends a packet every 20 ms, as telephones
+//! do, also while it says nothing, and judges what it hears.
+
+use super::scene::Spec;
+use super::voice::{Material, TAKEN};
+use crate::media::generator::{self, Came, Delay, OVER, WINDOW, Work, pace, take};
+use crate::media::sdp::End;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::sync::atomic::AtomicU8;
+use std::time::{Duration, Instant};
+
+/// Octets of a header without extensions, and of the longest packet.
+const HEADER: usize = 12;
+const PACKET: usize = 2_048;
+/// Packets taken before it is sent again.
+const TURN: usize = 64;
+const FRAME: Duration = Duration::from_millis(20);
+/// A packet that is later than its time is late; and so much behind the one before, there was a gap.
+const LATE: Duration = Duration::from_millis(5);
+const GAP: Duration = Duration::from_millis(25);
+/// Packets of a window among which those begin that are judged: not of all members at once.
+const SPREAD: u32 = 80;
+/// Packets between two reports of who loses some.
+const REPORT: u32 = 50;
+/// What it reports, in 1/256: 10 %.
+const LOST: u8 = 26;
+
+/// What came of a run.
+#[derive(Clone, Default)]
+pub struct Record {
+    /// In the window.
+    pub sent: u64,
+    pub received: u64,
+    /// Packets of the window that did not come.
+    pub lost: u64,
+    /// Packets that were not as they should be.
+    pub wrong: u64,
+    /// Members who did not hear what they should.
+    pub deceived: u64,
+    /// See `figures::Load`.
+    pub late: u64,
+    pub gaps: u64,
+    /// How late packets were.
+    pub delay: Delay,
+    /// How far the generator itself was behind at most, in packets.
+    pub behind: u64,
+}
+
+struct Member {
+    end: End,
+    /// Which tone it says, and which it is to hear.
+    says: Option<usize>,
+    hears: Vec<usize>,
+    is_lossy: bool,
+    number: u32,
+    sent: u32,
+    heard: Heard,
+}
+
+/// What a member has heard in a run.
+#[derive(Default)]
+struct Heard {
+    last: Option<Last>,
+    /// Of each packet of the window, when it came, less 20 ms for each number, in nanoseconds.
+    came: Vec<i64>,
+    taken: Vec<Vec<u8>>,
+}
+
+/// Its last packet.
+#[derive(Clone, Copy)]
+struct Last {
+    source: u32,
+    sequence: u16,
+    timestamp: u32,
+    /// Counted from the first.
+    number: i64,
+    at: Duration,
+}
+
+/// All of them.
+pub struct Members {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    host: Ipv4Addr,
+    spec: Spec,
+    /// By the program's port for each.
+    by_port: Vec<u16>,
+    members: Vec<Member>,
+    material: Material,
+    buffer: [u8; PACKET],
+    control: Vec<u8>,
+}
+
+impl Members {
+    pub fn new(host: Ipv4Addr, spec: Spec) -> Result<Members, String> {
+        let opened = generator::open(host).map_err(|error| format!("a socket for media: {error}"));
+        let [rtp, rtcp] = opened?;
+        rtcp.set_nonblocking(true).map_err(|error| error.to_string())?;
+        Ok(Members {
+            rtp,
+            rtcp,
+            host,
+            spec,
+            by_port: vec![u16::MAX; 1 << 16],
+            members: Vec::new(),
+            material: Material::new(spec.offered),
+            buffer: [0; PACKET],
+            control: generator::control(),
+        })
+    }
+
+    /// Where they are.
+    pub fn place(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.host, generator::PORT)
+    }
+
+    /// Takes those who have joined.
+    pub fn add(&mut self, ends: Vec<End>) {
+        for end in ends {
+            let at = self.members.len();
+            let number = u16::try_from(at).expect("few members");
+            self.by_port[usize::from(end.to.port())] = number;
+            self.members.push(Member {
+                end,
+                says: self.spec.says(at),
+                hears: self.spec.hears(at),
+                is_lossy: self.spec.lossy && at + 1 == self.spec.all(),
+                number: u32::from(number),
+                sent: 0,
+                heard: Heard::default(),
+            });
+        }
+    }
+
+    /// Has all who have joined send until the phase is `OVER`.
+    pub fn run(&mut self, phase: &AtomicU8) -> Record {
+        for member in &mut self.members {
+            member.heard = Heard::default();
+        }
+        let packets = self.members.len() as u64;
+        let mut run = Run {
+            members: self,
+            record: Record::default(),
+        };
+        let behind = pace(&mut run, packets, phase);
+        let Run { mut record, .. } = run;
+        record.behind = behind;
+        self.judge(&mut record);
+        record
+    }
+
+    /// What is known only at the end.
+    fn judge(&self, record: &mut Record) {
+        let late = self.members.iter().map(|member| member.heard.late(&mut record.delay));
+        record.late = late.max().unwrap_or(0);
+        let is_deceived = |member: &&Member| !self.material.is_heard(&member.heard.taken, &member.hears);
+        record.deceived = self.members.iter().filter(is_deceived).count() as u64;
+    }
+}
+
+/// Members at work.
+struct Run<'m> {
+    members: &'m mut Members,
+    record: Record,
+}
+
+impl Work for Run<'_> {
+    fn send(&mut self, number: u64, phase: u8) {
+        let Members {
+            rtp,
+            rtcp,
+            members,
+            material,
+            buffer,
+            ..
+        } = &mut *self.members;
+        let at = (number % members.len() as u64) as usize;
+        let member = &mut members[at];
+        let length = member.next(material, buffer);
+        if rtp.send_to(&buffer[..length], member.end.to).is_ok() {
+            self.record.sent += u64::from(phase == WINDOW);
+        }
+        if let Some(report) = member.report() {
+            let to = SocketAddrV4::new(*member.end.to.ip(), member.end.to.port() + 1);
+            // A report that is lost is followed by the next.
+            let _ = rtcp.send_to(&report, to);
+        }
+    }
+
+    fn receive(&mut self, phase: u8, _begin: Instant) {
+        let (all, record) = (&mut *self.members, &mut self.record);
+        for _ in 0..TURN {
+            let Some(Came { from, length, at }) = take(&all.rtp, &mut all.buffer, &mut all.control) else {
+                break;
+            };
+            let member = all.members.get_mut(usize::from(all.by_port[usize::from(from)]));
+            let heard = member.and_then(|member| {
+                let ticks = all.material.ticks();
+                member.hear(
+                    &all.buffer[..length],
+                    at,
+                    ticks,
+                    (phase == WINDOW).then_some(&mut *record),
+                )
+            });
+            record.wrong += u64::from(heard.is_none() && phase != OVER);
+        }
+        // What the program reports is read by nobody.
+        while all.rtcp.recv(&mut all.buffer).is_ok() {}
+    }
+}
+
+impl Member {
+    /// Writes the next packet; gives its length.
+    fn next(&mut self, material: &Material, packet: &mut [u8; PACKET]) -> usize {
+        let number = self.sent;
+        self.sent += 1;
+        let voice = self.says.map_or(&material.noise, |tone| &material.tones[tone]);
+        // Lines do not hiss in step.
+        let payload = voice.frame((number + self.number * 7) as usize);
+        packet[0] = 0x80;
+        packet[1] = self.end.payload_type | if number == 0 { 0x80 } else { 0 };
+        packet[2..4].copy_from_slice(&(number as u16).wrapping_add(self.number as u16).to_be_bytes());
+        packet[4..8].copy_from_slice(&number.wrapping_mul(material.ticks()).to_be_bytes());
+        packet[8..HEADER].copy_from_slice(&self.source().to_be_bytes());
+        packet[HEADER..HEADER + payload.len()].copy_from_slice(payload);
+        HEADER + payload.len()
+    }
+
+    fn source(&self) -> u32 {
+        0x7b00_0000 | self.number
+    }
+
+    /// A report of loss, when it is time for one: a receiver report and a name (RFC 3550 6.4.2, 6.5).
+    fn report(&self) -> Option<Vec<u8>> {
+        let last = self.heard.last?;
+        if !self.is_lossy || !self.sent.is_multiple_of(REPORT) {
+            return None;
+        }
+        let lost = (u32::from(LOST) << 24) | (self.sent / 10);
+        let block = [last.source, lost, u32::from(last.sequence), 0, 0, 0];
+        let name = [0x81ca_0002, self.source(), 0x0101_6d00];
+        let words = [0x81c9_0007, self.source()].into_iter().chain(block).chain(name);
+        Some(words.flat_map(u32::to_be_bytes).collect())
+    }
+
+    /// Judges a packet, for the record while the window lasts; none where it is not as it should be.
+    fn hear(&mut self, packet: &[u8], at: Duration, ticks: u32, record: Option<&mut Record>) -> Option<()> {
+        let (head, payload) = packet.split_at_checked(HEADER)?;
+        if head[0] != 0x80 || head[1] & 0x7f != self.end.payload_type {
+            return None;
+        }
+        let word = |from: usize| u32::from_be_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
+        let (source, sequence, timestamp) = (word(8), word(0) as u16, word(4));
+        let before = self.heard.last;
+        let ahead = before.map_or(1, |last| i64::from(sequence.wrapping_sub(last.sequence) as i16));
+        let last = Last {
+            source,
+            sequence,
+            timestamp,
+            number: before.map_or(0, |last| last.number + ahead),
+            at,
+        };
+        self.heard.last = Some(last);
+        let (Some(record), Some(before)) = (record, before) else {
+            return Some(());
+        };
+        let is_next = ahead > 0 && timestamp.wrapping_sub(before.timestamp) == ticks.wrapping_mul(ahead as u32);
+        if !is_next || source != before.source {
+            return None;
+        }
+        record.received += 1;
+        record.lost += ahead as u64 - 1;
+        record.gaps += u64::from(at.saturating_sub(before.at) > GAP);
+        let came = at.as_nanos() as i64 - last.number * FRAME.as_nanos() as i64;
+        self.heard.came.push(came);
+        self.heard.keep(payload, ahead, self.number);
+        Some(())
+    }
+}
+
+impl Heard {
+    /// Ticks of the window in which its packet was late. All that were later than the earliest are noted.
+    fn late(&self, delay: &mut Delay) -> u64 {
+        let earliest = self.came.iter().min().copied().unwrap_or(0);
+        let lates = self
+            .came
+            .iter()
+            .map(|came| Duration::from_nanos((came - earliest) as u64));
+        lates.clone().for_each(|late| delay.note(late));
+        lates.filter(|late| *late > LATE).count() as u64
+    }
+
+    /// Some packets of the window that follow one another are judged when there is time.
+    fn keep(&mut self, payload: &[u8], ahead: i64, number: u32) {
+        if self.taken.len() == TAKEN || self.came.len() <= (number * 37 % SPREAD) as usize {
+            return;
+        }
+        if ahead != 1 {
+            self.taken.clear();
+        }
+        self.taken.push(payload.to_vec());
+    }
+}

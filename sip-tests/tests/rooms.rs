@@ -1,0 +1,20 @@
+//! Rooms by SIP and with sound: each member is a tone, and what each hears is looked at tone by tone.
+
+#![allow(missing_docs)]
+
+#[path = "rooms/changes.rs"]
+mod changes;
+#[path = "rooms/door.rs"]
+mod door;
+#[path = "rooms/hold.rs"]
+mod hold;
+#[path = "rooms/mix.rs"]
+mod mix;
+#[path = "rooms/moderator.rs"]
+mod moderator;
+#[path = "rooms/recorded.rs"]
+mod recorded;
+#[path = "rooms/tools.rs"]
+mod tools;
+#[path = "rooms/transfer.rs"]
+mod transfer;

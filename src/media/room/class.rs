@@ -1,0 +1,171 @@
+//! Listeners of one codec, who hear the same packets.
+
+use super::STEP;
+use crate::media::coder::{Coder, frame_samples};
+use crate::media::command::Stream;
+use codecs::opus::OpusError;
+use codecs::{Codec, Rate};
+
+/// The longest payload: 60 ms of G.711, or of Opus at 128 kbit/s.
+const PAYLOAD: usize = 960;
+/// Packets of a tick: two of 10 ms.
+const PACKETS: usize = 2;
+/// What is remembered of the mix, in ticks: three of the longest packet, of which one waits.
+const TICKS: usize = 9;
+/// Loss in percent that FEC is made for where listeners lose packets, in 1/256.
+const EXPECTED: u8 = 26;
+
+/// What listeners have in common who share an encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassKey {
+    codec: Codec,
+    rate: Rate,
+    /// Samples of a packet.
+    samples: usize,
+    /// They lose packets.
+    lossy: bool,
+    /// Of Opus: bits per second, and whether pauses are left out, which is each peer's to say.
+    opus: Option<(u32, bool)>,
+}
+
+impl ClassKey {
+    /// Of who speaks this in a room of this rate.
+    pub fn new(stream: &Stream, room: Rate, lossy: bool) -> ClassKey {
+        let rate = room.min(stream.rate());
+        ClassKey {
+            codec: stream.codec,
+            rate,
+            samples: frame_samples(stream, rate),
+            lossy: lossy && stream.codec == Codec::Opus,
+            opus: (stream.codec == Codec::Opus).then_some((stream.opus.bitrate, stream.opus.dtx)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Payload {
+    octets: [u8; PAYLOAD],
+    /// `None` where it need not be sent.
+    len: Option<usize>,
+}
+
+/// An encoder for all of them.
+#[derive(Debug)]
+pub struct Class {
+    /// For whom.
+    pub key: ClassKey,
+    /// Their encoder.
+    pub coder: Coder,
+    packets: [Payload; PACKETS],
+    count: usize,
+    /// Somebody listens at this tick.
+    pub listeners: bool,
+    runs: bool,
+}
+
+impl Class {
+    /// One for this stream in a room of this rate: for those who lose packets with FEC, for all others without.
+    ///
+    /// # Errors
+    /// As `Coder::new`.
+    pub fn new(stream: &Stream, room: Rate, lossy: bool) -> Result<Class, OpusError> {
+        let mut stream = *stream;
+        // A decoder takes it whatever its peer has said of it.
+        stream.opus.fec = lossy;
+        let key = ClassKey::new(&stream, room, lossy);
+        let mut coder = Coder::new(&stream, key.rate)?;
+        if lossy {
+            coder.reported(EXPECTED);
+        }
+        let empty = Payload {
+            octets: [0; PAYLOAD],
+            len: None,
+        };
+        Ok(Class {
+            key,
+            coder,
+            packets: [empty; PACKETS],
+            count: 0,
+            listeners: false,
+            runs: false,
+        })
+    }
+
+    /// Packets begin where those of all others of this length do; so many ticks have gone by.
+    pub fn align(&mut self, ticks: u32) {
+        let (step, frame) = (self.key.rate.hz() as usize / 50, self.coder.frame());
+        self.coder.wait(ticks as usize % (frame * step) * step % frame);
+    }
+
+    /// Encodes what is heard at this tick, if somebody listens; tells how many packets that were.
+    pub fn tick(&mut self, pcm: &[i16], history: &[i16]) -> u64 {
+        self.count = 0;
+        let runs = std::mem::take(&mut self.listeners);
+        let mut encoded = 0;
+        if runs && !self.runs {
+            // Nothing was encoded for a while.
+            let before = history.len() - pcm.len() - self.coder.filled();
+            encoded += self.coder.prime(&history[..before]);
+        }
+        self.runs = runs;
+        let mut rest = pcm;
+        while !rest.is_empty() {
+            rest = self.coder.take(rest);
+            if self.coder.is_full() && !runs {
+                // Packets begin where they would, so that who comes to listen has missed nothing.
+                self.coder.clear();
+            } else if self.coder.is_full() {
+                let Some(packet) = self.packets.get_mut(self.count) else {
+                    return encoded;
+                };
+                packet.len = self.coder.encode(&mut packet.octets);
+                (self.count, encoded) = (self.count + 1, encoded + 1);
+            }
+        }
+        encoded
+    }
+
+    /// The packets of this tick.
+    pub fn payloads(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        self.packets[..self.count]
+            .iter()
+            .map(|packet| packet.len.map(|len| &packet.octets[..len]))
+    }
+}
+
+/// What went out last at either rate, newest last, from which an encoder is brought to where another is.
+#[derive(Debug)]
+pub struct History {
+    wide: [i16; TICKS * STEP],
+    narrow: [i16; TICKS * STEP / 2],
+}
+
+impl Default for History {
+    fn default() -> History {
+        History {
+            wide: [0; TICKS * STEP],
+            narrow: [0; TICKS * STEP / 2],
+        }
+    }
+}
+
+impl History {
+    /// A tick goes out.
+    pub fn add(&mut self, pcm: &[i16], rate: Rate) {
+        let all = match rate {
+            Rate::Narrow => &mut self.narrow[..],
+            Rate::Wide => &mut self.wide[..],
+        };
+        all.copy_within(pcm.len().., 0);
+        let from = all.len() - pcm.len();
+        all[from..].copy_from_slice(pcm);
+    }
+
+    /// All of it.
+    pub fn at(&self, rate: Rate) -> &[i16] {
+        match rate {
+            Rate::Narrow => &self.narrow,
+            Rate::Wide => &self.wide,
+        }
+    }
+}
