@@ -1,4 +1,4 @@
-//! Rooms by SIP alone (RFC 4579): who joins, is asked, is called, transferred, and leaves. What is heard is in `rooms_sound`.
+//! Rooms by SIP alone (RFC 4579): who joins, is asked, is called, transferred, and leaves. What is heard is told in `tests/rooms`.
 
 use sip_tests::script::EDGE;
 use sip_tests::{CallRef, Peer, State, World, s};
