@@ -2,7 +2,7 @@
 //! do, also while it says nothing, and judges what it hears.
 
 use super::scene::Spec;
-use super::voice::{Material, TAKEN};
+use super::voice::{Material, TAKEN, is_heard};
 use crate::media::generator::{self, Came, Delay, OVER, WINDOW, Work, pace, take};
 use crate::media::sdp::End;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -35,8 +35,8 @@ pub struct Record {
     pub lost: u64,
     /// Packets that were not as they should be.
     pub wrong: u64,
-    /// Members who did not hear what they should.
-    pub deceived: u64,
+    /// Members who did not hear what they should, and how loud each tone was to them, in dBm0.
+    pub deceived: Vec<(u32, Option<[f32; 3]>)>,
     /// See `figures::Load`.
     pub late: u64,
     pub gaps: u64,
@@ -153,8 +153,12 @@ impl Members {
     fn judge(&self, record: &mut Record) {
         let late = self.members.iter().map(|member| member.heard.late(&mut record.delay));
         record.late = late.max().unwrap_or(0);
-        let is_deceived = |member: &&Member| !self.material.is_heard(&member.heard.taken, &member.hears);
-        record.deceived = self.members.iter().filter(is_deceived).count() as u64;
+        for member in &self.members {
+            let levels = self.material.levels(&member.heard.taken);
+            if !levels.is_some_and(|levels| is_heard(levels, &member.hears)) {
+                record.deceived.push((member.number, levels));
+            }
+        }
     }
 }
 

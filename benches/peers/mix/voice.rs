@@ -74,25 +74,23 @@ impl Material {
         }
     }
 
-    /// Whether of all tones these are heard in packets that follow one another, and no other.
-    pub fn is_heard(&self, packets: &[Vec<u8>], tones: &[usize]) -> bool {
+    /// How loud each tone is in packets that follow one another, in dBm0. None where a packet does not have its 20 ms, or there are too few.
+    pub fn levels(&self, packets: &[Vec<u8>]) -> Option<[f32; 3]> {
         let rate = rate(self.offered);
         let frame = rate as usize / 50;
-        let Some(pcm) = decoded(self.offered, packets, frame) else {
-            return false;
-        };
-        let Some(pcm) = pcm.len().checked_sub(JUDGED * frame).map(|from| &pcm[from..]) else {
-            return false;
-        };
-        let mut all = TONES.iter().enumerate();
-        all.all(|(tone, hz)| {
-            let level = level_dbm0(pcm, *hz, rate);
-            match tones.contains(&tone) {
-                true => level > HEARD,
-                false => level < UNHEARD,
-            }
-        })
+        let pcm = decoded(self.offered, packets, frame)?;
+        let from = pcm.len().checked_sub(JUDGED * frame)?;
+        Some(TONES.map(|hz| level_dbm0(&pcm[from..], hz, rate)))
     }
+}
+
+/// Whether of all tones these are heard, and no other.
+pub fn is_heard(levels: [f32; 3], tones: &[usize]) -> bool {
+    let mut all = levels.into_iter().enumerate();
+    all.all(|(tone, level)| match tones.contains(&tone) {
+        true => level > HEARD,
+        false => level < UNHEARD,
+    })
 }
 
 fn encoded(offered: Offered, pcm: &[i16]) -> Voice {
