@@ -50,14 +50,8 @@ pub fn draw(points: &[(usize, Spread)], of_loop: Option<f64>) -> Option<String> 
     );
     plot.grid(&mut svg, step, points);
     if let Some(each) = of_loop {
-        // What is drawn is expected between the two: their words are beyond.
-        plot.bound(
-            &mut svg,
-            each,
-            18.0,
-            "a packet of a bare loop (epoll, recvfrom, sendto)",
-        );
-        plot.bound(&mut svg, 2.0 * each, -6.0, "twice that, wanted at most for 100");
+        plot.bound(&mut svg, each, "a packet of a bare loop (epoll, recvfrom, sendto)");
+        plot.bound(&mut svg, 2.0 * each, "twice that, wanted at most for 100");
     }
     plot.cost(&mut svg, points);
     svg += "</svg>\n";
@@ -95,7 +89,7 @@ impl Plot {
             text(svg, (LEFT - 8.0, y + 4.0), "right", &round(us));
             us += step;
         }
-        text(svg, (LEFT - 8.0, ABOVE - 8.0), "right", "us");
+        text(svg, (LEFT - 8.0, 24.0), "right", "us");
         for (members, _) in points {
             let x = self.x(*members as f64);
             line(svg, "grid", (x, ABOVE), (x, HEIGHT - BELOW));
@@ -105,11 +99,11 @@ impl Plot {
         text(svg, (middle, HEIGHT - 12.0), "middle", "members of the room");
     }
 
-    fn bound(&self, svg: &mut String, us: f64, below: f64, what: &str) {
+    fn bound(&self, svg: &mut String, us: f64, what: &str) {
         let y = self.y(us);
         line(svg, "bound", (LEFT, y), (WIDTH - RIGHT, y));
         let what = format!("{what}: {us:.1}");
-        text(svg, (WIDTH - RIGHT - 4.0, y + below), "right bound-word", &what);
+        text(svg, (WIDTH - RIGHT - 4.0, y - 6.0), "right bound-word", &what);
     }
 
     /// The medians, joined, each with the least and the most of its runs.
@@ -122,7 +116,7 @@ impl Plot {
             let ((x, y), each) = (at(point), point.1);
             line(svg, "cost", (x, self.y(each.least)), (x, self.y(each.most)));
             let _ = writeln!(svg, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>");
-            text(svg, (x + 8.0, y - 8.0), "", &format!("{:.1}", each.middle));
+            text(svg, (x, y - 10.0), "middle", &format!("{:.1}", each.middle));
         }
     }
 }
