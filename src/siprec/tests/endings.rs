@@ -66,14 +66,14 @@ fn a_server_that_says_nothing_or_nonsense_is_given_up() {
 /// A server that says that it works on it, and never comes to an end.
 #[test]
 fn a_server_that_only_rings_is_given_up() {
-    let mut bench = Bench::new("server: \"sip:rec.example\",");
+    let mut bench = Bench::new("server: \"sip:srs@rec.example\",");
     bench.record(&subject());
     for is_last in [false, true] {
         let invite = bench.take("INVITE");
         bench.respond(&invite, 180, "");
         bench.pass(Duration::from_secs(31));
         bench.nothing();
-        bench.pass(Duration::from_secs(2));
+        bench.pass(Duration::from_secs(1));
         let cancel = bench.take("CANCEL");
         bench.respond(&cancel, 200, "");
         assert!(bench.lost.is_empty());
@@ -90,7 +90,7 @@ fn a_server_that_only_rings_is_given_up() {
     bench.record(&subject());
     let invite = bench.take("INVITE");
     bench.respond(&invite, 180, "");
-    bench.pass(Duration::from_secs(33));
+    bench.pass(Duration::from_secs(32));
     let cancel = bench.take("CANCEL");
     bench.respond(&cancel, 200, "");
     bench.stop();
