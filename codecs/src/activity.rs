@@ -220,4 +220,15 @@ mod tests {
             }
         }
     }
+
+    /// Soft as hiss, half a second without a pause: what is noise is what was there in the pauses.
+    #[test]
+    fn a_soft_voice_is_no_hiss() {
+        let (mut activity, mut tone) = (Activity::new(), [0; 160]);
+        Sine::new(1_000.0, -44.0 - DBM0_IN_DBOV, 8_000).fill(&mut tone);
+        let told: Vec<bool> = (0..500)
+            .map(|n| activity.hear(if n % 30 < 25 { &tone } else { &[0; 160] }).speech)
+            .collect();
+        assert!(share(&told[1..]) == 1.0, "{}", share(&told));
+    }
 }

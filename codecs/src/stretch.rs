@@ -277,4 +277,22 @@ mod tests {
             assert_eq!(out.len() % 2, 0, "a period is two samples");
         }
     }
+
+    /// What is louder is not more alike for it.
+    #[test]
+    fn what_comes_louder_is_not_taken_for_what_was() {
+        for rate in RATES {
+            let scale = rate.hz() as usize / 8_000;
+            let (period, louder) = (40 * scale, (40 + 160 + 45) * scale);
+            let voice: Vec<i16> = (0..shortest(rate))
+                .map(|n| {
+                    let (phase, size) = if n < louder { (0.0, 2_000.0) } else { (0.25, 20_000.0) };
+                    let turns = n as f32 / period as f32 + phase;
+                    (size * (std::f32::consts::TAU * turns).sin()) as i16
+                })
+                .collect();
+            let out = changed(|pcm, out| shorten(pcm, rate, out), &voice);
+            assert_eq!(voice.len() - out.len(), period, "{rate:?}");
+        }
+    }
 }

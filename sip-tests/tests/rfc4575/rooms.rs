@@ -594,7 +594,7 @@ fn an_operator_controls_a_room() {
     assert!(member(&mut w, 2).is_none());
     assert_eq!(control(&mut w, "room 3000 end"), Ok(vec![]));
     w.until_within(s(30), "the room has ended", |w| w.census().calls == 0);
-    let _ = a;
+    w.expect_over(a, 200);
     assert_eq!(control(&mut w, "rooms"), Ok(vec![]));
     assert_eq!(
         control(&mut w, "room 3999 end"),

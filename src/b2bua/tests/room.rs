@@ -427,11 +427,13 @@ fn the_end_of_an_announcement_is_not_that_of_the_rooms_words() {
 fn who_comes_from_outside_is_not_shown_as_one_of_ours() {
     let routes = "rooms: [ { number: \"3000\" } ]\nroutes:\n  - { to: \"+14155553000\", do: room/3000 }\n";
     let mut b = Bench::changed(ROUTES, routes);
-    let too_long = "1".repeat(300);
+    let (long, too_long) = ("a1".repeat(40), "a1".repeat(150));
     for (from, uri) in [
         ("+12125550123", "sip:+12125550123@198.51.100.1"),
         // What is no number says nothing of who it is.
         ("alice", "sip:anonymous@anonymous.invalid"),
+        ("alice1", "sip:alice1@198.51.100.1"),
+        (&*long, &*format!("sip:{long}@198.51.100.1")),
         (&*too_long, "sip:anonymous@anonymous.invalid"),
     ] {
         let (mut caller, ..) = dials(&mut b, ACME, from, "+14155553000");

@@ -1,5 +1,6 @@
 //! Who is called into a room, transferred or moved there.
 
+use super::super::focus::Wanted;
 use super::bench::*;
 use super::room::{
     IN, S1, act, dials, does, hangs_up, is_released_in_time, joins, operator, played, press, statuses, with_room,
@@ -86,6 +87,29 @@ fn who_is_busy_or_hangs_up_early_is_no_member_any_more() {
     b.answer(BOB, &invite, 487, None);
     assert_eq!(b.calls.room_view("3000"), None);
     b.heard(BOB);
+    b.rest();
+}
+
+/// Who has as many calls as he may have: what fails at once is no call that was made.
+#[test]
+fn who_cannot_be_reached_is_not_told_as_called() {
+    let rooms = "rooms: [ { number: \"3000\", outgoing: user/alice } ]\nroutes:\n".to_owned();
+    let parts = [
+        ("ring: 30s }", "ring: 30s, calls: 1 }".to_owned()),
+        ("routes:\n", rooms),
+    ];
+    let mut b = Bench::changed_in(&parts);
+    let asked = |b: &mut Bench, number: &str| {
+        let wanted = Wanted::Call(number.to_owned());
+        b.with(|calls, cx, net| calls.room_asked(cx, net, "3000", Asker::Operator, wanted))
+    };
+    let (mut bob, _) = joins(&mut b, BOB, "bob");
+    assert_eq!(asked(&mut b, "bob"), Err(Refused::Unreached));
+    assert_eq!(asked(&mut b, "alice"), Ok(Some(MemberId(3))));
+    let invite = b.one(ALICE);
+    b.answer(ALICE, &invite, 486, None);
+    b.heard(ALICE);
+    hangs_up(&mut b, BOB, &mut bob);
     b.rest();
 }
 
