@@ -11,6 +11,7 @@ use crate::shell::clock::SystemClock;
 use crate::time::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
+use rustix::process::setpriority_process;
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::VecDeque;
 use std::io;
@@ -26,6 +27,8 @@ const TICK: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_millis(5);
 /// A thread that was held up for longer makes up for nothing: it is history.
 const CATCH_UP: Duration = Duration::from_millis(500);
+/// How willing a media thread is to wait: a packet can't, and the rest can. It needs root or CAP_SYS_NICE.
+const NICE: i32 = -5;
 /// Sockets looked at in one turn.
 const READY: usize = 256;
 /// The epoll token of the command ring.
@@ -145,6 +148,8 @@ pub(super) fn start(
     let thread = std::thread::Builder::new()
         .name(format!("media-{}", id.0))
         .spawn(move || {
+            // Of this thread only (setpriority(2), differences to POSIX); without the right to it all threads are equal.
+            let _ = setpriority_process(None, NICE);
             let sockets = std::iter::repeat_with(|| None).take(limits::LEGS_PER_WORKER).collect();
             let mut thread = Thread {
                 id,
@@ -221,7 +226,13 @@ impl Thread {
                             return;
                         }
                     }
-                    token => self.receive(token),
+                    // A tick does not wait for all that came meanwhile.
+                    token => {
+                        let came = self.receive(token);
+                        if came.is_some_and(|now| next_tick <= now) {
+                            next_tick = self.ticks(next_tick);
+                        }
+                    }
                 }
             }
             next_tick = self.ticks(next_tick);
@@ -285,16 +296,13 @@ impl Thread {
     }
 
     /// Takes one packet of a socket. What else is there makes the socket ready in the next turn again: of most there is none, and to ask would
-    /// cost each packet a system call; nor does a flood on one leg keep the others waiting.
-    fn receive(&mut self, token: u64) {
-        let Ok(index) = u16::try_from(token >> 1) else { return };
+    /// cost each packet a system call; nor does a flood on one leg keep the others waiting. Tells when it
+    /// came, if one did.
+    fn receive(&mut self, token: u64) -> Option<Instant> {
+        let index = u16::try_from(token >> 1).ok()?;
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
-        let Some(sockets) = &mut self.sockets[at.index()] else {
-            return;
-        };
-        let Ok((length, from)) = socket(sockets, channel).recv_from(self.packet.buffer()) else {
-            return;
-        };
+        let sockets = self.sockets[at.index()].as_mut()?;
+        let (length, from) = socket(sockets, channel).recv_from(self.packet.buffer()).ok()?;
         watch_rtcp(&self.epoll, at, sockets);
         self.packet.set_len(length);
         self.show(at, channel);
@@ -312,6 +320,7 @@ impl Thread {
             self.send_batch();
         }
         self.take_outputs();
+        Some(now)
     }
 
     fn send_batch(&mut self) {
