@@ -20,6 +20,8 @@ pub struct Load {
     pub each: f64,
     /// Delay that half of the packets, and 99 of 100, do not exceed, in microseconds.
     pub delay: [f64; 2],
+    /// The same of 999 of 1,000.
+    pub tail: f64,
     /// Memory per call, in KiB.
     pub memory: f64,
     /// The most that others used of the machine meanwhile, in percent.
@@ -71,6 +73,7 @@ pub fn figures(saved: &Saved, row: &str) -> Figures {
     figures.load = of(|load| load.each).map(|each| Load {
         each,
         delay: [of(|load| load.delay[0]), of(|load| load.delay[1])].map(|delay| delay.unwrap_or(0.0)),
+        tail: of(|load| load.tail).unwrap_or(0.0),
         memory: of(|load| load.memory).unwrap_or(0.0),
         others: loads.iter().map(|load| load.others).fold(0.0, f64::max),
         lost: loads.iter().map(|load| load.lost).sum(),
@@ -92,12 +95,13 @@ pub fn keep(saved: &Saved, row: &str, value: Value) -> Result<(), String> {
             let Load {
                 each,
                 delay: [half, most],
+                tail,
                 memory,
                 others,
                 lost,
                 wrong,
             } = load;
-            format!("load\t{each}\t{half}\t{most}\t{memory}\t{others}\t{lost}\t{wrong}")
+            format!("load\t{each}\t{half}\t{most}\t{tail}\t{memory}\t{others}\t{lost}\t{wrong}")
         }
         Value::SetUp([before, meanwhile]) => format!("set-up\t{before}\t{meanwhile}"),
         Value::Highest(rate) => format!("highest\t{rate}"),
@@ -107,9 +111,10 @@ pub fn keep(saved: &Saved, row: &str, value: Value) -> Result<(), String> {
 
 fn parse(fields: &[&str]) -> Option<Value> {
     match fields {
-        ["load", each, half, most, memory, others, lost, wrong] => Some(Value::Load(Load {
+        ["load", each, half, most, tail, memory, others, lost, wrong] => Some(Value::Load(Load {
             each: each.parse().ok()?,
             delay: [half.parse().ok()?, most.parse().ok()?],
+            tail: tail.parse().ok()?,
             memory: memory.parse().ok()?,
             others: others.parse().ok()?,
             lost: lost.parse().ok()?,

@@ -146,6 +146,7 @@ impl Scene {
         let load = Load {
             each: used / packets,
             delay: [quantile(0.5), quantile(0.99)],
+            tail: quantile(0.999),
             memory: memory.saturating_sub(idle) as f64 / (calls - few) as f64,
             others,
             lost: record.lost,

@@ -16,7 +16,7 @@ pub struct Load {
     pub late: u64,
     /// Times that a member had nothing for more than 25 ms.
     pub gaps: u64,
-    /// By how much 999 of 1,000 packets are late at most, in microseconds.
+    /// By how much 999 of 1,000 packets are late at most, in microseconds; of a loop and a relay, how long it keeps them.
     pub tail: f64,
     /// The most that others used of the machine meanwhile, in percent.
     pub others: f64,
@@ -43,6 +43,7 @@ impl From<figures::Load> for Load {
     fn from(load: figures::Load) -> Load {
         Load {
             each: load.each,
+            tail: load.tail,
             others: load.others,
             lost: load.lost,
             wrong: load.wrong,

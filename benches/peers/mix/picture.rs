@@ -50,8 +50,13 @@ pub fn draw(points: &[(usize, Spread)], of_loop: Option<f64>) -> Option<String> 
     );
     plot.grid(&mut svg, step, points);
     if let Some(each) = of_loop {
-        plot.bound(&mut svg, each, "a packet of a bare loop (epoll, recvfrom, sendto)");
-        plot.bound(&mut svg, 2.0 * each, "twice that, wanted at most for 100");
+        plot.bound(
+            &mut svg,
+            each,
+            false,
+            "a packet of a bare loop (epoll, recvfrom, sendto)",
+        );
+        plot.bound(&mut svg, 2.0 * each, true, "twice that, wanted at most for 100");
     }
     plot.cost(&mut svg, points);
     svg += "</svg>\n";
@@ -99,11 +104,16 @@ impl Plot {
         text(svg, (middle, HEIGHT - 12.0), "middle", "members of the room");
     }
 
-    fn bound(&self, svg: &mut String, us: f64, what: &str) {
+    /// With its words where the costs are not: at the right they are low, at the left high.
+    fn bound(&self, svg: &mut String, us: f64, is_right: bool, what: &str) {
         let y = self.y(us);
         line(svg, "bound", (LEFT, y), (WIDTH - RIGHT, y));
         let what = format!("{what}: {us:.1}");
-        text(svg, (WIDTH - RIGHT - 4.0, y - 6.0), "right bound-word", &what);
+        if is_right {
+            text(svg, (WIDTH - RIGHT - 4.0, y - 6.0), "right bound-word", &what);
+        } else {
+            text(svg, (LEFT + 4.0, y + 16.0), "bound-word", &what);
+        }
     }
 
     /// The medians, joined, each with the least and the most of its runs.

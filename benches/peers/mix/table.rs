@@ -23,7 +23,7 @@ pub fn print(rows: &[Row], times: &Times) {
     println!(
         "us: CPU time of the program per member and 20 ms, or per packet, median of {} (* packets were lost or wrong). KiB: of memory per member.\n\
          encodes: packets encoded in 20 ms, of all rooms. late: ticks in which a packet came over 5 ms after its time; gaps: over 25 ms after the one before.\n\
-         p99.9: how much later than its time 999 of 1,000 packets come at most. others: % of the machine\n",
+         p99.9: how much later than its time 999 of 1,000 packets come at most, or how long they are kept. others: % of the machine\n",
         times.runs
     );
     ratios(rows);
@@ -32,14 +32,14 @@ pub fn print(rows: &[Row], times: &Times) {
 fn line(summary: &Summary) -> String {
     let Summary { each, load } = summary;
     let sign = if load.lost + load.wrong > 0 { "*" } else { "" };
-    // Of a loop and of a relay it is not known here.
+    // Not each row has each.
     let known = |number: f64, decimals: usize| match number > 0.0 {
         true => format!("{number:.decimals$}"),
         false => String::new(),
     };
     let runs = format!("{:.2}-{:.2}", each.least, each.most);
     let encodes = load.encodes.map_or_else(String::new, |encodes| format!("{encodes:.2}"));
-    let is_room = load.tail > 0.0;
+    let is_room = load.encodes.is_some();
     let count = |number: u64| if is_room { number.to_string() } else { String::new() };
     format!(
         "{:>8} {runs:>13} {:>8} {encodes:>8} {:>6} {:>6} {:>8} {:>6} {:>6} {:>6.0}%",

@@ -8,6 +8,7 @@ use crate::media::command::{Command, RoomSpec, Seat, Stream};
 use crate::media::room::{Pipe, Pipes};
 use codecs::{Codec, Rate};
 use std::sync::mpsc;
+use std::time::Duration;
 
 struct Dice(u64);
 
@@ -169,6 +170,43 @@ fn speech_in_turns_is_heard_by_the_third_within_a_tenth_of_a_second() {
             })
             .fold(f64::MIN, f64::max);
         assert!(best > 0.8, "turn {turn}: {best}");
+    }
+}
+
+/// From the arrival of a packet to when its sound goes out, whenever between two ticks it came: 20 ms to wait for jitter, up to 20 to wait for the
+/// tick, and the filters between the rates.
+#[test]
+fn what_a_room_adds_to_the_way_is_bounded() {
+    for (codec, phase) in [Codec::Pcma, Codec::G722]
+        .into_iter()
+        .flat_map(|codec| [0u64, 1, 7, 13, 19].map(|ms| (codec, ms)))
+    {
+        let (mut world, mut peers) = room(spec(Rate::Wide, 3), &[stream(Codec::Pcma), stream(codec)]);
+        let said = codecs::speech::synthesise(8_000 * 4, -20.0, 8_000);
+        let start = world.now;
+        for (tick, frame) in (0u64..).zip(said.chunks_exact(160)) {
+            let before = start + Duration::from_millis(20 * tick);
+            world.now = before + Duration::from_millis(phase);
+            let packet = peers[0].say(frame);
+            world.deliver(&peers[0], &packet);
+            world.now = before;
+            world.tick();
+        }
+        let heard = world.take(&peers[1]);
+        let first = heard[0].at.since(start).as_millis() as i64;
+        let pcm = listen(codec, &heard);
+        let (from, length) = (8_000, 16_000);
+        let (_, lag) = (0..960)
+            .map(|lag| {
+                (
+                    correlation(&said[from..from + length], &pcm[from + lag..from + lag + length]),
+                    lag,
+                )
+            })
+            .max_by(|one, other| one.0.total_cmp(&other.0))
+            .unwrap();
+        let delay = first - phase as i64 + lag as i64 / 8;
+        assert!((20..=45).contains(&delay), "{codec:?} at {phase} ms: {delay} ms");
     }
 }
 
