@@ -48,6 +48,9 @@ pub const FLOW_SILENCE: Duration = Duration::from_secs(4);
 pub const SUBSCRIPTIONS: usize = 10_000;
 /// Of them one user's to one registration or one room: as many phones as he may have; the one that ends first makes room.
 pub const SUBSCRIPTIONS_PER_WATCHER: usize = 16;
+/// Of them one user's to rooms, and to what he has asked of them by REFER: one to each room that there may be (`ROOMS`), for a screen that
+/// shows them all; above it his next one is refused with 503, and others' are not.
+pub const SUBSCRIPTIONS_PER_USER: usize = 1_000;
 /// How long a subscription lasts that says nothing, and at most: RFC 3680 4.4, somewhat longer than a registration.
 pub const SUBSCRIPTION: Duration = Duration::from_secs(3761);
 /// The same for one to a room: RFC 4575 3.3.

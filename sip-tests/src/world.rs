@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tandem::config::{Config, Sources};
+use tandem::config::{Config, Prompt, Sources};
 use tandem::effect::{Fact, Output, Reply};
 use tandem::id::{ControlId, Ticket, WorkerId};
 use tandem::media::command::Sound;
@@ -202,9 +202,16 @@ impl Builder {
     }
 }
 
-/// The sound of a file: `800.wav` is two seconds of 800 Hz.
+/// The tone that stands for what a room says, where its configuration has `prompts: tones`.
+pub fn prompt_hz(prompt: Prompt) -> f32 {
+    2_000.0 + 90.0 * f32::from(prompt as u8)
+}
+
+/// The sound of a file: `800.wav` is two seconds of 800 Hz, and each file of a room's prompts a tone of its own.
 fn tone(path: &std::path::Path) -> Result<Sound, String> {
     let hz = path.file_stem().and_then(|name| name.to_str()?.parse().ok());
+    let prompt = Prompt::ALL.iter().find(|(_, file)| path.ends_with(file));
+    let hz = hz.or_else(|| prompt.map(|(prompt, _)| prompt_hz(*prompt)));
     let mut pcm = vec![0; 32_000];
     Sine::new(hz.ok_or("its name is no tone")?, -10.0, 16_000).fill(&mut pcm);
     Sound::new(pcm).ok_or_else(|| "it is too short".to_owned())

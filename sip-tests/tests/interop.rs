@@ -36,6 +36,7 @@ mod interop {
     mod phones;
     mod recording;
     mod restart;
+    mod room_words;
     mod rooms;
     mod siprec;
     mod srtp;

@@ -5,6 +5,8 @@
 
 #[path = "rfc4575/documents.rs"]
 mod documents;
+#[path = "rfc4575/operator.rs"]
+mod operator;
 #[path = "rfc4575/rooms.rs"]
 mod rooms;
 #[path = "rfc4575/schema.rs"]

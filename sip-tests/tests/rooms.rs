@@ -2,6 +2,10 @@
 
 #![allow(missing_docs)]
 
+#[path = "rooms/actions.rs"]
+mod actions;
+#[path = "rooms/called.rs"]
+mod called;
 #[path = "rooms/changes.rs"]
 mod changes;
 #[path = "rooms/door.rs"]
@@ -14,6 +18,10 @@ mod mix;
 mod moderator;
 #[path = "rooms/recorded.rs"]
 mod recorded;
+#[path = "rooms/roles.rs"]
+mod roles;
+#[path = "rooms/sounds.rs"]
+mod sounds;
 #[path = "rooms/tools.rs"]
 mod tools;
 #[path = "rooms/transfer.rs"]

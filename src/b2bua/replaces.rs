@@ -235,18 +235,7 @@ pub fn pick_up(
     let Some(old) = call.leg(replaced) else {
         return Err(Refusal::new(481, "the call to be replaced is gone"));
     };
-    let config = call.config.clone();
-    let domain = |name: &str| config.user(name).map(|user| &user.domain);
-    let may = match &old.who {
-        Who::User(name) => domain(name).is_some() && domain(name) == domain(&picker),
-        Who::Trunk(..) => false,
-    };
-    if !may {
-        return Err(Refusal::new(
-            403,
-            "the call to be replaced is of nobody in the same domain",
-        ));
-    }
+    may_replace(call, old, &picker)?;
     let early = match &old.state {
         State::Up if early_only => return Err(Refusal::new(486, "the call to be replaced is answered already")),
         State::Up if call.talks(replaced) => false,
@@ -281,9 +270,30 @@ pub fn pick_up(
     let place = t.desk.claim_user(picker.into());
     leg.set_claim(t, Some(place));
     call.legs.push(leg);
+    let config = call.config.clone();
     call.tell(t, format!("{} takes the call over", source.words(&config)));
     answer_in_place(call, t, id, replaced, early);
     Ok(())
+}
+
+/// Whether a user may take the place of a leg. A call is picked up by anybody of the same domain. A place in a room goes with rights (a
+/// moderator's, or to be in it without the PIN): only its own user takes it, at another phone, who is equivalent by RFC 3891 3. A
+/// Referred-By that nobody has signed is no proof that a member wants somebody else in his place.
+fn may_replace(call: &Call, old: &Leg, picker: &str) -> Result<(), Refusal> {
+    let domain = |name: &str| call.config.user(name).map(|user| &user.domain);
+    let owner = match &old.who {
+        Who::User(name) if domain(name).is_some() && domain(name) == domain(picker) => name,
+        Who::User(_) | Who::Trunk(..) => {
+            return Err(Refusal::new(
+                403,
+                "the call to be replaced is of nobody in the same domain",
+            ));
+        }
+    };
+    match call.place_of(old.id) {
+        Some(_) if **owner != *picker => Err(Refusal::new(403, "a place in a room is for its own user alone to take")),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn answer_in_place(call: &mut Call, t: &mut Turn<'_, '_>, id: LegId, replaced: LegId, early: bool) {

@@ -77,6 +77,8 @@ pub struct Onlooker {
     pub room: Arc<str>,
     /// Its URI as the onlooker knows it.
     pub focus: Arc<str>,
+    /// What he called to find it: its number, or another one that the dial plan sends there.
+    pub dialled: Arc<str>,
     /// A user of ours, by name.
     pub user: Arc<str>,
 }
@@ -88,10 +90,16 @@ impl Watch {
                 let known = Vec::new();
                 (Topic::Bindings(aor), Package::Reg { is_own, known })
             }
-            Watch::Room(Onlooker { room, focus, user }) => (
+            Watch::Room(Onlooker {
+                room,
+                focus,
+                dialled,
+                user,
+            }) => (
                 Topic::Room(room),
                 Package::Conference {
                     focus,
+                    dialled,
                     watcher: user,
                     known: conference::Known::default(),
                 },
@@ -108,6 +116,8 @@ pub struct Notifier {
     /// Ordered, as peers choose parts of the keys.
     by_dialog: BTreeMap<DialogId, u64>,
     by_topic: BTreeMap<Topic, BTreeSet<u64>>,
+    /// How many of rooms each user has that is not at its end.
+    by_watcher: BTreeMap<Arc<str>, usize>,
     /// Rooms that are asked for, and who wants to look at each.
     looks: BTreeMap<Arc<str>, Vec<u64>>,
     timers: Deadlines<Timer>,
@@ -130,7 +140,8 @@ impl Notifier {
             Ok(asked) => asked,
             Err(refusal) => return refuse(layer, cx, tx, request, Some(&tag), &package, refusal),
         };
-        if self.is_full(&topic) {
+        let old = self.surplus(&topic, &package);
+        if self.is_full() || (old.is_none() && self.has_no_place(&topic, package.watcher())) {
             let mut response = Draft::response(request, 503, Some(&tag));
             response.push(Name::RetryAfter, 60);
             return layer.respond(cx, tx, response);
@@ -142,7 +153,9 @@ impl Notifier {
                 return layer.respond(cx, tx, response);
             }
         };
-        self.make_room(cx, layer, &subscription);
+        if let Some(old) = old {
+            self.end(cx, layer, old, Why::Timeout);
+        }
         accept(layer, cx, tx, request, Some(&tag), &subscription, Some(asked));
         let id = self.add(subscription);
         self.granted(cx, id, asked);
@@ -161,7 +174,7 @@ impl Notifier {
         if self.of(&topic).map(|(_, one)| &one.package).filter(is_his).count() >= limits::REFERS_PER_USER {
             return Err(486);
         }
-        if self.is_full(&topic) {
+        if self.is_full() || self.has_no_place(&topic, Some(&by.user)) {
             return Err(503);
         }
         let package = Package::Refer {
@@ -196,6 +209,9 @@ impl Notifier {
         let id = self.last;
         self.by_dialog.insert(subscription.dialog.id.clone(), id);
         self.by_topic.entry(subscription.topic.clone()).or_default().insert(id);
+        if let Some(watcher) = subscription.package.watcher() {
+            *self.by_watcher.entry(watcher.clone()).or_default() += 1;
+        }
         self.subscriptions.insert(id, Box::new(subscription));
         id
     }
@@ -206,14 +222,20 @@ impl Notifier {
         ids.filter_map(|id| self.subscriptions.get(id).map(|one| (*id, &**one)))
     }
 
-    /// No further one has a place.
-    fn is_full(&self, topic: &Topic) -> bool {
+    /// No further one has a place, whoever's it is.
+    fn is_full(&self) -> bool {
+        self.subscriptions.len() >= limits::SUBSCRIPTIONS
+    }
+
+    /// No further one to this has a place, or none of this user.
+    fn has_no_place(&self, topic: &Topic, watcher: Option<&Arc<str>>) -> bool {
         let of_topic = match topic {
             // One of them makes room.
             Topic::Bindings(_) => false,
             Topic::Room(_) => self.by_topic.get(topic).map_or(0, BTreeSet::len) >= limits::SUBSCRIPTIONS_PER_ROOM,
         };
-        of_topic || self.subscriptions.len() >= limits::SUBSCRIPTIONS
+        let of_watcher = watcher.and_then(|watcher| self.by_watcher.get(watcher));
+        of_topic || of_watcher.is_some_and(|count| *count >= limits::SUBSCRIPTIONS_PER_USER)
     }
 
     /// True for a request in the dialog of a subscription.
@@ -229,11 +251,24 @@ impl Notifier {
         self.by_dialog.get(&id).copied()
     }
 
-    /// The room that is watched by the subscription in whose dialog a request is, and the user who does.
-    pub fn watched_room(&self, request: &Message) -> Option<(Arc<str>, Arc<str>)> {
+    /// The room that is watched by the subscription in whose dialog a request is, and who does.
+    pub fn watched_room(&self, request: &Message) -> Option<Onlooker> {
         let one = self.subscriptions.get(&self.by_request(request)?)?;
         match (&one.topic, &one.package) {
-            (Topic::Room(room), Package::Conference { watcher, .. }) => Some((room.clone(), watcher.clone())),
+            (
+                Topic::Room(room),
+                Package::Conference {
+                    focus,
+                    dialled,
+                    watcher,
+                    ..
+                },
+            ) => Some(Onlooker {
+                room: room.clone(),
+                focus: focus.clone(),
+                dialled: dialled.clone(),
+                user: watcher.clone(),
+            }),
             // Whoever had somebody called is told to the end how that goes.
             (
                 Topic::Room(_) | Topic::Bindings(_),
@@ -297,17 +332,14 @@ impl Notifier {
     }
 
     /// A user whose phones forget their subscriptions has room for new ones: the one that ends first goes.
-    fn make_room(&mut self, cx: &mut Cx<'_>, layer: &mut Layer, new: &Subscription) {
+    fn surplus(&self, topic: &Topic, new: &Package) -> Option<u64> {
         let is_alike = |(_, old): &(u64, &Subscription)| {
-            old.package.name() == new.package.name() && old.package.watcher() == new.package.watcher()
+            old.package.name() == new.name() && old.package.watcher() == new.watcher()
         };
-        let alike = || self.of(&new.topic).filter(is_alike);
-        if alike().count() < limits::SUBSCRIPTIONS_PER_WATCHER {
-            return;
-        }
-        if let Some((first, _)) = alike().min_by_key(|(_, old)| old.until()) {
-            self.end(cx, layer, first, Why::Timeout);
-        }
+        let alike = || self.of(topic).filter(is_alike);
+        let has_all = alike().count() >= limits::SUBSCRIPTIONS_PER_WATCHER;
+        let first = alike().min_by_key(|(_, old)| old.until()).filter(|_| has_all);
+        first.map(|(id, _)| id)
     }
 
     /// The bindings of an address of record are others than before.
@@ -518,13 +550,20 @@ impl Notifier {
     fn unlist(&mut self, id: u64) {
         self.timers.cancel(Timer::Look(id));
         self.timers.cancel(Timer::End(id));
-        let Some(topic) = self.subscriptions.get(&id).map(|one| &one.topic) else {
+        let Some(one) = self.subscriptions.get(&id) else { return };
+        let Some(watchers) = self.by_topic.get_mut(&one.topic) else {
             return;
         };
-        if let Some(watchers) = self.by_topic.get_mut(topic) {
-            watchers.remove(&id);
-            if watchers.is_empty() {
-                self.by_topic.remove(topic);
+        let was_listed = watchers.remove(&id);
+        if watchers.is_empty() {
+            self.by_topic.remove(&one.topic);
+        }
+        if let Some(watcher) = one.package.watcher().filter(|_| was_listed)
+            && let Some(count) = self.by_watcher.get_mut(watcher)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_watcher.remove(watcher);
             }
         }
     }

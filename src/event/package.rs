@@ -33,6 +33,8 @@ pub enum Package {
     Conference {
         /// The room's URI as the watcher knows it.
         focus: Arc<str>,
+        /// What he called to find it.
+        dialled: Arc<str>,
         /// Which user he is.
         watcher: Arc<str>,
         /// What he was told.

@@ -19,8 +19,10 @@ use std::time::Duration;
 const S: Duration = Duration::from_secs(1);
 const ALICE: &str = "sip:alice@here.example";
 
-/// A notifier, the room 3000, and a phone that watches it.
+/// A notifier, a room, 3000 where nothing else is said, and a phone of alice or of somebody else that watches it.
 struct Bench {
+    room: String,
+    user: &'static str,
     layer: Layer,
     notifier: Notifier,
     config: Arc<Config>,
@@ -55,6 +57,8 @@ impl Bench {
         let text = "node: { name: t }\nlisten: [ \"udp://127.1.9.9:5060\" ]\ndomains: [ here.example ]\n";
         let config = config::parse("test", text, &Sources::NONE).unwrap_or_else(|problems| panic!("{problems:?}"));
         Bench {
+            room: "3000".to_owned(),
+            user: "alice",
             layer: Layer::default(),
             notifier: Notifier::default(),
             config: Arc::new(config),
@@ -86,12 +90,20 @@ impl Bench {
         work(notifier, layer, &mut cx);
         loop {
             while let Some(number) = notifier.poll_room() {
-                assert_eq!(&*number, "3000");
+                assert_eq!(*number, *self.room);
                 notifier.room(&mut cx, layer, &number, self.view.as_ref());
             }
             let Some(event) = layer.poll() else { break };
             match event {
-                Event::Request { flow, request } => admit(notifier, layer, &mut cx, flow, &request, self.called),
+                Event::Request { flow, request } => {
+                    let by = Onlooker {
+                        room: self.room.as_str().into(),
+                        dialled: self.room.as_str().into(),
+                        focus: format!("sip:{}@here.example", self.room).into(),
+                        user: self.user.into(),
+                    };
+                    admit(notifier, layer, &mut cx, flow, &request, (by, self.called));
+                }
                 Event::Response { owner, .. } | Event::Failed { owner, .. } => {
                     let crate::id::Owner::Subscription(id) = owner else {
                         panic!("{owner:?}")
@@ -202,14 +214,9 @@ fn admit(
     cx: &mut Cx<'_>,
     flow: Flow,
     request: &Message,
-    called: Option<MemberId>,
+    (by, called): (Onlooker, Option<MemberId>),
 ) {
     let tx = layer.accept(cx, flow, request).unwrap();
-    let by = Onlooker {
-        room: "3000".into(),
-        focus: "sip:3000@here.example".into(),
-        user: "alice".into(),
-    };
     if notifier.owns(request) {
         let may = request.all_named("Subject").is_empty();
         return notifier.request(cx, layer, flow, tx, request, may);
@@ -319,6 +326,36 @@ fn a_user_s_oldest_subscription_makes_room() {
     }
     bench.next("terminated;reason=timeout");
     assert_eq!(bench.notifier.len(), limits::SUBSCRIPTIONS_PER_WATCHER);
+}
+
+/// One who watches as many rooms as he may leaves the rest to others, and has a place again when one of his ends.
+#[test]
+fn a_user_does_not_take_the_places_of_all_others() {
+    let mut bench = Bench::new();
+    let watch = |bench: &mut Bench, user: &'static str, room: usize, call_id: &str, tag: &str, lines: &str| {
+        (bench.user, bench.room) = (user, room.to_string());
+        let answer = bench.subscribe(call_id, tag, lines);
+        bench.told.clear();
+        answer
+    };
+    let all = limits::SUBSCRIPTIONS_PER_USER;
+    let mut last = String::new();
+    for room in 0..all {
+        last = watch(&mut bench, "alice", room, &format!("a{room}"), "", "").unwrap();
+        // So that they do not all end at one moment.
+        bench.pass(S);
+    }
+    assert_eq!(watch(&mut bench, "alice", all, "more", "", ""), Err(503));
+    let response = bench.ask("REFER", "more", "", "Refer-To: <sip:bob@here.example>\r\n");
+    assert_eq!(response.status(), 503);
+    assert!(watch(&mut bench, "bob", 0, "b", "", "").is_ok(), "bob has his own");
+    let call_id = format!("a{}", all - 1);
+    watch(&mut bench, "alice", all - 1, &call_id, &last, "Expires: 0\r\n").unwrap();
+    assert!(watch(&mut bench, "alice", all, "again", "", "").is_ok());
+    assert_eq!(watch(&mut bench, "alice", all + 1, "too many", "", ""), Err(503));
+    // All end by themselves, and are counted no more.
+    bench.pass(limits::CONFERENCE_SUBSCRIPTION + 40 * S);
+    assert!(bench.notifier.is_empty() && bench.notifier.by_watcher.is_empty());
 }
 
 #[test]

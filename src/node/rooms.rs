@@ -32,6 +32,13 @@ impl Machines {
         called.or_else(|| self.calls.room_view(&dialled).filter(is_in).map(|view| view.number))
     }
 
+    /// Whether somebody who watches a room may go on: what he called for it leads there still, or he is in it.
+    pub(super) fn may_look(&self, cx: &Cx<'_>, by: &Onlooker) -> bool {
+        let called = room_dialled(cx, &Source::User(by.user.to_string()), &by.dialled);
+        let view = self.calls.room_view(&by.room);
+        called.as_deref() == Some(&*by.room) || view.is_some_and(|view| member_of(&view, &by.user).is_some())
+    }
+
     /// Such a request.
     pub(super) fn at_room(
         &mut self,
@@ -60,6 +67,7 @@ impl Machines {
         let domain = domain.map_or("localhost", |domain| domain.name.as_str());
         let by = Onlooker {
             focus: address::focus(&room, domain).into(),
+            dialled: uri.user_decoded().unwrap_or_default().into(),
             room: room.into(),
             user: user.into(),
         };

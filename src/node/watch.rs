@@ -3,7 +3,6 @@
 use super::authenticate::By;
 use super::local;
 use super::machines::Machines;
-use crate::b2bua::Source;
 use crate::config::Way;
 use crate::cx::Cx;
 use crate::effect::{Aor, Fact, Output};
@@ -58,14 +57,17 @@ impl Machines {
 
     /// A request in the dialog of a subscription: its sender is asked again who he is, and whether he may watch a room is looked up again.
     pub(super) fn subscribed(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
-        if self.watcher(cx, flow, &request).is_none() || !self.is_served(cx, flow, &request) {
+        let Some(name) = self.watcher(cx, flow, &request) else {
+            return;
+        };
+        if !self.is_served(cx, flow, &request) {
             return;
         }
         let watched = self.notifier.watched_room(&request);
-        let may = watched.is_none_or(|(room, user)| {
-            let (source, room) = (Source::User(user.to_string()), room.to_string());
-            self.room_asked(cx, &source, &request, Some(room)).is_some()
-        });
+        if watched.as_ref().is_some_and(|by| *by.user != *name) {
+            return self.refuse_with(cx, flow, &request, 403, "a subscription to a room is its own watcher's");
+        }
+        let may = watched.is_none_or(|by| self.may_look(cx, &by));
         match self.net.layer.accept(cx, flow, &request) {
             Some(tx) => self.notifier.request(cx, &mut self.net.layer, flow, tx, &request, may),
             None => self.overloaded(cx, flow, &request),

@@ -1,8 +1,9 @@
 //! Wrong PINs: who was wrong often is judged slowly.
 //!
 //! They are counted per source, a user or a trunk as a whole, since the number that a trunk shows can be anything. After three of them each
-//! further PIN from there, right or wrong, is judged in its turn, one in two seconds, in however many calls they come: ten thousand PINs
-//! take hours. The first PIN of a number waits in a queue of its own: who goes on guessing from one number keeps nobody else out.
+//! further PIN from there, right or wrong, is judged in its turn, at most one in two seconds, in however many calls they come: ten thousand
+//! PINs take hours. The first PIN of a number waits in a queue of its own, each of the two having half of that: who goes on guessing from one
+//! number keeps nobody else out.
 
 use crate::limits;
 use crate::time::Instant;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 /// Wrong PINs of a source until it is judged slowly.
 const FREE: u32 = 3;
-/// How far apart two judgements are then.
-const APART: Duration = Duration::from_secs(2);
+/// How far apart two judgements of one queue are then: of both together there is one in two seconds.
+const APART: Duration = Duration::from_secs(4);
 /// Who would wait longer than this is told that the PIN is wrong without a look at it.
 const LONGEST: Duration = Duration::from_secs(20);
 /// After so long without a wrong one a source is forgotten.
@@ -101,15 +102,15 @@ mod tests {
             guesses.wrong(start, "trunk/acme");
         }
         assert_eq!(guesses.turn(start, "trunk/acme", "1"), Turn::Now);
-        let turns: Vec<Turn> = (0..13).map(|_| guesses.turn(start, "trunk/acme", "1")).collect();
+        let turns: Vec<Turn> = (0..8).map(|_| guesses.turn(start, "trunk/acme", "1")).collect();
         let at = |seconds| Turn::At(start + Duration::from_secs(seconds));
         let expected: Vec<Turn> = std::iter::once(Turn::Now)
-            .chain((1..=10).map(|n| at(2 * n)))
+            .chain((1..=5).map(|n| at(4 * n)))
             .chain([Turn::Never, Turn::Never])
             .collect();
         assert_eq!(turns, expected);
         // The first of another number has a place still, and no second.
-        assert_eq!(guesses.turn(start, "trunk/acme", "2"), at(2));
+        assert_eq!(guesses.turn(start, "trunk/acme", "2"), at(4));
         assert_eq!(guesses.turn(start, "trunk/acme", "2"), Turn::Never);
         assert_eq!(
             guesses.turn(start, "user/alice", "3"),
@@ -118,6 +119,24 @@ mod tests {
         );
         assert_eq!(guesses.turn(start + FORGOTTEN, "trunk/acme", "1"), Turn::Now);
         assert!(guesses.0.is_empty());
+    }
+
+    /// Whoever shows ever new numbers beside one that is known gains nothing by the second queue.
+    #[test]
+    fn of_both_queues_together_one_in_two_seconds_is_judged() {
+        let mut guesses = Guesses::default();
+        let start = Instant::ZERO + Duration::from_secs(1);
+        (0..3).for_each(|_| guesses.wrong(start, "trunk/acme"));
+        let mut judged = 0;
+        for second in 0..600 {
+            let now = start + Duration::from_secs(second);
+            for number in [&format!("new {second}"), "old"] {
+                judged += usize::from(guesses.turn(now, "trunk/acme", number) != Turn::Never);
+            }
+            guesses.wrong(now, "trunk/acme");
+        }
+        // Those are among them that wait at the end.
+        assert!((300..=315).contains(&judged), "{judged} in ten minutes");
     }
 
     #[test]

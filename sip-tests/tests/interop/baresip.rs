@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// The tone must last longer than any call: its end would end the call.
+/// The tone must last longer than any call: its end would end the call. Of most of them this is long enough.
 const TONE_SECONDS: u32 = 40;
 /// Where the phone takes commands, at its own address.
 const CONTROL_PORT: u16 = 4444;
@@ -63,6 +63,8 @@ pub struct Account<'a> {
     pub transport: &'a str,
     /// Whether it answers by itself.
     pub answers: bool,
+    /// How long its tone lasts: longer than any of its calls.
+    pub seconds: u32,
     /// How it encrypts media, in baresip's words (`mediaenc`): `srtp`, `srtp-mand`.
     pub encrypts: Option<&'a str>,
 }
@@ -78,6 +80,7 @@ impl<'a> Account<'a> {
             speaks: Speaks::Opus,
             transport: "udp",
             answers: true,
+            seconds: TONE_SECONDS,
             encrypts: None,
         }
     }
@@ -117,7 +120,7 @@ impl Phone {
         // What is sealed tells nothing to who only sees it.
         let tap = Tap::open(ports.0, ports.1).filter(|_| account.encrypts.is_none());
         let rate = account.speaks.rate();
-        write_tone(&folder.join("tone.wav"), account.hz, rate, TONE_SECONDS);
+        write_tone(&folder.join("tone.wav"), account.hz, rate, account.seconds);
         let address = IpAddr::V4(scene.host(account.host));
         fs::write(folder.join("config"), config(&folder, address, ports, rate)).expect("our own folder");
         fs::write(folder.join("accounts"), account_line(account, node)).expect("our own folder");

@@ -1,4 +1,4 @@
-//! Rooms of a node, watched and controlled: by SUBSCRIBE, by REFER, by the control socket's lines.
+//! Rooms of a node, watched by SUBSCRIBE and asked by REFER.
 
 use super::schema::complaints;
 use super::tools::{by_hand, request, requests, settle, with};
@@ -26,6 +26,7 @@ trunks:
 routes:
   - { to: "+1900*", do: reject/403 }
   - { to: "3001", from: user/dave, do: reject/403 }
+  - { to: "31", from: user/dave, do: room/3001 }
   - { to: "4*", from: user/*, do: room }
   - { to: "+", from: user/*, do: trunk/acme }
 rooms:
@@ -35,7 +36,7 @@ rooms:
 
 const CONFERENCE_INFO: &str = "application/conference-info+xml";
 
-fn rooms(seed: u64) -> World {
+pub fn rooms(seed: u64) -> World {
     with(seed, ROOMS)
 }
 
@@ -135,7 +136,7 @@ fn answer(w: &World, peer: Peer, method: &str) -> Msg {
 }
 
 /// Calls a room and is in it.
-fn join(w: &mut World, peer: Peer, room: &str) -> CallRef {
+pub fn join(w: &mut World, peer: Peer, room: &str) -> CallRef {
     let call = w.call(peer, room);
     w.up(call);
     w.run(s(1));
@@ -143,7 +144,7 @@ fn join(w: &mut World, peer: Peer, room: &str) -> CallRef {
 }
 
 /// What the control socket says to a line, without `ok` and the last dot.
-fn control(w: &mut World, line: &str) -> Result<Vec<String>, String> {
+pub fn control(w: &mut World, line: &str) -> Result<Vec<String>, String> {
     let id = ControlId(w.controlled.len() as u64 + 1000);
     w.feed(Input::Control(id, Bytes::from(line.to_owned())));
     let said: Vec<String> = w
@@ -165,7 +166,7 @@ fn control(w: &mut World, line: &str) -> Result<Vec<String>, String> {
 }
 
 /// The words of a member's line: status, role, muted, deaf.
-fn member(w: &mut World, id: u32) -> Option<[String; 4]> {
+pub fn member(w: &mut World, id: u32) -> Option<[String; 4]> {
     let lines = control(w, "room standup").unwrap_or_default();
     let line = lines.iter().find(|line| line.starts_with(&format!("member {id} ")))?;
     let words: Vec<&str> = line.split(' ').collect();
@@ -312,6 +313,52 @@ fn who_may_watch() {
     w.finish();
 }
 
+/// 3.5: who has found a room by another number that leads there goes on for as long as it does, whatever the room's own is to him.
+#[test]
+fn who_watches_by_another_number_goes_on() {
+    let mut w = rooms(12);
+    let mut dave = Onlooker::new(&mut w, "watch", "dave");
+    assert_eq!(dave.subscribe(&mut w, "3001", &[]), 403);
+    dave.call_id = "alias@watch".into();
+    assert_eq!(dave.subscribe(&mut w, "31", &[]), 200);
+    assert_eq!(dave.known.entity, "sip:3001@example.com");
+    let ok = answer(&w, dave.peer, "SUBSCRIBE");
+    assert_eq!(ok.text("Contact"), "<sip:3001@192.0.2.1:5060>;isfocus");
+    // In its dialog the room has its own number.
+    assert_eq!(dave.subscribe(&mut w, "3001", &[]), 200);
+    assert_eq!(w.census().subscriptions, 1);
+    // Where it leads elsewhere, he has no business there any more.
+    w.reload(&ROOMS.replace("do: room/3001", "do: room/3000"));
+    assert_eq!(dave.subscribe(&mut w, "3001", &[]), 403);
+    let last = w.last_received(dave.peer, |m| m.is("NOTIFY"));
+    assert_eq!(last.text("Subscription-State"), "terminated;reason=rejected");
+    assert_eq!(w.census().subscriptions, 0);
+    w.finish();
+}
+
+/// RFC 6665 4.2.1.3: whoever knows of somebody else's subscription neither takes nor ends it.
+#[test]
+fn nobody_ends_what_another_watches() {
+    let mut w = rooms(13);
+    let mut carol = Onlooker::new(&mut w, "watch", "carol");
+    assert_eq!(carol.subscribe(&mut w, "3000", &[]), 200);
+    let mut bob = Onlooker::new(&mut w, "thief", "bob");
+    (bob.call_id, bob.tag, bob.cseq) = (carol.call_id.clone(), carol.tag.clone(), carol.cseq);
+    for lines in [&["Expires: 0"][..], &["Expires: 600"]] {
+        assert_eq!(bob.subscribe(&mut w, "3000", lines), 403);
+    }
+    assert_eq!(w.census().subscriptions, 1);
+    let alice = w.registered("alice");
+    let a = join(&mut w, alice, "3000");
+    carol.wait(&mut w);
+    assert_eq!(carol.users(), ["sip:alice@example.com"]);
+    assert_eq!(requests(&w, bob.peer, "NOTIFY").len(), 0);
+    w.hang_up(a);
+    carol.cseq = bob.cseq;
+    carol.ends(&mut w, "3000");
+    w.finish();
+}
+
 /// RFC 4579 5.5, 5.11: a moderator has somebody called and sends him away, from outside of any call.
 #[test]
 fn refer_outside_of_calls() {
@@ -384,41 +431,6 @@ fn a_member_who_hides_his_address_may_what_he_may() {
     assert_eq!(asks.ask(&mut w, "REFER", "3001", &refer), 202);
     w.expect_over(hidden, 200);
     carol.ends(&mut w, "3001");
-    w.finish();
-}
-
-/// `take`: two who talk with one another go on in the room, and nobody hangs up.
-#[test]
-fn an_operator_moves_a_call_into_a_room() {
-    let mut w = rooms(11);
-    let (alice, bob, carol) = (w.registered("alice"), w.registered("bob"), w.registered("carol"));
-    let c = join(&mut w, carol, "3000");
-    let (a, b) = w.talk(alice, bob, "bob");
-    let id = *w.records.by_call.keys().next_back().expect("two calls are up");
-    for (line, why) in [
-        (
-            "room 3999 take c1".to_owned(),
-            "there is no such room, or nobody is in it",
-        ),
-        (
-            "room 3000 take c1".to_owned(),
-            "it is no call of two who talk with one another",
-        ),
-    ] {
-        assert_eq!(control(&mut w, &line), Err(why.to_owned()), "{line}");
-    }
-    assert_eq!(control(&mut w, &format!("room standup take {id}")), Ok(vec![]));
-    w.run(s(1));
-    for number in 1..=3 {
-        let member = member(&mut w, number).expect("three are in it");
-        assert_eq!(member[0], "in", "member {number}");
-    }
-    assert!(control(&mut w, &format!("room 3000 take {id}")).is_err(), "it is in it");
-    for call in [a, b, c] {
-        w.hang_up(call);
-    }
-    w.run(s(1));
-    assert_eq!(control(&mut w, "rooms"), Ok(vec![]));
     w.finish();
 }
 
@@ -540,127 +552,5 @@ fn options_tell_of_a_focus() {
         answer(&w, stranger, "OPTIONS").text("Contact"),
         "<sip:192.0.2.1:5060;transport=udp>"
     );
-    w.finish();
-}
-
-/// Each action by the control socket, as it is seen in the room.
-#[test]
-fn an_operator_controls_a_room() {
-    let mut w = rooms(7);
-    let (alice, bob, carol) = (w.registered("alice"), w.registered("bob"), w.registered("carol"));
-    assert_eq!(control(&mut w, "rooms"), Ok(vec![]));
-    let (a, b) = (join(&mut w, alice, "3000"), join(&mut w, bob, "3000"));
-    let listed = control(&mut w, "rooms").expect("two are in it");
-    assert!(
-        listed.len() == 1 && listed[0].starts_with("room 3000 standup no no "),
-        "{listed:?}"
-    );
-    assert!(listed[0].ends_with(" 2"), "{listed:?}");
-    let is = |w: &mut World, id: u32, expected: [&str; 4]| {
-        let member = member(w, id).unwrap_or_default();
-        assert_eq!(member, expected.map(str::to_owned), "member {id}");
-    };
-    is(&mut w, 1, ["in", "moderator", "no", "no"]);
-    is(&mut w, 2, ["in", "speaker", "no", "no"]);
-    for (line, expected) in [
-        ("mute 2", ["in", "speaker", "yes", "no"]),
-        ("unmute 2", ["in", "speaker", "no", "no"]),
-        ("mute all", ["in", "speaker", "yes", "no"]),
-        ("unmute all", ["in", "speaker", "no", "no"]),
-        ("deafen 2", ["in", "speaker", "no", "yes"]),
-        ("undeafen all", ["in", "speaker", "no", "no"]),
-        ("hold 2", ["held", "speaker", "no", "no"]),
-        ("unhold 2", ["in", "speaker", "no", "no"]),
-        ("promote 2 listener", ["in", "listener", "no", "no"]),
-        ("promote 2 moderator", ["in", "moderator", "no", "no"]),
-        ("promote 2 speaker", ["in", "speaker", "no", "no"]),
-    ] {
-        assert_eq!(control(&mut w, &format!("room standup {line}")), Ok(vec![]), "{line}");
-        w.run(s(1));
-        is(&mut w, 2, expected);
-        is(&mut w, 1, ["in", "moderator", "no", "no"]);
-    }
-    assert_eq!(control(&mut w, "room 3000 lock"), Ok(vec![]));
-    assert!(control(&mut w, "rooms").is_ok_and(|lines| lines[0].starts_with("room 3000 standup yes ")));
-    let shut_out = w.call(carol, "3000");
-    assert!(w.over(shut_out) >= 400, "nobody else may join");
-    assert_eq!(control(&mut w, "room 3000 unlock"), Ok(vec![]));
-    for line in ["mute 9", "kick 9", "promote 9 speaker"] {
-        let refused = control(&mut w, &format!("room 3000 {line}"));
-        assert_eq!(refused, Err("there is no such member in the room".into()), "{line}");
-    }
-    assert_eq!(control(&mut w, "room 3000 kick 2"), Ok(vec![]));
-    w.expect_over(b, 200);
-    assert!(member(&mut w, 2).is_none());
-    assert_eq!(control(&mut w, "room 3000 end"), Ok(vec![]));
-    w.until_within(s(30), "the room has ended", |w| w.census().calls == 0);
-    w.expect_over(a, 200);
-    assert_eq!(control(&mut w, "rooms"), Ok(vec![]));
-    assert_eq!(
-        control(&mut w, "room 3999 end"),
-        Err("there is no such room, or nobody is in it".into())
-    );
-    w.finish();
-}
-
-/// What happens in a room is told to who looks on, in order, and once.
-#[test]
-fn an_operator_looks_on() {
-    let mut w = rooms(8);
-    let (alice, bob) = (w.registered("alice"), w.registered("bob"));
-    let id = ControlId(7);
-    w.feed(Input::Control(id, Bytes::from("room 3000 watch")));
-    let (a, b) = (join(&mut w, alice, "3000"), join(&mut w, bob, "3000"));
-    for line in [
-        "mute 2",
-        "unmute 2",
-        "deafen 2",
-        "undeafen 2",
-        "hold 2",
-        "unhold 2",
-        "promote 2 listener",
-        "lock",
-        "unlock",
-    ] {
-        assert_eq!(control(&mut w, &format!("room 3000 {line}")), Ok(vec![]), "{line}");
-    }
-    w.hang_up(b);
-    w.run(s(1));
-    w.hang_up(a);
-    w.run(s(1));
-    let said: String = w
-        .controlled
-        .iter()
-        .filter(|(to, ..)| *to == id)
-        .map(|(_, lines, last)| {
-            assert!(!last);
-            String::from_utf8_lossy(lines).into_owned()
-        })
-        .collect();
-    let bob = "2 sip:bob@example.com bob";
-    let expected = [
-        "ok".to_owned(),
-        "event joined 1 sip:alice@example.com Alice\\s&\\sCo".to_owned(),
-        format!("event joined {bob}"),
-        format!("event muted {bob}"),
-        format!("event unmuted {bob}"),
-        format!("event deafened {bob}"),
-        format!("event undeafened {bob}"),
-        format!("event held {bob}"),
-        format!("event back {bob}"),
-        format!("event listener {bob}"),
-        "event locked".to_owned(),
-        "event unlocked".to_owned(),
-        format!("event left {bob}"),
-        "event left 1 sip:alice@example.com Alice\\s&\\sCo".to_owned(),
-        "event ended".to_owned(),
-    ];
-    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
-    w.feed(Input::ControlClosed(id));
-    let before = w.controlled.len();
-    let a = join(&mut w, alice, "3000");
-    assert_eq!(w.controlled.len(), before, "he is gone");
-    w.hang_up(a);
-    w.run(s(1));
     w.finish();
 }

@@ -4,7 +4,9 @@ use codecs::goertzel::power;
 use codecs::level::{DBM0_IN_DBOV, amplitude_dbov};
 use sip_tests::description::{self, Format, events, g722, pcma, pcmu};
 use sip_tests::script::EDGE;
+use sip_tests::world::prompt_hz;
 use sip_tests::{CallRef, Peer, State, World, ms, s};
+use tandem::config::Prompt;
 
 /// PCM of the peers.
 const RATE: u32 = 8_000;
@@ -70,6 +72,28 @@ pub fn all_join<const N: usize>(w: &mut World, peers: [Peer; N]) -> [CallRef; N]
 pub fn press(w: &mut World, call: CallRef, keys: &str) {
     w.voice(call).dial(keys);
     w.run(s(5));
+}
+
+/// How loud a tone is for somebody in the next half second.
+pub fn loud(w: &mut World, call: CallRef, hz: f32) -> f32 {
+    w.voice(call).forget();
+    w.run(ms(500));
+    level(w.voice(call).heard(), hz)
+}
+
+/// This is said to somebody within some seconds, where the room's words are tones.
+pub fn is_said(w: &mut World, call: CallRef, prompt: Prompt) {
+    let mut heard = Vec::new();
+    while heard.len() < 40 {
+        w.run(ms(200));
+        let pcm = w.voice(call).heard();
+        let last = level(&pcm[pcm.len().saturating_sub(1_600)..], prompt_hz(prompt));
+        if (-12.0..-8.0).contains(&last) {
+            return;
+        }
+        heard.push(last);
+    }
+    w.fail(&format!("{prompt:?} is not said: {heard:?} dBm0"));
 }
 
 pub fn is_up(w: &World, call: CallRef) -> bool {

@@ -73,6 +73,21 @@ fn a_member_goes_on_at_another_phone() {
     leave(&mut w, &[a, c, m]);
 }
 
+/// RFC 3891 3: nobody else takes a member's place by his own wish, and what goes with it; the room goes on.
+#[test]
+fn nobody_takes_the_place_of_another() {
+    let mut w = world(104, "pin: \"4711\", moderators: [ alice, bob ], entry: none");
+    let [alice, bob, carol] = three(&mut w);
+    let [a, b] = all_join(&mut w, [alice, bob]);
+    for referred in ["Subject: x", "Referred-By: <sip:bob@example.com>"] {
+        let line = format!("Replaces: {}", w.replaces(b));
+        let c = w.call_with(carol, "3000", &[&line, "Require: replaces", referred]);
+        w.expect_over(c, 403);
+    }
+    all_hear(&mut w, &[a, b]);
+    leave(&mut w, &[a, b]);
+}
+
 /// A member is called by somebody and leaves the room for him: the others stay.
 #[test]
 fn a_member_leaves_for_another_call() {

@@ -75,7 +75,7 @@ pub static USER: Section = Section {
             "one of domains",
             "example.com",
             "the first of domains",
-            "The domain of this user, whose other users may pick its calls up (INVITE with Replaces).",
+            "The domain of this user, whose other users may pick its calls up (INVITE with Replaces), but take no place in a room.",
         ),
         key(
             "digest",

@@ -3,7 +3,7 @@
 use super::sim::*;
 use super::*;
 use crate::id::MediaRoomId;
-use crate::media::command::{Command, Music, RoomSpec, Seat, Sound, Stream};
+use crate::media::command::{Command, Music, OpusParams, RoomSpec, Seat, Sound, Stream};
 use codecs::g711::{decode_alaw, encode_alaw};
 use codecs::level::Level;
 use codecs::tone::Sine;
@@ -234,6 +234,52 @@ fn packets_of_every_length_run_on_while_somebody_begins_and_ceases_to_speak() {
             for (n, part) in pcm.chunks_exact(tenth).enumerate().skip(2) {
                 let level = Level::of(part).rms_dbm0();
                 assert!((level + 10.0).abs() < 1.5, "{codec:?} {ptime_ms}: {level} at {n}00 ms");
+            }
+        }
+    }
+}
+
+/// More kinds of Opus than a room has shared encoders: who is beyond them has one of his own, also when he has spoken, and so has who comes
+/// with another codec when all places are taken.
+#[test]
+fn who_finds_no_place_for_a_shared_encoder_hears_all_the_same() {
+    let kind = |n: u32| Stream {
+        ptime_ms: [20, 40, 60, 10][n as usize % 4],
+        opus: OpusParams {
+            bitrate: 24_000 + 1_000 * n,
+            dtx: n.is_multiple_of(3),
+            complexity: 0,
+            ..OpusParams::default()
+        },
+        ..stream(Codec::Opus)
+    };
+    let kinds = (0..limits::ROOM_CLASSES as u32 + 4).map(kind);
+    let others = [stream(Codec::Pcmu), stream(Codec::Pcma)];
+    let streams: Vec<Stream> = [stream(Codec::Pcma)].into_iter().chain(kinds).chain(others).collect();
+    let (mut world, mut peers) = room(spec(Rate::Wide, 4), &streams);
+    let beyond = limits::ROOM_CLASSES + 2;
+    // They speak in packets of 20 ms whatever they hear.
+    peers.iter_mut().for_each(|peer| peer.samples = 160);
+    for speakers in [&[0][..], &[0, beyond], &[0]] {
+        for _ in 0..60 {
+            for (n, peer) in peers.iter_mut().enumerate() {
+                let packet = match speakers.contains(&n) {
+                    true => peer.speak(),
+                    false => peer.say(&[0; 160]),
+                };
+                world.deliver(peer, &packet);
+            }
+            world.tick();
+        }
+        for (n, (peer, stream)) in peers.iter().zip(&streams).enumerate() {
+            let pcm = listen(stream.codec, &world.take(peer));
+            for tenth in pcm.chunks_exact(800).skip(3).filter(|_| n != 0 || speakers.len() > 1) {
+                let loud = Level::of(tenth).rms_dbm0();
+                assert!(loud > -16.0, "{n} of {} hears {loud}", streams.len());
+            }
+            for speaker in speakers.iter().filter(|speaker| **speaker != n) {
+                let level = level(&pcm[pcm.len() - 2_400..], tone(*speaker as u8 + 1));
+                assert!(level > -20.0, "{n} hears {speaker} at {level}");
             }
         }
     }
