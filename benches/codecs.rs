@@ -11,6 +11,7 @@ use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::Concealer;
 use codecs::resample::Resampler;
 use codecs::tone::Cadence;
+use codecs::triple::{Down3, Up3};
 use codecs::{Rate, g711, g722, level, mix, speech, stretch};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -196,6 +197,13 @@ fn room(c: &mut Criterion) {
     let (stretch, mut out) = (&pcm[..stretch::shortest(Rate::Wide)], [0; 960]);
     group.bench_function("40 ms made shorter", |b| {
         b.iter(|| stretch::shorten(black_box(stretch), Rate::Wide, black_box(&mut out)))
+    });
+    let (mut up, mut down, mut wide) = (Up3::new(), Down3::new(), [0; 320]);
+    group.bench_function("from 16 to 48 kHz", |b| {
+        b.iter(|| up.process(black_box(own), black_box(&mut out)))
+    });
+    group.bench_function("from 48 to 16 kHz", |b| {
+        b.iter(|| down.process(black_box(&out), black_box(&mut wide)))
     });
     group.finish();
 }

@@ -9,17 +9,17 @@ use std::array;
 use std::sync::OnceLock;
 
 /// Taps that are not 0, but for the one in the middle: what Kaiser's formula asks for 62 dB over 0.12 f.
-const TAPS: usize = 32;
+pub(crate) const TAPS: usize = 32;
 /// Kaiser's shape for 62 dB.
-const BETA: f64 = 5.87;
+pub(crate) const BETA: f64 = 5.87;
 /// Samples that are filtered beside each other, for the vector unit.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 /// Samples of the lower rate that are filtered at a time: 20 ms at 24 kHz.
 const CHUNK: usize = 480;
 /// What a chunk needs of the samples before it.
-const BEFORE: usize = TAPS - 1;
+pub(crate) const BEFORE: usize = TAPS - 1;
 /// The same of those that meet only the tap in the middle.
-const BEFORE_MIDDLE: usize = TAPS / 2 - 1;
+pub(crate) const BEFORE_MIDDLE: usize = TAPS / 2 - 1;
 
 /// Samples of the lower rate, those before a chunk at the beginning, and what the last lanes read behind it.
 type Line = [f32; BEFORE + CHUNK + LANES];
@@ -134,7 +134,7 @@ impl Down2 {
 
 /// As many samples beside each other as there are lanes, added to what is there.
 #[inline]
-fn filter(taps: &[f32; TAPS], line: &[f32], mut sums: [f32; LANES]) -> [f32; LANES] {
+pub(crate) fn filter(taps: &[f32; TAPS], line: &[f32], mut sums: [f32; LANES]) -> [f32; LANES] {
     let line = &line[..BEFORE + LANES];
     for (at, tap) in taps.iter().enumerate() {
         let samples = &line[at..at + LANES];
@@ -147,7 +147,7 @@ fn filter(taps: &[f32; TAPS], line: &[f32], mut sums: [f32; LANES]) -> [f32; LAN
 
 /// What rings over full scale is cut off there.
 #[inline]
-fn sample(value: f32) -> i16 {
+pub(crate) fn sample(value: f32) -> i16 {
     nearest(value.clamp(-32_768.0, 32_767.0))
 }
 

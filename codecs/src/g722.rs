@@ -27,7 +27,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder of samples at this rate that has heard nothing yet.
+    /// An encoder of samples at this rate, or at 16 kHz where that is lower, that has heard nothing yet.
     pub fn new(rate: Rate) -> Self {
         Self {
             to_wide: resampler(rate, (Rate::Narrow, Rate::Wide)),
@@ -67,7 +67,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder to samples at this rate, for an encoder that begins.
+    /// A decoder to samples at this rate, or at 16 kHz where that is lower, for an encoder that begins.
     pub fn new(rate: Rate) -> Self {
         Self {
             to_narrow: resampler(rate, (Rate::Wide, Rate::Narrow)),

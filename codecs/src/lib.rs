@@ -6,7 +6,7 @@
 //! | [`g722`] | wide band in sub-bands (ITU-T G.722) |
 //! | [`opus`] | Opus by the system's libopus (RFC 6716), and what a packet says of itself |
 //! | [`resample`] | between 8, 16 and 48 kHz |
-//! | [`double`] | between 8 and 16 kHz, for a room |
+//! | [`double`], [`triple`] | between 8 and 16 kHz and between 16 and 48, for a room |
 //! | [`convert`] | whole sounds of any rate, and how loud they are |
 //! | [`plc`] | concealment of lost G.711 and G.722 packets |
 //! | [`level`] | rms and peak |
@@ -42,6 +42,7 @@ pub mod spectrum;
 pub mod speech;
 pub mod stretch;
 pub mod tone;
+pub mod triple;
 
 /// The codecs that a leg can speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +64,8 @@ pub enum Rate {
     Narrow,
     /// 16 kHz: wide band.
     Wide,
+    /// 48 kHz: all that one hears.
+    Full,
 }
 
 impl Rate {
@@ -71,6 +74,7 @@ impl Rate {
         match self {
             Rate::Narrow => 8_000,
             Rate::Wide => 16_000,
+            Rate::Full => 48_000,
         }
     }
 }
@@ -98,7 +102,8 @@ impl Codec {
     pub const fn rate(self) -> Rate {
         match self {
             Codec::Pcmu | Codec::Pcma => Rate::Narrow,
-            Codec::G722 | Codec::Opus => Rate::Wide,
+            Codec::G722 => Rate::Wide,
+            Codec::Opus => Rate::Full,
         }
     }
 }

@@ -11,6 +11,7 @@ use codecs::opus::{Decoder, Encoder, EncoderParams, packet_info};
 use codecs::plc::{Concealer, WideConcealer};
 use codecs::resample::Resampler;
 use codecs::tone::{Cadence, Sine};
+use codecs::triple::{Down3, Up3};
 use codecs::{Rate, g711, g722, goertzel, mix, speech, stretch};
 use std::cell::Cell;
 
@@ -187,6 +188,7 @@ fn a_room_is_mixed_in_place() {
     let (mut sum, mut pcm, mut out) = ([0; 320], [0; 320], [0; 960]);
     let (mut activity, mut agc) = (Activity::new(), Agc::new());
     let (mut up, mut down) = (Up2::new(), Down2::new());
+    let (mut up_3, mut down_3) = (Up3::new(), Down3::new());
     let count = allocations(|| {
         Sine::new(400.0, -10.0, 16_000).fill(&mut pcm);
         for _ in 0..40 {
@@ -199,6 +201,8 @@ fn a_room_is_mixed_in_place() {
             mix::less(&sum, &pcm, &mut out[320..640]);
             down.process(&pcm, &mut out[..160]);
             up.process(&out[..160], &mut pcm);
+            up_3.process(&pcm, &mut out);
+            down_3.process(&out, &mut pcm);
         }
         stretch::shorten(&[1_000; 640], Rate::Wide, &mut out);
     });

@@ -541,6 +541,7 @@ fn room(rate: Rate) {
 fn the_packet_thread_neither_allocates_nor_frees() {
     room(Rate::Wide);
     room(Rate::Narrow);
+    room(Rate::Full);
     let pairs = [
         (Codec::Pcma, Codec::Pcma, None, "relayed"),
         (Codec::Opus, Codec::Opus, None, "relayed"),

@@ -1,7 +1,7 @@
 //! SDP (RFC 4566, 8866) and offer/answer (RFC 3264): descriptions of real implementations and of the RFCs, the published
 //! examples as an oracle, and both ends of a negotiation against each other.
 
-use codecs::Codec;
+use codecs::{Codec, Rate};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -408,7 +408,7 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
         dtx,
         bitrate,
         complexity: 5,
-        wide: true,
+        plays: Rate::Full,
     });
     (codecs, 1..=4usize, any::<bool>(), 1..=6u8, opus).prop_map(|(mut codecs, count, events, tens, opus)| {
         codecs.truncate(count);

@@ -199,7 +199,7 @@ impl Calls {
             call: self.new_call_id(cx),
             number: 1,
             begun: cx.wall,
-            is_wide: settings.rate == Rate::Wide,
+            is_wide: settings.rate >= Rate::Wide,
             format: cx.config.recording.format,
         };
         let what = format!("is recorded in {}", recording.file());

@@ -5,9 +5,6 @@ use super::ratio::Ratio;
 use super::tuning::{Setting, Tuning};
 use codecs::{Codec, Rate, g711, g722, opus};
 
-/// The longest packet that we send: 60 ms at 16 kHz.
-const FRAME_MAX: usize = 960;
-
 /// Packets from which an encoder of Opus gets the state that its decoder expects.
 const PRIME_PACKETS: usize = 2;
 /// Room for what nobody is sent.
@@ -33,7 +30,7 @@ pub struct Coder {
     voice: Voice,
     /// Samples of one packet.
     frame: usize,
-    pending: [i16; FRAME_MAX],
+    pending: Box<[i16]>,
     filled: usize,
     rate: Rate,
     ratio: Ratio,
@@ -74,10 +71,11 @@ impl Coder {
             Codec::G722 => Voice::G722(g722::Encoder::new(rate)),
             Codec::Opus => Voice::Opus(Opus::new(stream, rate)?),
         };
+        let frame = frame_samples(stream, rate);
         Ok(Self {
             voice,
-            frame: frame_samples(stream, rate),
-            pending: [0; FRAME_MAX],
+            frame,
+            pending: vec![0; frame].into(),
             filled: 0,
             rate,
             ratio: Ratio::new(stream.codec, rate),
@@ -162,8 +160,8 @@ impl Coder {
                 Voice::Pcmu | Voice::Pcma | Voice::G722(_) | Voice::Opus(_),
             ) => 0,
         };
-        self.pending = other.pending;
         self.filled = other.filled.min(self.frame - 1);
+        self.pending[..self.filled].copy_from_slice(&other.pending[..self.filled]);
         primed
     }
 

@@ -57,8 +57,8 @@ pub struct OpusParams {
     pub bitrate: u32,
     /// libopus complexity, 0 to 10.
     pub complexity: u8,
-    /// The peer plays more than telephone band (its `maxplaybackrate`).
-    pub wide: bool,
+    /// The highest of our rates of which the peer plays all (its `maxplaybackrate`).
+    pub plays: Rate,
 }
 
 impl Default for OpusParams {
@@ -68,7 +68,7 @@ impl Default for OpusParams {
             dtx: false,
             bitrate: 24_000,
             complexity: 5,
-            wide: true,
+            plays: Rate::Full,
         }
     }
 }
@@ -159,11 +159,17 @@ impl Stream {
         }
     }
 
-    /// The rate at which nothing is lost of what is spoken, as far as we go.
+    /// The rate at which nothing is lost of what is spoken, as far as we go outside of rooms.
     pub fn rate(&self) -> Rate {
+        self.rate_in(Rate::Wide)
+    }
+
+    /// The same in a room whose mix has this rate.
+    pub fn rate_in(&self, room: Rate) -> Rate {
+        let rate = self.codec.rate().min(room);
         match self.codec {
-            Codec::Opus if !self.opus.wide => Rate::Narrow,
-            codec => codec.rate(),
+            Codec::Opus => rate.min(self.opus.plays),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => rate,
         }
     }
 

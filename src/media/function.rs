@@ -16,8 +16,8 @@ use codecs::Rate;
 
 /// Samples of one tick.
 const TICK_SAMPLES: usize = OWN_RATE.hz() as usize / 50;
-/// The same at 16 kHz.
-const WIDE_TICK_SAMPLES: usize = Rate::Wide.hz() as usize / 50;
+/// The most at any rate.
+const TICK_SAMPLES_MAX: usize = Rate::Full.hz() as usize / 50;
 
 /// Sends 20 ms of what the leg makes itself.
 pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch, outputs: &mut Outputs) {
@@ -27,7 +27,8 @@ pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch, outputs: 
         return;
     }
     let id = leg.id();
-    let (mut narrow, mut wide) = ([0; TICK_SAMPLES], [0; WIDE_TICK_SAMPLES]);
+    let mut narrow = [0; TICK_SAMPLES];
+    let mut other;
     let mut pcm = &mut narrow[..];
     match &mut leg.role {
         Role::Idle | Role::Bridge(_) | Role::Echo | Role::Room(_) | Role::Fork(_) => return,
@@ -39,7 +40,8 @@ pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch, outputs: 
             if play.is_over() {
                 return;
             }
-            pcm = &mut wide[..encode.rate().hz() as usize / 50];
+            other = [0; TICK_SAMPLES_MAX];
+            pcm = &mut other[..encode.rate().hz() as usize / 50];
             play.fill(pcm, encode.rate());
             // What comes back of it is no key.
             leg.tx.played = Some(now);
@@ -68,9 +70,9 @@ fn dial(now: Instant, tx: &mut Tx, route: Route, out: &mut TxBatch) {
     let Some(format) = tx.stream.and_then(|stream| stream.events_tx) else {
         let takes_tones = tx.stream.is_some_and(|stream| stream.has_tones_tx());
         if let Some(encode) = tx.encode.as_mut().filter(|_| takes_tones) {
-            // In a bridge it may be wide.
+            // In a bridge or a room it may be another.
             let rate = encode.rate().hz();
-            let mut pcm = [0; WIDE_TICK_SAMPLES];
+            let mut pcm = [0; TICK_SAMPLES_MAX];
             let pcm = &mut pcm[..rate as usize / 50];
             tx.digits.tone(step, pcm, rate);
             tx.played = Some(now);

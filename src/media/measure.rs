@@ -29,7 +29,7 @@ impl Leg {
             .rx
             .decode
             .as_ref()
-            .is_some_and(|decode| decode.rate() == Rate::Wide);
+            .is_some_and(|decode| decode.rate() >= Rate::Wide);
         let is_wide = self.rx.path == Path::Relay || is_decoded;
         Some(Journey {
             codec,

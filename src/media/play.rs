@@ -4,9 +4,12 @@
 
 use super::command::Music;
 use codecs::Rate;
+use codecs::triple::Up3;
 
 /// Steps of silence behind the end: the longest packet (60 ms) is full then, so that the end of the sound is in one that was sent.
 const TAIL: u8 = 3;
+/// Samples at 16 kHz that are brought up to 48 at a time: 20 ms.
+const WIDE: usize = 320;
 
 /// Sounds with a place in them.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub struct Play {
     position: usize,
     /// Steps of silence that are still to come.
     tail: u8,
+    /// To 48 kHz, at which no sound is kept.
+    up: Up3,
 }
 
 impl Play {
@@ -30,6 +35,7 @@ impl Play {
             at: 0,
             position: 0,
             tail: TAIL,
+            up: Up3::new(),
         }
     }
 
@@ -38,8 +44,23 @@ impl Play {
         self.tail == 0
     }
 
-    /// Writes the next samples of this rate.
+    /// Writes the next samples of this rate, whole milliseconds.
     pub fn fill(&mut self, pcm: &mut [i16], rate: Rate) {
+        match rate {
+            Rate::Narrow | Rate::Wide => self.read(pcm, rate),
+            Rate::Full => {
+                for pcm in pcm.chunks_mut(3 * WIDE) {
+                    let mut wide = [0; WIDE];
+                    let wide = &mut wide[..pcm.len() / 3];
+                    self.read(wide, Rate::Wide);
+                    self.up.process(wide, pcm);
+                }
+            }
+        }
+    }
+
+    /// The same of a rate at which sounds are kept.
+    fn read(&mut self, pcm: &mut [i16], rate: Rate) {
         let scale = (rate.hz() / Rate::Narrow.hz()) as usize;
         let mut filled = 0;
         while filled < pcm.len() {
@@ -73,6 +94,9 @@ impl Play {
 mod tests {
     use super::*;
     use crate::media::command::Sound;
+    use codecs::goertzel::level_dbm0;
+    use codecs::spectrum::dominant;
+    use codecs::tone::Sine;
     use std::sync::Arc;
 
     /// Sounds of one value each, so many samples at 16 kHz.
@@ -120,6 +144,25 @@ mod tests {
         step(&mut play, Rate::Wide);
         step(&mut play, Rate::Narrow);
         assert_eq!(step(&mut play, Rate::Wide)[160], 2_000);
+    }
+
+    /// A tone at 16 kHz is the same tone at 48, and nothing else.
+    #[test]
+    fn at_48_khz_it_sounds_the_same() {
+        let mut pcm = vec![0; 16_000];
+        Sine::new(6_000.0, -10.0, 16_000).fill(&mut pcm);
+        let music = Music::new(vec![Arc::new(Sound::new(pcm).unwrap())]);
+        let mut play = Play::new(music, false);
+        let heard: Vec<i16> = (0..50).flat_map(|_| step(&mut play, Rate::Full)).collect();
+        let heard = &heard[4_800..43_200];
+        let level = level_dbm0(heard, 6_000.0, 48_000);
+        assert!((level + 10.0).abs() < 0.1, "{level}");
+        let found = dominant(heard, 48_000).unwrap();
+        assert!(found.is(6_000.0, 60.0), "{found:?}");
+        for over in [false, false, true] {
+            step(&mut play, Rate::Full);
+            assert_eq!(play.is_over(), over);
+        }
     }
 
     #[test]

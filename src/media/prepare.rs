@@ -379,7 +379,7 @@ impl Preparer {
             Function::Play => (false, true, stream.rate()),
             Function::Phone => (true, true, OWN_RATE),
             Function::Room(room) => match self.rooms.get(&room) {
-                Some(room) => (true, true, room.spec.rate.min(stream.rate())),
+                Some(room) => (true, true, stream.rate_in(room.spec.rate)),
                 None => (false, false, OWN_RATE),
             },
             Function::Bridge(other) => match self.legs.get(&other).and_then(|other| other.stream) {

@@ -12,6 +12,7 @@
 //! What a tick costs is the members' decoding, and the speakers', the codecs' and the packets' rest: never members squared. Who begins to speak
 //! gets an encoder of his own that goes on where the shared one is ([`super::coder::Coder::follow`]), and keeps it for a moment when he is silent again.
 
+mod bands;
 mod class;
 mod link;
 mod member;
@@ -35,15 +36,16 @@ use super::play::Play;
 use crate::id::MediaRoomId;
 use crate::limits::{ROOM_CLASSES, ROOM_LINKS, ROOM_MEASURE, ROOM_SPEAKERS};
 use crate::time::Instant;
-use class::History;
-use codecs::double::Down2;
+use bands::{Bands, Down};
 use codecs::{Rate, mix};
 use member::Own;
 use speakers::Speakers;
 use voice::Voice;
 
-/// Samples of a tick at the highest rate of a room.
-pub(super) const STEP: usize = 320;
+/// A tick in which somebody hears nothing.
+static SILENCE: [i16; step(Rate::Full)] = [0; step(Rate::Full)];
+/// What is remembered of the mix, in ticks: three of the longest packet, of which one waits.
+const HISTORY: usize = 9;
 /// Ticks from one time to the next at which it is told who speaks: 200 ms.
 const TELL: u32 = 10;
 /// Ticks from one time to the next at which it is told what they took.
@@ -63,14 +65,17 @@ impl RoomIx {
 /// The legs of a worker, by place.
 type Legs = [Option<Box<Leg>>];
 
-/// What the members of a room hear, at both rates that members have.
+/// What the members of a room hear, at all rates that members have.
 #[derive(Debug)]
 struct Mix {
-    sum: [i32; STEP],
-    whole: [i16; STEP],
-    narrow: [i16; STEP / 2],
-    down: Down2,
-    history: History,
+    sum: Box<[i32]>,
+    /// What everybody hears who does not speak.
+    whole: Bands,
+    down: Down,
+    /// What they heard last, newest last, from which an encoder is brought to where another is.
+    history: Bands,
+    /// What one of those hears who speak.
+    own: Bands,
 }
 
 /// A room with all that it needs, made on the control side.
@@ -103,13 +108,13 @@ impl Room {
             members: Vec::with_capacity(usize::from(spec.seats)),
             speakers: Speakers::new(speakers),
             // Who has just lost a place is still faded out while another is faded in.
-            voices: (0..2 * speakers).map(|_| Voice::default()).collect(),
+            voices: (0..2 * speakers).map(|_| Voice::new(spec.rate)).collect(),
             mix: Mix {
-                sum: [0; STEP],
-                whole: [0; STEP],
-                narrow: [0; STEP / 2],
-                down: Down2::new(),
-                history: History::default(),
+                sum: vec![0; step(spec.rate)].into(),
+                whole: Bands::new(spec.rate, 1),
+                down: Down::default(),
+                history: Bands::new(spec.rate, HISTORY),
+                own: Bands::new(spec.rate, 1),
             },
             classes: [const { None }; ROOM_CLASSES],
             play: None,
@@ -289,7 +294,7 @@ impl Room {
                 continue;
             };
             let Some(member) = leg.member.as_mut() else { continue };
-            voice.begin(place.at, &self.mix.whole[..step(self.spec.rate)]);
+            voice.begin(place.at, &self.mix.down);
             member.own = Own::Speaks(number);
         }
     }
@@ -325,15 +330,14 @@ impl Room {
 
     /// Mixes.
     fn add_up(&mut self, legs: &mut Legs, outputs: &mut Outputs) {
-        let samples = step(self.spec.rate);
+        let room = self.spec.rate;
         let Mix {
             sum,
             whole,
-            narrow,
             down,
             history,
+            own,
         } = &mut self.mix;
-        let sum = &mut sum[..samples];
         sum.fill(0);
         for voice in &mut self.voices {
             if voice.is_free() {
@@ -347,26 +351,19 @@ impl Room {
             if self.spec.levels {
                 member.level();
             }
-            mix::add(sum, voice.speak(member.frame(), samples));
+            mix::add(sum, voice.speak(member.frame(), (member.rate(), room)));
         }
         if let Some(play) = self.play.as_mut().filter(|play| !play.is_over()) {
-            let mut played = [0; STEP];
-            play.fill(&mut played[..samples], self.spec.rate);
-            mix::add(sum, &played[..samples]);
+            play.fill(own.at_mut(room), room);
+            mix::add(sum, own.at(room));
             if play.is_over() {
                 outputs.event(Event::RoomPlayed(self.spec.id));
             }
         }
-        exchange(&mut self.links, sum);
-        mix::all(sum, &mut whole[..samples]);
-        match self.spec.rate {
-            Rate::Narrow => narrow.copy_from_slice(&whole[..samples]),
-            Rate::Wide => {
-                down.process(whole, narrow);
-                history.add(whole, Rate::Wide);
-            }
-        }
-        history.add(narrow, Rate::Narrow);
+        exchange(&mut self.links, sum, own.at_mut(room), whole.at_mut(room));
+        mix::all(sum, whole.at_mut(room));
+        down.process(whole, Rate::Narrow);
+        history.push(whole);
     }
 
     /// One packet for all who listen to it.
@@ -380,17 +377,10 @@ impl Room {
                 class.listeners = true;
             }
         }
-        let Mix {
-            whole, narrow, history, ..
-        } = &self.mix;
-        let whole = &whole[..step(self.spec.rate)];
+        let Mix { whole, history, .. } = &self.mix;
         for class in self.classes.iter_mut().flatten() {
-            let pcm = if class.coder.rate() == self.spec.rate {
-                whole
-            } else {
-                &narrow[..]
-            };
-            self.encodes += class.tick(pcm, history.at(class.coder.rate()));
+            let rate = class.coder.rate();
+            self.encodes += class.tick(whole.at(rate), history.at(rate));
         }
     }
 
@@ -407,8 +397,7 @@ impl Room {
             }
         }
         if let Some(recorder) = &mut self.recorder {
-            let whole = &self.mix.whole[..step(self.spec.rate)];
-            recorder.take(now, whole);
+            recorder.take(now, self.mix.whole.at(recorder.rate()));
             self.encodes += 1;
         }
         if self.ticks.is_multiple_of(MEASURE) {
@@ -431,7 +420,6 @@ impl Room {
         let class = member
             .class()
             .and_then(|class| self.classes[usize::from(class)].as_deref());
-        let samples = step(self.spec.rate);
         if let (Some(class), Own::No) = (class, member.own)
             && seat.hears
         {
@@ -442,27 +430,20 @@ impl Room {
             member.judge(loss);
             return;
         }
-        let Mix { sum, whole, narrow, .. } = &self.mix;
-        let is_narrow = encode.rate() != self.spec.rate;
-        let mut own = [0; STEP];
-        let mut small = [0; STEP / 2];
+        let Mix { sum, whole, own, .. } = &mut self.mix;
+        let rate = encode.rate();
         let pcm: &[i16] = match member.own {
             _ if !seat.hears => {
                 member.linger();
-                &own[..step(encode.rate())]
+                &SILENCE[..step(rate)]
             }
             Own::Speaks(number) => {
                 let voice = &mut self.voices[usize::from(number)];
-                mix::less(&sum[..samples], voice.frame(samples), &mut own[..samples]);
-                if is_narrow {
-                    voice.narrow(&own[..samples], &mut small);
-                    &small
-                } else {
-                    &own[..samples]
-                }
+                mix::less(sum, voice.frame(), own.at_mut(self.spec.rate));
+                voice.lower(own, rate);
+                own.at(rate)
             }
-            Own::No | Own::Lingers(_) if is_narrow => narrow,
-            Own::No | Own::Lingers(_) => &whole[..samples],
+            Own::No | Own::Lingers(_) => whole.at(rate),
         };
         let before = tx.sender.packets();
         encode.push(now, Lead::Joined, pcm, &mut tx.sender, route, out);
@@ -499,13 +480,11 @@ impl Room {
     }
 }
 
-/// Says what is said here to the other parts, and adds what they say.
-fn exchange(links: &mut [Link], sum: &mut [i32]) {
+/// Says what is said here to the other parts, and adds what they say, with room for both.
+fn exchange(links: &mut [Link], sum: &mut [i32], own: &mut [i16], theirs: &mut [i16]) {
     if links.is_empty() {
         return;
     }
-    let (mut own, mut theirs) = ([0; STEP], [0; STEP]);
-    let (own, theirs) = (&mut own[..sum.len()], &mut theirs[..sum.len()]);
     mix::all(sum, own);
     for link in links {
         link.0.put(own);

@@ -25,7 +25,9 @@ impl Voice {
             (Codec::Pcmu, _) => Voice::Pcmu(Concealer::new()),
             (Codec::Pcma, _) => Voice::Pcma(Concealer::new()),
             (Codec::G722, Rate::Narrow) => Voice::NarrowG722(Box::new((g722::Decoder::new(rate), Concealer::new()))),
-            (Codec::G722, Rate::Wide) => Voice::G722(Box::new((g722::Decoder::new(rate), WideConcealer::new()))),
+            (Codec::G722, Rate::Wide | Rate::Full) => {
+                Voice::G722(Box::new((g722::Decoder::new(rate), WideConcealer::new())))
+            }
             (Codec::Opus, _) => Voice::Opus(opus::Decoder::new(rate.hz())?),
         })
     }

@@ -590,6 +590,9 @@ mod tests_room;
 #[path = "worker/tests_room_all.rs"]
 mod tests_room_all;
 #[cfg(test)]
+#[path = "worker/tests_room_full.rs"]
+mod tests_room_full;
+#[cfg(test)]
 #[path = "worker/tests_sound.rs"]
 mod tests_sound;
 #[cfg(test)]

@@ -251,9 +251,9 @@ pub fn number(payloads: &[Payload], kept: &[Format<'_>]) -> Numbered {
     numbered
 }
 
-/// How we encode Opus for a peer with these `a=fmtp` parameters: its wishes within our policy. Its `maxplaybackrate` says whether it wants
-/// more than telephone band, which is all that we have for it beside G.722; `stereo` needs nothing, as we encode mono; its `sprop-` parameters
-/// and `cbr` are hints that change no packet's meaning.
+/// How we encode Opus for a peer with these `a=fmtp` parameters: its wishes within our policy. Its `maxplaybackrate` says how much band it wants,
+/// of which no more should be sent than it plays; `stereo` needs nothing, as we encode mono; its `sprop-` parameters and `cbr` are hints that
+/// change no packet's meaning.
 pub fn opus_for(policy: OpusParams, fmtp: &str) -> OpusParams {
     let mut wanted = OpusParams {
         fec: false,
@@ -268,7 +268,9 @@ pub fn opus_for(policy: OpusParams, fmtp: &str) -> OpusParams {
             wanted.dtx = policy.dtx && value == "1";
         } else if name.eq_ignore_ascii_case("maxplaybackrate") {
             let played = value.parse().unwrap_or(u32::MAX);
-            wanted.wide = policy.wide && played >= Rate::Wide.hz();
+            let plays_all = |rate: &Rate| rate.hz() <= played;
+            let plays = [Rate::Full, Rate::Wide].into_iter().find(plays_all);
+            wanted.plays = policy.plays.min(plays.unwrap_or(Rate::Narrow));
         } else if name.eq_ignore_ascii_case("maxaveragebitrate")
             && let Ok(most) = value.parse::<u32>()
         {
@@ -406,20 +408,33 @@ mod tests {
             dtx: true,
             bitrate: 24_000,
             complexity: 5,
-            wide: true,
+            plays: Rate::Full,
         };
-        for (fmtp, fec, dtx, bitrate) in [
-            ("", false, false, 24_000),
-            ("minptime=10;useinbandfec=1", true, false, 24_000),
+        for (fmtp, fec, dtx, bitrate, plays) in [
+            ("", false, false, 24_000, Rate::Full),
+            ("minptime=10;useinbandfec=1", true, false, 24_000, Rate::Full),
             (
                 "maxplaybackrate=16000; sprop-maxcapturerate=16000; maxaveragebitrate=20000; stereo=1; useinbandfec=1; usedtx=1",
                 true,
                 true,
                 20_000,
+                Rate::Wide,
             ),
-            ("maxaveragebitrate=510000;useinbandfec=0", false, false, 24_000),
-            ("maxaveragebitrate=1;USEDTX = 1", false, true, 6_000),
-            ("maxaveragebitrate=many;=;;useinbandfec", false, false, 24_000),
+            (
+                "maxaveragebitrate=510000;useinbandfec=0",
+                false,
+                false,
+                24_000,
+                Rate::Full,
+            ),
+            ("maxaveragebitrate=1;USEDTX = 1", false, true, 6_000, Rate::Full),
+            (
+                "maxaveragebitrate=many;=;;useinbandfec",
+                false,
+                false,
+                24_000,
+                Rate::Full,
+            ),
         ] {
             assert_eq!(
                 opus_for(policy, fmtp),
@@ -428,7 +443,7 @@ mod tests {
                     dtx,
                     bitrate,
                     complexity: 5,
-                    wide: true,
+                    plays,
                 },
                 "{fmtp}"
             );
@@ -439,13 +454,15 @@ mod tests {
             ..policy
         };
         assert_eq!(opus_for(plain, "useinbandfec=1;usedtx=1"), plain);
-        for (fmtp, wide) in [
-            ("maxplaybackrate=8000", false),
-            ("usedtx=0; MAXPLAYBACKRATE = 12000", false),
-            ("maxplaybackrate=48000", true),
-            ("maxplaybackrate=fast", true),
+        for (fmtp, plays) in [
+            ("maxplaybackrate=8000", Rate::Narrow),
+            ("usedtx=0; MAXPLAYBACKRATE = 12000", Rate::Narrow),
+            ("maxplaybackrate=16000", Rate::Wide),
+            ("maxplaybackrate=24000", Rate::Wide),
+            ("maxplaybackrate=48000", Rate::Full),
+            ("maxplaybackrate=fast", Rate::Full),
         ] {
-            assert_eq!(opus_for(plain, fmtp), OpusParams { wide, ..plain }, "{fmtp}");
+            assert_eq!(opus_for(plain, fmtp), OpusParams { plays, ..plain }, "{fmtp}");
         }
         assert_eq!(
             Payload::Audio(Codec::Opus).fmtp(policy),

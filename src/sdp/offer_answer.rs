@@ -8,7 +8,7 @@ use super::image;
 use crate::media::command::{Gains, OpusParams, Srtp, Suite};
 use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Image, Local, Offered, SdpError, Security, Session};
 use bytes::Bytes;
-use codecs::Codec;
+use codecs::{Codec, Rate};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -323,8 +323,9 @@ fn numbered(version: u64, before: Option<&Session<'_>>, session: &mut Session<'_
 pub fn ordered(base: &[Codec], first: &[Codec]) -> Codecs {
     let mut list = Codecs::new();
     let both = first.iter().filter(|codec| base.contains(codec));
-    let band = first.first().map(|codec| codec.rate());
-    let alike = base.iter().filter(|codec| Some(codec.rate()) == band);
+    let is_wide = |codec: &Codec| codec.rate() > Rate::Narrow;
+    let band = first.first().map(is_wide);
+    let alike = base.iter().filter(|codec| Some(is_wide(codec)) == band);
     for codec in both.chain(alike).chain(base) {
         if !list.contains(codec) {
             list.push(*codec);

@@ -18,14 +18,16 @@ fn members_of_every_codec_hear_one_another_and_nobody_himself() {
     leave(&mut w, &[a, b, c, d]);
 }
 
-/// A mix of 8 kHz is all the same to them.
+/// A mix of 8 or 48 kHz is all the same to them.
 #[test]
-fn a_narrow_room_sounds_like_a_wide_one() {
-    let mut w = world(2, "rate: 8000");
-    let phones = three(&mut w);
-    let calls = all_join(&mut w, phones);
-    all_hear(&mut w, &calls);
-    leave(&mut w, &calls);
+fn a_room_of_another_rate_sounds_like_a_wide_one() {
+    for (seed, rate) in [(2, "rate: 8000"), (6, "rate: 48000")] {
+        let mut w = world(seed, rate);
+        let phones = three(&mut w);
+        let calls = all_join(&mut w, phones);
+        all_hear(&mut w, &calls);
+        leave(&mut w, &calls);
+    }
 }
 
 /// Who leaves is not heard any more, and comes back as another member.

@@ -18,18 +18,23 @@ fn seconds(w: &World, recording: &Recording, tones: &[f32]) -> (usize, usize) {
 
 #[test]
 fn a_room_is_recorded_from_the_first_who_comes() {
-    let mut w = world(120, "record: yes, entry: none");
-    let phones = three(&mut w);
-    let tones = phones.map(|peer| w.agent(peer).tone.expect("phones speak"));
-    let calls = all_join(&mut w, phones);
-    w.run(s(10));
-    leave(&mut w, &calls);
-    let [recording] = w.media.tapes.all()[..] else {
-        panic!("one recording, and not {:?}", w.media.tapes.all())
-    };
-    assert!(recording.is_wide, "the mix has 16 kHz");
-    let (heard, all) = seconds(&w, &recording, &tones);
-    assert!(heard >= 9 && all <= 25, "{heard} of {all} seconds");
+    for (seed, keys) in [
+        (120, "record: yes, entry: none"),
+        (122, "record: yes, entry: none, rate: 48000"),
+    ] {
+        let mut w = world(seed, keys);
+        let phones = three(&mut w);
+        let tones = phones.map(|peer| w.agent(peer).tone.expect("phones speak"));
+        let calls = all_join(&mut w, phones);
+        w.run(s(10));
+        leave(&mut w, &calls);
+        let [recording] = w.media.tapes.all()[..] else {
+            panic!("one recording, and not {:?}", w.media.tapes.all())
+        };
+        assert_eq!(recording.rate(), 16_000, "{keys}");
+        let (heard, all) = seconds(&w, &recording, &tones);
+        assert!(heard >= 9 && all <= 25, "{heard} of {all} seconds");
+    }
 }
 
 /// `*3`, and the control socket.

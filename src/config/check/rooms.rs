@@ -167,6 +167,7 @@ fn rate(text: &str) -> Result<Rate, Wrong> {
     match text {
         "8000" => Ok(Rate::Narrow),
         "16000" => Ok(Rate::Wide),
+        "48000" => Ok(Rate::Full),
         _ => Err(Wrong::Form),
     }
 }

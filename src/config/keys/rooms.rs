@@ -83,10 +83,11 @@ pub static ROOM: Section = Section {
         ),
         key(
             "rate",
-            "8000 or 16000",
+            "8000, 16000 or 48000",
             "16000",
             "16000",
-            "Samples a second of the mix: 8000 is telephone band for all and costs less.",
+            "Samples a second of the mix: 8000 is telephone band for all and costs less; at 48000 those with Opus hear each other's whole band, for which \
+             `opus_bitrate` should be 28000 or more (RFC 7587 3.1.1).",
         ),
         key(
             "agc",

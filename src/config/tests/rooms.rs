@@ -20,7 +20,8 @@ fn a_room_has_what_is_written_and_else_what_is_usual() {
   - {{ number: \"3000\", name: standup, pin: \"4711\", moderator_pin: \"990011\", moderators: [ alice ], listeners: yes, max_members: 7, \
        max_duration: 1h, speakers: 2, rate: 8000, agc: no, gate: no, wait_for_moderator: yes, entry: none, record: yes, \
        outgoing: user/alice, keys: {{ mute: \"1\", end: no }} }}
-  - {{ number: \"3001\" }}"
+  - {{ number: \"3001\" }}
+  - {{ number: \"3002\", rate: 48000 }}"
     ));
     let room = config.room("standup").unwrap();
     assert_eq!(room.number, "3000");
@@ -37,7 +38,9 @@ fn a_room_has_what_is_written_and_else_what_is_usual() {
     assert_eq!(room.keys.action("*5"), Some(KeyAction::Lock));
     assert_eq!((room.keys.action("*6"), room.keys.action("*0")), (None, None));
     assert!(!format!("{config:?}").contains("4711") && !format!("{config:?}").contains("990011"));
+    assert_eq!(config.room("3002").unwrap().rate, Rate::Full);
     let room = config.room("3001").unwrap();
+    assert_eq!(room.rate, Rate::Wide);
     assert_eq!((room.name.as_str(), room.max_members, room.speakers), ("3001", 100, 4));
     assert!(room.pin.is_none() && room.levels && room.gate && !room.listeners);
     assert_eq!(
@@ -93,7 +96,7 @@ fn what_is_wrong_with_a_room_is_said() {
         ),
         ("{ number: \"3000\", max_members: 1 }", "is not a number from 2 to 2000"),
         ("{ number: \"3000\", speakers: 17 }", "is not a number from 1 to 16"),
-        ("{ number: \"3000\", rate: 48000 }", "is not 8000 or 16000"),
+        ("{ number: \"3000\", rate: 44100 }", "is not 8000, 16000 or 48000"),
         (
             "{ number: \"3000\", keys: { mute: \"*6\", lock: \"*61\" } }",
             "*61 for lock and *6 cannot be told apart",

@@ -14,7 +14,7 @@ const FADE: usize = 32;
 /// By how much the filter between both rates is late, at 8 kHz.
 const DELAY: usize = 28;
 
-/// A sound at both rates at which we work.
+/// A sound at 8 and at 16 kHz.
 pub struct Sound {
     narrow: Box<[i16]>,
     wide: Box<[i16]>,
@@ -71,11 +71,11 @@ impl Sound {
         Sound::of(vec![0; narrow], vec![0; 2 * narrow])
     }
 
-    /// Its samples.
+    /// Its samples, at 16 kHz where the rate is higher.
     pub fn samples(&self, rate: Rate) -> &[i16] {
         match rate {
             Rate::Narrow => &self.narrow,
-            Rate::Wide => &self.wide,
+            Rate::Wide | Rate::Full => &self.wide,
         }
     }
 

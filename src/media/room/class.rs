@@ -1,6 +1,5 @@
 //! Listeners of one codec, who hear the same packets.
 
-use super::STEP;
 use crate::media::coder::{Coder, frame_samples};
 use crate::media::command::Stream;
 use codecs::opus::OpusError;
@@ -10,8 +9,6 @@ use codecs::{Codec, Rate};
 const PAYLOAD: usize = 960;
 /// Packets of a tick: two of 10 ms.
 const PACKETS: usize = 2;
-/// What is remembered of the mix, in ticks: three of the longest packet, of which one waits.
-const TICKS: usize = 9;
 /// Loss in percent that FEC is made for where listeners lose packets, in 1/256.
 const EXPECTED: u8 = 26;
 
@@ -31,7 +28,7 @@ pub struct ClassKey {
 impl ClassKey {
     /// Of who speaks this in a room of this rate.
     pub fn new(stream: &Stream, room: Rate, lossy: bool) -> ClassKey {
-        let rate = room.min(stream.rate());
+        let rate = stream.rate_in(room);
         ClassKey {
             codec: stream.codec,
             rate,
@@ -130,42 +127,5 @@ impl Class {
         self.packets[..self.count]
             .iter()
             .map(|packet| packet.len.map(|len| &packet.octets[..len]))
-    }
-}
-
-/// What went out last at either rate, newest last, from which an encoder is brought to where another is.
-#[derive(Debug)]
-pub struct History {
-    wide: [i16; TICKS * STEP],
-    narrow: [i16; TICKS * STEP / 2],
-}
-
-impl Default for History {
-    fn default() -> History {
-        History {
-            wide: [0; TICKS * STEP],
-            narrow: [0; TICKS * STEP / 2],
-        }
-    }
-}
-
-impl History {
-    /// A tick goes out.
-    pub fn add(&mut self, pcm: &[i16], rate: Rate) {
-        let all = match rate {
-            Rate::Narrow => &mut self.narrow[..],
-            Rate::Wide => &mut self.wide[..],
-        };
-        all.copy_within(pcm.len().., 0);
-        let from = all.len() - pcm.len();
-        all[from..].copy_from_slice(pcm);
-    }
-
-    /// All of it.
-    pub fn at(&self, rate: Rate) -> &[i16] {
-        match rate {
-            Rate::Narrow => &self.narrow,
-            Rate::Wide => &self.wide,
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::playout::{Got, Playout};
 use super::speakers::{Candidate, INAUDIBLE};
-use super::{STEP, step};
+use super::step;
 use crate::media::half::Rx;
 use crate::media::jitter::Content;
 use crate::media::leg::{Class as Kind, Leg};
@@ -41,7 +41,7 @@ pub struct Member {
     activity: Activity,
     agc: Agc,
     rate: Rate,
-    frame: [i16; STEP],
+    frame: Box<[i16]>,
     /// Speech, at this tick.
     speech: bool,
     loud: f32,
@@ -66,7 +66,7 @@ impl Member {
             activity: Activity::new(),
             agc: Agc::new(),
             rate,
-            frame: [0; STEP],
+            frame: vec![0; step(rate)].into(),
             speech: false,
             loud: INAUDIBLE,
             own: Own::No,
@@ -87,10 +87,9 @@ impl Member {
         speaks: bool,
         gate: bool,
     ) -> Option<Candidate> {
-        let samples = step(self.rate);
-        let got = self.playout.take(now, rx, &mut self.frame[..samples]);
+        let got = self.playout.take(now, rx, &mut self.frame);
         let heard = match got {
-            Got::Sound => self.activity.hear(&self.frame[..samples]),
+            Got::Sound => self.activity.hear(&self.frame),
             Got::Nothing => {
                 (self.speech, self.loud) = (false, INAUDIBLE);
                 return None;
@@ -108,13 +107,17 @@ impl Member {
 
     /// Brings what it says to the loudness of all.
     pub fn level(&mut self) {
-        let samples = step(self.rate);
-        self.agc.apply(&mut self.frame[..samples], self.speech);
+        self.agc.apply(&mut self.frame, self.speech);
     }
 
     /// Its 20 ms, at its own rate.
     pub fn frame(&self) -> &[i16] {
-        &self.frame[..step(self.rate)]
+        &self.frame
+    }
+
+    /// Of its PCM.
+    pub fn rate(&self) -> Rate {
+        self.rate
     }
 
     /// The shared encoder that is its own now.

@@ -1,12 +1,14 @@
-//! The mix as it is recorded: encoded once more, as if a leg had said it.
+//! The mix as it is recorded: encoded once more, as if a leg had said it. A recording has 16 kHz at most.
 
-use super::STEP;
 use crate::media::coder::Coder;
 use crate::media::command::{Dtmf, OpusParams, Stream};
 use crate::media::tap::{Heard, Sink};
 use crate::time::Instant;
 use codecs::opus::OpusError;
 use codecs::{Codec, Rate};
+
+/// Octets of 20 ms in G.711 and in G.722.
+const PAYLOAD: usize = 160;
 
 /// Writes the mix down, on both sides of a recording.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ impl Recorder {
     pub fn new(rate: Rate, sinks: Vec<Box<dyn Sink>>) -> Result<Recorder, OpusError> {
         let codec = match rate {
             Rate::Narrow => Codec::Pcmu,
-            Rate::Wide => Codec::G722,
+            Rate::Wide | Rate::Full => Codec::G722,
         };
         let stream = Stream {
             udptl: false,
@@ -43,9 +45,14 @@ impl Recorder {
         })
     }
 
+    /// Of the PCM that it takes.
+    pub fn rate(&self) -> Rate {
+        self.coder.rate()
+    }
+
     /// Takes 20 ms.
     pub fn take(&mut self, now: Instant, pcm: &[i16]) {
-        let mut payload = [0; STEP];
+        let mut payload = [0; PAYLOAD];
         self.coder.take(pcm);
         let Some(len) = self.coder.is_full().then(|| self.coder.encode(&mut payload)).flatten() else {
             return;

@@ -1,9 +1,9 @@
 //! Somebody who is heard: faded in and out, at the room's rate.
 
-use super::STEP;
+use super::bands::{Bands, Down, Up};
+use super::step;
 use crate::media::packet::LegIx;
-use codecs::double::{Down2, Up2};
-use codecs::mix;
+use codecs::{Rate, mix};
 
 /// One of a few who are heard at once.
 #[derive(Debug)]
@@ -13,11 +13,11 @@ pub struct Voice {
     state: State,
     /// How loud it was at the end of the last tick, of `mix::ONE`.
     gain: i32,
-    /// From telephone band to a wide room.
-    up: Up2,
-    /// From a wide room to telephone band.
-    down: Down2,
-    frame: [i16; STEP],
+    /// From its own rate to the room's.
+    up: Up,
+    /// And back.
+    down: Down,
+    frame: Box<[i16]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,20 +28,19 @@ enum State {
     Leaves,
 }
 
-impl Default for Voice {
-    fn default() -> Voice {
+impl Voice {
+    /// Nobody's yet, in a room of this rate.
+    pub fn new(room: Rate) -> Voice {
         Voice {
             at: LegIx(0),
             state: State::Free,
             gain: 0,
-            up: Up2::new(),
-            down: Down2::new(),
-            frame: [0; STEP],
+            up: Up::default(),
+            down: Down::default(),
+            frame: vec![0; step(room)].into(),
         }
     }
-}
 
-impl Voice {
     /// Nobody's.
     pub fn is_free(&self) -> bool {
         self.state == State::Free
@@ -73,23 +72,16 @@ impl Voice {
         }
     }
 
-    /// Somebody begins to be heard; `before` is what he heard at the last tick, at 16 kHz, if it has that.
-    pub fn begin(&mut self, at: LegIx, before: &[i16]) {
+    /// Somebody begins to be heard, who has heard what everybody did, brought down by this.
+    pub fn begin(&mut self, at: LegIx, down: &Down) {
         (self.at, self.state, self.gain) = (at, State::Heard, 0);
-        (self.up, self.down) = (Up2::new(), Down2::new());
-        if before.len() == STEP {
-            self.down.process(before, &mut [0; STEP / 2]);
-        }
+        (self.up, self.down) = (Up::default(), down.clone());
     }
 
-    /// Takes the next 20 ms at the member's own rate; what comes out is as it is heard, `samples` long.
-    pub fn speak(&mut self, pcm: &[i16], samples: usize) -> &[i16] {
-        let frame = &mut self.frame[..samples];
-        if pcm.len() == samples {
-            frame.copy_from_slice(pcm);
-        } else {
-            self.up.process(pcm, frame);
-        }
+    /// Takes the next 20 ms at the member's own rate; what comes out is as it is heard, at the room's.
+    pub fn speak(&mut self, pcm: &[i16], rates: (Rate, Rate)) -> &[i16] {
+        let frame = &mut self.frame;
+        self.up.process(pcm, rates, frame);
         let (before, after) = match self.state {
             State::Heard => (self.gain, mix::ONE),
             State::Free | State::Leaves => (self.gain, 0),
@@ -102,12 +94,12 @@ impl Voice {
     }
 
     /// What was heard of it at this tick.
-    pub fn frame(&self, samples: usize) -> &[i16] {
-        &self.frame[..samples]
+    pub fn frame(&self) -> &[i16] {
+        &self.frame
     }
 
-    /// What it hears in a wide room, for an encoder of 8 kHz.
-    pub fn narrow(&mut self, whole: &[i16], out: &mut [i16]) {
-        self.down.process(whole, out);
+    /// What it hears at the room's rate, also at the lower one that its encoder has.
+    pub fn lower(&mut self, heard: &mut Bands, to: Rate) {
+        self.down.process(heard, to);
     }
 }

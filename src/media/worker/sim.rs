@@ -130,8 +130,14 @@ impl World {
         self.open(n, stream, Peer::speaking(n, stream, hz))
     }
 
-    /// The same with a peer that hears and says all that its codec can.
+    /// The same with a peer that hears and says what its codec can up to 8 kHz.
     pub fn wide_peer(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
+        let rate = stream.codec.rate().min(Rate::Wide);
+        self.open(n, stream, Peer::speaking_at(rate, n, stream, hz))
+    }
+
+    /// And with all that its codec can.
+    pub fn full_peer(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
         self.open(n, stream, Peer::speaking_at(stream.codec.rate(), n, stream, hz))
     }
 
@@ -343,7 +349,7 @@ impl Peer {
     /// Opus by these settings.
     pub fn encode_by(&mut self, params: opus::EncoderParams) {
         if let Voice::Opus(encoder) = &mut self.voice {
-            **encoder = opus::Encoder::new(8_000, params).unwrap();
+            **encoder = opus::Encoder::new(self.rate.hz(), params).unwrap();
         }
     }
 
@@ -352,6 +358,11 @@ impl Peer {
         let mut pcm = vec![0; self.samples * self.rate.hz() as usize / 8_000];
         self.tone.fill(&mut pcm);
         self.say(&pcm)
+    }
+
+    /// The next packet, of silence.
+    pub fn hush(&mut self) -> Vec<u8> {
+        self.say(&vec![0; self.samples * self.rate.hz() as usize / 8_000])
     }
 
     /// The next packet, of these samples.
@@ -420,7 +431,7 @@ pub fn listen_at(rate: Rate, codec: Codec, packets: &[Heard]) -> Vec<i16> {
     let mut pcm = Vec::new();
     let Some(first) = packets.first() else { return pcm };
     for packet in packets {
-        let mut frame = [0; 1_920];
+        let mut frame = [0; 5_760];
         let samples = match codec {
             Codec::Pcmu => g711::decode_ulaw_slice(&packet.payload, &mut frame),
             Codec::Pcma => g711::decode_alaw_slice(&packet.payload, &mut frame),

@@ -247,14 +247,15 @@ impl Pipes for InMemory {
 /// Three parts of a room, each with a speaker and a listener: every listener hears all three, once.
 #[test]
 fn the_parts_of_a_room_are_one() {
+    [Rate::Wide, Rate::Full].into_iter().for_each(parts_are_one);
+}
+
+fn parts_are_one(rate: Rate) {
     let mut world = World::of(64);
     world.preparer = std::mem::take(&mut world.preparer).piping(Box::new(InMemory));
     let parts = [MediaRoomId(1), MediaRoomId(2), MediaRoomId(3)];
     for id in parts {
-        world.command(Command::OpenRoom(RoomSpec {
-            id,
-            ..spec(Rate::Wide, 4)
-        }));
+        world.command(Command::OpenRoom(RoomSpec { id, ..spec(rate, 4) }));
     }
     for room in parts {
         for to in parts.into_iter().filter(|to| *to != room) {
@@ -278,7 +279,7 @@ fn the_parts_of_a_room_are_one() {
             } else {
                 (level + 10.0).abs() < 1.0
             };
-            assert!(ok, "{n} hears {other} at {level}");
+            assert!(ok, "{n} hears {other} at {level}, {rate:?}");
         }
     }
     // A part that ends takes its own with it.
