@@ -366,6 +366,13 @@ pub const ROOM_DIALS: usize = 10;
 pub const ROOM_SPEAKING: Duration = Duration::from_millis(200);
 /// Sounds that wait to be played to a room; further ones are not played.
 pub const ROOM_SOUNDS: usize = 8;
+/// The longest name that is noted of who comes, and heard when he comes and when he goes.
+pub const ROOM_NAME: Duration = Duration::from_secs(3);
+/// Names that are kept at once, in all rooms: as sounds they take 144 kB each, and while they are said 96. Who comes when there are so many is
+/// not asked for his.
+pub const ROOM_NAMES: usize = 256;
+/// How long the sound of a name that was said may take to come from the worker.
+pub const ROOM_NAME_COMES: Duration = Duration::from_secs(2);
 /// What happened in rooms and waits for those who listen; the oldest is forgotten.
 pub const ROOM_EVENTS: usize = 4_096;
 /// Sources of wrong PINs that are remembered; the oldest is forgotten.

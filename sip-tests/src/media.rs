@@ -283,7 +283,7 @@ impl Media {
                         self.input(now, home, input);
                     }
                 }
-                Output::Event(_) | Output::Retired(_) | Output::RetiredRoom(_) => {}
+                Output::Event(_) | Output::Noted { .. } | Output::Retired(_) | Output::RetiredRoom(_) => {}
             }
         }
         if self.batch.overflow() > 0 || self.outputs.overflow() > 0 {

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tandem::id::{CallId, MediaLegId, MediaRoomId, WorkerId};
 use tandem::media::command::{
-    Command, Dtmf, Event, EventFormat, Format, Function, Gains, Keys, LegSpec, MasterKey, Music, OpusParams, Port,
+    Command, Dtmf, Event, EventFormat, Format, Function, Gains, Keys, LegSpec, MasterKey, Music, Of, OpusParams, Port,
     Recording, Remote, RoomSpec, Seat, Side, Sound, Stream, Suite, Tone, Xr,
 };
 use tandem::media::input::{Input, Output, Outputs};
@@ -241,6 +241,7 @@ fn recorded(leg: u64) -> Command {
         begun: Wall(0),
         is_wide: false,
         format: Format::Wav,
+        of: Of::Call,
     };
     let side = if leg == 1 { Side::Caller } else { Side::Callee };
     Command::Record {
@@ -395,7 +396,7 @@ fn functions(world: &mut World, packets: &[Vec<u8>]) {
         on_ms: 2_000,
         off_ms: 4_000,
     });
-    for function in [tone, Function::Phone, Function::Echo] {
+    for function in [tone, Function::Phone, Function::Note, Function::Echo] {
         world.command(Command::Function {
             leg: MediaLegId(1),
             function,
@@ -491,6 +492,7 @@ fn sit(world: &mut World) {
         begun: Wall(0),
         is_wide: true,
         format: Format::Wav,
+        of: Of::Call,
     };
     let to = Some(recording);
     world.command(Command::RecordRoom { room: ROOM, to });

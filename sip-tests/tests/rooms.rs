@@ -16,6 +16,8 @@ mod hold;
 mod mix;
 #[path = "rooms/moderator.rs"]
 mod moderator;
+#[path = "rooms/names.rs"]
+mod names;
 #[path = "rooms/recorded.rs"]
 mod recorded;
 #[path = "rooms/roles.rs"]

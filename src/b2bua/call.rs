@@ -294,6 +294,7 @@ impl Call {
             }
             MediaEvent::Played(_) if self.waits_for_answer(id) => self.announced(t),
             MediaEvent::Played(_) => self.room_played(t, id),
+            MediaEvent::Noted(_, name) => self.tell_room(t, id, RoomInput::Named(name)),
             MediaEvent::Speaking { speaks, .. } => self.tell_room(t, id, RoomInput::Speaks(speaks)),
             MediaEvent::Closed(media, stats) => self.media_closed(t, id, media, stats),
             MediaEvent::Stats(_, stats) => self.measured(t, id, stats),

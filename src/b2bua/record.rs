@@ -6,6 +6,8 @@
 //!
 //! With `recording.siprec` it goes to a recording server as well, or instead: what that is told is `siprec`'s.
 //!
+//! A member of a room that has its members recorded is recorded as any call is; the room tells of it.
+//!
 //! Where `recording.tone` says so, both sides hear a tone for a moment in place of one another, and where `recording.announcement` does, a
 //! sound before: that they do is `wire`'s.
 
@@ -16,7 +18,7 @@ use crate::config::{Beep, Config, Record};
 use crate::effect::{Fact, Output};
 use crate::id::ServerTx;
 use crate::limits;
-use crate::media::command::{Music, Recording, Side};
+use crate::media::command::{Music, Of, Recording, Side};
 use crate::sip::Message;
 use crate::siprec::order::Subject;
 use codecs::Codec;
@@ -94,9 +96,13 @@ impl Call {
             Stage::Setup { .. } | Stage::DialOut(_) | Stage::Over { .. } => return,
         };
         self.recorder.must |= talkers.into_iter().flatten().any(|id| self.records(id) == Record::Yes);
+        let of_room = self.recorded_by_room();
+        // What is said elsewhere is no part of a room's recording.
+        let is_over = |now: &mut (Recording, _)| now.0.of != Of::Call && Some(now.0.of) != of_room;
+        self.recorder.now.take_if(is_over);
         // Without files, what does not reach the server is not recorded.
         let is_in_vain = self.recorder.given_up && !self.config.recording.has_files();
-        if (self.recorder.must || self.recorder.asked) && !is_in_vain {
+        if (self.is_wanted() || of_room.is_some()) && !is_in_vain {
             let (recording, before) = match self.recorder.now {
                 Some(now) => now,
                 None => (self.begin_recording(t, talkers), [None; 2]),
@@ -109,6 +115,11 @@ impl Call {
             self.tell(t, "the recording is stopped");
         }
         self.tap(t);
+    }
+
+    /// A recording of its own is wanted.
+    fn is_wanted(&self) -> bool {
+        self.recorder.must || self.recorder.asked
     }
 
     fn records(&self, id: LegId) -> Record {
@@ -129,10 +140,17 @@ impl Call {
             begun: t.cx.wall,
             is_wide: talkers.into_iter().flatten().any(speaks_wide),
             format: self.config.recording.format,
+            of: self
+                .recorded_by_room()
+                .filter(|_| !self.is_wanted())
+                .unwrap_or_default(),
         };
         self.recorder.count = recording.number;
         if self.config.recording.has_files() {
             t.cx.emit(Output::Record(Fact::RecordingStarted { recording }));
+        }
+        if !self.is_wanted() {
+            return recording;
         }
         let announcement = self.config.recording.announcement.as_ref();
         match (announcement.map(Music::duration), self.config.recording.tone) {
@@ -200,7 +218,7 @@ impl Call {
         let is_allowed = if on {
             is_on || recorder.count < limits::RECORDINGS_PER_CALL
         } else {
-            !recorder.must
+            !recorder.must && self.recorded_by_room().is_none()
         };
         let is_possible = matches!(self.stage, Stage::Talk { .. }) && is_allowed;
         if is_possible {

@@ -19,7 +19,7 @@ use crate::config::{Config, Room};
 use crate::effect::{Blame, Cause, Fact, Output, Party};
 use crate::id::TrunkIx;
 use crate::limits;
-use crate::media::command::{Function, Seat};
+use crate::media::command::{Function, Of, Seat};
 use crate::pii::Digit;
 use crate::room::{Arrival, Entrance, Hears, Input, Parting, Place};
 use crate::sip::uri::escaped;
@@ -40,6 +40,8 @@ pub struct Membership {
     hears: Option<Hears>,
     /// The room knows that its peer holds us.
     holds: bool,
+    /// What it says is recorded for the room: which member it is of which recording.
+    recorded: Option<Of>,
     /// The last key, by which way it came, and when.
     key: Option<(Digit, KeyWay, Instant)>,
 }
@@ -65,6 +67,7 @@ impl Membership {
             name: format!("room/{}", settings.name_of(number)),
             hears: None,
             holds: false,
+            recorded: None,
             key: None,
         }
     }
@@ -238,8 +241,8 @@ impl Call {
         let Some(room) = self.room.as_mut().filter(|room| room.place == place) else {
             return;
         };
-        // The same words may be said twice.
-        let again = matches!(hears, Hears::Once(..));
+        // The same words may be said twice, and a name be noted twice.
+        let again = matches!(hears, Hears::Once(..) | Hears::Note);
         room.hears = Some(hears);
         if let Stage::Talk { one, .. } = self.stage
             && again
@@ -260,6 +263,7 @@ impl Call {
             None => self.hear(t, one, Function::Idle),
             Some((_, Hears::Once(music, _))) => self.play(t, one, &music, false),
             Some((_, Hears::Always(music))) => self.play(t, one, &music, true),
+            Some((_, Hears::Note)) => self.hear(t, one, Function::Note),
             Some((place, Hears::Mix(seat))) => self.take_seat(t, one, place, seat),
         }
     }
@@ -282,6 +286,30 @@ impl Call {
         // First: who is not to be heard is not, not even for a moment.
         media.sit(t, seat);
         self.hear(t, one, Function::Room(room));
+    }
+
+    /// What its member says is noted for the room now.
+    pub fn notes(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| room.hears == Some(Hears::Note))
+    }
+
+    /// The room has its member recorded from now on, or no longer.
+    pub fn room_records(&mut self, place: Place, of: Option<Of>) {
+        if let Some(room) = self.room.as_mut().filter(|room| room.place == place) {
+            room.recorded = of;
+        }
+    }
+
+    /// As what its room has it recorded, while it talks with that.
+    pub fn recorded_by_room(&self) -> Option<Of> {
+        let Stage::Talk {
+            other: Other::Room(place),
+            ..
+        } = self.stage
+        else {
+            return None;
+        };
+        self.room.as_ref().filter(|room| room.place == place)?.recorded
     }
 
     /// The room sends its member away.

@@ -9,7 +9,7 @@ use crate::dialog::Naming;
 use crate::effect::{Fact, Output};
 use crate::id::CallId;
 use crate::limits;
-use crate::media::command::{Command, Recording};
+use crate::media::command::{Command, Of, Recording};
 use crate::room::view::{Action, Asker, MemberId, Refused, RoomEvent, RoomView};
 use crate::room::{Callee, Effect, Input, Parting, Place, at_rest, rights};
 use crate::routing::{self, Plan, Source};
@@ -169,8 +169,16 @@ impl Calls {
                 name,
                 settings,
             } => {
-                let to = settings.map(|settings| self.room_recording(cx, name, &settings));
+                let id = settings.as_ref().map(|_| self.new_call_id(cx));
+                self.desk.rooms.set_recording(room, id);
+                let to = id.zip(settings);
+                let to = to.and_then(|(id, settings)| room_recording(cx, id, &name, &settings));
                 cx.emit(Output::Media(worker, Command::RecordRoom { room, to }));
+            }
+            Effect::RecordMember(call, place, on) => {
+                let recording = self.desk.rooms.recording(place.room).filter(|_| on);
+                let of = recording.map(|recording| Of::Member(recording, place.member.0));
+                self.step(cx, net, call, |call, _| call.room_records(place, of));
             }
             Effect::Hear(call, place, hears) => {
                 self.step(cx, net, call, |call, _| call.room_hears(place, hears));
@@ -193,21 +201,6 @@ impl Calls {
         }
     }
 
-    /// A recording of a room has a name like that of a call, which no call has.
-    fn room_recording(&mut self, cx: &mut Cx<'_>, room: String, settings: &Room) -> Recording {
-        let recording = Recording {
-            call: self.new_call_id(cx),
-            number: 1,
-            begun: cx.wall,
-            is_wide: settings.rate >= Rate::Wide,
-            format: cx.config.recording.format,
-        };
-        let what = format!("is recorded in {}", recording.file());
-        cx.emit(Output::Record(Fact::RecordingStarted { recording }));
-        cx.emit(Output::Record(Fact::Room { room, what }));
-        recording
-    }
-
     /// A room calls somebody: a call that nobody has begun.
     fn call_out(&mut self, cx: &mut Cx<'_>, net: &mut Net, place: Place, number: &str, rights: String) {
         let worker = self.desk.rooms.seat(place).map(|(worker, _)| worker);
@@ -228,6 +221,34 @@ impl Calls {
         self.desk.rooms.called(place, id, callee);
         self.step(cx, net, id, |call, t| call.call_out(t, number, rights));
     }
+}
+
+/// A recording of a room has a name like that of a call, which no call has: that of its mix, and what those of its members begin with.
+fn room_recording(cx: &mut Cx<'_>, id: CallId, room: &str, settings: &Room) -> Option<Recording> {
+    let recording = Recording {
+        call: id,
+        number: 1,
+        begun: cx.wall,
+        is_wide: settings.rate >= Rate::Wide,
+        format: cx.config.recording.format,
+        of: Of::Call,
+    };
+    let fact = |what| {
+        let room = room.to_owned();
+        Output::Record(Fact::Room { room, what })
+    };
+    if settings.recording.has_members() && cx.config.recording.has_files() {
+        cx.emit(fact(format!(
+            "what its members say is recorded in {}/{id}-m*",
+            recording.folder()
+        )));
+    }
+    if !settings.recording.has_mix() {
+        return None;
+    }
+    cx.emit(Output::Record(Fact::RecordingStarted { recording }));
+    cx.emit(fact(format!("is recorded in {}", recording.file())));
+    Some(recording)
 }
 
 /// By whose rights a room calls in which nobody is.

@@ -32,8 +32,8 @@ impl Call {
                     }
                 }
             }
-            // Nor does music begin anew.
-            Stage::Talk { one, other } if self.recorder.beeps() && !self.has_data() && !self.has_music() => {
+            // Nor does music begin anew, and nobody is interrupted who says his name.
+            Stage::Talk { one, other } if self.recorder.beeps() && !self.is_undisturbed() => {
                 self.hear(t, one, Function::Tone(RECORDED));
                 if let Other::Leg(other) = other {
                     self.hear(t, other, Function::Tone(RECORDED));
@@ -122,6 +122,10 @@ impl Call {
             media.hold(t, false);
         }
         self.hear(t, id, function);
+    }
+
+    fn is_undisturbed(&self) -> bool {
+        self.has_data() || self.has_music() || self.notes()
     }
 
     fn has_music(&self) -> bool {

@@ -35,7 +35,7 @@ pub use problem::Problem;
 pub use prompts::{Prompt, Prompts};
 pub use recording::{Beep, Record, Recording, Siprec};
 pub use reference::reference;
-pub use rooms::{EntrySound, KeyAction, Outgoing, Room, RoomKeys};
+pub use rooms::{EntrySound, KeyAction, Outgoing, Room, RoomKeys, RoomRecording};
 pub use route::{Action, FromPattern, Pattern, Route};
 pub use sounds::Announcements;
 

@@ -32,11 +32,17 @@ pub enum Prompt {
     Ended,
     /// The one to whom it is said was sent away.
     Removed,
+    /// A name is wanted, after the tone.
+    Name,
+    /// Behind a name: who that is has come.
+    HasJoined,
+    /// Behind a name: who that was is gone.
+    HasLeft,
 }
 
 impl Prompt {
     /// All, with the name of the file in the folder `prompts`, in the order of the words.
-    pub const ALL: [(Prompt, &'static str); 12] = [
+    pub const ALL: [(Prompt, &'static str); 15] = [
         (Prompt::Pin, "pin.wav"),
         (Prompt::WrongPin, "wrong-pin.wav"),
         (Prompt::Alone, "alone.wav"),
@@ -49,6 +55,9 @@ impl Prompt {
         (Prompt::EndsSoon, "ends-soon.wav"),
         (Prompt::Ended, "ended.wav"),
         (Prompt::Removed, "removed.wav"),
+        (Prompt::Name, "name.wav"),
+        (Prompt::HasJoined, "has-joined.wav"),
+        (Prompt::HasLeft, "has-left.wav"),
     ];
 
     const fn place(self) -> usize {
@@ -74,6 +83,9 @@ const FILES: [&[u8]; Prompt::ALL.len()] = [
     include_bytes!("../../fixtures/prompts/ends-soon.wav"),
     include_bytes!("../../fixtures/prompts/ended.wav"),
     include_bytes!("../../fixtures/prompts/removed.wav"),
+    include_bytes!("../../fixtures/prompts/name.wav"),
+    include_bytes!("../../fixtures/prompts/has-joined.wav"),
+    include_bytes!("../../fixtures/prompts/has-left.wav"),
 ];
 
 static BUILT_IN: LazyLock<Arc<Prompts>> = LazyLock::new(|| {

@@ -2,6 +2,7 @@
 
 use super::checked::Config;
 use super::prompts::Prompts;
+use super::recording::Beep;
 use crate::limits;
 use crate::media::command::Music;
 use crate::pii::Secret;
@@ -42,8 +43,14 @@ pub struct Room {
     pub entry: EntrySound,
     /// `music`: what those hear who are alone, wait or are held.
     pub music: Music,
-    /// `record`: the mix is recorded from the first member on.
+    /// `record`: it is recorded from the first member on.
     pub record: bool,
+    /// `recording`: what that is.
+    pub recording: RoomRecording,
+    /// `recording.tone` of all: how those in it hear that it is recorded.
+    pub beep: Beep,
+    /// `recording.announcement` of all: what they hear when that begins, and who comes before he is in it.
+    pub announcement: Option<Music>,
     /// `prompts`.
     pub prompts: Arc<Prompts>,
     /// `outgoing`: by whose rights the room calls somebody.
@@ -58,8 +65,40 @@ pub enum EntrySound {
     /// `tones`: rising when somebody comes, falling when somebody goes.
     #[default]
     Tones,
+    /// `names`: the name that he has said, and that he has joined, or left; of who has said none, the tones.
+    Names,
     /// `none`.
     Silent,
+}
+
+/// `rooms[].recording`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoomRecording {
+    /// `mix`: what all hear, in one file.
+    #[default]
+    Mix,
+    /// `members`: what each says, in a file of its own.
+    Members,
+    /// `both`.
+    Both,
+}
+
+impl RoomRecording {
+    /// What all hear is recorded.
+    pub fn has_mix(self) -> bool {
+        match self {
+            RoomRecording::Mix | RoomRecording::Both => true,
+            RoomRecording::Members => false,
+        }
+    }
+
+    /// What each says is recorded.
+    pub fn has_members(self) -> bool {
+        match self {
+            RoomRecording::Members | RoomRecording::Both => true,
+            RoomRecording::Mix => false,
+        }
+    }
 }
 
 /// `rooms[].outgoing`.
@@ -85,7 +124,7 @@ pub enum KeyAction {
     Lock,
     /// All but moderators are not heard, or are again.
     MuteAll,
-    /// The mix is recorded, or no longer.
+    /// It is recorded, or no longer.
     Record,
     /// Who came last is sent away.
     KickLast,
@@ -160,6 +199,9 @@ impl Room {
             entry: EntrySound::Tones,
             music: Music::default(),
             record: false,
+            recording: RoomRecording::Mix,
+            beep: Beep::Never,
+            announcement: None,
             prompts: Prompts::built_in(),
             outgoing: Outgoing::Own,
             keys: RoomKeys::default(),

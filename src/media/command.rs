@@ -11,7 +11,7 @@ pub use codecs::modem::DataTone;
 pub use dtmf::Dtmf;
 pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
 pub use measured::{LegStats, Missing, PeerView, Trouble, Troubles, Xr};
-pub use recording::{Format, Recording, Side};
+pub use recording::{Format, Of, Recording, Side};
 pub use room::{RoomSpec, RoomStats, Seat};
 pub use sound::{Music, Sound};
 
@@ -244,6 +244,9 @@ pub enum Function {
     /// The peer hears what the shell puts into the leg's `media::phone::Phone` and the shell takes from it what the peer says,
     /// as PCM at 8 kHz: the demo's phones.
     Phone,
+    /// The peer hears nothing, and what it says is noted, for `limits::ROOM_NAME` at most: `Event::Noted` has it, once it is so long or the
+    /// leg does something else.
+    Note,
     /// The peer hears all others in a room, and they hear it; the room is on the same worker.
     Room(MediaRoomId),
     /// The peer hears what that leg receives, as it came and beside what that leg does: a copy for who records it. What the peer sends is
@@ -393,6 +396,8 @@ pub enum Event {
     },
     /// What was to be played once is at its end.
     Played(MediaLegId),
+    /// What was noted of what the peer said; nothing where it did not speak.
+    Noted(MediaLegId, Option<Music>),
     /// Answer to `ReadStats`.
     Stats(MediaLegId, LegStats),
     /// A member of a room begins to be heard, or ceases; told at most every 200 ms.
@@ -426,6 +431,7 @@ impl Event {
             | Event::Digit { leg, .. }
             | Event::DataTone { leg, .. }
             | Event::Played(leg)
+            | Event::Noted(leg, _)
             | Event::Stats(leg, _)
             | Event::Moved(leg, _)
             | Event::Closed(leg, _) => *leg,

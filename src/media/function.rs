@@ -1,10 +1,10 @@
-//! What a leg sends of its own, on the tick: digits, a tone, sounds, PCM of the shell; and what a phone hears.
+//! What a leg sends of its own, on the tick: digits, a tone, sounds, PCM of the shell; what a phone hears, and what is noted.
 
 use super::command::Event;
-use super::decode::{Lead, OWN_RATE};
+use super::decode::{Decode, Lead, OWN_RATE, Piece};
 use super::digits::Step;
 use super::half::Tx;
-use super::input::Outputs;
+use super::input::{Output, Outputs};
 use super::jitter::Content;
 use super::leg::{Class, Leg, Role};
 use super::packet::TxBatch;
@@ -31,7 +31,7 @@ pub(super) fn generate(now: Instant, leg: &mut Leg, out: &mut TxBatch, outputs: 
     let mut other;
     let mut pcm = &mut narrow[..];
     match &mut leg.role {
-        Role::Idle | Role::Bridge(_) | Role::Echo | Role::Room(_) | Role::Fork(_) => return,
+        Role::Idle | Role::Bridge(_) | Role::Echo | Role::Note | Role::Room(_) | Role::Fork(_) => return,
         Role::Tone(player) => player.fill(pcm),
         Role::Play => {
             let (Some(play), Some(encode)) = (leg.play.as_mut(), leg.tx.encode.as_ref()) else {
@@ -100,13 +100,15 @@ fn dial(now: Instant, tx: &mut Tx, route: Route, out: &mut TxBatch) {
     }
 }
 
-/// A phone takes a packet.
+/// A phone, or who notes what is said, takes a packet.
 pub(super) fn hear(now: Instant, arrival: Arrival, class: Class, view: &View<'_>, leg: &mut Leg) {
     let Some(decode) = leg.rx.decode.as_mut() else { return };
     if std::mem::take(&mut leg.rx.interrupted) || arrival == Arrival::Restart {
         decode.restart();
     }
     let content = match class {
+        // A key ends what is noted, and is no part of it.
+        Class::Key if leg.note.is_some() => Content::Nothing,
         Class::Audio | Class::Key => Content::Audio(view.payload),
         Class::Noise => Content::Noise(view.payload),
         Class::Event(_) | Class::Silent => Content::Nothing,
@@ -115,22 +117,40 @@ pub(super) fn hear(now: Instant, arrival: Arrival, class: Class, view: &View<'_>
     heard(now, leg);
 }
 
-/// What a phone's jitter buffer has ready goes to its PCM; a pause is heard as silence.
+/// What the jitter buffer of a phone, or of who notes, has ready goes to its PCM; a pause is heard as silence.
 pub(super) fn heard(now: Instant, leg: &mut Leg) {
-    let Some(phone) = leg.phone.as_mut() else { return };
-    while let Some(piece) = leg.rx.pull(now) {
-        let Some(decode) = leg.rx.decode.as_ref() else { return };
-        if let Lead::After(samples) = piece.lead {
-            phone.pause(samples);
-        }
-        phone.received(decode.pcm(piece));
+    let Leg { rx, phone, note, .. } = leg;
+    if phone.is_none() && note.is_none() {
+        return;
     }
-    while let Some(decode) = leg.rx.decode.as_mut()
+    let mut take = |decode: &Decode, piece: Piece| {
+        let pause = match piece.lead {
+            Lead::After(samples) => samples,
+            Lead::Joined | Lead::Anew => 0,
+        };
+        if let Some(phone) = phone {
+            phone.pause(pause);
+            phone.received(decode.pcm(piece));
+        }
+        if let Some(note) = note {
+            note.take(decode.rate(), pause, decode.pcm(piece));
+        }
+    };
+    while let Some(piece) = rx.pull(now) {
+        let Some(decode) = rx.decode.as_ref() else { return };
+        take(decode, piece);
+    }
+    while let Some(decode) = rx.decode.as_mut()
         && let Some(piece) = decode.fill(now)
     {
-        if let Lead::After(samples) = piece.lead {
-            phone.pause(samples);
-        }
-        phone.received(decode.pcm(piece));
+        take(decode, piece);
+    }
+}
+
+/// Gives back what was noted, once it is all.
+pub(super) fn tell_noted(leg: &mut Leg, outputs: &mut Outputs) {
+    if let Some(note) = leg.note.take_if(|note| note.is_over()) {
+        let leg = leg.id();
+        outputs.push(Output::Noted { leg, note });
     }
 }

@@ -6,6 +6,7 @@ use super::decode::Decode;
 use super::ear::Ear;
 use super::encode::Encode;
 use super::leg::Leg;
+use super::note::Note;
 use super::packet::LegIx;
 use super::phone::Phone;
 use super::play::Play;
@@ -54,6 +55,8 @@ pub struct Gear {
     pub(super) phone: Change<Phone>,
     /// What is played.
     pub(super) play: Change<Play>,
+    /// Where what the peer says is noted.
+    pub(super) note: Change<Note>,
     /// A seat in a room.
     pub(super) member: Change<Member>,
     /// For what is received.
@@ -72,6 +75,7 @@ impl Gear {
             && self.ear.is_empty()
             && self.phone.is_empty()
             && self.play.is_empty()
+            && self.note.is_empty()
             && self.member.is_empty()
             && self.opener.is_empty()
             && self.sealer.is_empty()
@@ -275,6 +279,13 @@ pub enum Output {
     },
     /// An input whose leg is not here: it goes to `Preparer::home` of that leg if that is another worker, else it is dropped.
     Strayed(Input),
+    /// What was noted of what a peer said: `event` makes a sound of it, on the control side.
+    Noted {
+        /// Of which leg.
+        leg: MediaLegId,
+        /// What.
+        note: Box<Note>,
+    },
     /// Parts that are not used any more.
     Retired(Gear),
     /// The same of a room.
@@ -287,6 +298,7 @@ impl Output {
         match self {
             Output::Event(event) => Some(event.clone()),
             Output::Closed { leg, stats, .. } => Some(Event::Closed(leg.id(), *stats)),
+            Output::Noted { leg, note } => Some(Event::Noted(*leg, note.music())),
             Output::Opened { .. }
             | Output::Taken { .. }
             | Output::Strayed(_)

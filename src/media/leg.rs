@@ -6,6 +6,7 @@ use super::encode::COMFORT_NOISE;
 use super::half::{Counts, Rx, Tx};
 use super::input::{Change, Digits, Gear, Outputs};
 use super::latch::{Sight, Verdict};
+use super::note::Note;
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
 use super::play::Play;
@@ -35,6 +36,7 @@ pub struct Leg {
     pub(super) tx: Tx,
     pub(super) phone: Option<Box<Phone>>,
     pub(super) play: Option<Box<Play>>,
+    pub(super) note: Option<Box<Note>>,
     /// While it sits in a room.
     pub(super) member: Option<Box<Member>>,
     pub(super) seat: Seat,
@@ -70,6 +72,7 @@ impl Leg {
             tx: Tx::new(Sender::new(ssrc, first_sequence, first_timestamp)),
             phone: None,
             play: None,
+            note: None,
             member: None,
             seat: Seat::default(),
             tap: None,
@@ -133,6 +136,7 @@ impl Leg {
             ear: Change::Set(gear.ear.apply(&mut self.rx.ear)),
             phone: Change::Set(gear.phone.apply(&mut self.phone)),
             play: Change::Set(gear.play.apply(&mut self.play)),
+            note: Change::Set(gear.note.apply(&mut self.note)),
             member: Change::Set(gear.member.apply(&mut self.member)),
             opener: Change::Set(gear.opener.apply(&mut self.rx.opener)),
             sealer: Change::Set(gear.sealer.apply(&mut self.tx.sealer)),
@@ -419,7 +423,7 @@ impl Leg {
     fn makes_sound(&self) -> bool {
         match self.role {
             // In a room it is the room's.
-            Role::Idle | Role::Bridge(_) | Role::Echo | Role::Room(_) | Role::Fork(_) => false,
+            Role::Idle | Role::Bridge(_) | Role::Echo | Role::Note | Role::Room(_) | Role::Fork(_) => false,
             Role::Tone(_) | Role::Phone => true,
             Role::Play => self.play.as_ref().is_some_and(|play| !play.is_over()),
         }

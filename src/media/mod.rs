@@ -17,6 +17,7 @@
 //! | `pause`, `tuning` | comfort noise; how Opus follows loss and load |
 //! | `dtmf`, `ear` | keys that come: as telephone events, in audio |
 //! | `digits`, `tone`, `play`, [`phone`] | digits that go out, tones, sounds, PCM |
+//! | [`note`] | a name that a peer says, to be played to others |
 //! | `data` | fax machines and modems |
 //! | `fork` | a copy of what a leg receives |
 //! | `pace` | how many packets a leg takes |
@@ -45,6 +46,7 @@ mod latch;
 pub mod leg;
 mod measure;
 mod meter;
+pub mod note;
 mod pace;
 pub mod packet;
 mod pause;

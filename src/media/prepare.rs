@@ -10,6 +10,7 @@ use super::ear::Ear;
 use super::encode::{self, Encode};
 use super::input::{Change, Digits, Gear, Input};
 use super::leg::Leg;
+use super::note::Note;
 use super::play::Play;
 use super::room::{Member, Pipe, Pipes};
 use super::srtp::{Opener, Sealer};
@@ -90,6 +91,7 @@ struct Parts {
     ear: Option<Codec>,
     phone: bool,
     play: bool,
+    note: bool,
     /// Sits in a room, with PCM of this rate.
     member: Option<Rate>,
 }
@@ -233,6 +235,10 @@ impl Preparer {
         if let Some(play) = play {
             gear.play = Change::Set(Some(play));
         }
+        if function == Function::Note {
+            let rate = known.stream.map_or(OWN_RATE, |stream| stream.rate());
+            gear.note = Change::Set(Some(Box::new(Note::new(rate))));
+        }
         inputs.push(Input::Function { leg, function, gear });
         let released = self.release(leg, function);
         self.settle(leg, known, &mut inputs);
@@ -300,6 +306,7 @@ impl Preparer {
                 | Function::Tone(_)
                 | Function::Play
                 | Function::Phone
+                | Function::Note
                 | Function::Fork(_)
                 | Function::Room(_),
             )
@@ -345,6 +352,7 @@ impl Preparer {
             | Function::Tone(_)
             | Function::Play
             | Function::Phone
+            | Function::Note
             | Function::Fork(_)
             | Function::Room(_) => {}
         }
@@ -365,11 +373,13 @@ impl Preparer {
 
     /// The parts that a leg needs for what it does.
     fn wanted(&self, known: &Known) -> Parts {
-        let (phone, play) = (known.function == Function::Phone, known.function == Function::Play);
+        let does = |function| known.function == function;
+        let (phone, play, note) = (does(Function::Phone), does(Function::Play), does(Function::Note));
         let Some(stream) = known.stream.filter(|stream| !stream.udptl) else {
             return Parts {
                 phone,
                 play,
+                note,
                 ..Parts::default()
             };
         };
@@ -377,6 +387,7 @@ impl Preparer {
             Function::Idle | Function::Echo | Function::Fork(_) => (false, false, OWN_RATE),
             Function::Tone(_) => (false, true, OWN_RATE),
             Function::Play => (false, true, stream.rate()),
+            Function::Note => (true, false, stream.rate()),
             Function::Phone => (true, true, OWN_RATE),
             Function::Room(room) => match self.rooms.get(&room) {
                 Some(room) => (true, true, stream.rate_in(room.spec.rate)),
@@ -399,6 +410,7 @@ impl Preparer {
             | Function::Tone(_)
             | Function::Play
             | Function::Phone
+            | Function::Note
             | Function::Fork(_)
             | Function::Bridge(_) => limits::JITTER_BLOCKS,
         };
@@ -408,6 +420,7 @@ impl Preparer {
             ear: stream.has_tones_rx().then_some(stream.codec),
             phone,
             play,
+            note,
             member: matches!(known.function, Function::Room(_)).then_some(rate),
         }
     }
@@ -458,6 +471,9 @@ fn gear(known: &Known, want: Parts) -> Result<Gear, PrepareError> {
     }
     if known.has.play && !want.play {
         gear.play = Change::Set(None);
+    }
+    if known.has.note && !want.note {
+        gear.note = Change::Set(None);
     }
     Ok(gear)
 }

@@ -14,6 +14,7 @@ pub(super) enum Role {
     Tone(Player),
     Play,
     Phone,
+    Note,
     /// It sits in a room.
     Room(RoomIx),
     /// A copy of what that leg receives.

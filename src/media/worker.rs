@@ -16,7 +16,7 @@ use super::command::{Event, Function};
 use super::data;
 use super::fork;
 use super::function;
-use super::input::{Gear, Input, Output, Outputs};
+use super::input::{Change, Gear, Input, Output, Outputs};
 use super::leg::{Class, Leg, Role};
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
@@ -167,9 +167,14 @@ impl Worker {
         if leg.is_udptl() {
             let other = match leg.role {
                 Role::Bridge(other) => self.legs[other.index()].as_mut(),
-                Role::Idle | Role::Play | Role::Tone(_) | Role::Phone | Role::Echo | Role::Room(_) | Role::Fork(_) => {
-                    None
-                }
+                Role::Idle
+                | Role::Play
+                | Role::Tone(_)
+                | Role::Phone
+                | Role::Note
+                | Role::Echo
+                | Role::Room(_)
+                | Role::Fork(_) => None,
             };
             let to = other.map(|other| &mut other.tx);
             leg.udptl(now, (channel, from), packet.as_slice(), to, out, outputs);
@@ -232,6 +237,10 @@ impl Worker {
             Role::Idle | Role::Tone(_) | Role::Play | Role::Fork(_) => {}
             Role::Room(_) => room::hear(arrival, class, view, leg),
             Role::Phone => function::hear(now, arrival, class, view, leg),
+            Role::Note => {
+                function::hear(now, arrival, class, view, leg);
+                function::tell_noted(leg, outputs);
+            }
             Role::Echo => bridge::pass(now, (arrival, class), view, &mut leg.rx, &mut leg.tx, out),
             Role::Bridge(other) => {
                 if let Some(other) = self.legs[other.index()].as_mut() {
@@ -274,6 +283,11 @@ impl Worker {
             Role::Room(_) => Some(now),
             Role::Phone => {
                 function::heard(now, &mut leg);
+                None
+            }
+            Role::Note => {
+                function::heard(now, &mut leg);
+                function::tell_noted(&mut leg, outputs);
                 None
             }
             Role::Echo => {
@@ -322,6 +336,7 @@ impl Worker {
         let Some(leg) = self.legs[at.index()].as_mut() else {
             return;
         };
+        let id = leg.id();
         match input {
             // Handled by the caller: they have no place yet.
             Input::Open(_) | Input::Give(_) | Input::OpenRoom(_) | Input::Room { .. } => {}
@@ -332,21 +347,21 @@ impl Worker {
                 let retired = leg.fit(gear);
                 leg.negotiate(now, remote, stream);
                 self.rejoin(at);
-                retire(retired, outputs);
+                retire(id, retired, outputs);
             }
             Input::Function { function, gear, .. } => {
                 let retired = leg.fit(gear);
                 self.set_function(now, at, function);
-                retire(retired, outputs);
+                retire(id, retired, outputs);
             }
-            Input::Fit { gear, .. } => retire(leg.fit(gear), outputs),
+            Input::Fit { gear, .. } => retire(id, leg.fit(gear), outputs),
             Input::SendDigits { digits, gear, .. } => {
                 let retired = leg.fit(gear);
                 leg.dial(&digits);
-                retire(retired, outputs);
+                retire(id, retired, outputs);
             }
             Input::Watch { silence, troubles, .. } => leg.watch(now, silence, troubles),
-            Input::ReadStats(id) => outputs.event(Event::Stats(id, leg.stats(now))),
+            Input::ReadStats(_) => outputs.event(Event::Stats(id, leg.stats(now))),
             Input::Take { to, .. } => {
                 if let Some(mut leg) = self.remove(now, at) {
                     leg.moving_to = Some(to);
@@ -425,6 +440,7 @@ impl Worker {
             Function::Tone(tone) => Role::Tone(Player::new(tone, super::decode::OWN_RATE.hz())),
             Function::Play => Role::Play,
             Function::Phone => Role::Phone,
+            Function::Note => Role::Note,
             Function::Room(id) => self.sit(at, id),
             Function::Bridge(id) => match self.place(id).filter(|other| *other != at) {
                 Some(other) => {
@@ -499,7 +515,7 @@ impl Worker {
                 }
             }
             Some(Role::Fork(source)) => self.uncopy(now, source),
-            Some(Role::Idle | Role::Echo | Role::Tone(_) | Role::Play | Role::Phone) | None => {}
+            Some(Role::Idle | Role::Echo | Role::Tone(_) | Role::Play | Role::Phone | Role::Note) | None => {}
         }
     }
 
@@ -509,7 +525,9 @@ impl Worker {
             return;
         };
         match leg.role {
-            Role::Idle | Role::Tone(_) | Role::Play | Role::Phone | Role::Fork(_) => leg.rx.path = Path::Nowhere,
+            Role::Idle | Role::Tone(_) | Role::Play | Role::Phone | Role::Note | Role::Fork(_) => {
+                leg.rx.path = Path::Nowhere;
+            }
             Role::Room(room) => {
                 leg.rx.path = Path::Nowhere;
                 if let Some(room) = self.rooms[room.index()].as_mut() {
@@ -543,8 +561,11 @@ impl Worker {
     }
 }
 
-/// Hands back what was replaced, if anything was.
-fn retire(gear: Gear, outputs: &mut Outputs) {
+/// Hands back what was replaced, if anything was; what was noted is told.
+fn retire(leg: MediaLegId, mut gear: Gear, outputs: &mut Outputs) {
+    if let Change::Set(Some(note)) = std::mem::take(&mut gear.note) {
+        outputs.push(Output::Noted { leg, note });
+    }
     if !gear.is_empty() {
         outputs.push(Output::Retired(gear));
     }
@@ -574,6 +595,9 @@ mod tests_legs;
 #[cfg(test)]
 #[path = "worker/tests_measured.rs"]
 mod tests_measured;
+#[cfg(test)]
+#[path = "worker/tests_note.rs"]
+mod tests_note;
 #[cfg(test)]
 #[path = "worker/tests_play.rs"]
 mod tests_play;

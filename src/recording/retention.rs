@@ -24,14 +24,24 @@ pub fn is_folder(name: &str) -> bool {
     matches!(&parts[..], [year, month, day] if is_number(year, 4) && is_number(month, 2) && is_number(day, 2))
 }
 
-/// The name of a recording in it: `c1a2b-1.wav`, `c1a2b-1.opus`.
+/// The name of a recording in it: `c1a2b-1.wav`, `c1a2b-1.opus`; of a room's member: `c1a2b-m7-c1a2c-1.wav`.
 pub fn is_file(name: &str) -> bool {
-    let parts = name
-        .strip_suffix(".wav")
-        .or_else(|| name.strip_suffix(".opus"))
-        .and_then(|stem| stem.strip_prefix('c')?.split_once('-'));
+    let stem = name.strip_suffix(".wav").or_else(|| name.strip_suffix(".opus"));
+    let parts: Vec<&str> = stem.into_iter().flat_map(|stem| stem.splitn(5, '-')).collect();
     let is_all = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|octet| is(&octet));
-    parts.is_some_and(|(call, number)| is_all(call, u8::is_ascii_hexdigit) && is_all(number, u8::is_ascii_digit))
+    let begins =
+        |part: &str, first: char, is: fn(&u8) -> bool| part.strip_prefix(first).is_some_and(|rest| is_all(rest, is));
+    let is_call = |part: &str| begins(part, 'c', u8::is_ascii_hexdigit);
+    match &parts[..] {
+        [call, number] => is_call(call) && is_all(number, u8::is_ascii_digit),
+        [room, member, call, number] => {
+            is_call(room)
+                && begins(member, 'm', u8::is_ascii_digit)
+                && is_call(call)
+                && is_all(number, u8::is_ascii_digit)
+        }
+        _ => false,
+    }
 }
 
 /// Those that go, the oldest first: what is older than `keep`, and of the rest as many as take it to `most` octets.
@@ -94,6 +104,7 @@ mod tests {
     #[test]
     fn only_names_of_ours_are_looked_at() {
         assert!(is_folder("2026-11-30") && is_file("c18f3a-1.wav") && is_file("c18f3a-1.opus"));
+        assert!(is_file("c18f3a-m12-c18f3b-1.wav"));
         for name in ["2026-11", "2026-11-3", "2026-11-30-1", "2026-1a-30", "lost+found", ""] {
             assert!(!is_folder(name), "{name}");
         }
@@ -105,6 +116,10 @@ mod tests {
             "c12-1.wav.txt",
             "c12-1",
             "cxyz-1.wav",
+            "c12-m-c13-1.wav",
+            "c12-1-c13-1.wav",
+            "c12-m1-c13.wav",
+            "c12-m1-c13-1-1.wav",
             ".wav",
         ] {
             assert!(!is_file(name), "{name}");

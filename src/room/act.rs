@@ -64,6 +64,9 @@ impl Live {
                 }
                 if self.recorded != *on {
                     self.record(s, *on);
+                    if *on {
+                        self.tell_recorded(s);
+                    }
                 }
                 Ok(())
             }

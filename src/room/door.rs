@@ -90,7 +90,7 @@ impl Live {
             if is_moderator {
                 member.role = Role::Moderator;
             }
-            return self.let_in(s, id);
+            return self.pass(s, id);
         }
         s.guesses.wrong(s.now, &member.source);
         if let Some(call) = member.call {
@@ -100,13 +100,26 @@ impl Live {
         self.once_more(s, id, tries + 1, Some(Prompt::WrongPin));
     }
 
-    /// Who had the right PIN comes in, unless the room was locked meanwhile.
-    fn let_in(&mut self, s: &mut Step<'_>, id: MemberId) {
+    /// Who had the right PIN may come in, unless the room was locked meanwhile.
+    fn pass(&mut self, s: &mut Step<'_>, id: MemberId) {
+        if !self.is_kept_out(s, id) {
+            self.greet(s, id);
+        }
+    }
+
+    /// The same for who has said its name.
+    pub(super) fn let_in(&mut self, s: &mut Step<'_>, id: MemberId) {
+        if !self.is_kept_out(s, id) {
+            self.admit(s, id);
+        }
+    }
+
+    fn is_kept_out(&mut self, s: &mut Step<'_>, id: MemberId) -> bool {
         if self.locked {
             let why = "the room is locked";
-            return self.send_away(s, id, Prompt::Locked, Parting { status: 403, why });
+            self.send_away(s, id, Prompt::Locked, Parting { status: 403, why });
         }
-        self.admit(s, id);
+        self.locked
     }
 
     fn once_more(&mut self, s: &mut Step<'_>, id: MemberId, tries: u8, before: Option<Prompt>) {
@@ -159,6 +172,10 @@ impl Live {
             Phase::Judged(tries) => self.judge(s, id, tries),
             Phase::Asked(times) if times >= ASKED => self.dismiss(s, id, SILENT),
             Phase::Asked(times) => self.ask_to_join(s, id, times + 1),
+            Phase::Name => self.note(s, id),
+            Phase::Says => self.said(s, id),
+            Phase::Said => self.named(s, id, None),
+            Phase::Told => self.told_due(s, id),
             Phase::Leaving(parting) => self.dismiss(s, id, parting),
             Phase::Calling | Phase::Ringing | Phase::Waiting | Phase::In => {}
         }

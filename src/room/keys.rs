@@ -21,8 +21,16 @@ impl Live {
         match member.phase {
             Phase::Pin(tries) => self.pin_digit(s, id, digit.0, tries),
             Phase::Asked(_) => self.join_digit(s, id, digit.0),
+            Phase::Says => self.said(s, id),
             Phase::In => self.menu(s, id, digit.0),
-            Phase::Calling | Phase::Ringing | Phase::Judged(_) | Phase::Waiting | Phase::Leaving(_) => {}
+            Phase::Calling
+            | Phase::Ringing
+            | Phase::Judged(_)
+            | Phase::Name
+            | Phase::Said
+            | Phase::Waiting
+            | Phase::Told
+            | Phase::Leaving(_) => {}
         }
     }
 
@@ -77,7 +85,11 @@ impl Live {
             | Phase::Ringing
             | Phase::Asked(_)
             | Phase::Judged(_)
+            | Phase::Name
+            | Phase::Says
+            | Phase::Said
             | Phase::Waiting
+            | Phase::Told
             | Phase::In
             | Phase::Leaving(_) => member.pressed.0.clear(),
         }

@@ -2,7 +2,7 @@
 
 use super::member::{Hears, Member, Phase};
 use super::parts::Parts;
-use super::sounds::{LAST_WORDS, tones};
+use super::sounds::LAST_WORDS;
 use super::view::{MemberId, Role, RoomEvent, RoomView};
 use super::{Arrival, Callee, Due, Effect, Entrance, Input, Parting, Place, Step};
 use crate::config::{self, EntrySound, Prompt};
@@ -23,9 +23,11 @@ pub(super) struct Live {
     pub(super) id: MediaRoomId,
     pub(super) number: Arc<str>,
     pub(super) settings: Arc<config::Room>,
-    parts: Parts,
+    pub(super) parts: Parts,
     pub(super) locked: bool,
     pub(super) recorded: bool,
+    /// The name of the recording, while there is one.
+    pub(super) recording: Option<CallId>,
     pub(super) members: Vec<Member>,
     since: Wall,
     /// The last name that was given.
@@ -33,7 +35,7 @@ pub(super) struct Live {
     /// Somebody was to be in it.
     pub(super) begun: bool,
     /// Somebody is in it, or was.
-    entered: bool,
+    pub(super) entered: bool,
     /// It ends as soon as that is said.
     pub(super) ending: bool,
     /// What all are to hear; the first is heard.
@@ -59,6 +61,7 @@ impl Live {
             parts: Parts::new(id, worker),
             locked: false,
             recorded: false,
+            recording: None,
             members: Vec::new(),
             since,
             last: 0,
@@ -117,7 +120,7 @@ impl Live {
         if self.recorded {
             self.record(s, false);
         }
-        for due in [Due::Warn, Due::End, Due::Speaking] {
+        for due in [Due::Warn, Due::End, Due::Speaking, Due::Beep] {
             s.timers.cancel((self.id, due));
         }
         let commands = self.parts.close();
@@ -191,13 +194,15 @@ impl Live {
             (false, None, true) => Role::Listener,
             (false, None, false) => Role::Speaker,
         };
+        // Who comes to the door by itself: others are brought by somebody who knows them.
+        member.says_name = self.settings.entry == EntrySound::Names && entrance == Entrance::Dialled;
         self.members.push(member);
         s.effects
             .push_back(Effect::Tell(call, format!("joins room {} as member {id}", self.name())));
         self.event(s, RoomEvent::Changed(id));
         match tries.filter(|_| self.settings.asks_pin() && !is_moderator) {
             Some(tries) => self.ask_pin(s, id, tries, None),
-            None => self.admit(s, id),
+            None => self.greet(s, id),
         }
         Place {
             room: self.id,
@@ -221,12 +226,13 @@ impl Live {
             member.say_now(prompts.get(Prompt::Waiting));
             self.event(s, RoomEvent::Changed(id));
         } else {
-            self.enter(s, id);
+            self.come_in(s, id);
         }
     }
 
     /// Somebody is in the room now.
-    fn enter(&mut self, s: &mut Step<'_>, id: MemberId) {
+    pub(super) fn enter(&mut self, s: &mut Step<'_>, id: MemberId) {
+        s.timers.cancel((self.id, Due::Door(id)));
         let (others, prompts) = (self.present(), self.settings.prompts.clone());
         let waits = self.settings.wait_for_moderator;
         for member in &mut self.members {
@@ -239,13 +245,15 @@ impl Live {
         if others == 0 && !waits {
             member.say(prompts.get(Prompt::Alone));
         }
-        let is_moderator = member.is_moderator();
+        let (is_moderator, name) = (member.is_moderator(), member.name.clone());
         self.event(s, RoomEvent::Joined(id));
         if !std::mem::replace(&mut self.entered, true) {
             self.begin(s);
+        } else if self.recorded {
+            self.record_member(s, id, true);
         }
-        if others > 0 && self.settings.entry == EntrySound::Tones {
-            self.play(s, &tones()[0]);
+        if others > 0 {
+            self.tell_entry(s, name.as_ref(), true);
         }
         if is_moderator {
             self.moderator_came(s);
@@ -256,7 +264,7 @@ impl Live {
     pub(super) fn moderator_came(&mut self, s: &mut Step<'_>) {
         let waiting = self.members.iter().filter(|member| member.phase == Phase::Waiting);
         for id in waiting.map(|member| member.id).collect::<Vec<_>>() {
-            self.enter(s, id);
+            self.come_in(s, id);
         }
     }
 
@@ -270,6 +278,7 @@ impl Live {
             }
         }
         if self.settings.record {
+            // Who is in it was told before.
             self.record(s, true);
         }
     }
@@ -284,6 +293,7 @@ impl Live {
             Input::Answered => self.answered(s, id),
             Input::Digit(digit) => self.pressed(s, id, digit),
             Input::Played => self.heard(s, id),
+            Input::Named(name) => self.named(s, id, name),
             Input::Holds(holds) => self.change(s, id, |member| member.holds = holds),
             Input::Speaks(speaks) => self.speaks(s, id, speaks),
             Input::Left => self.left(s, id),
@@ -306,11 +316,15 @@ impl Live {
         }
         match member.phase {
             Phase::Leaving(parting) => self.dismiss(s, id, parting),
+            Phase::Name => self.note(s, id),
+            Phase::Told => self.enter(s, id),
             Phase::Calling
             | Phase::Ringing
             | Phase::Asked(_)
             | Phase::Pin(_)
             | Phase::Judged(_)
+            | Phase::Says
+            | Phase::Said
             | Phase::Waiting
             | Phase::In => {}
         }
@@ -322,7 +336,7 @@ impl Live {
         let prompts = self.settings.prompts.clone();
         let words = prompts.get(prompt);
         let Some(member) = self.member_mut(id) else { return };
-        let was_in = member.is_in();
+        let (was_in, name) = (member.is_in(), member.name.clone());
         if member.is_called() || member.holds {
             return self.dismiss(s, id, parting);
         }
@@ -332,7 +346,8 @@ impl Live {
             .set((self.id, Due::Door(id)), s.now + words.duration() + LAST_WORDS);
         self.event(s, RoomEvent::Changed(id));
         if was_in {
-            self.one_less(s);
+            self.record_member(s, id, false);
+            self.one_less(s, name.as_ref());
         }
     }
 
@@ -356,18 +371,19 @@ impl Live {
             return;
         };
         self.forget_timers(s, id);
-        let was_in = self.members.remove(ix).is_in();
+        let member = self.members.remove(ix);
+        *s.names -= usize::from(member.is_named);
         self.event(s, RoomEvent::Left(id));
-        if was_in {
-            self.one_less(s);
+        if member.is_in() {
+            self.one_less(s, member.name.as_ref());
         }
     }
 
     /// One who was in it is no longer.
-    fn one_less(&mut self, s: &mut Step<'_>) {
+    fn one_less(&mut self, s: &mut Step<'_>, name: Option<&Music>) {
         if self.present() > 0 {
-            if self.settings.entry == EntrySound::Tones && !self.ending {
-                self.play(s, &tones()[1]);
+            if !self.ending {
+                self.tell_entry(s, name, false);
             }
             return;
         }
@@ -398,6 +414,7 @@ impl Live {
             Due::End if self.ending => self.empty(s),
             Due::End => self.end(s),
             Due::Speaking => self.tell_speaking(s),
+            Due::Beep => self.beep(s),
         }
     }
 
@@ -454,21 +471,6 @@ impl Live {
         if fell_silent {
             self.tell_speaking_soon(s);
         }
-    }
-
-    /// What is said in it is recorded from now on, or no longer.
-    pub(super) fn record(&mut self, s: &mut Step<'_>, on: bool) {
-        self.recorded = on;
-        s.effects.push_back(Effect::Record {
-            worker: self.parts.first().0,
-            room: self.id,
-            name: self.name(),
-            settings: on.then(|| self.settings.clone()),
-        });
-        if !on {
-            self.log(s, "is no longer recorded");
-        }
-        self.event(s, RoomEvent::Room);
     }
 
     pub(super) fn called(&mut self, id: MemberId, call: CallId, callee: Callee) {

@@ -18,6 +18,8 @@ pub enum Hears {
     Once(Music, u32),
     /// This, again and again.
     Always(Music),
+    /// Nothing, and what it says is noted: its name.
+    Note,
     /// The others.
     Mix(Seat),
 }
@@ -42,8 +44,16 @@ pub(super) enum Phase {
     Pin(u8),
     /// It has given a PIN, which is judged when it is its turn.
     Judged(u8),
+    /// It is asked to say its name.
+    Name,
+    /// It says its name.
+    Says,
+    /// It has said its name, which is on its way.
+    Said,
     /// It waits for a moderator.
     Waiting,
+    /// It hears that the room is recorded.
+    Told,
     /// It is in the room.
     In,
     /// It hears why it is sent away.
@@ -88,6 +98,12 @@ pub(super) struct Member {
     pub(super) hears: Option<Hears>,
     /// In which part of the room it has its place.
     pub(super) part: u8,
+    /// It is asked for its name before it comes in.
+    pub(super) says_name: bool,
+    /// It counts among those whose names are kept.
+    pub(super) is_named: bool,
+    /// What it said for a name.
+    pub(super) name: Option<Music>,
 }
 
 /// Sounds that wait for one member; what is older is not news any more.
@@ -146,6 +162,9 @@ impl Member {
             heard: 0,
             hears: None,
             part: 0,
+            says_name: false,
+            is_named: false,
+            name: None,
         }
     }
 
@@ -213,9 +232,14 @@ impl Member {
         }
         let waits = match self.phase {
             Phase::Calling | Phase::Ringing => return None,
-            Phase::Asked(_) | Phase::Pin(_) | Phase::Judged(_) | Phase::Leaving(_) => {
-                return Some(Hears::Always(silence()));
-            }
+            Phase::Asked(_)
+            | Phase::Pin(_)
+            | Phase::Judged(_)
+            | Phase::Name
+            | Phase::Said
+            | Phase::Told
+            | Phase::Leaving(_) => return Some(Hears::Always(silence())),
+            Phase::Says => return Some(Hears::Note),
             Phase::Waiting => true,
             Phase::In => self.held || alone,
         };
@@ -224,6 +248,11 @@ impl Member {
             true => Hears::Always(music.clone()),
             false => Hears::Mix(self.seat()),
         })
+    }
+
+    /// It hears what all hear.
+    pub(super) fn is_in_mix(&self) -> bool {
+        !self.holds && matches!(self.hears, Some(Hears::Mix(Seat { hears: true, .. })))
     }
 
     fn seat(&self) -> Seat {
@@ -247,7 +276,14 @@ impl Member {
         let status = match self.phase {
             Phase::Calling => Status::DialingOut,
             Phase::Ringing | Phase::Asked(_) => Status::Alerting,
-            Phase::Pin(_) | Phase::Judged(_) | Phase::Waiting | Phase::Leaving(_) => Status::Waiting,
+            Phase::Pin(_)
+            | Phase::Judged(_)
+            | Phase::Name
+            | Phase::Says
+            | Phase::Said
+            | Phase::Waiting
+            | Phase::Told
+            | Phase::Leaving(_) => Status::Waiting,
             Phase::In if self.held || self.holds => Status::OnHold,
             Phase::In => Status::Connected,
         };

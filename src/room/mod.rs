@@ -2,9 +2,9 @@
 //! member hears, and what the workers and the calls are to do, comes out.
 //!
 //! ```text
-//!   dials in ------> Pin ------+                 +--> Waiting --+ a moderator comes
-//!                     | 3 times wrong            |              v
-//!   is called --> Calling, Ringing --> Asked --> admitted ----> In ----> Leaving (hears why) --> gone
+//!   dials in ------> Pin ------+--> Name, Says --+                 +--> Waiting --+ a moderator comes
+//!                     | 3 times wrong            |                 |              v
+//!   is called --> Calling, Ringing --> Asked --> admitted --> Told (it is recorded) --> In ----> Leaving (hears why) --> gone
 //!                                       | no answer by key      | kicked, the end
 //!                                       v                       v
 //!                                      gone                  hangs up: gone
@@ -18,7 +18,9 @@
 //! | `view` | a room as others see it, and what they may ask of it |
 //! | `member` | one member: how far it is, what it hears |
 //! | `live` | one room: who comes in, who leaves |
+//! | `name` | who comes says its name |
 //! | `sounds` | what all in it hear besides one another; how it ends |
+//! | `recorded` | it is recorded, and who is told of that |
 //! | `door` | who may come in: the PIN, the answer by key of who was called |
 //! | `keys` | what members press |
 //! | `act` | what is asked of a room, and by whose rights |
@@ -35,8 +37,10 @@ mod guesses;
 mod keys;
 mod live;
 mod member;
+mod name;
 mod parts;
 pub mod progress;
+mod recorded;
 mod rest;
 #[cfg(test)]
 pub mod samples;
@@ -53,7 +57,7 @@ pub use rest::at_rest;
 use crate::config;
 use crate::id::{CallId, MediaRoomId, WorkerId};
 use crate::limits;
-use crate::media::command::Command;
+use crate::media::command::{Command, Music};
 use crate::pii::Digit;
 use crate::time::{Deadlines, Instant, Wall};
 use guesses::Guesses;
@@ -112,7 +116,7 @@ pub struct Callee {
 }
 
 /// What a member's call tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Who is called rings.
     Rings,
@@ -122,6 +126,8 @@ pub enum Input {
     Digit(Digit),
     /// What it was to hear once is at its end.
     Played,
+    /// What was noted of what it said: its name, unless it said nothing.
+    Named(Option<Music>),
     /// Its peer holds us, or no longer.
     Holds(bool),
     /// It speaks, or no longer.
@@ -155,6 +161,8 @@ pub enum Effect {
         /// By these settings; none: no longer.
         settings: Option<Arc<config::Room>>,
     },
+    /// What a member says is recorded from now on, or no longer.
+    RecordMember(CallId, Place, bool),
     /// A member hears this from now on.
     Hear(CallId, Place, Hears),
     /// A member's call is ended.
@@ -183,6 +191,8 @@ enum Due {
     Door(MemberId),
     /// No further key came.
     Pressed(MemberId),
+    /// All hear again that it is recorded.
+    Beep,
     /// It ends soon.
     Warn,
     /// It ends.
@@ -198,6 +208,8 @@ struct Step<'s> {
     effects: &'s mut VecDeque<Effect>,
     timers: &'s mut Deadlines<(MediaRoomId, Due)>,
     guesses: &'s mut Guesses,
+    /// Names that are kept, or being said, in all rooms.
+    names: &'s mut usize,
 }
 
 /// All rooms in which somebody is, or is on the way.
@@ -211,6 +223,7 @@ pub struct Rooms {
     effects: VecDeque<Effect>,
     timers: Deadlines<(MediaRoomId, Due)>,
     guesses: Guesses,
+    names: usize,
 }
 
 impl Rooms {
@@ -408,6 +421,18 @@ impl Rooms {
         self.rooms.get(&room).map(|room| &room.settings)
     }
 
+    /// The name of the recording that is made of a room from now on, or none.
+    pub fn set_recording(&mut self, room: MediaRoomId, recording: Option<CallId>) {
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.recording = recording;
+        }
+    }
+
+    /// The name of the recording that is made of a room.
+    pub fn recording(&self, room: MediaRoomId) -> Option<CallId> {
+        self.rooms.get(&room)?.recording
+    }
+
     /// What goes with the place of a member to who takes it (`Entrance::InPlace`); none where nobody may.
     pub fn stand(&self, place: Place) -> Option<Stand> {
         self.rooms.get(&place.room)?.stand(place.member)
@@ -442,6 +467,7 @@ impl Rooms {
             effects: &mut self.effects,
             timers: &mut self.timers,
             guesses: &mut self.guesses,
+            names: &mut self.names,
         };
         let result = step(room, s);
         room.settle(s);

@@ -29,6 +29,17 @@ impl Live {
         }
     }
 
+    /// The same before whatever waits, and it is not dropped.
+    pub(super) fn play_soon(&mut self, s: &mut Step<'_>, music: &Music) {
+        if self.sounds.len() >= limits::ROOM_SOUNDS {
+            self.sounds.pop_back();
+        }
+        self.sounds.insert(self.sounds.len().min(1), music.clone());
+        if self.sounds.len() == 1 {
+            self.play_next(s);
+        }
+    }
+
     fn play_next(&mut self, s: &mut Step<'_>) {
         if let Some(music) = self.sounds.front().cloned() {
             self.unended += 1;

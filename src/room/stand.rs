@@ -23,9 +23,19 @@ impl Live {
         let tries = match member.phase {
             Phase::In => None,
             // Who is at the door of a locked room is kept out, whoever it is by then.
-            Phase::Pin(_) | Phase::Waiting | Phase::Asked(_) if self.locked => return None,
+            Phase::Pin(_)
+            | Phase::Name
+            | Phase::Says
+            | Phase::Said
+            | Phase::Waiting
+            | Phase::Told
+            | Phase::Asked(_)
+                if self.locked =>
+            {
+                return None;
+            }
             Phase::Pin(tries) => Some(tries),
-            Phase::Waiting | Phase::Asked(_) => Some(0),
+            Phase::Name | Phase::Says | Phase::Said | Phase::Waiting | Phase::Told | Phase::Asked(_) => Some(0),
             Phase::Calling | Phase::Ringing | Phase::Judged(_) | Phase::Leaving(_) => return None,
         };
         Some(Stand {

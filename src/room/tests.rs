@@ -1,11 +1,13 @@
 //! Rooms without any calls: what goes in, and what comes out.
 
+mod names;
 mod places;
+mod recorded;
 
 use super::view::{Joined, Role, Status, Whom};
 use super::*;
 use crate::config::{Config, Prompt, Prompts, Sources};
-use crate::media::command::{Music, Seat};
+use crate::media::command::{Music, Seat, Sound};
 use std::time::Duration;
 
 const S1: Duration = Duration::from_secs(1);
@@ -21,11 +23,20 @@ struct World {
 
 /// A room 3000 with these keys, and users alice and bob.
 fn world(keys: &str) -> World {
+    world_with("", keys)
+}
+
+/// The same with more in the configuration. Each sound of a file lasts three seconds.
+fn world_with(more: &str, keys: &str) -> World {
     let yaml = format!(
-        "listen: [ udp://192.0.2.1:5060 ]\nusers: [ {{ name: alice, password: x }}, {{ name: bob, password: x }} ]\n\
+        "listen: [ udp://192.0.2.1:5060 ]\nusers: [ {{ name: alice, password: x }}, {{ name: bob, password: x }} ]\n{more}\n\
          rooms: [ {{ number: \"3000\", name: standup, {keys} }} ]"
     );
-    let config = config::parse("test", &yaml, &Sources::NONE).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let sources = Sources {
+        sound: &|_| Ok(Sound::silence(S1 * 3)),
+        ..Sources::NONE
+    };
+    let config = config::parse("test", &yaml, &sources).unwrap_or_else(|problems| panic!("{problems:?}"));
     World {
         config,
         rooms: Rooms::default(),
@@ -135,6 +146,7 @@ impl World {
                 .map_or_else(|| "a sound".to_owned(), |(prompt, _)| format!("{prompt:?}")),
             Some(Hears::Always(music)) if *music == silence() => "silence".to_owned(),
             Some(Hears::Always(_)) => "music".to_owned(),
+            Some(Hears::Note) => "is noted".to_owned(),
             Some(Hears::Mix(Seat { speaks, hears })) => match (speaks, hears) {
                 (true, true) => "mix",
                 (false, true) => "mix, muted",
@@ -650,7 +662,7 @@ fn who_is_brought_is_asked_for_nothing() {
 
 #[test]
 fn music_is_heard_by_who_is_alone() {
-    let music = Music::new(vec![Arc::new(crate::media::command::Sound::silence(S1 * 7))]);
+    let music = Music::new(vec![Arc::new(Sound::silence(S1 * 7))]);
     let mut w = world("");
     let mut settings = config::Room::on_demand();
     settings.number = "3000".to_owned();

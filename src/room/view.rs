@@ -12,7 +12,7 @@ pub struct RoomView {
     pub name: String,
     /// Nobody else may join.
     pub locked: bool,
-    /// The mix is being recorded.
+    /// It is being recorded.
     pub recorded: bool,
     /// Since when somebody is in it.
     pub since: Wall,
@@ -123,7 +123,7 @@ pub enum Action {
     Promote(MemberId, Role),
     /// The room calls these, as its configuration lets it: numbers of the dial plan.
     Call(Vec<String>),
-    /// The mix is recorded, or no longer.
+    /// It is recorded, or no longer.
     Record(bool),
     /// Everybody is sent away.
     End,

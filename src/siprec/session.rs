@@ -567,6 +567,7 @@ impl Session {
             | MediaEvent::Digit { .. }
             | MediaEvent::DataTone { .. }
             | MediaEvent::Played(_)
+            | MediaEvent::Noted(..)
             | MediaEvent::Speaking { .. }
             | MediaEvent::RoomPlayed(_)
             | MediaEvent::RoomMeasured(..)

@@ -19,10 +19,15 @@ const SILENT: f32 = -45.0;
 
 /// The usual node, where dave's phone may encrypt, with a room 3000 that is made for tones and has these keys.
 pub fn world(seed: u64, keys: &str) -> World {
+    world_with(seed, "", keys)
+}
+
+/// The same with more in the configuration.
+pub fn world_with(seed: u64, more: &str, keys: &str) -> World {
     let room = format!("{{ number: \"3000\", name: standup, agc: no, gate: no, {keys} }}");
     let yaml = EDGE.replace("calls: 1 }", "calls: 1, srtp: offered }").replace(
         "routes:\n",
-        &format!("rooms: [ {room} ]\nroutes:\n  - {{ to: \"7*\", do: room }}\n"),
+        &format!("{more}\nrooms: [ {room} ]\nroutes:\n  - {{ to: \"7*\", do: room }}\n"),
     );
     World::builder(seed).config(&yaml).media().build()
 }
@@ -154,6 +159,12 @@ pub fn level(pcm: &[i16], hz: f32) -> f32 {
     let count = tenths.len().max(1) as f64;
     let mean = tenths.map(|tenth| power(tenth, hz, RATE)).sum::<f64>() / count;
     amplitude_dbov(mean.sqrt() as f32) - DBM0_IN_DBOV
+}
+
+/// In how many tenths of a second a tone is about so loud.
+pub fn tenths(pcm: &[i16], hz: f32, dbm0: f32) -> usize {
+    let tenths = pcm.chunks_exact(RATE as usize / 10);
+    tenths.filter(|tenth| (level(tenth, hz) - dbm0).abs() < 3.0).count()
 }
 
 /// They leave, and nothing is left of the room.

@@ -13,6 +13,7 @@ mod measured;
 mod record;
 mod room;
 mod room_calls;
+mod room_sounds;
 mod session;
 mod srtp;
 mod transfer;

@@ -121,7 +121,8 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         index,
         diversions,
     } = users::users(root, &domains, country.as_ref(), check);
-    let (rooms, room_on_demand) = rooms::rooms(root, (&users, &index), country.as_ref(), &music_on_hold, check);
+    let sounds = (&music_on_hold, &recording);
+    let (rooms, room_on_demand) = rooms::rooms(root, (&users, &index), country.as_ref(), sounds, check);
     let names = routes::Names {
         users: &users,
         index: &index,

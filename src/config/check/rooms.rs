@@ -6,7 +6,8 @@ use crate::config::country::Country;
 use crate::config::number::normalise;
 use crate::config::prompts::{Prompt, Prompts};
 use crate::config::read::{Field, Map, Wrong};
-use crate::config::rooms::{EntrySound, KeyAction, Outgoing, Room, RoomKeys, is_room_name};
+use crate::config::recording::Recording;
+use crate::config::rooms::{EntrySound, KeyAction, Outgoing, Room, RoomKeys, RoomRecording, is_room_name};
 use crate::config::{keys, values};
 use crate::limits;
 use crate::media::command::Music;
@@ -21,6 +22,7 @@ struct Around<'c> {
     index: &'c Index,
     country: Option<&'c Country>,
     music: &'c Music,
+    recording: &'c Recording,
 }
 
 /// Reads `rooms`: those with a number, and what holds for those on demand.
@@ -28,7 +30,7 @@ pub(super) fn rooms(
     root: &Map<'_>,
     (users, index): (&[User], &Index),
     country: Option<&Country>,
-    music: &Music,
+    (music, recording): (&Music, &Recording),
     check: &mut Check<'_>,
 ) -> (Vec<Arc<Room>>, Arc<Room>) {
     let around = &Around {
@@ -36,6 +38,7 @@ pub(super) fn rooms(
         index,
         country,
         music,
+        recording,
     };
     let mut rooms: Vec<Arc<Room>> = Vec::new();
     let mut on_demand = None;
@@ -73,6 +76,8 @@ pub(super) fn rooms(
     let usual = || {
         Arc::new(Room {
             music: around.music.clone(),
+            beep: around.recording.tone,
+            announcement: around.recording.announcement.clone(),
             ..Room::on_demand()
         })
     };
@@ -132,6 +137,9 @@ fn room(map: &Map<'_>, number: String, around: &Around<'_>, check: &mut Check<'_
         entry: map.value("entry", EntrySound::Tones, problems, entry),
         music: music.unwrap_or_else(|| around.music.clone()),
         record: map.value("record", false, problems, values::yes_or_no),
+        recording: map.value("recording", usual.recording, problems, recording),
+        beep: around.recording.tone,
+        announcement: around.recording.announcement.clone(),
         prompts: prompts.unwrap_or(usual.prompts),
         outgoing: map.value("outgoing", Outgoing::Own, problems, |text| outgoing(text, around)),
         keys,
@@ -173,9 +181,18 @@ fn rate(text: &str) -> Result<Rate, Wrong> {
 }
 
 fn entry(text: &str) -> Result<EntrySound, Wrong> {
-    Ok(match values::one_of(text, &["tones", "none"])?.as_str() {
+    Ok(match values::one_of(text, &["tones", "names", "none"])?.as_str() {
         "none" => EntrySound::Silent,
+        "names" => EntrySound::Names,
         _tones => EntrySound::Tones,
+    })
+}
+
+fn recording(text: &str) -> Result<RoomRecording, Wrong> {
+    Ok(match values::one_of(text, &["mix", "members", "both"])?.as_str() {
+        "members" => RoomRecording::Members,
+        "both" => RoomRecording::Both,
+        _mix => RoomRecording::Mix,
     })
 }
 

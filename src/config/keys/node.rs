@@ -337,7 +337,8 @@ pub static RECORDING: Section = Section {
             "15s",
             "never",
             "How both sides hear that they are recorded: 1,400 Hz for 0.2 s, in the place of what the other says then; when the recording \
-             begins, and with a duration (5s to 10m) so long after each. It is not in the recording.",
+             begins, and with a duration (5s to 10m) so long after each. It is not in the recording. All in a room hear it beside one another, and \
+             it is in the recording of the mix.",
         ),
         key(
             "announcement",
@@ -345,7 +346,8 @@ pub static RECORDING: Section = Section {
             "/etc/tandem/recorded.wav",
             "none",
             "What both sides hear when a recording begins, in the place of one another and of the first tone: that the call is recorded. At \
-             most a minute; it is not in the recording. Who comes into the call later by a transfer does not hear it.",
+             most a minute; it is not in the recording. Who comes into the call later by a transfer does not hear it. In a room all hear it beside one \
+             another, it is in the recording of the mix, and who comes later hears it before he is in the room.",
         ),
         key(
             "siprec",

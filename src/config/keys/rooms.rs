@@ -112,10 +112,12 @@ pub static ROOM: Section = Section {
         ),
         key(
             "entry",
-            "tones or none",
-            "none",
+            "tones, names or none",
+            "names",
             "tones",
-            "What is heard when somebody comes or goes.",
+            "What is heard when somebody comes or goes. names: who dials it, or is transferred there blind, is asked to say his name after a tone \
+             (3 s, any key ends it), and all hear it with the words that he has joined, or left. Whom the room calls, or somebody brings, is not \
+             asked; of him, and of who says nothing, the tones are heard.",
         ),
         key(
             "music",
@@ -129,15 +131,24 @@ pub static ROOM: Section = Section {
             "yes or no",
             "yes",
             "no",
-            "What is said in it is recorded, from the first member on, in a file of its own below recording.directory.",
+            "What is said in it is recorded, from the first member on, in files of its own below recording.directory. All are told of it by \
+             recording.announcement and recording.tone, who comes before he is in it.",
+        ),
+        key(
+            "recording",
+            "mix, members or both",
+            "both",
+            "mix",
+            "What is recorded, by `record` or because a moderator or the operator wants it. mix: what all hear, in one file. members: what each says, \
+             in a file for each, as any call is recorded; one whose own calls are recorded has that file only. both: all of these.",
         ),
         key(
             "prompts",
             "the path of a folder with the files pin.wav, wrong-pin.wav, alone.wav, locked.wav, full.wav, muted.wav, unmuted.wav, \
-             waiting.wav, join.wav, ends-soon.wav, ended.wav and removed.wav",
+             waiting.wav, join.wav, ends-soon.wav, ended.wav, removed.wav, name.wav, has-joined.wav and has-left.wav",
             "/etc/tandem/prompts/de",
             "words in English that the program has in it",
-            "What is said to who comes, in another language or voice. All twelve have to be there; they count among the 64 MB of sounds.",
+            "What is said to who comes, in another language or voice. All fifteen have to be there; they count among the 64 MB of sounds.",
         ),
         key(
             "outgoing",
@@ -196,7 +207,7 @@ pub static ROOM_KEYS: Section = Section {
             PRESSED,
             "\"*3\"",
             "*3",
-            "The mix is recorded to a file, or no longer.",
+            "It is recorded (`recording`), or no longer.",
         ),
         key("kick_last", PRESSED, "\"*8\"", "*8", "Who came last is sent away."),
         key("end", PRESSED, "\"*0\"", "*0", "Everybody is sent away."),

@@ -139,5 +139,5 @@ fn a_folder_of_prompts_takes_the_place_of_all() {
     let prompts = &config.room("3000").unwrap().prompts;
     assert_eq!(prompts.get(Prompt::Full).duration(), Duration::from_secs(9));
     assert_eq!(prompts.get(Prompt::Pin).duration(), Duration::from_secs(1));
-    assert_eq!(read.get(), 12, "each file is read once");
+    assert_eq!(read.get(), 15, "each file is read once");
 }

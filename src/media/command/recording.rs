@@ -16,6 +16,18 @@ pub struct Recording {
     pub is_wide: bool,
     /// What kind of file.
     pub format: Format,
+    /// Of what.
+    pub of: Of,
+}
+
+/// What a recording is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Of {
+    /// A call; or a room, where no call has that name.
+    #[default]
+    Call,
+    /// What a member of a room says: the name of the room's recording, and which member.
+    Member(CallId, u32),
 }
 
 /// The kinds of files.
@@ -35,13 +47,18 @@ impl Recording {
         format!("{:04}-{:02}-{:02}", at.year, at.month, at.day)
     }
 
-    /// Its file below the folder of all recordings. Nothing of those who speak is in the name.
+    /// Its file below the folder of all recordings. Nothing of those who speak is in the name; that of a room's member begins as that of its
+    /// room's mix.
     pub fn file(&self) -> String {
         let ending = match self.format {
             Format::Wav => "wav",
             Format::Opus => "opus",
         };
-        format!("{}/{}-{}.{ending}", self.folder(), self.call, self.number)
+        let (folder, call, number) = (self.folder(), self.call, self.number);
+        match self.of {
+            Of::Call => format!("{folder}/{call}-{number}.{ending}"),
+            Of::Member(room, member) => format!("{folder}/{room}-m{member}-{call}-{number}.{ending}"),
+        }
     }
 
     /// Samples of each side in a second.
@@ -89,8 +106,14 @@ mod tests {
             begun: Wall(1_795_352_759_000),
             is_wide: false,
             format: Format::Wav,
+            of: Of::Call,
         };
         assert_eq!(recording.file(), "2026-11-22/c1a2b-2.wav");
+        let members = Recording {
+            of: Of::Member(CallId(0x1a2a), 7),
+            ..recording
+        };
+        assert_eq!(members.file(), "2026-11-22/c1a2a-m7-c1a2b-2.wav");
         let smaller = Recording {
             format: Format::Opus,
             ..recording

@@ -124,6 +124,11 @@ impl Music {
         self.0.iter().map(|sound| sound.duration()).sum()
     }
 
+    /// These, and those behind them.
+    pub fn then(&self, other: &Music) -> Music {
+        Music(self.0.iter().chain(other.0.iter()).cloned().collect())
+    }
+
     /// True for a copy: the very same.
     pub fn is(&self, other: &Music) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

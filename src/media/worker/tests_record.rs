@@ -3,7 +3,7 @@
 use super::sim::*;
 use super::*;
 use crate::id::{CallId, WorkerId};
-use crate::media::command::{Command, Format, Keys, MasterKey, Recording, Side, Stream, Suite};
+use crate::media::command::{Command, Format, Keys, MasterKey, Of, Recording, Side, Stream, Suite};
 use crate::media::prepare::Preparer;
 use crate::media::srtp::Sealer;
 use crate::media::tap::{Heard, Sink, Sinks};
@@ -17,6 +17,7 @@ const RECORDING: Recording = Recording {
     begun: Wall(0),
     is_wide: false,
     format: Format::Wav,
+    of: Of::Call,
 };
 
 /// As it was handed on.

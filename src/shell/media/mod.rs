@@ -173,7 +173,11 @@ impl MediaThreads {
                 }
             }
             // Dropped here, on the control side, is the point of these.
-            Output::Retired(_) | Output::RetiredRoom(_) | Output::Opened { .. } | Output::Event(_) => {}
+            Output::Noted { .. }
+            | Output::Retired(_)
+            | Output::RetiredRoom(_)
+            | Output::Opened { .. }
+            | Output::Event(_) => {}
         }
         told
     }

@@ -348,7 +348,11 @@ impl Thread {
                 }
                 Output::Closed { at: None, .. } => self.coming.take(),
                 Output::Taken { at, .. } => self.unsettle(*at),
-                Output::Event(_) | Output::Strayed(_) | Output::Retired(_) | Output::RetiredRoom(_) => None,
+                Output::Event(_)
+                | Output::Noted { .. }
+                | Output::Strayed(_)
+                | Output::Retired(_)
+                | Output::RetiredRoom(_) => None,
             };
             let event = MediaEvent {
                 worker: self.id,

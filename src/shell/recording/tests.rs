@@ -4,7 +4,7 @@ use super::disk::{Disk, Growing, sweep};
 use super::{Recorded, Recordings};
 use crate::config;
 use crate::id::CallId;
-use crate::media::command::{Format, Recording, Side};
+use crate::media::command::{Format, Of, Recording, Side};
 use crate::media::tap::Heard;
 use crate::shell::clock::{SystemClock, wall};
 use crate::time::Wall;
@@ -27,6 +27,7 @@ fn recording(call: u64) -> Recording {
         begun: Wall(1_795_352_759_000),
         is_wide: false,
         format: Format::Wav,
+        of: Of::Call,
     }
 }
 

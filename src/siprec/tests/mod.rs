@@ -10,7 +10,7 @@ use crate::config::{Config, Sources};
 use crate::cx::{ChaCha12Rng, Cx, SeedableRng, Tickets};
 use crate::effect::{Answer, Fact, Output, Record};
 use crate::id::{CallId, ConnectionId, Flow, LegNo, ListenerId, MediaLegId, Transport, WorkerId};
-use crate::media::command::{Command, Event as MediaEvent, Format, Function, LegStats, Port, Recording, Stream};
+use crate::media::command::{Command, Event as MediaEvent, Format, Function, LegStats, Of, Port, Recording, Stream};
 use crate::sdp::Session;
 use crate::sip::multipart::{Part, parts};
 use crate::sip::{Draft, Message, Method, Name, Uri};
@@ -68,6 +68,7 @@ pub fn subject() -> Subject {
             begun: Wall(1_700_000_000_000),
             is_wide: false,
             format: Format::Wav,
+            of: Of::Call,
         },
         session_id: None,
         speakers: [Some(alice), Some(speaker(1, "sip:bob@example.com"))],
