@@ -6,13 +6,13 @@ TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 BUILD_PACKAGES := build-essential pkg-config libopus-dev
 BENCH_PACKAGES := kamailio sip-tester
 MEDIA_PACKAGES := rtpengine-daemon sip-tester
-PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 iptables opus-tools util-linux libxml2-utils
+PEER_PACKAGES := sip-tester baresip-core sox procps kamailio python3-venv chromium iproute2 iptables opus-tools util-linux libxml2-utils coturn
 BROWSER := sip-tests/browser
 
 # Each target compiles once from clean: what a next build would be quicker by stays off the disk.
 export CARGO_INCREMENTAL := 0
 
-.PHONY: run demo test bench bench-proxy bench-media bench-mix bench-flood soak-proxy deps peers soak check-toolchain
+.PHONY: run demo test bench bench-proxy bench-media bench-mix bench-turn bench-flood soak-proxy deps peers soak check-toolchain
 
 run: deps
 	$(CARGO) build --release --bin tandem
@@ -51,6 +51,11 @@ bench-mix: deps
 	@.ci/packages sip-tester
 	$(CARGO) bench --quiet --bench peers -- mix $(ROWS)
 
+# The TURN relay side by side with coturn: benches/peers/turn/README.md. QUICK=1, BUSY=1, FRESH=1 and ROWS="Tandem" as above.
+bench-turn: deps
+	@.ci/packages coturn
+	$(CARGO) bench --quiet --bench peers -- turn $(ROWS)
+
 # Half an hour at 500 calls per second with 100,000 registrations: nothing fails, nothing grows. MINUTES=3 for a short try.
 soak-proxy: deps
 	@.ci/packages $(BENCH_PACKAGES)
@@ -74,11 +79,11 @@ peers: $(BROWSER)/node_modules/.package-lock.json
 	@.ci/packages $(PEER_PACKAGES)
 	@.ci/sipvicious "$(TARGET)"
 
-# JsSIP and Playwright, as the lock file has them. npm may have come with a Node.js that is not Debian's.
+# JsSIP, Playwright and TypeScript, as the lock file has them. npm may have come with a Node.js that is not Debian's.
 $(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/packages nodejs npm
 	cd $(BROWSER) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 check-toolchain:
 	@command -v $(CARGO) >/dev/null || { \
-	  echo "tandem: there is no Rust toolchain: install one from https://rustup.rs (1.88 or newer), then try again."; exit 1; }
+	  echo "tandem: there is no Rust toolchain: install one from https://rustup.rs (1.89 or newer), then try again."; exit 1; }

@@ -80,6 +80,7 @@ impl Call {
                 first_sequence: 1,
                 first_timestamp: 1,
                 cname: "bench".into(),
+                rtc: false,
             };
             commands.push(Command::Open(Box::new(spec)));
             let remote = Remote {

@@ -260,7 +260,8 @@ impl World {
             | Output::Post(..)
             | Output::Alias(..)
             | Output::Ng(..)
-            | Output::Control { .. } => None,
+            | Output::Control { .. }
+            | Output::Api(..) => None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a machine may ask of the world, what it is told, and the facts that it leaves.
 
+use crate::api::wire::Reply as ApiReply;
 use crate::config::HttpUrl;
-use crate::id::{CallId, ControlId, Flow, Target, Ticket, TrunkIx, WorkerId};
+use crate::id::{ApiId, CallId, ControlId, Flow, Target, Ticket, TrunkIx, WorkerId};
 use crate::media::command::{Command, LegStats, Recording, RoomStats, Trouble};
 use crate::pii::Secret;
 use crate::sip::uri::{Uri, unescape};
@@ -43,6 +44,8 @@ pub enum Output {
         /// The connection is to be closed.
         last: bool,
     },
+    /// A reply of the HTTP API. A stream that cannot take it is answered with `Input::ApiClosed`.
+    Api(ApiId, ApiReply),
     /// Wants this many more spare ports: answered with `Input::Ports`, possibly fewer.
     Ports(usize),
     /// One more fact of the stream that CDRs, logs and counters are folded from.
@@ -595,6 +598,13 @@ pub enum Fact {
     NgUnheeded {
         /// With what stands behind it.
         flag: Box<str>,
+    },
+    /// Something happened to a call between clients of the HTTP API.
+    ClientCall {
+        /// As the API names it.
+        call: Box<str>,
+        /// In words, without personal data.
+        what: String,
     },
     /// Something happened in a room.
     Room {

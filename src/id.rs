@@ -61,6 +61,10 @@ id!(
     ControlId(u64), "o"
 );
 id!(
+    /// A request of the HTTP API, and the stream of events that it may become: unique in the life of the process.
+    ApiId(u64), "h"
+);
+id!(
     /// A client transaction.
     ClientTx(u64), "x"
 );

@@ -2,8 +2,8 @@
 //!
 //! # The idea
 //!
-//! The node is pure machines and a shell. [`node::Node`] (signalling) and [`media::worker::Worker`] (media) take `(now, input)` and
-//! give outputs. They own their state by `&mut`; they read no clock, no socket, no file and no random source, and they never
+//! The node is pure machines and a shell. [`node::Node`] (signalling), [`media::worker::Worker`] (media) and [`relay::Server`] (STUN and
+//! TURN) take `(now, input)` and give outputs. They own their state by `&mut`; they read no clock, no socket, no file and no random source, and they never
 //! wait. The [`shell`] moves bytes and time, and decides nothing. In tests the same machines run in a simulated world, with a
 //! virtual clock and a lossy network made from one seed.
 //!
@@ -12,6 +12,7 @@
 //!   store    --> Input::Store ----+--> node::Node -------+--> Output::Store -----> store
 //!   media    --> Input::Media ----+      one mutation,   +--> Output::Media -----> worker
 //!   operator --> Input::Control --+      then drain      +--> Output::Control ---> control socket
+//!   client   --> Input::Api ------+                      +--> Output::Api -------> HTTP, event streams
 //!   clock    --> Input::Time -----+                      +--> Output::Record ----> call records, log, counters
 //! ```
 //!
@@ -21,7 +22,8 @@
 //! |---|---|
 //! | `src/sip/` | bytes and values, no state: the wire index, URIs, header values, writing, framing, digest |
 //! | `src/sdp/` | session descriptions; offer and answer as pure functions |
-//! | `src/stun/` | STUN messages as pure functions: the keep-alive of phones on UDP (RFC 5626 8) |
+//! | `src/stun/` | STUN messages as pure functions: the keep-alive of phones on UDP (RFC 5626 8), and what the relay and checks of ICE need |
+//! | `src/relay/` | STUN and TURN for those behind NATs (RFC 8489, RFC 8656): a machine of its own |
 //! | `src/transaction/` | RFC 3261 17, one diagram a file; the way to a next hop (RFC 3263) |
 //! | `src/dialog/` | RFC 3261 12; session timers, reliable provisional responses, the 2xx and its ACK |
 //! | `src/proxy/` | RFC 3261 16: requests sent on as they came; forking; the record of a proxied call |
@@ -29,6 +31,7 @@
 //! | `src/push/` | phones that sleep are woken before they are called (RFC 8599) |
 //! | `src/event/` | subscriptions (RFC 6665): who watches a user's registration (RFC 3680) or a room (RFC 4575) |
 //! | `src/control/` | what an operator asks a running node, and the answers: words on a local socket |
+//! | `src/api/` | the HTTP API for clients: tokens, calls between them, events that can be resumed |
 //! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
 //! | `src/b2bua/` | a call: two legs and what joins them, or one leg in a room; hold, transfer |
@@ -37,12 +40,16 @@
 //! | `src/ng/` | rtpengine's control protocol: a proxy that keeps the dialogs has its media here |
 //! | `src/node/` | sorts inputs to the machines; who is admitted, and what is proxied |
 //! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
+//! | `src/rtc/` | media with browsers: who the peer is and where (ICE lite), and its keys (DTLS-SRTP) |
 //! | `src/media/` | the packet path, and the mix of rooms: no allocation, no lock, no log |
 //! | `src/siprec/` | a recorded call at a recording server: its dialog, its metadata, copies of both sides (RFC 7866) |
 //! | `src/recording/` | a recorded call: packets of both sides to one stereo file; which files go |
 //! | `src/config/` | from YAML to values that cannot be wrong |
 //! | `src/shell/` | tokio, sockets, threads, disk, clock, commands |
 //! | `src/shell/recording/` | the thread that writes recordings; rings to it; a full disk |
+//! | `src/shell/relay/` | the thread that relays, its sockets and streams |
+//! | `src/shell/rtc/` | the thread that sets up media with browsers |
+//! | `src/shell/api/` | HTTP/1.1, event streams and WebSockets of the API; the files of the SDK and of the phone page |
 //! | `src/shell/net/` | UDP, TCP, TLS, WebSockets, certificates, DNS questions |
 //! | `src/effect.rs` | what a machine may ask of the world, and the facts that it leaves |
 //! | `src/cx.rs` | the one context that every signalling machine receives |
@@ -51,6 +58,7 @@
 //! | `src/keyed.rs` | a keyed hash: tables whose keys a peer chooses, marks and nonces that only we can make |
 //! | `src/marker.rs` | what marks what we hand out, so that the guard knows it again |
 //! | `src/limits.rs` | every bound of the system, each with its reason |
+//! | `sdk/` | what pages use: a module in JavaScript, and the phone page made with it |
 //! | `codecs/src/` | PCM in, PCM out; the codecs in C are called from here |
 //! | `sip-tests/src/` | the simulated world, and peers written apart from the code under test |
 //! | `fixtures/` | messages, flows and sounds that the tests read, each with its source |
@@ -70,6 +78,8 @@
 //! is recorded, a copy goes into a ring, and `src/shell/recording/` makes the file of it. Legs in a room are mixed each 20 ms
 //! (`src/media/room.rs`), and those who only listen share an encoder for each codec. A copy for a recording server goes out by a leg of
 //! its own (`src/media/fork.rs`).
+//! STUN and DTLS of a browser are handed on to `src/rtc/`, on a thread of its own; the keys come back as a command, and before them nothing is
+//! sent or taken.
 //!
 //! **A record.** A machine emits [`effect::Fact`]s; `src/shell/record.rs` folds them into log lines, counters and rows;
 //! `src/shell/store/` commits rows in groups on a thread of its own.
@@ -80,6 +90,7 @@
 //! costs that call, elsewhere the input that met it; a node that meets a hundred ends in order.
 //! The house rules, and the table of who may use whom, are tests: `src/tidy.rs`.
 
+pub mod api;
 pub mod b2bua;
 pub mod config;
 pub mod control;
@@ -101,8 +112,10 @@ pub mod proxy;
 pub mod push;
 pub mod recording;
 pub mod registrar;
+pub mod relay;
 pub mod room;
 pub mod routing;
+pub mod rtc;
 pub mod sdp;
 #[cfg(feature = "shell")]
 pub mod shell;

@@ -162,6 +162,24 @@ pub const SRTP_STREAMS: usize = 4;
 pub const RTP_PER_SECOND: u64 = 400;
 /// RTP packets that one leg takes at once: five seconds of speech in 20 ms that a network held back.
 pub const RTP_BURST: u64 = 250;
+/// Datagrams of STUN and DTLS that one leg hands on in a second, over time: a browser checks twenty times a second while it looks for a way,
+/// and a handshake is some ten of them.
+pub const RTC_PER_SECOND: u64 = 100;
+/// The same at once: a handshake with a large certificate, and checks of all its addresses.
+pub const RTC_BURST: u64 = 100;
+/// Such datagrams of one worker that wait for the thread that sets up: of eight browsers that send as much as they may at once. Further ones
+/// are lost, which is what a network does too.
+pub const RTC_DATAGRAMS: usize = 1_024;
+/// What the set-up of legs waits for: an opening, a description and an end of each leg of a worker, and as much again of those before.
+pub const RTC_COMMANDS: usize = 6 * LEGS_PER_WORKER;
+/// Addresses of one browser from which checks have come: those of its networks, and of the NATs before them. The oldest is forgotten.
+pub const RTC_ADDRESSES: usize = 8;
+/// How long a browser may take until it is connected, from the moment that both sides have described themselves.
+pub const RTC_SETUP: Duration = Duration::from_secs(30);
+/// How long it may be silent in its checks (RFC 7675 5.1).
+pub const RTC_CONSENT: Duration = Duration::from_secs(30);
+/// Certificates that a peer's description may name (RFC 8122 5): one, and another one that is to come.
+pub const SDP_FINGERPRINTS: usize = 4;
 /// Legs of one media worker; a call for which no worker has two places left is refused with 503.
 pub const LEGS_PER_WORKER: usize = 8_192;
 /// Other parts of a room that lies on several workers: as many as its members need, and each may be on its way out while another comes.
@@ -379,3 +397,109 @@ pub const ROOM_EVENTS: usize = 4_096;
 pub const ROOM_GUESSERS: usize = 1_000;
 /// Numbers of one of them of which it is remembered that they have guessed: as many as a small exchange has callers at once.
 pub const ROOM_GUESSER_NUMBERS: usize = 32;
+/// Octets of a message of a TURN client, and of a datagram of its peer: what Ethernet carries, with room for the head of an indication
+/// and for larger frames; what is longer is dropped.
+pub const RELAY_MESSAGE_BYTES: usize = 4_096;
+/// TURN allocations at once, whatever the configuration says: nearly all ports that one address has.
+pub const RELAY_ALLOCATIONS: u64 = 60_000;
+/// Permissions of one allocation: as many peers as a client may have, and as many as a table of 32 places takes; further ones are
+/// refused with 508. With as many channels, an allocation stays below 4 KiB.
+pub const RELAY_PERMISSIONS: usize = 28;
+/// Its channels.
+pub const RELAY_CHANNELS: usize = 28;
+/// Relayed ports that are tried for one allocation, where other programs hold them, before it is refused with 508.
+pub const RELAY_PORT_TRIES: u32 = 16;
+/// Reservations (EVEN-PORT) at once; further ones are refused with 508.
+pub const RELAY_RESERVATIONS: usize = 1_000;
+/// For how long a port is held for the client that will ask for it (RFC 8656 7.2).
+pub const RELAY_RESERVATION: Duration = Duration::from_secs(30);
+/// How long a nonce holds (RFC 8656 5).
+pub const RELAY_NONCE: Duration = Duration::from_secs(3600);
+/// Answers in a second to one host that has not shown that it knows a password: a forged source gets no more of what is longer than its
+/// requests.
+pub const RELAY_ANSWERS_PER_HOST: u32 = 100;
+/// The same to all together: what half a million phones ask for.
+pub const RELAY_ANSWERS: u32 = 20_000;
+/// Octets of a user's name in TURN (RFC 8489 14.3).
+pub const RELAY_USER_BYTES: usize = 508;
+/// Stream connections of TURN clients at once.
+pub const RELAY_STREAMS: usize = 10_000;
+/// Of them with one host.
+pub const RELAY_STREAMS_PER_HOST: usize = 1_000;
+/// A stream connection without an allocation is closed after this: a client asks for one at once, and once more after the challenge.
+pub const RELAY_STREAM_IDLE: Duration = Duration::from_secs(30);
+/// Octets that wait for a stream client that reads slowly before what its peers send is dropped, as a network would: a quarter of a
+/// second at 2 Mbit/s.
+pub const RELAY_BACKLOG_BYTES: usize = 64 * 1024;
+/// Datagrams taken of one socket of TURN before others have their turn.
+pub const RELAY_TURN: usize = 64;
+/// What waits for the thread of TURN: connections that have come, mostly.
+pub const RELAY_COMMANDS: usize = 1_024;
+/// What is to be told of allocations and waits for the log; further ones are only counted.
+pub const RELAY_FACTS: usize = 4_096;
+/// Entries of `turn.users`, and of `turn.denied_peers` and `turn.allowed_peers` each.
+pub const RELAY_ENTRIES: usize = 1_000;
+/// Clients of the HTTP API that are there at once; the next one is refused with 503.
+pub const API_CLIENTS: usize = 10_000;
+/// Calls between them.
+pub const API_CALLS: usize = 10_000;
+/// Calls of one of them: those that wait among them.
+pub const API_CALLS_PER_CLIENT: usize = 8;
+/// Streams of events of one of them: a person's devices and pages; the oldest makes room.
+pub const API_STREAMS_PER_CLIENT: usize = 8;
+/// Events that are kept for a stream that breaks: a call's set-up has ten.
+pub const API_LOG_EVENTS: usize = 256;
+/// Octets of these: several session descriptions, and 640 MB for all clients at their worst.
+pub const API_LOG_BYTES: usize = 64 * 1024;
+/// How long somebody may be without a stream before he is gone, and with him his calls: longer than a change of networks takes.
+pub const API_ABSENCE: Duration = Duration::from_secs(60);
+/// How long a call between clients rings.
+pub const API_RING: Duration = Duration::from_secs(60);
+/// Octets of a session description: those of browsers with video and many codecs have ten thousand.
+pub const API_SDP_BYTES: usize = 24 * 1024;
+/// Candidates in one request.
+pub const API_CANDIDATES: usize = 32;
+/// Candidates of one side for one offer or answer: a host with many interfaces has some dozens.
+pub const API_CANDIDATES_PER_OFFER: usize = 256;
+/// Octets of one: they have 150.
+pub const API_CANDIDATE_BYTES: usize = 512;
+/// Digits in one request.
+pub const API_DIGITS: usize = 32;
+/// Answers of one client that are kept for requests that come twice: a call's set-up has a dozen.
+pub const API_ONCE: usize = 64;
+/// The same of one back end, whose requests are all for tokens.
+pub const API_ONCE_OF_BACK_END: usize = 1_024;
+/// Octets of an Idempotency-Key: a UUID has 36.
+pub const API_KEY_BYTES: usize = 128;
+/// Octets of an access token: those that we make have under 300.
+pub const API_TOKEN_BYTES: usize = 2_048;
+/// Octets of a client's name, and of its device's.
+pub const API_NAME_BYTES: usize = 64;
+/// Characters of what a parser says of a body.
+pub const API_DETAIL_CHARS: usize = 200;
+/// Keys of back ends in the configuration: each token is tried with those of its tenant.
+pub const API_KEYS: usize = 1_000;
+/// Octets of such a key at the least: it signs, and nobody is to find it by trying.
+pub const API_SECRET_BYTES: usize = 32;
+/// Connections to the HTTP API at once: each client has one for events and one for requests.
+pub const API_CONNECTIONS: usize = 2 * API_CLIENTS;
+/// Of them with one host: an office behind one address.
+pub const API_CONNECTIONS_PER_HOST: usize = 1_000;
+/// Octets of a request's body: a session description in JSON, where each line's end takes two more.
+pub const API_BODY_BYTES: usize = 64 * 1024;
+/// Octets of a longer one that are read before it is refused.
+pub const API_DROPPED_BYTES: usize = 1024 * 1024;
+/// Octets of its header: a token and what browsers add.
+pub const API_HEAD_BYTES: usize = 16 * 1024;
+/// How long the header may take, and a connection may be without a request.
+pub const API_HEAD: Duration = Duration::from_secs(15);
+/// How long the body may take, and then the machine's answer.
+pub const API_BODY: Duration = Duration::from_secs(10);
+/// How often a stream without events says that it is there: proxies give up after half a minute and more.
+pub const API_HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long what was written may stay unacknowledged before a connection is given up.
+pub const API_UNHEARD: Duration = Duration::from_secs(30);
+/// Requests that wait for the signalling loop: beyond it, connections wait.
+pub const API_QUEUE: usize = 1_024;
+/// Events that wait for one slow stream; then it is closed, and may be resumed.
+pub const API_STREAM_QUEUE: usize = 64;

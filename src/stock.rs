@@ -42,6 +42,7 @@ impl Stock {
             first_sequence: cx.random() as u16 >> 1,
             first_timestamp: cx.random() as u32,
             cname: cx.token(8),
+            rtc: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tandem side by side with other programs, in one run on one machine: with Kamailio, SIPp on both ends (`make bench-proxy`,
 //! benches/peers/README.md), and with rtpengine (`make bench-media`, benches/peers/media/README.md); and its rooms beside a relay
-//! (`make bench-mix`, benches/peers/mix/README.md).
+//! (`make bench-mix`, benches/peers/mix/README.md); and its TURN relay beside coturn (`make bench-turn`, benches/peers/turn/README.md).
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -16,6 +16,7 @@ mod peer;
 mod saved;
 mod soak;
 mod table;
+mod turn;
 
 use load::Load;
 use measure::Figures;
@@ -135,10 +136,12 @@ fn main() {
         Some("soak") => soaked(&folder),
         Some("media") => media::compare(&folder, &wanted[1..]),
         Some("mix") => mix::compare(&folder, &wanted[1..]),
+        Some("turn") => turn::compare(&folder, &wanted[1..]),
         Some("loop") => media::bare::run(&wanted[1..]),
         Some(_) | None => {
             println!(
-                "The comparisons take long and want a quiet machine: `make bench-proxy`, `make bench-media` and `make bench-mix` run them."
+                "The comparisons take long and want a quiet machine: `make bench-proxy`, `make bench-media`, `make bench-mix` and \
+                 `make bench-turn` run them."
             );
             Ok(())
         }

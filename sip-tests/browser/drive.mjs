@@ -13,8 +13,11 @@ const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream',
-  '--use-fake-device-for-media-stream',
+  '--use-fake-device-for-media-stream', '--autoplay-policy=no-user-gesture-required',
 ];
+if (options.microphone) FLAGS.push(`--use-file-for-fake-audio-capture=${options.microphone}`);
+// Who calls and who hangs up, whom the page calls, and the tone that it is to hear.
+const CALLS = options.calls ?? [{ by: 'phone', hangs: 'page' }, { by: 'phone', hangs: 'phone' }];
 
 // JsSIP as npm has it is CommonJS: one script of it and all that it requires.
 function bundle() {
@@ -116,6 +119,21 @@ function fail(error) {
   process.exit(1);
 }
 
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// The page hears this tone for two seconds, in which the phone may hear the page.
+async function hears(page, hz) {
+  tell('path', await page.evaluate(() => window.path()));
+  for (let times = 0; times < 20; ) {
+    const [loudest, level] = await page.evaluate(() => window.tone());
+    const isIt = Math.abs(loudest - hz) < 10 && level > -50;
+    if (!isIt && times > 0) console.log(`heard ${loudest} Hz at ${level} dB after ${times} times ${hz} Hz`);
+    times = isIt ? times + 1 : 0;
+    await pause(100);
+  }
+  tell('tone', hz);
+}
+
 async function main() {
   const port = await serve();
   const browser = await chromium.launchPersistentContext(join(options.folder, 'profile'), {
@@ -131,15 +149,21 @@ async function main() {
   await page.goto(`http://127.0.0.1:${port}/?${query}`);
   await step('registered');
   const command = phone();
-  for (const hangs of ['page', 'phone']) {
-    command('dial', options.uri);
+  for (const { by, hangs, target, hz } of CALLS) {
+    if (by === 'phone') command('dial', options.uri);
+    else await page.evaluate((target) => void window.dial(target), target);
     await step('call');
+    if (by === 'page') {
+      await phoneSays('CALL_INCOMING');
+      command('accept');
+    }
     await step('confirmed');
     await phoneSays('CALL_ESTABLISHED');
     let state;
     do state = await step('media'); while (state !== 'connected');
     while ((await page.evaluate(() => window.heard())) < 25) await new Promise((resolve) => setTimeout(resolve, 50));
     tell('heard', 'packets');
+    if (hz) await hears(page, hz);
     await page.screenshot({ path: join(options.folder, 'page.png') });
     if (hangs === 'page') await page.evaluate(() => window.hangUp());
     else command('hangup');

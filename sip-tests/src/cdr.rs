@@ -117,6 +117,7 @@ impl Records {
             | Fact::NgEnded { .. }
             | Fact::NgRefused { .. }
             | Fact::NgUnheeded { .. }
+            | Fact::ClientCall { .. }
             | Fact::Room { .. }
             | Fact::Warning(_) => {}
         }

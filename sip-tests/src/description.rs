@@ -117,7 +117,9 @@ impl Description {
             .filter(|(before, _)| *before)
             .for_each(|(_, lines)| text.push_str(lines));
         let pts: Vec<String> = self.formats.iter().map(|format| format.pt.to_string()).collect();
-        text.push_str(&format!("m=audio {} RTP/AVP {}\r\n", self.at.port(), pts.join(" ")));
+        let is_browser = self.lines.iter().any(|line| line.starts_with("a=fingerprint:"));
+        let proto = if is_browser { "UDP/TLS/RTP/SAVPF" } else { "RTP/AVP" };
+        text.push_str(&format!("m=audio {} {proto} {}\r\n", self.at.port(), pts.join(" ")));
         for format in &self.formats {
             text.push_str(&format!("a=rtpmap:{} {}\r\n", format.pt, format.name));
             if let Some(fmtp) = &format.fmtp {

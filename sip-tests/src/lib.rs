@@ -6,6 +6,7 @@
 //! after every step; a test that fails prints the seed and the ladder of messages.
 
 pub mod agent;
+pub mod browser;
 pub mod carrier;
 pub mod cdr;
 pub mod chaos;
@@ -30,6 +31,7 @@ pub mod store;
 pub mod streams;
 pub mod tapes;
 pub mod tone;
+pub mod turn;
 mod wires;
 pub mod world;
 

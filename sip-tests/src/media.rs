@@ -1,17 +1,19 @@
 //! The media side of the node in the world: real workers, or only the book-keeping of legs and ports for runs without RTP.
 
+use crate::browser::node_identity;
 use crate::tapes::Tapes;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tandem::id::{MediaLegId, MediaRoomId, WorkerId};
-use tandem::media::command::{Command, Event, Function, LegStats, Port};
+use tandem::media::command::{Command, Event, Fingerprint, Function, LegStats, Port};
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::leg::Leg;
 use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
 use tandem::media::worker::{Tick, Worker};
+use tandem::rtc::{self, Machine};
 use tandem::time::Instant;
 
 /// The workers' grid.
@@ -33,6 +35,8 @@ pub struct Media {
     ip: IpAddr,
     workers: Vec<Worker>,
     preparer: Preparer,
+    /// Sets up media with browsers.
+    rtc: Machine,
     batch: TxBatch,
     outputs: Outputs,
     places: BTreeMap<u16, (WorkerId, LegIx)>,
@@ -67,6 +71,7 @@ impl Media {
             capacity,
             preparer: Preparer::recording(Box::new(tapes.clone())),
             tapes,
+            rtc: Machine::new(node_identity()),
             batch: TxBatch::new(),
             outputs: Outputs::default(),
             places: BTreeMap::new(),
@@ -111,6 +116,14 @@ impl Media {
         self.keep_rooms(worker, &command);
         if self.workers.is_empty() {
             return self.bare(worker, command);
+        }
+        if let Command::Connect { leg, connect } = command {
+            self.rtc.connect(now, leg, *connect);
+            self.set_up();
+            return std::mem::take(&mut self.effects);
+        } else if let Command::Close(leg) = command {
+            self.rtc.close(now, leg);
+            self.set_up();
         }
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         match self.preparer.prepare(worker, command, self.seed) {
@@ -164,6 +177,7 @@ impl Media {
             Command::Open(_)
             | Command::Negotiated { .. }
             | Command::Protect { .. }
+            | Command::Connect { .. }
             | Command::Function { .. }
             | Command::Play { .. }
             | Command::SendDigits { .. }
@@ -199,8 +213,12 @@ impl Media {
             Channel::Rtcp
         };
         let target = &mut self.workers[usize::from(worker.0)];
-        target.on_packet(now, at, channel, from, &mut packet, &mut self.batch, &mut self.outputs);
+        let set_up = target.on_packet(now, at, channel, from, &mut packet, &mut self.batch, &mut self.outputs);
         self.drain(now, worker);
+        if let Some(leg) = set_up {
+            self.rtc.datagram(now, leg, from, bytes);
+            self.set_up();
+        }
         std::mem::take(&mut self.effects)
     }
 
@@ -211,6 +229,8 @@ impl Media {
 
     /// One step of 20 ms for every worker.
     pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
+        self.rtc.on_time(now);
+        self.set_up();
         for number in 0..self.workers.len() {
             loop {
                 let done = self.workers[number].on_tick(now, &mut self.batch, &mut self.outputs);
@@ -222,6 +242,35 @@ impl Media {
         }
         self.next_tick = now + TICK;
         std::mem::take(&mut self.effects)
+    }
+
+    /// What came of the set-up of legs.
+    fn set_up(&mut self) {
+        while let Some(output) = self.rtc.poll_output() {
+            let effect = match output {
+                rtc::Output::Event(event) => Some(Effect::Event(event)),
+                rtc::Output::Send { leg, to, octets } => {
+                    let port = self.open.get(&leg).map(|port| port.rtp);
+                    port.map(|port| Effect::Send((self.ip, port).into(), to, octets.into()))
+                }
+            };
+            self.effects.extend(effect);
+        }
+    }
+
+    /// By which browsers know the node.
+    pub fn fingerprint(&self) -> Fingerprint {
+        node_identity().fingerprint()
+    }
+
+    /// What was refused of STUN and DTLS.
+    pub fn refused(&self) -> rtc::Refused {
+        self.rtc.refused()
+    }
+
+    /// Legs that are set up, or are to be.
+    pub fn set_ups(&self) -> usize {
+        self.rtc.len()
     }
 
     /// After a time without legs the grid goes on from now.
@@ -343,5 +392,6 @@ impl Media {
         self.preparer = Preparer::recording(Box::new(self.tapes.clone()));
         let count = self.workers.len();
         self.workers = (0..count).map(|_| Worker::new(self.capacity)).collect();
+        self.rtc = Machine::new(node_identity());
     }
 }

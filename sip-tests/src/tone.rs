@@ -1,5 +1,6 @@
 //! The media of one member of a call: it sends a tone of its own as real RTP and keeps what it hears.
 
+use crate::browser::{Browser, Manners};
 use crate::description::{Description, Format};
 use crate::srtp::Srtp;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -76,6 +77,8 @@ pub struct Voice {
     pub skip_every: usize,
     /// Packets that were not sealed as was agreed.
     pub forged: usize,
+    /// Where it is a browser: its connection.
+    pub browser: Option<Browser>,
     srtp: Option<Srtp>,
     heard: Vec<i16>,
     format: Format,
@@ -110,6 +113,7 @@ impl Voice {
             digits: String::new(),
             skip_every: 0,
             forged: 0,
+            browser: None,
             srtp: None,
             heard: Vec::new(),
             format: Format::new(255, ""),
@@ -170,6 +174,22 @@ impl Voice {
         true
     }
 
+    /// Connects as a browser does, by both descriptions.
+    pub fn browse(&mut self, manners: Manners, ours: &Description, remote: &Description) {
+        self.browser = match self.browser.take() {
+            Some(browser) => browser.renewed(ours, remote),
+            None => Browser::new(manners, ours, remote),
+        };
+    }
+
+    /// What goes out beside media now.
+    pub fn beside(&mut self, now: Instant) -> Vec<Bytes> {
+        self.browser
+            .as_mut()
+            .map(|browser| browser.step(now))
+            .unwrap_or_default()
+    }
+
     /// The tone that we send.
     pub fn hz(&self) -> f32 {
         self.hz
@@ -177,7 +197,7 @@ impl Voice {
 
     /// True where what is sent and taken is SRTP.
     pub fn is_secure(&self) -> bool {
-        self.srtp.is_some()
+        self.srtp.is_some() || self.browser.as_ref().is_some_and(Browser::is_keyed)
     }
 
     /// The encoding that we send: `PCMA/8000`.
@@ -213,7 +233,8 @@ impl Voice {
         let pcm_len = (RATE / 1000 * u32::from(self.ptime)) as usize;
         let mut pcm = vec![0i16; pcm_len];
         self.sine.fill(&mut pcm);
-        if !self.sends {
+        let waits = self.browser.as_ref().is_some_and(|browser| !browser.is_keyed());
+        if !self.sends || waits {
             self.timestamp = self.timestamp.wrapping_add(step);
             return None;
         }
@@ -233,9 +254,10 @@ impl Voice {
         self.timestamp = self.timestamp.wrapping_add(step);
         self.sequence = self.sequence.wrapping_add(1);
         self.sent += 1;
-        let packet = match &mut self.srtp {
-            Some(srtp) => srtp.seal(&packet),
-            None => packet,
+        let packet = match (&mut self.browser, &mut self.srtp) {
+            (Some(browser), _) => browser.seal(&packet)?,
+            (None, Some(srtp)) => srtp.seal(&packet),
+            (None, None) => packet,
         };
         let skipped = self.skip_every > 0 && self.sent.is_multiple_of(self.skip_every);
         (!skipped).then_some(packet)
@@ -276,9 +298,14 @@ impl Voice {
     /// A datagram arrived.
     pub fn receive(&mut self, at: Instant, from: SocketAddr, rtcp: bool, bytes: &[u8]) {
         let rtcp = rtcp || bytes.get(1).is_some_and(|second| (192..=223).contains(second));
-        let opened = match &mut self.srtp {
-            Some(srtp) => srtp.open(bytes, rtcp),
-            None => Some(Bytes::copy_from_slice(bytes)),
+        let is_media = bytes.first().is_some_and(|first| *first >= 128);
+        let opened = match (&mut self.browser, &mut self.srtp) {
+            (Some(browser), _) => match browser.take(at, bytes, rtcp) {
+                None if !is_media => return,
+                opened => opened,
+            },
+            (None, Some(srtp)) => srtp.open(bytes, rtcp),
+            (None, None) => Some(Bytes::copy_from_slice(bytes)),
         };
         let Some(bytes) = opened else {
             self.forged += 1;

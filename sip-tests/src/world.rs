@@ -261,6 +261,7 @@ impl World {
         self.inputs.push_back(Input::Bound(sources));
         // What the disk keeps.
         self.inputs.push_back(Input::Secret(NonceKey([7; 32])));
+        self.inputs.push_back(Input::Fingerprint(self.media.fingerprint()));
         self.inputs.push_back(Input::Sleepers(self.store.sleepers()));
         self.turn();
     }
@@ -405,8 +406,8 @@ impl World {
                 let effects = self.media.command(self.now, worker, command);
                 self.media_effects(effects);
             }
-            // Who asks by NG is a test of its own.
-            Output::Ng(..) => {}
+            // Who asks by NG, or by HTTP, is a test of its own.
+            Output::Ng(..) | Output::Api(..) => {}
             Output::Control { to, lines, last } => self.controlled.push((to, lines, last)),
             Output::Ports(count) => {
                 let ports = self.media.bind(count);

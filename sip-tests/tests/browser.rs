@@ -1,5 +1,6 @@
-//! A browser as a phone: JsSIP on a page in Debian's Chromium registers over a secure WebSocket and is called by baresip over TLS. The
-//! node proxies; speech goes directly between the two, by ICE, DTLS and SRTP.
+//! A browser as a phone: JsSIP on a page in Debian's Chromium registers over a secure WebSocket and is called by baresip over TLS. Where the
+//! node proxies, speech goes directly between the two, by ICE, DTLS and SRTP; where it bridges, it speaks so with the page, and plain RTP in
+//! G.711 with the phone.
 //!
 //! All of it plays in a network of its own, since no ICE agent takes loopback addresses. `sip-tests/browser/drive.mjs` drives the page
 //! and tells its steps.
@@ -13,6 +14,9 @@
 )]
 #[path = "interop/journal.rs"]
 mod journal;
+#[allow(dead_code, reason = "another test uses the rest of it")]
+#[path = "browser/network.rs"]
+mod network;
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -23,12 +27,11 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+use network::{Folder, Network, write_tone};
 use process::Process;
 use program::program;
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -41,83 +44,16 @@ const PHONE: &str = "10.99.0.2";
 /// Where the phone takes commands.
 const CONTROL_PORT: u16 = 4444;
 
-/// A network that only this test sees; it is gone when its last process is.
-struct Network {
-    _holder: Process,
-    /// For `nsenter`.
-    enter: Vec<String>,
-}
-
-impl Network {
-    fn new() -> Network {
-        let script = format!(
-            "set -e; ip link add left type veth peer name right
-             ip address add {NODE}/24 dev left; ip address add {PHONE}/24 dev left
-             for link in lo left right; do ip link set $link up; done
-             echo pid $$; exec sleep 300"
-        );
-        let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-        // Without root, in a user namespace of its own, where one is root.
-        let (make, enter): (&[&str], &[&str]) = if is_root {
-            (&["--net"], &["--net"])
-        } else {
-            (
-                &["--net", "--user", "--map-root-user"],
-                &["--net", "--user", "--preserve-credentials"],
-            )
-        };
-        let mut command = Command::new("unshare");
-        command.args(make).args(["sh", "-c", &script]);
-        let holder = Process::start("the network", "util-linux and iproute2", &mut command);
-        holder.wait_for("pid ", SOON);
-        let said = holder.journal.text();
-        let pid = said
-            .lines()
-            .find_map(|line| line.strip_prefix("pid "))
-            .expect("as it was waited for");
-        let mut enter: Vec<String> = enter.iter().map(|option| (*option).to_owned()).collect();
-        enter.extend(["--target", pid, "--"].map(str::to_owned));
-        Network { _holder: holder, enter }
-    }
-
-    /// A command that runs in it.
-    fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(&self.enter).arg(program);
-        command
-    }
-}
-
-/// A folder that is gone with the test, unless that fails.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        let folder = std::env::temp_dir().join(format!("tandem-browser-{}", std::process::id()));
-        fs::create_dir_all(folder.join("baresip")).expect("a folder for temporary files");
-        Folder(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("---- the files of this test are in {}", self.0.display());
-        } else {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-}
-
-fn start_node(network: &Network, folder: &Path) -> Process {
+fn start_node(network: &Network, folder: &Path, way: &str) -> Process {
     let text = format!(
-        "listen: [ \"tls://{NODE}:5061\", \"wss://{NODE}:8443\" ]
-domains: [ {{ name: example.com, do: proxy }} ]
+        "listen: [ \"udp://{NODE}:5060\", \"tls://{NODE}:5061\", \"wss://{NODE}:8443\" ]
+domains: [ {{ name: example.com, do: {way} }} ]
 store: {{ path: {} }}
 media: {{ ports: 20000-20199, workers: 1 }}
 users:
-  - {{ name: alice, password: secret-alice, number: \"101\" }}
+  - {{ name: alice, password: secret-alice, number: \"101\", codecs: [ opus ] }}
   - {{ name: bob, password: secret-bob, number: \"102\" }}
+routes: [ {{ to: \"600\", do: echo }} ]
 ",
         folder.join("t.db").display()
     );
@@ -130,7 +66,7 @@ users:
 }
 
 /// Chromium takes no offer without DTLS, ICE and one port for RTP and RTCP.
-fn start_phone(network: &Network, folder: &Path) -> Process {
+fn start_phone(network: &Network, folder: &Path, commands: &[&str]) -> Process {
     let folder = folder.join("baresip");
     let config = format!(
         "sip_listen {PHONE}:5060
@@ -167,32 +103,19 @@ opus_sprop_stereo no
          answermode=manual;audio_codecs=opus/48000/1;regint=600;mediaenc=dtls_srtp;medianat=ice\n"
     );
     fs::write(folder.join("accounts"), account).expect("our own folder");
-    write_tone(&folder.join("tone.wav"));
+    write_tone(&folder.join("tone.wav"), 440.0, 48_000);
     let mut command = network.command("baresip");
     command.args(["-4", "-s", "-f"]).arg(&folder);
+    for wanted in commands {
+        command.args(["-e", wanted]);
+    }
     let phone = Process::start("baresip", "the package baresip-core", &mut command);
     phone.wait_for("} 200 OK (", SOON);
     phone
 }
 
-/// It must last longer than the calls: its end would end them.
-fn write_tone(path: &Path) {
-    const RATE: u32 = 48_000;
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).expect("our own folder");
-    let mut tone = codecs::tone::Sine::new(440.0, -10.0, RATE);
-    for _ in 0..RATE * 60 {
-        writer.write_sample(tone.next_sample() as i16).expect("our own folder");
-    }
-    writer.finalize().expect("our own folder");
-}
-
-fn start_browser(network: &Network, folder: &Path) -> Process {
+/// `phone`: where that takes commands; `more`: further options of the driver, as JSON.
+fn start_browser(network: &Network, folder: &Path, phone: &str, more: &str) -> Process {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     assert!(
         scripts.join("node_modules/jssip").exists(),
@@ -200,7 +123,7 @@ fn start_browser(network: &Network, folder: &Path) -> Process {
     );
     let options = format!(
         r#"{{"folder":"{}","chromium":"/usr/bin/chromium","server":"wss://{NODE}:8443","uri":"sip:alice@example.com",
-            "password":"secret-alice","phone":{{"host":"{PHONE}","port":{CONTROL_PORT}}},"seconds":{}}}"#,
+            "password":"secret-alice","phone":{{"host":"{phone}","port":{CONTROL_PORT}}},{more}"seconds":{}}}"#,
         folder.display(),
         PLAY.as_secs()
     );
@@ -212,11 +135,12 @@ fn start_browser(network: &Network, folder: &Path) -> Process {
 /// RFC 7118, RFC 3261 16: REGISTER, INVITE, 180, 200, ACK, and BYE from either side, between WSS and TLS.
 #[test]
 fn a_page_registers_and_is_called_by_a_phone() {
-    let folder = Folder::new();
-    let network = Network::new();
-    let mut node = start_node(&network, &folder.0);
-    let phone = start_phone(&network, &folder.0);
-    let mut browser = start_browser(&network, &folder.0);
+    let folder = Folder::new("browser-proxy");
+    fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
+    let network = Network::new("10.99.0");
+    let mut node = start_node(&network, &folder.0, "proxy");
+    let phone = start_phone(&network, &folder.0, &[]);
+    let mut browser = start_browser(&network, &folder.0, PHONE, "");
     assert_eq!(browser.exit(PLAY), Some(0), "the page did all that it should");
     for (step, times) in [
         ("registered 200", 1),
@@ -261,6 +185,131 @@ fn a_page_registers_and_is_called_by_a_phone() {
         ended
             .iter()
             .all(|line| line.contains(" bob ") && line.contains(" user/alice ") && line.contains(" 200 ")),
+        "{calls}"
+    );
+}
+
+/// A phone as there are most: RTP in the clear, G.711. It plays 440 Hz and writes down what it hears. It has the node's address: what it sends from any other of
+/// this machine would come from that one.
+fn start_plain_phone(network: &Network, folder: &Path) -> Process {
+    let folder = folder.join("baresip");
+    fs::create_dir_all(folder.join("rec")).expect("our own folder");
+    let config = format!(
+        "sip_listen {NODE}:5070
+net_interface {NODE}
+audio_source aufile,{folder}/tone.wav
+audio_player aubridge,heard
+audio_alert aubridge,alert
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+rtp_ports 16000-16100
+module_path /usr/lib/baresip/modules
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+snd_path {folder}/rec
+module_tmp uuid.so
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {NODE}:{CONTROL_PORT}
+",
+        folder = folder.display()
+    );
+    fs::write(folder.join("config"), config).expect("our own folder");
+    let account = format!(
+        "<sip:bob@example.com;transport=udp>;auth_user=bob;auth_pass=secret-bob;outbound=\"sip:{NODE}:5060\";\
+         answermode=manual;audio_codecs=PCMA/8000/1;regint=600\n"
+    );
+    fs::write(folder.join("accounts"), account).expect("our own folder");
+    write_tone(&folder.join("tone.wav"), 440.0, 8_000);
+    let mut command = network.command("baresip");
+    command.args(["-4", "-s", "-f"]).arg(&folder);
+    let phone = Process::start("baresip", "the package baresip-core", &mut command);
+    phone.wait_for("} 200 OK (", SOON);
+    phone
+}
+
+/// The tone of each call in the phone's ear: of what it has written down the half in the middle.
+fn heard(folder: &Path) -> Vec<Option<f32>> {
+    let files = fs::read_dir(folder.join("baresip/rec"))
+        .expect("our own folder")
+        .flatten();
+    let decoded = files.filter(|file| file.file_name().to_string_lossy().ends_with("-dec.wav"));
+    let tone = |file: fs::DirEntry| {
+        let mut reader = hound::WavReader::open(file.path()).expect("a recording");
+        let rate = reader.spec().sample_rate;
+        let pcm: Vec<i16> = reader.samples::<i16>().filter_map(Result::ok).collect();
+        let middle = codecs::spectrum::dominant(&pcm[pcm.len() / 4..pcm.len() * 3 / 4], rate)?;
+        Some(middle.hz).filter(|hz| middle.is(*hz, 10.0))
+    };
+    decoded.map(tone).collect()
+}
+
+/// RFC 8445, 5764, 8839, 8829: a page calls a phone in G.711 by way of the node, and is called by it. ICE, DTLS-SRTP and Opus on one side, RTP
+/// in the clear on the other; each hears the other's tone.
+#[test]
+fn a_page_and_a_plain_phone_hear_each_other_through_the_node() {
+    let folder = Folder::new("browser-bridge");
+    fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
+    let network = Network::new("10.99.0");
+    let mut node = start_node(&network, &folder.0, "bridge");
+    let phone = start_plain_phone(&network, &folder.0);
+    let microphone = folder.0.join("microphone.wav");
+    write_tone(&microphone, 1_000.0, 48_000);
+    let more = format!(
+        r#""microphone":"{}","calls":[{{"by":"page","target":"sip:bob@example.com","hangs":"page","hz":440}},
+            {{"by":"phone","hangs":"phone","hz":440}}],"#,
+        microphone.display()
+    );
+    let mut browser = start_browser(&network, &folder.0, NODE, &more);
+    assert_eq!(browser.exit(PLAY), Some(0), "the page did all that it should");
+    for (step, times) in [
+        ("call local sip:bob@example.com", 1),
+        ("call remote sip:bob@example.com", 1),
+        ("media connected", 2),
+        ("tone 440", 2),
+        // As the page's statistics have it.
+        ("path host-host udp AEAD_AES_256_GCM FEFD", 2),
+        ("ended local", 1),
+        ("ended remote", 1),
+    ] {
+        let step = format!("STEP {step}");
+        assert_eq!(browser.journal.count(&step), times, "{step}");
+    }
+    phone.wait_times(" BYE", 2, SOON);
+    let tones = heard(&folder.0);
+    let is_it = |tone: &Option<f32>| tone.is_some_and(|hz| (hz - 1_000.0).abs() < 10.0);
+    assert!(tones.len() == 2 && tones.iter().all(is_it), "the phone heard {tones:?}");
+    node.signal("TERM");
+    assert_eq!(node.exit(SOON), Some(0));
+    for sign in [" WARN ", " ERROR ", "panicked at"] {
+        assert_eq!(node.journal.count(sign), 0, "the log has {sign:?}");
+    }
+}
+
+/// RFC 8122, RFC 5764: the phone's certificate is RSA, which is not taken. Its call ends, and its record says why.
+#[test]
+fn a_phone_with_an_rsa_certificate_gets_a_reason() {
+    let folder = Folder::new("browser-rsa");
+    fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
+    let network = Network::new("10.99.0");
+    let mut node = start_node(&network, &folder.0, "bridge");
+    let _phone = start_phone(&network, &folder.0, &["/dial sip:600@example.com"]);
+    node.wait_for("DTLS handshake failed", SOON);
+    node.signal("TERM");
+    assert_eq!(node.exit(SOON), Some(0));
+    let calls = Command::new(program())
+        .arg("calls")
+        .arg(folder.0.join("t.yaml"))
+        .output()
+        .expect("the program runs");
+    let calls = String::from_utf8(calls.stdout).expect("UTF-8");
+    assert!(
+        calls.contains("DTLS handshake failed") && calls.contains("RSA"),
         "{calls}"
     );
 }

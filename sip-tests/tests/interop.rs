@@ -1,4 +1,4 @@
-//! Against real peers: baresip and SIPp (Debian's baresip-core and sip-tester) and the real `tandem` binary, on loopback.
+//! Against real peers: baresip, SIPp and coturn's clients (Debian's baresip-core, sip-tester and coturn) and the real `tandem` binary, on loopback.
 //!
 //! A test is a [`interop::scene::Scene`]: addresses of its own (127.x.y.0/24), a folder of its own, and processes that
 //! die with it. What a peer hears is taken from the RTP that arrives at its address, decoded here, and told by its tone.
@@ -40,4 +40,5 @@ mod interop {
     mod rooms;
     mod siprec;
     mod srtp;
+    mod turn;
 }

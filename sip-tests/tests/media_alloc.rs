@@ -279,6 +279,7 @@ fn bridged(first: Codec, second: Codec, suite: Option<Suite>, rings: Option<Ring
             first_sequence: 1,
             first_timestamp: 1,
             cname: "a".into(),
+            rtc: false,
         };
         world.command(Command::Open(Box::new(spec)));
         if let Some(suite) = suite.filter(|_| leg == 2) {
@@ -457,6 +458,7 @@ fn members(rate: Rate, codecs: &[Codec], rings: Rings) -> World {
             first_sequence: 1,
             first_timestamp: 1,
             cname: "a".into(),
+            rtc: false,
         };
         world.command(Command::Open(Box::new(spec)));
         let ptime_ms = if leg == MEMBERS[4] { 60 } else { 20 };

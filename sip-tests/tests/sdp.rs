@@ -45,6 +45,7 @@ fn speaks(codecs: &[Codec]) -> Capabilities {
         gain: Default::default(),
         comfort_noise: false,
         security: None,
+        webrtc: None,
     }
 }
 
@@ -109,7 +110,7 @@ const NOT_SDP: [(&str, &str); 9] = [
 #[test]
 fn published_descriptions_parse_and_write_back_and_are_answered_or_refused() {
     let files = fixtures();
-    assert_eq!(files.len(), 266);
+    assert_eq!(files.len(), 268);
     let mut refused = Vec::new();
     for (name, body) in &files {
         match Session::parse(body) {
@@ -420,6 +421,7 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
             gain: Default::default(),
             comfort_noise: false,
             security: None,
+            webrtc: None,
         }
     })
 }

@@ -334,9 +334,10 @@ impl Ua {
     }
 }
 
+/// Whoever comes by a WebSocket here has plain RTP.
 const USERS: &str = "users:
-  - { name: alice, password: secret-alice, number: \"101\" }
-  - { name: bob, password: secret-bob, number: \"102\" }
+  - { name: alice, password: secret-alice, number: \"101\", webrtc: no }
+  - { name: bob, password: secret-bob, number: \"102\", webrtc: no }
 ";
 
 const SDP: &str =

@@ -22,6 +22,7 @@ use super::leg::{Change, Leg, LegId, Sent, State, What};
 use super::offer::wish_of;
 use super::outgoing::allows_update;
 use super::send::SDP;
+use crate::cx::RngCore;
 use crate::dialog::accepted::{Acknowledged, Unacknowledged, credentials};
 use crate::dialog::{ends_dialog, glare};
 use crate::effect::Blame;
@@ -199,6 +200,9 @@ impl Leg {
         let offer = offer_in(request)?;
         let offer = read(offer.as_ref())?;
         self.settle_early(request);
+        if let Some(oa) = &mut self.oa {
+            oa.renew(|octets| t.cx.rng.fill_bytes(octets));
+        }
         let body = self.describe_change(offer.as_ref(), is_invite, want)?;
         if let Some(offer) = &offer {
             self.note_early(request, wish_of(offer));

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::{DialogId, Naming};
 use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
+use crate::media::command::Fingerprint;
 use crate::room::Rooms;
 use crate::siprec::order::Order;
 use crate::stock::Stock;
@@ -84,6 +85,8 @@ pub enum Wish {
 /// The shared tables.
 #[derive(Debug, Default)]
 pub struct Desk {
+    /// Of our certificate for browsers.
+    pub fingerprint: Option<Fingerprint>,
     /// Spare ports, and places on the workers.
     pub stock: Stock,
     /// Timers.

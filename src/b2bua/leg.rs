@@ -413,11 +413,17 @@ impl Leg {
         let Some(port) = t.desk.stock.take(addr.is_ipv6()) else {
             return false;
         };
-        let media = MediaLeg::open(t, port, worker, dtmf(t.cx.config, &self.who));
+        let webrtc = self.webrtc(t);
+        let dtmf = dtmf(t.cx.config, &self.who);
+        let media = MediaLeg::open(t, port, worker, dtmf, webrtc.is_some());
         t.desk.add_media(media.id, self.id, worker);
         self.media = Some(media);
         let mut can = capabilities(t.cx.config, &self.who);
-        can.security = Security::new(srtp(t.cx.config, &self.who), |octets| t.cx.rng.fill_bytes(octets));
+        can.security = match webrtc {
+            Some(_) => None,
+            None => Security::new(srtp(t.cx.config, &self.who), |octets| t.cx.rng.fill_bytes(octets)),
+        };
+        can.webrtc = webrtc.map(Box::new);
         self.oa = Some(OfferAnswer::new(addr, port.rtp, t.cx.random(), can));
         true
     }

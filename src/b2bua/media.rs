@@ -3,8 +3,11 @@
 use super::desk::Turn;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
-use crate::media::command::{Command, Dtmf, Function, Music, Port, Recording, Seat, Side, Stream, Troubles};
+use crate::media::command::{
+    Command, Connect, Dtmf, Function, Keys, Music, Port, Recording, Remote, Seat, Side, Stream, Troubles,
+};
 use crate::sdp::Agreed;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Where the leg lives.
@@ -15,6 +18,17 @@ enum Place {
     Moving(WorkerId, Vec<Command>),
     /// Close was sent.
     Closing,
+}
+
+/// What is known of a leg's browser.
+#[derive(Clone, Debug, Default)]
+struct Web {
+    /// What its set-up was told last.
+    connect: Option<Box<Connect>>,
+    /// Where it is, once that is known.
+    peer: Option<SocketAddr>,
+    /// What the worker was told of its stream, but for where it is.
+    told: Option<(Remote, Stream)>,
 }
 
 /// A media leg that is open, or closing.
@@ -43,6 +57,8 @@ pub struct MediaLeg {
     is_held: bool,
     /// Its packets are sealed.
     is_protected: bool,
+    /// Its peer is a browser.
+    web: Option<Box<Web>>,
     /// How it sits in a room.
     seat: Seat,
     /// What it hears is recorded, there.
@@ -51,8 +67,9 @@ pub struct MediaLeg {
 
 impl MediaLeg {
     /// Opens a leg on a worker.
-    pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId, dtmf: Dtmf) -> MediaLeg {
-        let spec = t.desk.stock.new_leg(t.cx, port);
+    pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId, dtmf: Dtmf, rtc: bool) -> MediaLeg {
+        let mut spec = t.desk.stock.new_leg(t.cx, port);
+        spec.rtc = rtc;
         let id = spec.id;
         t.cx.emit(Output::Media(worker, Command::Open(Box::new(spec))));
         MediaLeg {
@@ -69,6 +86,7 @@ impl MediaLeg {
             watches: (None, false),
             is_held: false,
             is_protected: false,
+            web: rtc.then(Box::default),
             seat: Seat::default(),
             recorded: None,
         }
@@ -103,27 +121,68 @@ impl MediaLeg {
 
     /// Tells the worker what was agreed. While the peer sends, its silence is watched; from the answer on, whatever may be wrong.
     pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>, is_up: bool) {
+        self.connect(t, agreed);
         // First: nothing is sent in the clear where it should not be, not even one packet.
-        if agreed.keys.is_some() || self.is_protected {
+        if self.web.is_none() && (agreed.keys.is_some() || self.is_protected) {
             self.is_protected = agreed.keys.is_some();
             let (leg, keys) = (self.id, agreed.keys.clone());
             self.tell(t, Command::Protect { leg, keys });
         }
-        self.tell(
-            t,
-            Command::Negotiated {
-                leg: self.id,
-                remote: agreed.remote,
-                stream: Stream {
-                    dtmf: self.dtmf,
-                    carries_data: self.carries_data,
-                    ..agreed.stream
-                },
-            },
-        );
+        let stream = Stream {
+            dtmf: self.dtmf,
+            carries_data: self.carries_data,
+            ..agreed.stream
+        };
+        self.describe(t, agreed.remote, stream);
         let is_heard = agreed.stream.receives && !agreed.stream.udptl;
         self.watch = (silence.filter(|_| is_heard && is_up), is_up);
         self.tell_watch(t);
+    }
+
+    fn describe(&mut self, t: &mut Turn<'_, '_>, remote: Remote, stream: Stream) {
+        let peer = self.web.as_mut().and_then(|web| {
+            web.told = Some((remote, stream));
+            web.peer
+        });
+        let remote = match peer {
+            Some(peer) => Remote {
+                rtp: peer,
+                rtcp: peer,
+                rtcp_mux: true,
+                ..remote
+            },
+            None => remote,
+        };
+        let leg = self.id;
+        self.tell(t, Command::Negotiated { leg, remote, stream });
+    }
+
+    /// What both sides say of their way, if that is new.
+    fn connect(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed) {
+        let (Some(web), Some(connect)) = (&mut self.web, &agreed.connect) else {
+            return;
+        };
+        if web.connect.as_ref() != Some(connect) {
+            web.connect = Some(connect.clone());
+            let (leg, connect) = (self.id, connect.clone());
+            self.tell(t, Command::Connect { leg, connect });
+        }
+    }
+
+    /// The browser is who it says, and there.
+    pub fn secured(&mut self, t: &mut Turn<'_, '_>, peer: SocketAddr, keys: Box<Keys>) {
+        let leg = self.id;
+        self.tell(t, Command::Protect { leg, keys: Some(keys) });
+        self.moved_to(t, peer);
+    }
+
+    /// The browser is there from now on.
+    pub fn moved_to(&mut self, t: &mut Turn<'_, '_>, peer: SocketAddr) {
+        let Some(web) = &mut self.web else { return };
+        web.peer = Some(peer);
+        if let Some((remote, stream)) = web.told {
+            self.describe(t, remote, stream);
+        }
     }
 
     /// Its call is held, by whichever side, or no longer: as long as that lasts, silence is as it should be.

@@ -59,6 +59,7 @@ mod siprec;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod webrtc;
 mod whereabouts;
 mod wire;
 
@@ -75,7 +76,7 @@ use crate::effect::{Blame, Device, Fact, Output, Reply};
 use crate::id::{CallId, Flow, LegNo, Owner, ServerTx};
 use crate::limits;
 use crate::marker::Marker;
-use crate::media::command::{Event as MediaEvent, Port};
+use crate::media::command::{Event as MediaEvent, Fingerprint, Port};
 use crate::push::Waker;
 use crate::room::Input as RoomInput;
 use crate::room::view::RoomEvent;
@@ -351,6 +352,11 @@ impl Calls {
     /// The port range or address was changed by a reload: what is spare is forgotten. The shell closes those sockets.
     pub fn renew_ports(&mut self, cx: &mut Cx<'_>) {
         self.desk.stock.renew(cx);
+    }
+
+    /// By this certificate we are known to browsers; without it there are none.
+    pub fn known_by(&mut self, fingerprint: Fingerprint) {
+        self.desk.fingerprint = Some(fingerprint);
     }
 
     /// Spare ports.

@@ -13,8 +13,8 @@ use super::outcome::Missed;
 use super::outgoing::allows_update;
 use super::replaces::replaces_id;
 use super::send::SDP;
-use super::siprec;
-use crate::config::Config;
+use super::{siprec, webrtc};
+use crate::config::{Config, Webrtc};
 use crate::dialog::{Dialog, DialogId};
 use crate::effect::{Blame, Cause, Device, Fact, Output, Party, Which};
 use crate::id::{Flow, ServerTx};
@@ -82,7 +82,8 @@ impl Offer {
             Some(_) => takes_fax(config, &who(source)).and_then(|()| sdp::acceptable_fax(&session, &local)),
             None => {
                 let (codecs, srtp) = own.unwrap_or_default();
-                sdp::acceptable(&session, &local, codecs, srtp)
+                let is_taken = webrtc::setting(config, &who(source)) != Webrtc::No;
+                sdp::acceptable(&session, &local, codecs, srtp, is_taken)
             }
         };
         Ok(Offer {

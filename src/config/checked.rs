@@ -67,6 +67,10 @@ pub struct Config {
     pub guard: Guard,
     /// `ng`; none: no proxy has its media here.
     pub ng: Option<super::Ng>,
+    /// `turn`; none: neither STUN nor TURN.
+    pub turn: Option<super::Turn>,
+    /// `api`; none: it is not served.
+    pub api: Option<super::Api>,
     /// `log`.
     pub log: Log,
     /// `numbers.country`, or else the country of all trunks if they agree: how numbers that users dial are read.
@@ -317,6 +321,18 @@ impl Domain {
     }
 }
 
+/// Whether a phone may be a browser, whose media is by ICE and DTLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Webrtc {
+    /// As it offers; it is offered what it needs where it is reached by a WebSocket.
+    #[default]
+    Auto,
+    /// As it offers, and it is offered nothing else.
+    Yes,
+    /// Never.
+    No,
+}
+
 /// One entry of `users`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -334,6 +350,8 @@ pub struct User {
     pub display_name: Option<String>,
     /// `codecs`, in order of preference; default opus, g722, pcma, pcmu.
     pub codecs: Vec<Codec>,
+    /// `webrtc`.
+    pub webrtc: Webrtc,
     /// `srtp`.
     pub srtp: Srtp,
     /// `gain_in`, `gain_out`.
@@ -418,7 +436,7 @@ pub struct Trunk {
 impl User {
     /// A fax by T.38 goes to and from its phones: it has no encryption.
     pub fn takes_fax(&self) -> bool {
-        self.t38 && self.srtp != Srtp::Required
+        self.t38 && self.srtp != Srtp::Required && self.webrtc != Webrtc::Yes
     }
 }
 

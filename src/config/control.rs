@@ -26,6 +26,8 @@ impl Config {
     /// Takes over from `old` what only a restart can change of where others reach the node beside SIP.
     pub fn keep_doors(&mut self, old: &Config) {
         self.keep_ng(old);
+        self.keep_turn(old);
+        self.keep_api(old);
         self.control.clone_from(&old.control);
     }
 }

@@ -152,6 +152,8 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("calls", old.calls != new.calls),
         ("guard", old.guard != new.guard),
         ("ng", ng(old) != ng(new)),
+        ("turn", turn(old) != turn(new)),
+        ("api", api(old) != api(new)),
         ("log.level", old.log.level != new.log.level),
     ];
     let restart = [
@@ -162,6 +164,10 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("control.socket", control(old) != control(new)),
         ("media.workers", media.workers != other.workers),
         ("ng.listen", ng_listen(old) != ng_listen(new)),
+        ("turn.listen", listen(old) != listen(new)),
+        ("turn.addresses", relayed(old) != relayed(new)),
+        ("turn.ports", relayed_ports(old) != relayed_ports(new)),
+        ("api.listen", api_listen(old) != api_listen(new)),
         ("log.format", old.log.json != new.log.json),
     ];
     changes.others = others
@@ -197,6 +203,45 @@ fn ng(of: &Config) -> Option<(&[super::Network], std::time::Duration)> {
 
 fn ng_listen(of: &Config) -> Option<std::net::SocketAddr> {
     of.ng.as_ref().map(|ng| ng.listen)
+}
+
+/// Without where it is reached, and what other sections have of our addresses.
+fn turn(of: &Config) -> Option<super::Turn> {
+    let mut turn = of.turn.clone()?;
+    turn.doors.listen.clear();
+    turn.doors.addresses.clear();
+    turn.doors.external.clear();
+    (turn.doors.first_port, turn.doors.last_port) = (0, 0);
+    turn.own = super::Own::default();
+    Some(turn)
+}
+
+fn listen(of: &Config) -> Option<&[Listen]> {
+    of.turn.as_ref().map(|turn| &*turn.doors.listen)
+}
+
+/// As we and as others see them.
+fn relayed(of: &Config) -> Option<[&[IpAddr]; 2]> {
+    of.turn
+        .as_ref()
+        .map(|turn| [&*turn.doors.addresses, &*turn.doors.external])
+}
+
+fn relayed_ports(of: &Config) -> Option<(u16, u16)> {
+    of.turn
+        .as_ref()
+        .map(|turn| (turn.doors.first_port, turn.doors.last_port))
+}
+
+/// Without where it is served.
+fn api(of: &Config) -> Option<super::Api> {
+    let mut api = of.api.clone()?;
+    api.listen = std::net::SocketAddr::from(([0; 4], 0));
+    Some(api)
+}
+
+fn api_listen(of: &Config) -> Option<std::net::SocketAddr> {
+    of.api.as_ref().map(|api| api.listen)
 }
 
 fn sentences(old: &Config, new: &Config, changes: &Changes) -> Vec<String> {

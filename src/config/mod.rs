@@ -3,6 +3,7 @@
 //!
 //! Nothing here touches a disk or the environment: [`Sources`] is how the shell lends them.
 
+mod api;
 mod check;
 mod checked;
 mod control;
@@ -23,8 +24,10 @@ mod route;
 mod sounds;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod values;
 
+pub use api::{Api, ApiKey, Origins, TurnKeys};
 pub use checked::*;
 pub use control::Control;
 pub use country::Country;
@@ -38,6 +41,7 @@ pub use reference::reference;
 pub use rooms::{EntrySound, KeyAction, Outgoing, Room, RoomKeys, RoomRecording};
 pub use route::{Action, FromPattern, Pattern, Route};
 pub use sounds::Announcements;
+pub use turn::{Own, Turn, TurnDoors, TurnUser};
 
 use crate::media::command::Sound;
 use crate::pii::Secret;

@@ -1,6 +1,6 @@
 //! Single values: text -> a type that cannot be wrong.
 
-use super::checked::{Algorithm, HttpUrl, Listen, NumberFormat};
+use super::checked::{Algorithm, HttpUrl, Listen, NumberFormat, Webrtc};
 use super::country::Country;
 use super::network::Network;
 use super::problem::did_you_mean;
@@ -242,6 +242,16 @@ pub(super) fn srtp(text: &str) -> Result<Srtp, Wrong> {
         "off" => Ok(Srtp::Off),
         "offered" => Ok(Srtp::Offered),
         "required" => Ok(Srtp::Required),
+        _ => Err(Wrong::Form),
+    }
+}
+
+/// Whether a phone may be a browser.
+pub(super) fn webrtc(text: &str) -> Result<Webrtc, Wrong> {
+    match text {
+        "auto" => Ok(Webrtc::Auto),
+        "yes" => Ok(Webrtc::Yes),
+        "no" => Ok(Webrtc::No),
         _ => Err(Wrong::Form),
     }
 }

@@ -7,7 +7,7 @@ use crate::limits;
 
 /// How often, and how often at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     /// Nanoseconds from one to the next.
     interval: u64,
     /// Nanoseconds by which one may be early.
@@ -16,12 +16,12 @@ pub(super) struct Rate {
 
 impl Rate {
     /// So many a second, and `burst` at once.
-    pub(super) const fn per_second(number: u32, burst: u32) -> Rate {
+    pub(crate) const fn per_second(number: u32, burst: u32) -> Rate {
         Rate::each(1_000_000_000 / number as u64, burst)
     }
 
     /// One each so many nanoseconds, and `burst` at once.
-    pub(super) const fn each(interval: u64, burst: u32) -> Rate {
+    pub(crate) const fn each(interval: u64, burst: u32) -> Rate {
         Rate {
             interval,
             early: interval * (burst as u64 - 1),
@@ -40,10 +40,10 @@ impl Rate {
 
 /// One rate for all.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cell(u64);
+pub(crate) struct Cell(u64);
 
 impl Cell {
-    pub(super) fn take(&mut self, now: u64, rate: Rate) -> bool {
+    pub(crate) fn take(&mut self, now: u64, rate: Rate) -> bool {
         let conforms = rate.conforms(self.0, now);
         if conforms {
             self.0 = rate.after(self.0, now);
@@ -54,20 +54,20 @@ impl Cell {
 
 /// One rate for each key.
 #[derive(Debug)]
-pub(super) struct Cells {
+pub(crate) struct Cells {
     /// When the next one is due: two rows, zeroed pages that the system hands out when they are first touched.
     due: Vec<u64>,
 }
 
 impl Cells {
-    pub(super) fn new() -> Cells {
+    pub(crate) fn new() -> Cells {
         Cells {
             due: vec![0; 2 * limits::GUARD_CELLS],
         }
     }
 
     /// Takes one, if there is one.
-    pub(super) fn take(&mut self, key: u64, now: u64, rate: Rate) -> bool {
+    pub(crate) fn take(&mut self, key: u64, now: u64, rate: Rate) -> bool {
         let (places, due) = self.due(key);
         let conforms = rate.conforms(due, now);
         if conforms {
@@ -80,12 +80,12 @@ impl Cells {
     }
 
     /// True if one could be taken.
-    pub(super) fn has(&self, key: u64, now: u64, rate: Rate) -> bool {
+    pub(crate) fn has(&self, key: u64, now: u64, rate: Rate) -> bool {
         rate.conforms(self.due(key).1, now)
     }
 
     /// What the key took is forgiven.
-    pub(super) fn forgive(&mut self, key: u64) {
+    pub(crate) fn forgive(&mut self, key: u64) {
         let (places, due) = self.due(key);
         for place in places {
             // One that it shares with somebody greedier is left as it is.
@@ -104,7 +104,7 @@ impl Cells {
 
 /// When a key was seen last, for as many keys as fit: the one that was not seen for longest makes room.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// The upper half of the key, and the second, counted from one.
     places: Vec<u64>,
 }
@@ -113,21 +113,21 @@ pub(super) struct Seen {
 const WAYS: usize = 4;
 
 impl Seen {
-    pub(super) fn new() -> Seen {
+    pub(crate) fn new() -> Seen {
         Seen {
             places: vec![0; limits::GUARD_SEEN],
         }
     }
 
     /// True if it was seen within so many seconds.
-    pub(super) fn has(&self, key: u64, second: u32, within: u32) -> bool {
+    pub(crate) fn has(&self, key: u64, second: u32, within: u32) -> bool {
         let set = &self.places[Seen::set(key)];
         set.iter()
             .any(|place| *place != 0 && place >> 32 == key >> 32 && second.saturating_sub(*place as u32 - 1) <= within)
     }
 
     /// It is seen.
-    pub(super) fn put(&mut self, key: u64, second: u32) {
+    pub(crate) fn put(&mut self, key: u64, second: u32) {
         let set = &mut self.places[Seen::set(key)];
         let found = set.iter().position(|place| *place != 0 && place >> 32 == key >> 32);
         let oldest = || (0..WAYS).min_by_key(|at| set[*at] as u32).unwrap_or_default();

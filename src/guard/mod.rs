@@ -26,7 +26,7 @@
 //! A drop costs no allocation, no answer and no line in a log: it is counted, and the counts are told once a minute.
 
 mod bans;
-mod cells;
+pub(crate) mod cells;
 mod keys;
 mod load;
 mod look;

@@ -5,6 +5,7 @@ mod keying;
 mod measured;
 mod recording;
 mod room;
+mod rtc;
 mod sound;
 
 pub use codecs::modem::DataTone;
@@ -13,6 +14,7 @@ pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
 pub use measured::{LegStats, Missing, PeerView, Trouble, Troubles, Xr};
 pub use recording::{Format, Of, Recording, Side};
 pub use room::{RoomSpec, RoomStats, Seat};
+pub use rtc::{Connect, Credentials, DtlsFault, DtlsRole, Fingerprint, Setup, Unsecured};
 pub use sound::{Music, Sound};
 
 use crate::id::{MediaLegId, MediaRoomId, WorkerId};
@@ -204,6 +206,8 @@ pub struct LegSpec {
     pub first_timestamp: u32,
     /// RTCP CNAME (RFC 7022: random, nothing of the user).
     pub cname: String,
+    /// Its peer is a browser: until it has keys nothing is sent, and nothing taken; STUN and DTLS are for who sets it up.
+    pub rtc: bool,
 }
 
 /// A tone that a leg hears.
@@ -275,6 +279,13 @@ pub enum Command {
         leg: MediaLegId,
         /// By which.
         keys: Option<Box<Keys>>,
+    },
+    /// Sets a leg up whose peer is a browser, or anew with other values: for who does that beside the worker. `Event::Setup` tells how it goes.
+    Connect {
+        /// Which leg.
+        leg: MediaLegId,
+        /// What both sides have said.
+        connect: Box<Connect>,
     },
     /// Changes what the leg does. Leaving a bridge leaves the other leg idle.
     Function {
@@ -394,6 +405,8 @@ pub enum Event {
         /// Of which machine.
         tone: DataTone,
     },
+    /// How the set-up of a leg goes whose peer is a browser.
+    Setup(MediaLegId, Setup),
     /// What was to be played once is at its end.
     Played(MediaLegId),
     /// What was noted of what the peer said; nothing where it did not speak.
@@ -430,6 +443,7 @@ impl Event {
             | Event::Trouble { leg, .. }
             | Event::Digit { leg, .. }
             | Event::DataTone { leg, .. }
+            | Event::Setup(leg, _)
             | Event::Played(leg)
             | Event::Noted(leg, _)
             | Event::Stats(leg, _)
@@ -451,6 +465,7 @@ impl Command {
             Command::Open(spec) => spec.id,
             Command::Negotiated { leg, .. }
             | Command::Protect { leg, .. }
+            | Command::Connect { leg, .. }
             | Command::Function { leg, .. }
             | Command::Play { leg, .. }
             | Command::SendDigits { leg, .. }

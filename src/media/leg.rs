@@ -7,6 +7,7 @@ use super::half::{Counts, Rx, Tx};
 use super::input::{Change, Digits, Gear, Outputs};
 use super::latch::{Sight, Verdict};
 use super::note::Note;
+use super::pace::Pace;
 use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::phone::Phone;
 use super::play::Play;
@@ -21,6 +22,7 @@ use super::srtp::Fault;
 use super::tap::Tap;
 use super::trouble::{Look, Refused};
 use crate::id::{MediaLegId, WorkerId};
+use crate::limits;
 use crate::time::Instant;
 use codecs::modem::Listener;
 use std::net::SocketAddr;
@@ -31,6 +33,10 @@ use std::time::Duration;
 pub struct Leg {
     id: MediaLegId,
     port: Port,
+    /// Its peer is a browser: what is not sealed is neither sent nor taken.
+    pub(super) rtc: bool,
+    /// What of STUN and DTLS is handed on.
+    setup: Pace,
     pub(super) role: Role,
     pub(super) rx: Rx,
     pub(super) tx: Tx,
@@ -63,10 +69,13 @@ impl Leg {
             first_sequence,
             first_timestamp,
             cname,
+            rtc,
         } = spec;
         Self {
             id,
             port,
+            rtc,
+            setup: Pace::default(),
             role: Role::Idle,
             rx: Rx::new(),
             tx: Tx::new(Sender::new(ssrc, first_sequence, first_timestamp)),
@@ -77,7 +86,7 @@ impl Leg {
             seat: Seat::default(),
             tap: None,
             copied: None,
-            reporter: Reporter::new(cname.into_boxed_str(), seed),
+            reporter: Reporter::new(cname.into_boxed_str(), seed, rtc),
             watch: None,
             is_silent: false,
             met: None,
@@ -163,7 +172,9 @@ impl Leg {
     /// Opens a packet in place where the leg is protected; false for one that goes no further.
     pub(super) fn open(&mut self, kind: Kind, packet: &mut Packet) -> bool {
         let Some(opener) = self.rx.opener.as_mut() else {
-            return true;
+            let is_clear = self.rtc && matches!(kind, Kind::Rtp | Kind::Rtcp);
+            self.rx.counts.dropped += u64::from(is_clear);
+            return !is_clear;
         };
         let opened = match kind {
             Kind::Rtp => opener.rtp(packet.as_mut_slice()),
@@ -181,10 +192,16 @@ impl Leg {
         opened.is_ok()
     }
 
+    /// Whose set-up a datagram of STUN or DTLS is for; nobody's where there is none, or where more come than that needs.
+    pub(super) fn set_up(&mut self, now: Instant) -> Option<MediaLegId> {
+        let takes = self.rtc && self.setup.takes_at(now, limits::RTC_PER_SECOND, limits::RTC_BURST);
+        takes.then_some(self.id)
+    }
+
     /// Seals a packet in place where the leg is protected; false for one that cannot be.
     pub(super) fn seal(&mut self, packet: &mut Packet) -> bool {
         let Some(sealer) = self.tx.sealer.as_mut() else {
-            return true;
+            return !self.rtc;
         };
         let kind = rtp::kind(packet.as_slice());
         packet.seal(|buffer, len| match kind {

@@ -15,15 +15,20 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// True if one more packet may pass now.
+    /// True if one more packet of media may pass now.
     pub fn takes(&mut self, now: Instant) -> bool {
-        const EACH: u64 = 1_000_000_000 / RTP_PER_SECOND;
+        self.takes_at(now, RTP_PER_SECOND, RTP_BURST)
+    }
+
+    /// True if one more of so many in a second, and so many at once, may pass now.
+    pub fn takes_at(&mut self, now: Instant, per_second: u64, burst: u64) -> bool {
+        let each = 1_000_000_000 / per_second;
         let gone = now.as_nanos().saturating_sub(self.last.as_nanos());
         self.last = now;
         self.spent = self.spent.saturating_sub(gone);
-        let takes = self.spent + EACH <= RTP_BURST * EACH;
+        let takes = self.spent + each <= burst * each;
         if takes {
-            self.spent += EACH;
+            self.spent += each;
         }
         takes
     }

@@ -168,13 +168,14 @@ impl Preparer {
         }
         let mut known = *self.legs.get(&leg).ok_or(PrepareError::UnknownLeg(leg))?;
         match command {
-            // They have no leg, or are done.
+            // They have no leg, or are done, or are for others.
             Command::Open(_)
             | Command::OpenRoom(_)
             | Command::CloseRoom(_)
             | Command::LinkRoom { .. }
             | Command::PlayRoom { .. }
-            | Command::RecordRoom { .. } => Ok(Vec::new()),
+            | Command::RecordRoom { .. }
+            | Command::Connect { .. } => Ok(Vec::new()),
             Command::Seat { seat, .. } => Ok(vec![Input::Seat { leg, seat }]),
             Command::Negotiated { remote, stream, .. } => {
                 known.stream = Some(stream);
@@ -533,6 +534,7 @@ mod tests {
                 first_sequence: 1,
                 first_timestamp: 1,
                 cname: String::new(),
+                rtc: false,
             };
             preparer.prepare(WorkerId(0), Command::Open(Box::new(spec)), n).unwrap();
             let rtp = SocketAddr::from(([127, 0, 0, 1], 4_000));
@@ -643,6 +645,7 @@ mod tests {
             first_sequence: 1,
             first_timestamp: 1,
             cname: String::new(),
+            rtc: false,
         };
         let again = preparer
             .prepare(WorkerId(0), Command::Open(Box::new(spec)), 1)

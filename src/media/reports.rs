@@ -36,6 +36,8 @@ pub struct Reporter {
     peer: Option<PeerView>,
     /// What the peer said last: the newest of our packets that it has, and how many we had sent then.
     heard: (Option<u32>, u64),
+    /// The peer tells of what it sends and of what it hears in different packets, as browsers do.
+    splits: bool,
     /// When a report said last that there is nothing new of ours.
     unheard: Option<Instant>,
     /// Packets that it says it has sent, and how many of them had come then.
@@ -45,8 +47,9 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Reports under this name; the seed spreads the legs' reports over time.
-    pub fn new(cname: Box<str>, seed: u64) -> Self {
+    /// Reports under this name; the seed spreads the legs' reports over time. With a browser `splits`: its sender reports have no blocks, whatever it
+    /// hears, and its receiver reports have them.
+    pub fn new(cname: Box<str>, seed: u64, splits: bool) -> Self {
         Self {
             cname,
             random: seed | 1,
@@ -61,6 +64,7 @@ impl Reporter {
             reference: None,
             peer: None,
             heard: (None, 0),
+            splits,
             unheard: None,
             peer_sent: (0, 0),
             sends: None,
@@ -180,7 +184,7 @@ impl Reporter {
     /// Whether anything of ours arrives. Who has heard nothing writes no block about it (RFC 3550 6.4).
     fn note_arrival(&mut self, now: Instant, digest: &Digest, sent: u64) {
         // Who reports of others only does not know us by our SSRC.
-        if digest.block.is_none() && digest.others {
+        if digest.block.is_none() && (digest.others || self.splits) {
             return;
         }
         let (newest, sent_then) = self.heard;

@@ -149,7 +149,8 @@ impl Worker {
         self.legs.get_mut(at.index())?.as_mut()?.phone.as_deref_mut()
     }
 
-    /// Takes a datagram that came to one of a leg's sockets.
+    /// Takes a datagram that came to one of a leg's sockets. Gives the leg whose set-up it is for, where it is for that: STUN and DTLS of a
+    /// browser, which whoever calls hands on.
     pub fn on_packet(
         &mut self,
         now: Instant,
@@ -159,12 +160,12 @@ impl Worker {
         packet: &mut Packet,
         out: &mut TxBatch,
         outputs: &mut Outputs,
-    ) {
+    ) -> Option<MediaLegId> {
         let Some(mut leg) = self.legs.get_mut(at.index()).and_then(Option::take) else {
             self.strays.no_leg += 1;
-            return;
+            return None;
         };
-        if leg.is_udptl() {
+        if leg.is_udptl() && !leg.rtc {
             let other = match leg.role {
                 Role::Bridge(other) => self.legs[other.index()].as_mut(),
                 Role::Idle
@@ -176,10 +177,11 @@ impl Worker {
                 | Role::Room(_)
                 | Role::Fork(_) => None,
             };
-            let to = other.map(|other| &mut other.tx);
+            // Such datagrams have no seal.
+            let to = other.filter(|other| !other.rtc).map(|other| &mut other.tx);
             leg.udptl(now, (channel, from), packet.as_slice(), to, out, outputs);
             self.legs[at.index()] = Some(leg);
-            return;
+            return None;
         }
         let from_here = out.len();
         let kind = rtp::kind(packet.as_slice());
@@ -187,6 +189,7 @@ impl Worker {
         let is_astray = (kind, channel) == (Kind::Rtp, Channel::Rtcp);
         let is_open = is_astray || leg.open(kind, packet);
         let datagram = packet.as_slice();
+        let mut set_up = None;
         match (kind, channel) {
             _ if !is_open => {}
             (Kind::Rtp, Channel::Rtp) => match View::parse(datagram) {
@@ -195,8 +198,16 @@ impl Worker {
             },
             (Kind::Rtp, Channel::Rtcp) => leg.rx.counts.dropped += 1,
             (Kind::Rtcp, Channel::Rtp | Channel::Rtcp) => leg.rtcp(now, from, datagram),
-            (Kind::Stun, Channel::Rtp | Channel::Rtcp) => self.strays.stun += 1,
-            (Kind::Dtls, Channel::Rtp | Channel::Rtcp) => self.strays.dtls += 1,
+            (Kind::Stun | Kind::Dtls, Channel::Rtp | Channel::Rtcp) => {
+                // RTP and RTCP of a browser have one port.
+                set_up = leg.set_up(now).filter(|_| channel == Channel::Rtp);
+                let stray = if kind == Kind::Stun {
+                    &mut self.strays.stun
+                } else {
+                    &mut self.strays.dtls
+                };
+                *stray += u64::from(set_up.is_none());
+            }
             (Kind::Unknown, Channel::Rtp | Channel::Rtcp) => {
                 self.strays.unknown += 1;
                 leg.rx.counts.dropped += 1;
@@ -207,6 +218,7 @@ impl Worker {
         }
         self.legs[at.index()] = Some(leg);
         self.seal(out, from_here);
+        set_up
     }
 
     /// Seals what was added to the batch for legs that are protected.
@@ -616,6 +628,9 @@ mod tests_room_all;
 #[cfg(test)]
 #[path = "worker/tests_room_full.rs"]
 mod tests_room_full;
+#[cfg(test)]
+#[path = "worker/tests_rtc.rs"]
+mod tests_rtc;
 #[cfg(test)]
 #[path = "worker/tests_sound.rs"]
 mod tests_sound;

@@ -66,7 +66,7 @@ fn check(offer: &Session<'_>, flags: &Flags, v6: bool) -> Result<(), Refused> {
         version: 0,
         direction: crate::sdp::Direction::SendRecv,
     };
-    acceptable(offer, &local, &offer.audio_codecs(), wanted(offer, flags)).map_err(|error| error.reason().into())
+    acceptable(offer, &local, &offer.audio_codecs(), wanted(offer, flags), false).map_err(|error| error.reason().into())
 }
 
 impl Call {

@@ -310,7 +310,7 @@ impl Ng {
                 let _ = self.turn(cx, stock, number, |call, t| call.closed(t, leg, *stats));
             }
             Event::Started(..) | Event::Silent(_) | Event::Digit { .. } | Event::DataTone { .. } => {}
-            Event::Played(_) | Event::Noted(..) | Event::Moved(..) | Event::Trouble { .. } => {}
+            Event::Played(_) | Event::Noted(..) | Event::Moved(..) | Event::Trouble { .. } | Event::Setup(..) => {}
             Event::Speaking { .. } | Event::RoomPlayed(_) | Event::RoomMeasured(..) => {}
         }
         true

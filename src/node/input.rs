@@ -1,9 +1,10 @@
 //! What the shell tells the signalling machine.
 
+use crate::api::wire::Request;
 use crate::config::Config;
 use crate::effect::{Answer, Aor, Binding, Reply};
-use crate::id::{ControlId, Flow, Identity, Ticket};
-use crate::media::command::{Event, Port};
+use crate::id::{ApiId, ControlId, Flow, Identity, Ticket};
+use crate::media::command::{Event, Fingerprint, Port};
 use crate::sip::auth::NonceKey;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,8 @@ pub enum Input {
     Posted(Ticket, bool),
     /// The key that stays the same over restarts, so that temporary GRUUs do (RFC 5627 5.1): before anything of the network.
     Secret(NonceKey),
+    /// Of the certificate by which we are known to browsers: before anything of the network.
+    Fingerprint(Fingerprint),
     /// Bindings that were there before this process, and whose phones have to be woken before they end (`push::sleeps`).
     Sleepers(Vec<(Aor, Vec<Binding>)>),
     /// A command of NG, and who sent it.
@@ -39,6 +42,10 @@ pub enum Input {
     Control(ControlId, Bytes),
     /// Such a connection is gone.
     ControlClosed(ControlId),
+    /// A request of the HTTP API: answered with `Output::Api`.
+    Api(ApiId, Box<Request>),
+    /// Nobody waits for its answer any more, or listens to its stream.
+    ApiClosed(ApiId),
     /// From a media worker.
     Media(Event),
     /// Answer to `Output::Ports`: bound and waiting.

@@ -3,6 +3,7 @@
 use super::authenticate::Authenticator;
 use super::control::Watches;
 use super::{Census, Input, local, relay};
+use crate::api::Api;
 use crate::b2bua::{Calls, Net};
 use crate::cx::Cx;
 use crate::effect::{Aor, Fact, Output, Reply};
@@ -35,6 +36,7 @@ pub(super) struct Machines {
     pub(super) ng: Ng,
     pub(super) watches: Watches,
     pub(super) siprec: Siprec,
+    pub(super) api: Api,
     pub(super) stopping: bool,
 }
 
@@ -45,6 +47,7 @@ impl Machines {
         rng.fill_bytes(&mut marks);
         rng.fill_bytes(&mut tables);
         rng.fill_bytes(&mut gruus);
+        let names = keyed::Key::new(tables).of(&[b"clients"]);
         Machines {
             net: Net {
                 layer: Layer::new(keyed::Key::new(tables)),
@@ -59,6 +62,7 @@ impl Machines {
             ng: Ng::default(),
             watches: Watches::default(),
             siprec: Siprec::default(),
+            api: Api::new(keyed::Key::new(names.to_le_bytes())),
             stopping: false,
         }
     }
@@ -76,6 +80,7 @@ impl Machines {
         self.configure(cx);
         self.net.layer.reconfigure();
         self.guard.configure(cx.config.clone());
+        self.api.reconfigure(cx);
         self.pardon(cx);
         let config = cx.config.clone();
         let is_there = |aor: &Aor| config.user(aor.user()).is_some_and(|user| local::aor(user) == *aor);
@@ -94,6 +99,7 @@ impl Machines {
             (self.guard.next_deadline(), "guard"),
             (self.ng.next_deadline(), "ng"),
             (self.siprec.next_deadline(), "recording sessions"),
+            (self.api.next_deadline(), "clients"),
         ];
         wishes.into_iter().filter_map(|(at, who)| at.map(|at| (at, who))).min()
     }
@@ -184,6 +190,7 @@ impl Machines {
                 self.proxy.set_key(&key);
                 self.registrar.set_key(key);
             }
+            Input::Fingerprint(fingerprint) => self.calls.known_by(fingerprint),
             Input::Sleepers(all) => {
                 for (aor, bindings) in all {
                     self.net.waker.watch(cx, &aor, &bindings);
@@ -192,6 +199,8 @@ impl Machines {
             Input::Ng(peer, bytes) => self.ng.datagram(cx, self.calls.stock(), peer, &bytes),
             Input::Control(id, line) => self.asked(cx, id, &line),
             Input::ControlClosed(id) => self.watches.remove(id),
+            Input::Api(id, request) => self.api.request(cx, id, &request),
+            Input::ApiClosed(id) => self.api.closed(cx, id),
             Input::Media(event) => {
                 let stock = self.calls.stock();
                 if !self.ng.media(cx, stock, &event) && !self.siprec.media(cx, &mut self.net.layer, stock, &event) {
@@ -392,5 +401,6 @@ impl Machines {
         self.calls.on_time(cx, &mut self.net);
         self.ng.on_time(cx, self.calls.stock());
         self.siprec.on_time(cx, &mut self.net.layer, self.calls.stock());
+        self.api.on_time(cx);
     }
 }

@@ -538,6 +538,7 @@ fn spec(cx: &mut Cx<'_>, id: MediaLegId, port: Port) -> LegSpec {
         first_sequence: cx.random() as u16,
         first_timestamp: cx.random() as u32,
         cname: cx.token(8),
+        rtc: false,
     }
 }
 

@@ -241,7 +241,8 @@ impl Line {
             MediaEvent::Digit { digit, .. } => self.reports.push_back(Report::Digit(digit)),
             MediaEvent::Closed(_, stats) | MediaEvent::Stats(_, stats) => self.reports.push_back(Report::Media(stats)),
             MediaEvent::Started(..) | MediaEvent::Silent(_) | MediaEvent::Trouble { .. } => {}
-            MediaEvent::Played(_) | MediaEvent::Noted(..) | MediaEvent::Moved(..) | MediaEvent::DataTone { .. } => {}
+            MediaEvent::Played(_) | MediaEvent::Noted(..) | MediaEvent::Moved(..) => {}
+            MediaEvent::DataTone { .. } | MediaEvent::Setup(..) => {}
             MediaEvent::Speaking { .. } | MediaEvent::RoomPlayed(_) | MediaEvent::RoomMeasured(..) => {}
         }
     }

@@ -1,13 +1,15 @@
 //! What the peer's answer to our offer agrees on (RFC 3264 7).
 
 use super::codec::{self, Format, Numbered, Payload};
-use super::crypto;
+use super::crypto::{self, Crypto};
 use super::image;
 use super::negotiate::{Agreed, Capabilities, Direction, Local, has_noise, our_audio};
 use super::parse::{SdpError, Session};
-use super::peer::{common_events, media_address, ptime, remote};
+use super::peer::{common_events, media_address, ptime, remote, unspecified};
+use super::session::Media;
+use super::webrtc::{Peer, WANTED};
 use super::xr;
-use crate::media::command::{Dtmf, Remote, Stream, Suite};
+use crate::media::command::{Connect, Dtmf, Remote, Stream, Suite};
 use codecs::Codec;
 use std::net::IpAddr;
 
@@ -67,6 +69,23 @@ impl Offered {
         })
     }
 
+    /// How the answered stream is protected: as a browser's, or by a line of the description, or not at all.
+    fn protection(
+        &self,
+        answer: &Session<'_>,
+        media: &Media<'_>,
+        capabilities: &Capabilities,
+    ) -> Result<(Option<Box<Connect>>, Option<Crypto>), SdpError> {
+        match &capabilities.webrtc {
+            Some(_) if !media.proto.is_dtls() => Err(WANTED),
+            Some(webrtc) => Ok((Some(webrtc.connect(Peer::read(answer, media)?, false)?), None)),
+            None => Ok((
+                None,
+                crypto::answered(media, capabilities.security.as_ref(), &self.said)?,
+            )),
+        }
+    }
+
     /// The peer's answer to our offer. Of several codecs in it the first counts. The payload types that the peer wrote are those we
     /// send with, ours those we receive: they may differ (RFC 3264 6.1). `NotAcceptable` says that nothing was agreed; what was agreed
     /// before then stays, or the call ends.
@@ -93,13 +112,17 @@ impl Offered {
             ));
         }
         let security = capabilities.security.as_ref();
-        let crypto = crypto::answered(media, security, &self.said)?;
+        let (connect, crypto) = self.protection(answer, media, capabilities)?;
         let formats = codec::formats(media, Some(&self.numbered));
         let none = SdpError::NotAcceptable("The answer names no codec that was offered.");
         let (codec, audio, rx) = self.spoken(&formats).ok_or(none)?;
         let theirs = codec::numbered(&formats);
         let events = common_events(codec, &self.numbered, &theirs).filter(|_| capabilities.events);
-        let addr = media_address(answer, media, local)?;
+        let addr = match connect {
+            Some(_) => unspecified(local),
+            None => media_address(answer, media, local)?,
+        };
+        let is_nowhere = connect.is_none() && addr.is_unspecified();
         let answered = answer.direction(media);
         let direction = self.direction.and(answered.mirrored());
         let keys = security
@@ -123,14 +146,15 @@ impl Offered {
                 opus: codec::opus_for(capabilities.opus, audio.fmtp),
                 gain: capabilities.gain,
                 comfort_noise: has_noise(codec, &theirs) && has_noise(codec, &self.numbered),
-                sends: direction.sends() && !addr.is_unspecified(),
+                sends: direction.sends() && !is_nowhere,
                 receives: direction.receives(),
                 udptl: false,
                 carries_data: false,
             },
             direction,
-            held_by_peer: (self.direction.sends() && !answered.receives()) || addr.is_unspecified(),
+            held_by_peer: (self.direction.sends() && !answered.receives()) || is_nowhere,
             keys,
+            connect,
             image: None,
         })
     }

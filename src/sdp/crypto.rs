@@ -212,7 +212,7 @@ const NONE_ANSWERED: SdpError = SdpError::NotAcceptable(
     "The answer has no a=crypto that belongs to the offer, and this side of the call must be SRTP.",
 );
 const DTLS: SdpError = SdpError::NotAcceptable(
-    "The audio stream is SRTP with keys by DTLS, this node takes them by a=crypto (RTP/SAVP and RTP/SAVPF).",
+    "The audio stream is SRTP with keys by DTLS, this side of the call takes them by a=crypto (RTP/SAVP and RTP/SAVPF).",
 );
 const OTHER: SdpError =
     SdpError::NotAcceptable("The transport of the audio stream is neither RTP/AVP(F) nor RTP/SAVP(F).");

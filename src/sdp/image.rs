@@ -199,6 +199,7 @@ fn agreed(
         direction,
         held_by_peer: false,
         keys: None,
+        connect: None,
         image: Some(Box::new(words)),
     })
 }

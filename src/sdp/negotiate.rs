@@ -11,8 +11,9 @@ use super::image::{self, Image};
 use super::parse::{SdpError, Session};
 use super::peer::{NARROWBAND_HZ, PTIME_MS, common_events, media_address, ptime, remote, unspecified};
 use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
+use super::webrtc::{self, Peer, Webrtc, WebrtcUse};
 use super::xr;
-use crate::media::command::{Dtmf, EventFormat, Gains, Keys, OpusParams, Remote, Srtp, Stream};
+use crate::media::command::{Connect, Dtmf, EventFormat, Gains, Keys, OpusParams, Remote, Srtp, Stream};
 use codecs::Codec;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -39,6 +40,8 @@ pub struct Capabilities {
     pub comfort_noise: bool,
     /// Our keys for SRTP; none where all is in the clear.
     pub security: Option<Security>,
+    /// The peer is a browser: what we say to it.
+    pub webrtc: Option<Box<Webrtc>>,
 }
 
 impl Capabilities {
@@ -54,6 +57,10 @@ impl Capabilities {
             comfort_noise: self.comfort_noise,
             srtp: self.srtp(),
             security: self.security.as_ref(),
+            webrtc: match self.webrtc {
+                Some(_) => WebrtcUse::Always,
+                None => WebrtcUse::Never,
+            },
         }
     }
 }
@@ -87,6 +94,8 @@ pub struct Agreed {
     pub held_by_peer: bool,
     /// How media is protected; none: in the clear.
     pub keys: Option<Box<Keys>>,
+    /// How a browser is reached and known; none: the peer is none, or the stream has ended for now.
+    pub connect: Option<Box<Connect>>,
     /// What the peer says of its fax, where it is one; none: it is audio.
     pub image: Option<Box<Image>>,
 }
@@ -113,8 +122,12 @@ pub fn offer_to_keep<'t>(
     let formats = kept.map(|media| codec::formats(media, None)).unwrap_or_default();
     let numbered = codec::number(&wanted(capabilities), &formats);
     // rtcp-mux is answered, not offered: trunks know little of it. Once agreed it stays (RFC 5761 5.1.1).
-    let mux = kept.is_some_and(|media| media.attribute("rtcp-mux").is_some());
-    let first = || capabilities.security.as_ref().map_or(Proto::RtpAvp, Security::proto);
+    let webrtc = capabilities.webrtc.as_ref();
+    let mux = webrtc.is_some() || kept.is_some_and(|media| media.attribute("rtcp-mux").is_some());
+    let first = || match webrtc {
+        Some(_) => Proto::UdpTlsRtpSavpf,
+        None => capabilities.security.as_ref().map_or(Proto::RtpAvp, Security::proto),
+    };
     let proto = kept.map_or_else(first, |media| media.proto.clone());
     let mut audio = audio_line(local, capabilities, proto, &numbered, local.direction, mux);
     if let Some(security) = &capabilities.security {
@@ -122,6 +135,9 @@ pub fn offer_to_keep<'t>(
             audio.attributes.push(line);
         }
     }
+    audio
+        .attributes
+        .extend(webrtc.into_iter().flat_map(|webrtc| webrtc.offer(local, kept)));
     audio.attributes.push(xr::offered());
     let mut lines: Vec<Media<'t>> = Vec::with_capacity(before.len().max(1));
     lines.extend(before.iter().map(Media::refused));
@@ -142,17 +158,27 @@ pub fn offer_to_keep<'t>(
             .map(|_| crypto::said(&lines[index]))
             .unwrap_or_default(),
     };
-    (description(local, unbounded(), lines), offered)
+    let head = webrtc.map(|_| webrtc::head(&lines[index])).unwrap_or_default();
+    let mut session = description(local, unbounded(), lines);
+    session.attributes = head;
+    (session, offered)
 }
 
-/// Whether an offer could be answered at all, with these codecs and this protection, and from this address.
-pub fn acceptable(offer: &Session<'_>, local: &Local, codecs: &[Codec], srtp: Srtp) -> Result<(), SdpError> {
+/// Whether an offer could be answered at all, with these codecs and this protection, and from this address. `webrtc`: also a browser's.
+pub fn acceptable(
+    offer: &Session<'_>,
+    local: &Local,
+    codecs: &[Codec],
+    srtp: Srtp,
+    webrtc: bool,
+) -> Result<(), SdpError> {
     let can = Can {
         codecs,
         events: true,
         comfort_noise: false,
         srtp,
         security: None,
+        webrtc: if webrtc { WebrtcUse::Maybe } else { WebrtcUse::Never },
     };
     choose(offer, local, can).map(drop)
 }
@@ -180,57 +206,53 @@ pub fn answer<'t>(
     };
     let direction = offered.mirrored().and(local.direction);
     let mux = media.attribute("rtcp-mux").is_some();
+    let webrtc = capabilities.webrtc.as_ref();
+    let connect = webrtc
+        .zip(taken.peer.clone())
+        .map(|(webrtc, theirs)| webrtc.connect(theirs, true))
+        .transpose()?;
+    let is_nowhere = connect.is_none() && taken.addr.is_unspecified();
     let asked = xr::asked(offer, media);
     let line = |(index, other): (usize, &Media<'t>)| {
         if index != taken.index || taken.ended {
-            return other.refused();
+            return webrtc.map_or_else(|| other.refused(), |_| webrtc::refused(other));
         }
-        let mut line = audio_line(
-            local,
-            capabilities,
-            media.proto.clone(),
-            &taken.numbered(),
-            direction,
-            mux,
-        );
+        let (proto, numbered) = (media.proto.clone(), taken.numbered());
+        let mut line = audio_line(local, capabilities, proto, &numbered, direction, mux);
         let crypto = secured.as_ref().and_then(|(security, theirs)| security.answer(theirs));
         line.attributes.extend(crypto);
+        if let Some((webrtc, connect)) = webrtc.zip(connect.as_deref()) {
+            line.attributes.extend(webrtc.answer(local, connect, media));
+        }
         line.attributes.extend(asked.map(xr::answered));
         line
     };
-    let lines = offer.media.iter().enumerate().map(line).collect();
+    let lines: Vec<_> = offer.media.iter().enumerate().map(line).collect();
+    let head = connect.as_ref().map(|_| webrtc::head(&lines[taken.index]));
     let agreed = Agreed {
         remote: Remote {
             xr: asked.unwrap_or_default(),
             ..remote(taken.addr, media, mux, signalling)
         },
         stream: Stream {
-            codec: taken.codec,
-            payload_type_tx: taken.audio.payload_type,
-            payload_type_rx: taken.audio.payload_type,
-            ptime_ms: ptime(media, taken.codec),
-            events_tx: taken.events,
-            events_rx: taken.events,
-            dtmf: Dtmf::default(),
-            opus: codec::opus_for(capabilities.opus, taken.audio.fmtp),
-            gain: capabilities.gain,
-            comfort_noise: taken.comfort_noise,
-            sends: direction.sends() && !taken.addr.is_unspecified(),
+            sends: direction.sends() && !is_nowhere,
             receives: direction.receives(),
-            udptl: false,
-            carries_data: false,
+            ..taken.stream(media, capabilities)
         },
         direction,
-        held_by_peer: !offered.receives() || taken.addr.is_unspecified(),
+        held_by_peer: !offered.receives() || is_nowhere,
         keys,
+        connect,
         image: None,
     };
-    Ok((description(local, timing(offer), lines), agreed))
+    let mut session = description(local, timing(offer), lines);
+    session.attributes = head.unwrap_or_default();
+    Ok((session, agreed))
 }
 
 /// Which m-line of a description of ours carries our audio: the one that is up, else the audio line whose place may be taken up again (RFC 3264 8.1).
 pub(super) fn our_audio(lines: &[Media<'_>]) -> Option<usize> {
-    let is_ours = |media: &Media<'_>| media.is_audio() && media.proto.is_rtp();
+    let is_ours = |media: &Media<'_>| media.is_audio() && media.proto.is_known();
     let is_clear = |media: &Media<'_>| is_ours(media) && matches!(media.proto, Proto::RtpAvp | Proto::RtpAvpf);
     lines
         .iter()
@@ -287,9 +309,31 @@ struct Taken<'a> {
     addr: IpAddr,
     /// How it is protected.
     crypto: Option<Crypto>,
+    /// What it says, where it is a browser's.
+    peer: Option<Peer>,
 }
 
 impl Taken<'_> {
+    /// What is spoken, in both directions.
+    fn stream(&self, media: &Media<'_>, capabilities: &Capabilities) -> Stream {
+        Stream {
+            codec: self.codec,
+            payload_type_tx: self.audio.payload_type,
+            payload_type_rx: self.audio.payload_type,
+            ptime_ms: ptime(media, self.codec),
+            events_tx: self.events,
+            events_rx: self.events,
+            dtmf: Dtmf::default(),
+            opus: codec::opus_for(capabilities.opus, self.audio.fmtp),
+            gain: capabilities.gain,
+            comfort_noise: self.comfort_noise,
+            sends: true,
+            receives: true,
+            udptl: false,
+            carries_data: false,
+        }
+    }
+
     /// What our answer lists.
     fn numbered(&self) -> Numbered {
         let events = self
@@ -311,6 +355,7 @@ struct Can<'c> {
     comfort_noise: bool,
     srtp: Srtp,
     security: Option<&'c Security>,
+    webrtc: WebrtcUse,
 }
 
 fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: Can<'_>) -> Result<Taken<'a>, SdpError> {
@@ -321,7 +366,7 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: Can<'_>) -> Result<Tak
             continue;
         }
         match audio_of(offer, media, local, can) {
-            Ok((codec, audio, (events, comfort_noise), addr, crypto)) => {
+            Ok((codec, audio, (events, comfort_noise), addr, (crypto, peer))) => {
                 return Ok(Taken {
                     index,
                     ended,
@@ -331,6 +376,7 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: Can<'_>) -> Result<Tak
                     comfort_noise,
                     addr,
                     crypto,
+                    peer,
                 });
             }
             Err(why) => refusal = why,
@@ -339,7 +385,13 @@ fn choose<'a>(offer: &'a Session<'_>, local: &Local, can: Can<'_>) -> Result<Tak
     Err(refusal)
 }
 
-type Acceptable<'a> = (Codec, Format<'a>, (Option<EventFormat>, bool), IpAddr, Option<Crypto>);
+type Acceptable<'a> = (
+    Codec,
+    Format<'a>,
+    (Option<EventFormat>, bool),
+    IpAddr,
+    (Option<Crypto>, Option<Peer>),
+);
 
 fn audio_of<'a, 't>(
     offer: &'a Session<'t>,
@@ -350,7 +402,12 @@ fn audio_of<'a, 't>(
     // A stream that is ended has no media to be protected.
     // A stream that is ended for now has nothing to be encrypted, but must have had keys where it must have some.
     let had_keys = can.srtp != Srtp::Required || can.security.is_some_and(Security::is_used);
-    let crypto = match media.port == 0 && media.proto.is_rtp() && had_keys {
+    let peer = match media.port == 0 {
+        true => None,
+        false => Peer::offered(offer, media, can.webrtc)?,
+    };
+    let is_rtp = media.proto.is_rtp();
+    let crypto = match peer.is_some() || (media.port == 0 && (is_rtp && had_keys || can.webrtc != WebrtcUse::Never)) {
         true => None,
         false => crypto::taken(media, can.srtp, can.security)?,
     };
@@ -369,7 +426,7 @@ fn audio_of<'a, 't>(
         ))?;
     let numbered = codec::numbered(&formats);
     let events = common_events(codec, &numbered, &numbered).filter(|_| can.events);
-    let addr = if media.port == 0 {
+    let addr = if media.port == 0 || peer.is_some() {
         unspecified(local)
     } else {
         media_address(offer, media, local)?
@@ -378,7 +435,7 @@ fn audio_of<'a, 't>(
         events.map(|(tx, _)| tx),
         can.comfort_noise && has_noise(codec, &numbered),
     );
-    Ok((codec, audio, beside, addr, crypto))
+    Ok((codec, audio, beside, addr, (crypto, peer)))
 }
 
 fn audio_line<'t>(

@@ -19,7 +19,8 @@ pub fn wish_of(session: &Session<'_>) -> Direction {
         return image::direction(session).unwrap_or(Direction::Inactive);
     };
     let said = session.direction(audio);
-    let nowhere = session.connection(audio).is_some_and(sdp::Connection::is_unspecified);
+    // Where a browser is, ICE finds.
+    let nowhere = !audio.proto.is_dtls() && session.connection(audio).is_some_and(sdp::Connection::is_unspecified);
     Direction::new(said.sends(), said.receives() && !nowhere)
 }
 
@@ -171,6 +172,13 @@ impl OfferAnswer {
         }
     }
 
+    /// Makes ready what a browser is answered that begins anew. `fill` as in [`Security::new`].
+    pub fn renew(&mut self, fill: impl FnMut(&mut [u8])) {
+        if let Some(webrtc) = &mut self.capabilities.webrtc {
+            webrtc.renew(fill);
+        }
+    }
+
     /// Our offer, pending from now on.
     pub fn offer(&mut self, want: Direction) -> Bytes {
         self.local.direction = want;
@@ -254,6 +262,9 @@ impl OfferAnswer {
         self.words = None;
         if let Some(security) = &mut self.capabilities.security {
             security.agreed(agreed.keys.as_deref());
+        }
+        if let (Some(webrtc), Some(connect)) = (&mut self.capabilities.webrtc, &agreed.connect) {
+            webrtc.agreed(connect);
         }
         self.agreed = Some(agreed);
     }
@@ -344,6 +355,7 @@ pub fn capabilities(codecs: &[Codec], opus: OpusParams) -> Capabilities {
         gain: Gains::default(),
         comfort_noise: false,
         security: None,
+        webrtc: None,
     }
 }
 

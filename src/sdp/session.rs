@@ -95,7 +95,7 @@ pub struct Media<'t> {
     pub attributes: Vec<Attribute<'t>>,
 }
 
-/// The transport of an m-line. Those of RTP with keys by DTLS are not negotiated.
+/// The transport of an m-line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proto<'t> {
     /// `RTP/AVP` (RFC 3551).
@@ -146,12 +146,25 @@ impl<'t> Proto<'t> {
         }
     }
 
-    /// RTP, in the clear or with keys that the description itself has (RFC 4568): what is negotiated.
+    /// RTP, in the clear or with keys that the description itself has (RFC 4568).
     pub fn is_rtp(&self) -> bool {
         match self {
             Proto::RtpAvp | Proto::RtpAvpf | Proto::RtpSavp | Proto::RtpSavpf => true,
             Proto::UdpTlsRtpSavp | Proto::UdpTlsRtpSavpf | Proto::Other(_) => false,
         }
+    }
+
+    /// RTP with keys by DTLS: a browser's.
+    pub fn is_dtls(&self) -> bool {
+        match self {
+            Proto::UdpTlsRtpSavp | Proto::UdpTlsRtpSavpf => true,
+            Proto::RtpAvp | Proto::RtpAvpf | Proto::RtpSavp | Proto::RtpSavpf | Proto::Other(_) => false,
+        }
+    }
+
+    /// What is negotiated.
+    pub fn is_known(&self) -> bool {
+        self.is_rtp() || self.is_dtls()
     }
 }
 
@@ -291,7 +304,7 @@ impl<'t> Session<'t> {
     pub fn audio(&self) -> Option<&Media<'t>> {
         self.media
             .iter()
-            .find(|media| media.is_audio() && media.proto.is_rtp() && media.port != 0)
+            .find(|media| media.is_audio() && media.proto.is_known() && media.port != 0)
     }
 
     /// The codecs of that stream that this node can speak, in the writer's order.
@@ -506,7 +519,10 @@ mod tests {
         for (proto, name) in PROTOCOLS {
             assert_eq!(Proto::parse(&name.to_lowercase()), proto);
             assert_eq!(proto.as_str(), name);
-            assert_eq!(proto.is_rtp(), !name.contains("TLS"));
+            assert_eq!(
+                (proto.is_rtp(), proto.is_dtls()),
+                (!name.contains("TLS"), name.contains("TLS"))
+            );
         }
         assert_eq!(Proto::parse("udptl").as_str(), "udptl");
     }

@@ -8,7 +8,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use tokio::sync::mpsc;
 
 /// The loop is at work and has looked into its queues.
 const AWAKE: u8 = 0;
@@ -81,6 +82,18 @@ impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.counter.as_fd()
     }
+}
+
+/// Takes what is in a queue until there are so many; true if there may be more. If not, the bell rings when there is.
+pub fn take<T>(queue: &mut mpsc::Receiver<T>, bell: &mut Context<'_>, into: &mut Vec<T>, most: usize) -> bool {
+    while into.len() < most {
+        match queue.poll_recv_many(bell, into, most - into.len()) {
+            Poll::Ready(taken) if taken > 0 => {}
+            // Nothing now; or nothing ever again, since its thread has ended, which is looked for elsewhere.
+            Poll::Ready(_) | Poll::Pending => return false,
+        }
+    }
+    true
 }
 
 #[cfg(test)]

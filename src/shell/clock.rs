@@ -43,6 +43,11 @@ impl SystemClock {
         }
     }
 
+    /// The moment at which it was zero.
+    pub fn epoch(&self) -> std::time::Instant {
+        self.start
+    }
+
     /// A moment of the machines' clock as tokio wants it.
     pub fn tokio(&self, at: Instant) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.start + Duration::from_nanos(at.as_nanos()))

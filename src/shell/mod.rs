@@ -1,10 +1,12 @@
 //! The shell: sockets, threads, disk and clock around the machines. It moves bytes and time and decides nothing.
 
+mod api;
 pub mod bell;
 pub mod clock;
 pub mod commands;
 mod control;
 pub mod demo;
+mod files;
 mod listing;
 mod log;
 pub mod media;
@@ -13,7 +15,9 @@ mod ng;
 mod pace;
 pub mod record;
 pub mod recording;
+mod relay;
 pub mod rooms;
+mod rtc;
 pub mod server;
 mod sounds;
 pub mod sources;

@@ -319,6 +319,7 @@ impl Recorder {
             }
             Fact::RoomMeasured { room, stats } => tell_room(&room, stats),
             Fact::Room { room, what } => info!("room {} {}", Scrubbed(&room), Scrubbed(&what)),
+            Fact::ClientCall { call, what } => info!("client call {call} {what}"),
             Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
             Fact::NgBegan { .. } | Fact::NgEnded { .. } | Fact::NgRefused { .. } | Fact::NgUnheeded { .. } => {
                 self.fold_ng(fact, minute);

@@ -7,15 +7,18 @@
 //! Each part has a bounded turn, so that a flood of one leaves the others theirs. What a turn has to say to sockets and media
 //! threads is handed over at its end.
 
-use super::bell::Bell;
+use super::api::{Api, Asked};
+use super::bell::{Bell, take};
 use super::clock::SystemClock;
 use super::control::{Operators, Spoken};
+use super::files::enough_files;
 use super::media::{MediaEvent, MediaThreads};
 use super::net::{Keys, Net, NetEvent};
 use super::ng::{Datagram, NgSocket};
 use super::pace::Pace;
 use super::record::Recorder;
 use super::recording::{Recorded, Recordings};
+use super::relay::Relay;
 use super::store::{GuardRow, RecordingRow, Store, Written};
 use crate::config::{Changes, Config, Listen};
 use crate::effect::{Answer, Output};
@@ -62,9 +65,11 @@ pub struct Server {
     net: Net,
     ng: NgSocket,
     operators: Operators,
+    api: Api,
     store: Store,
     media: MediaThreads,
     recordings: Recordings,
+    relay: Relay,
     recorder: Recorder,
     inputs: VecDeque<Input>,
     runtime: Handle,
@@ -95,6 +100,7 @@ struct Queues {
     recorded: mpsc::Receiver<Recorded>,
     ng: mpsc::Receiver<Datagram>,
     spoken: mpsc::Receiver<Spoken>,
+    asked: mpsc::Receiver<Asked>,
     control: mpsc::Receiver<Control>,
     /// Events of a turn on their way.
     taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>, Vec<Datagram>),
@@ -118,6 +124,7 @@ impl Server {
         enough_files(&config);
         let bell = Bell::new().map_err(no_events)?;
         let (net, net_events) = listening(&config, now.wall)?;
+        let (api, asked) = Api::open(config.api.as_ref(), net.secure())?;
         let (ng, commands) = NgSocket::open(config.ng.as_ref().map(|ng| ng.listen))?;
         let (mut store, written, closed) = Store::open(&config.store, now.wall)?;
         // Behind the store, whose folder may be new.
@@ -129,12 +136,14 @@ impl Server {
         let (recordings, recorded) = Recordings::start(&config.recording, clock)?;
         let (mut media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         media.record_by(recordings.sinks());
+        let relay = Relay::start(&config, net.keys(), clock)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let pace = Pace::new(now.now, net.room());
         let config = Arc::new(config);
         let kept = [
             Input::Secret(store.secret()),
             Input::Bound(store.sources(now.wall)),
+            Input::Fingerprint(media.fingerprint()),
             Input::Sleepers(store.sleepers()),
         ];
         let node = Node::new(config.clone(), seed, now);
@@ -145,6 +154,7 @@ impl Server {
             recorded,
             ng: commands,
             spoken,
+            asked,
             control,
             taken: Default::default(),
         };
@@ -155,9 +165,11 @@ impl Server {
             net,
             ng,
             operators,
+            api,
             store,
             media,
             recordings,
+            relay,
             recorder: Recorder::default(),
             inputs: VecDeque::from(kept),
             runtime: Handle::current(),
@@ -270,12 +282,12 @@ impl Server {
                 return Some(Ok(()));
             }
         }
-        let mut is_more = take(&mut self.queues.written, &mut context, &mut written);
+        let mut is_more = take(&mut self.queues.written, &mut context, &mut written, TURN);
         for written in written.drain(..).flatten() {
             let (ticket, reply) = self.store.written(written);
             self.inputs.push_back(Input::Store(ticket, reply));
         }
-        is_more |= take(&mut self.queues.media, &mut context, &mut media);
+        is_more |= take(&mut self.queues.media, &mut context, &mut media, TURN);
         for event in media.drain(..) {
             self.inputs.extend(self.media.event(event).map(Input::Media));
         }
@@ -283,12 +295,12 @@ impl Server {
             self.recorded(recorded);
         }
         self.turn();
-        is_more |= take(&mut self.queues.net, &mut context, &mut net);
+        is_more |= take(&mut self.queues.net, &mut context, &mut net, TURN);
         for event in net.drain(..) {
             self.net_event(event);
             self.turn();
         }
-        is_more |= take(&mut self.queues.ng, &mut context, &mut ng);
+        is_more |= take(&mut self.queues.ng, &mut context, &mut ng, TURN);
         for (peer, bytes) in ng.drain(..) {
             self.inputs.push_back(Input::Ng(peer, bytes));
             self.turn();
@@ -302,6 +314,14 @@ impl Server {
             }));
             self.turn();
         }
+        for _ in 0..TURN {
+            let Poll::Ready(Some(asked)) = self.queues.asked.poll_recv(&mut context) else {
+                break;
+            };
+            self.inputs.push_back(self.api.asked(asked));
+            self.turn();
+        }
+        is_more |= !self.queues.asked.is_empty();
         self.queues.taken = (net, written, media, ng);
         self.is_more = is_more;
         if is_more {
@@ -386,10 +406,11 @@ impl Server {
                 "{BUGS} bugs were met since the start: the node ends, please start it anew"
             ));
         }
-        let thread = match (self.media.is_alive(), self.store.is_alive()) {
-            (true, true) => return None,
-            (false, _) => "a media thread",
-            (true, false) => "the store's thread",
+        let thread = match (self.media.is_alive(), self.store.is_alive(), self.relay.is_alive()) {
+            (true, true, true) => return None,
+            (false, ..) => "a media thread",
+            (true, false, _) => "the store's thread",
+            (true, true, false) => "the thread of TURN",
         };
         Some(format!(
             "{thread} has ended by the bug that is told above: the node ends, please start it anew"
@@ -406,6 +427,7 @@ impl Server {
             self.media.strays(),
             self.media.late_ticks(),
         );
+        self.relay.tell();
         self.recorder
             .tell_effort(self.media.effort(), self.config.media.opus_complexity);
         let today = wall.as_secs() / 86_400;
@@ -468,6 +490,11 @@ impl Server {
             }
             Output::Ng(peer, answer) => self.ng.send(peer, &answer),
             Output::Control { to, lines, last } => self.operators.say(to, lines, last),
+            Output::Api(to, reply) => {
+                if !self.api.say(to, reply) {
+                    self.inputs.push_back(Input::ApiClosed(to));
+                }
+            }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
             Output::Record(fact) => {
                 if let Some(row) = GuardRow::of(&fact, wall) {
@@ -520,14 +547,17 @@ impl Server {
 
     /// Switches to a new configuration everywhere at once, or refuses it whole. What only a restart can change stays as it is.
     fn reload(&mut self, mut config: Config) {
+        let changes = Config::diff(&self.config, &config);
+        // What is served until a restart needs a certificate until then.
+        config.keep_doors(&self.config);
         // What is different in certificates is in their files, and not in the configuration.
         let keys = match Keys::load(&config, &self.config.store.path, self.clock.now().wall) {
             Ok(keys) => keys,
             Err(why) => return warn!("reload refused, nothing was changed: {why}"),
         };
-        let changes = Config::diff(&self.config, &config);
         if changes.is_empty() {
             self.switch_files(&config, keys);
+            self.relay.set(&self.config, self.net.keys());
             return info!("reloaded: nothing is different");
         }
         if let Err(why) = self.switch_listeners(&changes) {
@@ -539,7 +569,6 @@ impl Server {
         config.store.clone_from(&self.config.store);
         config.media.workers = self.config.media.workers;
         config.log.json = self.config.log.json;
-        config.keep_doors(&self.config);
         for sentence in &changes.sentences {
             info!("reloaded: {sentence}");
         }
@@ -550,6 +579,7 @@ impl Server {
         if self.config.recording != config.recording {
             self.recordings.set(&config.recording);
         }
+        self.relay.set(&config, self.net.keys());
         forget_strangers(&mut self.store, &config);
         super::set_level(&config.log);
         self.config = Arc::new(config);
@@ -618,6 +648,7 @@ impl Server {
         drop(self.queues);
         self.runtime.block_on(self.net.close(LAST_WRITES));
         self.media.stop();
+        self.relay.stop();
         let untold = self.recordings.stop();
         let told = std::iter::from_fn(|| recorded.try_recv().ok());
         let minute = self.clock.now().wall.as_secs() / 60;
@@ -653,43 +684,10 @@ fn listening(config: &Config, now: Wall) -> Result<(Net, mpsc::Receiver<NetEvent
     Ok((net, events))
 }
 
-/// Takes a turn of what is in a queue; true if there may be more. If not, the bell rings when there is.
-fn take<T>(queue: &mut mpsc::Receiver<T>, bell: &mut Context<'_>, into: &mut Vec<T>) -> bool {
-    while into.len() < TURN {
-        match queue.poll_recv_many(bell, into, TURN - into.len()) {
-            Poll::Ready(taken) if taken > 0 => {}
-            // Nothing now; or nothing ever again, since its thread has ended, which is looked for elsewhere.
-            Poll::Ready(_) | Poll::Pending => return false,
-        }
-    }
-    true
-}
-
 /// Bindings of users that the configuration does not have (any more) are removed.
 fn forget_strangers(store: &mut Store, config: &Config) {
     let known: HashSet<_> = config.users.iter().map(aor).collect();
     for gone in store.retain(|aor| known.contains(aor)) {
         info!("the bindings of {gone} are removed: the configuration has no such user");
-    }
-}
-
-/// Lets the process open as many files as the system allows: each call takes four sockets.
-fn enough_files(config: &Config) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let allowed = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    let ports = u64::from(config.media.last_port.saturating_sub(config.media.first_port)) + 1;
-    if let Some(allowed) = allowed.filter(|allowed| *allowed < ports) {
-        warn!(
-            "this process may open {allowed} files, but `media.ports` are {ports}: when they run out, calls get 503. Raise the \
-             limit by ulimit -n, or by LimitNOFILE= in its systemd unit"
-        );
     }
 }

@@ -566,6 +566,7 @@ impl Session {
             | MediaEvent::Trouble { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::DataTone { .. }
+            | MediaEvent::Setup(..)
             | MediaEvent::Played(_)
             | MediaEvent::Noted(..)
             | MediaEvent::Speaking { .. }

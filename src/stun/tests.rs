@@ -1,6 +1,7 @@
 //! The vectors of RFC 5769, and whatever comes.
 
 use super::answer;
+use super::integrity::{Algorithm, Key, Seal};
 use super::message::{BINDING, Class, Message, Writer, kind};
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -173,4 +174,44 @@ proptest! {
             prop_assert!(answer.len() <= octets.len() + 80, "{} for {}", answer.len(), octets.len());
         }
     }
+}
+
+/// RFC 8489 B.1 with the length that the message has (the RFC prints one that counts the header too), and the integrity for that.
+const LONG_TERM_SHA256: &str = "000100882112a44278ad3433c6ad72c029da412e001e00204a3cf38fef6992bda952c6780417da0f24819415569e60b205c46e41407f17040015\
+                                00296f624d61744a6f733241414143662f2f3439396b39353464364f4c33346f4c394653547679363473410000000014000b6578616d706c652e6f72\
+                                6700001c0020234112fbd4e27f983eb4032836f998216f5b23f8d927753fbc4f882bfbdf0dec";
+
+#[test]
+fn the_integrity_of_rfc_5769_and_rfc_8489() {
+    let short = Key::short_term("VOkJxbRl1RmTxUk/WvJxBt");
+    let user = "\u{30de}\u{30c8}\u{30ea}\u{30c3}\u{30af}\u{30b9}";
+    let long = |algorithm| Key::long_term(algorithm, user, "example.org", "TheMatrIX");
+    for (hex, seal, key) in [
+        (REQUEST, Seal::Sha1, short.clone()),
+        (RESPONSES[0].0, Seal::Sha1, short.clone()),
+        (RESPONSES[1].0, Seal::Sha1, short),
+        (LONG_TERM, Seal::Sha1, long(Algorithm::Md5)),
+        (LONG_TERM_SHA256, Seal::Sha256, long(Algorithm::Sha256)),
+    ] {
+        let octets = octets(hex);
+        let message = Message::parse(&octets).expect("it is whole");
+        assert_eq!(message.is_sealed(seal, &key), Some(true), "{hex}");
+        assert_eq!(message.is_sealed(seal, &Key::short_term("other")), Some(false), "{hex}");
+    }
+    let mut as_printed = octets(LONG_TERM_SHA256);
+    as_printed[3] = 0x9c;
+    assert_eq!(Message::parse(&as_printed), None, "another length");
+}
+
+/// RFC 8489 14.5: nobody vouches for what stands behind.
+#[test]
+fn what_follows_integrity_is_ignored() {
+    let mut writer = Writer::new(Class::Request, BINDING, [7; 12]);
+    writer.seal(Seal::Sha1, &Key::short_term("x"));
+    writer.attribute(0x7ff0, b"");
+    let response = answer(&writer.finish(), from()).expect("an answer");
+    assert_eq!(
+        Message::parse(&response).map(|response| response.class),
+        Some(Class::Success)
+    );
 }

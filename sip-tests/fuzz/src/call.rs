@@ -152,7 +152,8 @@ impl Line {
                 | Output::Known(_)
                 | Output::Alias(..)
                 | Output::Ng(..)
-                | Output::Control { .. } => {}
+                | Output::Control { .. }
+                | Output::Api(..) => {}
             }
         }
     }

@@ -34,6 +34,7 @@ fn capabilities(srtp: Srtp) -> Capabilities {
         gain: Default::default(),
         comfort_noise: false,
         security,
+        webrtc: None,
     }
 }
 

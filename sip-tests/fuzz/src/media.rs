@@ -54,6 +54,7 @@ fn commands() -> Vec<Command> {
             first_sequence: 1,
             first_timestamp: 1,
             cname: "fuzz".into(),
+            rtc: false,
         };
         let remote = Remote {
             rtp,

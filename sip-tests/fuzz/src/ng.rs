@@ -274,6 +274,7 @@ impl Scene {
             }
             Command::Negotiated { .. }
             | Command::Protect { .. }
+            | Command::Connect { .. }
             | Command::Function { .. }
             | Command::Play { .. }
             | Command::SendDigits { .. }

@@ -343,6 +343,9 @@ impl Agent {
             }
             None => target.voice = Voice::new(target.sdp.at.port(), &remote, &target.sdp, hz, ssrc),
         }
+        if let (Some(manners), Some(voice)) = (self.policy.browser, &mut target.voice) {
+            voice.browse(manners, &target.sdp, &remote);
+        }
         if let Some(voice) = target.voice.as_mut().filter(|voice| !voice.running) {
             voice.running = true;
             cx.wake(voice.interval(), Timer::Voice(call));
@@ -359,6 +362,9 @@ impl Agent {
             return;
         }
         let (port, to) = (voice.port, voice.remote);
+        for datagram in voice.beside(cx.now) {
+            cx.acts.push(super::Act::Media(port, to, datagram));
+        }
         if let Some(packet) = voice.next_packet() {
             cx.acts.push(super::Act::Media(port, to, packet));
         }

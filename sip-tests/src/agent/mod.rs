@@ -12,6 +12,7 @@ mod uas;
 pub use call::{Call, Change, State};
 pub use register::{Registration, Server as RegistrarServer};
 
+use crate::browser::Manners;
 use crate::description::{self, Format};
 use crate::message::{self, Msg};
 use crate::rng::Rng;
@@ -161,6 +162,8 @@ pub struct Policy {
     pub sections: Vec<(bool, String)>,
     /// Offers and takes keys for SRTP beside RTP in the clear (RFC 8643).
     pub srtp: bool,
+    /// Its media is that of a browser.
+    pub browser: Option<Manners>,
     /// Challenges INVITE, REGISTER with this realm: user and password are its own.
     pub challenge: Option<String>,
     /// Challenges every request within a call with this status (401, 407) and realm, by the same password.
@@ -196,6 +199,7 @@ impl Default for Policy {
             answer_lines: Vec::new(),
             sections: Vec::new(),
             srtp: false,
+            browser: None,
             challenge: None,
             challenge_within: None,
             retry_491: false,

@@ -2,6 +2,7 @@
 
 use super::transaction::{Purpose, key};
 use super::{Agent, Call, Ctx, State, Timer, Wire};
+use crate::browser;
 use crate::description::{Description, answer};
 use crate::message::{self, Msg};
 use crate::srtp;
@@ -59,6 +60,9 @@ impl Agent {
         sdp.others.clone_from(&self.policy.sections);
         if self.policy.srtp {
             sdp.lines.push(srtp::line("1", &self.name, call));
+        }
+        if self.policy.browser.is_some() {
+            sdp.lines.extend(browser::lines(&self.name, call, 0, "actpass"));
         }
         sdp
     }

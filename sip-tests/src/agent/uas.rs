@@ -3,6 +3,7 @@
 use super::call::Repeated;
 use super::transaction::T1;
 use super::{Agent, Answer, Call, Ctx, State, Timer, Wire};
+use crate::browser;
 use crate::description::{Description, answer};
 use crate::digest;
 use crate::message::{self, Msg};
@@ -98,6 +99,9 @@ impl Agent {
         own.ptime = Some(self.policy.ptime);
         if let Some((tag, _)) = srtp::offered(&offer).filter(|_| self.policy.srtp) {
             own.lines.push(srtp::line(&tag, &self.name, call));
+        }
+        if let Some(setup) = browser::answer_to(&offer, self.policy.browser) {
+            own.lines.extend(browser::lines(&self.name, call, 0, setup));
         }
         if target.holding {
             own.direction = if matches!(own.direction.as_str(), "sendrecv" | "sendonly") {

@@ -31,9 +31,9 @@ impl Scene {
     pub fn new(name: &str) -> Scene {
         let pid = std::process::id();
         let number = SCENES.fetch_add(1, Ordering::Relaxed);
-        assert!(number < 64, "a run has 64 scenes at most");
+        assert!(number < 128, "a run has 128 scenes at most");
         let second = 16 + (pid % 230) as u8;
-        let third = ((pid / 230) % 4) as u8 * 64 + number;
+        let third = ((pid / 230) % 2) as u8 * 128 + number;
         let folder = std::env::temp_dir().join(format!("tandem-interop-{pid}-{number}-{name}"));
         fs::create_dir_all(&folder).expect("a folder for temporary files");
         Scene {

@@ -255,7 +255,7 @@ impl Bench {
             }
             Output::Record(fact) => self.facts.push(fact),
             Output::Known(_) | Output::Alias(..) => panic!("admission and the layer tell whom they know"),
-            Output::Ng(..) | Output::Control { .. } => {
+            Output::Ng(..) | Output::Control { .. } | Output::Api(..) => {
                 panic!("calls of our own know nothing of NG, nor of who controls")
             }
         }

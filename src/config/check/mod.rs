@@ -1,6 +1,7 @@
 //! The tree -> the checked configuration. Each part reports what is wrong and goes on with a default, so that one run
 //! finds everything.
 
+mod api;
 mod control;
 mod guard;
 mod listen;
@@ -13,12 +14,15 @@ mod siprec;
 mod sounds;
 mod tls;
 mod trunks;
+mod turn;
 mod users;
 
-use super::checked::{Calls, Config, Listen, Log, Registrar, Store};
+use super::api::Api;
+use super::checked::{Calls, Config, Listen, Log, Media, Registrar, Store};
 use super::control::Control;
 use super::country::Country;
 use super::keys;
+use super::ng::Ng;
 use super::problem::{Problem, Problems};
 use super::raw;
 use super::read::{Field, Map, Wrong};
@@ -26,6 +30,7 @@ use super::recording::{Beep, Recording};
 use super::{Sources, values};
 use crate::media::command::{Format, Gains};
 use codecs::gain::Gain;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,9 +108,7 @@ fn recording(root: &Map<'_>, listen: &[Listen], check: &mut Check<'_>) -> Record
 
 fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let node_name = node_name(root, check);
-    let advertise = root
-        .get("advertise")
-        .and_then(|field| field.parse(&mut check.problems, values::unicast));
+    let advertise = advertise(root, check);
     let listen = listen::listeners(root, check);
     let media = listen::media(root, &listen, check);
     let listen: Vec<Listen> = listen.into_iter().map(|(listen, _)| listen).collect();
@@ -138,9 +141,9 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let (registrar, watchers) = (registrar(&section, check), push::watchers(&section, &users, check));
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let (push, guard) = (push::push(root, check), guard::guard(root, check));
-    let ng = ng::ng(root, &listen, &media, advertise, check);
-    let log = log(&root.section("log", &keys::LOG, &mut check.problems), check);
-    let (tls, dns) = (tls::tls(root, check), tls::dns(root, check));
+    let (ng, api) = doors(root, &listen, (&media, advertise), check);
+    let turn = turn::turn(root, (&listen, &media, ng.as_ref(), advertise, &domains), check);
+    let (log, tls, dns) = (log(root, check), tls::tls(root, check), tls::dns(root, check));
     tls::clients_can_come(root, &tls, &trunks, check);
     Config {
         node_name,
@@ -166,10 +169,28 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
         calls,
         guard,
         ng,
+        turn,
+        api,
         log,
         country,
         index,
     }
+}
+
+/// By which others come than by SIP.
+fn doors(
+    root: &Map<'_>,
+    listen: &[Listen],
+    (media, advertise): (&Media, Option<IpAddr>),
+    check: &mut Check<'_>,
+) -> (Option<Ng>, Option<Api>) {
+    let ng = ng::ng(root, listen, media, advertise, check);
+    (ng, api::api(root, listen, check))
+}
+
+fn advertise(root: &Map<'_>, check: &mut Check<'_>) -> Option<IpAddr> {
+    let field = root.get("advertise")?;
+    field.parse(&mut check.problems, values::unicast)
 }
 
 fn country(root: &Map<'_>, check: &mut Check<'_>) -> Option<Country> {
@@ -246,7 +267,8 @@ fn calls(map: &Map<'_>, check: &mut Check<'_>) -> Calls {
     }
 }
 
-fn log(map: &Map<'_>, check: &mut Check<'_>) -> Log {
+fn log(root: &Map<'_>, check: &mut Check<'_>) -> Log {
+    let map = root.section("log", &keys::LOG, &mut check.problems);
     let format = map.value("format", "text".to_owned(), &mut check.problems, |text| {
         values::one_of(text, &["text", "json"])
     });

@@ -1,7 +1,7 @@
 //! `domains` and `users`.
 
 use super::{Check, HOUR, SECOND, gains, list_of, secret, sounds, twice};
-use crate::config::checked::{Algorithm, Domain, Index, Listen, User, Way};
+use crate::config::checked::{Algorithm, Domain, Index, Listen, User, Way, Webrtc};
 use crate::config::country::Country;
 use crate::config::number::{How, normalise};
 use crate::config::problem::did_you_mean;
@@ -189,6 +189,7 @@ fn user(map: &Map<'_>, name: String, numbers: Vec<String>, domains: &[Domain], c
             .and_then(|field| field.parse(problems, values::visible)),
         codecs,
         record: map.value("record", Record::No, problems, values::record),
+        webrtc: map.value("webrtc", Webrtc::Auto, problems, values::webrtc),
         srtp: map.value("srtp", Srtp::Off, problems, values::srtp),
         gain: gains(map, problems),
         comfort_noise: map.value("comfort_noise", false, problems, values::yes_or_no),

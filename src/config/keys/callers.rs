@@ -26,6 +26,9 @@ const COMFORT_NOISE: Key = key(
     "Whether comfort noise (RFC 3389, payload type 13) is offered and taken beside G.711: in a pause nothing is sent but how \
      loud it is. Where the other side of a call does not do so, audio is made anew, so that it hears the pause.",
 );
+const WEBRTC_ABOUT: &str = "Whether this user's phones may be browsers, whose media is by ICE and DTLS-SRTP on the port of the call, always encrypted. auto: as a \
+                            call of theirs says, and where a WebSocket leads to them. yes: they are offered nothing else, however they are reached. no: \
+                            never, and a browser gets 488.";
 const SRTP: &str = "off, offered or required";
 const SRTP_ABOUT: &str = "Whether media is encrypted on this side of a call, by keys in SIP (SDES, RFC 4568), which only TLS keeps secret. offered: \
                           where the other end can too (RFC 8643). required: else there is no call; so it must be where a phone insists on it.";
@@ -98,6 +101,7 @@ pub static USER: Section = Section {
             "[ opus, g722, pcma, pcmu ]",
             "What this user's phones may speak, the preferred first; what the other side of a call speaks goes before.",
         ),
+        key("webrtc", "auto, yes or no", "yes", "auto", WEBRTC_ABOUT),
         key("srtp", SRTP, "required", "off", SRTP_ABOUT),
         key("dtmf", DTMF, "info", "auto", DTMF_ABOUT),
         GAIN_IN,

@@ -1,6 +1,7 @@
 //! Every key of the file, once: what it takes, its default, what it means. The reader knows no other keys, the error
 //! messages quote this table, and `config/reference.md` is written from it.
 
+mod api;
 mod callers;
 mod control;
 mod guard;
@@ -9,7 +10,9 @@ mod node;
 mod rooms;
 mod siprec;
 mod sounds;
+mod turn;
 
+pub use api::*;
 pub use callers::*;
 pub use control::*;
 pub use guard::*;
@@ -18,6 +21,7 @@ pub use node::*;
 pub use rooms::*;
 pub use siprec::SIPREC;
 pub use sounds::ANNOUNCEMENTS;
+pub use turn::{TURN, TURN_USER};
 
 /// One key of a section.
 #[derive(Debug)]
@@ -118,5 +122,10 @@ pub static SECTIONS: &[&Section] = &[
     &CALLS,
     &GUARD,
     &NG,
+    &TURN,
+    &TURN_USER,
+    &API,
+    &API_KEY,
+    &API_TURN,
     &LOG,
 ];

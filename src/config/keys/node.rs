@@ -160,6 +160,20 @@ pub static ROOT: Section = Section {
             "By which a proxy has its media here, as at an rtpengine.",
         ),
         key(
+            "turn",
+            "a section",
+            "{ listen: [ \"udp://192.0.2.1:3478\" ], secret: { env: TURN_SECRET } }",
+            "neither STUN nor TURN, except keep-alives of SIP",
+            "By which browsers and phones behind NATs reach others.",
+        ),
+        key(
+            "api",
+            "a section",
+            "{ listen: \"0.0.0.0:8445\", keys: [ { tenant: acme, key: { env: ACME_API_KEY } } ] }",
+            "it is not served",
+            "The HTTP API for clients such as pages.",
+        ),
+        key(
             "log",
             "a section",
             "{ level: info }",

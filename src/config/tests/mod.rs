@@ -1,5 +1,6 @@
 //! Every kind of problem with its exact words and place; what a good file becomes; what a reload changes.
 
+mod api;
 mod callers;
 mod files;
 mod ng;
@@ -7,6 +8,7 @@ mod push;
 mod rooms;
 mod sections;
 mod sounds;
+mod turn;
 
 use super::{Config, Sources, parse};
 

@@ -33,6 +33,7 @@ impl Preparer {
             Command::Open(_)
             | Command::Negotiated { .. }
             | Command::Protect { .. }
+            | Command::Connect { .. }
             | Command::Function { .. }
             | Command::Play { .. }
             | Command::SendDigits { .. }

@@ -73,6 +73,8 @@ pub struct World {
     pub rtcp: BTreeMap<SocketAddr, Vec<Vec<u8>>>,
     /// UDPTL likewise.
     pub udptl: BTreeMap<SocketAddr, Vec<Vec<u8>>>,
+    /// Legs whose set-up a datagram was for, one each.
+    pub set_ups: Vec<MediaLegId>,
     out: TxBatch,
     outputs: Outputs,
 }
@@ -93,6 +95,7 @@ impl World {
             rtp: BTreeMap::new(),
             rtcp: BTreeMap::new(),
             udptl: BTreeMap::new(),
+            set_ups: Vec::new(),
             out: TxBatch::new(),
             outputs: Outputs::default(),
         }
@@ -127,21 +130,26 @@ impl World {
 
     /// Opens and negotiates a leg whose peer is 127.0.0.n and speaks a tone.
     pub fn peer(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
-        self.open(n, stream, Peer::speaking(n, stream, hz))
+        self.open(n, stream, Peer::speaking(n, stream, hz), false)
     }
 
     /// The same with a peer that hears and says what its codec can up to 8 kHz.
     pub fn wide_peer(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
         let rate = stream.codec.rate().min(Rate::Wide);
-        self.open(n, stream, Peer::speaking_at(rate, n, stream, hz))
+        self.open(n, stream, Peer::speaking_at(rate, n, stream, hz), false)
     }
 
     /// And with all that its codec can.
     pub fn full_peer(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
-        self.open(n, stream, Peer::speaking_at(stream.codec.rate(), n, stream, hz))
+        self.open(n, stream, Peer::speaking_at(stream.codec.rate(), n, stream, hz), false)
     }
 
-    fn open(&mut self, n: u8, stream: Stream, peer: Peer) -> Peer {
+    /// The same with a browser.
+    pub fn browser(&mut self, n: u8, stream: Stream, hz: f32) -> Peer {
+        self.open(n, stream, Peer::speaking(n, stream, hz), true)
+    }
+
+    fn open(&mut self, n: u8, stream: Stream, peer: Peer, rtc: bool) -> Peer {
         let spec = LegSpec {
             id: peer.leg,
             port: Port {
@@ -152,6 +160,7 @@ impl World {
             first_sequence: 65_500,
             first_timestamp: u32::MAX - 5_000,
             cname: format!("cname{n}"),
+            rtc,
         };
         self.command(Command::Open(Box::new(spec)));
         self.negotiate(&peer, stream);
@@ -161,7 +170,7 @@ impl World {
     pub fn receive(&mut self, leg: MediaLegId, channel: Channel, from: SocketAddr, bytes: &[u8]) {
         let mut packet = Packet::from_slice(bytes).unwrap();
         let at = self.worker.place(leg).unwrap();
-        self.worker.on_packet(
+        let set_up = self.worker.on_packet(
             self.now,
             at,
             channel,
@@ -170,6 +179,7 @@ impl World {
             &mut self.out,
             &mut self.outputs,
         );
+        self.set_ups.extend(set_up);
         self.collect();
     }
 

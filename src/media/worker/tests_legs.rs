@@ -335,6 +335,7 @@ fn a_full_worker_gives_the_leg_back() {
             first_sequence: 1,
             first_timestamp: 1,
             cname: String::new(),
+            rtc: false,
         };
         world.command(Command::Open(Box::new(spec)));
     }
@@ -429,6 +430,7 @@ fn a_tick_of_a_full_worker_is_cut_into_batches() {
             first_sequence: 1,
             first_timestamp: 1,
             cname: String::new(),
+            rtc: false,
         };
         world.command(Command::Open(Box::new(spec)));
         let address = SocketAddr::from(([127, 0, (n / 250) as u8, (n % 250) as u8], 4_000));

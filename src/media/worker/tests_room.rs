@@ -258,7 +258,6 @@ fn who_finds_no_place_for_a_shared_encoder_hears_all_the_same() {
         ptime_ms: [20, 40, 60, 10][n as usize % 4],
         opus: OpusParams {
             bitrate: 24_000 + 1_000 * n,
-            dtx: n.is_multiple_of(3),
             complexity: 0,
             ..OpusParams::default()
         },

@@ -172,6 +172,7 @@ impl Bench {
             Command::Close(_) if self.is_deaf => {}
             Command::Close(_) => self.close(id),
             Command::Play { .. }
+            | Command::Connect { .. }
             | Command::Watch { .. }
             | Command::Record { .. }
             | Command::Seat { .. }

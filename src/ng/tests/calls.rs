@@ -192,7 +192,7 @@ fn an_offer_that_cannot_be_done_is_refused_and_leaves_nothing() {
         (
             &sdp(4_000, "8").replace("RTP/AVP", "UDP/TLS/RTP/SAVP"),
             "",
-            "The audio stream is SRTP with keys by DTLS, this node takes them by a=crypto (RTP/SAVP and RTP/SAVPF).",
+            "The audio stream is SRTP with keys by DTLS, this side of the call takes them by a=crypto (RTP/SAVP and RTP/SAVPF).",
         ),
         (
             &sdp(4_000, "8"),

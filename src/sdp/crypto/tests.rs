@@ -38,6 +38,7 @@ fn can(srtp: Srtp, first: u8) -> Capabilities {
         gain: Default::default(),
         comfort_noise: false,
         security,
+        webrtc: None,
     }
 }
 
@@ -50,7 +51,7 @@ fn audio(proto: &str, lines: &[&str]) -> Session<'static> {
 
 fn answered(srtp: Srtp, proto: &str, lines: &[&str]) -> Result<(Session<'static>, Agreed), SdpError> {
     let offer = audio(proto, lines);
-    let judged = acceptable(&offer, &local("192.0.2.10"), &[Codec::Pcma], srtp);
+    let judged = acceptable(&offer, &local("192.0.2.10"), &[Codec::Pcma], srtp, false);
     let done = answer(&offer, &local("192.0.2.10"), &can(srtp, 1), theirs());
     assert_eq!(
         judged.is_ok(),

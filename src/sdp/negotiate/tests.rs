@@ -32,6 +32,7 @@ fn speaks(codecs: &[Codec]) -> Capabilities {
         gain: Gains::default(),
         comfort_noise: false,
         security: None,
+        webrtc: None,
     }
 }
 

@@ -126,6 +126,7 @@ domains: [ {ip} ]
             gain: Default::default(),
             comfort_noise: false,
             security: None,
+            webrtc: None,
         },
         answer_after: Duration::from_millis(700),
     };

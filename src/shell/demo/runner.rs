@@ -182,6 +182,7 @@ impl Runner {
                         }
                     }
                     Media::Protect { .. }
+                    | Media::Connect { .. }
                     | Media::Function { .. }
                     | Media::Play { .. }
                     | Media::SendDigits { .. }
@@ -209,7 +210,8 @@ impl Runner {
             | Output::Known(_)
             | Output::Alias(..)
             | Output::Ng(..)
-            | Output::Control { .. } => {}
+            | Output::Control { .. }
+            | Output::Api(..) => {}
         }
     }
 

@@ -7,22 +7,24 @@ mod tests;
 mod thread;
 
 pub use thread::{MediaEvent, Tap};
+pub(super) use thread::{StrayCounters, Wake};
 
 use super::clock::SystemClock;
+use super::rtc::{Door, Setup};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Command, Event, LegStats, Port};
+use crate::media::command::{Command, Event, Fingerprint, LegSpec, LegStats, Port};
 use crate::media::input::{Input, Output};
 use crate::media::prepare::{PrepareError, Preparer};
 use crate::media::tap::Sinks;
 use crate::media::worker::Strays;
-use ports::PortRange;
+use ports::{PortRange, Sockets};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use thread::{Gauges, Message, Wake};
+use thread::{Gauges, Message};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -40,6 +42,8 @@ struct Handle {
 /// All media threads of a node, seen from signalling.
 pub struct MediaThreads {
     workers: Vec<Handle>,
+    /// Who sets up media with browsers.
+    setup: Setup,
     clock: SystemClock,
     preparer: Preparer,
     ports: PortRange,
@@ -57,9 +61,11 @@ impl MediaThreads {
     ) -> Result<(MediaThreads, mpsc::Receiver<MediaEvent>), String> {
         let (events, receiver) = mpsc::channel(limits::MEDIA_EVENTS);
         let mut workers = Vec::with_capacity(media.workers);
-        for number in 0..media.workers {
+        let (setup, doors) = Setup::start(clock, media.workers, events.clone())?;
+        for (number, door) in doors.into_iter().enumerate() {
             let id = WorkerId(u16::try_from(number).map_err(|_| "media.workers is too large".to_owned())?);
-            workers.push(start(id, clock, events.clone()).map_err(|error| format!("media thread {id}: {error}"))?);
+            workers
+                .push(start(id, clock, events.clone(), door).map_err(|error| format!("media thread {id}: {error}"))?);
         }
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let seeds = seed.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
@@ -67,6 +73,7 @@ impl MediaThreads {
         Ok((
             MediaThreads {
                 workers,
+                setup,
                 clock,
                 preparer: Preparer::default().piping(Box::new(pipe::Rings)),
                 ports,
@@ -92,6 +99,7 @@ impl MediaThreads {
             Command::Open(_)
                 | Command::Close(_)
                 | Command::Protect { .. }
+                | Command::Connect { .. }
                 | Command::Record { .. }
                 | Command::OpenRoom(_)
                 | Command::CloseRoom(_)
@@ -104,16 +112,18 @@ impl MediaThreads {
         }
         let leg = command.leg();
         let sockets = match &command {
-            Command::Open(spec) => match self.ports.take(spec.port) {
+            Command::Open(spec) => match self.sockets(spec) {
                 Some(sockets) => Some(sockets),
-                None => {
-                    warn!(
-                        "media leg {} was opened on a port that is not bound; its call ends",
-                        spec.id
-                    );
-                    return Some(Event::Closed(spec.id, LegStats::default()));
-                }
+                None => return Some(Event::Closed(spec.id, LegStats::default())),
             },
+            Command::Connect { leg, connect } => {
+                self.setup.connect(*leg, connect.clone());
+                None
+            }
+            Command::Close(leg) => {
+                self.setup.close(*leg);
+                None
+            }
             _ => None,
         };
         // The prepared parts spread their timers by it: any sequence of different numbers will do.
@@ -152,12 +162,43 @@ impl MediaThreads {
         None
     }
 
+    /// Those of a leg that is opened; who sets it up, if its peer is a browser, has a handle of them too.
+    fn sockets(&mut self, spec: &LegSpec) -> Option<Sockets> {
+        let Some(sockets) = self.ports.take(spec.port) else {
+            warn!(
+                "media leg {} was opened on a port that is not bound; its call ends",
+                spec.id
+            );
+            return None;
+        };
+        if spec.rtc {
+            match sockets.rtp.try_clone() {
+                Ok(socket) => self.setup.open(spec.id, socket),
+                Err(error) => {
+                    warn!(
+                        "media leg {} of a browser cannot be set up: {error}; its call ends",
+                        spec.id
+                    );
+                    self.ports.close(sockets, self.clock.instant());
+                    return None;
+                }
+            }
+        }
+        Some(sockets)
+    }
+
+    /// By which browsers know us.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.setup.fingerprint()
+    }
+
     /// Takes what a thread had to tell; gives what signalling is to hear of it.
     pub fn event(&mut self, event: MediaEvent) -> Option<Event> {
         let told = event.output.event();
         match event.output {
             Output::Closed { leg, .. } => {
                 self.preparer.closed(leg.id());
+                self.setup.close(leg.id());
                 if let Some(sockets) = event.sockets {
                     self.ports.close(sockets, self.clock.instant());
                 }
@@ -205,7 +246,7 @@ impl MediaThreads {
     /// Datagrams since the start that belonged to no leg's media.
     pub fn strays(&self) -> Strays {
         let each = self.workers.iter().map(|handle| handle.gauges.strays.read());
-        each.fold(Strays::default(), |sum, one| sum + one)
+        each.fold(self.setup.refused(), |sum, one| sum + one)
     }
 
     /// Ticks since the start that began more than 5 ms after their time.
@@ -228,9 +269,11 @@ impl MediaThreads {
 
     /// False when a thread has ended before its time, which only a bug can bring about.
     pub fn is_alive(&self) -> bool {
-        self.workers
-            .iter()
-            .all(|handle| handle.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
+        self.setup.is_alive()
+            && self
+                .workers
+                .iter()
+                .all(|handle| handle.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
     }
 
     /// Ends the threads.
@@ -247,10 +290,12 @@ impl MediaThreads {
             }
             let _ = thread.join();
         }
+        self.setup.stop();
     }
 
     /// Hands on what was commanded since the last time, and what found no room before. Each thread is woken once.
     pub fn flush(&mut self) {
+        self.setup.flush();
         self.workers
             .iter_mut()
             .filter(|handle| handle.has_news || !handle.backlog.is_empty())
@@ -300,10 +345,10 @@ impl Handle {
     }
 }
 
-fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>) -> std::io::Result<Handle> {
+fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>, door: Door) -> std::io::Result<Handle> {
     let (ring, commands) = rtrb::RingBuffer::new(limits::MEDIA_COMMANDS);
     let gauges = Arc::<Gauges>::default();
-    let (wake, thread) = thread::start(id, clock, commands, events, gauges.clone())?;
+    let (wake, thread) = thread::start(id, clock, commands, events, gauges.clone(), door)?;
     Ok(Handle {
         gauges,
         ring,

@@ -63,6 +63,7 @@ impl Bench {
             first_sequence: 1,
             first_timestamp: 1,
             cname: "c".into(),
+            rtc: false,
         };
         let remote = Remote {
             rtp: addr,
@@ -348,6 +349,7 @@ async fn a_leg_on_a_port_that_is_not_bound_is_closed() {
         first_sequence: 1,
         first_timestamp: 1,
         cname: "c".into(),
+        rtc: false,
     };
     let ended = bench.threads.command(WorkerId(0), Command::Open(Box::new(spec)));
     assert_eq!(ended, Some(Event::Closed(id, LegStats::default())));

@@ -3,11 +3,13 @@
 use super::ports::{Sockets, throw_away};
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
+use crate::media::command::Event;
 use crate::media::input::{Input, Output, Outputs};
 use crate::media::packet::{Channel, LegIx, Packet, TxBatch};
 use crate::media::tuning::Load;
 use crate::media::worker::{Strays, Tick, Worker};
 use crate::shell::clock::SystemClock;
+use crate::shell::rtc::Door;
 use crate::time::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
@@ -54,6 +56,22 @@ pub struct MediaEvent {
     pub(super) sockets: Option<Sockets>,
 }
 
+impl MediaEvent {
+    /// One that no worker has told.
+    pub(in crate::shell) fn of(worker: WorkerId, event: Event) -> MediaEvent {
+        MediaEvent {
+            worker,
+            output: Output::Event(event),
+            sockets: None,
+        }
+    }
+
+    /// What signalling is to hear.
+    pub(in crate::shell) fn into_event(self) -> Option<Event> {
+        self.output.event()
+    }
+}
+
 /// PCM at 8 kHz between a leg with `Function::Phone` and somebody outside of the media threads, and every datagram that
 /// arrives for the leg. Full or empty rings lose samples and datagrams or give silence; nobody waits.
 pub struct Tap {
@@ -67,10 +85,10 @@ pub struct Tap {
 
 /// A worker's strays, for those who only look.
 #[derive(Debug, Default)]
-pub(super) struct StrayCounters([AtomicU64; 4]);
+pub(in crate::shell) struct StrayCounters([AtomicU64; 4]);
 
 impl StrayCounters {
-    fn write(&self, strays: Strays) {
+    pub(in crate::shell) fn write(&self, strays: Strays) {
         let Strays {
             no_leg,
             stun,
@@ -82,7 +100,7 @@ impl StrayCounters {
         }
     }
 
-    pub(super) fn read(&self) -> Strays {
+    pub(in crate::shell) fn read(&self) -> Strays {
         let [no_leg, stun, dtls, unknown] = self.0.each_ref().map(|counter| counter.load(Ordering::Relaxed));
         Strays {
             no_leg,
@@ -115,17 +133,30 @@ impl Default for Gauges {
 }
 
 /// Wakes a thread that waits.
-pub(super) struct Wake(Arc<OwnedFd>);
+#[derive(Clone)]
+pub(in crate::shell) struct Wake(Arc<OwnedFd>);
 
 impl Wake {
-    pub(super) fn new() -> io::Result<Wake> {
+    pub(in crate::shell) fn new() -> io::Result<Wake> {
         let counter = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
         Ok(Wake(Arc::new(counter)))
     }
 
-    pub(super) fn wake(&self) {
+    pub(in crate::shell) fn wake(&self) {
         // It can only fail when the counter is full, and then the thread is awake.
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+    }
+
+    /// What is waited on.
+    pub(in crate::shell) fn counter(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// It is awake.
+    pub(in crate::shell) fn reset(&self) {
+        let mut count = [0; 8];
+        // Only resets the counter; that it was zero already is no fault.
+        let _ = rustix::io::read(&*self.0, &mut count);
     }
 }
 
@@ -135,6 +166,7 @@ pub(super) fn start(
     commands: rtrb::Consumer<Message>,
     events: mpsc::Sender<MediaEvent>,
     gauges: Arc<Gauges>,
+    door: Door,
 ) -> io::Result<(Wake, std::thread::JoinHandle<()>)> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let waiter = Wake::new()?;
@@ -166,6 +198,7 @@ pub(super) fn start(
                 events,
                 late: VecDeque::new(),
                 gauges,
+                door,
                 load: Load::default(),
                 packet: Packet::default(),
             };
@@ -192,6 +225,8 @@ struct Thread {
     /// Events that found no room in the queue.
     late: VecDeque<MediaEvent>,
     gauges: Arc<Gauges>,
+    /// To who sets up media with browsers.
+    door: Door,
     load: Load,
     packet: Packet,
 }
@@ -307,7 +342,7 @@ impl Thread {
         self.packet.set_len(length);
         self.show(at, channel);
         let now = self.clock.instant();
-        self.worker.on_packet(
+        let set_up = self.worker.on_packet(
             now,
             at,
             channel,
@@ -316,6 +351,9 @@ impl Thread {
             &mut self.batch,
             &mut self.outputs,
         );
+        if let Some(leg) = set_up {
+            self.door.put(leg, from, &self.packet);
+        }
         if self.batch.must_flush() {
             self.send_batch();
         }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// Started with the first connection that needs it; ends when dropped.
 #[derive(Debug, Default)]
-pub(super) struct Aside(OnceLock<Option<Running>>);
+pub(in crate::shell) struct Aside(OnceLock<Option<Running>>);
 
 #[derive(Debug)]
 struct Running {
@@ -19,7 +19,7 @@ struct Running {
 
 impl Aside {
     /// Where to spawn. A system that gives no thread has to do with the one that it gave.
-    pub(super) fn handle(&self) -> Handle {
+    pub(in crate::shell) fn handle(&self) -> Handle {
         let running = self.0.get_or_init(|| Running::start().ok());
         running
             .as_ref()

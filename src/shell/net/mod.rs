@@ -4,9 +4,12 @@ mod aside;
 mod datagrams;
 mod der;
 mod dns;
+mod interfaces;
 mod keepalives;
 mod places;
 mod post;
+mod secure;
+mod session;
 mod taken;
 mod tcp;
 #[cfg(test)]
@@ -36,11 +39,14 @@ use crate::id::{ConnectionId, Flow, Identity, ListenerId, Target, Ticket, Transp
 use crate::limits;
 use crate::shell::bell::Bell;
 use crate::time::Wall;
-use aside::Aside;
+pub(super) use aside::Aside;
 use bytes::Bytes;
 use datagrams::Datagrams;
 use dns::Resolver;
-use places::Places;
+pub use interfaces::addresses as interfaces;
+pub(super) use places::{Place, Places};
+pub(in crate::shell) use secure::{Held, Secure};
+pub use session::Session;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
@@ -48,7 +54,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-pub use tls::Keys;
+pub(super) use tcp::{KEEP_ALIVE, bind as bind_stream};
+pub use tls::{Keys, browser_certificate};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -234,6 +241,16 @@ impl Net {
         *self.context.keys.lock().expect("nobody panics while copying") = Arc::new(keys);
     }
 
+    /// Those in force.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.context.keys()
+    }
+
+    /// For connections under TLS that are not SIP's.
+    pub(in crate::shell) fn secure(&self) -> Secure {
+        Secure::new(self.context.clone())
+    }
+
     /// A sentence for each of our certificates that has ended or ends soon.
     pub fn expiring(&self, wall: Wall) -> Vec<String> {
         self.context.keys().warnings(wall)
@@ -250,7 +267,7 @@ impl Net {
                     .map(|(bound, task)| (bound, Some(task)))
             }
         };
-        let (bound, task) = opened.map_err(|error| explain(&error, listen))?;
+        let (bound, task) = opened.map_err(|error| explain(&error, listen, "listen"))?;
         self.next_listener += 1;
         self.listeners.insert(id, Listener { listen, bound, task });
         Ok(bound)
@@ -504,24 +521,24 @@ pub fn own_address() -> Option<IpAddr> {
 }
 
 /// Opening a listener failed: what to do about it.
-fn explain(error: &io::Error, listen: Listen) -> String {
+pub(super) fn explain(error: &io::Error, listen: Listen, key: &str) -> String {
     let url = format!("{}://{}", listen.transport.param(), listen.addr);
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let holder = taken::holder(listen.transport, listen.addr).unwrap_or_else(|| "another program".to_owned());
-            format!("{url} is taken by {holder}: stop it, or choose another port with the key `listen`")
+            format!("{url} is taken by {holder}: stop it, or choose another port with the key `{key}`")
         }
         io::ErrorKind::AddrNotAvailable => {
             format!(
-                "{url}: this machine has no such address; correct the key `listen` (0.0.0.0 means every IPv4 address)"
+                "{url}: this machine has no such address; correct the key `{key}` (0.0.0.0 means every IPv4 address)"
             )
         }
         io::ErrorKind::PermissionDenied => {
             format!(
-                "{url}: ports below 1024 need root or CAP_NET_BIND_SERVICE; or choose another port with the key `listen`"
+                "{url}: ports below 1024 need root or CAP_NET_BIND_SERVICE; or choose another port with the key `{key}`"
             )
         }
-        _ => format!("{url}: {error} (key `listen`)"),
+        _ => format!("{url}: {error} (key `{key}`)"),
     }
 }
 

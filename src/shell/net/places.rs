@@ -14,7 +14,7 @@ struct Taken {
 
 /// The places for connections, shared by the tasks that serve them.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(in crate::shell) struct Places {
     /// For all, and for one host.
     limits: (usize, usize),
     taken: Mutex<Taken>,
@@ -23,14 +23,14 @@ pub(super) struct Places {
 
 /// One place; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::shell) struct Place {
     places: Arc<Places>,
     host: IpAddr,
 }
 
 impl Places {
     /// For this many altogether, and this many with one host.
-    pub(super) fn new(all: usize, by_host: usize) -> Arc<Places> {
+    pub(in crate::shell) fn new(all: usize, by_host: usize) -> Arc<Places> {
         Arc::new(Places {
             limits: (all, by_host),
             taken: Mutex::default(),
@@ -39,7 +39,7 @@ impl Places {
     }
 
     /// A place for a connection with this host, unless it or all of them together have enough.
-    pub(super) fn take(self: &Arc<Self>, host: IpAddr) -> Option<Place> {
+    pub(in crate::shell) fn take(self: &Arc<Self>, host: IpAddr) -> Option<Place> {
         let (mut taken, host) = (self.taken(), Marker::host(host));
         let own = taken.by_host.get(&host).copied().unwrap_or(0);
         if taken.all >= self.limits.0 || own >= self.limits.1 {

@@ -35,7 +35,7 @@ const ACCEPT_QUEUE: i32 = 1024;
 /// Messages that wait for one peer; their bytes are bounded too.
 const MESSAGES: usize = 1024;
 /// A peer that vanished is noticed after a minute of silence and four probes.
-const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+pub(in crate::shell) const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
@@ -123,6 +123,14 @@ pub(super) fn listen(
     events: mpsc::Sender<NetEvent>,
     context: Arc<Context>,
 ) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+    let listener = TcpListener::from_std(bind(addr)?)?;
+    let bound = listener.local_addr()?;
+    let task = tokio::spawn(accept(id, transport, bound, listener, events, context));
+    Ok((bound, task))
+}
+
+/// A socket that listens for connections.
+pub(in crate::shell) fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -132,10 +140,7 @@ pub(super) fn listen(
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(ACCEPT_QUEUE)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let bound = listener.local_addr()?;
-    let task = tokio::spawn(accept(id, transport, bound, listener, events, context));
-    Ok((bound, task))
+    Ok(socket.into())
 }
 
 async fn accept(

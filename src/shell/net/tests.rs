@@ -358,6 +358,8 @@ async fn how_long_datagrams_waited_is_told_once() {
     let phone = UdpSocket::bind("127.0.81.26:0").unwrap();
     for listener in ["127.0.81.27:0", "0.0.0.0:0"] {
         let port = bench.listen(Transport::Udp, listener).port();
+        // The system marks when datagrams come only from a moment after the first socket has asked for it.
+        sleep(Duration::from_millis(100)).await;
         let mut waited = async |pause: u64| {
             phone.send_to(OPTIONS, ("127.0.81.27", port)).unwrap();
             sleep(Duration::from_millis(pause)).await;

@@ -4,8 +4,9 @@
 //! began with.
 
 use super::der;
+use super::session::Session;
 use super::verify::{Clients, Servers};
-use crate::config::{Config, KeyPair, TrunkTls};
+use crate::config::{Config, KeyPair, Listen, TrunkTls};
 use crate::id::Identity;
 use crate::time::Wall;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
@@ -71,7 +72,7 @@ impl Keys {
             ..Keys::default()
         };
         let mut made = None;
-        if config.listen.iter().any(|listen| listen.transport.is_secure()) {
+        if config.api.is_some() || listeners(config).any(|listen| listen.transport.is_secure()) {
             let pair = match &config.tls.certificate {
                 Some(pair) => pair.clone(),
                 None => {
@@ -174,6 +175,14 @@ impl Keys {
             .into())
     }
 
+    /// The same for who serves the connection by hand: its socket, which does not block, and its keys.
+    pub(in crate::shell) async fn accept_by_hand(&self, stream: TcpStream) -> io::Result<(TcpStream, Session)> {
+        let server = self.server.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let stream = TlsAcceptor::from(server.for_browsers.clone()).accept(stream).await?;
+        let (socket, connection) = stream.into_inner();
+        Ok((socket, Session::new(connection)))
+    }
+
     /// `host` is the name that the certificate must be for; a trunk may say that it is another.
     pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let carrier = self.trunks.get(plain(host));
@@ -187,6 +196,12 @@ impl Keys {
         let connector = TlsConnector::from(config.ok_or(io::ErrorKind::Unsupported)?);
         Ok(connector.connect(name, stream).await?.into())
     }
+}
+
+/// All where somebody may come.
+fn listeners(config: &Config) -> impl Iterator<Item = &Listen> {
+    let turn = config.turn.iter().flat_map(|turn| &turn.doors.listen);
+    config.listen.iter().chain(turn)
 }
 
 /// An IPv6 address without its brackets.
@@ -327,6 +342,18 @@ fn own_pair(config: &Config, store: &Path, wall: Wall) -> Result<(KeyPair, Optio
     Ok((pair, Some(sentence)))
 }
 
+/// A certificate for media with browsers, and its key (PKCS #8), both as DER: of one process, and signed by itself, since it is known by its
+/// fingerprint in descriptions (RFC 8827 6.5). The error is a sentence.
+pub fn browser_certificate() -> Result<(Vec<u8>, Vec<u8>), String> {
+    let failed = |why: rcgen::Error| format!("no certificate can be made for media with browsers: {why}");
+    let key = rcgen::KeyPair::generate().map_err(failed)?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "tandem");
+    let certificate = params.self_signed(&key).map_err(failed)?;
+    Ok((certificate.der().to_vec(), key.serialize_der()))
+}
+
 /// For all names and addresses by which we are called.
 fn own_params(config: &Config, wall: Wall) -> CertificateParams {
     let mut names: Vec<SanType> = Vec::new();
@@ -343,11 +370,14 @@ fn own_params(config: &Config, wall: Wall) -> CertificateParams {
     };
     config.domains.iter().for_each(|domain| add(&domain.name));
     add(&config.node_name);
-    let addresses = config.listen.iter().map(|listen| listen.addr.ip());
+    let api = config.api.iter().map(|api| api.listen.ip());
+    let addresses = listeners(config).map(|listen| listen.addr.ip()).chain(api);
     for ip in addresses.chain(config.advertise).chain(super::own_address()) {
         add(&ip.to_string());
     }
-    if config.listen.iter().any(|listen| listen.addr.ip().is_unspecified()) {
+    let is_any = |ip: IpAddr| ip.is_unspecified();
+    let listens = config.listen.iter().any(|listen| is_any(listen.addr.ip()));
+    if listens || config.api.as_ref().is_some_and(|api| is_any(api.listen.ip())) {
         ["localhost", "127.0.0.1", "::1"].into_iter().for_each(&mut add);
     }
     let mut params = CertificateParams::default();

@@ -255,7 +255,9 @@ impl Bench {
             }
             Output::Record(fact) => self.facts.push(fact),
             Output::Known(_) | Output::Alias(..) => {}
-            Output::Store(..) | Output::Post(..) | Output::Ng(..) | Output::Control { .. } => panic!("{output:?}"),
+            Output::Store(..) | Output::Post(..) | Output::Ng(..) | Output::Control { .. } | Output::Api(..) => {
+                panic!("{output:?}")
+            }
         }
     }
 

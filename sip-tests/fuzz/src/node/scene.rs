@@ -480,7 +480,7 @@ impl Scene {
                 Output::Post(ticket, _) => self
                     .node
                     .handle(clock(self.now), Input::Posted(ticket, self.trouble.store != 2)),
-                Output::Known(_) | Output::Alias(..) | Output::Ng(..) | Output::Control { .. } => {}
+                Output::Known(_) | Output::Alias(..) | Output::Ng(..) | Output::Control { .. } | Output::Api(..) => {}
             }
         }
     }
@@ -500,6 +500,7 @@ impl Scene {
             }
             Command::Negotiated { .. }
             | Command::Protect { .. }
+            | Command::Connect { .. }
             | Command::Function { .. }
             | Command::Play { .. }
             | Command::SendDigits { .. }

@@ -1,0 +1,261 @@
+// A telephone in a page, with nothing but the package beside it. A token may stand behind # in the address: /phone#token=...
+
+import { TandemError, connect } from '/sdk/tandem.js';
+
+/** @typedef {import('../tandem.js').Client} Client */
+/** @typedef {import('../tandem.js').Call} Call */
+
+/**
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @returns {T}
+ */
+const $ = (id) => /** @type {T} */ (document.getElementById(id));
+
+/** @type {Client | null} */
+let client = null;
+/** The one that is shown. @type {Call | null} */
+let current = null;
+/** @type {Call | null} */
+let ringing = null;
+let since = 0;
+
+const WORDS = {
+  declined: 'Declined.',
+  busy: 'Busy.',
+  cancelled: 'The caller has hung up.',
+  'no-answer': 'Nobody has answered.',
+  gone: 'The other is gone.',
+  'answered-elsewhere': 'Answered on another device.',
+  'ended-by-admin': 'Ended by the operator.',
+};
+
+/** @param {string} text Empty: there is none. */
+function trouble(text) {
+  $('trouble').textContent = text;
+  $('trouble').hidden = !text;
+}
+
+/** @param {unknown} error */
+function explain(error) {
+  const { kind, message } = error instanceof TandemError ? error : { kind: '', message: String(error) };
+  /** @type {Record<string, string>} */
+  const words = {
+    'not-connected': 'This person is not connected.',
+    busy: 'This person has too many calls.',
+    'no-network': 'The node cannot be reached. Is this device online?',
+    'token-expired': 'The access token has expired. Ask for a new one.',
+    'bad-token': 'The access token is not good here.',
+    ended: 'The access token has expired, or was withdrawn. Ask for a new one.',
+  };
+  trouble(words[kind] ?? message);
+}
+
+/** Shows what there is. */
+function show() {
+  const talks = current !== null && current.state !== 'ended';
+  $('enter').hidden = client !== null;
+  $('dial').hidden = client === null || talks || ringing !== null;
+  $('talk').hidden = !talks;
+  $('keys').hidden = !talks || current?.state !== 'up';
+  $('incoming').hidden = ringing === null;
+  $('settings').hidden = $('help').hidden = client === null;
+  if (ringing) $('incoming-title').textContent = `${ringing.peer} calls`;
+  if (!current) return;
+  $('peer').textContent = current.peer;
+  const { muted, holds } = current.remote;
+  const states = { ringing: 'Ringing', connecting: 'Connecting', up: holds ? 'The other holds' : muted ? 'The other is muted' : 'Connected', ended: '' };
+  $('state').textContent = states[current.state];
+  $('mute').setAttribute('aria-pressed', String(current.muted));
+  $('hold').setAttribute('aria-pressed', String(current.held));
+  if (!talks) $('listen').hidden = true;
+}
+
+/** @param {Call} call */
+function follow(call) {
+  current = call;
+  since = 0;
+  $('quality').setAttribute('value', '1');
+  $('quality-text').textContent = $('timer').textContent = '';
+  call.on('state', (state) => {
+    if (state === 'up' && !since) since = Date.now();
+    show();
+  });
+  call.on('updated', show);
+  call.on('blocked', () => { $('listen').hidden = false; });
+  call.on('path', (what) => {
+    if (what === 'failed' && !client?.relay) trouble('No way to the other was found. The operator has no TURN server, which firewalls may need.');
+    else if (what === 'disconnected' || what === 'restarting') trouble('The connection is interrupted. Another way is looked for.');
+    else if (what === 'connected') trouble('');
+  });
+  call.on('ended', (reason) => {
+    if (current === call) current = null;
+    const words = /** @type {Record<string, string>} */ (WORDS)[reason];
+    if (words) trouble(words);
+    show();
+    $('to').focus();
+  });
+  show();
+}
+
+/** @param {Client} to */
+async function devices(to) {
+  const { microphones, speakers } = await to.devices();
+  for (const [id, all] of /** @type {[string, MediaDeviceInfo[]][]} */ ([['microphone', microphones], ['speaker', speakers]])) {
+    const select = /** @type {HTMLSelectElement} */ ($(id));
+    const chosen = select.value;
+    select.replaceChildren(new Option('The usual one', ''), ...all.filter(({ deviceId }) => deviceId).map(({ deviceId, label }, nth) => new Option(label || `${id} ${nth + 1}`, deviceId)));
+    select.value = chosen;
+    select.disabled = all.length === 0;
+  }
+}
+
+/** @param {string} token */
+async function enter(token) {
+  trouble('');
+  $('who').textContent = 'Connecting';
+  try {
+    const opened = await connect(token);
+    client = opened;
+    $('who').textContent = opened.name;
+    opened.on('connected', () => {
+      trouble('');
+      $('who').textContent = opened.name;
+    });
+    opened.on('disconnected', () => { $('who').textContent = `${opened.name}: reconnecting`; });
+    opened.on('closed', (error) => {
+      client = current = ringing = null;
+      $('who').textContent = 'Not connected';
+      if (error) explain(error);
+      show();
+    });
+    opened.on('devices', () => devices(opened));
+    opened.on('incoming', incoming);
+    await devices(opened);
+  } catch (error) {
+    $('who').textContent = 'Not connected';
+    explain(error);
+  }
+  show();
+  $(client ? 'to' : 'token').focus();
+}
+
+/** @param {Call} call */
+function incoming(call) {
+  if (ringing || (current && current.state !== 'ended')) {
+    call.reject('busy').catch(explain);
+    return;
+  }
+  ringing = call;
+  trouble('');
+  call.on('ended', (reason) => {
+    if (ringing !== call) return;
+    ringing = null;
+    trouble(/** @type {Record<string, string>} */ (WORDS)[reason] ?? '');
+    show();
+    $('to').focus();
+  });
+  show();
+  $('accept').focus();
+}
+
+/**
+ * What a button does: its faults are told.
+ * @param {string} id
+ * @param {() => Promise<unknown> | void} work
+ */
+function does(id, work) {
+  $(id).addEventListener('click', async () => {
+    try {
+      await work();
+    } catch (error) {
+      explain(error);
+    }
+    show();
+  });
+}
+
+$('enter').addEventListener('submit', (event) => {
+  event.preventDefault();
+  enter(/** @type {HTMLInputElement} */ ($('token')).value.trim());
+});
+
+$('call').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  trouble('');
+  const to = /** @type {HTMLInputElement} */ ($('to')).value.trim();
+  try {
+    if (client && to) follow(await client.call(to));
+    $('hangup').focus();
+    if (client) await devices(client);
+  } catch (error) {
+    explain(error);
+  }
+  show();
+});
+
+does('accept', async () => {
+  const call = ringing;
+  if (!call) return;
+  ringing = null;
+  follow(call);
+  await call.accept();
+  $('hangup').focus();
+  if (client) await devices(client);
+});
+does('reject', () => ringing?.reject());
+does('mute', () => current?.mute(!current.muted));
+does('hold', () => current?.hold(!current.held));
+does('hangup', () => current?.hangUp());
+does('listen', async () => {
+  await current?.play();
+  $('listen').hidden = true;
+});
+
+for (const digit of '123456789*0#') {
+  const key = document.createElement('button');
+  key.type = 'button';
+  key.textContent = digit;
+  key.addEventListener('click', () => current?.sendDigits(digit).catch(explain));
+  $('keys').append(key);
+}
+
+for (const id of ['microphone', 'speaker']) {
+  $(id).addEventListener('change', () => {
+    const chosen = /** @type {HTMLSelectElement} */ ($(id)).value;
+    client?.use({ [id]: chosen }).catch(explain);
+  });
+}
+
+document.addEventListener('keydown', (event) => {
+  const writes = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+  if (writes || event.ctrlKey || event.altKey || event.metaKey || !current) return;
+  if (event.key === 'm' || event.key === 'M') $('mute').click();
+  else if (event.key === 'h' || event.key === 'H') $('hold').click();
+  else if (event.key === 'Escape') $('hangup').click();
+  else if (/^[0-9*#]$/.test(event.key)) current.sendDigits(event.key).catch(explain);
+});
+
+setInterval(async () => {
+  if (!current || current.state !== 'up') return;
+  const seconds = Math.floor((Date.now() - since) / 1000);
+  $('timer').textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+  const { mos, roundTrip, loss } = await current.stats();
+  if (mos === null) return;
+  $('quality').setAttribute('value', String(mos));
+  const words = mos >= 3.8 ? 'Good' : mos >= 3 ? 'Fair' : 'Poor';
+  $('quality-text').textContent = `${words}, ${Math.round(1000 * (roundTrip ?? 0))} ms, ${(100 * loss).toFixed(1)} % lost`;
+}, 1000);
+
+window.addEventListener('pagehide', () => client?.close());
+window.addEventListener('offline', () => trouble('This device is offline.'));
+
+const token = new URLSearchParams(location.hash.slice(1)).get('token');
+if (token) {
+  // It is nobody's business who looks at the address, or at the history.
+  history.replaceState(null, '', location.pathname);
+  enter(token);
+} else {
+  show();
+  $('token').focus();
+}

@@ -1,0 +1,226 @@
+// Drives two browsers, each with a microphone that says a tone of its own, through the package that a node serves and through its phone
+// page. One line of output for each step; what goes wrong ends it with 1. Usage: node client.mjs OPTIONS, with JSON as in
+// sip-tests/tests/client_sdk.rs.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const options = JSON.parse(process.argv[2]);
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required', '--disable-features=LocalNetworkAccessChecks',
+];
+
+const tell = (what, detail = '') => console.log(`STEP ${what} ${detail}`.trim());
+
+function fail(error) {
+  console.log(`FAILED ${error?.stack ?? error}`);
+  process.exit(1);
+}
+
+function must(is, what) {
+  if (!is) throw new Error(what);
+}
+
+// What an operator's back end does. The node's certificate is its own: NODE_TLS_REJECT_UNAUTHORIZED.
+async function token(identity) {
+  const answer = await fetch(`${options.url}/v1/tokens`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${options.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ identity }),
+  });
+  must(answer.status === 201, `a token: ${answer.status}`);
+  return (await answer.json()).token;
+}
+
+async function browser(name) {
+  const context = await chromium.launchPersistentContext(join(options.folder, `profile-${name}`), {
+    executablePath: options.chromium,
+    headless: true,
+    ignoreHTTPSErrors: true,
+    args: [...FLAGS, `--use-file-for-fake-audio-capture=${join(options.folder, `${name}.wav`)}`],
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.on('console', (message) => console.log(`${name}: ${message.text()}`));
+  page.on('pageerror', fail);
+  return { context, page };
+}
+
+// What runs in the pages: the package, and an ear.
+async function load(page, name) {
+  await page.goto(`${options.url}/phone`);
+  await page.evaluate(async ([secret, audio]) => {
+    const { connect } = await import('/sdk/tandem.js');
+    window.log = [];
+    window.client = await connect(secret, { audio });
+    window.follow = (call) => {
+      window.call = call;
+      for (const event of ['state', 'ended', 'dtmf', 'updated', 'path']) {
+        call.on(event, (detail) => window.log.push(`${event} ${detail ?? ''}`.trim()));
+      }
+    };
+    window.client.on('incoming', (call) => { window.follow(call); window.log.push(`incoming ${call.peer}`); });
+    for (const event of ['connected', 'disconnected', 'closed']) window.client.on(event, () => window.log.push(event));
+    // The loudest tone of what comes, in Hz; 0 where it is silent.
+    window.hear = async () => {
+      window.ear ??= (() => {
+        const context = new AudioContext({ sampleRate: 48000 });
+        const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
+        context.createMediaStreamSource(window.call.stream).connect(analyser);
+        return { context, analyser };
+      })();
+      const bins = new Float32Array(window.ear.analyser.frequencyBinCount);
+      window.ear.analyser.getFloatFrequencyData(bins);
+      const at = bins.reduce((best, level, nth) => (level > bins[best] ? nth : best), 0);
+      return bins[at] > -60 ? Math.round((at * 48000) / 8192) : 0;
+    };
+  }, [await token(name), { echoCancellation: false, noiseSuppression: false, autoGainControl: false }]);
+}
+
+async function until(what, look) {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (await look()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`never: ${what}`);
+}
+
+const logged = (page, line) => until(line, () => page.evaluate((line) => window.log.includes(line), line));
+const hears = (page, tone) => until(`${tone} Hz`, async () => Math.abs((await page.evaluate(() => window.hear())) - tone) <= 12);
+
+// Both ends of the pair in use, by address and port.
+const pair = (page) => page.evaluate(async () => {
+  const call = window.call;
+  const quality = await call.stats();
+  return quality.path && { ...quality.path, received: quality.received, mos: quality.mos };
+});
+
+async function byPackage(alice, bob) {
+  await load(alice.page, 'alice');
+  await load(bob.page, 'bob');
+  tell('connected', await bob.page.evaluate(() => window.client.name));
+  await alice.page.evaluate(async () => window.follow(await window.client.call('bob')));
+  await logged(bob.page, 'incoming alice');
+  must((await alice.page.evaluate(() => window.call.state)) === 'ringing', 'it rings');
+  await bob.page.evaluate(() => window.call.accept());
+  for (const page of [alice.page, bob.page]) await logged(page, 'state up');
+  tell('up');
+  await hears(alice.page, options.tones.bob);
+  await hears(bob.page, options.tones.alice);
+  tell('heard both');
+  await until('a score', async () => (await pair(alice.page))?.mos > 4);
+  for (const page of [alice.page, bob.page]) {
+    const { local, remote, protocol } = await pair(page);
+    tell('pair', `${local} ${remote} ${protocol}`);
+  }
+  await bob.page.evaluate(() => window.call.mute());
+  await until('told of mute', () => alice.page.evaluate(() => window.call.remote.muted));
+  await until('silence', async () => (await alice.page.evaluate(() => window.hear())) === 0);
+  await bob.page.evaluate(() => window.call.mute(false));
+  await hears(alice.page, options.tones.bob);
+  tell('muted and back');
+  // Alice has no network for a while: what is said meanwhile is told when she is back, and the call looks for another path.
+  await alice.context.setOffline(true);
+  await alice.page.evaluate(() => window.dispatchEvent(new Event('online')));
+  await logged(alice.page, 'disconnected');
+  await bob.page.evaluate(() => window.call.sendDigits('42#'));
+  await alice.context.setOffline(false);
+  await logged(alice.page, 'dtmf 42#');
+  must((await alice.page.evaluate(() => window.log.filter((line) => line === 'dtmf 42#').length)) === 1, 'told once');
+  tell('resumed');
+  await logged(alice.page, 'path restarting');
+  await hears(alice.page, options.tones.bob);
+  await hears(bob.page, options.tones.alice);
+  const before = (await pair(alice.page)).received;
+  await until('more packets', async () => (await pair(alice.page)).received > before + 50);
+  tell('restarted');
+  await alice.page.evaluate(() => window.call.hangUp());
+  await logged(bob.page, 'ended hung-up');
+  must((await bob.page.evaluate(() => window.call.state)) === 'ended', 'it is over');
+  tell('ended');
+  const refused = await alice.page.evaluate(() => window.client.call('nobody').catch((error) => error.kind));
+  tell('refused', refused);
+}
+
+async function picture(page, name, { width, height, dark }) {
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
+  await page.screenshot({ path: join(options.folder, `${name}.png`) });
+  // Nothing sticks out to the side.
+  must(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} fits`);
+}
+
+const small = { width: 320, height: 640 };
+const phone = { width: 390, height: 844 };
+const large = { width: 1280, height: 800 };
+
+async function byPhonePage(alice, bob) {
+  for (const [name, { page }] of [['alice', alice], ['bob', bob]]) {
+    await page.goto('about:blank');
+    await page.goto(`${options.url}/phone`);
+    if (name === 'alice') await picture(page, 'phone-enter', { ...phone, dark: false });
+    await page.keyboard.type(await token(name));
+    await page.keyboard.press('Enter');
+    await page.waitForFunction((name) => document.getElementById('who').textContent === name, name);
+  }
+  const { page } = alice;
+  await page.keyboard.type('nobody');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#trouble:not([hidden])');
+  tell('phone', await page.textContent('#trouble'));
+  await picture(page, 'phone-dial', { ...phone, dark: true });
+  await page.fill('#to', 'bob');
+  await page.keyboard.press('Enter');
+  await bob.page.waitForSelector('#incoming:not([hidden])');
+  await picture(bob.page, 'phone-incoming', { ...small, dark: false });
+  // The button that accepts has the focus.
+  await bob.page.keyboard.press('Enter');
+  for (const one of [page, bob.page]) await one.waitForFunction(() => document.getElementById('state').textContent === 'Connected');
+  await page.waitForFunction(() => document.getElementById('quality-text').textContent.startsWith('Good'));
+  await picture(page, 'phone-talk', { ...phone, dark: false });
+  await picture(page, 'phone-talk-dark', { ...small, dark: true });
+  await picture(page, 'phone-talk-large', { ...large, dark: false });
+  await page.keyboard.press('m');
+  await bob.page.waitForFunction(() => document.getElementById('state').textContent === 'The other is muted');
+  await page.keyboard.press('Escape');
+  for (const one of [page, bob.page]) await one.waitForSelector('#dial:not([hidden])');
+  tell('phone', 'done');
+}
+
+// The lines that README has, on a page of somebody else: they are what a developer pastes. Bob is at the phone page.
+async function byReadme(alice, bob) {
+  const [lines] = readFileSync(options.readme, 'utf8').match(/ {4}<button[\s\S]*?<\/script>/) ?? [];
+  must(lines, 'README has lines for a page');
+  const html = `<!doctype html>\n${lines.replaceAll('https://NODE:8445', options.url)}`;
+  const { page } = alice;
+  await page.route(`${options.origin}/**`, async (route) => {
+    if (new URL(route.request().url()).pathname !== '/token') return route.fulfill({ contentType: 'text/html', body: html });
+    return route.fulfill({ contentType: 'text/plain', body: await token('alice') });
+  });
+  await page.goto(`${options.origin}/`);
+  // A click before it is connected does nothing that can be seen.
+  for (let tries = 0; tries < 40 && (await bob.page.isHidden('#incoming')); tries += 1) {
+    await page.click('#call');
+    await page.waitForTimeout(1000);
+  }
+  await bob.page.keyboard.press('Enter');
+  await bob.page.waitForFunction(() => document.getElementById('state').textContent === 'Connected');
+  await bob.page.waitForFunction(() => document.getElementById('quality-text').textContent.startsWith('Good'));
+  await page.click('#end');
+  await bob.page.waitForSelector('#dial:not([hidden])');
+  tell('readme', 'done');
+}
+
+async function main() {
+  const [alice, bob] = await Promise.all([browser('alice'), browser('bob')]);
+  await byPackage(alice, bob);
+  await byPhonePage(alice, bob);
+  await byReadme(alice, bob);
+  await Promise.all([alice.context.close(), bob.context.close()]);
+  tell('done');
+}
+
+setTimeout(() => fail(`not done in ${options.seconds} s`), options.seconds * 1000).unref();
+main().then(() => process.exit(0)).catch(fail);

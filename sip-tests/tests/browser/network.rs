@@ -1,0 +1,103 @@
+//! A network that only a test sees, and what tests with browsers share.
+
+use super::process::Process;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A network that only this test sees; it is gone when its last process is.
+pub struct Network {
+    _holder: Process,
+    /// For `nsenter`.
+    enter: Vec<String>,
+    /// One of its addresses.
+    pub first: String,
+}
+
+impl Network {
+    /// With the addresses 1 and 2 of this network of 24 bits, such as `10.99.0`.
+    pub fn new(prefix: &str) -> Network {
+        let (first, second) = (format!("{prefix}.1"), format!("{prefix}.2"));
+        let script = format!(
+            "set -e; ip link add left type veth peer name right
+             ip address add {first}/24 dev left; ip address add {second}/24 dev left
+             for link in lo left right; do ip link set $link up; done
+             echo pid $$; exec sleep 300"
+        );
+        let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+        // Without root, in a user namespace of its own, where one is root.
+        let (make, enter): (&[&str], &[&str]) = if is_root {
+            (&["--net"], &["--net"])
+        } else {
+            (
+                &["--net", "--user", "--map-root-user"],
+                &["--net", "--user", "--preserve-credentials"],
+            )
+        };
+        let mut command = Command::new("unshare");
+        command.args(make).args(["sh", "-c", &script]);
+        let holder = Process::start("the network", "util-linux and iproute2", &mut command);
+        holder.wait_for("pid ", SOON);
+        let said = holder.journal.text();
+        let pid = said
+            .lines()
+            .find_map(|line| line.strip_prefix("pid "))
+            .expect("as it was waited for");
+        let mut enter: Vec<String> = enter.iter().map(|option| (*option).to_owned()).collect();
+        enter.extend(["--target", pid, "--"].map(str::to_owned));
+        Network {
+            _holder: holder,
+            enter,
+            first,
+        }
+    }
+
+    /// A command that runs in it.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(&self.enter).arg(program);
+        command
+    }
+}
+
+/// A folder that is gone with the test, unless that fails.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        let folder = std::env::temp_dir().join(format!("tandem-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for temporary files");
+        Folder(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- the files of this test are in {}", self.0.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// A minute of a tone: for a phone it must last longer than the calls, since its end would end them.
+pub fn write_tone(path: &Path, tone: f32, rate: u32) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).expect("our own folder");
+    let mut tone = codecs::tone::Sine::new(tone, -10.0, rate);
+    for _ in 0..rate * 60 {
+        writer.write_sample(tone.next_sample() as i16).expect("our own folder");
+    }
+    writer.finalize().expect("our own folder");
+}

@@ -1,0 +1,126 @@
+//! Whatever comes: no panic, no answer that makes a flood larger, nothing that is left behind.
+
+use proptest::prelude::*;
+use sip_tests::s;
+use sip_tests::turn::lab::plain;
+use sip_tests::turn::wire::{attr, channel_data, kind};
+use sip_tests::turn::{Lab, Raw};
+
+/// A message with whatever attributes.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let kinds = prop::sample::select(vec![
+        kind::BINDING,
+        kind::ALLOCATE,
+        kind::REFRESH,
+        kind::CREATE_PERMISSION,
+        kind::CHANNEL_BIND,
+        kind::SEND,
+        kind::DATA,
+        0x000a,
+        0x000b,
+        0x0103,
+        0x3fff,
+    ]);
+    let attribute = (0u16..0x30, any::<bool>(), prop::collection::vec(any::<u8>(), 0..40));
+    let attributes = prop::collection::vec(attribute, 0..12);
+    (kinds, attributes, any::<bool>()).prop_map(|(kind, attributes, fingerprint)| {
+        let mut raw = Raw::new(kind, [7; 12]);
+        for (kind, optional, value) in attributes {
+            raw = raw.with(kind | if optional { 0x8000 } else { 0 }, &value);
+        }
+        raw.write(None, fingerprint)
+    })
+}
+
+fn datagram() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        message(),
+        prop::collection::vec(any::<u8>(), 0..200),
+        (0x4000u16..0x5001, prop::collection::vec(any::<u8>(), 0..50)).prop_map(|(n, d)| channel_data(n, &d, false)),
+        (any::<u16>(), any::<u16>())
+            .prop_map(|(number, length)| { [number.to_be_bytes(), length.to_be_bytes()].concat() }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn strangers_leave_nothing_behind(
+        datagrams in prop::collection::vec((datagram(), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3)), 1..12),
+    ) {
+        let mut lab = Lab::new(1, "");
+        let caller = lab.caller("203.0.113.5:4000", "mallory", "");
+        for (mut octets, changes) in datagrams {
+            for (at, octet) in changes {
+                if !octets.is_empty() {
+                    let at = at.index(octets.len());
+                    octets[at] = octet;
+                }
+            }
+            lab.say(caller.via, &octets);
+            lab.run(s(1));
+            for answer in lab.told(caller.via) {
+                let answer = Raw::read(&answer).expect("we write whole messages");
+                prop_assert!(answer.kind & 0x0100 != 0, "an answer");
+                prop_assert!(answer.octets.len() <= octets.len() + 180, "{} for {}", answer.octets.len(), octets.len());
+            }
+        }
+        prop_assert_eq!(lab.server.allocations(), 0);
+        prop_assert!(lab.server.poll_timeout().is_none());
+        prop_assert!(lab.open_ports().is_empty());
+    }
+
+    /// A user who has a password sends what he likes.
+    #[test]
+    fn users_leave_nothing_behind(
+        requests in prop::collection::vec(
+            (0u16..10, prop::collection::vec((0u16..0x24, prop::collection::vec(any::<u8>(), 0..24), 0usize..4), 0..6)),
+            1..12,
+        ),
+    ) {
+        let mut lab = Lab::new(2, "");
+        let mut alice = lab.caller("203.0.113.5:4000", "alice", "swordfish");
+        lab.allocate(&mut alice);
+        let kinds = [kind::ALLOCATE, kind::REFRESH, kind::CREATE_PERMISSION, kind::CHANNEL_BIND];
+        for (kind, attributes) in requests {
+            let own = [attr::USERNAME, attr::REALM, attr::NONCE, attr::MESSAGE_INTEGRITY, attr::MESSAGE_INTEGRITY_SHA256];
+            let attributes: Vec<(u16, Vec<u8>)> = attributes
+                .into_iter()
+                .filter(|(kind, ..)| !own.contains(kind))
+                .map(|(kind, value, form)| match form {
+                    0 => (kind, value),
+                    1 => (attr::PEER, plain("198.51.100.9:4".parse().unwrap())),
+                    2 => (attr::CHANNEL, vec![0x40, value.len() as u8, 0, 0]),
+                    _ => (attr::TRANSPORT, vec![17, 0, 0, 0]),
+                })
+                .collect();
+            let answer = lab.ask(&mut alice, kinds[usize::from(kind) % 4], &attributes);
+            prop_assert!(answer.kind & 0x0100 != 0);
+        }
+        lab.run(s(3_700));
+        prop_assert_eq!(lab.server.allocations(), 0);
+        prop_assert!(lab.server.poll_timeout().is_none());
+        prop_assert!(lab.open_ports().is_empty());
+    }
+}
+
+#[test]
+fn a_message_that_is_too_long_goes_nowhere() {
+    let mut lab = Lab::new(3, "");
+    let mut alice = lab.caller("203.0.113.5:4000", "alice", "swordfish");
+    let peer = lab.host("198.51.100.20:9000");
+    let relayed = lab.allocate(&mut alice);
+    lab.bind(&mut alice, 0x4000, peer);
+    let most = tandem::limits::RELAY_MESSAGE_BYTES;
+    for (length, arrives) in [(most - 4, 1), (most - 3, 0), (9_000, 0)] {
+        lab.say(alice.via, &channel_data(0x4000, &vec![1; length], false));
+        lab.run(sip_tests::ms(50));
+        assert_eq!(lab.heard(peer).len(), arrives, "{length} from the client");
+    }
+    for (length, arrives) in [(most, 1), (most + 1, 0), (9_000, 0)] {
+        lab.send(peer, relayed, &vec![1; length]);
+        lab.run(sip_tests::ms(50));
+        assert_eq!(lab.told(alice.via).len(), arrives, "{length} from the peer");
+    }
+}

@@ -1,0 +1,417 @@
+//! What requests do.
+
+use super::body::{self, Refusal};
+use super::call::{Call, Side, State};
+use super::problem::{Kind, Problem};
+use super::route::Operation;
+use super::token::{self, Claims, Identity, Scope, Scopes};
+use super::wire::{Event, Headers, Reply, Response};
+use super::{Api, Client, Timer, fact, seal};
+use crate::config::Api as Config;
+use crate::config::ApiKey;
+use crate::cx::Cx;
+use crate::limits;
+use crate::time::Wall;
+use bytes::Bytes;
+use serde_json::{Value, json as value};
+use std::time::Duration;
+
+/// What a request is given.
+pub(super) enum Given {
+    Response(Response),
+    Stream(Vec<Event>),
+}
+
+impl Given {
+    /// With these header fields too.
+    pub(super) fn reply(self, more: Headers) -> Reply {
+        match self {
+            Given::Response(mut response) => {
+                response.headers.extend(more);
+                Reply::Done(response)
+            }
+            Given::Stream(events) => Reply::Open { headers: more, events },
+        }
+    }
+}
+
+/// An answer with JSON in it.
+pub(super) fn json(status: u16, body: Bytes) -> Response {
+    Response {
+        status,
+        kind: Some("application/json"),
+        // Each is for one reader at one moment.
+        headers: vec![("Cache-Control", "no-store".to_owned())],
+        body,
+    }
+}
+
+fn ok(value: &Value) -> Response {
+    json(200, value.to_string().into())
+}
+
+/// Done, and nothing to say of it.
+fn done() -> Response {
+    Response {
+        status: 204,
+        kind: None,
+        headers: Headers::new(),
+        body: Bytes::new(),
+    }
+}
+
+/// A token for somebody of the back end that has this key.
+pub(super) fn issue(config: &Config, key: &ApiKey, body: &[u8], now: Wall) -> Result<Response, Problem> {
+    let wanted: body::NewToken = body::read(body)?;
+    if !token::is_name(&wanted.identity) {
+        let most = limits::API_NAME_BYTES;
+        let why = format!("identity: 1 to {most} letters, digits and -_.@+ are taken");
+        return Err(Problem::new(Kind::CannotBe, why));
+    }
+    let scopes = Scopes::of(&wanted.scopes)?;
+    let lifetime = wanted.lifetime.map_or(config.token_lifetime, Duration::from_secs);
+    if lifetime.is_zero() || lifetime > config.token_lifetime {
+        let most = config.token_lifetime.as_secs();
+        return Err(Problem::new(
+            Kind::CannotBe,
+            format!("lifetime: 1 to {most} seconds are taken"),
+        ));
+    }
+    let until = now + lifetime;
+    let told = value!({
+        "token": token::mint(key, &wanted.identity, &scopes, until),
+        "identity": wanted.identity,
+        "scopes": wanted.scopes,
+        "expires": until.as_secs(),
+    });
+    Ok(json(201, told.to_string().into()))
+}
+
+/// Servers for ICE, as `RTCPeerConnection` takes them. User names say until when they are good, and for whom
+/// (draft-uberti-behave-turn-rest 2.2).
+fn turn(config: &Config, who: &Identity, now: Wall) -> Response {
+    let Some(turn) = &config.turn else {
+        // Whoever cannot connect is then told why.
+        return ok(&value!({ "iceServers": [], "relay": false }));
+    };
+    let (stun, relays): (Vec<&String>, Vec<&String>) = turn.urls.iter().partition(|url| url.starts_with("stun"));
+    let until = now + turn.lifetime;
+    let mut servers = Vec::new();
+    if !stun.is_empty() {
+        servers.push(value!({ "urls": stun }));
+    }
+    if !relays.is_empty() {
+        let name = format!("{}:{}:{}", until.as_secs(), who.tenant, who.name);
+        let password = seal::turn_password(&turn.secret, &name);
+        servers.push(value!({ "urls": relays, "username": name, "credential": password }));
+    }
+    ok(&value!({ "iceServers": servers, "relay": !relays.is_empty(), "expires": until.as_secs() }))
+}
+
+/// A session description: the browsers' matter, and nobody's else, except for its size.
+fn description(text: &str, field: &str) -> Result<(), Problem> {
+    let is_text = |b: u8| b >= b' ' || b == b'\r' || b == b'\n' || b == b'\t';
+    if text.len() > limits::API_SDP_BYTES || !text.starts_with("v=0") || !text.bytes().all(is_text) {
+        let most = limits::API_SDP_BYTES;
+        let why = format!("{field}: a session description (v=0 ...) of at most {most} octets is taken");
+        return Err(Problem::new(Kind::CannotBe, why));
+    }
+    Ok(())
+}
+
+/// Whom a request is about.
+struct About {
+    /// The call.
+    number: u64,
+    /// Which side of it asks.
+    side: Side,
+}
+
+impl Api {
+    /// Does what somebody asks for. `me` is his place among the clients.
+    pub(super) fn act(
+        &mut self,
+        cx: &mut Cx<'_>,
+        config: &Config,
+        (me, claims): (u64, &Claims),
+        (operation, call): (Operation, &str),
+        body: &[u8],
+    ) -> Result<Response, Problem> {
+        let about = |api: &Api| api.about(me, claims, call);
+        match operation {
+            Operation::TurnKeys => Ok(turn(config, &claims.who, cx.wall)),
+            Operation::ListCalls => Ok(self.list(me, claims)),
+            Operation::StartCall => self.start(cx, me, claims, body::read(body)?),
+            Operation::ShowCall => self.show(me, claims, call),
+            Operation::HangUp => self.hang_up(cx, me, claims, call),
+            Operation::Accept => {
+                let about = about(self)?;
+                self.accept(cx, &about, &body::read(body)?)
+            }
+            Operation::Reject => {
+                let about = about(self)?;
+                self.reject(cx, &about, claims, &body::read(body)?)
+            }
+            Operation::Offer => {
+                let about = about(self)?;
+                self.offer(cx, &about, body::read(body)?)
+            }
+            Operation::Answer => {
+                let about = about(self)?;
+                self.answered(cx, &about, &body::read(body)?)
+            }
+            Operation::Candidates => {
+                let about = about(self)?;
+                self.candidates(cx, &about, &body::read(body)?)
+            }
+            Operation::Hold => {
+                let about = about(self)?;
+                let body::Hold { hold } = body::read(body)?;
+                self.change(cx, &about, |call, side| call.member_mut(side).holds = hold)
+            }
+            Operation::Mute => {
+                let about = about(self)?;
+                let body::Mute { mute } = body::read(body)?;
+                self.change(cx, &about, |call, side| call.member_mut(side).muted = mute)
+            }
+            Operation::Dtmf => {
+                let about = about(self)?;
+                self.dtmf(cx, &about, &body::read(body)?)
+            }
+            Operation::IssueToken | Operation::Events | Operation::Description | Operation::Problems => {
+                unreachable!("these are answered before")
+            }
+        }
+    }
+
+    /// One's own call with this name. Others do not learn that there is one.
+    fn about(&self, me: u64, claims: &Claims, call: &str) -> Result<About, Problem> {
+        let found = self.calls.named(&claims.who, call).and_then(|number| {
+            let side = self.calls.get(number)?.side_of(me)?;
+            Some(About { number, side })
+        });
+        found.ok_or_else(no_such_call)
+    }
+
+    fn call(&mut self, about: &About) -> Result<&mut Call, Problem> {
+        self.calls.get_mut(about.number).ok_or_else(no_such_call)
+    }
+
+    /// Tells the other side.
+    fn tell_other(&mut self, cx: &mut Cx<'_>, about: &About, name: &'static str, data: &Value) {
+        let other = self
+            .calls
+            .get(about.number)
+            .map(|call| call.member(about.side.other()).client);
+        if let Some(other) = other {
+            self.tell(cx, other, name, data);
+        }
+    }
+
+    fn list(&self, me: u64, claims: &Claims) -> Response {
+        let is_mine = |call: &&Call| claims.scopes.has(Scope::Admin) || call.side_of(me).is_some();
+        let calls: Vec<Value> = self
+            .calls
+            .of(&claims.who.tenant)
+            .filter(is_mine)
+            .map(Call::view)
+            .collect();
+        ok(&value!({ "calls": calls }))
+    }
+
+    fn show(&self, me: u64, claims: &Claims, name: &str) -> Result<Response, Problem> {
+        let call = self
+            .calls
+            .named(&claims.who, name)
+            .and_then(|number| self.calls.get(number));
+        let call = call.ok_or_else(no_such_call)?;
+        match call.side_of(me) {
+            Some(side) => Ok(ok(&call.view_for(side))),
+            None if claims.scopes.has(Scope::Admin) => Ok(ok(&call.view())),
+            None => Err(no_such_call()),
+        }
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, me: u64, claims: &Claims, wanted: body::NewCall) -> Result<Response, Problem> {
+        let [target] = wanted.targets.as_slice() else {
+            return Err(Problem::new(Kind::CannotBe, "targets: exactly one is called"));
+        };
+        description(&wanted.offer, "offer")?;
+        if *target.client == *claims.who.name {
+            return Err(Problem::new(Kind::CannotBe, "targets: nobody calls himself"));
+        }
+        if self.clients.get(me).is_some_and(|client| is_busy(client)) {
+            return Err(Problem::new(Kind::Busy, "the caller has too many calls"));
+        }
+        let called = Identity {
+            tenant: claims.who.tenant.clone(),
+            name: target.client.as_str().into(),
+        };
+        let found = self.clients.listening(&called);
+        let (other, callee) =
+            found.ok_or_else(|| Problem::new(Kind::NotConnected, "nobody of that name listens to events"))?;
+        if is_busy(callee) {
+            return Err(Problem::new(Kind::Busy, "the callee has too many calls"));
+        }
+        let secret = cx.token(8);
+        let members = [(me, &claims.who.name), (other, &called.name)];
+        let (number, call) = self
+            .calls
+            .start(&called.tenant, members, wanted.offer, &secret, cx.wall)?;
+        let (id, view, for_callee) = (call.id.clone(), call.view(), call.view_for(Side::Callee));
+        for client in [me, other] {
+            if let Some(client) = self.clients.get(client) {
+                client.calls.insert(number);
+            }
+        }
+        self.deadlines.set(Timer::Unanswered(number), cx.now + limits::API_RING);
+        fact(
+            cx,
+            &id,
+            format!("of {} begins: one client calls another", called.tenant),
+        );
+        self.tell(cx, other, "call.incoming", &value!({ "call": for_callee }));
+        let mut response = json(201, view.to_string().into());
+        response.headers.push(("Location", format!("/v1/calls/{id}")));
+        Ok(response)
+    }
+
+    fn accept(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Accept) -> Result<Response, Problem> {
+        description(&wanted.answer, "answer")?;
+        if wanted.device.len() > limits::API_NAME_BYTES {
+            return Err(Problem::new(Kind::CannotBe, "device: it is too long"));
+        }
+        let wall = cx.wall;
+        let call = self.call(about)?;
+        if about.side == Side::Caller {
+            return Err(Problem::new(Kind::WrongMoment, "who calls cannot accept"));
+        }
+        call.accept(wall)?;
+        let (id, view) = (call.id.clone(), call.view());
+        let callee = call.member(Side::Callee).client;
+        self.deadlines.cancel(Timer::Unanswered(about.number));
+        fact(cx, &id, "was accepted".to_owned());
+        let told = value!({ "call": view, "answer": wanted.answer });
+        self.tell_other(cx, about, "call.accepted", &told);
+        // His other devices stop ringing.
+        self.tell(
+            cx,
+            callee,
+            "call.accepted",
+            &value!({ "call": view, "device": wanted.device }),
+        );
+        Ok(ok(&view))
+    }
+
+    fn reject(
+        &mut self,
+        cx: &mut Cx<'_>,
+        about: &About,
+        claims: &Claims,
+        wanted: &body::Reject,
+    ) -> Result<Response, Problem> {
+        self.call(about)?.must_be(State::Ringing)?;
+        let why = match (about.side, wanted.reason) {
+            (Side::Caller, _) => return Err(Problem::new(Kind::WrongMoment, "who calls hangs up")),
+            (Side::Callee, Refusal::Declined) => "declined",
+            (Side::Callee, Refusal::Busy) => "busy",
+        };
+        self.over(cx, about.number, why, Some(&claims.who.name));
+        Ok(done())
+    }
+
+    /// Either side, or an administrator of the tenant.
+    fn hang_up(&mut self, cx: &mut Cx<'_>, me: u64, claims: &Claims, name: &str) -> Result<Response, Problem> {
+        let number = self.calls.named(&claims.who, name).ok_or_else(no_such_call)?;
+        let call = self.calls.get(number).ok_or_else(no_such_call)?;
+        let why = match (call.side_of(me), call.state) {
+            (Some(Side::Caller), State::Ringing) => "cancelled",
+            (Some(Side::Callee), State::Ringing) => "declined",
+            (Some(_), State::Up) => "hung-up",
+            (None, _) if claims.scopes.has(Scope::Admin) => "ended-by-admin",
+            (None, _) => return Err(no_such_call()),
+        };
+        self.over(cx, number, why, Some(&claims.who.name));
+        Ok(done())
+    }
+
+    fn offer(&mut self, cx: &mut Cx<'_>, about: &About, wanted: body::Offer) -> Result<Response, Problem> {
+        description(&wanted.offer, "offer")?;
+        let call = self.call(about)?;
+        let told = wanted.offer.clone();
+        let revision = call.offer(about.side, wanted.offer)?;
+        let told = value!({ "call": call.id, "offer": told, "revision": revision });
+        self.tell_other(cx, about, "call.offer", &told);
+        Ok(ok(&value!({ "revision": revision })))
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Answer) -> Result<Response, Problem> {
+        description(&wanted.answer, "answer")?;
+        let call = self.call(about)?;
+        call.must_be(State::Up)?;
+        call.answer(about.side, wanted.revision)?;
+        let told = value!({ "call": call.id, "answer": wanted.answer, "revision": wanted.revision });
+        self.tell_other(cx, about, "call.answer", &told);
+        Ok(done())
+    }
+
+    fn candidates(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Candidates) -> Result<Response, Problem> {
+        let is_line = |text: &str| text.len() <= limits::API_CANDIDATE_BYTES && !text.contains(['\r', '\n', '\0']);
+        let is_good = |one: &body::Candidate| {
+            let rest = [one.sdp_mid.as_deref(), one.username_fragment.as_deref()];
+            is_line(&one.candidate) && rest.into_iter().flatten().all(is_line)
+        };
+        let count = wanted.candidates.len();
+        if !(1..=limits::API_CANDIDATES).contains(&count) || !wanted.candidates.iter().all(is_good) {
+            let (most, octets) = (limits::API_CANDIDATES, limits::API_CANDIDATE_BYTES);
+            let why = format!("candidates: 1 to {most} lines of at most {octets} octets are taken");
+            return Err(Problem::new(Kind::CannotBe, why));
+        }
+        let call = self.call(about)?;
+        call.candidates(about.side, count)?;
+        let told = value!({ "call": call.id, "candidates": body::write(&wanted.candidates) });
+        self.tell_other(cx, about, "call.candidates", &told);
+        Ok(done())
+    }
+
+    fn change(
+        &mut self,
+        cx: &mut Cx<'_>,
+        about: &About,
+        change: impl FnOnce(&mut Call, Side),
+    ) -> Result<Response, Problem> {
+        let call = self.call(about)?;
+        call.must_be(State::Up)?;
+        change(call, about.side);
+        let (view, own) = (call.view(), call.member(about.side).client);
+        let told = value!({ "call": view });
+        self.tell_other(cx, about, "call.updated", &told);
+        self.tell(cx, own, "call.updated", &told);
+        Ok(ok(&view))
+    }
+
+    fn dtmf(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Dtmf) -> Result<Response, Problem> {
+        let is_digit = |b: u8| b.is_ascii_digit() || b"*#ABCD".contains(&b);
+        let good = (1..=limits::API_DIGITS).contains(&wanted.digits.len()) && wanted.digits.bytes().all(is_digit);
+        if !good {
+            let most = limits::API_DIGITS;
+            return Err(Problem::new(
+                Kind::CannotBe,
+                format!("digits: 1 to {most} of 0-9*#ABCD are taken"),
+            ));
+        }
+        let call = self.call(about)?;
+        call.must_be(State::Up)?;
+        let told = value!({ "call": call.id, "digits": wanted.digits });
+        self.tell_other(cx, about, "call.dtmf", &told);
+        Ok(done())
+    }
+}
+
+fn is_busy(client: &Client) -> bool {
+    client.calls.len() >= limits::API_CALLS_PER_CLIENT
+}
+
+fn no_such_call() -> Problem {
+    Problem::new(Kind::NoSuchCall, "it is over, or was never here")
+}

@@ -1,0 +1,250 @@
+//! A call between two clients, as far as the node has a part in it: what each is told of the other. Media goes between the two.
+//!
+//! ```text
+//!   start --> ringing --accept--> up --hangup, absence--> over
+//!                |
+//!                +--reject, hangup, 60 s, absence--> over
+//!
+//!   offer, answer: one at a time. While one side's offer waits for its answer, the other's is refused (glare); the answer names the
+//!   revision of the offer that it answers.
+//! ```
+
+use super::problem::{Kind, Problem};
+use super::token::Identity;
+use crate::limits;
+use crate::time::Wall;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Ringing,
+    Up,
+}
+
+/// Which of the two: who has called, or who was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Caller,
+    Callee,
+}
+
+impl Side {
+    pub(super) fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        }
+    }
+}
+
+/// One of the two.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// Among the clients.
+    pub(super) client: u64,
+    pub(super) name: Arc<str>,
+    pub(super) muted: bool,
+    pub(super) holds: bool,
+    /// Told since the last offer or answer.
+    candidates: usize,
+}
+
+/// An offer that waits for its answer.
+#[derive(Debug)]
+struct Pending {
+    by: Side,
+    sdp: String,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: String,
+    tenant: Arc<str>,
+    pub(super) state: State,
+    caller: Member,
+    callee: Member,
+    started: Wall,
+    pub(super) answered: Option<Wall>,
+    pending: Option<Pending>,
+    /// Of the last offer.
+    revision: u32,
+}
+
+impl Call {
+    pub(super) fn member(&self, side: Side) -> &Member {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Callee => &self.callee,
+        }
+    }
+
+    pub(super) fn member_mut(&mut self, side: Side) -> &mut Member {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        }
+    }
+
+    /// Which side this client has.
+    pub(super) fn side_of(&self, client: u64) -> Option<Side> {
+        [Side::Caller, Side::Callee]
+            .into_iter()
+            .find(|side| self.member(*side).client == client)
+    }
+
+    pub(super) fn must_be(&self, state: State) -> Result<(), Problem> {
+        match (self.state, state) {
+            (State::Ringing, State::Ringing) | (State::Up, State::Up) => Ok(()),
+            (State::Ringing, State::Up) => Err(Problem::new(Kind::WrongMoment, "it rings")),
+            (State::Up, State::Ringing) => Err(Problem::new(Kind::WrongMoment, "it was accepted already")),
+        }
+    }
+
+    /// Somebody offers anew; gives the revision.
+    pub(super) fn offer(&mut self, by: Side, sdp: String) -> Result<u32, Problem> {
+        self.must_be(State::Up)?;
+        if self.pending.as_ref().is_some_and(|pending| pending.by != by) {
+            return Err(Problem::new(Kind::Glare, "answer it first"));
+        }
+        self.revision += 1;
+        self.pending = Some(Pending { by, sdp });
+        self.member_mut(by).candidates = 0;
+        Ok(self.revision)
+    }
+
+    /// Somebody answers the offer of this revision.
+    pub(super) fn answer(&mut self, by: Side, revision: u32) -> Result<(), Problem> {
+        let waits = self.pending.as_ref().is_some_and(|pending| pending.by != by);
+        if !waits || revision != self.revision {
+            return Err(Problem::new(Kind::StaleAnswer, "no offer of this revision waits"));
+        }
+        self.pending = None;
+        self.member_mut(by).candidates = 0;
+        Ok(())
+    }
+
+    /// The callee takes the call.
+    pub(super) fn accept(&mut self, at: Wall) -> Result<(), Problem> {
+        self.must_be(State::Ringing)?;
+        self.answer(Side::Callee, self.revision)?;
+        (self.state, self.answered) = (State::Up, Some(at));
+        Ok(())
+    }
+
+    /// Somebody has so many more candidates.
+    pub(super) fn candidates(&mut self, by: Side, more: usize) -> Result<(), Problem> {
+        let member = self.member_mut(by);
+        member.candidates += more;
+        if member.candidates > limits::API_CANDIDATES_PER_OFFER {
+            let most = limits::API_CANDIDATES_PER_OFFER;
+            return Err(Problem::new(
+                Kind::CannotBe,
+                format!("{most} candidates are the most for an offer"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// As it is told.
+    pub(super) fn view(&self) -> Value {
+        let who = |member: &Member| json!({ "client": *member.name, "muted": member.muted, "holds": member.holds });
+        let state = match self.state {
+            State::Ringing => "ringing",
+            State::Up => "up",
+        };
+        json!({
+            "id": self.id,
+            "state": state,
+            "from": who(&self.caller),
+            "to": who(&self.callee),
+            "started": self.started.as_secs(),
+            "answered": self.answered.map(Wall::as_secs),
+        })
+    }
+
+    /// The same for one of the two, with the offer that waits for him.
+    pub(super) fn view_for(&self, side: Side) -> Value {
+        let mut view = self.view();
+        if let Some(pending) = self.pending.as_ref().filter(|pending| pending.by != side) {
+            view["offer"] = json!(pending.sdp);
+            view["revision"] = json!(self.revision);
+        }
+        view
+    }
+}
+
+/// All calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    all: BTreeMap<u64, Call>,
+    last: u64,
+}
+
+impl Calls {
+    /// A new one, and its number. `secret` is what nobody can guess of its name.
+    pub(super) fn start(
+        &mut self,
+        tenant: &Arc<str>,
+        members: [(u64, &Arc<str>); 2],
+        sdp: String,
+        secret: &str,
+        at: Wall,
+    ) -> Result<(u64, &Call), Problem> {
+        if self.all.len() >= limits::API_CALLS {
+            return Err(Problem::new(Kind::Full, "too many calls are up"));
+        }
+        self.last += 1;
+        let [caller, callee] = members.map(|(client, name)| Member {
+            client,
+            name: name.clone(),
+            muted: false,
+            holds: false,
+            candidates: 0,
+        });
+        let call = Call {
+            id: format!("{:x}-{secret}", self.last),
+            tenant: tenant.clone(),
+            state: State::Ringing,
+            caller,
+            callee,
+            started: at,
+            answered: None,
+            pending: Some(Pending { by: Side::Caller, sdp }),
+            revision: 1,
+        };
+        let call: &Call = self.all.entry(self.last).or_insert(call);
+        Ok((self.last, call))
+    }
+
+    /// The number of the one with this name, if it is of this tenant.
+    pub(super) fn named(&self, who: &Identity, id: &str) -> Option<u64> {
+        let number = u64::from_str_radix(id.split('-').next()?, 16).ok()?;
+        let call = self.all.get(&number)?;
+        (call.id == id && call.tenant == who.tenant).then_some(number)
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Call> {
+        self.all.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Call> {
+        self.all.get_mut(&number)
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Call> {
+        self.all.remove(&number)
+    }
+
+    /// Those of a tenant.
+    pub(super) fn of<'a>(&'a self, tenant: &'a Arc<str>) -> impl Iterator<Item = &'a Call> {
+        self.all.values().filter(move |call| call.tenant == *tenant)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+}

@@ -1,0 +1,104 @@
+//! Who has shown a token, and what is kept of him: his events, his streams, his answers.
+
+use super::log::Log;
+use super::once::Once;
+use super::token::{Claims, Identity};
+use crate::guard::cells::Cell;
+use crate::id::ApiId;
+use crate::keyed;
+use crate::limits;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// One who is there, or was until lately.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) who: Identity,
+    pub(super) log: Log,
+    pub(super) streams: Vec<Stream>,
+    /// The calls that he has.
+    pub(super) calls: BTreeSet<u64>,
+    pub(super) rate: Cell,
+    pub(super) once: Once,
+    /// He has had a stream, and will have one again soon if he has none: he can be called.
+    pub(super) listens: bool,
+}
+
+/// One way on which he is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    pub(super) id: ApiId,
+    /// The key that has signed his token.
+    pub(super) key: u64,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Clients {
+    all: BTreeMap<u64, Client>,
+    /// Names are chosen by who has a key.
+    by_name: HashMap<Identity, u64, keyed::Key>,
+    last: u64,
+}
+
+impl Clients {
+    pub(super) fn new(key: keyed::Key) -> Clients {
+        Clients {
+            all: BTreeMap::new(),
+            by_name: HashMap::with_hasher(key),
+            last: 0,
+        }
+    }
+
+    /// The number of whoever has these claims; none where there is no room for him.
+    pub(super) fn enter(&mut self, claims: &Claims, epoch: u32) -> Option<u64> {
+        if let Some(number) = self.by_name.get(&claims.who) {
+            return Some(*number);
+        }
+        if self.all.len() >= limits::API_CLIENTS {
+            return None;
+        }
+        self.last += 1;
+        let client = Client {
+            who: claims.who.clone(),
+            log: Log::new(epoch),
+            streams: Vec::new(),
+            calls: BTreeSet::new(),
+            rate: Cell::default(),
+            once: Once::default(),
+            listens: false,
+        };
+        self.by_name.insert(claims.who.clone(), self.last);
+        self.all.insert(self.last, client);
+        Some(self.last)
+    }
+
+    pub(super) fn get(&mut self, number: u64) -> Option<&mut Client> {
+        self.all.get_mut(&number)
+    }
+
+    /// Somebody who can be called.
+    pub(super) fn listening(&mut self, who: &Identity) -> Option<(u64, &mut Client)> {
+        let number = *self.by_name.get(who)?;
+        let client = self.all.get_mut(&number).filter(|client| client.listens)?;
+        Some((number, client))
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Client> {
+        let client = self.all.remove(&number)?;
+        self.by_name.remove(&client.who);
+        Some(client)
+    }
+
+    /// Streams whose token was signed by a key that is no longer in force, with whose they are.
+    pub(super) fn withdrawn(&self, in_force: &BTreeSet<u64>) -> Vec<(u64, ApiId)> {
+        let of = |(number, client): (&u64, &Client)| {
+            let gone = client.streams.iter().filter(|stream| !in_force.contains(&stream.key));
+            gone.map(|stream| (*number, stream.id)).collect::<Vec<_>>()
+        };
+        self.all.iter().flat_map(of).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+}

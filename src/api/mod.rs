@@ -1,0 +1,400 @@
+//! The HTTP API for clients of an operator: who may do what, their calls, and the events that they are told. The shell brings requests and
+//! carries replies; everything is decided here.
+//!
+//! ```text
+//!   request --> rate of the address --> route --> token or key --> rate of the client --> once? --> done --> reply
+//!                                                                                             |
+//!                                         events of each who is concerned: kept, and told by all streams of his
+//! ```
+//!
+//! An operator's back end has an API key, and gives each of its users a token for a while. A stream of events that breaks goes on where it
+//! was; who does not come back within a minute is gone, and so are his calls. Calls are peer to peer: only descriptions and candidates
+//! come by here.
+//!
+//! | file | does |
+//! |---|---|
+//! | `wire` | requests, replies, events as values |
+//! | `route` | which request means what |
+//! | `body` | what the bodies hold |
+//! | `problem` | why a request is refused (RFC 9457) |
+//! | `token`, `seal` | who somebody is, and what shows it |
+//! | `once` | requests that come twice |
+//! | `client`, `log` | who is there, and what he is told |
+//! | `call` | a call between two |
+//! | `act` | what requests do |
+//! | `cors` | pages of other origins |
+
+mod act;
+mod body;
+mod call;
+mod client;
+mod cors;
+mod log;
+mod once;
+pub mod problem;
+mod route;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod token;
+pub mod wire;
+
+use crate::config::Api as Config;
+use crate::cx::Cx;
+use crate::effect::{Fact, Output};
+use crate::guard::cells::{Cells, Rate};
+use crate::id::ApiId;
+use crate::keyed;
+use crate::limits;
+use crate::marker::Marker;
+use crate::time::{Deadlines, Instant};
+use act::Given;
+use call::{Calls, Side};
+use client::{Client, Clients, Stream};
+use once::Once;
+use problem::{Kind, Problem};
+use route::{Found, Need, Operation, Row};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use token::{Claims, Scope};
+use wire::{Event, Method, Reply, Request, Response};
+
+/// The description of all this (OpenAPI 3.1).
+const DESCRIPTION: &str = include_str!("openapi.json");
+
+/// Who wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A client that listens no more is gone.
+    Absent(u64),
+    /// The token of a stream has expired.
+    Expired(ApiId),
+    /// A call was not answered.
+    Unanswered(u64),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Api {
+    /// What stands for a request where it is asked whether it is the same.
+    prints: keyed::Key,
+    /// How often each address asks. Made when the first one does.
+    addresses: Option<Cells>,
+    clients: Clients,
+    calls: Calls,
+    /// Whose each stream is.
+    streams: BTreeMap<ApiId, u64>,
+    /// Tokens that back ends have asked for lately, by tenant.
+    issued: BTreeMap<Arc<str>, Once>,
+    deadlines: Deadlines<Timer>,
+}
+
+impl Api {
+    /// Nobody is there. `key` hashes what others choose.
+    pub fn new(key: keyed::Key) -> Api {
+        Api {
+            prints: key,
+            addresses: None,
+            clients: Clients::new(key),
+            calls: Calls::default(),
+            streams: BTreeMap::new(),
+            issued: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    /// When [`Api::on_time`] is wanted next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// Clients that are there, calls between them, and streams to them.
+    pub fn census(&self) -> (usize, usize, usize) {
+        (self.clients.len(), self.calls.len(), self.streams.len())
+    }
+
+    /// A request. It is answered at once.
+    pub fn request(&mut self, cx: &mut Cx<'_>, id: ApiId, request: &Request) {
+        let config = cx.config.clone();
+        // A reload does not close the socket: what comes then is answered as if nothing was there.
+        let Some(config) = &config.api else {
+            let problem = Problem::new(Kind::NoSuchPath, "the API is switched off");
+            return cx.emit(Output::Api(id, Reply::Done(problem.response(&request.path, id))));
+        };
+        let given = self.answer(cx, config, id, request).unwrap_or_else(|problem| {
+            let (status, _, title) = problem.kind.words();
+            // Each says something of who asks; the others, of what he asks for.
+            if [401, 403, 429].contains(&status) {
+                let peer = SocketAddr::new(request.peer, 0);
+                let why = title;
+                cx.emit(Output::Record(Fact::Refused { peer, status, why }));
+            }
+            Given::Response(problem.response(&request.path, id))
+        });
+        let more = cors::fields(&config.origins, request);
+        cx.emit(Output::Api(id, given.reply(more)));
+    }
+
+    /// A stream is gone, or a request that nobody waits for any more.
+    pub fn closed(&mut self, cx: &mut Cx<'_>, id: ApiId) {
+        let Some(number) = self.streams.remove(&id) else { return };
+        self.deadlines.cancel(Timer::Expired(id));
+        if let Some(client) = self.clients.get(number) {
+            client.streams.retain(|stream| stream.id != id);
+            if client.streams.is_empty() {
+                self.deadlines.set(Timer::Absent(number), cx.now + limits::API_ABSENCE);
+            }
+        }
+    }
+
+    /// Another configuration is in force: streams whose key is no longer in it end.
+    pub fn reconfigure(&mut self, cx: &mut Cx<'_>) {
+        let keys = cx.config.api.iter().flat_map(|api| &api.keys);
+        let in_force: BTreeSet<u64> = keys.map(token::mark_of).collect();
+        for (_, stream) in self.clients.withdrawn(&in_force) {
+            self.end_stream(
+                cx,
+                stream,
+                "the API key that has signed its token is no longer in force",
+            );
+        }
+    }
+
+    /// What is due is done.
+    pub fn on_time(&mut self, cx: &mut Cx<'_>) {
+        while let Some(timer) = self.deadlines.pop_due(cx.now) {
+            match timer {
+                Timer::Absent(client) => self.gone(cx, client),
+                Timer::Expired(stream) => self.end_stream(cx, stream, "its token has expired"),
+                Timer::Unanswered(call) => self.over(cx, call, "no-answer", None),
+            }
+        }
+    }
+
+    fn answer(&mut self, cx: &mut Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
+        let host = Marker::host(request.peer).to_string();
+        let host = self.prints.of(&[host.as_bytes()]) as u64;
+        let rate = Rate::per_second(config.per_address, config.per_address);
+        let addresses = self.addresses.get_or_insert_with(Cells::new);
+        if !addresses.take(host, cx.now.as_nanos(), rate) {
+            return Err(Problem::new(Kind::TooMany, "from this address"));
+        }
+        let (row, call) = match route::find(request.method, &request.path) {
+            Found::Row(row, call) => (row, call),
+            Found::Methods(methods) if request.method == Method::Options => {
+                return Ok(Given::Response(cors::preflight(&methods)));
+            }
+            Found::Methods(methods) => {
+                let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+                let mut problem = Problem::new(Kind::NoSuchMethod, format!("it takes {}", names.join(", ")));
+                problem.headers.push(("Allow", names.join(", ")));
+                return Err(problem);
+            }
+            Found::Nothing => return Err(Problem::new(Kind::NoSuchPath, "/v1/openapi.json says what there is")),
+        };
+        match row.need {
+            Need::Nothing => Ok(Given::Response(public(row.operation))),
+            Need::Key => self.for_back_end(cx, config, id, request),
+            Need::Token => self.for_client(cx, config, (id, request), (row, call), &[]),
+            Need::Scope(scopes) => self.for_client(cx, config, (id, request), (row, call), scopes),
+        }
+    }
+
+    /// A back end wants a token for one of its users.
+    fn for_back_end(&mut self, cx: &Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
+        let shown = request.token.as_ref();
+        let mut keys = config.keys.iter();
+        let key = shown.and_then(|shown| keys.find(|key| seal::is_same(&key.key, shown)));
+        let key = key.ok_or_else(|| Problem::new(Kind::BadKey, "Authorization: Bearer with a key of api.keys"))?;
+        let print = self.prints.of(&[request.path.as_bytes(), &request.body]);
+        // Tenants are those of the configuration, now and before.
+        let issued = self.issued.entry(key.tenant.clone()).or_default();
+        let mark = request.key.as_deref().map(once::key).transpose()?;
+        if let Some(before) = mark.map(|mark| issued.find(mark, print)).transpose()?.flatten() {
+            return Ok(Given::Response(before));
+        }
+        let response = act::issue(config, key, &request.body, cx.wall);
+        let response = response.unwrap_or_else(|problem| problem.response(&request.path, id));
+        if let Some(mark) = mark {
+            issued.keep(mark, print, &response, limits::API_ONCE_OF_BACK_END);
+        }
+        Ok(Given::Response(response))
+    }
+
+    fn for_client(
+        &mut self,
+        cx: &mut Cx<'_>,
+        config: &Config,
+        (id, request): (ApiId, &Request),
+        (row, call): (&Row, &str),
+        scopes: &[Scope],
+    ) -> Result<Given, Problem> {
+        let shown = request.token.as_ref();
+        let shown = shown.ok_or_else(|| Problem::new(Kind::NoToken, "Authorization: Bearer with a token"))?;
+        let claims = token::read(config, shown.expose(), cx.wall)?;
+        if !scopes.is_empty() && !scopes.iter().any(|scope| claims.scopes.has(*scope)) {
+            let words: Vec<&str> = scopes.iter().map(|scope| scope.word()).collect();
+            return Err(Problem::new(
+                Kind::WrongScope,
+                format!("it needs {}", words.join(" or ")),
+            ));
+        }
+        let epoch = cx.random() as u32;
+        let me = self.clients.enter(&claims, epoch);
+        let full = || Problem::new(Kind::Full, "too many clients are there");
+        let me = me.ok_or_else(full)?;
+        let client = self.clients.get(me).ok_or_else(full)?;
+        if client.streams.is_empty() {
+            self.deadlines.set(Timer::Absent(me), cx.now + limits::API_ABSENCE);
+        }
+        let rate = Rate::per_second(config.per_client, config.per_client);
+        if !client.rate.take(cx.now.as_nanos(), rate) {
+            return Err(Problem::new(Kind::TooMany, "by this client"));
+        }
+        if row.operation == Operation::Events {
+            return self.listen(cx, id, me, &claims, request.after.as_deref());
+        }
+        let print = self.prints.of(&[request.path.as_bytes(), &request.body]);
+        let mark = request.key.as_deref().filter(|_| row.method == Method::Post);
+        let mark = mark.map(once::key).transpose()?;
+        if let Some(before) = mark.map(|mark| client.once.find(mark, print)).transpose()?.flatten() {
+            return Ok(Given::Response(before));
+        }
+        let done = self.act(cx, config, (me, &claims), (row.operation, call), &request.body);
+        let response = done.unwrap_or_else(|problem| problem.response(&request.path, id));
+        if let Some((mark, client)) = mark.zip(self.clients.get(me)) {
+            client.once.keep(mark, print, &response, limits::API_ONCE);
+        }
+        Ok(Given::Response(response))
+    }
+
+    /// Opens a stream, and tells what was missed. Where that is no longer known, it says so, and what holds now.
+    fn listen(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: ApiId,
+        me: u64,
+        claims: &Claims,
+        after: Option<&str>,
+    ) -> Result<Given, Problem> {
+        let Some(client) = self.clients.get(me) else {
+            return Err(Problem::new(Kind::Full, "too many clients are there"));
+        };
+        client.listens = true;
+        self.deadlines.cancel(Timer::Absent(me));
+        let missed = after.map(|after| client.log.behind(after));
+        let (resumed, lost) = (matches!(missed, Some(Some(_))), matches!(missed, Some(None)));
+        // The place where the stream begins: a client that breaks off before the next event resumes here.
+        let place = match after {
+            Some(after) if resumed => after.to_owned(),
+            Some(_) | None => client.log.end(),
+        };
+        let calls = client.calls.iter().filter_map(|call| self.calls.get(*call));
+        let calls: Vec<Value> = calls
+            .filter_map(|call| Some(call.view_for(call.side_of(me)?)))
+            .collect();
+        let ready = json!({ "client": *claims.who.name, "resumed": resumed, "lost": lost, "calls": calls });
+        let first = Event {
+            id: Some(place),
+            name: "ready",
+            data: ready.to_string().into(),
+        };
+        client.streams.push(Stream { id, key: claims.key });
+        let surplus = client.streams.len().saturating_sub(limits::API_STREAMS_PER_CLIENT);
+        let surplus: Vec<ApiId> = client.streams.iter().take(surplus).map(|stream| stream.id).collect();
+        self.streams.insert(id, me);
+        self.deadlines
+            .set(Timer::Expired(id), cx.now + claims.until.since(cx.wall));
+        for oldest in surplus {
+            self.end_stream(cx, oldest, "the client has opened too many others");
+        }
+        let events = std::iter::once(first)
+            .chain(missed.flatten().unwrap_or_default())
+            .collect();
+        Ok(Given::Stream(events))
+    }
+
+    /// Ends a stream; its client may come back.
+    fn end_stream(&mut self, cx: &mut Cx<'_>, id: ApiId, why: &str) {
+        let last = Event {
+            id: None,
+            name: "end",
+            data: json!({ "reason": why }).to_string().into(),
+        };
+        cx.emit(Output::Api(id, Reply::Last(last)));
+        self.closed(cx, id);
+    }
+
+    /// A client has not come back.
+    fn gone(&mut self, cx: &mut Cx<'_>, number: u64) {
+        let calls: Vec<u64> = self
+            .clients
+            .get(number)
+            .map_or_else(Vec::new, |client| client.calls.iter().copied().collect());
+        for call in calls {
+            self.over(cx, call, "gone", None);
+        }
+        self.clients.remove(number);
+    }
+
+    /// Tells a client something, by all its streams, and keeps it for those that break.
+    fn tell(&mut self, cx: &mut Cx<'_>, number: u64, name: &'static str, data: &Value) {
+        if let Some(client) = self.clients.get(number) {
+            let event = client.log.add(name, data.to_string().into());
+            for stream in &client.streams {
+                cx.emit(Output::Api(stream.id, Reply::More(event.clone())));
+            }
+        }
+    }
+
+    /// A call is over: both are told. `by` is the name of whose doing it was.
+    fn over(&mut self, cx: &mut Cx<'_>, number: u64, why: &'static str, by: Option<&str>) {
+        let Some(call) = self.calls.remove(number) else { return };
+        self.deadlines.cancel(Timer::Unanswered(number));
+        let told = json!({ "call": call.id, "reason": why, "by": by });
+        for side in [Side::Caller, Side::Callee] {
+            let client = call.member(side).client;
+            if let Some(client) = self.clients.get(client) {
+                client.calls.remove(&number);
+            }
+            self.tell(cx, client, "call.ended", &told);
+        }
+        let seconds = call.answered.map(|at| cx.wall.since(at).as_secs());
+        let what = match seconds {
+            Some(seconds) => format!("ended after {seconds} s: {why}"),
+            None => format!("failed: {why}"),
+        };
+        fact(cx, &call.id, what);
+    }
+}
+
+/// A fact of a call between clients.
+fn fact(cx: &mut Cx<'_>, call: &str, what: String) {
+    let call = call.into();
+    cx.emit(Output::Record(Fact::ClientCall { call, what }));
+}
+
+/// What everybody may read.
+fn public(operation: Operation) -> Response {
+    match operation {
+        Operation::Description => act::json(200, DESCRIPTION.into()),
+        Operation::Problems => act::json(200, problem::list().to_string().into()),
+        Operation::IssueToken
+        | Operation::TurnKeys
+        | Operation::Events
+        | Operation::ListCalls
+        | Operation::StartCall
+        | Operation::ShowCall
+        | Operation::Accept
+        | Operation::Reject
+        | Operation::HangUp
+        | Operation::Offer
+        | Operation::Answer
+        | Operation::Candidates
+        | Operation::Hold
+        | Operation::Mute
+        | Operation::Dtmf => unreachable!("the table asks for a token or a key"),
+    }
+}

@@ -1,0 +1,292 @@
+//! A call, from either side, whatever comes in between.
+
+use super::bench::{ANSWER, OFFER, Pair, body, problem};
+use crate::limits;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+#[test]
+fn one_calls_another_who_accepts_and_hangs_up() {
+    let mut pair = Pair::new();
+    let call = pair.ring();
+    let incoming = pair.bench.only(pair.to_bob, "call.incoming")["call"].clone();
+    assert_eq!(
+        (&incoming["state"], &incoming["offer"]),
+        (&json!("ringing"), &json!(OFFER))
+    );
+    assert_eq!(incoming["from"]["client"], "alice");
+    assert_eq!(pair.bench.told(pair.to_alice), Vec::new());
+    let accept = json!({ "answer": ANSWER, "device": "kitchen" });
+    let accepted = pair.bench.post(&format!("{call}/accept"), &pair.bob, &accept);
+    assert_eq!(body(&accepted)["state"], "up");
+    let told = pair.bench.only(pair.to_alice, "call.accepted");
+    assert_eq!(
+        (&told["answer"], &told["call"]["state"]),
+        (&json!(ANSWER), &json!("up"))
+    );
+    // His other devices learn that one of them has taken it.
+    let told = pair.bench.only(pair.to_bob, "call.accepted");
+    assert_eq!((&told["device"], &told["answer"]), (&json!("kitchen"), &Value::Null));
+    pair.bench.wait(Duration::from_secs(30));
+    assert_eq!(
+        pair.bench
+            .post(&format!("{call}/hangup"), &pair.bob, &Value::Null)
+            .status,
+        204
+    );
+    for stream in [pair.to_alice, pair.to_bob] {
+        let told = pair.bench.only(stream, "call.ended");
+        assert_eq!((&told["reason"], &told["by"]), (&json!("hung-up"), &json!("bob")));
+    }
+    assert_eq!(problem(&pair.bench.get(&call, &pair.alice)), "no-such-call");
+    assert_eq!(pair.bench.api.census().1, 0);
+    let facts = format!("{:?}", pair.bench.facts);
+    assert!(facts.contains("ended after 30 s: hung-up"), "{facts}");
+    assert!(!facts.contains("alice") && !facts.contains("bob"), "no names: {facts}");
+}
+
+#[test]
+fn a_call_that_rings_ends_in_each_way() {
+    for (who, verb, sent, reason) in [
+        ("bob", "reject", Value::Null, "declined"),
+        ("bob", "reject", json!({ "reason": "busy" }), "busy"),
+        ("bob", "hangup", Value::Null, "declined"),
+        ("alice", "hangup", Value::Null, "cancelled"),
+    ] {
+        let mut pair = Pair::new();
+        let call = pair.ring();
+        pair.hush();
+        let token = if who == "bob" {
+            pair.bob.clone()
+        } else {
+            pair.alice.clone()
+        };
+        assert_eq!(pair.bench.post(&format!("{call}/{verb}"), &token, &sent).status, 204);
+        assert_eq!(pair.bench.only(pair.to_alice, "call.ended")["reason"], reason);
+        assert_eq!(pair.bench.only(pair.to_bob, "call.ended")["reason"], reason);
+    }
+    let mut pair = Pair::new();
+    pair.ring();
+    pair.hush();
+    pair.bench.wait(limits::API_RING - Duration::from_millis(1));
+    assert_eq!(pair.bench.told(pair.to_alice), Vec::new());
+    pair.bench.wait(Duration::from_millis(1));
+    for stream in [pair.to_alice, pair.to_bob] {
+        let told = pair.bench.only(stream, "call.ended");
+        assert_eq!((&told["reason"], &told["by"]), (&json!("no-answer"), &Value::Null));
+    }
+}
+
+#[test]
+fn each_thing_is_done_by_who_may_and_in_its_moment() {
+    let accept = json!({ "answer": ANSWER });
+    let offer = json!({ "offer": OFFER });
+    let answer = json!({ "answer": ANSWER, "revision": 1 });
+    // By whom, what, what with, and the status while it rings, and while it is up.
+    let table = [
+        ("alice", "accept", accept.clone(), 409, 409),
+        ("bob", "accept", accept, 200, 409),
+        ("alice", "reject", Value::Null, 409, 409),
+        ("bob", "reject", Value::Null, 204, 409),
+        ("alice", "hangup", Value::Null, 204, 204),
+        ("bob", "hangup", Value::Null, 204, 204),
+        ("alice", "offer", offer.clone(), 409, 200),
+        ("bob", "offer", offer, 409, 200),
+        ("alice", "answer", answer.clone(), 409, 409),
+        ("bob", "answer", answer, 409, 409),
+        ("alice", "hold", json!({ "hold": true }), 409, 200),
+        ("bob", "mute", json!({ "mute": true }), 409, 200),
+        ("alice", "dtmf", json!({ "digits": "1#" }), 409, 204),
+        (
+            "alice",
+            "candidates",
+            json!({ "candidates": [{ "candidate": "" }] }),
+            204,
+            204,
+        ),
+    ];
+    for (who, verb, sent, ringing, up) in table {
+        for (is_up, wanted) in [(false, ringing), (true, up)] {
+            let mut pair = Pair::new();
+            let call = if is_up { pair.talk() } else { pair.ring() };
+            let token = if who == "bob" {
+                pair.bob.clone()
+            } else {
+                pair.alice.clone()
+            };
+            let response = pair.bench.post(&format!("{call}/{verb}"), &token, &sent);
+            assert_eq!(response.status, wanted, "{who} {verb} up: {is_up}");
+        }
+    }
+}
+
+#[test]
+fn offers_take_turns() {
+    let mut pair = Pair::new();
+    let call = pair.talk();
+    let (offer_at, answer_at) = (format!("{call}/offer"), format!("{call}/answer"));
+    let offered = pair.bench.post(&offer_at, &pair.alice, &json!({ "offer": OFFER }));
+    assert_eq!(body(&offered)["revision"], 2);
+    let told = pair.bench.only(pair.to_bob, "call.offer");
+    assert_eq!((&told["offer"], &told["revision"]), (&json!(OFFER), &json!(2)));
+    // Both at once: the second is told to answer first.
+    let glare = pair.bench.post(&offer_at, &pair.bob, &json!({ "offer": OFFER }));
+    assert_eq!(problem(&glare), "glare");
+    // Who changes his mind may; the answer to what he offered before is none.
+    let again = pair.bench.post(&offer_at, &pair.alice, &json!({ "offer": OFFER }));
+    assert_eq!(body(&again)["revision"], 3);
+    let answer = |revision: u32| json!({ "answer": ANSWER, "revision": revision });
+    assert_eq!(
+        problem(&pair.bench.post(&answer_at, &pair.bob, &answer(2))),
+        "stale-answer"
+    );
+    assert_eq!(
+        problem(&pair.bench.post(&answer_at, &pair.alice, &answer(3))),
+        "stale-answer"
+    );
+    // Who comes back meanwhile finds the offer.
+    assert_eq!(body(&pair.bench.get(&call, &pair.bob))["revision"], 3);
+    assert_eq!(body(&pair.bench.get(&call, &pair.alice)).get("offer"), None);
+    assert_eq!(pair.bench.post(&answer_at, &pair.bob, &answer(3)).status, 204);
+    assert_eq!(pair.bench.only(pair.to_alice, "call.answer")["answer"], ANSWER);
+    assert_eq!(
+        problem(&pair.bench.post(&answer_at, &pair.bob, &answer(3))),
+        "stale-answer"
+    );
+    pair.hush();
+    let other = pair.bench.post(&offer_at, &pair.bob, &json!({ "offer": OFFER }));
+    assert_eq!(body(&other)["revision"], 4);
+}
+
+#[test]
+fn what_each_does_is_told_to_the_other() {
+    let mut pair = Pair::new();
+    let call = pair.talk();
+    let one = json!({ "candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "x" });
+    let sent = json!({ "candidates": [one, { "candidate": "" }] });
+    assert_eq!(
+        pair.bench
+            .post(&format!("{call}/candidates"), &pair.alice, &sent)
+            .status,
+        204
+    );
+    assert_eq!(
+        pair.bench.only(pair.to_bob, "call.candidates")["candidates"],
+        sent["candidates"]
+    );
+    pair.bench
+        .post(&format!("{call}/mute"), &pair.bob, &json!({ "mute": true }));
+    let view = pair.bench.only(pair.to_alice, "call.updated")["call"].clone();
+    assert_eq!(
+        (&view["to"]["muted"], &view["from"]["muted"]),
+        (&json!(true), &json!(false))
+    );
+    pair.bench
+        .post(&format!("{call}/hold"), &pair.alice, &json!({ "hold": true }));
+    let view = pair.bench.only(pair.to_alice, "call.updated")["call"].clone();
+    assert_eq!(
+        (&view["from"]["holds"], &view["to"]["holds"]),
+        (&json!(true), &json!(false))
+    );
+    pair.hush();
+    pair.bench
+        .post(&format!("{call}/dtmf"), &pair.bob, &json!({ "digits": "12#" }));
+    assert_eq!(pair.bench.only(pair.to_alice, "call.dtmf")["digits"], "12#");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let mut pair = Pair::new();
+    let long = format!("v=0\r\n{}", "a".repeat(limits::API_SDP_BYTES));
+    let target = json!([{ "client": "bob" }]);
+    for (sent, kind) in [
+        (json!({ "targets": [], "offer": OFFER }), "cannot-be"),
+        (
+            json!({ "targets": [{ "client": "bob" }, { "client": "carol" }], "offer": OFFER }),
+            "cannot-be",
+        ),
+        (
+            json!({ "targets": [{ "client": "alice" }], "offer": OFFER }),
+            "cannot-be",
+        ),
+        (
+            json!({ "targets": [{ "client": "carol" }], "offer": OFFER }),
+            "not-connected",
+        ),
+        (json!({ "targets": [{ "number": "1" }], "offer": OFFER }), "bad-body"),
+        (json!({ "targets": target, "offer": "" }), "cannot-be"),
+        (json!({ "targets": target, "offer": "v=0\u{0}" }), "cannot-be"),
+        (json!({ "targets": target, "offer": long }), "cannot-be"),
+        (json!({ "targets": target }), "bad-body"),
+        (json!({ "targets": target, "offer": OFFER, "video": 1 }), "bad-body"),
+        (Value::Null, "bad-body"),
+    ] {
+        assert_eq!(
+            problem(&pair.bench.post("/v1/calls", &pair.alice, &sent)),
+            kind,
+            "{sent}"
+        );
+    }
+    let deep = "[".repeat(100_000);
+    let response = pair.bench.ask_with(
+        (crate::api::wire::Method::Post, "/v1/calls"),
+        &pair.alice,
+        &Value::Null,
+        |request| request.body = deep.into(),
+    );
+    assert_eq!(problem(&response), "bad-body");
+    let call = pair.talk();
+    for (verb, sent) in [
+        ("dtmf", json!({ "digits": "" })),
+        ("dtmf", json!({ "digits": "x" })),
+        ("dtmf", json!({ "digits": "1".repeat(33) })),
+        ("candidates", json!({ "candidates": [] })),
+        ("candidates", json!({ "candidates": [{ "candidate": "a\r\nb" }] })),
+        (
+            "candidates",
+            json!({ "candidates": [{ "candidate": "", "sdpMid": "a\nb" }] }),
+        ),
+        (
+            "candidates",
+            json!({ "candidates": [{ "candidate": "a".repeat(513) }] }),
+        ),
+        (
+            "candidates",
+            json!({ "candidates": vec![json!({ "candidate": "a" }); 33] }),
+        ),
+        ("offer", json!({ "offer": "x" })),
+    ] {
+        let response = pair.bench.post(&format!("{call}/{verb}"), &pair.bob, &sent);
+        assert_eq!(problem(&response), "cannot-be", "{verb} {sent}");
+    }
+    assert_eq!(pair.bench.told(pair.to_alice), Vec::new());
+}
+
+#[test]
+fn candidates_are_bounded_for_each_offer() {
+    let mut pair = Pair::new();
+    let call = pair.talk();
+    let path = format!("{call}/candidates");
+    let sent = json!({ "candidates": vec![json!({ "candidate": "a" }); limits::API_CANDIDATES] });
+    let send = |pair: &mut Pair| pair.bench.post(&path, &pair.alice, &sent).status;
+    let taken = (0..20).filter(|_| send(&mut pair) == 204).count();
+    assert_eq!(taken, limits::API_CANDIDATES_PER_OFFER / limits::API_CANDIDATES);
+    pair.bench
+        .post(&format!("{call}/offer"), &pair.alice, &json!({ "offer": OFFER }));
+    assert_eq!(send(&mut pair), 204);
+}
+
+#[test]
+fn nobody_has_more_calls_than_he_may() {
+    let mut pair = Pair::new();
+    for _ in 0..limits::API_CALLS_PER_CLIENT {
+        pair.ring();
+    }
+    let start = json!({ "targets": [{ "client": "bob" }], "offer": OFFER });
+    let busy = pair.bench.post("/v1/calls", &pair.alice, &start);
+    assert_eq!((problem(&busy).as_str(), busy.status), ("busy", 409));
+    let carol = pair.bench.token("carol");
+    assert_eq!(problem(&pair.bench.post("/v1/calls", &carol, &start)), "busy");
+    pair.bench.wait(limits::API_RING);
+    pair.ring();
+}

@@ -1,0 +1,65 @@
+//! Who asks too often is told to wait, and others are not.
+
+use super::bench::{ACME, Bench, field, problem};
+use crate::api::wire::Method;
+use crate::effect::Fact;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn from(bench: &mut Bench, address: &str, token: &str) -> u16 {
+    let get = (Method::Get, "/v1/calls");
+    let response = bench.ask_with(get, token, &Value::Null, |request| {
+        request.peer = address.parse().unwrap()
+    });
+    if response.status == 429 {
+        assert_eq!(problem(&response), "too-many");
+        assert_eq!(field(&response, "Retry-After"), Some("1"));
+    }
+    response.status
+}
+
+#[test]
+fn a_client_has_a_rate() {
+    let mut bench = Bench::new("  per_client: 5\n  per_address: 100000\n");
+    let (alice, bob) = (bench.token("alice"), bench.token("bob"));
+    let answers: Vec<u16> = (0..20).map(|_| from(&mut bench, "198.51.100.1", &alice)).collect();
+    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 5);
+    // His other tokens and addresses are his, too; others are not concerned.
+    let again = bench.token("alice");
+    assert_eq!(from(&mut bench, "198.51.100.2", &again), 429);
+    assert_eq!(from(&mut bench, "198.51.100.1", &bob), 200);
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(from(&mut bench, "198.51.100.1", &alice), 200);
+    let is_told = |fact: &&Fact| matches!(fact, Fact::Refused { status: 429, .. });
+    assert_eq!(bench.facts.iter().filter(is_told).count(), 16);
+}
+
+#[test]
+fn an_address_has_a_rate_whatever_it_asks_for() {
+    let mut bench = Bench::new("  per_address: 10\n");
+    let alice = bench.token("alice");
+    let answers: Vec<u16> = (0..1000).map(|_| from(&mut bench, "198.51.100.1", "x")).collect();
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 10);
+    assert_eq!(from(&mut bench, "198.51.100.1", &alice), 429);
+    assert_eq!(from(&mut bench, "198.51.100.2", &alice), 200);
+    // A network of IPv6 is one address.
+    let v6: Vec<u16> = (0..1000)
+        .map(|n| from(&mut bench, &format!("2001:db8::{n:x}"), "x"))
+        .collect();
+    assert_eq!(v6.iter().filter(|status| **status == 401).count(), 10);
+}
+
+#[test]
+fn strangers_leave_nothing_behind() {
+    let mut bench = Bench::new("  per_address: 100000\n");
+    for n in 0..10_000 {
+        from(&mut bench, "198.51.100.1", &format!("x{n}"));
+        bench.post("/v1/tokens", "x", &json!({ "identity": "a" }));
+        bench.wait(Duration::from_micros(20));
+    }
+    assert_eq!(bench.api.census(), (0, 0, 0));
+    assert_eq!(bench.api.next_deadline(), None);
+    // Nor does a token that is never used.
+    bench.post("/v1/tokens", ACME, &json!({ "identity": "a" }));
+    assert_eq!(bench.api.census(), (0, 0, 0));
+}

@@ -1,0 +1,77 @@
+//! Legs whose peer is a browser: which those are, and how their set-up goes. The set-up itself is `rtc`'s, beside the packet path.
+
+use super::call::Call;
+use super::cause::{self, q850};
+use super::desk::Turn;
+use super::leg::{Leg, LegId, State, Who};
+use crate::config::{Config, Webrtc as Setting};
+use crate::cx::RngCore;
+use crate::id::Transport;
+use crate::media::command::{Setup, Unsecured};
+use crate::sdp::{Session, Webrtc};
+
+/// Whether a peer may be a browser.
+pub fn setting(config: &Config, who: &Who) -> Setting {
+    match who {
+        Who::User(name) => config.user(name).map(|user| user.webrtc).unwrap_or_default(),
+        // No carrier is known that is one.
+        Who::Trunk(..) => Setting::No,
+    }
+}
+
+impl Leg {
+    /// What is said to its peer, if that is a browser: what it offers tells, else how it is reached, or what is configured.
+    pub fn webrtc(&self, t: &mut Turn<'_, '_>) -> Option<Webrtc> {
+        let fingerprint = t.desk.fingerprint?;
+        let setting = setting(t.cx.config, &self.who);
+        let offered = match &self.state {
+            State::Incoming(incoming) => incoming.offer.as_deref().and_then(|offer| Session::parse(offer).ok()),
+            State::Outgoing(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
+        };
+        let offers = offered.map(|offer| offer.audio().is_some_and(|audio| audio.proto.is_dtls()));
+        let is_browser = match (setting, offers) {
+            (Setting::No, _) => false,
+            (Setting::Auto | Setting::Yes, Some(offers)) => offers,
+            (Setting::Yes, None) => true,
+            (Setting::Auto, None) => self.is_on_web(),
+        };
+        is_browser.then(|| Webrtc::new(fingerprint, |octets| t.cx.rng.fill_bytes(octets)))
+    }
+
+    /// It is reached by a WebSocket, or by a proxy that has one to it (RFC 7118 5.3).
+    fn is_on_web(&self) -> bool {
+        let is_web = |transport| matches!(transport, Transport::Ws | Transport::Wss);
+        let target = self.outgoing().and_then(|outgoing| outgoing.target.transport());
+        is_web(self.flow.transport) || target.is_some_and(is_web)
+    }
+}
+
+impl Call {
+    /// How the set-up of a leg goes.
+    pub fn on_setup(&mut self, t: &mut Turn<'_, '_>, id: LegId, setup: Setup) {
+        let media = self.leg_mut(id).and_then(|leg| leg.media.as_mut());
+        let Some(media) = media else { return };
+        match setup {
+            Setup::Secured { peer, keys } => media.secured(t, peer, keys),
+            Setup::Path(peer) => media.moved_to(t, peer),
+            Setup::Failed(why) => self.unsecured(t, id, &why),
+        }
+    }
+
+    /// A leg has no media and will have none. Who rings may take his time.
+    fn unsecured(&mut self, t: &mut Turn<'_, '_>, id: LegId, why: &Unsecured) {
+        if self.is_over() || (why.is_of_time() && !self.talks(id)) {
+            return;
+        }
+        let mut cause = cause::cause(488, self.blame(id), why.to_string());
+        cause.q850 = match why {
+            Unsecured::NoCheck | Unsecured::NoHandshake | Unsecured::NoConsent => q850::NETWORK_OUT_OF_ORDER,
+            Unsecured::Dtls(_) => cause.q850,
+        };
+        if self.waits_for_answer(id) || self.talks(id) {
+            self.end(t, cause);
+        } else {
+            self.branch_unheard(t, id, cause);
+        }
+    }
+}

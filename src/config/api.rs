@@ -1,0 +1,72 @@
+//! `api`: the HTTP API for clients.
+
+use super::checked::Config;
+use crate::pii::Secret;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// `api`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Where it is served, by TLS.
+    pub listen: SocketAddr,
+    /// Keys of back ends.
+    pub keys: Vec<ApiKey>,
+    /// Pages of which origins may use it, besides our own.
+    pub origins: Origins,
+    /// How long an access token lasts at the most.
+    pub token_lifetime: Duration,
+    /// Requests of one client in a second.
+    pub per_client: u32,
+    /// Requests from one address in a second.
+    pub per_address: u32,
+    /// What clients are told of STUN and TURN.
+    pub turn: Option<TurnKeys>,
+}
+
+/// A key of a back end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Whose users are apart from those of others.
+    pub tenant: Arc<str>,
+    /// The key itself: it is shown by back ends, and it signs tokens.
+    pub key: Secret,
+}
+
+/// Pages of which origins may use the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// All.
+    Any,
+    /// These.
+    These(Vec<String>),
+}
+
+/// Servers for ICE, and what their passwords are made by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnKeys {
+    /// `stun:`, `turn:` and `turns:` URIs (RFC 7064, RFC 7065).
+    pub urls: Vec<String>,
+    /// Shared with the TURN servers. Empty where there are none.
+    pub secret: Secret,
+    /// How long a password is good.
+    pub lifetime: Duration,
+}
+
+impl Config {
+    /// Takes over from `old` where the API is served, which only a restart can change.
+    pub fn keep_api(&mut self, old: &Config) {
+        match (&mut self.api, &old.api) {
+            (Some(new), Some(old)) => new.listen = old.listen,
+            // Who takes it out of the file wants nobody to use it any more.
+            (new @ None, Some(old)) => {
+                *new = Some(Api {
+                    keys: Vec::new(),
+                    ..old.clone()
+                });
+            }
+            (new, None) => *new = None,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! To whom is relayed: who may send what he likes from our address must not reach what trusts it, or nobody on the internet has.
+
+use crate::config::{Network, Own, Turn};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Addresses that are nobody's on the internet, or not one host's (RFC 6890, RFC 8656 21.1.4), as network and prefix.
+const SPECIAL_V4: [(Ipv4Addr, u8); 13] = [
+    // On Linux it leads to this host.
+    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(198, 18, 0, 0), 15),
+    (Ipv4Addr::new(224, 0, 0, 0), 4),
+    (Ipv4Addr::new(240, 0, 0, 0), 4),
+    (Ipv4Addr::new(255, 255, 255, 255), 32),
+];
+
+/// The same of IPv6, and those that a translator makes an address of IPv4 of, whatever that is (64:ff9b::/96, 2002::/16, 2001::/32).
+const SPECIAL_V6: [(Ipv6Addr, u8); 10] = [
+    (Ipv6Addr::UNSPECIFIED, 96),
+    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
+    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
+    (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64),
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10),
+    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
+];
+
+/// What an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Anybody's.
+    Open,
+    /// Ours: some ports may be reached.
+    Ours,
+    /// Not to be reached.
+    Denied,
+}
+
+/// The rules.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    denied: Vec<Network>,
+    allowed: Vec<Network>,
+    own: Vec<IpAddr>,
+    media: (u16, u16),
+    relayed: (u16, u16),
+    /// Relayed addresses, and the same as others see them, where these are not the same.
+    behind: Vec<(IpAddr, IpAddr)>,
+}
+
+impl Peers {
+    /// `interfaces` are the addresses of this machine.
+    pub(super) fn new(turn: &Turn, interfaces: &[IpAddr]) -> Peers {
+        let Own {
+            addresses,
+            any,
+            media_ports,
+        } = &turn.own;
+        let mut own = addresses.clone();
+        if *any {
+            own.extend(interfaces.iter().map(IpAddr::to_canonical));
+        }
+        let doors = &turn.doors;
+        let pairs = doors.addresses.iter().copied().zip(doors.external.iter().copied());
+        Peers {
+            denied: turn.denied.clone(),
+            allowed: turn.allowed.clone(),
+            own,
+            media: *media_ports,
+            relayed: (doors.first_port, doors.last_port),
+            behind: pairs.filter(|(own, external)| own != external).collect(),
+        }
+    }
+
+    pub(super) fn standing(&self, ip: IpAddr) -> Standing {
+        let ip = ip.to_canonical();
+        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
+        if is_in(&self.denied) {
+            Standing::Denied
+        } else if self.own.contains(&ip) {
+            Standing::Ours
+        } else if is_in(&self.allowed) || !is_special(ip) {
+            Standing::Open
+        } else {
+            Standing::Denied
+        }
+    }
+
+    /// True for a port of ours that everybody reaches: media, or relayed.
+    pub(super) fn is_open(&self, port: u16) -> bool {
+        [self.media, self.relayed]
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&port))
+    }
+
+    /// The address to send to, for what others know by this one: behind NAT not all networks have a way back in to us.
+    pub(super) fn inward(&self, peer: SocketAddr) -> SocketAddr {
+        let own = self.behind.iter().find(|(_, external)| *external == peer.ip());
+        own.map_or(peer, |(own, _)| SocketAddr::new(*own, peer.port()))
+    }
+
+    /// The address that others know, for what came from this one.
+    pub(super) fn outward(&self, peer: SocketAddr) -> SocketAddr {
+        let external = self.behind.iter().find(|(own, _)| *own == peer.ip());
+        external.map_or(peer, |(_, external)| SocketAddr::new(*external, peer.port()))
+    }
+}
+
+fn is_special(ip: IpAddr) -> bool {
+    let within = |addr: IpAddr, prefix: u8| Network { addr, prefix }.contains(ip);
+    match ip {
+        IpAddr::V4(_) => SPECIAL_V4.iter().any(|(addr, prefix)| within((*addr).into(), *prefix)),
+        IpAddr::V6(_) => SPECIAL_V6.iter().any(|(addr, prefix)| within((*addr).into(), *prefix)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> Network {
+        let (addr, prefix) = text.split_once('/').unwrap();
+        Network {
+            addr: addr.parse().unwrap(),
+            prefix: prefix.parse().unwrap(),
+        }
+    }
+
+    fn peers() -> Peers {
+        Peers {
+            denied: vec![network("10.1.2.0/24"), network("203.0.113.0/24")],
+            allowed: vec![network("10.1.0.0/16"), network("192.0.2.0/24")],
+            own: vec!["10.1.0.5".parse().unwrap(), "198.51.100.1".parse().unwrap()],
+            media: (20_000, 29_999),
+            relayed: (49_152, 65_535),
+            behind: vec![("10.1.0.5".parse().unwrap(), "198.51.100.1".parse().unwrap())],
+        }
+    }
+
+    #[test]
+    fn what_is_nobodys_on_the_internet_is_denied() {
+        let peers = Peers::default();
+        for denied in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.168.1.1",
+            "198.19.0.1",
+            "224.0.0.251",
+            "239.1.2.3",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:7f00:1::",
+            "2001::1",
+            "fd00::1",
+            "fe80::1",
+            "febf::1",
+            "ff02::1",
+        ] {
+            assert_eq!(peers.standing(denied.parse().unwrap()), Standing::Denied, "{denied}");
+        }
+        for open in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.128.0.0",
+            "172.32.0.0",
+            "192.0.2.1",
+            "223.255.255.255",
+            "::ffff:8.8.8.8",
+            "2001:db8::1",
+            "2a00::1",
+        ] {
+            assert_eq!(peers.standing(open.parse().unwrap()), Standing::Open, "{open}");
+        }
+    }
+
+    /// What the operator denies stays denied, and neither list opens our own ports.
+    #[test]
+    fn the_lists_of_the_operator_and_our_own_addresses() {
+        let peers = peers();
+        for (ip, standing) in [
+            ("10.1.3.1", Standing::Open),
+            ("10.1.2.1", Standing::Denied),
+            ("10.2.0.1", Standing::Denied),
+            ("203.0.113.9", Standing::Denied),
+            ("10.1.0.5", Standing::Ours),
+            ("::ffff:10.1.0.5", Standing::Ours),
+            ("198.51.100.1", Standing::Ours),
+            ("198.51.100.2", Standing::Open),
+        ] {
+            assert_eq!(peers.standing(ip.parse().unwrap()), standing, "{ip}");
+        }
+        let open: Vec<u16> = [22, 5060, 3478, 19_999, 20_000, 29_999, 30_000, 49_152, 65_535]
+            .into_iter()
+            .filter(|port| peers.is_open(*port))
+            .collect();
+        assert_eq!(open, [20_000, 29_999, 49_152, 65_535]);
+    }
+
+    #[test]
+    fn behind_nat_we_reach_ourselves_without_it() {
+        let peers = peers();
+        let (inside, outside) = ("10.1.0.5:50000".parse().unwrap(), "198.51.100.1:50000".parse().unwrap());
+        assert_eq!((peers.inward(outside), peers.outward(inside)), (inside, outside));
+        let other = "198.51.100.2:50000".parse().unwrap();
+        assert_eq!((peers.inward(other), peers.outward(other)), (other, other));
+    }
+}

@@ -1,0 +1,177 @@
+//! Requests: who asks, and the answers.
+
+use super::credentials::Who;
+use super::fact::Fact;
+use super::{Client, Output, Server};
+use crate::stun::integrity::{Key, Seal};
+use crate::stun::message::{BINDING, Class, ErrorCode, Message, Writer, kind, method};
+use crate::stun::{self, SOFTWARE};
+use crate::time::Clock;
+
+/// What a request may have that must be understood, besides what every message may have.
+const KNOWN: [u16; 10] = [
+    kind::CHANNEL_NUMBER,
+    kind::LIFETIME,
+    kind::XOR_PEER_ADDRESS,
+    kind::DATA,
+    kind::XOR_RELAYED_ADDRESS,
+    kind::REQUESTED_ADDRESS_FAMILY,
+    kind::EVEN_PORT,
+    kind::REQUESTED_TRANSPORT,
+    kind::PASSWORD_ALGORITHM,
+    kind::RESERVATION_TOKEN,
+];
+
+/// To whom an answer goes, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Back {
+    pub(super) client: Client,
+    method: u16,
+    pub(super) transaction: [u8; 12],
+    /// The request had one, so the answer has one.
+    fingerprint: bool,
+    seal: Option<(Seal, Key)>,
+}
+
+impl Back {
+    fn new(client: Client, message: &Message<'_>) -> Back {
+        Back {
+            client,
+            method: message.method,
+            transaction: message.transaction,
+            fingerprint: message.fingerprint().is_some(),
+            seal: None,
+        }
+    }
+
+    pub(super) fn success(&self) -> Writer {
+        Writer::new(Class::Success, self.method, self.transaction)
+    }
+
+    fn error(&self, code: ErrorCode) -> Writer {
+        let mut writer = Writer::new(Class::Error, self.method, self.transaction);
+        writer.error(code);
+        writer
+    }
+
+    fn finish(&self, mut writer: Writer) -> Output {
+        writer.software(SOFTWARE);
+        if let Some((seal, key)) = &self.seal {
+            writer.seal(*seal, key);
+        }
+        if self.fingerprint {
+            writer.fingerprint();
+        }
+        Output::Answer(self.client, writer.finish())
+    }
+}
+
+impl Server {
+    /// A request has come.
+    pub(super) fn request(&mut self, at: Clock, client: Client, octets: &[u8]) {
+        let Some(message) = Message::parse(octets) else {
+            return;
+        };
+        match message.method {
+            BINDING => self.binding(at, client, octets),
+            method::ALLOCATE | method::REFRESH | method::CREATE_PERMISSION | method::CHANNEL_BIND => {
+                let tuple = client.tuple();
+                match self.credentials.check(at, self.key, tuple, &message) {
+                    Err(code) => self.challenge(at, &Back::new(client, &message), code),
+                    Ok(who) => self.asked(at, client, &message, who),
+                }
+            }
+            // RFC 8489 6.3: a method that nobody knows gets no answer.
+            _unknown => self.counters.broken += 1,
+        }
+    }
+
+    /// RFC 8489 6.3.1. Anybody may ask.
+    fn binding(&mut self, at: Clock, client: Client, octets: &[u8]) {
+        if !self.answers.take(at.now, client.from().ip()) {
+            self.counters.unanswered += 1;
+        } else if let Some(answer) = stun::answer(octets, client.from()) {
+            self.counters.bindings += 1;
+            self.outputs.push_back(Output::Answer(client, answer));
+        }
+    }
+
+    /// An answer to one who has not shown who he is. It may be longer than its request, and go to a source that is forged.
+    fn challenge(&mut self, at: Clock, back: &Back, code: ErrorCode) {
+        if !self.answers.take(at.now, back.client.from().ip()) {
+            self.counters.unanswered += 1;
+            return;
+        }
+        let mut writer = back.error(code);
+        if code == ErrorCode::BAD_REQUEST {
+            self.counters.refused += 1;
+        } else {
+            self.counters.challenged += 1;
+            let tuple = back.client.tuple();
+            self.credentials.challenge(at, self.key, tuple, &mut writer);
+        }
+        self.outputs.push_back(back.finish(writer));
+    }
+
+    /// Of one who has.
+    fn asked(&mut self, at: Clock, client: Client, message: &Message<'_>, who: Who) {
+        let mut back = Back::new(client, message);
+        if who.is_over && message.method == method::ALLOCATE {
+            return self.challenge(at, &back, ErrorCode::UNAUTHENTICATED);
+        }
+        back.seal = Some((who.seal, who.key.clone()));
+        let unknown = message.unknown_besides(&KNOWN);
+        if !unknown.is_empty() {
+            self.counters.refused += 1;
+            let mut writer = back.error(ErrorCode::UNKNOWN_ATTRIBUTE);
+            writer.unknown_attributes(&unknown);
+            return self.outputs.push_back(back.finish(writer));
+        }
+        let done = match message.method {
+            method::ALLOCATE => match self.allocate(at, message, &back, &who) {
+                Ok(Some(writer)) => Ok(writer),
+                // Its ports are being opened.
+                Ok(None) => return,
+                Err(code) => Err(code),
+            },
+            method::REFRESH => self.refresh(at.now, message, &back, &who),
+            method::CREATE_PERMISSION => self.create_permission(at.now, message, &back, &who),
+            _channel_bind => self.channel_bind(at.now, message, &back, &who),
+        };
+        match done {
+            Ok(writer) => self.outputs.push_back(back.finish(writer)),
+            Err(code) => self.refuse(&back, &who, code),
+        }
+    }
+
+    pub(super) fn answer(&mut self, back: &Back, writer: Writer) {
+        self.outputs.push_back(back.finish(writer));
+    }
+
+    pub(super) fn refuse(&mut self, back: &Back, who: &Who, code: ErrorCode) {
+        self.counters.refused += 1;
+        let told = [
+            ErrorCode::FORBIDDEN,
+            ErrorCode::QUOTA_REACHED,
+            ErrorCode::INSUFFICIENT_CAPACITY,
+        ];
+        if told.contains(&code) {
+            self.outputs.push_back(Output::Fact(Fact::Refused {
+                user: who.user.as_str().into(),
+                client: back.client,
+                code: code.0,
+            }));
+        }
+        self.outputs.push_back(back.finish(back.error(code)));
+    }
+
+    /// The allocation of a request that needs one (RFC 8656 5).
+    pub(super) fn own(&self, client: Client, who: &Who) -> Result<u32, ErrorCode> {
+        let at = self.by_client.get(&client.tuple()).copied();
+        let at = at.ok_or(ErrorCode::ALLOCATION_MISMATCH)?;
+        match *self.allocations[at as usize].user == *who.user {
+            true => Ok(at),
+            false => Err(ErrorCode::WRONG_CREDENTIALS),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Media with browsers is set up here, beside the packet path: who the peer is, where it is, and by which keys it is spoken with.
+//!
+//! ```text
+//!   description --> connect --> checks of the peer (ICE lite) --> DTLS --> its certificate is the described one --> Setup::Secured
+//!                                      |                                                                               |
+//!                                      '--> answered, from here and as long as the leg lives (consent, RFC 7675)       '--> the worker
+//! ```
+//!
+//! We are ICE lite (RFC 8445 2.5): a server is reached by who wants to reach it, so that we answer checks and send none. Nothing of DTLS is
+//! looked at that comes from where no check of the peer came from: who does not know the password of the description cannot
+//! make us compute anything but an HMAC. There is no media before the certificate is the one of the description.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `ice` | checks, and the way that the peer has chosen |
+//! | `dtls` | handshakes, by `dimpl` |
+
+mod dtls;
+mod ice;
+
+pub use dtls::Identity;
+
+use crate::id::MediaLegId;
+use crate::limits;
+use crate::media::command::{Connect, DtlsRole, Event, Setup, Unsecured};
+use crate::time::{Deadlines, Instant};
+use dtls::{Handshake, Step};
+use ice::{Check, Ice};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+/// What is to be done for a leg.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// A datagram, by the leg's socket.
+    Send {
+        /// Whose.
+        leg: MediaLegId,
+        /// To where.
+        to: SocketAddr,
+        /// What.
+        octets: Vec<u8>,
+    },
+    /// For signalling.
+    Event(Event),
+}
+
+/// What was refused since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Checks that are not the peer's: another name or password, or none.
+    pub checks: u64,
+    /// Other messages of STUN, and what is none.
+    pub stun: u64,
+    /// DTLS from where the peer is not.
+    pub strangers: u64,
+    /// For a leg that has no description (any more).
+    pub no_leg: u64,
+}
+
+/// One leg.
+#[derive(Debug)]
+struct Agent {
+    connect: Connect,
+    ice: Ice,
+    dtls: Option<Handshake>,
+    /// Where the handshake comes from, until a way is chosen.
+    dtls_from: Option<SocketAddr>,
+    /// The keys were told, for this address.
+    secured: Option<SocketAddr>,
+    /// It is told once, and nothing more is done about it.
+    failed: bool,
+    /// Since when it may come.
+    since: Instant,
+    /// When a check of it came last.
+    heard: Instant,
+    /// When the handshake has something to repeat.
+    wake: Option<Instant>,
+}
+
+impl Agent {
+    /// Where it is to be spoken to.
+    fn way(&self) -> Option<SocketAddr> {
+        self.ice.chosen().or(self.dtls_from)
+    }
+
+    /// When it is given up.
+    fn ends(&self) -> Instant {
+        match self.secured {
+            Some(_) => self.heard + limits::RTC_CONSENT,
+            None => self.since + limits::RTC_SETUP,
+        }
+    }
+
+    fn due(&self) -> Instant {
+        self.wake.map_or(self.ends(), |wake| wake.min(self.ends()))
+    }
+}
+
+/// The set-up of all legs of a node.
+#[derive(Debug)]
+pub struct Machine {
+    identity: Identity,
+    /// As many as there are legs, which the workers bound.
+    legs: BTreeMap<MediaLegId, Agent>,
+    due: Deadlines<MediaLegId>,
+    /// Of one input: whoever gives it takes what came of it.
+    out: VecDeque<Output>,
+    refused: Refused,
+}
+
+impl Machine {
+    /// Without legs; by this certificate we are known.
+    pub fn new(identity: Identity) -> Machine {
+        Machine {
+            identity,
+            legs: BTreeMap::new(),
+            due: Deadlines::default(),
+            out: VecDeque::new(),
+            refused: Refused::default(),
+        }
+    }
+
+    /// Both sides have described themselves. Again with another name of the peer: it looks for another way (RFC 8445 9), and the keys go
+    /// on; with another certificate it is another peer.
+    pub fn connect(&mut self, now: Instant, leg: MediaLegId, connect: Connect) {
+        match self.legs.get_mut(&leg) {
+            Some(agent) if agent.connect.fingerprints == connect.fingerprints && !agent.failed => {
+                if agent.connect.theirs != connect.theirs {
+                    agent.ice.restart(agent.connect.ours.clone());
+                    agent.heard = now;
+                }
+                agent.connect = connect;
+            }
+            Some(_) | None => {
+                let agent = Agent {
+                    connect,
+                    ice: Ice::default(),
+                    dtls: None,
+                    dtls_from: None,
+                    secured: None,
+                    failed: false,
+                    since: now,
+                    heard: now,
+                    wake: None,
+                };
+                self.legs.insert(leg, agent);
+            }
+        }
+        self.arm(leg);
+    }
+
+    /// Takes what came to a leg's port and is STUN or DTLS (RFC 7983 7).
+    pub fn datagram(&mut self, now: Instant, leg: MediaLegId, from: SocketAddr, octets: &[u8]) {
+        if !self.legs.contains_key(&leg) {
+            self.refused.no_leg += 1;
+            return;
+        }
+        match octets.first() {
+            Some(0..=3) => self.check(now, leg, from, octets),
+            Some(20..=63) => self.record(now, leg, from, octets),
+            Some(_) | None => self.refused.stun += 1,
+        }
+        self.arm(leg);
+    }
+
+    fn check(&mut self, now: Instant, leg: MediaLegId, from: SocketAddr, octets: &[u8]) {
+        let Some(agent) = self.legs.get_mut(&leg) else { return };
+        let before = agent.ice.chosen();
+        let (check, answer) = agent.ice.check(&agent.connect.ours, from, octets);
+        match check {
+            Check::Peer => agent.heard = now,
+            Check::Refused => self.refused.checks += 1,
+            Check::Other => self.refused.stun += 1,
+        }
+        let (chosen, secured) = (agent.ice.chosen(), agent.secured);
+        let begins = agent.connect.role == DtlsRole::Client && agent.dtls.is_none() && !agent.failed;
+        self.out
+            .extend(answer.map(|octets| Output::Send { leg, to: from, octets }));
+        let Some(chosen) = chosen.filter(|chosen| Some(*chosen) != before) else {
+            return;
+        };
+        if secured.is_some_and(|told| told != chosen) {
+            if let Some(agent) = self.legs.get_mut(&leg) {
+                agent.secured = Some(chosen);
+            }
+            self.tell(leg, Setup::Path(chosen));
+        }
+        if begins {
+            self.handshake(now, leg, None);
+        }
+    }
+
+    fn record(&mut self, now: Instant, leg: MediaLegId, from: SocketAddr, octets: &[u8]) {
+        let Some(agent) = self.legs.get_mut(&leg) else { return };
+        if !agent.ice.knows(from) {
+            self.refused.strangers += 1;
+            return;
+        }
+        if !agent.failed {
+            agent.dtls_from = Some(from);
+            self.handshake(now, leg, Some(octets));
+        }
+    }
+
+    /// The handshake goes on: by what came, or by time.
+    fn handshake(&mut self, now: Instant, leg: MediaLegId, octets: Option<&[u8]>) {
+        let Some(agent) = self.legs.get_mut(&leg) else { return };
+        let connect = &agent.connect;
+        let handshake = agent
+            .dtls
+            .get_or_insert_with(|| Handshake::new(&self.identity, connect.role, &connect.fingerprints, now));
+        let (steps, failed) = handshake.advance(&self.identity, now, octets);
+        let way = agent.way();
+        agent.wake = None;
+        let mut keys = None;
+        for step in steps {
+            match step {
+                Step::Send(octets) => {
+                    self.out.extend(way.map(|to| Output::Send { leg, to, octets }));
+                }
+                Step::Keys(own) => keys = Some(own),
+                Step::Wake(at) => agent.wake = Some(at),
+            }
+        }
+        if let Some(fault) = failed {
+            (agent.failed, agent.dtls, agent.wake) = (true, None, None);
+            return self.tell(leg, Setup::Failed(Unsecured::Dtls(fault)));
+        }
+        if let (Some(keys), Some(peer)) = (keys, way) {
+            (agent.secured, agent.heard) = (Some(peer), now);
+            self.tell(leg, Setup::Secured { peer, keys });
+        }
+    }
+
+    /// Forgets a leg, and says farewell.
+    pub fn close(&mut self, now: Instant, leg: MediaLegId) {
+        self.due.cancel(leg);
+        let Some(mut agent) = self.legs.remove(&leg) else {
+            return;
+        };
+        let (way, dtls) = (agent.way(), agent.dtls.as_mut());
+        let farewell = dtls.map(|dtls| dtls.close(&self.identity, now)).unwrap_or_default();
+        let send = |octets| way.map(|to| Output::Send { leg, to, octets });
+        self.out.extend(farewell.into_iter().filter_map(send));
+    }
+
+    /// Runs what is due.
+    pub fn on_time(&mut self, now: Instant) {
+        while let Some(leg) = self.due.pop_due(now) {
+            let Some(agent) = self.legs.get_mut(&leg) else { continue };
+            if agent.wake.is_some_and(|wake| wake <= now) {
+                self.handshake(now, leg, None);
+            } else if agent.ends() <= now {
+                // Who is not connected yet may still come, if signalling lets the leg live.
+                (agent.since, agent.heard) = (now, now);
+                let why = match (agent.secured, agent.ice.is_heard()) {
+                    (Some(_), _) => Unsecured::NoConsent,
+                    (None, true) => Unsecured::NoHandshake,
+                    (None, false) => Unsecured::NoCheck,
+                };
+                if !agent.failed {
+                    self.tell(leg, Setup::Failed(why));
+                }
+            }
+            self.arm(leg);
+        }
+    }
+
+    /// The next effect.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When `on_time` is due next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.due.next().map(|(at, _)| at)
+    }
+
+    /// What was refused since the start.
+    pub fn refused(&self) -> Refused {
+        self.refused
+    }
+
+    /// Legs that it knows.
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// True when it knows none.
+    pub fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    fn tell(&mut self, leg: MediaLegId, setup: Setup) {
+        self.out.push_back(Output::Event(Event::Setup(leg, setup)));
+    }
+
+    fn arm(&mut self, leg: MediaLegId) {
+        if let Some(agent) = self.legs.get(&leg) {
+            self.due.set(leg, agent.due());
+        }
+    }
+}

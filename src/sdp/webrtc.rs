@@ -1,0 +1,262 @@
+//! What a browser's description says beside the audio itself (JSEP, RFC 8829): where it is (ICE, RFC 8839), by which certificate it is known
+//! (RFC 8122) and who begins (RFC 8842), that RTP and RTCP share one port (RFC 5761), and which streams share one way (BUNDLE, RFC 8843).
+//!
+//! We are ICE lite: the peer finds the way, so that its candidates, of whatever kind, are not read; nor is `c=`, which tells the default
+//! one, nor the port. Header extensions, feedback and sources (`extmap`, `rtcp-fb`, `ssrc`) are not taken and need no word.
+//!
+//! ```text
+//!   a=ice-lite                                       a=fingerprint:sha-256 4A:AD:...
+//!   a=group:BUNDLE 0                                 a=setup:passive        (actpass in an offer)
+//!   a=ice-ufrag:..., a=ice-pwd:...                   a=mid:0
+//!   a=candidate:1 1 udp 2130706431 ADDRESS PORT typ host                    a=rtcp-mux
+//! ```
+
+use super::negotiate::Local;
+use super::parse::SdpError;
+use super::session::{Attribute, Media, Session};
+use crate::limits;
+use crate::media::command::{Connect, Credentials, DtlsRole, Fingerprint};
+use crate::pii::Secret;
+
+/// The priority of the only candidate of a component (RFC 8445 5.1.2.1): 126, 65535, 1.
+const PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
+/// Our first name for a stream.
+const MID: &str = "0";
+
+/// What a leg says of itself to a browser, and knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webrtc {
+    fingerprint: Fingerprint,
+    ours: Credentials,
+    /// For when the peer begins anew.
+    next: Option<Credentials>,
+    /// What was agreed last.
+    agreed: Option<Box<Connect>>,
+}
+
+/// Credentials of 32 and 128 bits (RFC 8445 5.3 wants 24 and 128), of characters that ICE has.
+fn credentials(mut fill: impl FnMut(&mut [u8])) -> Credentials {
+    let mut octets = [0; 20];
+    fill(&mut octets);
+    let mut digits = String::with_capacity(2 * octets.len());
+    for octet in octets {
+        for nibble in [octet >> 4, octet & 15] {
+            digits.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+        }
+    }
+    let pwd = Secret::new(digits.split_off(8));
+    Credentials {
+        ufrag: digits.into(),
+        pwd,
+    }
+}
+
+impl Webrtc {
+    /// With this certificate of ours. `fill` fills octets with randomness that nobody can guess.
+    pub fn new(fingerprint: Fingerprint, fill: impl FnMut(&mut [u8])) -> Webrtc {
+        Webrtc {
+            fingerprint,
+            ours: credentials(fill),
+            next: None,
+            agreed: None,
+        }
+    }
+
+    /// Makes other credentials ready: an offer comes, with which the peer may begin anew (RFC 8839 4.4.1.1.1).
+    pub fn renew(&mut self, fill: impl FnMut(&mut [u8])) {
+        self.next = Some(credentials(fill));
+    }
+
+    /// What holds from now on.
+    pub(super) fn agreed(&mut self, connect: &Connect) {
+        self.ours = connect.ours.clone();
+        self.agreed = Some(Box::new(connect.clone()));
+    }
+
+    /// What is agreed with a peer that has answered, or that is answered now.
+    pub(super) fn connect(&self, theirs: Peer, answers: bool) -> Result<Box<Connect>, SdpError> {
+        let before = self.agreed.as_deref();
+        let is_anew = before.is_some_and(|before| before.theirs != theirs.credentials);
+        let same = before.filter(|before| before.fingerprints == theirs.fingerprints);
+        let next = self.next.as_ref().filter(|_| is_anew && answers);
+        let role = match (theirs.setup, same.map(|before| before.role)) {
+            // Who has begun stays so, as long as it is the same peer (RFC 8842 5.5).
+            (SetUp::ActPass, Some(role)) if answers => role,
+            // Then the choice of ciphers and profiles is ours.
+            (SetUp::ActPass | SetUp::Active, _) if answers => DtlsRole::Server,
+            (SetUp::Active, _) => DtlsRole::Server,
+            (SetUp::Passive, _) => DtlsRole::Client,
+            (SetUp::ActPass, _) => return Err(UNDECIDED),
+        };
+        Ok(Box::new(Connect {
+            ours: next.unwrap_or(&self.ours).clone(),
+            theirs: theirs.credentials,
+            fingerprints: theirs.fingerprints,
+            role,
+        }))
+    }
+
+    /// The lines of our stream in an offer.
+    pub(super) fn offer(&self, local: &Local, kept: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
+        let mid = kept.and_then(|media| media.attribute("mid")).unwrap_or(MID);
+        lines(&self.ours, self.fingerprint, "actpass", mid, local)
+    }
+
+    /// Those of an answer.
+    pub(super) fn answer(&self, local: &Local, connect: &Connect, offered: &Media<'_>) -> Vec<Attribute<'static>> {
+        let setup = match connect.role {
+            DtlsRole::Server => "passive",
+            DtlsRole::Client => "active",
+        };
+        let mid = offered.attribute("mid").unwrap_or_default();
+        lines(&connect.ours, self.fingerprint, setup, mid, local)
+    }
+}
+
+fn lines(
+    ours: &Credentials,
+    fingerprint: Fingerprint,
+    setup: &'static str,
+    mid: &str,
+    local: &Local,
+) -> Vec<Attribute<'static>> {
+    let candidate = format!("1 1 udp {PRIORITY} {} {} typ host", local.addr, local.port);
+    let mut lines = Vec::with_capacity(8);
+    if !mid.is_empty() {
+        lines.push(Attribute::new("mid", mid.to_owned()));
+    }
+    lines.extend([
+        Attribute::new("ice-ufrag", ours.ufrag.to_string()),
+        Attribute::new("ice-pwd", ours.pwd.expose().to_owned()),
+        Attribute::new("fingerprint", format!("sha-256 {fingerprint}")),
+        Attribute::new("setup", setup),
+        Attribute::new("candidate", candidate),
+        Attribute::flag("end-of-candidates"),
+    ]);
+    lines
+}
+
+/// What stands before the streams: ours is the only one of its group.
+pub(super) fn head(stream: &Media<'_>) -> Vec<Attribute<'static>> {
+    let mut lines = vec![Attribute::flag("ice-lite")];
+    lines.extend(
+        stream
+            .attribute("mid")
+            .map(|mid| Attribute::new("group", format!("BUNDLE {mid}"))),
+    );
+    lines
+}
+
+/// A line that is refused keeps its name, by which browsers find it.
+pub(super) fn refused<'t>(offered: &Media<'t>) -> Media<'t> {
+    let mut refused = offered.refused();
+    let mid = offered.attributes.iter().find(|attribute| attribute.name == "mid");
+    refused.attributes.extend(mid.cloned());
+    refused
+}
+
+/// `a=setup` (RFC 4145 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SetUp {
+    Active,
+    Passive,
+    ActPass,
+}
+
+/// What a peer's description says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    credentials: Credentials,
+    fingerprints: Vec<Fingerprint>,
+    setup: SetUp,
+}
+
+pub(super) const WANTED: SdpError = SdpError::NotAcceptable(
+    "This side of the call is a browser's (UDP/TLS/RTP/SAVPF), and the audio stream has another transport.",
+);
+const NO_ICE: SdpError = SdpError::NotAcceptable(
+    "The audio stream has no a=ice-ufrag of 4 to 256 characters and a=ice-pwd of 22 to 256 (RFC 8839 5.4).",
+);
+const LITE: SdpError = SdpError::NotAcceptable("The peer is ICE lite as this node is: nobody would look for a way.");
+const NO_FINGERPRINT: SdpError = SdpError::NotAcceptable(
+    "The audio stream has no a=fingerprint by sha-256, without which nobody knows who the peer is (RFC 8122 5).",
+);
+const NO_MUX: SdpError = SdpError::NotAcceptable(
+    "The audio stream has no a=rtcp-mux; with browsers this node has RTP and RTCP on one port (RFC 5761).",
+);
+const HELD: SdpError =
+    SdpError::NotAcceptable("The audio stream has an a=setup with which nobody connects (RFC 4145 4).");
+const UNDECIDED: SdpError =
+    SdpError::NotAcceptable("The answer's a=setup is neither active nor passive (RFC 8842 5.3).");
+
+impl Peer {
+    /// What a stream says, or the session where the stream says nothing (RFC 8839 5.4, RFC 8122 5, RFC 4145 4).
+    pub fn read(session: &Session<'_>, media: &Media<'_>) -> Result<Peer, SdpError> {
+        let one = |name: &'static str| media.attribute(name).or_else(|| session.attributes(name).next());
+        if session.attributes("ice-lite").next().is_some() {
+            return Err(LITE);
+        }
+        if media.attribute("rtcp-mux").is_none() {
+            return Err(NO_MUX);
+        }
+        let word = |name, least| {
+            let is_ice = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+            one(name)
+                .map(str::trim)
+                .filter(|text| (least..=256).contains(&text.len()) && text.bytes().all(is_ice))
+        };
+        let (ufrag, pwd) = word("ice-ufrag", 4).zip(word("ice-pwd", 22)).ok_or(NO_ICE)?;
+        let setup = match one("setup").map(str::trim) {
+            // What an offer means that says nothing (RFC 4145 4.1).
+            None | Some("active") => SetUp::Active,
+            Some("passive") => SetUp::Passive,
+            Some("actpass") => SetUp::ActPass,
+            Some(_) => return Err(HELD),
+        };
+        let of = |value: &str| {
+            let (hash, octets) = value.trim().split_once(' ')?;
+            let is_known = hash.eq_ignore_ascii_case("sha-256");
+            is_known.then(|| Fingerprint::parse(octets.trim())).flatten()
+        };
+        let mut fingerprints: Vec<Fingerprint> = media.attributes("fingerprint").filter_map(of).collect();
+        if fingerprints.is_empty() {
+            fingerprints.extend(session.attributes("fingerprint").filter_map(of));
+        }
+        fingerprints.truncate(limits::SDP_FINGERPRINTS);
+        if fingerprints.is_empty() {
+            return Err(NO_FINGERPRINT);
+        }
+        Ok(Peer {
+            credentials: Credentials {
+                ufrag: ufrag.into(),
+                pwd: Secret::new(pwd),
+            },
+            fingerprints,
+            setup,
+        })
+    }
+
+    /// The stream of an offer that is taken, where it is a browser's and may be; none where it is none and need not be.
+    pub fn offered(session: &Session<'_>, media: &Media<'_>, can: WebrtcUse) -> Result<Option<Peer>, SdpError> {
+        match (media.proto.is_dtls(), can) {
+            (false, WebrtcUse::Always) if media.proto.is_rtp() => Err(WANTED),
+            (true, WebrtcUse::Always | WebrtcUse::Maybe) => Peer::read(session, media).map(Some),
+            // What it is then is said where keys are asked for.
+            (true, WebrtcUse::Never) | (false, _) => Ok(None),
+        }
+    }
+}
+
+/// Whether a leg is a browser's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WebrtcUse {
+    /// It is none.
+    Never,
+    /// It is what its peer offers.
+    Maybe,
+    /// It is one.
+    Always,
+}
+
+#[cfg(test)]
+mod tests;
