@@ -21,7 +21,7 @@ use tandem::effect::Fact;
 use tandem::id::Transport;
 
 /// How many seeds, unless `CHAOS_SEEDS` says otherwise (`make soak`).
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 500;
 /// Actions of one run.
 const ACTIONS: u64 = 80;
 /// The same with RTP.
