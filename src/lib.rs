@@ -2,8 +2,8 @@
 //!
 //! # The idea
 //!
-//! The node is pure machines and a shell. [`node::Node`] (signalling), [`media::worker::Worker`] (media) and [`relay::Server`] (STUN and
-//! TURN) take `(now, input)` and give outputs. They own their state by `&mut`; they read no clock, no socket, no file and no random source, and they never
+//! The node is pure machines and a shell. [`node::Node`] (signalling), [`media::worker::Worker`] (media), [`rtc::Machine`] (set-up of
+//! media with browsers) and [`relay::Server`] (STUN and TURN) take `(now, input)` and give outputs. They own their state by `&mut`; they read no clock, no socket, no file and no random source, and they never
 //! wait. The [`shell`] moves bytes and time, and decides nothing. In tests the same machines run in a simulated world, with a
 //! virtual clock and a lossy network made from one seed.
 //!
