@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// Octets of the headers of IPv4 and UDP.
+const HEADERS: usize = 28;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A bandwidth: what is beyond it over time, with a second's worth at once, is dropped (ITU-T I.371 A, by octets).
@@ -17,13 +19,14 @@ pub(super) struct Cap {
 }
 
 impl Cap {
-    /// Takes so many octets at this rate in kbit/s, if there is room for them.
+    /// Takes a datagram of so many octets at this rate in kbit/s, if there is room for it and for its headers: what is empty is not
+    /// for nothing.
     pub(super) fn take(&mut self, now: Instant, octets: usize, rate: Option<u64>) -> bool {
         let Some(rate) = rate else { return true };
         if self.due.since(now) >= SECOND {
             return false;
         }
-        let nanos = octets as u64 * 8_000_000 / rate.max(1);
+        let nanos = (octets + HEADERS) as u64 * 8_000_000 / rate.max(1);
         self.due = self.due.max(now) + Duration::from_nanos(nanos);
         true
     }

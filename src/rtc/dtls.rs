@@ -9,6 +9,7 @@ use crate::time::Instant;
 use aws_lc_rs::digest::{SHA256, digest};
 use dimpl::{Config, CryptoError, Dtls, DtlsCertificate, Error, KeyingMaterial, Output, SecurityError, SrtpProfile};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,13 +136,19 @@ impl Handshake {
         }
     }
 
-    /// Goes on: by a datagram, or by time alone. After a fault it is over.
+    /// Goes on: by a datagram, or by time alone. After a fault it is over. `dimpl` asserts what a peer may be able to break: that costs
+    /// this leg, and no other.
     pub fn advance(
         &mut self,
         identity: &Identity,
         now: Instant,
         octets: Option<&[u8]>,
     ) -> (Vec<Step>, Option<DtlsFault>) {
+        let step = catch_unwind(AssertUnwindSafe(|| self.step(identity, now, octets)));
+        step.unwrap_or_else(|_| (Vec::new(), Some(DtlsFault::Other("a bug was met".to_owned()))))
+    }
+
+    fn step(&mut self, identity: &Identity, now: Instant, octets: Option<&[u8]>) -> (Vec<Step>, Option<DtlsFault>) {
         let mut steps = Vec::new();
         let timed = self.dtls.handle_timeout(identity.moment(now));
         let taken = timed.and_then(|()| octets.map_or(Ok(()), |octets| self.dtls.handle_packet(octets)));
@@ -153,11 +160,15 @@ impl Handshake {
 
     /// Takes leave of the peer.
     pub fn close(&mut self, identity: &Identity, now: Instant) -> Vec<Vec<u8>> {
-        let mut steps = Vec::new();
-        let ready = self.dtls.handle_timeout(identity.moment(now));
-        if ready.and_then(|()| self.dtls.close()).is_ok() {
-            let _ = self.poll(identity, &mut steps);
-        }
+        let leave = catch_unwind(AssertUnwindSafe(|| {
+            let mut steps = Vec::new();
+            let ready = self.dtls.handle_timeout(identity.moment(now));
+            if ready.and_then(|()| self.dtls.close()).is_ok() {
+                let _ = self.poll(identity, &mut steps);
+            }
+            steps
+        }));
+        let steps = leave.unwrap_or_default();
         let send = |step| match step {
             Step::Send(octets) => Some(octets),
             Step::Keys(_) | Step::Wake(_) => None,

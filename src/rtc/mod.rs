@@ -169,7 +169,9 @@ impl Machine {
         let before = agent.ice.chosen();
         let (check, answer) = agent.ice.check(&agent.connect.ours, from, octets);
         match check {
-            Check::Peer => agent.heard = now,
+            // Consent is for the way that media takes (RFC 7675 5.1).
+            Check::Peer if agent.ice.chosen().is_none_or(|chosen| chosen == from) => agent.heard = now,
+            Check::Peer => {}
             Check::Refused => self.refused.checks += 1,
             Check::Other => self.refused.stun += 1,
         }

@@ -201,10 +201,10 @@ fn more_than_its_bandwidth_is_dropped() {
     let peer = lab.host("198.51.100.20:9000");
     let relayed = lab.allocate(&mut alice);
     lab.bind(&mut alice, 0x4000, peer);
-    // 80 kbit/s are ten of these a second.
+    // 80 kbit/s are ten of these a second, with their headers.
     for _ in 0..200 {
-        lab.say(alice.via, &channel_data(0x4000, &[7; 1_000], false));
-        lab.send(peer, relayed, &[8; 1_000]);
+        lab.say(alice.via, &channel_data(0x4000, &[7; 972], false));
+        lab.send(peer, relayed, &[8; 972]);
         lab.run(ms(50));
     }
     let (up, down) = (lab.heard(peer).len(), lab.told(alice.via).len());
@@ -217,7 +217,7 @@ fn more_than_its_bandwidth_is_dropped() {
     assert_eq!(counters.over as usize, 400 - up - down);
     let all = |packets: usize| Traffic {
         packets: packets as u64,
-        octets: 1_000 * packets as u64,
+        octets: 972 * packets as u64,
     };
     assert_eq!((counters.to_peers, counters.to_clients), (all(up), all(down)));
 }

@@ -58,7 +58,9 @@ pub(super) fn accept(
     }
     tokio::spawn(async move {
         if let Ok(upgraded) = hyper::upgrade::on(request).await {
+            // A page sends little here: the room for it is kept as long as the socket.
             let config = WebSocketConfig::default()
+                .read_buffer_size(INCOMING)
                 .max_message_size(Some(INCOMING))
                 .max_frame_size(Some(INCOMING));
             let io = TokioIo::new(upgraded);
