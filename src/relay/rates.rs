@@ -73,10 +73,10 @@ mod tests {
     #[test]
     fn what_is_beyond_the_bandwidth_is_dropped() {
         let mut cap = Cap::default();
-        // 80 kbit/s are ten packets of a thousand octets a second.
+        // 80 kbit/s are ten packets of a thousand octets, headers among them, a second.
         let mut taken = |from: u64, to: u64, each: u64| {
             let times = (from..to).step_by(each as usize);
-            times.filter(|ms| cap.take(at(*ms), 1_000, Some(80))).count()
+            times.filter(|ms| cap.take(at(*ms), 1_000 - HEADERS, Some(80))).count()
         };
         assert_eq!(taken(10_000, 10_010, 1), 10, "a second's worth at once");
         assert_eq!(taken(10_010, 20_010, 10), 100, "and then evenly");
