@@ -11,7 +11,7 @@ use super::clock::SystemClock;
 use super::media::{MediaEvent, StrayCounters, Wake};
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Connect, Event, Fingerprint};
+use crate::media::command::{Connect, Event, Fingerprint, Setup as Came};
 use crate::media::packet::Packet;
 use crate::media::worker::Strays;
 use crate::rtc::{Identity, Machine, Output};
@@ -274,6 +274,15 @@ impl Thread {
         }
     }
 
+    /// Of the ways of a leg only the last counts: however often a peer changes it while signalling is behind, one waits.
+    fn keep(&mut self, event: Event) {
+        if let Event::Setup(leg, Came::Path(_)) = &event {
+            self.late
+                .retain(|old| !matches!(old, Event::Setup(other, Came::Path(_)) if other == leg));
+        }
+        self.late.push_back(event);
+    }
+
     fn carry_out(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
@@ -283,7 +292,7 @@ impl Thread {
                         let _ = socket.send_to(&octets, to);
                     }
                 }
-                Output::Event(event) => self.late.push_back(event),
+                Output::Event(event) => self.keep(event),
             }
         }
     }
