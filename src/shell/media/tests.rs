@@ -10,6 +10,7 @@ use crate::media::worker::Strays;
 use crate::shell::clock::SystemClock;
 use codecs::Codec;
 use std::collections::VecDeque;
+use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -154,7 +155,7 @@ fn is_passed_on((peer, to): (&UdpSocket, SocketAddr), (other, ours): (&UdpSocket
 fn open_at(ip: &str) -> usize {
     let address: u32 = ip.parse::<std::net::Ipv4Addr>().unwrap().into();
     let own = format!(" {:08X}:", address.swap_bytes());
-    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let table = fs::read_to_string("/proc/net/udp").unwrap();
     table.lines().filter(|line| line.contains(&own)).count()
 }
 
@@ -354,5 +355,33 @@ async fn a_leg_on_a_port_that_is_not_bound_is_closed() {
     let ended = bench.threads.command(WorkerId(0), Command::Open(Box::new(spec)));
     assert_eq!(ended, Some(Event::Closed(id, LegStats::default())));
     assert_eq!(bench.threads.command(WorkerId(0), Command::Close(id)), None);
+    bench.threads.stop();
+}
+
+/// In real time, where the system lets us: CAP_SYS_NICE is bit 23 (capabilities(7)).
+#[tokio::test]
+async fn media_threads_run_in_real_time() {
+    const NORMAL: &str = "0";
+    const ROUND_ROBIN: &str = "2";
+    let bench = Bench::new("127.0.82.19", 21_700);
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+    let may = u64::from_str_radix(effective.trim(), 16).unwrap() >> 23 & 1 == 1;
+    let want = if may { ROUND_ROBIN } else { NORMAL };
+    let has_it = || {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+        // Behind the name: proc(5) numbers its fields from 1, and this is field 41 where the state is field 3.
+        stats.into_iter().any(|stat| {
+            stat.contains("(media-1)")
+                && stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(38)) == Some(want)
+        })
+    };
+    let comes = async {
+        while !has_it() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, comes).await.expect("a media thread has this policy");
     bench.threads.stop();
 }

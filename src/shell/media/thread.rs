@@ -13,7 +13,6 @@ use crate::shell::rtc::Door;
 use crate::time::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
-use rustix::process::setpriority_process;
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::VecDeque;
 use std::io;
@@ -21,6 +20,10 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::sync::mpsc;
 
 /// The grid of the tick.
@@ -29,8 +32,6 @@ const TICK: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_millis(5);
 /// A thread that was held up for longer makes up for nothing: it is history.
 const CATCH_UP: Duration = Duration::from_millis(500);
-/// How willing a media thread is to wait: a packet can't, and the rest can. It needs root or CAP_SYS_NICE.
-const NICE: i32 = -5;
 /// Sockets looked at in one turn.
 const READY: usize = 256;
 /// The epoll token of the command ring.
@@ -180,8 +181,7 @@ pub(super) fn start(
     let thread = std::thread::Builder::new()
         .name(format!("media-{}", id.0))
         .spawn(move || {
-            // Of this thread only (setpriority(2), differences to POSIX); without the right to it all threads are equal.
-            let _ = setpriority_process(None, NICE);
+            hurry(id);
             let sockets = std::iter::repeat_with(|| None).take(limits::LEGS_PER_WORKER).collect();
             let mut thread = Thread {
                 id,
@@ -468,6 +468,20 @@ impl Thread {
             }
             phone.speak(&samples[..spoken]);
         }
+    }
+}
+
+/// A packet can't wait, and all else can: without this, whatever else has the core keeps it for milliseconds. What is not of real time has
+/// a twentieth of each core in any case (sched(7), "Limiting the CPU usage of real-time and deadline processes").
+fn hurry(id: WorkerId) {
+    let class = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let refused = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, class).err();
+    // One is as the other.
+    if let Some(error) = refused.filter(|_| id.0 == 0) {
+        tracing::info!(
+            "The media threads do not run in real time ({error}): sound can be some milliseconds late when the machine is busy. \
+             CAP_SYS_NICE lets them, or LimitRTPRIO=1 in a systemd unit."
+        );
     }
 }
 
