@@ -22,8 +22,8 @@ export function connect(token: Token, options?: Options): Promise<Client>;
  * @property {number} loss Share of packets lost since the last look, 0 to 1.
  * @property {number} received Packets since the beginning.
  * @property {number} sent Packets since the beginning.
- * @property {{ local: string, remote: string, protocol: string } | null} path The kinds of the two candidates in use: host, srflx, prflx or
- *   relay.
+ * @property {{ local: string, remote: string, protocol: string, relay: string | null } | null} path The kinds of the two candidates in
+ *   use: host, srflx, prflx or relay; and by what our relay is reached, if it is one: udp, tcp or tls.
  * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State
  * @typedef {{ client: string, muted: boolean, holds: boolean }} MemberView
  * @typedef {{ id: string, state: 'ringing' | 'up', from: MemberView, to: MemberView, offer?: string, revision?: number }} CallView
@@ -36,7 +36,7 @@ export class TandemError extends Error {
      * @param {number} [status]
      */
     constructor(kind: string, message: string, status?: number);
-    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `no-network`. */
+    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `no-network`, `no-way`. */
     kind: string;
     /** The status of HTTP; 0 where there is none. */
     status: number;
@@ -109,9 +109,10 @@ export class Client extends Emitter {
      * @param {'GET' | 'POST'} method
      * @param {string} path
      * @param {object} [body]
+     * @param {number} [again] How long it is sent again for, in milliseconds.
      * @returns {Promise<any>}
      */
-    ask(method: "GET" | "POST", path: string, body?: object): Promise<any>;
+    ask(method: "GET" | "POST", path: string, body?: object, again?: number): Promise<any>;
     /**
      * Used by calls: asks for one, and tells it what came before its answer.
      * @param {Call} call
@@ -124,7 +125,8 @@ export class Client extends Emitter {
  * A call with one other.
  *
  * Events: `state` (state), `stream` (MediaStream), `ended` (reason, by), `updated`, `dtmf` (digits), `path` (what the connection is doing),
- * `blocked` (the browser plays nothing before a gesture: call `play()` from one).
+ * `blocked` (the browser plays nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another
+ * way is looked for).
  */
 export class Call extends Emitter {
     /**
@@ -178,8 +180,11 @@ export class Call extends Emitter {
      * @param {string} digits
      */
     sendDigits(digits: string): Promise<void>;
-    /** Plays what comes. To be called from a gesture after `blocked`. */
-    play(): Promise<void>;
+    /**
+     * Plays what comes. To be called from a gesture after `blocked`. False where the browser does not.
+     * @returns {Promise<boolean>}
+     */
+    play(): Promise<boolean>;
     /** Takes the devices that are chosen now. */
     switchDevices(): Promise<void>;
     /**
@@ -271,13 +276,14 @@ export type Quality = {
      */
     sent: number;
     /**
-     * The kinds of the two candidates in use: host, srflx, prflx or
-     * relay.
+     * The kinds of the two candidates in
+     * use: host, srflx, prflx or relay; and by what our relay is reached, if it is one: udp, tcp or tls.
      */
     path: {
         local: string;
         remote: string;
         protocol: string;
+        relay: string | null;
     } | null;
 };
 export type State = "ringing" | "connecting" | "up" | "ended";

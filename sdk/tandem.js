@@ -24,8 +24,8 @@
  * @property {number} loss Share of packets lost since the last look, 0 to 1.
  * @property {number} received Packets since the beginning.
  * @property {number} sent Packets since the beginning.
- * @property {{ local: string, remote: string, protocol: string } | null} path The kinds of the two candidates in use: host, srflx, prflx or
- *   relay.
+ * @property {{ local: string, remote: string, protocol: string, relay: string | null } | null} path The kinds of the two candidates in
+ *   use: host, srflx, prflx or relay; and by what our relay is reached, if it is one: udp, tcp or tls.
  * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State
  * @typedef {{ client: string, muted: boolean, holds: boolean }} MemberView
  * @typedef {{ id: string, state: 'ringing' | 'up', from: MemberView, to: MemberView, offer?: string, revision?: number }} CallView
@@ -41,7 +41,7 @@ export class TandemError extends Error {
   constructor(kind, message, status = 0) {
     super(message);
     this.name = 'TandemError';
-    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `no-network`. */
+    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `no-network`, `no-way`. */
     this.kind = kind;
     /** The status of HTTP; 0 where there is none. */
     this.status = status;
@@ -88,6 +88,12 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 const SILENCE = 45_000;
 /** How long the first event may take before a WebSocket is tried: something on the way may hold event streams back. */
 const FIRST = 8_000;
+/** How long an answer may take. */
+const ANSWER = 8_000;
+/** How long a request is sent again for. */
+const AGAIN = 15_000;
+/** How long a node that was never reached is looked for. */
+const NEVER = 20_000;
 /** How long a path may be interrupted before another is looked for. */
 const INTERRUPTED = 3_000;
 
@@ -118,6 +124,7 @@ export class Client extends Emitter {
   #closed = false;
   #stop = new AbortController();
   #attempts = 0;
+  #begun = Date.now();
   /** @type {'events' | 'websocket'} */
   #transport;
   /** @type {{ servers: RTCIceServer[], until: number, relay: boolean } | null} */
@@ -241,10 +248,12 @@ export class Client extends Emitter {
    * @param {'GET' | 'POST'} method
    * @param {string} path
    * @param {object} [body]
+   * @param {number} [again] How long it is sent again for, in milliseconds.
    * @returns {Promise<any>}
    */
-  async ask(method, path, body) {
+  async ask(method, path, body, again = AGAIN) {
     const key = crypto.randomUUID();
+    const until = Date.now() + again;
     for (let attempt = 0; ; attempt += 1) {
       /** @type {Record<string, string>} */
       const headers = { Authorization: `Bearer ${await this.#bearer()}` };
@@ -252,9 +261,10 @@ export class Client extends Emitter {
       if (body) headers['Content-Type'] = 'application/json';
       let response;
       try {
-        response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body), keepalive: path.endsWith('/hangup') });
+        const [keepalive, signal] = [path.endsWith('/hangup'), AbortSignal.timeout(ANSWER)];
+        response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body), keepalive, signal });
       } catch (error) {
-        if (attempt >= 3 || this.#closed) throw new TandemError('no-network', 'The node cannot be reached.');
+        if (attempt >= 3 || Date.now() > until || this.#closed) throw new TandemError('no-network', 'The node cannot be reached.');
         await pause(250 * 2 ** attempt);
         continue;
       }
@@ -298,7 +308,7 @@ export class Client extends Emitter {
           return;
         }
         this.#token = null;
-      } else if ((told.status && told.status !== 429 && told.status < 500) || (!this.name && this.#attempts >= 4)) {
+      } else if ((told.status && told.status !== 429 && told.status < 500) || (!this.name && this.#isHopeless())) {
         // Nothing gets better by asking again, or the node was never reached.
         this.#end(told);
         return;
@@ -308,6 +318,10 @@ export class Client extends Emitter {
       this.#attempts += 1;
       await Promise.race([pause(wait * (0.5 + Math.random() / 2)), new Promise((resolve) => { this.#hurry = resolve; })]);
     }
+  }
+
+  #isHopeless() {
+    return this.#attempts >= 4 || Date.now() > this.#begun + NEVER;
   }
 
   /** @type {(value?: unknown) => void} */
@@ -383,12 +397,20 @@ export class Client extends Emitter {
         socket.close();
       }
     };
-    socket.onopen = () => { is_open = true; };
+    const timer = setTimeout(stop, FIRST);
+    socket.onopen = () => {
+      is_open = true;
+      clearTimeout(timer);
+    };
     await new Promise((resolve) => { socket.onclose = resolve; });
+    clearTimeout(timer);
     this.#stop.signal.removeEventListener('abort', stop);
     if (fault) throw fault;
+    if (is_open || this.#closed) return;
+    // Event streams were not what was held back.
+    if (!this.options.transport) this.#transport = 'events';
     // A browser does not say why; a request does.
-    if (!is_open && !this.#closed) await this.ask('GET', '/v1/turn');
+    await this.ask('GET', '/v1/turn', undefined, 0);
   }
 
   /**
@@ -499,7 +521,8 @@ async function refusal(response) {
  * A call with one other.
  *
  * Events: `state` (state), `stream` (MediaStream), `ended` (reason, by), `updated`, `dtmf` (digits), `path` (what the connection is doing),
- * `blocked` (the browser plays nothing before a gesture: call `play()` from one).
+ * `blocked` (the browser plays nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another
+ * way is looked for).
  */
 export class Call extends Emitter {
   /** @type {Client} */
@@ -521,6 +544,9 @@ export class Call extends Emitter {
   #interrupted;
   /** @type {HTMLAudioElement | null} */
   #audio = null;
+  #hasRelay = false;
+  /** What a TURN server has refused. */
+  #refusal = '';
   /** One negotiation at a time. @type {Promise<unknown>} */
   #turn = Promise.resolve();
   /** @type {{ received: number, lost: number } | null} */
@@ -650,14 +676,19 @@ export class Call extends Emitter {
     await this.#client.ask('POST', `/v1/calls/${this.id}/dtmf`, { digits });
   }
 
-  /** Plays what comes. To be called from a gesture after `blocked`. */
+  /**
+   * Plays what comes. To be called from a gesture after `blocked`. False where the browser does not.
+   * @returns {Promise<boolean>}
+   */
   async play() {
-    if (!this.#audio || !this.stream) return;
+    if (!this.#audio || !this.stream) return false;
     this.#audio.srcObject = this.stream;
     try {
       await this.#audio.play();
+      return true;
     } catch (error) {
       if (/** @type {Error} */ (error).name === 'NotAllowedError') this.emit('blocked');
+      return false;
     }
   }
 
@@ -697,7 +728,8 @@ export class Call extends Emitter {
         const pair = reports.get(report.selectedCandidatePairId);
         const [local, remote] = [reports.get(pair?.localCandidateId), reports.get(pair?.remoteCandidateId)];
         if (local && remote) {
-          quality.path = { local: local.candidateType, remote: remote.candidateType, protocol: local.protocol };
+          const relay = local.relayProtocol ?? null;
+          quality.path = { local: local.candidateType, remote: remote.candidateType, protocol: local.protocol, relay };
           quality.roundTrip = pair.currentRoundTripTime ?? null;
         }
       }
@@ -832,7 +864,12 @@ export class Call extends Emitter {
     this.#pc = pc;
     pc.addEventListener('icecandidate', ({ candidate }) => {
       if (candidate) this.#gathered.push(candidate.toJSON());
+      if (candidate?.type === 'relay') this.#hasRelay = true;
       this.#tell();
+    });
+    pc.addEventListener('icecandidateerror', ({ url, errorCode, errorText }) => {
+      // 701 is not the server's: it cannot be reached.
+      if (url?.startsWith('turn') && errorCode < 700) this.#refusal = `${errorCode} ${errorText}`.replace(/[ .]*$/, '');
     });
     pc.addEventListener('track', ({ track: coming, streams }) => {
       this.stream = streams[0] ?? new MediaStream([coming]);
@@ -860,10 +897,19 @@ export class Call extends Emitter {
     if (state === 'connected') {
       if (this.state === 'connecting') this.#enter('up');
     } else if (state === 'disconnected' || state === 'failed') {
+      if (state === 'failed') this.emit('trouble', new TandemError('no-way', `No way to the other was found: ${this.#apart()}`));
       // The caller goes first, so that not both offer at once.
       const later = this.direction === 'incoming' ? 2_000 : 0;
       this.#interrupted = setTimeout(() => this.restart(), later + (state === 'failed' ? 0 : INTERRUPTED));
     }
+  }
+
+  /** What keeps the two apart, as far as it is seen from here. */
+  #apart() {
+    if (!this.#client.relay) return 'a firewall keeps the two apart, and the operator has no TURN server (api.turn). From another network it may work.';
+    if (this.#hasRelay) return 'the TURN server is reached, and does not reach the other.';
+    if (this.#refusal) return `a firewall keeps the two apart, and the TURN server has refused to help (${this.#refusal}).`;
+    return 'a firewall keeps the two apart, and lets nothing through to the TURN server either, be it UDP, TCP or TLS.';
   }
 
   /** @param {State} state */

@@ -1,8 +1,7 @@
 // A telephone in a page, with nothing but the package beside it. A token may stand behind # in the address: /phone#token=...
 
-import { TandemError, connect } from '/sdk/tandem.js';
+import { Client, TandemError } from '/sdk/tandem.js';
 
-/** @typedef {import('../tandem.js').Client} Client */
 /** @typedef {import('../tandem.js').Call} Call */
 
 /**
@@ -82,11 +81,16 @@ function follow(call) {
     show();
   });
   call.on('updated', show);
-  call.on('blocked', () => { $('listen').hidden = false; });
+  call.on('blocked', () => {
+    $('listen').hidden = false;
+    $('listen').focus();
+    trouble('The browser plays nothing before it is asked to: press "Hear the call".');
+  });
+  call.on('trouble', explain);
   call.on('path', (what) => {
-    if (what === 'failed' && !client?.relay) trouble('No way to the other was found. The operator has no TURN server, which firewalls may need.');
-    else if (what === 'disconnected' || what === 'restarting') trouble('The connection is interrupted. Another way is looked for.');
-    else if (what === 'connected') trouble('');
+    // Where there was no way yet, it is not interrupted.
+    if (call.state === 'up' && (what === 'disconnected' || what === 'restarting')) trouble('The connection is interrupted. Another way is looked for.');
+    else if (what === 'connected' && $('listen').hidden) trouble('');
   });
   call.on('ended', (reason) => {
     if (current === call) current = null;
@@ -114,28 +118,41 @@ async function devices(to) {
 async function enter(token) {
   trouble('');
   $('who').textContent = 'Connecting';
-  try {
-    const opened = await connect(token);
-    client = opened;
+  const button = /** @type {HTMLButtonElement} */ ($('connect'));
+  button.disabled = true;
+  const opened = new Client(token, {});
+  let late = 0;
+  opened.on('connected', () => {
+    clearTimeout(late);
+    trouble('');
     $('who').textContent = opened.name;
-    opened.on('connected', () => {
-      trouble('');
-      $('who').textContent = opened.name;
-    });
-    opened.on('disconnected', () => { $('who').textContent = `${opened.name}: reconnecting`; });
-    opened.on('closed', (error) => {
-      client = current = ringing = null;
-      $('who').textContent = 'Not connected';
-      if (error) explain(error);
-      show();
-    });
-    opened.on('devices', () => devices(opened));
-    opened.on('incoming', incoming);
-    await devices(opened);
-  } catch (error) {
+  });
+  opened.on('disconnected', (error) => {
+    $('who').textContent = opened.name ? `${opened.name}: reconnecting` : 'Connecting';
+    clearTimeout(late);
+    // Mostly it is back at once.
+    late = window.setTimeout(() => {
+      if (error.kind === 'no-network') trouble(`The node cannot be reached. It is tried again${current ? '; the call goes on' : ''}.`);
+      else explain(error);
+    }, opened.name ? 2_000 : 0);
+  });
+  opened.on('closed', (error) => {
+    clearTimeout(late);
+    client = current = ringing = null;
     $('who').textContent = 'Not connected';
-    explain(error);
+    if (error) explain(error);
+    show();
+  });
+  opened.on('devices', () => devices(opened));
+  opened.on('incoming', incoming);
+  try {
+    await opened.ready;
+    client = opened;
+    await devices(opened);
+  } catch {
+    // `closed` has told why.
   }
+  button.disabled = false;
   show();
   $(client ? 'to' : 'token').focus();
 }
@@ -200,7 +217,7 @@ does('accept', async () => {
   ringing = null;
   follow(call);
   await call.accept();
-  $('hangup').focus();
+  $($('listen').hidden ? 'hangup' : 'listen').focus();
   if (client) await devices(client);
 });
 does('reject', () => ringing?.reject());
@@ -208,8 +225,9 @@ does('mute', () => current?.mute(!current.muted));
 does('hold', () => current?.hold(!current.held));
 does('hangup', () => current?.hangUp());
 does('listen', async () => {
-  await current?.play();
+  if (!(await current?.play())) return;
   $('listen').hidden = true;
+  trouble('');
 });
 
 for (const digit of '123456789*0#') {
@@ -248,7 +266,11 @@ setInterval(async () => {
 }, 1000);
 
 window.addEventListener('pagehide', () => client?.close());
-window.addEventListener('offline', () => trouble('This device is offline.'));
+const OFFLINE = 'This device is offline.';
+window.addEventListener('offline', () => trouble(current ? `${OFFLINE} The call goes on when it is back.` : OFFLINE));
+window.addEventListener('online', () => {
+  if ($('trouble').textContent?.startsWith(OFFLINE)) trouble('');
+});
 
 const token = new URLSearchParams(location.hash.slice(1)).get('token');
 if (token) {

@@ -13,6 +13,7 @@
 )]
 #[path = "interop/journal.rs"]
 mod journal;
+#[allow(dead_code, reason = "another test uses the rest of it")]
 #[path = "browser/network.rs"]
 mod network;
 #[allow(

@@ -10,11 +10,18 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// True for root.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
 /// A network that only this test sees; it is gone when its last process is.
 pub struct Network {
     _holder: Process,
     /// For `nsenter`.
     enter: Vec<String>,
+    /// Of the process that holds it: `ip link` moves interfaces there.
+    pub pid: String,
     /// One of its addresses.
     pub first: String,
 }
@@ -24,14 +31,18 @@ impl Network {
     pub fn new(prefix: &str) -> Network {
         let (first, second) = (format!("{prefix}.1"), format!("{prefix}.2"));
         let script = format!(
-            "set -e; ip link add left type veth peer name right
+            "ip link add left type veth peer name right
              ip address add {first}/24 dev left; ip address add {second}/24 dev left
-             for link in lo left right; do ip link set $link up; done
-             echo pid $$; exec sleep 300"
+             for link in lo left right; do ip link set $link up; done"
         );
-        let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+        Network::made_by(&script, first)
+    }
+
+    /// As this script makes it.
+    pub fn made_by(script: &str, first: String) -> Network {
+        let script = format!("set -e; {script}\necho pid $$; exec sleep 300");
         // Without root, in a user namespace of its own, where one is root.
-        let (make, enter): (&[&str], &[&str]) = if is_root {
+        let (make, enter): (&[&str], &[&str]) = if is_root() {
             (&["--net"], &["--net"])
         } else {
             (
@@ -48,13 +59,23 @@ impl Network {
             .lines()
             .find_map(|line| line.strip_prefix("pid "))
             .expect("as it was waited for");
+        let pid = pid.to_owned();
         let mut enter: Vec<String> = enter.iter().map(|option| (*option).to_owned()).collect();
-        enter.extend(["--target", pid, "--"].map(str::to_owned));
+        enter.extend(["--target", &pid, "--"].map(str::to_owned));
         Network {
             _holder: holder,
             enter,
+            pid,
             first,
         }
+    }
+
+    /// Runs a script of the shell in it, which must succeed: what it says.
+    pub fn run(&self, script: &str) -> String {
+        let output = self.command("sh").args(["-e", "-c", script]).output().expect("a shell");
+        let fault = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}\nfailed: {fault}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// A command that runs in it.

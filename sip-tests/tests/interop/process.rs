@@ -21,8 +21,13 @@ pub struct Process {
 impl Process {
     /// Starts it. `package` is what to install where the program is missing.
     pub fn start(name: &str, package: &str, command: &mut Command) -> Process {
+        Process::reading(name, package, command, Stdio::null())
+    }
+
+    /// The same with a standard input.
+    pub fn reading(name: &str, package: &str, command: &mut Command, input: impl Into<Stdio>) -> Process {
         let spawned = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
