@@ -79,7 +79,7 @@ peers: $(BROWSER)/node_modules/.package-lock.json
 	@.ci/packages $(PEER_PACKAGES)
 	@.ci/sipvicious "$(TARGET)"
 
-# JsSIP, Playwright and TypeScript, as the lock file has them. npm may have come with a Node.js that is not Debian's.
+# JsSIP, SIP.js, Playwright and TypeScript, as the lock file has them. npm may have come with a Node.js that is not Debian's.
 $(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/packages nodejs npm
 	cd $(BROWSER) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -162,8 +162,8 @@ pub const SRTP_STREAMS: usize = 4;
 pub const RTP_PER_SECOND: u64 = 400;
 /// RTP packets that one leg takes at once: five seconds of speech in 20 ms that a network held back.
 pub const RTP_BURST: u64 = 250;
-/// Datagrams of STUN and DTLS that one leg hands on in a second, over time: a browser checks twenty times a second while it looks for a way,
-/// and a handshake is some ten of them.
+/// Datagrams of STUN and DTLS that one leg hands on in a second, over time, of its peer and as many of all others: a browser checks twenty times
+/// a second while it looks for a way, and a handshake is some ten of them.
 pub const RTC_PER_SECOND: u64 = 100;
 /// The same at once: a handshake with a large certificate, and checks of all its addresses.
 pub const RTC_BURST: u64 = 100;
@@ -174,6 +174,14 @@ pub const RTC_DATAGRAMS: usize = 1_024;
 pub const RTC_COMMANDS: usize = 6 * LEGS_PER_WORKER;
 /// Addresses of one browser from which checks have come: those of its networks, and of the NATs before them. The oldest is forgotten.
 pub const RTC_ADDRESSES: usize = 8;
+/// Ways of one browser that are tried at the same time, before it is followed there: one for each of its addresses.
+pub const RTC_TRIALS: usize = RTC_ADDRESSES;
+/// Checks of one trial, which may be lost, and the time between two (RFC 8445 14.3: 500 ms at least).
+pub const RTC_TRIAL_CHECKS: u32 = 3;
+/// See `RTC_TRIAL_CHECKS`.
+pub const RTC_TRIAL_PACE: Duration = Duration::from_millis(500);
+/// How soon a browser that has moved is followed again: one that has two ways and chooses both in turn costs signalling twice a second.
+pub const RTC_MOVE: Duration = Duration::from_millis(500);
 /// How long a browser may take until it is connected, from the moment that both sides have described themselves.
 pub const RTC_SETUP: Duration = Duration::from_secs(30);
 /// How long it may be silent in its checks (RFC 7675 5.1).

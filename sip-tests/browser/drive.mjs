@@ -1,23 +1,28 @@
-// Drives a browser with the page of this folder, and the phone that calls it. One line of output for each step; what goes wrong
-// ends it with 1. Usage: node drive.mjs OPTIONS, with JSON as in sip-tests/tests/browser.rs.
+// Drives a browser with the pages of this folder, and the phone and the carrier that call them and are called. One line of output for each
+// step; what goes wrong ends it with 1. Usage: node drive.mjs OPTIONS, with JSON as in sip-tests/tests/browser.rs.
 
+import { execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { Ear } from './carrier.mjs';
 
 const options = JSON.parse(process.argv[2]);
 const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream',
-  '--use-fake-device-for-media-stream', '--autoplay-policy=no-user-gesture-required',
+  '--disable-component-update', '--disable-sync', '--ignore-certificate-errors', '--autoplay-policy=no-user-gesture-required',
 ];
-if (options.microphone) FLAGS.push(`--use-file-for-fake-audio-capture=${options.microphone}`);
-// Who calls and who hangs up, whom the page calls, and the tone that it is to hear.
-const CALLS = options.calls ?? [{ by: 'phone', hangs: 'page' }, { by: 'phone', hangs: 'phone' }];
+// Whoever asks may use the microphone: then a page need not even ask to be told the addresses of the machine.
+const PERMITTED = ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream'];
+if (options.microphone) PERMITTED.push(`--use-file-for-fake-audio-capture=${options.microphone}`);
+// The tone of the microphone, of the phone, and of the carrier's ends: the one before the answer and the one behind it.
+const TONES = { page: 1000, phone: 440, early: 700, carrier: 550 };
+const PORTS = { early: 30000, carrier: 30002 };
+const NUMBER = '+14155550199';
 
 // JsSIP as npm has it is CommonJS: one script of it and all that it requires.
 function bundle() {
@@ -55,16 +60,32 @@ function bundle() {
   })({\n${table.join(',\n')}\n});`;
 }
 
+// What README has for a page, with the names of this test.
+function readme() {
+  const text = readFileSync(options.readme.file, 'utf8');
+  const [lines] = text.match(/ {4}<script src="jssip[\s\S]*?<\/script>\n\n/) ?? [];
+  if (!lines) throw new Error('README has lines for a page with JsSIP');
+  const { uri, password } = options.readme;
+  const own = [['jssip.min.js', 'jssip-bundle.js'], ['wss://192.0.2.10:8443', options.server], ['sip:alice@example.com', uri], ['as in the file', password]];
+  const html = own.reduce((html, [theirs, ours]) => {
+    if (!html.includes(theirs)) throw new Error(`README's lines have ${theirs}`);
+    return html.replace(theirs, ours);
+  }, lines);
+  return `<!doctype html>\n<link rel="icon" href="data:,">\n${html}\n<script type="module" src="ear.js"></script>`;
+}
+
 // A page may use the microphone only where it comes from this machine or by https.
 async function serve() {
-  const files = {
-    '/': ['text/html', readFileSync(join(here, 'page.html'))],
-    '/page.js': ['text/javascript', readFileSync(join(here, 'page.js'))],
-    '/bundle.js': ['text/javascript', bundle()],
-  };
+  const own = { '/jssip-bundle.js': bundle };
+  if (options.readme) own['/readme'] = readme;
   const server = createServer((request, response) => {
-    const [kind, body] = files[new URL(request.url, 'http://localhost').pathname] ?? [];
-    response.writeHead(kind ? 200 : 404, kind && { 'content-type': kind });
+    const { pathname } = new URL(request.url, 'http://localhost');
+    const path = pathname === '/' ? '/page.html' : pathname;
+    const folder = path.startsWith('/sip.js/') ? join(here, 'node_modules/sip.js/lib') : here;
+    const file = join(folder, path.replace('/sip.js/', '/'));
+    const body = own[path]?.() ?? (existsSync(file) ? readFileSync(file) : null);
+    const kind = path.endsWith('.js') ? 'text/javascript' : 'text/html';
+    response.writeHead(body ? 200 : 404, { 'content-type': kind });
     response.end(body);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -96,7 +117,7 @@ function step(what) {
 }
 
 // The phone takes commands as netstrings of JSON and tells its events the same way.
-function phone() {
+function commands() {
   const socket = connect(options.phone.port, options.phone.host);
   socket.on('data', (data) => {
     for (const [, type] of data.toString().matchAll(/"type":"(CALL_\w+)"/g)) tell('phone', type);
@@ -121,10 +142,17 @@ function fail(error) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// The page hears this tone for two seconds, in which the phone may hear the page.
+async function until(what, look) {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (await look()) return;
+    await pause(50);
+  }
+  throw new Error(`never: ${what}`);
+}
+
+// The page hears this tone for more than a second, in which another may hear the page.
 async function hears(page, hz) {
-  tell('path', await page.evaluate(() => window.path()));
-  for (let times = 0; times < 20; ) {
+  for (let times = 0; times < 12; ) {
     const [loudest, level] = await page.evaluate(() => window.tone());
     const isIt = Math.abs(loudest - hz) < 10 && level > -50;
     if (!isIt && times > 0) console.log(`heard ${loudest} Hz at ${level} dB after ${times} times ${hz} Hz`);
@@ -134,45 +162,177 @@ async function hears(page, hz) {
   tell('tone', hz);
 }
 
-async function main() {
-  const port = await serve();
-  const browser = await chromium.launchPersistentContext(join(options.folder, 'profile'), {
-    executablePath: options.chromium,
-    headless: true,
-    args: FLAGS,
+async function connected(page) {
+  let state;
+  do state = await step('media'); while (state !== 'connected');
+  await until('packets', async () => (await page.evaluate(() => window.heard())) >= 25);
+  tell('heard', 'packets');
+}
+
+// SIPp as the carrier: one call by a scenario of fixtures/sipp. It ends with 0 when all went as that says.
+function sipp(scenario, keys, more) {
+  const named = Object.entries(keys).flatMap(([name, value]) => ['-key', name, String(value)]);
+  const file = join(here, '../../fixtures/sipp', `${scenario}.xml`);
+  const own = ['-sf', file, '-i', options.carrier, '-p', '5060', '-m', '1', '-nostdin', '-timeout', '40s', '-timeout_error', '-deadcall_wait', '0'];
+  const log = ['-trace_err', '-error_file', join(options.folder, 'sipp-errors.log')];
+  const process = spawn('sipp', [...own, ...log, ...named, ...more], { stdio: 'ignore' });
+  return new Promise((resolve, reject) => {
+    process.on('error', reject);
+    process.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`SIPp's ${scenario} ended with ${code}`))));
   });
-  const page = browser.pages()[0] ?? (await browser.newPage());
+}
+
+// `/proc/net/udp` knows: an address is hexadecimal, its first octet last.
+function listens(address, port) {
+  const hex = (number, digits) => number.toString(16).toUpperCase().padStart(digits, '0');
+  const wanted = `${address.split('.').reverse().map((octet) => hex(Number(octet), 2)).join('')}:${hex(port, 4)}`;
+  return readFileSync('/proc/net/udp', 'utf8').includes(` ${wanted} `);
+}
+
+// A NAT between page and node gives the page another port, and forgets the one before (RFC 8445 3, peer-reflexive): the node follows when the page has
+// answered a check from there.
+async function moves(page) {
+  const before = String(await page.evaluate(() => window.port()));
+  execFileSync('iptables', ['-t', 'raw', '-I', 'OUTPUT', '-p', 'udp', '--dport', before, '-j', 'DROP']);
+  execFileSync('iptables', ['-t', 'nat', '-I', 'POSTROUTING', '-p', 'udp', '--sport', before, '-j', 'SNAT', '--to-source', `${options.node}:45000`]);
+  const heard = await page.evaluate(() => window.heard());
+  await until('packets by the other port', async () => (await page.evaluate(() => window.heard())) > heard + 50);
+  tell('moved', '');
+}
+
+// A call with the phone.
+async function byPhone(page, uri, { by, hangs, target, isPlain, isMoved }) {
+  if (by === 'phone') phone('dial', uri);
+  else await page.evaluate((target) => void window.dial(target), target);
+  await step('call');
+  if (by === 'page') {
+    await phoneSays('CALL_INCOMING');
+    phone('accept');
+  }
+  await step('confirmed');
+  await phoneSays('CALL_ESTABLISHED');
+  await connected(page);
+  if (isPlain) {
+    tell('path', await page.evaluate(() => window.path()));
+    await hears(page, TONES.phone);
+    if (isMoved) {
+      await moves(page);
+      await hears(page, TONES.phone);
+    }
+  }
+  await page.screenshot({ path: join(options.folder, 'page.png') });
+  if (hangs === 'page') await page.evaluate(() => window.hangUp());
+  else phone('hangup');
+  await step('ended');
+  if (hangs === 'page') await phoneSays('CALL_CLOSED');
+}
+
+// The page calls the carrier, which has a voice before it answers (RFC 3960 3.2) and takes digits then, and which answers with another dialog of its fork
+// and from another port (RFC 3261 13.2.2.4).
+async function toCarrier(page) {
+  const early = new Ear(options.carrier, PORTS.early, TONES.early);
+  const final = new Ear(options.carrier, PORTS.carrier, TONES.carrier);
+  const keys = { early_port: PORTS.early, port: PORTS.carrier };
+  const carrier = sipp('callee-forks', keys, ['-d', '4000']);
+  await until('SIPp listens', () => listens(options.carrier, 5060));
+  await page.evaluate((target) => void window.dial(target), `sip:${NUMBER}@example.com`);
+  await step('call');
+  await connected(page);
+  await hears(page, TONES.early);
+  await page.evaluate(() => window.press('42#'));
+  await until('digits before the answer', () => early.digits === '42#');
+  if (steps.filter(({ what }) => what === 'confirmed').length > (seen.confirmed ?? 0)) throw new Error('the answer came too soon');
+  tell('early', `${TONES.early} ${early.digits}`);
+  await step('confirmed');
+  await hears(page, TONES.carrier);
+  await until('the carrier hears the page', () => final.hears(TONES.page));
+  tell('carrier', TONES.page);
+  const before = early.packets;
+  await pause(200);
+  if (early.packets > before) throw new Error('the one that did not answer is spoken to');
+  await page.evaluate(() => window.hangUp());
+  await step('ended');
+  await carrier;
+  for (const ear of [early, final]) ear.close();
+}
+
+// The carrier calls the page.
+async function byCarrier(page, number) {
+  const ear = new Ear(options.carrier, PORTS.carrier, TONES.carrier);
+  const keys = { number, caller: NUMBER, sink_ip: options.carrier, sink_port: PORTS.carrier };
+  const carrier = sipp('caller', keys, [`${options.node}:5060`]);
+  await step('call');
+  await step('confirmed');
+  await connected(page);
+  await hears(page, TONES.carrier);
+  await until('the carrier hears the page', () => ear.hears(TONES.page));
+  tell('carrier', TONES.page);
+  await page.evaluate(() => window.hangUp());
+  await step('ended');
+  await carrier;
+  ear.close();
+}
+
+// The lines of README, in which a developer calls by `dial`: no word of what happens but the sound.
+async function byReadme(page) {
+  await until('it has registered', () => page.evaluate('ua.isRegistered()'));
+  await page.evaluate(`void dial('${options.readme.number}')`);
+  await phoneSays('CALL_INCOMING');
+  phone('accept');
+  await phoneSays('CALL_ESTABLISHED');
+  await until('it plays', () => page.evaluate('Boolean(sound.srcObject) && !sound.paused'));
+  await page.evaluate(`import('/ear.js').then(({ listen }) => listen(sound.srcObject))`);
+  await hears(page, TONES.phone);
+  phone('hangup');
+  tell('readme', 'done');
+}
+
+async function open(browser, address) {
+  const page = await browser.newPage();
   page.on('console', (message) => console.log(`console: ${message.text()}`));
   page.on('pageerror', fail);
   await page.exposeFunction('tell', tell);
-  const query = new URLSearchParams({ server: options.server, uri: options.uri, password: options.password });
-  await page.goto(`http://127.0.0.1:${port}/?${query}`);
+  await page.goto(address);
+  return page;
+}
+
+async function browse(profile, flags) {
+  return chromium.launchPersistentContext(join(options.folder, profile), {
+    executablePath: options.chromium,
+    headless: true,
+    args: [...FLAGS, ...flags],
+  });
+}
+
+// A page registers, and then its calls.
+async function play(browser, origin, { library, uri, password, silent, calls }) {
+  const query = new URLSearchParams({ library, server: options.server, uri, password, ...(silent && { silent }) });
+  const page = await open(browser, `${origin}/?${query}`);
   await step('registered');
-  const command = phone();
-  for (const { by, hangs, target, hz } of CALLS) {
-    if (by === 'phone') command('dial', options.uri);
-    else await page.evaluate((target) => void window.dial(target), target);
-    await step('call');
-    if (by === 'page') {
-      await phoneSays('CALL_INCOMING');
-      command('accept');
-    }
-    await step('confirmed');
-    await phoneSays('CALL_ESTABLISHED');
-    let state;
-    do state = await step('media'); while (state !== 'connected');
-    while ((await page.evaluate(() => window.heard())) < 25) await new Promise((resolve) => setTimeout(resolve, 50));
-    tell('heard', 'packets');
-    if (hz) await hears(page, hz);
-    await page.screenshot({ path: join(options.folder, 'page.png') });
-    if (hangs === 'page') await page.evaluate(() => window.hangUp());
-    else command('hangup');
-    await step('ended');
-    if (hangs === 'page') await phoneSays('CALL_CLOSED');
+  for (const call of calls) {
+    if (call.with === 'phone') await byPhone(page, uri, call);
+    else if (call.by === 'page') await toCarrier(page);
+    else await byCarrier(page, call.number);
+    if (silent) tell('candidates', (await page.evaluate(() => window.candidates())).join(' '));
   }
+  tell('page', library);
+  await page.close();
+}
+
+async function main() {
+  const origin = `http://127.0.0.1:${await serve()}`;
+  const browser = await browse('profile', PERMITTED);
+  for (const page of options.pages) await play(browser, origin, page);
+  if (options.readme) await byReadme(await open(browser, `${origin}/readme`));
   await browser.close();
+  if (options.silent) {
+    const other = await browse('profile-silent', []);
+    await play(other, origin, { ...options.silent, silent: true });
+    await other.close();
+  }
   tell('done', '');
 }
 
+const phone = options.phone && commands();
 setTimeout(() => fail(`not done in ${options.seconds} s; steps so far: ${JSON.stringify(steps)}`), options.seconds * 1000).unref();
-main().catch(fail);
+main().then(() => process.exit(0)).catch(fail);

@@ -79,6 +79,11 @@ impl Default for Manners {
 
 /// What it says of itself. `generation` counts its restarts of ICE.
 pub fn lines(name: &str, number: usize, generation: u64, setup: &str) -> Vec<String> {
+    lines_of(0, name, number, generation, setup)
+}
+
+/// The same with the certificate of a browser that lies, 1, or of one that does not, 0.
+pub fn lines_of(certificate: usize, name: &str, number: usize, generation: u64, setup: &str) -> Vec<String> {
     let (ufrag, pwd) = credentials(name, number, generation);
     vec![
         "a=mid:audio0".into(),
@@ -89,7 +94,10 @@ pub fn lines(name: &str, number: usize, generation: u64, setup: &str) -> Vec<Str
         format!("a=ice-ufrag:{ufrag}"),
         format!("a=ice-pwd:{pwd}"),
         "a=ice-options:trickle".into(),
-        format!("a=fingerprint:sha-256 {}", fingerprint(&CERTIFICATES[0].certificate)),
+        format!(
+            "a=fingerprint:sha-256 {}",
+            fingerprint(&CERTIFICATES[certificate].certificate)
+        ),
         format!("a=setup:{setup}"),
         "a=ssrc:4711 cname:browser".into(),
     ]
@@ -215,7 +223,11 @@ impl Browser {
     pub fn take(&mut self, now: Instant, bytes: &[u8], rtcp: bool) -> Option<Bytes> {
         match bytes.first()? {
             0..=3 => {
-                self.answered(bytes);
+                if bytes.starts_with(&[0, 1]) {
+                    self.asked(bytes);
+                } else {
+                    self.answered(bytes);
+                }
                 None
             }
             20..=63 => {
@@ -244,6 +256,19 @@ impl Browser {
     /// There are keys.
     pub fn is_keyed(&self) -> bool {
         self.srtp.is_some()
+    }
+
+    /// A check of the node, which is answered if it is for us (RFC 8445 7.3).
+    fn asked(&mut self, bytes: &[u8]) {
+        if !is_sealed(bytes, &self.ours.1) || self.manners.is_cut_off {
+            return;
+        }
+        let mut transaction = [0; 12];
+        transaction.copy_from_slice(&bytes[8..20]);
+        let mut answer = Stun::new(0x0101, transaction);
+        // XOR-MAPPED-ADDRESS of 0.0.0.0:0: where the node is, it knows.
+        answer.add(0x0020, &[0, 1, 0x21, 0x12, 0x21, 0x12, 0xa4, 0x42]);
+        self.out.push(answer.seal(&self.ours.1.clone()));
     }
 
     fn answered(&mut self, bytes: &[u8]) {

@@ -117,8 +117,8 @@ impl Media {
         if self.workers.is_empty() {
             return self.bare(worker, command);
         }
-        if let Command::Connect { leg, connect } = command {
-            self.rtc.connect(now, leg, *connect);
+        if let Command::Connect { leg, number, connect } = command {
+            self.rtc.connect(now, leg, number, *connect);
             self.set_up();
             return std::mem::take(&mut self.effects);
         } else if let Command::Close(leg) = command {

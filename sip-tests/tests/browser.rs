@@ -1,6 +1,6 @@
-//! A browser as a phone: JsSIP on a page in Debian's Chromium registers over a secure WebSocket and is called by baresip over TLS. Where the
-//! node proxies, speech goes directly between the two, by ICE, DTLS and SRTP; where it bridges, it speaks so with the page, and plain RTP in
-//! G.711 with the phone.
+//! A browser as a phone: JsSIP and SIP.js on pages in Debian's Chromium register over a secure WebSocket and call, and are called by, baresip and a
+//! carrier that SIPp plays. Where the node proxies, speech goes directly between two, by ICE, DTLS and SRTP; where it bridges, it speaks so with the
+//! page, and plain RTP in G.711 with phone and carrier.
 //!
 //! All of it plays in a network of its own, since no ICE agent takes loopback addresses. `sip-tests/browser/drive.mjs` drives the page
 //! and tells its steps.
@@ -36,11 +36,13 @@ use std::process::Command;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
-/// For all that the page does; a browser on a busy machine takes some seconds to start.
-const PLAY: Duration = Duration::from_secs(60);
+/// For all that the pages do, three quarters of a minute; a busy machine takes longer.
+const PLAY: Duration = Duration::from_secs(150);
 /// The interface of the network below, with the addresses of the node and of the phone.
 const NODE: &str = "10.99.0.1";
 const PHONE: &str = "10.99.0.2";
+/// The carrier's, which is where that phone is not.
+const CARRIER: &str = PHONE;
 /// Where the phone takes commands.
 const CONTROL_PORT: u16 = 4444;
 
@@ -52,8 +54,15 @@ store: {{ path: {} }}
 media: {{ ports: 20000-20199, workers: 1 }}
 users:
   - {{ name: alice, password: secret-alice, number: \"101\", codecs: [ opus ] }}
+  - {{ name: ann, password: secret-ann, number: \"103\", codecs: [ opus ] }}
   - {{ name: bob, password: secret-bob, number: \"102\" }}
-routes: [ {{ to: \"600\", do: echo }} ]
+trunks:
+  - {{ name: acme, peers: [ \"sip:{CARRIER}\" ], options: never, numbers: {{ country: US, send: e164 }} }}
+routes:
+  - {{ to: \"600\", do: echo }}
+  - {{ to: \"+14155550101\", from: trunk/acme, do: user/alice }}
+  - {{ to: \"+14155550103\", from: trunk/acme, do: user/ann }}
+  - {{ to: \"+\", from: user/*, do: trunk/acme }}
 ",
         folder.join("t.db").display()
     );
@@ -114,22 +123,27 @@ opus_sprop_stereo no
     phone
 }
 
-/// `phone`: where that takes commands; `more`: further options of the driver, as JSON.
+/// `phone`: where that takes commands; `more`: the pages and further options of the driver, as JSON.
 fn start_browser(network: &Network, folder: &Path, phone: &str, more: &str) -> Process {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     assert!(
-        scripts.join("node_modules/jssip").exists(),
-        "JsSIP and Playwright are not installed: `make peers` does it"
+        scripts.join("node_modules/sip.js").exists(),
+        "JsSIP, SIP.js and Playwright are not installed: `make peers` does it"
     );
     let options = format!(
-        r#"{{"folder":"{}","chromium":"/usr/bin/chromium","server":"wss://{NODE}:8443","uri":"sip:alice@example.com",
-            "password":"secret-alice","phone":{{"host":"{phone}","port":{CONTROL_PORT}}},{more}"seconds":{}}}"#,
+        r#"{{"folder":"{}","chromium":"/usr/bin/chromium","server":"wss://{NODE}:8443","node":"{NODE}","carrier":"{CARRIER}",
+            "phone":{{"host":"{phone}","port":{CONTROL_PORT}}},{more},"seconds":{}}}"#,
         folder.display(),
         PLAY.as_secs()
     );
     let mut command = network.command("node");
     command.arg(scripts.join("drive.mjs")).arg(options);
     Process::start("the browser", "Node.js", &mut command)
+}
+
+/// A page on this library for this user, with these calls, as JSON.
+fn page(library: &str, user: &str, calls: &str) -> String {
+    format!(r#"{{"library":"{library}","uri":"sip:{user}@example.com","password":"secret-{user}","calls":[{calls}]}}"#)
 }
 
 /// RFC 7118, RFC 3261 16: REGISTER, INVITE, 180, 200, ACK, and BYE from either side, between WSS and TLS.
@@ -140,7 +154,9 @@ fn a_page_registers_and_is_called_by_a_phone() {
     let network = Network::new("10.99.0");
     let mut node = start_node(&network, &folder.0, "proxy");
     let phone = start_phone(&network, &folder.0, &[]);
-    let mut browser = start_browser(&network, &folder.0, PHONE, "");
+    let calls = r#"{"with":"phone","by":"phone","hangs":"page"},{"with":"phone","by":"phone","hangs":"phone"}"#;
+    let pages = format!(r#""pages":[{}]"#, page("jssip", "alice", calls));
+    let mut browser = start_browser(&network, &folder.0, PHONE, &pages);
     assert_eq!(browser.exit(PLAY), Some(0), "the page did all that it should");
     for (step, times) in [
         ("registered 200", 1),
@@ -249,41 +265,84 @@ fn heard(folder: &Path) -> Vec<Option<f32>> {
     decoded.map(tone).collect()
 }
 
-/// RFC 8445, 5764, 8839, 8829: a page calls a phone in G.711 by way of the node, and is called by it. ICE, DTLS-SRTP and Opus on one side, RTP
-/// in the clear on the other; each hears the other's tone.
+/// All that the pages below do.
+fn pages(microphone: &Path) -> String {
+    let to_carrier = r#"{"with":"carrier","by":"page"}"#;
+    let calls = |number: &str, is_moved: bool| {
+        format!(
+            r#"{{"with":"phone","by":"page","target":"sip:bob@example.com","hangs":"page","isPlain":true}},
+               {{"with":"phone","by":"phone","hangs":"phone","isPlain":true,"isMoved":{is_moved}}},
+               {to_carrier},{{"with":"carrier","by":"carrier","number":"{number}"}}"#
+        )
+    };
+    format!(
+        r#""microphone":"{}","pages":[{},{}],"silent":{},
+           "readme":{{"file":"{}","uri":"sip:alice@example.com","password":"secret-alice","number":"102"}}"#,
+        microphone.display(),
+        page("jssip", "alice", &calls("+14155550101", true)),
+        page("sipjs", "ann", &calls("+14155550103", false)),
+        page("jssip", "alice", to_carrier),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md").display(),
+    )
+}
+
+/// RFC 8445, 5764, 8839, 8829: pages on two libraries call a phone and a carrier in G.711 by way of the node, and are called by them. ICE, DTLS-SRTP and
+/// Opus on one side, RTP in the clear on the other; each hears the other's tone. The carrier has a voice, and takes digits, before it answers.
+/// Then the same on a page that may not use a microphone, whose candidates are names (RFC 8828 mode 3), and on the page that README describes.
 #[test]
-fn a_page_and_a_plain_phone_hear_each_other_through_the_node() {
+fn pages_and_phones_and_a_carrier_hear_each_other_through_the_node() {
     let folder = Folder::new("browser-bridge");
     fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
     let network = Network::new("10.99.0");
+    // Without a way to the internet a page without a microphone would have no candidate: it tells the address of that way alone, and by a name.
+    let way = network
+        .command("ip")
+        .args(["route", "add", "default", "via", PHONE, "dev", "left"])
+        .status();
+    assert!(
+        way.is_ok_and(|status| status.success()),
+        "a default route in a network of our own"
+    );
     let mut node = start_node(&network, &folder.0, "bridge");
     let phone = start_plain_phone(&network, &folder.0);
     let microphone = folder.0.join("microphone.wav");
     write_tone(&microphone, 1_000.0, 48_000);
-    let more = format!(
-        r#""microphone":"{}","calls":[{{"by":"page","target":"sip:bob@example.com","hangs":"page","hz":440}},
-            {{"by":"phone","hangs":"phone","hz":440}}],"#,
-        microphone.display()
-    );
+    let more = pages(&microphone);
     let mut browser = start_browser(&network, &folder.0, NODE, &more);
-    assert_eq!(browser.exit(PLAY), Some(0), "the page did all that it should");
+    assert_eq!(browser.exit(PLAY), Some(0), "the pages did all that they should");
     for (step, times) in [
-        ("call local sip:bob@example.com", 1),
-        ("call remote sip:bob@example.com", 1),
-        ("media connected", 2),
-        ("tone 440", 2),
+        ("call local sip:bob@example.com", 2),
+        ("call remote sip:bob@example.com", 2),
+        ("call local sip:+14155550199@example.com", 3),
+        ("tone 440", 6),
+        ("moved", 1),
+        ("early 700 42#", 3),
+        ("tone 550", 5),
+        ("carrier 1000", 5),
         // As the page's statistics have it.
-        ("path host-host udp AEAD_AES_256_GCM FEFD", 2),
-        ("ended local", 1),
-        ("ended remote", 1),
+        ("path host-host udp AEAD_AES_256_GCM FEFD", 4),
+        ("page jssip", 2),
+        ("page sipjs", 1),
+        ("readme done", 1),
     ] {
         let step = format!("STEP {step}");
         assert_eq!(browser.journal.count(&step), times, "{step}");
     }
-    phone.wait_times(" BYE", 2, SOON);
+    let said = browser.journal.text();
+    let candidates = said.lines().find_map(|line| line.split_once("STEP candidates "));
+    let names = candidates.map(|(_, names)| names.split(' ').collect::<Vec<_>>());
+    assert!(
+        names
+            .as_ref()
+            .is_some_and(|names| !names.is_empty() && names.iter().all(|name| name.ends_with(".local"))),
+        "{names:?}"
+    );
+    phone.wait_times(" BYE", 5, SOON);
     let tones = heard(&folder.0);
     let is_it = |tone: &Option<f32>| tone.is_some_and(|hz| (hz - 1_000.0).abs() < 10.0);
-    assert!(tones.len() == 2 && tones.iter().all(is_it), "the phone heard {tones:?}");
+    // The page of README leaves it to the browser what of a tone is noise.
+    let right = tones.iter().filter(|tone| is_it(tone)).count();
+    assert!(tones.len() == 5 && right >= 4, "the phone heard {tones:?}");
     node.signal("TERM");
     assert_eq!(node.exit(SOON), Some(0));
     for sign in [" WARN ", " ERROR ", "panicked at"] {

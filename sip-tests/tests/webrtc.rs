@@ -350,6 +350,35 @@ fn hold_resume_and_a_restart_of_ice_keep_the_keys() {
     w.finish();
 }
 
+/// RFC 8842 5.1, 5.3: with another certificate it is another peer. What the old one sends is nobody's from that moment, and nothing goes to it,
+/// until the new one has shown who it is.
+#[test]
+fn another_certificate_ends_the_old_keys_at_once() {
+    let (mut w, alice, bob) = world(15, Manners::default());
+    let (a, b) = w.talk(alice, bob, "bob");
+    w.expect_tones(a, b);
+    w.agents[alice.0].calls[a.call].sdp.lines = browser::lines_of(1, "alice", a.call, 1, "actpass");
+    assert_eq!(w.reinvite(a, Change::default()), 200);
+    // What was on its way may come.
+    w.run(ms(100));
+    let received = |w: &mut World| (w.voice(a).received, w.voice(b).received);
+    let before = received(&mut w);
+    // The page that was there is still there, and has its keys.
+    w.run(s(2));
+    assert_eq!(received(&mut w), before);
+    w.policy(alice).browser = Some(Manners {
+        lies: true,
+        ..Manners::default()
+    });
+    w.voice(a).browser = None;
+    assert_eq!(w.reinvite(a, Change::default()), 200);
+    w.expect_tones(a, b);
+    nothing_in_the_clear(&mut w, a);
+    w.hang_up(b);
+    w.expect_over(a, 200);
+    w.finish();
+}
+
 /// RFC 8445 7.3: a browser that moves to another address nominates it, and its media follows with the same keys.
 #[test]
 fn a_browser_that_moves_is_followed() {
@@ -381,7 +410,11 @@ fn who_may_not_be_a_browser_gets_488() {
 struct Alone {
     machine: Machine,
     browser: Browser,
+    /// Where the browser is.
+    at: SocketAddr,
     now: Instant,
+    /// Checks of ours that went to where it is not.
+    checks: usize,
     events: Vec<Setup>,
 }
 
@@ -389,6 +422,10 @@ const LEG: MediaLegId = MediaLegId(1);
 
 fn at() -> SocketAddr {
     "203.0.113.5:5000".parse().unwrap()
+}
+
+fn elsewhere() -> SocketAddr {
+    "203.0.113.66:6000".parse().unwrap()
 }
 
 impl Alone {
@@ -426,11 +463,13 @@ impl Alone {
         };
         let mut machine = Machine::new(identity);
         let now = Instant::from_nanos(1_000_000_000);
-        machine.connect(now, LEG, connect);
+        machine.connect(now, LEG, 0, connect);
         Alone {
             machine,
             browser: Browser::new(manners, &own, &node).unwrap(),
+            at: at(),
             now,
+            checks: 0,
             events: Vec::new(),
         }
     }
@@ -438,7 +477,7 @@ impl Alone {
     fn step(&mut self) {
         self.now += ms(20);
         for datagram in self.browser.step(self.now) {
-            self.machine.datagram(self.now, LEG, at(), &datagram);
+            self.machine.datagram(self.now, LEG, self.at, &datagram);
         }
         self.machine.on_time(self.now);
         self.drain();
@@ -447,11 +486,11 @@ impl Alone {
     fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                rtc::Output::Send { to, octets, .. } if to == at() => {
+                rtc::Output::Send { to, octets, .. } if to == self.at => {
                     self.browser.take(self.now, &octets, false);
                 }
-                rtc::Output::Send { .. } => {}
-                rtc::Output::Event(Event::Setup(_, setup)) => self.events.push(setup),
+                rtc::Output::Send { octets, .. } => self.checks += usize::from(octets.starts_with(&[0, 1])),
+                rtc::Output::Event(Event::Setup(_, _, setup)) => self.events.push(setup),
                 rtc::Output::Event(other) => panic!("{other:?}"),
             }
         }
@@ -485,6 +524,44 @@ fn a_handshake_needs_few_turns_whoever_begins() {
         let farewell = std::iter::from_fn(|| alone.machine.poll_output()).count();
         assert!(farewell > 0 && alone.machine.is_empty() && alone.machine.next_deadline().is_none());
     }
+}
+
+/// RFC 8445 7.2.5, RFC 7675 5: a nomination is copied by whoever sees it, and sent on from any address. Media goes to another one when who is
+/// there has answered a check of ours.
+#[test]
+fn a_copied_nomination_moves_nothing() {
+    let mut alone = Alone::new(DtlsRole::Server, Manners::default());
+    (0..12).for_each(|_| alone.step());
+    assert_eq!(alone.events.len(), 1, "{:?}", alone.events);
+    let copy = alone.browser.check("nodePasswordOf22Characters", true);
+    for _ in 0..400 {
+        alone.machine.datagram(alone.now, LEG, elsewhere(), &copy);
+        alone.step();
+    }
+    assert_eq!(alone.events.len(), 1, "{:?}", alone.events);
+    // Who is there gets his answers, and some checks.
+    assert!(alone.checks > 0 && alone.checks < 40, "{}", alone.checks);
+    // The browser itself is there.
+    alone.at = elsewhere();
+    (0..100).for_each(|_| alone.step());
+    let moved = alone.events.last();
+    assert_eq!(moved, Some(&Setup::Path(elsewhere())));
+    assert_eq!(alone.events.len(), 2, "{:?}", alone.events);
+}
+
+/// A browser that has two ways, and chooses one and then the other with each check, is followed twice a second.
+#[test]
+fn a_browser_that_moves_without_end_is_followed_at_leisure() {
+    let mut alone = Alone::new(DtlsRole::Server, Manners::default());
+    (0..12).for_each(|_| alone.step());
+    for turn in 0..500 {
+        let nomination = alone.browser.check("nodePasswordOf22Characters", true);
+        alone.at = if turn / 5 % 2 == 0 { elsewhere() } else { at() };
+        alone.machine.datagram(alone.now, LEG, alone.at, &nomination);
+        alone.step();
+    }
+    let moves = alone.events.len() - 1;
+    assert!((5..=21).contains(&moves), "{moves} moves in ten seconds");
 }
 
 #[test]

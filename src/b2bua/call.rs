@@ -299,7 +299,7 @@ impl Call {
             MediaEvent::Closed(media, stats) => self.media_closed(t, id, media, stats),
             MediaEvent::Stats(_, stats) => self.measured(t, id, stats),
             MediaEvent::Digit { digit, ms, .. } => self.on_digit(t, id, Press { digit, ms }),
-            MediaEvent::Setup(_, setup) => self.on_setup(t, id, setup),
+            MediaEvent::Setup(_, number, setup) => self.on_setup(t, id, number, setup),
             MediaEvent::DataTone { tone, .. } if !self.is_over() => {
                 let who = match tone {
                     DataTone::Calling => "a fax machine that calls",

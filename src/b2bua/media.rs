@@ -25,6 +25,8 @@ enum Place {
 struct Web {
     /// What its set-up was told last.
     connect: Option<Box<Connect>>,
+    /// How often it has become another browser.
+    number: u32,
     /// Where it is, once that is known.
     peer: Option<SocketAddr>,
     /// What the worker was told of its stream, but for where it is.
@@ -157,16 +159,31 @@ impl MediaLeg {
         self.tell(t, Command::Negotiated { leg, remote, stream });
     }
 
-    /// What both sides say of their way, if that is new.
+    /// What both sides say of their way, if that is new. With another certificate it is another peer (RFC 8842 5.1): the keys of the one before
+    /// are worth nothing from now on, and where that was means nothing.
     fn connect(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed) {
         let (Some(web), Some(connect)) = (&mut self.web, &agreed.connect) else {
             return;
         };
-        if web.connect.as_ref() != Some(connect) {
-            web.connect = Some(connect.clone());
-            let (leg, connect) = (self.id, connect.clone());
-            self.tell(t, Command::Connect { leg, connect });
+        let before = web.connect.replace(connect.clone());
+        if before.as_ref() == Some(connect) {
+            return;
         }
+        let is_other = before.is_some_and(|before| before.fingerprints != connect.fingerprints);
+        if is_other {
+            web.number = web.number.wrapping_add(1);
+            web.peer = None;
+        }
+        let (leg, number, connect) = (self.id, web.number, connect.clone());
+        if is_other {
+            self.tell(t, Command::Protect { leg, keys: None });
+        }
+        self.tell(t, Command::Connect { leg, number, connect });
+    }
+
+    /// Its browser is set up by this number.
+    pub fn is_set_up_by(&self, number: u32) -> bool {
+        self.web.as_ref().is_some_and(|web| web.number == number)
     }
 
     /// The browser is who it says, and there.

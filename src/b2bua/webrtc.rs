@@ -47,10 +47,12 @@ impl Leg {
 }
 
 impl Call {
-    /// How the set-up of a leg goes.
-    pub fn on_setup(&mut self, t: &mut Turn<'_, '_>, id: LegId, setup: Setup) {
+    /// How the set-up of a leg goes; what is still heard of one that is over is nothing any more.
+    pub fn on_setup(&mut self, t: &mut Turn<'_, '_>, id: LegId, number: u32, setup: Setup) {
         let media = self.leg_mut(id).and_then(|leg| leg.media.as_mut());
-        let Some(media) = media else { return };
+        let Some(media) = media.filter(|media| media.is_set_up_by(number)) else {
+            return;
+        };
         match setup {
             Setup::Secured { peer, keys } => media.secured(t, peer, keys),
             Setup::Path(peer) => media.moved_to(t, peer),

@@ -284,6 +284,8 @@ pub enum Command {
     Connect {
         /// Which leg.
         leg: MediaLegId,
+        /// The same for the same peer, whatever else is new; another for one with another certificate, which begins from nothing.
+        number: u32,
         /// What both sides have said.
         connect: Box<Connect>,
     },
@@ -406,7 +408,7 @@ pub enum Event {
         tone: DataTone,
     },
     /// How the set-up of a leg goes whose peer is a browser.
-    Setup(MediaLegId, Setup),
+    Setup(MediaLegId, u32, Setup),
     /// What was to be played once is at its end.
     Played(MediaLegId),
     /// What was noted of what the peer said; nothing where it did not speak.
@@ -443,7 +445,7 @@ impl Event {
             | Event::Trouble { leg, .. }
             | Event::Digit { leg, .. }
             | Event::DataTone { leg, .. }
-            | Event::Setup(leg, _)
+            | Event::Setup(leg, ..)
             | Event::Played(leg)
             | Event::Noted(leg, _)
             | Event::Stats(leg, _)

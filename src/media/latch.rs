@@ -23,7 +23,8 @@
 //! - The window for candidates is `WINDOW` after each negotiation until something is latched. The other reasons need none.
 //! - UDPTL is judged by the same table. It has no SSRC, so its peer is not followed within its host: it is believed again as one that
 //!   is silent, or at the SDP's address.
-//! - A new RTP address in the SDP begins a new latch. The same address again (a refresh, hold) keeps it.
+//! - A new RTP address in the SDP begins a new latch. The same address again (a refresh, hold) keeps it. Where it is another port of the latched
+//!   host, the old port is not believed for `LEFT`: it may be an end of a fork that was heard before another one answered, and goes on.
 //! - Nothing is latched by a packet with an unknown payload type.
 //!
 //! Strangers are counted and dropped. Until something is latched, we send to the SDP's address.
@@ -40,6 +41,9 @@ pub const STALE: Duration = Duration::from_secs(2);
 const MOVED: Duration = Duration::from_millis(200);
 /// How long after a negotiation an unnamed source may be learned: the first seconds, while the peer's NAT is being found out.
 pub const WINDOW: Duration = Duration::from_secs(10);
+/// How long a peer is not where the SDP has just said that it is no longer: who is at the new port, and waits for a packet of ours before it sends
+/// one, has got it by then.
+const LEFT: Duration = Duration::from_millis(500);
 /// Packets in sequence that an unnamed source must send.
 const CANDIDATE_PACKETS: u16 = 20;
 /// How long it must have been the only one.
@@ -84,6 +88,8 @@ enum State {
     Learning {
         until: Instant,
         candidate: Option<Candidate>,
+        /// Where the peer was, and until when it is not believed to be there still.
+        before: Option<(SocketAddr, Instant)>,
     },
     /// The peer is there.
     Latched(Latched),
@@ -139,13 +145,16 @@ impl Latch {
     pub fn negotiated(&mut self, now: Instant, remote: Remote) -> bool {
         let renewed = self.remote.is_none_or(|old| old.rtp != remote.rtp);
         self.remote = Some(remote);
-        let learning = State::Learning {
+        let before = match self.state {
+            State::Latched(_) if !renewed => return false,
+            State::Latched(latched) => Some((latched.from, now + LEFT)),
+            State::Learning { before, .. } => before,
+            State::Closed => None,
+        };
+        self.state = State::Learning {
             until: now + WINDOW,
             candidate: None,
-        };
-        self.state = match self.state {
-            State::Latched(latched) if !renewed => State::Latched(latched),
-            State::Closed | State::Learning { .. } | State::Latched(_) => learning,
+            before: before.filter(|(from, _)| from.ip() == remote.rtp.ip()),
         };
         if renewed {
             self.rtcp = None;
@@ -161,7 +170,15 @@ impl Latch {
         match self.state {
             State::Closed => Verdict::Stranger,
             State::Latched(latched) => self.rtp_latched(now, sight, latched, &remote),
-            State::Learning { until, candidate } if sight.agreed => {
+            State::Learning {
+                until,
+                candidate,
+                before,
+            } if sight.agreed => {
+                let is_old = before.is_some_and(|(from, until)| from == sight.from && now < until);
+                if is_old && sight.from != remote.rtp && !sight.proven {
+                    return Verdict::Stranger;
+                }
                 let proven = sight.proven.then_some(Reason::Named);
                 if let Some(reason) = named(sight.from, &remote).or(proven) {
                     self.latch(now, sight, reason);
@@ -178,6 +195,7 @@ impl Latch {
                 self.state = State::Learning {
                     until,
                     candidate: Some(candidate),
+                    before,
                 };
                 Verdict::Stranger
             }

@@ -35,8 +35,8 @@ pub struct Leg {
     port: Port,
     /// Its peer is a browser: what is not sealed is neither sent nor taken.
     pub(super) rtc: bool,
-    /// What of STUN and DTLS is handed on.
-    setup: Pace,
+    /// What of STUN and DTLS is handed on: of where it sends to, and of anywhere else.
+    setup: [Pace; 2],
     pub(super) role: Role,
     pub(super) rx: Rx,
     pub(super) tx: Tx,
@@ -75,7 +75,7 @@ impl Leg {
             id,
             port,
             rtc,
-            setup: Pace::default(),
+            setup: Default::default(),
             role: Role::Idle,
             rx: Rx::new(),
             tx: Tx::new(Sender::new(ssrc, first_sequence, first_timestamp)),
@@ -192,10 +192,20 @@ impl Leg {
         opened.is_ok()
     }
 
-    /// Whose set-up a datagram of STUN or DTLS is for; nobody's where there is none, or where more come than that needs.
-    pub(super) fn set_up(&mut self, now: Instant) -> Option<MediaLegId> {
-        let takes = self.rtc && self.setup.takes_at(now, limits::RTC_PER_SECOND, limits::RTC_BURST);
+    /// Whose set-up a datagram of STUN or DTLS is for; nobody's where there is none, or where more come than that needs. Who is not where the
+    /// peer is uses up nothing of what that may send: its checks are what the leg lives by (RFC 7675).
+    pub(super) fn set_up(&mut self, now: Instant, from: SocketAddr) -> Option<MediaLegId> {
+        let [peer, others] = &mut self.setup;
+        let pace = if self.tx.to == Some(from) { peer } else { others };
+        let takes = self.rtc && pace.takes_at(now, limits::RTC_PER_SECOND, limits::RTC_BURST);
         takes.then_some(self.id)
+    }
+
+    /// Where a datagram of the peer comes from, as far as that tells where it is. Of a browser only its checks tell (RFC 8445 12.1): whoever has
+    /// its key is the browser, by whatever way its packets come.
+    fn source(&self, from: SocketAddr) -> SocketAddr {
+        let way = self.rx.latch.destination().filter(|_| self.rtc);
+        way.unwrap_or(from)
     }
 
     /// Seals a packet in place where the leg is protected; false for one that cannot be.
@@ -220,6 +230,7 @@ impl Leg {
         view: &View<'_>,
         outputs: &mut Outputs,
     ) -> Option<(Arrival, Class)> {
+        let from = self.source(from);
         let rx = &mut self.rx;
         let Some(stream) = rx.stream else {
             rx.counts.dropped += 1;
@@ -316,7 +327,7 @@ impl Leg {
 
     /// Takes an RTCP packet.
     pub(super) fn rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        if !self.rx.latch.rtcp(from) {
+        if !self.rx.latch.rtcp(self.source(from)) {
             self.rx.counts.strangers += 1;
             self.rx.counts.dropped += 1;
             return;

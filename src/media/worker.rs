@@ -200,7 +200,7 @@ impl Worker {
             (Kind::Rtcp, Channel::Rtp | Channel::Rtcp) => leg.rtcp(now, from, datagram),
             (Kind::Stun | Kind::Dtls, Channel::Rtp | Channel::Rtcp) => {
                 // RTP and RTCP of a browser have one port.
-                set_up = leg.set_up(now).filter(|_| channel == Channel::Rtp);
+                set_up = leg.set_up(now, from).filter(|_| channel == Channel::Rtp);
                 let stray = if kind == Kind::Stun {
                     &mut self.strays.stun
                 } else {

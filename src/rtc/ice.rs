@@ -1,17 +1,29 @@
 //! ICE lite (RFC 8445 2.5): checks of the peer are answered, and the way is the one that it nominates. The peer is a full agent, and so it
 //! controls (RFC 8445 6.1.1), whatever it offers first.
+//!
+//! A nomination says nothing of where it comes from that its seal would cover: whoever sees one can send it on from any address. So the way
+//! that a peer has is left for another only when who is there has answered a check of ours, which an agent that is lite need not send and a
+//! full one answers (RFC 8445 7.3):
+//!
+//! ```text
+//!   peer                         we                          the same, from the way that it has: nothing to do
+//!     --- USE-CANDIDATE ---------> trial -- check, at most three times, at most so many trials
+//!     <-- answer, and a check ----
+//!     --- answer, its seal ------> chosen; for half a second no other
+//! ```
 
 use crate::limits;
-use crate::media::command::Credentials;
-use crate::stun::integrity::{Key, Seal};
+use crate::media::command::{Connect, Credentials};
+use crate::stun::integrity::{Key, Seal, hmac_sha1};
 use crate::stun::message::{BINDING, Class, ErrorCode, Message, Writer, kind};
+use crate::time::Instant;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 
 /// What a message of STUN was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// A check of the peer.
+    /// A check of the peer, or its answer to one of ours.
     Peer,
     /// One that is not its, or is wrong.
     Refused,
@@ -24,6 +36,20 @@ const UNAUTHENTICATED: ErrorCode = ErrorCode(401, "Unauthenticated");
 /// RFC 8445 7.3.1.1.
 const ROLE_CONFLICT: ErrorCode = ErrorCode(487, "Role Conflict");
 
+/// The priority of a candidate that is found by a check (RFC 8445 5.1.2.1): 110, 65535, 1.
+const PRIORITY: u32 = 110 << 24 | 65_535 << 8 | 255;
+
+/// A way that the peer has nominated, and of which it has not shown that it is there.
+#[derive(Debug)]
+struct Trial {
+    to: SocketAddr,
+    transaction: [u8; 12],
+    /// Checks that were sent.
+    sent: u32,
+    /// When the next is due, or the end.
+    at: Instant,
+}
+
 /// What is known of the ways to one peer.
 #[derive(Debug, Default)]
 pub(super) struct Ice {
@@ -32,6 +58,9 @@ pub(super) struct Ice {
     chosen: Option<SocketAddr>,
     /// Ours before a restart: it keeps the old way open until it has a new one (RFC 8445 9).
     before: Option<Credentials>,
+    trials: SmallVec<[Trial; limits::RTC_TRIALS]>,
+    /// When it was followed elsewhere last.
+    moved: Option<Instant>,
 }
 
 impl Ice {
@@ -53,37 +82,59 @@ impl Ice {
     /// The peer begins anew, with other credentials of ours than these. What it has chosen stays until it chooses again.
     pub fn restart(&mut self, before: Credentials) {
         self.before = Some(before);
+        self.trials.clear();
     }
 
-    /// Takes a message of STUN, and answers it where an answer is owed.
-    pub fn check(&mut self, ours: &Credentials, from: SocketAddr, octets: &[u8]) -> (Check, Option<Vec<u8>>) {
-        let Some(request) = Message::parse(octets) else {
+    /// Takes a message of STUN, and answers it where an answer is owed. `way` is where the peer is spoken to so far.
+    pub fn message(
+        &mut self,
+        now: Instant,
+        connect: &Connect,
+        way: Option<SocketAddr>,
+        (from, octets): (SocketAddr, &[u8]),
+    ) -> (Check, Option<Vec<u8>>) {
+        let message = Message::parse(octets);
+        let Some(message) = message.filter(|message| message.method == BINDING && message.fingerprint() != Some(false))
+        else {
             return (Check::Other, None);
         };
-        let is_check = request.class == Class::Request && request.method == BINDING;
-        if !is_check || request.fingerprint() == Some(false) {
-            return (Check::Other, None);
+        match message.class {
+            Class::Request => self.check(now, &connect.ours, way, from, &message),
+            Class::Success => (self.answered(now, &connect.theirs, from, &message), None),
+            Class::Indication | Class::Error => (Check::Other, None),
         }
-        let known = match self.judge(ours, &request) {
+    }
+
+    fn check(
+        &mut self,
+        now: Instant,
+        ours: &Credentials,
+        way: Option<SocketAddr>,
+        from: SocketAddr,
+        request: &Message<'_>,
+    ) -> (Check, Option<Vec<u8>>) {
+        let known = match self.judge(ours, request) {
             Ok(known) => known,
-            Err(error) => return (Check::Refused, Some(refuse(&request, error, &[], None))),
+            Err(error) => return (Check::Refused, Some(refuse(request, error, &[], None))),
         };
         let (credentials, is_current) = known;
         let key = Key::short_term(credentials.pwd.expose());
         let mut unknown = request.unknown();
         unknown.retain(|own| *own != kind::USE_CANDIDATE);
         if !unknown.is_empty() {
-            let refusal = refuse(&request, ErrorCode::UNKNOWN_ATTRIBUTE, &unknown, Some(&key));
+            let refusal = refuse(request, ErrorCode::UNKNOWN_ATTRIBUTE, &unknown, Some(&key));
             return (Check::Refused, Some(refusal));
         }
         if request.covers(kind::ICE_CONTROLLED).is_some() {
-            let refusal = refuse(&request, ROLE_CONFLICT, &[], Some(&key));
+            let refusal = refuse(request, ROLE_CONFLICT, &[], Some(&key));
             return (Check::Refused, Some(refusal));
         }
         self.note(from);
         if is_current && request.covers(kind::USE_CANDIDATE).is_some() {
-            self.chosen = Some(from);
-            self.before = None;
+            match way.filter(|way| *way != from) {
+                Some(_) => self.try_out(now, ours.pwd.expose(), from),
+                None => self.choose(from),
+            }
         }
         let mut writer = Writer::new(Class::Success, BINDING, request.transaction);
         writer.xor_mapped_address(from);
@@ -110,6 +161,63 @@ impl Ice {
             .ok_or(UNAUTHENTICATED)
     }
 
+    fn choose(&mut self, to: SocketAddr) {
+        self.chosen = Some(to);
+        self.before = None;
+    }
+
+    /// The peer says that it is there, too.
+    fn try_out(&mut self, now: Instant, pwd: &str, to: SocketAddr) {
+        let rests = self.moved.is_some_and(|moved| now.since(moved) < limits::RTC_MOVE);
+        if rests || self.trials.iter().any(|trial| trial.to == to) {
+            return;
+        }
+        if self.trials.len() == limits::RTC_TRIALS {
+            self.trials.remove(0);
+        }
+        let (transaction, sent, at) = (transaction(pwd, now, to), 0, now);
+        self.trials.push(Trial {
+            to,
+            transaction,
+            sent,
+            at,
+        });
+    }
+
+    /// An answer: it proves a way when it comes from there, to what was sent there, with the peer's seal.
+    fn answered(&mut self, now: Instant, theirs: &Credentials, from: SocketAddr, answer: &Message<'_>) -> Check {
+        let is_of = |trial: &Trial| trial.to == from && trial.transaction == answer.transaction;
+        if !self.trials.iter().any(is_of) {
+            return Check::Other;
+        }
+        let key = Key::short_term(theirs.pwd.expose());
+        if answer.is_sealed(Seal::Sha1, &key) != Some(true) {
+            return Check::Refused;
+        }
+        self.trials.clear();
+        self.moved = Some(now);
+        self.choose(from);
+        Check::Peer
+    }
+
+    /// The checks of ours that are due, and where they go.
+    pub fn on_time(&mut self, now: Instant, connect: &Connect) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.trials
+            .retain(|trial| trial.at > now || trial.sent < limits::RTC_TRIAL_CHECKS);
+        let due = self.trials.iter_mut().filter(|trial| trial.at <= now);
+        let send = |trial: &mut Trial| {
+            trial.sent += 1;
+            trial.at = now + limits::RTC_TRIAL_PACE;
+            (trial.to, ask(connect, trial.transaction))
+        };
+        due.map(send).collect()
+    }
+
+    /// When `on_time` is due next.
+    pub fn due(&self) -> Option<Instant> {
+        self.trials.iter().map(|trial| trial.at).min()
+    }
+
     fn note(&mut self, from: SocketAddr) {
         self.known.retain(|own| *own != from);
         if self.known.len() == limits::RTC_ADDRESSES {
@@ -117,6 +225,27 @@ impl Ice {
         }
         self.known.push(from);
     }
+}
+
+/// Of our check: nobody without the password can know it, and none comes twice, so that an old answer proves nothing.
+fn transaction(pwd: &str, now: Instant, to: SocketAddr) -> [u8; 12] {
+    let mac = hmac_sha1(pwd, &format!("{} {to}", now.as_nanos()));
+    let mut transaction = [0; 12];
+    transaction.copy_from_slice(&mac[..12]);
+    transaction
+}
+
+/// A check of ours (RFC 8445 7.2.2): who is controlled sends it.
+fn ask(connect: &Connect, transaction: [u8; 12]) -> Vec<u8> {
+    let (ours, theirs) = (&connect.ours, &connect.theirs);
+    let mut writer = Writer::new(Class::Request, BINDING, transaction);
+    writer.attribute(kind::USERNAME, format!("{}:{}", theirs.ufrag, ours.ufrag).as_bytes());
+    writer.attribute(kind::PRIORITY, &PRIORITY.to_be_bytes());
+    // The tie-breaker decides between two that both want to be controlled, and the peer does not.
+    writer.attribute(kind::ICE_CONTROLLED, &transaction[..8]);
+    writer.seal(Seal::Sha1, &Key::short_term(theirs.pwd.expose()));
+    writer.fingerprint();
+    writer.finish()
 }
 
 /// An error, which only who knows the password can have made where it was there.

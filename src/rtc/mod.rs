@@ -6,7 +6,8 @@
 //!                                      '--> answered, from here and as long as the leg lives (consent, RFC 7675)       '--> the worker
 //! ```
 //!
-//! We are ICE lite (RFC 8445 2.5): a server is reached by who wants to reach it, so that we answer checks and send none. Nothing of DTLS is
+//! We are ICE lite (RFC 8445 2.5): a server is reached by who wants to reach it, so that we answer checks, and send one only to where a peer
+//! says that it has moved (`ice`). Nothing of DTLS is
 //! looked at that comes from where no check of the peer came from: who does not know the password of the description cannot
 //! make us compute anything but an HMAC. There is no media before the certificate is the one of the description.
 //!
@@ -61,6 +62,8 @@ pub struct Refused {
 /// One leg.
 #[derive(Debug)]
 struct Agent {
+    /// Of `Command::Connect`.
+    number: u32,
     connect: Connect,
     ice: Ice,
     dtls: Option<Handshake>,
@@ -81,7 +84,7 @@ struct Agent {
 impl Agent {
     /// Where it is to be spoken to.
     fn way(&self) -> Option<SocketAddr> {
-        self.ice.chosen().or(self.dtls_from)
+        self.ice.chosen().or(self.secured).or(self.dtls_from)
     }
 
     /// When it is given up.
@@ -93,7 +96,8 @@ impl Agent {
     }
 
     fn due(&self) -> Instant {
-        self.wake.map_or(self.ends(), |wake| wake.min(self.ends()))
+        let sooner = self.wake.into_iter().chain(self.ice.due());
+        sooner.fold(self.ends(), Instant::min)
     }
 }
 
@@ -122,10 +126,10 @@ impl Machine {
     }
 
     /// Both sides have described themselves. Again with another name of the peer: it looks for another way (RFC 8445 9), and the keys go
-    /// on; with another certificate it is another peer.
-    pub fn connect(&mut self, now: Instant, leg: MediaLegId, connect: Connect) {
+    /// on; with another number it is another peer.
+    pub fn connect(&mut self, now: Instant, leg: MediaLegId, number: u32, connect: Connect) {
         match self.legs.get_mut(&leg) {
-            Some(agent) if agent.connect.fingerprints == connect.fingerprints && !agent.failed => {
+            Some(agent) if agent.number == number && !agent.failed => {
                 if agent.connect.theirs != connect.theirs {
                     agent.ice.restart(agent.connect.ours.clone());
                     agent.heard = now;
@@ -134,6 +138,7 @@ impl Machine {
             }
             Some(_) | None => {
                 let agent = Agent {
+                    number,
                     connect,
                     ice: Ice::default(),
                     dtls: None,
@@ -166,8 +171,8 @@ impl Machine {
 
     fn check(&mut self, now: Instant, leg: MediaLegId, from: SocketAddr, octets: &[u8]) {
         let Some(agent) = self.legs.get_mut(&leg) else { return };
-        let before = agent.ice.chosen();
-        let (check, answer) = agent.ice.check(&agent.connect.ours, from, octets);
+        let (before, way) = (agent.ice.chosen(), agent.way());
+        let (check, answer) = agent.ice.message(now, &agent.connect, way, (from, octets));
         match check {
             // Consent is for the way that media takes (RFC 7675 5.1).
             Check::Peer if agent.ice.chosen().is_none_or(|chosen| chosen == from) => agent.heard = now,
@@ -177,8 +182,10 @@ impl Machine {
         }
         let (chosen, secured) = (agent.ice.chosen(), agent.secured);
         let begins = agent.connect.role == DtlsRole::Client && agent.dtls.is_none() && !agent.failed;
+        let asks = agent.ice.on_time(now, &agent.connect);
+        let sends = answer.map(|octets| (from, octets)).into_iter().chain(asks);
         self.out
-            .extend(answer.map(|octets| Output::Send { leg, to: from, octets }));
+            .extend(sends.map(|(to, octets)| Output::Send { leg, to, octets }));
         let Some(chosen) = chosen.filter(|chosen| Some(*chosen) != before) else {
             return;
         };
@@ -251,6 +258,9 @@ impl Machine {
     pub fn on_time(&mut self, now: Instant) {
         while let Some(leg) = self.due.pop_due(now) {
             let Some(agent) = self.legs.get_mut(&leg) else { continue };
+            let asks = agent.ice.on_time(now, &agent.connect).into_iter();
+            self.out
+                .extend(asks.map(|(to, octets)| Output::Send { leg, to, octets }));
             if agent.wake.is_some_and(|wake| wake <= now) {
                 self.handshake(now, leg, None);
             } else if agent.ends() <= now {
@@ -295,7 +305,10 @@ impl Machine {
     }
 
     fn tell(&mut self, leg: MediaLegId, setup: Setup) {
-        self.out.push_back(Output::Event(Event::Setup(leg, setup)));
+        if let Some(agent) = self.legs.get(&leg) {
+            self.out
+                .push_back(Output::Event(Event::Setup(leg, agent.number, setup)));
+        }
     }
 
     fn arm(&mut self, leg: MediaLegId) {

@@ -18,3 +18,4 @@ mod session;
 mod srtp;
 mod transfer;
 mod trunk;
+mod webrtc;

@@ -268,6 +268,25 @@ fn a_new_address_in_the_sdp_begins_a_new_latch_and_the_same_one_keeps_it() {
     );
 }
 
+/// RFC 3261 13.2.2.4: of a carrier's ends one has a voice before the answer, and another answers, from the same host. The first goes on for a while.
+#[test]
+fn who_was_heard_before_does_not_get_what_is_for_another_port_of_its_host() {
+    let mut latch = latch(SDP);
+    assert_eq!(latch.rtp(at(1_000), sight(SDP, 1, 100)), Verdict::Latched(true));
+    assert!(latch.negotiated(at(2_000), remote(SDP_OTHER_PORT)));
+    assert_eq!(latch.rtp(at(2_020), sight(SDP, 1, 101)), Verdict::Stranger);
+    assert_eq!(latch.destination(), Some(addr(SDP_OTHER_PORT)));
+    let mut other = latch;
+    assert_eq!(
+        latch.rtp(at(2_040), sight(SDP_OTHER_PORT, 2, 7)),
+        Verdict::Latched(true)
+    );
+    // Where nobody comes from there, it is the peer all the same.
+    assert_eq!(other.rtp(at(2_480), sight(SDP, 1, 124)), Verdict::Stranger);
+    assert_eq!(other.rtp(at(2_500), sight(SDP, 1, 125)), Verdict::Latched(true));
+    assert_eq!(other.destination(), Some(addr(SDP)));
+}
+
 #[test]
 fn where_rtcp_comes_from_and_goes() {
     let mut plain = latched(SDP, SDP);

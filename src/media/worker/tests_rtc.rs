@@ -89,6 +89,46 @@ fn stun_and_dtls_are_handed_on_and_no_more_of_them_than_a_set_up_needs() {
     );
 }
 
+/// What a stranger sends does not cost the browser its consent (RFC 7675).
+#[test]
+fn strangers_do_not_use_up_what_the_browser_may_send() {
+    let mut world = World::new();
+    let (_a, b) = pair(&mut world);
+    let stranger = "127.0.0.66:4000".parse().unwrap();
+    for _ in 0..1_000 {
+        world.receive(b.leg, Channel::Rtp, stranger, CHECK);
+    }
+    assert_eq!(world.set_ups.len() as u64, limits::RTC_BURST);
+    world.deliver(&b, CHECK);
+    assert_eq!(world.set_ups.len() as u64, limits::RTC_BURST + 1);
+}
+
+/// Whoever holds a packet back may send it on from any address: only a check tells where the browser is.
+#[test]
+fn what_a_browser_sends_from_elsewhere_is_heard_and_turns_nothing_around() {
+    let mut world = World::new();
+    let (mut a, mut b) = pair(&mut world);
+    let keys = Keys::new(key(1), vec![key(2)]).map(Box::new);
+    world.command(Command::Protect { leg: b.leg, keys });
+    let mut sealer = Sealer::new(&Keys::new(key(2), vec![key(1)]).unwrap());
+    let elsewhere = "127.0.0.66:4000".parse().unwrap();
+    for n in 0..100 {
+        let (from_a, from_b) = (a.speak(), b.speak());
+        world.deliver(&a, &from_a);
+        let mut sealed = [&from_b[..], &[0; 32]].concat();
+        let len = sealer.rtp(&mut sealed, from_b.len()).unwrap();
+        let from = if n < 25 { b.address } else { elsewhere };
+        // A pause after which another leg would follow.
+        if n == 25 {
+            (0..20).for_each(|_| world.tick());
+        }
+        world.receive(b.leg, Channel::Rtp, from, &sealed[..len]);
+        world.tick();
+    }
+    let (to_a, to_b) = (world.take(&a), world.take(&b));
+    assert!(to_a.len() > 90 && to_b.len() > 90, "{} {}", to_a.len(), to_b.len());
+}
+
 /// A fax by UDPTL has no seal: it neither comes nor goes where a browser is.
 #[test]
 fn no_datagram_of_a_fax_goes_to_a_browser() {

@@ -116,8 +116,8 @@ impl MediaThreads {
                 Some(sockets) => Some(sockets),
                 None => return Some(Event::Closed(spec.id, LegStats::default())),
             },
-            Command::Connect { leg, connect } => {
-                self.setup.connect(*leg, connect.clone());
+            Command::Connect { leg, number, connect } => {
+                self.setup.connect(*leg, *number, connect.clone());
                 None
             }
             Command::Close(leg) => {

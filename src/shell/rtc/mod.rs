@@ -37,7 +37,7 @@ type Datagram = (MediaLegId, SocketAddr, Packet);
 enum Message {
     /// A leg lives from now on; by this it is spoken for.
     Open(MediaLegId, UdpSocket),
-    Connect(MediaLegId, Box<Connect>),
+    Connect(MediaLegId, u32, Box<Connect>),
     Close(MediaLegId),
     Stop,
 }
@@ -129,10 +129,10 @@ impl Setup {
         self.send(Message::Open(leg, socket));
     }
 
-    /// What both sides have said of it.
-    pub fn connect(&mut self, leg: MediaLegId, connect: Box<Connect>) {
+    /// What both sides have said of it; the number is that of `Command::Connect`.
+    pub fn connect(&mut self, leg: MediaLegId, number: u32, connect: Box<Connect>) {
         if self.legs.contains(&leg) {
-            self.send(Message::Connect(leg, connect));
+            self.send(Message::Connect(leg, number, connect));
         }
     }
 
@@ -249,7 +249,7 @@ impl Thread {
                 Message::Open(leg, socket) => {
                     self.sockets.insert(leg, socket);
                 }
-                Message::Connect(leg, connect) => self.machine.connect(now, leg, *connect),
+                Message::Connect(leg, number, connect) => self.machine.connect(now, leg, number, *connect),
                 Message::Close(leg) => {
                     self.machine.close(now, leg);
                     self.carry_out();
@@ -276,9 +276,10 @@ impl Thread {
 
     /// Of the ways of a leg only the last counts: however often a peer changes it while signalling is behind, one waits.
     fn keep(&mut self, event: Event) {
-        if let Event::Setup(leg, Came::Path(_)) = &event {
-            self.late
-                .retain(|old| !matches!(old, Event::Setup(other, Came::Path(_)) if other == leg));
+        if let Event::Setup(leg, number, Came::Path(_)) = &event {
+            let is_before =
+                |old: &Event| matches!(old, Event::Setup(other, of, Came::Path(_)) if (other, of) == (leg, number));
+            self.late.retain(|old| !is_before(old));
         }
         self.late.push_back(event);
     }
