@@ -107,7 +107,7 @@ pub enum Owner {
     Proxy(ContextId, u16),
     /// A recording session, by a number of the recording client's own.
     Recording(u64),
-    /// A request of the scriptable phone, by a number of its own.
+    /// A request of the scriptable phone, by a number of its own, or of a client of the HTTP API, by that of its call.
     Phone(u64),
     /// The transaction layer itself: the response of a server transaction needs a new connection (RFC 3261 18.2.2).
     Response(ServerTx),
@@ -236,6 +236,46 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The peer's address.
     pub peer: SocketAddr,
+}
+
+impl Flow {
+    /// Listeners that no socket has: of messages that never leave the node. The first is that of what goes to a client of the HTTP API,
+    /// the second that of what comes from it.
+    const INSIDE: [ListenerId; 2] = [ListenerId(u16::MAX), ListenerId(u16::MAX - 1)];
+
+    /// The way to a client of the HTTP API within the node, as a WebSocket under TLS would be: `client` is its number, `local` and `peer`
+    /// are the ends of the connection by which it asks.
+    pub const fn to_client(client: u64, local: SocketAddr, peer: SocketAddr) -> Flow {
+        Flow {
+            transport: Transport::Wss,
+            listener: Flow::INSIDE[0],
+            connection: ConnectionId(client),
+            local,
+            peer,
+        }
+    }
+
+    /// Leads to a client of the HTTP API, or from one: no message on it leaves the node.
+    pub fn is_inside(&self) -> bool {
+        Flow::INSIDE.contains(&self.listener)
+    }
+
+    /// What is sent on it is for the client, not for the node.
+    pub fn is_to_client(&self) -> bool {
+        self.listener == Flow::INSIDE[0]
+    }
+
+    /// The same flow as its other end knows it; itself where it leaves the node.
+    #[must_use]
+    pub fn other_end(self) -> Flow {
+        let [to, from] = Flow::INSIDE;
+        let listener = match self.listener {
+            listener if listener == to => from,
+            listener if listener == from => to,
+            listener => listener,
+        };
+        Flow { listener, ..self }
+    }
 }
 
 /// A list of CAs: a file of the configuration; none: the public ones.

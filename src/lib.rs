@@ -31,7 +31,7 @@
 //! | `src/push/` | phones that sleep are woken before they are called (RFC 8599) |
 //! | `src/event/` | subscriptions (RFC 6665): who watches a user's registration (RFC 3680) or a room (RFC 4575) |
 //! | `src/control/` | what an operator asks a running node, and the answers: words on a local socket |
-//! | `src/api/` | the HTTP API for clients: tokens, calls between them, events that can be resumed |
+//! | `src/api/` | the HTTP API for clients: tokens, calls between them and with everybody else, events that can be resumed |
 //! | `src/trunk/` | a carrier: who it is, its peers' health, its limits, our registration with it |
 //! | `src/routing/` | the dial plan as data, numbers, the dry run of `tandem route` |
 //! | `src/b2bua/` | a call: two legs and what joins them, or one leg in a room; hold, transfer |

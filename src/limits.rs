@@ -463,6 +463,8 @@ pub const API_LOG_BYTES: usize = 64 * 1024;
 pub const API_ABSENCE: Duration = Duration::from_secs(60);
 /// How long a call between clients rings.
 pub const API_RING: Duration = Duration::from_secs(60);
+/// How long a client may take to answer what the other side of a call by SIP offers anew: less than its transaction (timer B, 32 s).
+pub const API_REOFFER: Duration = Duration::from_secs(20);
 /// Octets of a session description: those of browsers with video and many codecs have ten thousand.
 pub const API_SDP_BYTES: usize = 24 * 1024;
 /// Candidates in one request.
@@ -477,6 +479,10 @@ pub const API_DIGITS: usize = 32;
 pub const API_ONCE: usize = 64;
 /// The same of one back end, whose requests are all for tokens.
 pub const API_ONCE_OF_BACK_END: usize = 1_024;
+/// How long they are kept: who has had no answer asks again within seconds.
+pub const API_ONCE_LASTS: Duration = Duration::from_secs(300);
+/// Octets of what stands for a call in a path: ours have under 40, and answers that are kept quote them.
+pub const API_CALL_NAME_BYTES: usize = 64;
 /// Octets of an Idempotency-Key: a UUID has 36.
 pub const API_KEY_BYTES: usize = 128;
 /// Octets of an access token: those that we make have under 300.

@@ -27,6 +27,10 @@ const WORDS = {
   gone: 'The other is gone.',
   'answered-elsewhere': 'Answered on another device.',
   'ended-by-admin': 'Ended by the operator.',
+  unavailable: 'Nobody can be reached there now.',
+  'not-found': 'There is no such number or address.',
+  'not-allowed': 'You may not call that.',
+  failed: 'The call has failed.',
 };
 
 /** @param {string} text Empty: there is none. */
@@ -59,7 +63,7 @@ function show() {
   $('keys').hidden = !talks || current?.state !== 'up';
   $('incoming').hidden = ringing === null;
   $('settings').hidden = $('help').hidden = client === null;
-  if (ringing) $('incoming-title').textContent = `${ringing.peer} calls`;
+  if (ringing) $('incoming-title').textContent = `${ringing.display || ringing.peer} calls`;
   if (!current) return;
   $('peer').textContent = current.peer;
   const { muted, holds } = current.remote;
@@ -92,10 +96,10 @@ function follow(call) {
     if (call.state === 'up' && (what === 'disconnected' || what === 'restarting')) trouble('The connection is interrupted. Another way is looked for.');
     else if (what === 'connected' && $('listen').hidden) trouble('');
   });
-  call.on('ended', (reason) => {
+  call.on('ended', (reason, by, detail) => {
     if (current === call) current = null;
     const words = /** @type {Record<string, string>} */ (WORDS)[reason];
-    if (words) trouble(words);
+    if (words) trouble(reason === 'failed' && detail ? `${words} ${detail}` : words);
     show();
     $('to').focus();
   });
@@ -202,7 +206,8 @@ $('call').addEventListener('submit', async (event) => {
   trouble('');
   const to = /** @type {HTMLInputElement} */ ($('to')).value.trim();
   try {
-    if (client && to) follow(await client.call(to));
+    // What consists of digits is a number.
+    if (client && to) follow(await client.call(/^[\d*#]+$/.test(to) ? { number: to } : to));
     $('hangup').focus();
     if (client) await devices(client);
   } catch (error) {

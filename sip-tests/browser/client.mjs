@@ -45,6 +45,33 @@ async function browser(name) {
   const page = context.pages()[0] ?? (await context.newPage());
   page.on('console', (message) => console.log(`${name}: ${message.text()}`));
   page.on('pageerror', fail);
+  // What a page makes by itself can be listened to, too.
+  await page.addInitScript(() => {
+    window.connections = [];
+    const Own = RTCPeerConnection;
+    window.RTCPeerConnection = class extends Own {
+      constructor(...details) {
+        super(...details);
+        window.connections.push(this);
+      }
+    };
+    // The loudest tone of what comes by the last connection, in Hz; 0 where it is silent.
+    window.hearLast = () => {
+      const connection = window.connections.at(-1);
+      if (window.heard?.connection !== connection) {
+        const track = connection.getReceivers()[0]?.track;
+        if (!track) return 0;
+        const context = new AudioContext({ sampleRate: 48000 });
+        const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
+        context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+        window.heard = { connection, analyser };
+      }
+      const bins = new Float32Array(window.heard.analyser.frequencyBinCount);
+      window.heard.analyser.getFloatFrequencyData(bins);
+      const at = bins.reduce((best, level, nth) => (level > bins[best] ? nth : best), 0);
+      return bins[at] > -60 ? Math.round((at * 48000) / 8192) : 0;
+    };
+  });
   return { context, page };
 }
 
@@ -57,7 +84,7 @@ async function load(page, name) {
     window.client = await connect(secret, { audio });
     window.follow = (call) => {
       window.call = call;
-      for (const event of ['state', 'ended', 'dtmf', 'updated', 'path']) {
+      for (const event of ['state', 'ended', 'dtmf', 'updated', 'path', 'moved']) {
         call.on(event, (detail) => window.log.push(`${event} ${detail ?? ''}`.trim()));
       }
     };
@@ -144,6 +171,74 @@ async function byPackage(alice, bob) {
   tell('refused', refused);
 }
 
+const hearsLast = (page, tone) => until(`${tone} Hz`, async () => Math.abs((await page.evaluate(() => window.hearLast())) - tone) <= 12);
+// For who is at the other end, and writes down what it hears.
+const talk = () => new Promise((resolve) => setTimeout(resolve, 4000));
+
+// A phone number: the node calls it, by the rights of the user that the key names.
+async function byNumber({ page }) {
+  await load(page, 'alice');
+  await page.evaluate(async () => window.follow(await window.client.call('+1 555 123-4567')));
+  await logged(page, 'state up');
+  must((await page.evaluate(() => `${window.call.peer} ${window.call.direct}`)) === '+1 555 123-4567 false', 'who is called');
+  tell('number', 'up');
+  await hearsLast(page, options.tones.carrier);
+  const { local, remote, protocol } = await pair(page);
+  tell('number', `pair ${local.replace('prflx', 'host')} ${remote} ${protocol}`);
+  await talk();
+  await page.evaluate(() => window.call.dtmf('15#'));
+  await page.evaluate(() => window.call.hold());
+  await until('on hold', () => page.evaluate(() => window.log.includes('updated')));
+  await until('silence', async () => (await page.evaluate(() => window.hearLast())) === 0);
+  await page.evaluate(() => window.call.hold(false));
+  await hearsLast(page, options.tones.carrier);
+  tell('number', 'held and back');
+  // Another path: an offer, and its answer by the node.
+  await page.evaluate(() => window.call.restart());
+  await logged(page, 'path restarting');
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await hearsLast(page, options.tones.carrier);
+  await talk();
+  await page.evaluate(() => window.call.hangUp());
+  tell('number', 'ended');
+  const refused = await page.evaluate(() => window.client.call('sip:bob@elsewhere.example').catch((error) => error.kind));
+  tell('number', `refused ${refused}`);
+}
+
+// A third is added: the call between the two moves into a room, where all hear each other.
+async function byMeeting(alice, bob) {
+  await load(alice.page, 'alice');
+  await load(bob.page, 'bob');
+  await alice.page.evaluate(async (secret) => {
+    const { connect } = await import('/sdk/tandem.js');
+    window.carol = await connect(secret, { play: false });
+    window.carol.on('incoming', async (call) => {
+      await call.accept();
+      window.log.push(`carol accepts ${call.peer}`);
+      call.on('state', (state) => state === 'up' && call.mute());
+    });
+  }, await token('carol'));
+  await alice.page.evaluate(async () => window.follow(await window.client.call('bob')));
+  await logged(bob.page, 'incoming alice');
+  await bob.page.evaluate(() => window.call.accept());
+  for (const page of [alice.page, bob.page]) await logged(page, 'state up');
+  await hears(bob.page, options.tones.alice);
+  await alice.page.evaluate(() => window.call.addParticipant('carol'));
+  await logged(alice.page, 'carol accepts alice');
+  for (const page of [alice.page, bob.page]) {
+    await until('moved', () => page.evaluate(() => window.log.some((line) => line.startsWith('moved 88'))));
+    await page.evaluate(() => { window.ear = null; });
+  }
+  await hears(alice.page, options.tones.bob);
+  await hears(bob.page, options.tones.alice);
+  const states = await alice.page.evaluate(() => `${window.call.state} ${window.call.direct} ${window.log.filter((line) => line.startsWith('ended')).length}`);
+  must(states === 'up false 0', `the call goes on: ${states}`);
+  tell('meeting', 'heard both');
+  for (const page of [alice.page, bob.page]) await page.evaluate(() => window.call.hangUp());
+  await alice.page.evaluate(() => window.carol.close());
+  tell('meeting', 'ended');
+}
+
 async function picture(page, name, { width, height, dark }) {
   await page.setViewportSize({ width, height });
   await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
@@ -189,27 +284,25 @@ async function byPhonePage(alice, bob) {
   tell('phone', 'done');
 }
 
-// The lines that README has, on a page of somebody else: they are what a developer pastes. Bob is at the phone page.
-async function byReadme(alice, bob) {
+// The lines that README has, on a page of somebody else: they are what a developer pastes. The page calls a phone number.
+async function byReadme({ page }) {
   const [lines] = readFileSync(options.readme, 'utf8').match(/ {4}<button[\s\S]*?<\/script>/) ?? [];
   must(lines, 'README has lines for a page');
   const html = `<!doctype html>\n${lines.replaceAll('https://NODE:8445', options.url)}`;
-  const { page } = alice;
   await page.route(`${options.origin}/**`, async (route) => {
     if (new URL(route.request().url()).pathname !== '/token') return route.fulfill({ contentType: 'text/html', body: html });
     return route.fulfill({ contentType: 'text/plain', body: await token('alice') });
   });
   await page.goto(`${options.origin}/`);
   // A click before it is connected does nothing that can be seen.
-  for (let tries = 0; tries < 40 && (await bob.page.isHidden('#incoming')); tries += 1) {
+  for (let tries = 0; tries < 40 && (await page.evaluate(() => window.connections.length)) === 0; tries += 1) {
     await page.click('#call');
     await page.waitForTimeout(1000);
   }
-  await bob.page.keyboard.press('Enter');
-  await bob.page.waitForFunction(() => document.getElementById('state').textContent === 'Connected');
-  await bob.page.waitForFunction(() => document.getElementById('quality-text').textContent.startsWith('Good'));
+  await hearsLast(page, options.tones.carrier);
+  await talk();
   await page.click('#end');
-  await bob.page.waitForSelector('#dial:not([hidden])');
+  await until('the end', () => page.evaluate(() => window.connections.at(-1).connectionState === 'closed'));
   tell('readme', 'done');
 }
 
@@ -217,7 +310,9 @@ async function main() {
   const [alice, bob] = await Promise.all([browser('alice'), browser('bob')]);
   await byPackage(alice, bob);
   await byPhonePage(alice, bob);
-  await byReadme(alice, bob);
+  await byMeeting(alice, bob);
+  await byNumber(alice);
+  await byReadme(alice);
   await Promise.all([alice.context.close(), bob.context.close()]);
   tell('done');
 }

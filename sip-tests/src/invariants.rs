@@ -159,6 +159,7 @@ impl World {
                 subscriptions,
                 waking,
                 recording_sessions,
+                client_lines,
                 ..
             } = node.census();
             let next = node.poll_timeout();
@@ -180,6 +181,7 @@ impl World {
                 (subscriptions, "subscriptions"),
                 (recording_sessions, "sessions with recording servers"),
                 (contexts, "proxied requests"),
+                (client_lines, "calls of clients"),
                 (self.media.rooms(), "rooms"),
             ];
             if let Some((count, what)) = others.into_iter().find(|(count, _)| *count > 0) {
@@ -194,9 +196,9 @@ impl World {
             if idle && transactions > 0 {
                 self.fail(&format!("{transactions} transactions are left over; next {next:?}"));
             }
-            // A ban lasts longer than a test, what was dropped is told within a minute, and a registration that ends is as long as its
-            // phone wants it.
-            if idle && next.is_some_and(|(_, who)| !["trunks", "guard", "push"].contains(&who)) {
+            // A ban and a client's token last longer than a test, what was dropped is told within a minute, and a registration that ends is
+            // as long as its phone wants it.
+            if idle && next.is_some_and(|(_, who)| !["trunks", "guard", "push", "clients"].contains(&who)) {
                 self.fail(&format!("a deadline is left over: {next:?}"));
             }
         }

@@ -20,9 +20,10 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tandem::api::wire::Reply as ApiReply;
 use tandem::config::{Config, Prompt, Sources};
 use tandem::effect::{Fact, Output, Reply};
-use tandem::id::{ControlId, Ticket, WorkerId};
+use tandem::id::{ApiId, ControlId, Ticket, WorkerId};
 use tandem::media::command::Sound;
 use tandem::media::leg::Leg;
 use tandem::node::{Input, Node};
@@ -102,6 +103,8 @@ pub struct World {
     pub wiretap: Option<Vec<(std::net::SocketAddr, Bytes)>>,
     /// What was said to those on the control socket; true where nothing comes behind it.
     pub controlled: Vec<(ControlId, Bytes, bool)>,
+    /// What was answered to requests of the HTTP API, and told by its streams.
+    pub replies: Vec<(ApiId, ApiReply)>,
     /// The configuration in force.
     pub config: Arc<Config>,
     /// The host of the node.
@@ -177,6 +180,7 @@ impl Builder {
             ladder: Ladder::new(self.quiet),
             wiretap: None,
             controlled: Vec::new(),
+            replies: Vec::new(),
             config,
             node_ip,
             names: BTreeMap::new(),
@@ -406,8 +410,9 @@ impl World {
                 let effects = self.media.command(self.now, worker, command);
                 self.media_effects(effects);
             }
-            // Who asks by NG, or by HTTP, is a test of its own.
-            Output::Ng(..) | Output::Api(..) => {}
+            // Who asks by NG is a test of its own.
+            Output::Ng(..) => {}
+            Output::Api(id, reply) => self.replies.push((id, reply)),
             Output::Control { to, lines, last } => self.controlled.push((to, lines, last)),
             Output::Ports(count) => {
                 let ports = self.media.bind(count);

@@ -1,5 +1,5 @@
 //! The package for pages and the phone page made with it, in two of Debian's Chromium: one calls the other, media goes directly between
-//! them, each hears the other's tone.
+//! them, each hears the other's tone. Then a page calls a phone number: baresip is the carrier, and the two hear each other by the node.
 //!
 //! All of it plays in a network of its own, since no ICE agent takes loopback addresses. `sip-tests/browser/client.mjs` drives the pages
 //! and tells its steps.
@@ -40,6 +40,11 @@ const PLAY: Duration = Duration::from_secs(120);
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 /// Of a page that is not ours.
 const ORIGIN: &str = "https://shop.example";
+/// Where the carrier is: a phone that answers at once, and says this tone.
+const CARRIER_PORT: u16 = 5070;
+/// The only number that it knows: that of README's lines.
+const NUMBER: &str = "+15551234567";
+const CARRIER_HZ: f32 = 2_310.0;
 /// What each says. Neither is a multiple of the other.
 const TONES: [(&str, f32); 2] = [("alice", 440.0), ("bob", 1000.0)];
 
@@ -58,7 +63,13 @@ fn start_node(network: &Network, folder: &Path) -> Process {
 domains: [ example.com ]
 store: {{ path: {store} }}
 media: {{ ports: 20000-20199, workers: 1 }}
-api: {{ listen: \"{ip}:8445\", keys: [ {{ tenant: acme, key: {KEY} }} ], origins: [ \"{ORIGIN}\" ] }}
+users: [ {{ name: web, password: nobody registers, number: \"+15550100000\", calls: 100 }} ]
+trunks: [ {{ name: carrier, peers: [ \"sip:{ip}:{CARRIER_PORT}\" ], codecs: [ pcma ], options: never }} ]
+routes: [ {{ to: \"+\", from: user/web, do: trunk/carrier }}, {{ to: \"88*\", do: room }} ]
+api:
+  listen: \"{ip}:8445\"
+  keys: [ {{ tenant: acme, key: {KEY}, calls_as: web, meetings: \"88\" }} ]
+  origins: [ \"{ORIGIN}\" ]
 ",
         ip = network.first,
         store = folder.join("t.db").display()
@@ -71,12 +82,67 @@ api: {{ listen: \"{ip}:8445\", keys: [ {{ tenant: acme, key: {KEY} }} ], origins
     node
 }
 
+/// RTP in the clear and G.711, as carriers have it. It writes down what it hears, and has the node's address.
+fn start_carrier(network: &Network, folder: &Path) -> Process {
+    let (ip, folder) = (&network.first, folder.join("carrier"));
+    fs::create_dir_all(folder.join("rec")).expect("our own folder");
+    let config = format!(
+        "sip_listen {ip}:{CARRIER_PORT}
+net_interface {ip}
+audio_source aufile,{folder}/tone.wav
+audio_player aubridge,heard
+audio_alert aubridge,alert
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+rtp_ports 16000-16100
+module_path /usr/lib/baresip/modules
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+snd_path {folder}/rec
+module_tmp uuid.so
+module_app account.so
+module_app menu.so
+",
+        folder = folder.display()
+    );
+    fs::write(folder.join("config"), config).expect("our own folder");
+    let account =
+        format!("<sip:{NUMBER}@{ip}:{CARRIER_PORT};transport=udp>;answermode=auto;audio_codecs=PCMA/8000/1;regint=0\n");
+    fs::write(folder.join("accounts"), account).expect("our own folder");
+    write_tone(&folder.join("tone.wav"), CARRIER_HZ, 8_000);
+    let mut command = network.command("baresip");
+    command.args(["-4", "-s", "-f"]).arg(&folder);
+    let carrier = Process::start("baresip", "the package baresip-core", &mut command);
+    carrier.wait_for("baresip is ready", SOON);
+    carrier
+}
+
+/// The tone of each call in the carrier's ear: of what it has written down the quarter behind the first, before digits and hold.
+fn heard(folder: &Path) -> Vec<Option<f32>> {
+    let files = fs::read_dir(folder.join("carrier/rec"))
+        .expect("our own folder")
+        .flatten();
+    let decoded = files.filter(|file| file.file_name().to_string_lossy().ends_with("-dec.wav"));
+    let tone = |file: fs::DirEntry| {
+        let mut reader = hound::WavReader::open(file.path()).expect("a recording");
+        let rate = reader.spec().sample_rate;
+        let pcm: Vec<i16> = reader.samples::<i16>().filter_map(Result::ok).collect();
+        let part = codecs::spectrum::dominant(&pcm[pcm.len() / 4..pcm.len() / 2], rate)?;
+        Some(part.hz).filter(|hz| part.is(*hz, 10.0))
+    };
+    decoded.map(tone).collect()
+}
+
 fn start_browsers(network: &Network, folder: &Path) -> Process {
     for (name, tone) in TONES {
         write_tone(&folder.join(format!("{name}.wav")), tone, 48_000);
     }
     let options = format!(
-        r#"{{"folder":"{}","chromium":"/usr/bin/chromium","url":"https://{}:8445","key":"{KEY}","origin":"{ORIGIN}","readme":"{}","tones":{{"{}":{},"{}":{}}},"seconds":{}}}"#,
+        r#"{{"folder":"{}","chromium":"/usr/bin/chromium","url":"https://{}:8445","key":"{KEY}","origin":"{ORIGIN}","readme":"{}","tones":{{"{}":{},"{}":{},"carrier":{CARRIER_HZ}}},"seconds":{}}}"#,
         folder.display(),
         network.first,
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md").display(),
@@ -101,6 +167,7 @@ fn two_pages_talk_to_each_other_directly() {
     let folder = Folder::new("client-sdk");
     let network = Network::new("10.98.0");
     let mut node = start_node(&network, &folder.0);
+    let carrier = start_carrier(&network, &folder.0);
     let mut browsers = start_browsers(&network, &folder.0);
     assert_eq!(browsers.exit(PLAY), Some(0), "the pages did all that they should");
     for (step, times) in [
@@ -115,27 +182,50 @@ fn two_pages_talk_to_each_other_directly() {
         ("refused not-connected", 1),
         ("phone This person is not connected.", 1),
         ("phone done", 1),
+        ("meeting heard both", 1),
+        ("meeting ended", 1),
+        ("number up", 1),
+        ("number pair host host udp", 1),
+        ("number held and back", 1),
+        ("number ended", 1),
+        ("number refused cannot-be", 1),
         ("readme done", 1),
     ] {
         let step = format!("STEP {step}");
         assert_eq!(browsers.journal.count(&step), times, "{step}");
+    }
+    // Both ways, in the call by the package and in that of README's lines.
+    carrier.wait_times(" BYE", 2, SOON);
+    let tones = heard(&folder.0);
+    let is_alice = |tone: &Option<f32>| tone.is_some_and(|hz| (hz - TONES[0].1).abs() < 10.0);
+    assert!(
+        tones.len() == 2 && tones.iter().all(is_alice),
+        "the carrier heard {tones:?}"
+    );
+    for digit in ["1", "5", "#"] {
+        let pressed = carrier.journal.count(&format!("'{digit}'"));
+        assert!(pressed > 0, "{digit} came as an event of RTP");
     }
     node.signal("TERM");
     assert_eq!(node.exit(SOON), Some(0));
     for sign in [" WARN ", " ERROR ", "panicked at"] {
         assert_eq!(node.journal.count(sign), 0, "the log has {sign:?}");
     }
-    // Three calls, as the API has them, and none of which the node had media.
-    assert_eq!(node.journal.count("was accepted"), 3);
-    assert_eq!(node.journal.count(": hung-up"), 3);
-    assert_eq!(node.journal.count("stopped after 0 calls"), 1);
+    // As the API has them: three between clients, three with a room into which one of those moved, two with a number. Of five the node had the
+    // media.
+    assert_eq!(node.journal.count("was accepted"), 8);
+    assert_eq!(node.journal.count(": hung-up"), 7);
+    assert_eq!(node.journal.count(": moved"), 1);
+    assert_eq!(node.journal.count("stopped after 5 calls"), 1);
 }
 
-fn tsc(arguments: &[&str]) {
+/// The compiler, with what `folder` has of the package. Without the types that are kept beside it, which it would believe.
+fn tsc(folder: &Path, arguments: &[&str]) {
     let scripts = scripts();
     let output = Command::new("node")
         .arg(scripts.join("node_modules/typescript/bin/tsc"))
-        .args(["-p", scripts.join("tsconfig.json").to_str().expect("UTF-8")])
+        .arg("-p")
+        .arg(folder.join("tsconfig.json"))
         .args(arguments)
         .output()
         .expect("Node.js");
@@ -145,25 +235,43 @@ fn tsc(arguments: &[&str]) {
 
 #[test]
 fn the_package_has_the_types_that_it_says() {
-    tsc(&[]);
     let folder = Folder::new("client-types");
-    let out = folder.0.to_str().expect("UTF-8");
-    tsc(&[
-        "--noEmit",
-        "false",
-        "--declaration",
-        "--emitDeclarationOnly",
-        "--outDir",
-        out,
-    ]);
-    let made = fs::read_to_string(folder.0.join("tandem.d.ts")).expect("it was made");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/tandem.d.ts");
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, &made).expect("our own file");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
+    let modules = ["tandem", "base", "call", "devices", "quality", "phone/phone"];
+    fs::create_dir_all(folder.0.join("sdk/phone")).expect("our own folder");
+    for module in modules {
+        let name = format!("{module}.js");
+        fs::copy(kept.join(&name), folder.0.join("sdk").join(&name)).expect("our own folder");
     }
-    let kept = fs::read_to_string(path).expect("it is there");
-    assert!(
-        kept == made,
-        "run `UPDATE=1 cargo test -p sip-tests --test client_sdk types`"
+    let config = format!(
+        r#"{{"extends":"{}","compilerOptions":{{"paths":{{"/sdk/*":["./sdk/*"]}}}},"files":["sdk/tandem.js","sdk/phone/phone.js"]}}"#,
+        scripts().join("tsconfig.json").display()
     );
+    fs::write(folder.0.join("tsconfig.json"), config).expect("our own folder");
+    tsc(&folder.0, &[]);
+    let out = folder.0.join("out");
+    let to = out.to_str().expect("UTF-8");
+    tsc(
+        &folder.0,
+        &[
+            "--noEmit",
+            "false",
+            "--declaration",
+            "--emitDeclarationOnly",
+            "--outDir",
+            to,
+        ],
+    );
+    for module in modules.into_iter().filter(|module| !module.contains('/')) {
+        let name = format!("{module}.d.ts");
+        let made = fs::read_to_string(out.join(&name)).expect("it was made");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(kept.join(&name), &made).expect("our own file");
+        }
+        let kept = fs::read_to_string(kept.join(&name)).expect("it is there");
+        assert!(
+            kept == made,
+            "{name}: run `UPDATE=1 cargo test -p sip-tests --test client_sdk types`"
+        );
+    }
 }

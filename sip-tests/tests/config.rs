@@ -179,6 +179,7 @@ fn the_example_shows_most_of_the_keys_of_the_reference() {
         "records",
         "bindings",
         "token",
+        "token",
     ];
     assert_eq!(
         missing,

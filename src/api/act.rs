@@ -1,12 +1,12 @@
 //! What requests do.
 
-use super::body::{self, Refusal};
-use super::call::{Call, Side, State};
+use super::body::{self, Refusal, Target};
+use super::call::{Call, Side, State, Who};
 use super::problem::{Kind, Problem};
 use super::route::Operation;
 use super::token::{self, Claims, Identity, Scope, Scopes};
 use super::wire::{Event, Headers, Reply, Response};
-use super::{Api, Client, Timer, fact, seal};
+use super::{Api, Client, Timer, fact, seal, share};
 use crate::config::Api as Config;
 use crate::config::ApiKey;
 use crate::cx::Cx;
@@ -51,7 +51,7 @@ fn ok(value: &Value) -> Response {
 }
 
 /// Done, and nothing to say of it.
-fn done() -> Response {
+pub(super) fn done() -> Response {
     Response {
         status: 204,
         kind: None,
@@ -167,7 +167,7 @@ impl Api {
             Operation::Hold => {
                 let about = about(self)?;
                 let body::Hold { hold } = body::read(body)?;
-                self.change(cx, &about, |call, side| call.member_mut(side).holds = hold)
+                self.hold(cx, &about, hold)
             }
             Operation::Mute => {
                 let about = about(self)?;
@@ -177,6 +177,16 @@ impl Api {
             Operation::Dtmf => {
                 let about = about(self)?;
                 self.dtmf(cx, &about, &body::read(body)?)
+            }
+            Operation::Transfer => {
+                let about = about(self)?;
+                let body::Transfer { target } = body::read(body)?;
+                self.transfer(cx, about.number, claims, &target)
+            }
+            Operation::AddParticipant => {
+                let about = about(self)?;
+                let body::Transfer { target } = body::read(body)?;
+                self.add(cx, (me, claims), about.number, &target)
             }
             Operation::IssueToken | Operation::Events | Operation::Description | Operation::Problems => {
                 unreachable!("these are answered before")
@@ -199,23 +209,27 @@ impl Api {
 
     /// Tells the other side.
     fn tell_other(&mut self, cx: &mut Cx<'_>, about: &About, name: &'static str, data: &Value) {
-        let other = self
-            .calls
-            .get(about.number)
-            .map(|call| call.member(about.side.other()).client);
-        if let Some(other) = other {
+        let call = self.calls.get(about.number);
+        if let Some(other) = call.and_then(|call| call.member(about.side.other()).who.client()) {
             self.tell(cx, other, name, data);
         }
     }
 
-    fn list(&self, me: u64, claims: &Claims) -> Response {
-        let is_mine = |call: &&Call| claims.scopes.has(Scope::Admin) || call.side_of(me).is_some();
-        let calls: Vec<Value> = self
-            .calls
-            .of(&claims.who.tenant)
-            .filter(is_mine)
-            .map(Call::view)
-            .collect();
+    /// One's own calls; all of the tenant for an administrator.
+    fn list(&mut self, me: u64, claims: &Claims) -> Response {
+        let own = self
+            .clients
+            .get(me)
+            .map(|client| client.calls.clone())
+            .unwrap_or_default();
+        let calls: Vec<Value> = match claims.scopes.has(Scope::Admin) {
+            true => self.calls.of(&claims.who.tenant).map(Call::view).collect(),
+            false => own
+                .iter()
+                .filter_map(|call| self.calls.get(*call))
+                .map(Call::view)
+                .collect(),
+        };
         ok(&value!({ "calls": calls }))
     }
 
@@ -237,27 +251,51 @@ impl Api {
             return Err(Problem::new(Kind::CannotBe, "targets: exactly one is called"));
         };
         description(&wanted.offer, "offer")?;
-        if *target.client == *claims.who.name {
-            return Err(Problem::new(Kind::CannotBe, "targets: nobody calls himself"));
-        }
         if self.clients.get(me).is_some_and(|client| is_busy(client)) {
             return Err(Problem::new(Kind::Busy, "the caller has too many calls"));
         }
+        match target {
+            Target::Client(name) => self.call_client(cx, (me, claims), name, wanted.offer),
+            Target::Number(_) | Target::Sip(_) | Target::Room(_) => {
+                self.call_out(cx, (me, claims), target, wanted.offer)
+            }
+        }
+    }
+
+    /// One client calls another: media goes between the two.
+    fn call_client(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (me, claims): (u64, &Claims),
+        name: &str,
+        offer: String,
+    ) -> Result<Response, Problem> {
+        if !claims.scopes.has(Scope::Call) {
+            return Err(Problem::new(Kind::WrongScope, "it needs call"));
+        }
+        if *name == *claims.who.name {
+            return Err(Problem::new(Kind::CannotBe, "targets: nobody calls himself"));
+        }
         let called = Identity {
             tenant: claims.who.tenant.clone(),
-            name: target.client.as_str().into(),
+            name: name.into(),
         };
-        let found = self.clients.listening(&called);
-        let (other, callee) =
-            found.ok_or_else(|| Problem::new(Kind::NotConnected, "nobody of that name listens to events"))?;
-        if is_busy(callee) {
+        let found = self.clients.listening(&called).map(|(number, _)| number);
+        let is_awake = found.is_some();
+        let other = match found {
+            Some(other) => other,
+            None => self.asleep(cx, (me, claims), &called)?,
+        };
+        if self.clients.get(other).is_some_and(|callee| is_busy(callee)) {
             return Err(Problem::new(Kind::Busy, "the callee has too many calls"));
         }
         let secret = cx.token(8);
         let members = [(me, &claims.who.name), (other, &called.name)];
+        let members = members.map(|(client, name)| (Who::Client(client, name.clone()), None));
+        let most = share(cx.config, limits::API_CALLS);
         let (number, call) = self
             .calls
-            .start(&called.tenant, members, wanted.offer, &secret, cx.wall)?;
+            .start(&called.tenant, members, offer, &secret, cx.wall, most)?;
         let (id, view, for_callee) = (call.id.clone(), call.view(), call.view_for(Side::Callee));
         for client in [me, other] {
             if let Some(client) = self.clients.get(client) {
@@ -271,6 +309,9 @@ impl Api {
             format!("of {} begins: one client calls another", called.tenant),
         );
         self.tell(cx, other, "call.incoming", &value!({ "call": for_callee }));
+        if !is_awake {
+            self.wake(cx, number, (&called, &claims.who.name), &id);
+        }
         let mut response = json(201, view.to_string().into());
         response.headers.push(("Location", format!("/v1/calls/{id}")));
         Ok(response)
@@ -288,18 +329,17 @@ impl Api {
         }
         call.accept(wall)?;
         let (id, view) = (call.id.clone(), call.view());
-        let callee = call.member(Side::Callee).client;
+        let callee = call.member(Side::Callee).who.client();
         self.deadlines.cancel(Timer::Unanswered(about.number));
+        self.lines.accept(cx, about.number, &wanted.answer);
         fact(cx, &id, "was accepted".to_owned());
         let told = value!({ "call": view, "answer": wanted.answer });
         self.tell_other(cx, about, "call.accepted", &told);
         // His other devices stop ringing.
-        self.tell(
-            cx,
-            callee,
-            "call.accepted",
-            &value!({ "call": view, "device": wanted.device }),
-        );
+        let told = value!({ "call": view, "device": wanted.device });
+        if let Some(callee) = callee {
+            self.tell(cx, callee, "call.accepted", &told);
+        }
         Ok(ok(&view))
     }
 
@@ -327,6 +367,7 @@ impl Api {
         let why = match (call.side_of(me), call.state) {
             (Some(Side::Caller), State::Ringing) => "cancelled",
             (Some(Side::Callee), State::Ringing) => "declined",
+            (Some(_), State::Up) if call.moves => "moved",
             (Some(_), State::Up) => "hung-up",
             (None, _) if claims.scopes.has(Scope::Admin) => "ended-by-admin",
             (None, _) => return Err(no_such_call()),
@@ -337,9 +378,12 @@ impl Api {
 
     fn offer(&mut self, cx: &mut Cx<'_>, about: &About, wanted: body::Offer) -> Result<Response, Problem> {
         description(&wanted.offer, "offer")?;
+        self.lines.may_change(about.number)?;
         let call = self.call(about)?;
         let told = wanted.offer.clone();
         let revision = call.offer(about.side, wanted.offer)?;
+        self.lines.offer(cx, about.number, revision, &told);
+        let call = self.call(about)?;
         let told = value!({ "call": call.id, "offer": told, "revision": revision });
         self.tell_other(cx, about, "call.offer", &told);
         Ok(ok(&value!({ "revision": revision })))
@@ -350,6 +394,11 @@ impl Api {
         let call = self.call(about)?;
         call.must_be(State::Up)?;
         call.answer(about.side, wanted.revision)?;
+        if call.line().is_some() {
+            self.deadlines.cancel(Timer::Unanswered(about.number));
+            self.lines.answer(cx, about.number, &wanted.answer);
+            return Ok(done());
+        }
         let told = value!({ "call": call.id, "answer": wanted.answer, "revision": wanted.revision });
         self.tell_other(cx, about, "call.answer", &told);
         Ok(done())
@@ -374,6 +423,17 @@ impl Api {
         Ok(done())
     }
 
+    /// The other side of a call by SIP is told by the node.
+    fn hold(&mut self, cx: &mut Cx<'_>, about: &About, hold: bool) -> Result<Response, Problem> {
+        let call = self.call(about)?;
+        call.must_be(State::Up)?;
+        if call.line().is_some() && call.member(about.side).holds != hold {
+            self.lines.may_change(about.number)?;
+            self.lines.hold(cx, about.number, hold);
+        }
+        self.change(cx, about, |call, side| call.member_mut(side).holds = hold)
+    }
+
     fn change(
         &mut self,
         cx: &mut Cx<'_>,
@@ -383,10 +443,12 @@ impl Api {
         let call = self.call(about)?;
         call.must_be(State::Up)?;
         change(call, about.side);
-        let (view, own) = (call.view(), call.member(about.side).client);
+        let (view, own) = (call.view(), call.member(about.side).who.client());
         let told = value!({ "call": view });
         self.tell_other(cx, about, "call.updated", &told);
-        self.tell(cx, own, "call.updated", &told);
+        if let Some(own) = own {
+            self.tell(cx, own, "call.updated", &told);
+        }
         Ok(ok(&view))
     }
 
@@ -403,6 +465,7 @@ impl Api {
         let call = self.call(about)?;
         call.must_be(State::Up)?;
         let told = value!({ "call": call.id, "digits": wanted.digits });
+        self.lines.digits(cx, about.number, &wanted.digits);
         self.tell_other(cx, about, "call.dtmf", &told);
         Ok(done())
     }
@@ -412,6 +475,6 @@ fn is_busy(client: &Client) -> bool {
     client.calls.len() >= limits::API_CALLS_PER_CLIENT
 }
 
-fn no_such_call() -> Problem {
+pub(super) fn no_such_call() -> Problem {
     Problem::new(Kind::NoSuchCall, "it is over, or was never here")
 }

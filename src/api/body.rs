@@ -28,11 +28,18 @@ pub(super) struct NewCall {
     pub(super) offer: String,
 }
 
-/// Who is called.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Target {
-    pub(super) client: String,
+/// Who is called: one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Target {
+    /// A client of the same tenant.
+    Client(String),
+    /// A phone number, as people write them.
+    Number(String),
+    /// A SIP URI of our domains.
+    Sip(String),
+    /// The number of a room.
+    Room(String),
 }
 
 /// `POST .../accept`.
@@ -96,6 +103,13 @@ pub(super) struct Candidate {
     pub(super) sdp_m_line_index: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) username_fragment: Option<String>,
+}
+
+/// `POST .../transfer`, `POST .../participants`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Transfer {
+    pub(super) target: Target,
 }
 
 /// `POST .../hold`.

@@ -1,4 +1,5 @@
-//! A call between two clients, as far as the node has a part in it: what each is told of the other. Media goes between the two.
+//! A call of a client, as far as the node has a part in it: what each side is told of the other. Between two clients media goes between the
+//! two; else the other side is a `line`, and media goes by the node.
 //!
 //! ```text
 //!   start --> ringing --accept--> up --hangup, absence--> over
@@ -14,7 +15,7 @@ use super::token::Identity;
 use crate::limits;
 use crate::time::Wall;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where it is.
@@ -40,12 +41,45 @@ impl Side {
     }
 }
 
+/// Who a side is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A client, by its number among them, and its name.
+    Client(u64, Arc<str>),
+    /// A phone number.
+    Number(String),
+    /// A SIP address.
+    Sip(String),
+    /// A room, by its number.
+    Room(String),
+}
+
+impl Who {
+    /// Among the clients.
+    pub(super) fn client(&self) -> Option<u64> {
+        match self {
+            Who::Client(number, _) => Some(*number),
+            Who::Number(_) | Who::Sip(_) | Who::Room(_) => None,
+        }
+    }
+
+    /// As it is told.
+    fn view(&self) -> Value {
+        match self {
+            Who::Client(_, name) => json!({ "client": **name }),
+            Who::Number(number) => json!({ "number": number }),
+            Who::Sip(uri) => json!({ "sip": uri }),
+            Who::Room(number) => json!({ "room": number }),
+        }
+    }
+}
+
 /// One of the two.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// Among the clients.
-    pub(super) client: u64,
-    pub(super) name: Arc<str>,
+    pub(super) who: Who,
+    /// As it calls itself, where it does.
+    pub(super) display: Option<String>,
     pub(super) muted: bool,
     pub(super) holds: bool,
     /// Told since the last offer or answer.
@@ -72,6 +106,8 @@ pub(super) struct Call {
     pending: Option<Pending>,
     /// Of the last offer.
     revision: u32,
+    /// A third was added: it moves into a room.
+    pub(super) moves: bool,
 }
 
 impl Call {
@@ -93,7 +129,31 @@ impl Call {
     pub(super) fn side_of(&self, client: u64) -> Option<Side> {
         [Side::Caller, Side::Callee]
             .into_iter()
-            .find(|side| self.member(*side).client == client)
+            .find(|side| self.member(*side).who.client() == Some(client))
+    }
+
+    /// The clients in it.
+    pub(super) fn clients(&self) -> impl Iterator<Item = u64> + use<> {
+        [&self.caller, &self.callee]
+            .map(|member| member.who.client())
+            .into_iter()
+            .flatten()
+    }
+
+    /// The room that it is with.
+    pub(super) fn room(&self) -> Option<&str> {
+        [&self.caller, &self.callee]
+            .into_iter()
+            .find_map(|member| match &member.who {
+                Who::Room(room) => Some(&**room),
+                Who::Client(..) | Who::Number(_) | Who::Sip(_) => None,
+            })
+    }
+
+    /// The side that is no client, but a line.
+    pub(super) fn line(&self) -> Option<Side> {
+        let is_line = |side: &Side| self.member(*side).who.client().is_none();
+        [Side::Caller, Side::Callee].into_iter().find(is_line)
     }
 
     pub(super) fn must_be(&self, state: State) -> Result<(), Problem> {
@@ -127,6 +187,11 @@ impl Call {
         Ok(())
     }
 
+    /// The offer that waits is not answered: it is as if it was never made.
+    pub(super) fn withdraw(&mut self) {
+        self.pending = None;
+    }
+
     /// The callee takes the call.
     pub(super) fn accept(&mut self, at: Wall) -> Result<(), Problem> {
         self.must_be(State::Ringing)?;
@@ -151,7 +216,14 @@ impl Call {
 
     /// As it is told.
     pub(super) fn view(&self) -> Value {
-        let who = |member: &Member| json!({ "client": *member.name, "muted": member.muted, "holds": member.holds });
+        let who = |member: &Member| {
+            let mut view = member.who.view();
+            (view["muted"], view["holds"]) = (json!(member.muted), json!(member.holds));
+            if let Some(display) = &member.display {
+                view["display"] = json!(display);
+            }
+            view
+        };
         let state = match self.state {
             State::Ringing => "ringing",
             State::Up => "up",
@@ -181,26 +253,30 @@ impl Call {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     all: BTreeMap<u64, Call>,
+    by_tenant: BTreeMap<Arc<str>, BTreeSet<u64>>,
     last: u64,
 }
 
 impl Calls {
-    /// A new one, and its number. `secret` is what nobody can guess of its name.
+    /// A new one, and its number. `secret` is what nobody can guess of its name; `most` is how many its tenant may have.
     pub(super) fn start(
         &mut self,
         tenant: &Arc<str>,
-        members: [(u64, &Arc<str>); 2],
+        members: [(Who, Option<String>); 2],
         sdp: String,
         secret: &str,
         at: Wall,
+        most: usize,
     ) -> Result<(u64, &Call), Problem> {
-        if self.all.len() >= limits::API_CALLS {
+        let own = self.by_tenant.entry(tenant.clone()).or_default();
+        if self.all.len() >= limits::API_CALLS || own.len() >= most {
             return Err(Problem::new(Kind::Full, "too many calls are up"));
         }
         self.last += 1;
-        let [caller, callee] = members.map(|(client, name)| Member {
-            client,
-            name: name.clone(),
+        own.insert(self.last);
+        let [caller, callee] = members.map(|(who, display)| Member {
+            who,
+            display,
             muted: false,
             holds: false,
             candidates: 0,
@@ -215,6 +291,7 @@ impl Calls {
             answered: None,
             pending: Some(Pending { by: Side::Caller, sdp }),
             revision: 1,
+            moves: false,
         };
         let call: &Call = self.all.entry(self.last).or_insert(call);
         Ok((self.last, call))
@@ -236,15 +313,29 @@ impl Calls {
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Call> {
-        self.all.remove(&number)
+        let call = self.all.remove(&number)?;
+        if let Some(own) = self.by_tenant.get_mut(&call.tenant) {
+            own.remove(&number);
+            if own.is_empty() {
+                self.by_tenant.remove(&call.tenant);
+            }
+        }
+        Some(call)
     }
 
     /// Those of a tenant.
-    pub(super) fn of<'a>(&'a self, tenant: &'a Arc<str>) -> impl Iterator<Item = &'a Call> {
-        self.all.values().filter(move |call| call.tenant == *tenant)
+    pub(super) fn of(&self, tenant: &Arc<str>) -> impl Iterator<Item = &Call> {
+        let own = self.by_tenant.get(tenant).into_iter().flatten();
+        own.filter_map(|number| self.all.get(number))
     }
 
     pub(super) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// The number of the newest.
+    #[cfg(test)]
+    pub(super) fn last(&self) -> u64 {
+        self.last
     }
 }

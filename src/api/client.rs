@@ -1,13 +1,15 @@
 //! Who has shown a token, and what is kept of him: his events, his streams, his answers.
 
 use super::log::Log;
+use super::meeting::Add;
 use super::once::Once;
 use super::token::{Claims, Identity};
 use crate::guard::cells::Cell;
-use crate::id::ApiId;
+use crate::id::{ApiId, Flow};
 use crate::keyed;
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// One who is there, or was until lately.
 #[derive(Debug)]
@@ -21,6 +23,14 @@ pub(super) struct Client {
     pub(super) once: Once,
     /// He has had a stream, and will have one again soon if he has none: he can be called.
     pub(super) listens: bool,
+    /// How messages of SIP reach him within the node.
+    pub(super) flow: Flow,
+    /// The key that has signed his last token.
+    pub(super) key: u64,
+    /// As whom, and by which way, he can be called by SIP.
+    pub(super) present: Option<(Arc<str>, Flow)>,
+    /// Whom rooms are to call when he is in them: one for each of his calls at most.
+    pub(super) adds: Vec<Add>,
 }
 
 /// One way on which he is told.
@@ -37,6 +47,8 @@ pub(super) struct Clients {
     all: BTreeMap<u64, Client>,
     /// Names are chosen by who has a key.
     by_name: HashMap<Identity, u64, keyed::Key>,
+    /// How many each tenant has.
+    of_tenant: BTreeMap<Arc<str>, usize>,
     last: u64,
 }
 
@@ -45,18 +57,33 @@ impl Clients {
         Clients {
             all: BTreeMap::new(),
             by_name: HashMap::with_hasher(key),
+            of_tenant: BTreeMap::new(),
             last: 0,
         }
     }
 
-    /// The number of whoever has these claims; none where there is no room for him.
-    pub(super) fn enter(&mut self, claims: &Claims, epoch: u32) -> Option<u64> {
+    /// The number of whoever has these claims; none where there is no room for him: `most` is how many his tenant may have. `way` leads to
+    /// the client with a number.
+    pub(super) fn enter(
+        &mut self,
+        claims: &Claims,
+        epoch: u32,
+        most: usize,
+        way: impl FnOnce(u64) -> Flow,
+    ) -> Option<u64> {
         if let Some(number) = self.by_name.get(&claims.who) {
+            if let Some(client) = self.all.get_mut(number) {
+                client.key = claims.key;
+                // A call that is up keeps the way that it began with.
+                client.flow = way(*number);
+            }
             return Some(*number);
         }
-        if self.all.len() >= limits::API_CLIENTS {
+        let own = self.of_tenant.entry(claims.who.tenant.clone()).or_default();
+        if self.all.len() >= limits::API_CLIENTS || *own >= most {
             return None;
         }
+        *own += 1;
         self.last += 1;
         let client = Client {
             who: claims.who.clone(),
@@ -66,6 +93,10 @@ impl Clients {
             rate: Cell::default(),
             once: Once::default(),
             listens: false,
+            flow: way(self.last),
+            key: claims.key,
+            present: None,
+            adds: Vec::new(),
         };
         self.by_name.insert(claims.who.clone(), self.last);
         self.all.insert(self.last, client);
@@ -86,6 +117,12 @@ impl Clients {
     pub(super) fn remove(&mut self, number: u64) -> Option<Client> {
         let client = self.all.remove(&number)?;
         self.by_name.remove(&client.who);
+        if let Some(own) = self.of_tenant.get_mut(&client.who.tenant) {
+            *own -= 1;
+            if *own == 0 {
+                self.of_tenant.remove(&client.who.tenant);
+            }
+        }
         Some(client)
     }
 
@@ -96,6 +133,11 @@ impl Clients {
             gone.map(|stream| (*number, stream.id)).collect::<Vec<_>>()
         };
         self.all.iter().flat_map(of).collect()
+    }
+
+    /// All numbers.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.all.keys().copied().collect()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! An operator's back end has an API key, and gives each of its users a token for a while. A stream of events that breaks goes on where it
-//! was; who does not come back within a minute is gone, and so are his calls. Calls are peer to peer: only descriptions and candidates
-//! come by here.
+//! was; who does not come back within a minute is gone, and so are his calls. Calls between clients are peer to peer: only descriptions and
+//! candidates come by here. A call with a number, a SIP address or a room is one of `b2bua`, to which the client is a phone.
 //!
 //! | file | does |
 //! |---|---|
@@ -20,7 +20,10 @@
 //! | `token`, `seal` | who somebody is, and what shows it |
 //! | `once` | requests that come twice |
 //! | `client`, `log` | who is there, and what he is told |
-//! | `call` | a call between two |
+//! | `call` | a call: its two sides |
+//! | `outside`, `line` | calls by SIP: who may have them, and the user agent that speaks for a client |
+//! | `meeting` | a third participant: a call moves into a room |
+//! | `push` | who is not connected is woken |
 //! | `act` | what requests do |
 //! | `cors` | pages of other origins |
 
@@ -29,15 +32,21 @@ mod body;
 mod call;
 mod client;
 mod cors;
+mod line;
 mod log;
+mod meeting;
 mod once;
+mod outside;
 pub mod problem;
+mod push;
 mod route;
 mod seal;
 #[cfg(test)]
 mod tests;
 mod token;
 pub mod wire;
+
+pub use outside::Presence;
 
 use crate::config::Api as Config;
 use crate::cx::Cx;
@@ -49,13 +58,14 @@ use crate::limits;
 use crate::marker::Marker;
 use crate::time::{Deadlines, Instant};
 use act::Given;
-use call::{Calls, Side};
+use call::{Calls, State};
 use client::{Client, Clients, Stream};
+use line::Lines;
 use once::Once;
 use problem::{Kind, Problem};
 use route::{Found, Need, Operation, Row};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use token::{Claims, Scope};
@@ -71,7 +81,7 @@ enum Timer {
     Absent(u64),
     /// The token of a stream has expired.
     Expired(ApiId),
-    /// A call was not answered.
+    /// A call was not answered, or what the other side of one by SIP has offered anew.
     Unanswered(u64),
 }
 
@@ -84,6 +94,10 @@ pub struct Api {
     addresses: Option<Cells>,
     clients: Clients,
     calls: Calls,
+    /// The other sides of calls by SIP.
+    lines: Lines,
+    /// Who can be called by SIP, for the node: drained after each input.
+    presence: VecDeque<Presence>,
     /// Whose each stream is.
     streams: BTreeMap<ApiId, u64>,
     /// Tokens that back ends have asked for lately, by tenant.
@@ -99,6 +113,8 @@ impl Api {
             addresses: None,
             clients: Clients::new(key),
             calls: Calls::default(),
+            lines: Lines::new(key),
+            presence: VecDeque::new(),
             streams: BTreeMap::new(),
             issued: BTreeMap::new(),
             deadlines: Deadlines::default(),
@@ -107,7 +123,13 @@ impl Api {
 
     /// When [`Api::on_time`] is wanted next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next().map(|(at, _)| at)
+        let own = self.deadlines.next().map(|(at, _)| at);
+        own.into_iter().chain(self.lines.next_deadline()).min()
+    }
+
+    /// Calls by SIP that are not over, and transactions within the node for them.
+    pub fn lines(&self) -> (usize, usize) {
+        (self.lines.len(), self.lines.transactions())
     }
 
     /// Clients that are there, calls between them, and streams to them.
@@ -135,6 +157,8 @@ impl Api {
         });
         let more = cors::fields(&config.origins, request);
         cx.emit(Output::Api(id, given.reply(more)));
+        // What comes of it is told behind the answer.
+        self.heed_lines(cx);
     }
 
     /// A stream is gone, or a request that nobody waits for any more.
@@ -160,6 +184,10 @@ impl Api {
                 "the API key that has signed its token is no longer in force",
             );
         }
+        let config = cx.config.clone();
+        for client in self.clients.numbers() {
+            self.be_present(&config, client);
+        }
     }
 
     /// What is due is done.
@@ -168,9 +196,16 @@ impl Api {
             match timer {
                 Timer::Absent(client) => self.gone(cx, client),
                 Timer::Expired(stream) => self.end_stream(cx, stream, "its token has expired"),
+                Timer::Unanswered(call) if self.is_up(call) => self.offer_unanswered(cx, call),
                 Timer::Unanswered(call) => self.over(cx, call, "no-answer", None),
             }
         }
+        self.lines.on_time(cx);
+        self.heed_lines(cx);
+    }
+
+    fn is_up(&self, call: u64) -> bool {
+        self.calls.get(call).is_some_and(|call| call.state == State::Up)
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
@@ -212,13 +247,13 @@ impl Api {
         // Tenants are those of the configuration, now and before.
         let issued = self.issued.entry(key.tenant.clone()).or_default();
         let mark = request.key.as_deref().map(once::key).transpose()?;
-        if let Some(before) = mark.map(|mark| issued.find(mark, print)).transpose()?.flatten() {
+        if let Some(before) = mark.map(|mark| issued.find(mark, print, cx.now)).transpose()?.flatten() {
             return Ok(Given::Response(before));
         }
         let response = act::issue(config, key, &request.body, cx.wall);
         let response = response.unwrap_or_else(|problem| problem.response(&request.path, id));
         if let Some(mark) = mark {
-            issued.keep(mark, print, &response, limits::API_ONCE_OF_BACK_END);
+            issued.keep(mark, print, &response, (limits::API_ONCE_OF_BACK_END, cx.now));
         }
         Ok(Given::Response(response))
     }
@@ -242,7 +277,9 @@ impl Api {
             ));
         }
         let epoch = cx.random() as u32;
-        let me = self.clients.enter(&claims, epoch);
+        let way = |number| outside::way(cx.config, number, request.local, request.peer);
+        let most = share(cx.config, limits::API_CLIENTS);
+        let me = self.clients.enter(&claims, epoch, most, way);
         let full = || Problem::new(Kind::Full, "too many clients are there");
         let me = me.ok_or_else(full)?;
         let client = self.clients.get(me).ok_or_else(full)?;
@@ -259,13 +296,17 @@ impl Api {
         let print = self.prints.of(&[request.path.as_bytes(), &request.body]);
         let mark = request.key.as_deref().filter(|_| row.method == Method::Post);
         let mark = mark.map(once::key).transpose()?;
-        if let Some(before) = mark.map(|mark| client.once.find(mark, print)).transpose()?.flatten() {
+        if let Some(before) = mark
+            .map(|mark| client.once.find(mark, print, cx.now))
+            .transpose()?
+            .flatten()
+        {
             return Ok(Given::Response(before));
         }
         let done = self.act(cx, config, (me, &claims), (row.operation, call), &request.body);
         let response = done.unwrap_or_else(|problem| problem.response(&request.path, id));
         if let Some((mark, client)) = mark.zip(self.clients.get(me)) {
-            client.once.keep(mark, print, &response, limits::API_ONCE);
+            client.once.keep(mark, print, &response, (limits::API_ONCE, cx.now));
         }
         Ok(Given::Response(response))
     }
@@ -310,6 +351,8 @@ impl Api {
         for oldest in surplus {
             self.end_stream(cx, oldest, "the client has opened too many others");
         }
+        let config = cx.config.clone();
+        self.be_present(&config, me);
         let events = std::iter::once(first)
             .chain(missed.flatten().unwrap_or_default())
             .collect();
@@ -336,6 +379,11 @@ impl Api {
         for call in calls {
             self.over(cx, call, "gone", None);
         }
+        if let Some(client) = self.clients.get(number) {
+            client.listens = false;
+        }
+        let config = cx.config.clone();
+        self.be_present(&config, number);
         self.clients.remove(number);
     }
 
@@ -349,13 +397,32 @@ impl Api {
         }
     }
 
-    /// A call is over: both are told. `by` is the name of whose doing it was.
+    /// A call is over: its clients are told, and so is the other side of one by SIP. `by` is the name of whose doing it was.
     fn over(&mut self, cx: &mut Cx<'_>, number: u64, why: &'static str, by: Option<&str>) {
+        self.over_because(cx, number, why, (by, None));
+    }
+
+    /// The same, with a sentence that says more.
+    fn over_because(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u64,
+        why: &'static str,
+        (by, detail): (Option<&str>, Option<&str>),
+    ) {
         let Some(call) = self.calls.remove(number) else { return };
         self.deadlines.cancel(Timer::Unanswered(number));
-        let told = json!({ "call": call.id, "reason": why, "by": by });
-        for side in [Side::Caller, Side::Callee] {
-            let client = call.member(side).client;
+        let status = match why {
+            "busy" => 486,
+            "gone" => 480,
+            _other => 603,
+        };
+        self.lines.leave(cx, number, status);
+        let mut told = json!({ "call": call.id, "reason": why, "by": by });
+        if let Some(detail) = detail {
+            told["detail"] = json!(detail);
+        }
+        for client in call.clients() {
             if let Some(client) = self.clients.get(client) {
                 client.calls.remove(&number);
             }
@@ -368,6 +435,14 @@ impl Api {
         };
         fact(cx, &call.id, what);
     }
+}
+
+/// What one tenant may have of something that all share: half, where there are several, so that none leaves the others without.
+fn share(config: &crate::config::Config, all: usize) -> usize {
+    let mut keys = config.api.iter().flat_map(|api| &api.keys);
+    let first = keys.next();
+    let are_several = first.is_some_and(|first| keys.any(|key| key.tenant != first.tenant));
+    if are_several { all / 2 } else { all }
 }
 
 /// A fact of a call between clients.
@@ -395,6 +470,8 @@ fn public(operation: Operation) -> Response {
         | Operation::Candidates
         | Operation::Hold
         | Operation::Mute
-        | Operation::Dtmf => unreachable!("the table asks for a token or a key"),
+        | Operation::Dtmf
+        | Operation::Transfer
+        | Operation::AddParticipant => unreachable!("the table asks for a token or a key"),
     }
 }

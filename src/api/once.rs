@@ -3,6 +3,7 @@
 use super::problem::{Kind, Problem};
 use super::wire::Response;
 use crate::limits;
+use crate::time::Instant;
 use std::collections::VecDeque;
 
 /// What somebody has asked for lately.
@@ -15,6 +16,7 @@ struct Done {
     /// Of what was asked for.
     print: u128,
     response: Response,
+    at: Instant,
 }
 
 /// The key as it is compared: quotes around it (RFC 8941 3.3.3) mean nothing.
@@ -35,7 +37,14 @@ pub(super) fn key(text: &str) -> Result<&str, Problem> {
 
 impl Once {
     /// The answer that this request had before, if it is the same.
-    pub(super) fn find(&self, key: &str, print: u128) -> Result<Option<Response>, Problem> {
+    pub(super) fn find(&mut self, key: &str, print: u128, now: Instant) -> Result<Option<Response>, Problem> {
+        while self
+            .0
+            .front()
+            .is_some_and(|oldest| now.since(oldest.at) >= limits::API_ONCE_LASTS)
+        {
+            self.0.pop_front();
+        }
         match self.0.iter().find(|done| *done.key == *key) {
             None => Ok(None),
             Some(done) if done.print == print => {
@@ -48,7 +57,7 @@ impl Once {
     }
 
     /// Keeps an answer; the oldest of `most` makes room.
-    pub(super) fn keep(&mut self, key: &str, print: u128, response: &Response, most: usize) {
+    pub(super) fn keep(&mut self, key: &str, print: u128, response: &Response, (most, now): (usize, Instant)) {
         if self.0.len() >= most {
             self.0.pop_front();
         }
@@ -56,6 +65,7 @@ impl Once {
             key: key.into(),
             print,
             response: response.clone(),
+            at: now,
         });
     }
 }

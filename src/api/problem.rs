@@ -40,6 +40,8 @@ pub enum Kind {
     Glare,
     /// The answer is to an offer that no longer holds.
     StaleAnswer,
+    /// The configuration gives this client no way to whom it calls.
+    NoWay,
     /// Who is called is not connected.
     NotConnected,
     /// Who is called has as many calls as he may.
@@ -53,7 +55,7 @@ pub enum Kind {
 }
 
 /// All of them, for who looks one up.
-pub const ALL: [Kind; 20] = [
+pub const ALL: [Kind; 21] = [
     Kind::NoToken,
     Kind::BadToken,
     Kind::TokenExpired,
@@ -69,6 +71,7 @@ pub const ALL: [Kind; 20] = [
     Kind::WrongMoment,
     Kind::Glare,
     Kind::StaleAnswer,
+    Kind::NoWay,
     Kind::NotConnected,
     Kind::Busy,
     Kind::KeyReused,
@@ -95,6 +98,7 @@ impl Kind {
             Kind::WrongMoment => (409, "wrong-moment", "The call is not where this can be done"),
             Kind::Glare => (409, "glare", "The other side's offer came first"),
             Kind::StaleAnswer => (409, "stale-answer", "The offer that this answers no longer holds"),
+            Kind::NoWay => (403, "no-way", "This client may not call that"),
             Kind::NotConnected => (409, "not-connected", "Who is called is not connected"),
             Kind::Busy => (409, "busy", "There is no room for one more call"),
             Kind::KeyReused => (422, "key-reused", "The Idempotency-Key was used for another request"),
@@ -136,6 +140,7 @@ impl Problem {
             | Kind::WrongMoment
             | Kind::Glare
             | Kind::StaleAnswer
+            | Kind::NoWay
             | Kind::NotConnected
             | Kind::Busy
             | Kind::KeyReused => Headers::new(),

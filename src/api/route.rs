@@ -2,6 +2,7 @@
 
 use super::token::Scope;
 use super::wire::Method;
+use crate::limits;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,8 @@ pub enum Operation {
     Hold,
     Mute,
     Dtmf,
+    Transfer,
+    AddParticipant,
     Description,
     Problems,
 }
@@ -59,8 +62,10 @@ const fn row(method: Method, path: &'static str, need: Need, operation: Operatio
 }
 
 const CALL: Need = Need::Scope(&[Scope::Call]);
+/// Calls of whichever kind: where only one of the two will do, what is called tells.
+const TALK: Need = Need::Scope(&[Scope::Call, Scope::Join]);
 /// Of one's own calls, or of all of the tenant.
-const LOOK: Need = Need::Scope(&[Scope::Call, Scope::Admin]);
+const LOOK: Need = Need::Scope(&[Scope::Call, Scope::Join, Scope::Admin]);
 
 /// All that there is. `openapi.json` describes these, and a test holds the two together.
 pub(super) static TABLE: &[Row] = &[
@@ -68,17 +73,24 @@ pub(super) static TABLE: &[Row] = &[
     row(Method::Get, "/v1/turn", Need::Token, Operation::TurnKeys),
     row(Method::Get, "/v1/events", Need::Token, Operation::Events),
     row(Method::Get, "/v1/calls", LOOK, Operation::ListCalls),
-    row(Method::Post, "/v1/calls", CALL, Operation::StartCall),
+    row(Method::Post, "/v1/calls", TALK, Operation::StartCall),
     row(Method::Get, "/v1/calls/{call}", LOOK, Operation::ShowCall),
     row(Method::Post, "/v1/calls/{call}/accept", CALL, Operation::Accept),
     row(Method::Post, "/v1/calls/{call}/reject", CALL, Operation::Reject),
     row(Method::Post, "/v1/calls/{call}/hangup", LOOK, Operation::HangUp),
-    row(Method::Post, "/v1/calls/{call}/offer", CALL, Operation::Offer),
-    row(Method::Post, "/v1/calls/{call}/answer", CALL, Operation::Answer),
-    row(Method::Post, "/v1/calls/{call}/candidates", CALL, Operation::Candidates),
-    row(Method::Post, "/v1/calls/{call}/hold", CALL, Operation::Hold),
-    row(Method::Post, "/v1/calls/{call}/mute", CALL, Operation::Mute),
-    row(Method::Post, "/v1/calls/{call}/dtmf", CALL, Operation::Dtmf),
+    row(Method::Post, "/v1/calls/{call}/offer", TALK, Operation::Offer),
+    row(Method::Post, "/v1/calls/{call}/answer", TALK, Operation::Answer),
+    row(Method::Post, "/v1/calls/{call}/candidates", TALK, Operation::Candidates),
+    row(Method::Post, "/v1/calls/{call}/hold", TALK, Operation::Hold),
+    row(Method::Post, "/v1/calls/{call}/mute", TALK, Operation::Mute),
+    row(Method::Post, "/v1/calls/{call}/dtmf", TALK, Operation::Dtmf),
+    row(Method::Post, "/v1/calls/{call}/transfer", CALL, Operation::Transfer),
+    row(
+        Method::Post,
+        "/v1/calls/{call}/participants",
+        TALK,
+        Operation::AddParticipant,
+    ),
     row(Method::Get, "/v1/openapi.json", Need::Nothing, Operation::Description),
     row(Method::Get, "/v1/problems", Need::Nothing, Operation::Problems),
 ];
@@ -112,7 +124,7 @@ fn fits<'p>(form: &str, path: &'p str) -> Option<&'p str> {
     for wanted in form.split('/') {
         let part = parts.next()?;
         match wanted {
-            "{call}" if !part.is_empty() => call = part,
+            "{call}" if (1..=limits::API_CALL_NAME_BYTES).contains(&part.len()) => call = part,
             _ if wanted == part => {}
             _ => return None,
         }

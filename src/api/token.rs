@@ -21,7 +21,7 @@ const LEEWAY: Duration = Duration::from_secs(60);
 pub enum Scope {
     /// Calling and being called.
     Call,
-    /// Joining rooms.
+    /// Calling rooms: without `call`, nothing else.
     Join,
     /// Seeing and ending all calls of the tenant.
     Admin,

@@ -10,6 +10,8 @@ use std::net::IpAddr;
 pub struct Request {
     /// From where.
     pub peer: IpAddr,
+    /// To which of our addresses.
+    pub local: IpAddr,
     /// How.
     pub method: Method,
     /// What for, without the query.

@@ -5,13 +5,15 @@ use super::leg::LegId;
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::{DialogId, Naming};
-use crate::id::{CallId, MediaLegId, ServerTx, TrunkIx, WorkerId};
+use crate::effect::Binding;
+use crate::id::{CallId, Flow, MediaLegId, ServerTx, TrunkIx, WorkerId};
 use crate::media::command::Fingerprint;
 use crate::room::Rooms;
 use crate::siprec::order::Order;
 use crate::stock::Stock;
-use crate::time::{Deadlines, Instant};
+use crate::time::{Deadlines, Instant, Wall};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,10 +104,48 @@ pub struct Desk {
     servers: Table<ServerTx, LegId>,
     media: Table<MediaLegId, (LegId, WorkerId)>,
     homes: Table<LegId, CallId>,
+    /// Users who are at a client of the HTTP API, and the ways to these.
+    clients: BTreeMap<Arc<str>, Vec<Flow>>,
     users: BTreeMap<Arc<str>, u32>,
 }
 
 impl Desk {
+    /// A user is at a client of the HTTP API, or no longer.
+    pub fn client(&mut self, user: &Arc<str>, flow: Flow, is_there: bool) {
+        let all = self.clients.entry(user.clone()).or_default();
+        all.retain(|other| *other != flow);
+        if is_there {
+            all.push(flow);
+        }
+        if all.is_empty() {
+            self.clients.remove(user);
+        }
+    }
+
+    /// Where a user is: at phones that have registered, and at clients, which are as good as phones on a WebSocket.
+    pub fn with_clients<'b>(&self, user: &str, bindings: &'b [Binding]) -> Cow<'b, [Binding]> {
+        let Some(clients) = self.clients.get(user) else {
+            return bindings.into();
+        };
+        let client = |flow: &Flow| Binding {
+            contact: format!("sip:{:x}@client.invalid;transport=ws", flow.connection.0).into(),
+            q: 1000,
+            call_id: "".into(),
+            cseq: 0,
+            expires: Wall(u64::MAX),
+            flow: *flow,
+            instance: None,
+            user_agent: None,
+            more: None,
+        };
+        bindings
+            .iter()
+            .cloned()
+            .chain(clients.iter().map(client))
+            .collect::<Vec<_>>()
+            .into()
+    }
+
     /// The worker for a new call's legs. `None` when none has room for two.
     pub fn next_worker(&mut self, config: &Config) -> Option<WorkerId> {
         self.stock.next_worker(config)

@@ -204,7 +204,10 @@ impl Call {
         let name = name.clone();
         t.desk.set_home(no, no.call);
         match reply {
-            Reply::Bindings { bindings, .. } => self.ring(t, name, &bindings),
+            Reply::Bindings { bindings, .. } => {
+                let places = t.desk.with_clients(&name, &bindings);
+                self.ring(t, name, &places);
+            }
             Reply::Failed | Reply::Replaced { .. } | Reply::Conflict => {
                 self.release_hunt(t);
                 self.hunt_failed(

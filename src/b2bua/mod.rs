@@ -184,6 +184,11 @@ impl Calls {
         }
     }
 
+    /// A user is at a client of the HTTP API, which rings where he is called, or no longer.
+    pub fn client(&mut self, user: &Arc<str>, flow: Flow, is_there: bool) {
+        self.desk.client(user, flow, is_there);
+    }
+
     /// How many calls a user is in, those included that the proxy has claimed.
     pub fn calls_of(&self, user: &str) -> u32 {
         self.desk.calls_of(user)

@@ -1,6 +1,6 @@
 //! `api`: the HTTP API for clients.
 
-use super::checked::Config;
+use super::checked::{Config, HttpUrl};
 use crate::pii::Secret;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +23,17 @@ pub struct Api {
     pub per_address: u32,
     /// What clients are told of STUN and TURN.
     pub turn: Option<TurnKeys>,
+    /// Who is told of a call to a client that is not connected; none: it is refused.
+    pub push: Option<ClientPush>,
+}
+
+/// Who wakes clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientPush {
+    /// Where it is asked for.
+    pub url: HttpUrl,
+    /// What shows who asks.
+    pub token: Option<Secret>,
 }
 
 /// A key of a back end.
@@ -32,6 +43,12 @@ pub struct ApiKey {
     pub tenant: Arc<str>,
     /// The key itself: it is shown by back ends, and it signs tokens.
     pub key: Secret,
+    /// An identity that has the name of a user of `users` is that user: it calls with his rights, and rings where he is called.
+    pub users: bool,
+    /// The user by whose rights all other identities call what is not a client; none: they do not.
+    pub calls_as: Option<Box<str>>,
+    /// With what the numbers of rooms begin into which calls between clients move when a third is added; none: they do not.
+    pub meetings: Option<Box<str>>,
 }
 
 /// Pages of which origins may use the API.

@@ -27,7 +27,7 @@ mod tests;
 mod turn;
 mod values;
 
-pub use api::{Api, ApiKey, Origins, TurnKeys};
+pub use api::{Api, ApiKey, ClientPush, Origins, TurnKeys};
 pub use checked::*;
 pub use control::Control;
 pub use country::Country;

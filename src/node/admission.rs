@@ -21,6 +21,9 @@ use crate::sip::{AddrText, Draft, Host, Message, Method, Name, UriText};
 
 impl Machines {
     pub(super) fn admit(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+        if flow.is_inside() {
+            return self.of_client(cx, flow, request);
+        }
         if request.has_to_tag() {
             return self.in_dialog(cx, flow, request);
         }
@@ -293,7 +296,7 @@ impl Machines {
         format!("{}, REGISTER", b2bua::allow(cx.config, trunk.is_none()))
     }
 
-    fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
+    pub(super) fn in_dialog(&mut self, cx: &mut Cx<'_>, flow: Flow, request: Message) {
         if self.notifier.owns(&request) {
             return self.subscribed(cx, flow, request);
         }

@@ -122,12 +122,13 @@ impl Machines {
         Census {
             calls: self.calls.len() + self.proxy.calls(),
             contexts: self.proxy.contexts(),
-            transactions: self.net.layer.len(),
+            transactions: self.net.layer.len() + self.api.lines().1,
             tickets: 0,
             registers: self.registrar.pending(),
             subscriptions: self.notifier.len(),
             waking: self.net.waker.len(),
             recording_sessions: self.siprec.len(),
+            client_lines: self.api.lines().0,
             ng_calls: self.ng.up(),
             ng_legs: self.ng.legs(),
             trunk_places: self.net.trunks.reserved(),
@@ -145,8 +146,11 @@ impl Machines {
             }
             self.heed_rooms(cx);
             self.heed_recordings(cx);
-            let Some(event) = self.net.layer.poll() else { return };
-            self.event(cx, event);
+            match self.net.layer.poll() {
+                Some(event) => self.event(cx, event),
+                None if self.heed_clients(cx) => {}
+                None => return,
+            }
         }
     }
 
@@ -182,8 +186,8 @@ impl Machines {
                 }
             }
             Input::Posted(ticket, taken) => {
-                if let Some(Owner::Wake(number)) = cx.tickets.take(ticket) {
-                    self.net.waker.posted(number, taken);
+                if let Some(owner) = cx.tickets.take(ticket) {
+                    self.posted(cx, owner, taken);
                 }
             }
             Input::Secret(key) => {
@@ -249,6 +253,22 @@ impl Machines {
     fn flow(&mut self, cx: &mut Cx<'_>, ticket: Ticket, flow: Option<Flow>) {
         if cx.tickets.take(ticket).is_some() {
             self.net.layer.on_flow(cx, ticket, flow);
+        }
+    }
+
+    /// A URL has taken what it was told, or not.
+    fn posted(&mut self, cx: &mut Cx<'_>, owner: Owner, taken: bool) {
+        match owner {
+            Owner::Wake(number) => self.net.waker.posted(number, taken),
+            Owner::Phone(call) => self.api.posted(cx, call, taken),
+            Owner::Leg(..)
+            | Owner::Registrar(_)
+            | Owner::Subscription(_)
+            | Owner::Trunk(..)
+            | Owner::Proxy(..)
+            | Owner::Recording(_)
+            // These tell no URL anything.
+            | Owner::Response(_) => {}
         }
     }
 
@@ -384,9 +404,9 @@ impl Machines {
                         self.store(cx, owner, Reply::Failed);
                     }
                 }
-                Owner::Wake(number) => self.net.waker.posted(number, false),
+                Owner::Wake(_) | Owner::Phone(_) => self.posted(cx, owner, false),
                 // These ask for flows only. One that the layer does not know was given up meanwhile.
-                Owner::Trunk(..) | Owner::Recording(_) | Owner::Phone(_) | Owner::Response(_) => {
+                Owner::Trunk(..) | Owner::Recording(_) | Owner::Response(_) => {
                     self.net.layer.on_late(cx, ticket);
                 }
             }

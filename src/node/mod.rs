@@ -2,6 +2,7 @@
 
 mod admission;
 mod authenticate;
+mod clients;
 mod control;
 mod input;
 mod local;
@@ -46,6 +47,8 @@ pub struct Census {
     pub waking: usize,
     /// Sessions with recording servers.
     pub recording_sessions: usize,
+    /// Calls by SIP of clients of the HTTP API.
+    pub client_lines: usize,
     /// Calls whose media a proxy has brought by NG.
     pub ng_calls: usize,
     /// Media legs of these, and of those that end.

@@ -32,6 +32,8 @@ pub(super) struct Bench {
     /// What came by each stream; whether it has ended.
     pub(super) streams: BTreeMap<ApiId, (Vec<Event>, bool)>,
     pub(super) facts: Vec<Fact>,
+    /// What URLs were told.
+    pub(super) posts: Vec<Value>,
 }
 
 /// A configuration whose section `api` has this besides.
@@ -77,6 +79,7 @@ impl Bench {
             last: 0,
             streams: BTreeMap::new(),
             facts: Vec::new(),
+            posts: Vec::new(),
         }
     }
 
@@ -118,6 +121,7 @@ impl Bench {
     ) -> Response {
         let mut request = Request {
             peer: "198.51.100.7".parse().unwrap(),
+            local: "192.0.2.1".parse().unwrap(),
             method,
             path: path.to_owned(),
             token: (!token.is_empty()).then(|| Secret::new(token)),
@@ -174,6 +178,7 @@ impl Bench {
     pub(super) fn listen(&mut self, token: &str, after: Option<&str>) -> ApiId {
         let request = Request {
             peer: "198.51.100.7".parse().unwrap(),
+            local: "192.0.2.1".parse().unwrap(),
             method: Method::Get,
             path: "/v1/events".to_owned(),
             token: Some(Secret::new(token)),
@@ -228,6 +233,7 @@ impl Bench {
                     stream.1 = true;
                 }
                 Output::Record(fact) => self.facts.push(fact),
+                Output::Post(_, post) => self.posts.push(serde_json::from_slice(&post.body).expect("JSON")),
                 other => panic!("{other:?}"),
             }
         }

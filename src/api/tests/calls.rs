@@ -213,7 +213,9 @@ fn what_cannot_be_is_refused() {
             json!({ "targets": [{ "client": "carol" }], "offer": OFFER }),
             "not-connected",
         ),
-        (json!({ "targets": [{ "number": "1" }], "offer": OFFER }), "bad-body"),
+        (json!({ "targets": [{ "number": "1" }], "offer": OFFER }), "no-way"),
+        (json!({ "targets": [{ "fax": "1" }], "offer": OFFER }), "bad-body"),
+        (json!({ "targets": [{}], "offer": OFFER }), "bad-body"),
         (json!({ "targets": target, "offer": "" }), "cannot-be"),
         (json!({ "targets": target, "offer": "v=0\u{0}" }), "cannot-be"),
         (json!({ "targets": target, "offer": long }), "cannot-be"),
@@ -289,4 +291,45 @@ fn nobody_has_more_calls_than_he_may() {
     assert_eq!(problem(&pair.bench.post("/v1/calls", &carol, &start)), "busy");
     pair.bench.wait(limits::API_RING);
     pair.ring();
+}
+
+#[test]
+fn who_is_not_connected_is_woken() {
+    let mut pair = Pair::with("  push: { url: \"https://shop.example/wake\" }\n");
+    let start = json!({ "targets": [{ "client": "carol" }], "offer": OFFER });
+    let started = pair.bench.post("/v1/calls", &pair.alice, &start);
+    assert_eq!(started.status, 201, "{:?}", started.body);
+    let id = body(&started)["id"].clone();
+    let told = json!({ "reason": "call", "tenant": "acme", "client": "carol", "from": "alice", "call": id });
+    assert_eq!(pair.bench.posts, [told]);
+    pair.bench.wait(Duration::from_secs(30));
+    let carol = pair.bench.token("carol");
+    let to_carol = pair.bench.listen(&carol, None);
+    let ready = pair.bench.only(to_carol, "ready");
+    assert_eq!(ready["calls"][0]["offer"], OFFER);
+    let accept = format!("/v1/calls/{}/accept", id.as_str().unwrap());
+    let accepted = pair.bench.post(&accept, &carol, &json!({ "answer": ANSWER }));
+    assert_eq!(accepted.status, 200);
+    pair.bench.only(pair.to_alice, "call.accepted");
+    // Who does not come has not answered; who cannot be woken is told of at once. Neither leaves anything behind.
+    let missed = json!({ "targets": [{ "client": "dave" }], "offer": OFFER });
+    assert_eq!(pair.bench.post("/v1/calls", &pair.alice, &missed).status, 201);
+    pair.bench.wait(limits::API_RING);
+    assert_eq!(pair.bench.only(pair.to_alice, "call.ended")["reason"], "no-answer");
+    let asleep = json!({ "targets": [{ "client": "erin" }], "offer": OFFER });
+    assert_eq!(pair.bench.post("/v1/calls", &pair.alice, &asleep).status, 201);
+    let last = pair.bench.api.calls.last();
+    pair.bench.step(|api, cx| api.posted(cx, last, false));
+    pair.bench.drain();
+    let ended = pair.bench.only(pair.to_alice, "call.ended");
+    assert_eq!(ended["reason"], "unavailable");
+    assert!(
+        ended["detail"].as_str().unwrap().contains("could not be woken"),
+        "{ended}"
+    );
+    pair.bench.wait(limits::API_RING + limits::API_ABSENCE);
+    assert_eq!(pair.bench.api.census().0, 3, "alice, bob and carol");
+    let nobody = json!({ "targets": [{ "client": "a b" }], "offer": OFFER });
+    let refused = pair.bench.post("/v1/calls", &pair.alice, &nobody);
+    assert_eq!(problem(&refused), "not-connected");
 }

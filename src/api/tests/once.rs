@@ -3,6 +3,7 @@
 use super::bench::{ACME, Bench, OFFER, OTHER, Pair, body, field, problem};
 use crate::limits;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[test]
 fn the_second_has_the_answer_of_the_first_and_does_nothing() {
@@ -58,7 +59,7 @@ fn back_ends_have_keys_of_their_own_and_the_oldest_makes_room() {
     let mut bench = Bench::new("  per_address: 100000\n");
     let wanted = json!({ "identity": "alice" });
     let first = bench.post_once("k", "/v1/tokens", ACME, &wanted);
-    bench.wait(std::time::Duration::from_secs(5));
+    bench.wait(Duration::from_secs(5));
     assert_eq!(bench.post_once("k", "/v1/tokens", ACME, &wanted).body, first.body);
     let theirs = bench.post_once("k", "/v1/tokens", OTHER, &wanted);
     assert_ne!(body(&theirs)["token"], body(&first)["token"]);
@@ -68,4 +69,36 @@ fn back_ends_have_keys_of_their_own_and_the_oldest_makes_room() {
     }
     let late = bench.post_once("k", "/v1/tokens", ACME, &wanted);
     assert_eq!(field(&late, "Idempotency-Replayed"), None);
+}
+
+#[test]
+fn an_answer_is_kept_for_a_while_and_no_longer() {
+    let mut pair = Pair::new();
+    let start = json!({ "targets": [{ "client": "bob" }], "offer": OFFER });
+    let first = pair.bench.post_once("k1", "/v1/calls", &pair.alice, &start);
+    pair.bench.wait(limits::API_ONCE_LASTS - Duration::from_millis(1));
+    let again = pair.bench.post_once("k1", "/v1/calls", &pair.alice, &start);
+    assert_eq!(again.body, first.body);
+    pair.bench.wait(Duration::from_millis(1));
+    let anew = pair.bench.post_once("k1", "/v1/calls", &pair.alice, &start);
+    assert_eq!(anew.status, 201);
+    assert_ne!(anew.body, first.body);
+    // So is a token: one that has expired is of no use to anybody.
+    let wanted = json!({ "identity": "carol", "lifetime": 60 });
+    let token = pair.bench.post_once("t1", "/v1/tokens", ACME, &wanted);
+    pair.bench.wait(limits::API_ONCE_LASTS);
+    let later = pair.bench.post_once("t1", "/v1/tokens", ACME, &wanted);
+    assert_ne!(body(&later)["token"], body(&token)["token"]);
+}
+
+#[test]
+fn a_path_that_is_kept_with_an_answer_is_short() {
+    let mut pair = Pair::new();
+    for (octets, kind) in [(64, "no-such-call"), (65, "no-such-path"), (16_000, "no-such-path")] {
+        let path = format!("/v1/calls/{}/hangup", "x".repeat(octets));
+        let response = pair
+            .bench
+            .post_once(&format!("k{octets}"), &path, &pair.alice, &Value::Null);
+        assert_eq!(problem(&response), kind, "{octets}");
+    }
 }

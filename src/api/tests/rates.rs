@@ -1,8 +1,9 @@
 //! Who asks too often is told to wait, and others are not.
 
-use super::bench::{ACME, Bench, field, problem};
+use super::bench::{ACME, Bench, OTHER, field, problem};
 use crate::api::wire::Method;
 use crate::effect::Fact;
+use crate::limits;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -62,4 +63,24 @@ fn strangers_leave_nothing_behind() {
     // Nor does a token that is never used.
     bench.post("/v1/tokens", ACME, &json!({ "identity": "a" }));
     assert_eq!(bench.api.census(), (0, 0, 0));
+}
+
+/// One tenant's back end, or whoever has its key, leaves room for the others.
+#[test]
+fn no_tenant_takes_all_places() {
+    let mut bench = Bench::new("  per_client: 1000\n  per_address: 100000\n");
+    let enters = |bench: &mut Bench, key: &str, name: &str| {
+        let token = bench.token_of(key, &json!({ "identity": name }));
+        bench.get("/v1/calls", &token).status
+    };
+    let mut entered = 0;
+    while enters(&mut bench, ACME, &format!("c{entered}")) == 200 {
+        entered += 1;
+        bench.wait(Duration::from_micros(40));
+    }
+    assert_eq!(entered, limits::API_CLIENTS / 2);
+    assert_eq!(enters(&mut bench, OTHER, "alice"), 200);
+    // Those who do not come back make room.
+    bench.wait(limits::API_ABSENCE);
+    assert_eq!(enters(&mut bench, ACME, "late"), 200);
 }

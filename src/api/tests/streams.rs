@@ -106,7 +106,7 @@ fn a_million_events_to_one_who_does_not_listen_take_no_more_room_than_a_few() {
         .calls
         .of(&"acme".into())
         .next()
-        .map(|call| call.member(Side::Caller).client);
+        .and_then(|call| call.member(Side::Caller).who.client());
     let alice = alice.expect("she has a call");
     for number in 0..1_000_000u32 {
         pair.bench

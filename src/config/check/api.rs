@@ -1,25 +1,25 @@
 //! `api`: where, for whom, and what clients are told of TURN.
 
 use super::{Check, DAY, HOUR, MINUTE, entries_of, list_of, secret};
-use crate::config::api::{Api, ApiKey, Origins, TurnKeys};
+use crate::config::api::{Api, ApiKey, ClientPush, Origins, TurnKeys};
 use crate::config::checked::{Listen, same_address};
 use crate::config::read::{Map, Wrong};
-use crate::config::{keys, values};
+use crate::config::{User, keys, values};
 use crate::id::Transport;
 use crate::limits;
 use crate::pii::Secret;
 use std::net::SocketAddr;
 
 /// Reads `api`.
-pub(super) fn api(root: &Map<'_>, listen: &[Listen], check: &mut Check<'_>) -> Option<Api> {
+pub(super) fn api(root: &Map<'_>, listen: &[Listen], users: &[User], check: &mut Check<'_>) -> Option<Api> {
     root.get("api")?;
     let map = root.section("api", &keys::API, &mut check.problems);
-    let keys = back_ends(&map, check);
+    let keys = back_ends(&map, users, check);
     let origins = match list_of(&map, "origins", &[], check, origin) {
         all if all.iter().any(|origin| origin == "*") => Origins::Any,
         these => Origins::These(these),
     };
-    let turn = turn(&map, check);
+    let (turn, push) = (turn(&map, check), push(&map, check));
     let problems = &mut check.problems;
     let token_lifetime = map.value("token_lifetime", HOUR, problems, |text| {
         values::duration_in(text, MINUTE..=DAY)
@@ -44,10 +44,11 @@ pub(super) fn api(root: &Map<'_>, listen: &[Listen], check: &mut Check<'_>) -> O
         per_client,
         per_address,
         turn,
+        push,
     })
 }
 
-fn back_ends(map: &Map<'_>, check: &mut Check<'_>) -> Vec<ApiKey> {
+fn back_ends(map: &Map<'_>, users: &[User], check: &mut Check<'_>) -> Vec<ApiKey> {
     let Some(list) = map.require("keys", &mut check.problems) else {
         return Vec::new();
     };
@@ -72,10 +73,17 @@ fn back_ends(map: &Map<'_>, check: &mut Check<'_>) -> Vec<ApiKey> {
                 "this key is in the list twice. Each tells whose it is.",
             );
         }
+        let is_users = entry.value("users", false, &mut check.problems, values::yes_or_no);
+        let calls_as = calls_as(&entry, users, check);
+        let meetings = entry.get("meetings");
+        let meetings = meetings.and_then(|field| field.parse(&mut check.problems, digits));
         if let Some(tenant) = tenant {
             found.push(ApiKey {
                 tenant: tenant.into(),
                 key,
+                users: is_users,
+                calls_as,
+                meetings,
             });
         }
     }
@@ -84,6 +92,20 @@ fn back_ends(map: &Map<'_>, check: &mut Check<'_>) -> Vec<ApiKey> {
         list.wrong(&mut check.problems, format!("{most} keys are the most that is taken."));
     }
     found
+}
+
+/// The user by whose rights identities call.
+fn calls_as(entry: &Map<'_>, users: &[User], check: &mut Check<'_>) -> Option<Box<str>> {
+    let at = entry.get("calls_as")?;
+    let name: Box<str> = at.parse(&mut check.problems, |text| Ok(text.into()))?;
+    if users.iter().any(|user| *user.name == *name) {
+        return Some(name);
+    }
+    let text = format!(
+        "there is no user {name:?} in users. Add one: its number, codecs and limit of calls are those of these clients."
+    );
+    at.wrong(&mut check.problems, text);
+    None
 }
 
 fn turn(map: &Map<'_>, check: &mut Check<'_>) -> Option<TurnKeys> {
@@ -109,6 +131,21 @@ fn turn(map: &Map<'_>, check: &mut Check<'_>) -> Option<TurnKeys> {
         secret: shared.unwrap_or_else(|| Secret::new("")),
         lifetime,
     })
+}
+
+fn push(map: &Map<'_>, check: &mut Check<'_>) -> Option<ClientPush> {
+    map.get("push")?;
+    let map = map.section("push", &keys::API_PUSH, &mut check.problems);
+    let token = map.get("token").map(|field| secret::of(&field, check));
+    let url = map.require("url", &mut check.problems)?;
+    let url = url.parse(&mut check.problems, values::http_url)?;
+    Some(ClientPush { url, token })
+}
+
+/// One to eight digits.
+fn digits(text: &str) -> Result<Box<str>, Wrong> {
+    let is_good = (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    is_good.then(|| text.into()).ok_or(Wrong::Form)
 }
 
 /// As browsers send it (RFC 6454 6.1): without a path, the default port left out.

@@ -18,7 +18,7 @@ mod turn;
 mod users;
 
 use super::api::Api;
-use super::checked::{Calls, Config, Listen, Log, Media, Registrar, Store};
+use super::checked::{Calls, Config, Listen, Log, Media, Registrar, Store, User};
 use super::control::Control;
 use super::country::Country;
 use super::keys;
@@ -141,7 +141,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let (registrar, watchers) = (registrar(&section, check), push::watchers(&section, &users, check));
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let (push, guard) = (push::push(root, check), guard::guard(root, check));
-    let (ng, api) = doors(root, &listen, (&media, advertise), check);
+    let (ng, api) = doors(root, &listen, (&media, advertise), &users, check);
     let turn = turn::turn(root, (&listen, &media, ng.as_ref(), advertise, &domains), check);
     let (log, tls, dns) = (log(root, check), tls::tls(root, check), tls::dns(root, check));
     tls::clients_can_come(root, &tls, &trunks, check);
@@ -182,10 +182,11 @@ fn doors(
     root: &Map<'_>,
     listen: &[Listen],
     (media, advertise): (&Media, Option<IpAddr>),
+    users: &[User],
     check: &mut Check<'_>,
 ) -> (Option<Ng>, Option<Api>) {
     let ng = ng::ng(root, listen, media, advertise, check);
-    (ng, api::api(root, listen, check))
+    (ng, api::api(root, listen, users, check))
 }
 
 fn advertise(root: &Map<'_>, check: &mut Check<'_>) -> Option<IpAddr> {

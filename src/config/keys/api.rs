@@ -58,6 +58,13 @@ pub static API: Section = Section {
             "none: calls connect only where the two reach each other",
             "STUN and TURN servers that clients are told of.",
         ),
+        key(
+            "push",
+            "a section",
+            "{ url: \"https://www.example.com/wake\" }",
+            "none: a call to a client that is not connected is refused",
+            "Who is told of such a call: the client rings when it connects within a minute.",
+        ),
     ],
 };
 
@@ -79,6 +86,30 @@ pub static API_KEY: Section = Section {
             "{ env: ACME_API_KEY }",
             "required",
             "The key: 32 octets and more, such as `openssl rand -hex 32` gives.",
+        ),
+        key(
+            "users",
+            "yes or no",
+            "yes",
+            "no",
+            "An identity that has the name of a user of `users` is that user: it calls numbers, SIP addresses and rooms with his rights in \
+             `routes`, and it rings where he is called. Whoever has the key can then be any user.",
+        ),
+        key(
+            "calls_as",
+            "a name of `users`",
+            "web",
+            "none: other identities call clients only",
+            "The user by whose rights all other identities call numbers, SIP addresses and rooms: his number is shown, his codecs are spoken, \
+             and `calls` of his limits how many they have at once. Nobody reaches them by his name.",
+        ),
+        key(
+            "meetings",
+            "one to eight digits",
+            "\"88\"",
+            "none: no third is added to a call between clients",
+            "Where a third is added to a call between clients, it moves into a room whose number is this and ten digits more. A route has to make \
+             rooms of them: `{ to: \"88*\", do: room }`.",
         ),
     ],
 };
@@ -109,6 +140,30 @@ pub static API_TURN: Section = Section {
             "1h",
             "1h",
             "How long a password is good; 1m to 24h.",
+        ),
+    ],
+};
+
+/// `api.push`.
+pub static API_PUSH: Section = Section {
+    path: "api.push",
+    about: "Who wakes clients that are not connected, such as the back end with its service for apps. A JSON object is posted to the URL: `reason` \
+            (`call`), `tenant`, `client`, `from` and `call`. Any 2xx means that the client is being woken; with anything else the caller is told \
+            that it cannot be reached.",
+    keys: &[
+        key(
+            "url",
+            "a URL with http or https",
+            "https://www.example.com/wake",
+            "required",
+            "Where it is posted.",
+        ),
+        key(
+            "token",
+            PASSWORD,
+            "{ env: WAKE_TOKEN }",
+            "none",
+            "Sent as `Authorization: Bearer`.",
         ),
     ],
 };

@@ -127,5 +127,6 @@ pub static SECTIONS: &[&Section] = &[
     &API,
     &API_KEY,
     &API_TURN,
+    &API_PUSH,
     &LOG,
 ];

@@ -51,6 +51,24 @@ fn everything_can_be_said() {
         (api.token_lifetime, api.per_client, api.per_address),
         (Duration::from_secs(300), 5, 50)
     );
+    assert_eq!(
+        (api.keys[0].users, &api.keys[0].calls_as),
+        (false, &None),
+        "by default nobody has a way out"
+    );
+    let text = keyed("").replace(
+        "tenant: acme",
+        "tenant: acme, users: yes, calls_as: web, meetings: \"88\"",
+    );
+    let key = config(&format!(
+        "domains: [ a.example ]\nusers: [ {{ name: web, password: x }} ]\n{text}"
+    ))
+    .api
+    .expect("it is there")
+    .keys[0]
+        .clone();
+    let said = (key.users, key.calls_as.as_deref(), key.meetings.as_deref());
+    assert_eq!(said, (true, Some("web"), Some("88")));
     let any = config(&keyed(", origins: \"*\"")).api.expect("it is there");
     assert_eq!(any.origins, Origins::Any);
 }
@@ -86,8 +104,21 @@ fn what_is_wrong_is_told() {
             format!("{listen}, {keys}, origins: [ \"https://a.example/x\" ]"),
             "is not an origin",
         ),
+        (
+            format!("{listen}, keys: [ {{ tenant: a, key: {KEY}, calls_as: web }} ]"),
+            "there is no user \"web\" in users",
+        ),
+        (
+            format!("{listen}, keys: [ {{ tenant: a, key: {KEY}, meetings: \"+88\" }} ]"),
+            "is not one to eight digits",
+        ),
+        (
+            format!("{listen}, keys: [ {{ tenant: a, key: {KEY}, users: all }} ]"),
+            "is not yes or no",
+        ),
         (format!("{listen}, {keys}, token_lifetime: 10"), "less than 1m"),
         (format!("{listen}, {keys}, per_client: 0"), "is not a number from 1"),
+        (format!("{listen}, {keys}, push: {{ token: x }}"), "url is missing"),
         (format!("{listen}, {keys}, turn: {{ secret: x }}"), "urls is missing"),
         (
             format!("{listen}, {keys}, turn: {{ urls: [ \"turn:a\" ] }}"),

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 pub(super) async fn answer(
     mut request: hyper::Request<Incoming>,
-    peer: IpAddr,
+    (peer, local): (IpAddr, IpAddr),
     door: Arc<Door>,
     place: Arc<Held>,
 ) -> Result<hyper::Response<Body>, Infallible> {
@@ -28,7 +28,7 @@ pub(super) async fn answer(
         return Ok(file);
     }
     let id = door.next();
-    let asked = match read(&mut request, peer).await {
+    let asked = match read(&mut request, peer, local).await {
         Ok(asked) => asked,
         Err(kind) => return Ok(refused(kind, request.uri().path(), id)),
     };
@@ -104,7 +104,7 @@ fn put(fields: &mut HeaderMap, headers: &Headers) {
 }
 
 /// All that the machine is told of a request.
-async fn read(request: &mut hyper::Request<Incoming>, peer: IpAddr) -> Result<Request, Kind> {
+async fn read(request: &mut hyper::Request<Incoming>, peer: IpAddr, local: IpAddr) -> Result<Request, Kind> {
     let body = match timeout(limits::API_BODY, body(request.body_mut())).await {
         Ok(body) => body?,
         Err(_) => return Err(Kind::TooSlow),
@@ -122,6 +122,7 @@ async fn read(request: &mut hyper::Request<Incoming>, peer: IpAddr) -> Result<Re
     let after = query.split('&').find_map(|part| part.strip_prefix("after="));
     Ok(Request {
         peer: peer.to_canonical(),
+        local: local.to_canonical(),
         method,
         path: request.uri().path().to_owned(),
         token: token.or_else(|| socket::token(request.headers())).map(Secret::new),

@@ -148,12 +148,14 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
 
 /// One connection. What is slow in any part of it has its own limit; see `limits`.
 async fn serve(stream: TcpStream, peer: SocketAddr, place: Held, door: Arc<Door>) {
-    let Ok(stream) = door.secure.accept(stream, peer).await else {
+    let local = stream.local_addr();
+    let (Ok(local), Ok(stream)) = (local, door.secure.accept(stream, peer).await) else {
         return;
     };
+    let ends = (peer.ip(), local.ip());
     // A WebSocket goes on when hyper has done with it.
     let place = Arc::new(place);
-    let service = service_fn(|request| answer::answer(request, peer.ip(), door.clone(), place.clone()));
+    let service = service_fn(|request| answer::answer(request, ends, door.clone(), place.clone()));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

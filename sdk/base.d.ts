@@ -1,0 +1,165 @@
+/** @param {Response} response */
+export function refusal(response: Response): Promise<TandemError>;
+/**
+ * What somebody writes who is to be called: `+15551234` and `tel:+15551234` are phone numbers, `sip:bob@example.com` is a SIP address, and
+ * everything else the name of a client.
+ * @param {string | Target} target
+ * @returns {Target}
+ */
+export function targetOf(target: string | Target): Target;
+/**
+ * The name of a member.
+ * @param {Partial<MemberView>} member
+ * @returns {string}
+ */
+export function nameOf(member: Partial<MemberView>): string;
+/**
+ * @typedef {string | (() => string | Promise<string>)} Token
+ *   An access token, or what gets one. With a function the client goes on when a token expires.
+ * @typedef {{ client: string } | { number: string } | { sip: string } | { room: string }} Target
+ *   Who is called: a client, a phone number, a SIP address, a room.
+ * @typedef {object} Options
+ * @property {string} [url] Where the API is; by default where this file came from.
+ * @property {'events' | 'websocket'} [transport] How events come; by default server-sent events, and a WebSocket where these do not arrive.
+ * @property {MediaTrackConstraints | boolean} [audio] What is asked of the microphone.
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy] `relay`: only by TURN.
+ * @property {boolean} [play] False: the page plays what comes by itself (`call.stream`).
+ * @typedef {object} Quality
+ * @property {number | null} mos 1 (bad) to 4.5, by the E-model (ITU-T G.107), as soon as something was heard.
+ * @property {number | null} roundTrip Seconds.
+ * @property {number} jitter Seconds.
+ * @property {number} loss Share of packets lost since the last look, 0 to 1.
+ * @property {number} received Packets since the beginning.
+ * @property {number} sent Packets since the beginning.
+ * @property {{ local: string, remote: string, protocol: string, relay: string | null } | null} path The kinds of the two candidates in
+ *   use: host, srflx, prflx or relay; and by what our relay is reached, if it is one: udp, tcp or tls.
+ * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State
+ * @typedef {{ client?: string, number?: string, sip?: string, room?: string, display?: string, muted: boolean, holds: boolean }} MemberView
+ *   One of `client`, `number`, `sip` and `room` is there.
+ * @typedef {{ id: string, state: 'ringing' | 'up', from: MemberView, to: MemberView, offer?: string, revision?: number }} CallView
+ */
+/** Why something was refused: an RFC 9457 problem of the API, or of the page itself (`kind` then is of the browser). */
+export class TandemError extends Error {
+    /**
+     * @param {string} kind
+     * @param {string} message
+     * @param {number} [status]
+     */
+    constructor(kind: string, message: string, status?: number);
+    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `no-network`, `no-way`. */
+    kind: string;
+    /** The status of HTTP; 0 where there is none. */
+    status: number;
+}
+/** Who tells others what happens. */
+export class Emitter {
+    /**
+     * Calls `listener` each time; gives what ends that.
+     * @param {string} name
+     * @param {(...details: any[]) => void} listener
+     * @returns {() => void}
+     */
+    on(name: string, listener: (...details: any[]) => void): () => void;
+    /**
+     * @param {string} name
+     * @param {...any} details
+     */
+    emit(name: string, ...details: any[]): void;
+    #private;
+}
+export function pause(milliseconds: number): Promise<any>;
+/**
+ * An access token, or what gets one. With a function the client goes on when a token expires.
+ */
+export type Token = string | (() => string | Promise<string>);
+/**
+ * Who is called: a client, a phone number, a SIP address, a room.
+ */
+export type Target = {
+    client: string;
+} | {
+    number: string;
+} | {
+    sip: string;
+} | {
+    room: string;
+};
+export type Options = {
+    /**
+     * Where the API is; by default where this file came from.
+     */
+    url?: string | undefined;
+    /**
+     * How events come; by default server-sent events, and a WebSocket where these do not arrive.
+     */
+    transport?: "events" | "websocket" | undefined;
+    /**
+     * What is asked of the microphone.
+     */
+    audio?: boolean | MediaTrackConstraints | undefined;
+    /**
+     * `relay`: only by TURN.
+     */
+    iceTransportPolicy?: RTCIceTransportPolicy | undefined;
+    /**
+     * False: the page plays what comes by itself (`call.stream`).
+     */
+    play?: boolean | undefined;
+};
+export type Quality = {
+    /**
+     * 1 (bad) to 4.5, by the E-model (ITU-T G.107), as soon as something was heard.
+     */
+    mos: number | null;
+    /**
+     * Seconds.
+     */
+    roundTrip: number | null;
+    /**
+     * Seconds.
+     */
+    jitter: number;
+    /**
+     * Share of packets lost since the last look, 0 to 1.
+     */
+    loss: number;
+    /**
+     * Packets since the beginning.
+     */
+    received: number;
+    /**
+     * Packets since the beginning.
+     */
+    sent: number;
+    /**
+     * The kinds of the two candidates in
+     * use: host, srflx, prflx or relay; and by what our relay is reached, if it is one: udp, tcp or tls.
+     */
+    path: {
+        local: string;
+        remote: string;
+        protocol: string;
+        relay: string | null;
+    } | null;
+};
+export type State = "ringing" | "connecting" | "up" | "ended";
+/**
+ * One of `client`, `number`, `sip` and `room` is there.
+ */
+export type MemberView = {
+    client?: string;
+    number?: string;
+    sip?: string;
+    room?: string;
+    display?: string;
+    muted: boolean;
+    holds: boolean;
+};
+export type CallView = {
+    id: string;
+    state: "ringing" | "up";
+    from: MemberView;
+    to: MemberView;
+    offer?: string;
+    revision?: number;
+};

@@ -1,0 +1,110 @@
+// What all parts of the package use.
+
+/**
+ * @typedef {string | (() => string | Promise<string>)} Token
+ *   An access token, or what gets one. With a function the client goes on when a token expires.
+ * @typedef {{ client: string } | { number: string } | { sip: string } | { room: string }} Target
+ *   Who is called: a client, a phone number, a SIP address, a room.
+ * @typedef {object} Options
+ * @property {string} [url] Where the API is; by default where this file came from.
+ * @property {'events' | 'websocket'} [transport] How events come; by default server-sent events, and a WebSocket where these do not arrive.
+ * @property {MediaTrackConstraints | boolean} [audio] What is asked of the microphone.
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy] `relay`: only by TURN.
+ * @property {boolean} [play] False: the page plays what comes by itself (`call.stream`).
+ * @typedef {object} Quality
+ * @property {number | null} mos 1 (bad) to 4.5, by the E-model (ITU-T G.107), as soon as something was heard.
+ * @property {number | null} roundTrip Seconds.
+ * @property {number} jitter Seconds.
+ * @property {number} loss Share of packets lost since the last look, 0 to 1.
+ * @property {number} received Packets since the beginning.
+ * @property {number} sent Packets since the beginning.
+ * @property {{ local: string, remote: string, protocol: string, relay: string | null } | null} path The kinds of the two candidates in
+ *   use: host, srflx, prflx or relay; and by what our relay is reached, if it is one: udp, tcp or tls.
+ * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State
+ * @typedef {{ client?: string, number?: string, sip?: string, room?: string, display?: string, muted: boolean, holds: boolean }} MemberView
+ *   One of `client`, `number`, `sip` and `room` is there.
+ * @typedef {{ id: string, state: 'ringing' | 'up', from: MemberView, to: MemberView, offer?: string, revision?: number }} CallView
+ */
+
+/** Why something was refused: an RFC 9457 problem of the API, or of the page itself (`kind` then is of the browser). */
+export class TandemError extends Error {
+  /**
+   * @param {string} kind
+   * @param {string} message
+   * @param {number} [status]
+   */
+  constructor(kind, message, status = 0) {
+    super(message);
+    this.name = 'TandemError';
+    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `no-network`, `no-way`. */
+    this.kind = kind;
+    /** The status of HTTP; 0 where there is none. */
+    this.status = status;
+  }
+}
+
+/** Who tells others what happens. */
+export class Emitter {
+  /** @type {Map<string, Set<(...details: any[]) => void>>} */
+  #listeners = new Map();
+
+  /**
+   * Calls `listener` each time; gives what ends that.
+   * @param {string} name
+   * @param {(...details: any[]) => void} listener
+   * @returns {() => void}
+   */
+  on(name, listener) {
+    const all = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, all.add(listener));
+    return () => all.delete(listener);
+  }
+
+  /**
+   * @param {string} name
+   * @param {...any} details
+   */
+  emit(name, ...details) {
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+      try {
+        listener(...details);
+      } catch (error) {
+        // One listener's fault is not the others'.
+        queueMicrotask(() => { throw error; });
+      }
+    }
+  }
+}
+
+/** @param {number} milliseconds */
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** @param {Response} response */
+export async function refusal(response) {
+  const told = await response.json().catch(() => ({}));
+  const kind = String(told.type ?? 'unknown').split('#').pop() ?? 'unknown';
+  return new TandemError(kind, told.title ? `${told.title}: ${told.detail}` : `status ${response.status}`, response.status);
+}
+
+/**
+ * What somebody writes who is to be called: `+15551234` and `tel:+15551234` are phone numbers, `sip:bob@example.com` is a SIP address, and
+ * everything else the name of a client.
+ * @param {string | Target} target
+ * @returns {Target}
+ */
+export function targetOf(target) {
+  if (typeof target !== 'string') return target;
+  if (/^tel:/i.test(target)) return { number: target.slice(4).split(';')[0] };
+  if (/^\+[\d\s().\/-]+$/.test(target)) return { number: target };
+  if (/^sips?:/i.test(target)) return { sip: target };
+  return { client: target };
+}
+
+/**
+ * The name of a member.
+ * @param {Partial<MemberView>} member
+ * @returns {string}
+ */
+export function nameOf(member) {
+  return member.client ?? member.number ?? member.sip ?? member.room ?? '';
+}

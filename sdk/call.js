@@ -1,0 +1,587 @@
+// A call.
+
+import { Emitter, TandemError, nameOf, pause, targetOf } from './base.js';
+import { measure } from './quality.js';
+
+/** @typedef {import('./base.js').Target} Target */
+/** @typedef {import('./base.js').State} State */
+/** @typedef {import('./base.js').Quality} Quality */
+/** @typedef {import('./base.js').CallView} CallView */
+/** @typedef {import('./base.js').MemberView} MemberView */
+/** @typedef {import('./tandem.js').Client} Client */
+
+/** How long a path may be interrupted before another is looked for. */
+const INTERRUPTED = 3_000;
+
+/**
+ * A call with one other. With a client media goes directly; with a phone number, a SIP address or a room it goes by the node. Where a third
+ * is added, a call between clients becomes one with a room.
+ *
+ * Events: `state` (state), `ringing` (it rings at a number), `stream` (MediaStream; before the answer too), `ended` (reason, by, a sentence
+ * that says more), `updated`, `dtmf` (digits), `moved` (room), `participant` and `transfer` (status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
+ * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for).
+ */
+export class Call extends Emitter {
+  /** @type {Client} */
+  #client;
+  /** @type {RTCPeerConnection | null} */
+  #pc = null;
+  /** @type {MediaStreamTrack | null} */
+  #track = null;
+  /** @type {RTCIceCandidateInit[]} */
+  #gathered = [];
+  #telling = false;
+  /** @type {RTCIceCandidateInit[]} */
+  #early = [];
+  /** @type {string | null} */
+  #offer = null;
+  /** The number of our offer that waits for its answer. @type {Promise<number | null> | null} */
+  #offered = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #interrupted;
+  /** @type {HTMLAudioElement | null} */
+  #audio = null;
+  #hasRelay = false;
+  /** What a TURN server has refused. */
+  #refusal = '';
+  /** What goes on until the room is heard. @type {{ id: string, pc: RTCPeerConnection | null, track: MediaStreamTrack | null } | null} */
+  #leaving = null;
+  /** One negotiation at a time. @type {Promise<unknown>} */
+  #turn = Promise.resolve();
+  #before = { received: 0, lost: 0 };
+
+  /**
+   * @param {Client} client
+   * @param {'incoming' | 'outgoing'} direction
+   * @param {Partial<MemberView>} peer
+   */
+  constructor(client, direction, peer) {
+    super();
+    this.#client = client;
+    this.id = '';
+    this.direction = direction;
+    /** The other's name, number, address, or the room. */
+    this.peer = nameOf(peer);
+    /** What the other calls itself, where that is no client. */
+    this.display = peer.display ?? '';
+    /** The number of the room, where it is with one. */
+    this.room = peer.room ?? '';
+    /** Media goes directly to the other. */
+    this.direct = peer.client !== undefined;
+    /** @type {State} */
+    this.state = 'ringing';
+    this.muted = false;
+    this.held = false;
+    /** What the other says of himself. */
+    this.remote = { muted: false, holds: false };
+    /** What the other says. @type {MediaStream | null} */
+    this.stream = null;
+    /** @type {string | null} */
+    this.reason = null;
+    /** More of the reason: a sentence, where there is one. */
+    this.detail = '';
+  }
+
+  /**
+   * Used by `Client.call`.
+   * @param {Target} target
+   */
+  async start(target) {
+    try {
+      const pc = await this.#open();
+      await pc.setLocalDescription();
+      await this.#client.startCall(this, { targets: [target], offer: pc.localDescription?.sdp });
+    } catch (error) {
+      this.over('failed', null);
+      throw error;
+    }
+  }
+
+  /**
+   * Used by the client: somebody calls.
+   * @param {CallView} view
+   */
+  ring(view) {
+    this.#offer = view.offer ?? null;
+    this.id = view.id;
+    this.#client.calls.set(this.id, this);
+  }
+
+  /**
+   * Used by the client: somebody wants us in a room. It rings at nobody; who accepts calls the room.
+   * @param {string} room
+   */
+  invited(room) {
+    this.room = room;
+    this.direct = false;
+  }
+
+  /** Takes the call. Done when the other knows. */
+  async accept() {
+    if (this.room && !this.id && this.state === 'ringing') return this.start({ room: this.room });
+    if (this.direction !== 'incoming' || this.state !== 'ringing' || !this.#offer) {
+      throw new TandemError('wrong-moment', 'The call is not one that can be accepted.');
+    }
+    try {
+      const sdp = this.#offer;
+      this.#offer = null;
+      const pc = await this.#open({ type: 'offer', sdp });
+      await pc.setLocalDescription();
+      const device = this.#client.device;
+      await this.#client.ask('POST', `/v1/calls/${this.id}/accept`, { answer: pc.localDescription?.sdp, device });
+      this.#enter('connecting');
+      this.named(this.id);
+      this.#connected();
+    } catch (error) {
+      // Without a microphone it goes on ringing elsewhere; here it is over.
+      this.over('failed', null);
+      throw error;
+    }
+  }
+
+  /** @param {'declined' | 'busy'} [reason] */
+  async reject(reason = 'declined') {
+    if (!this.id) return this.over(reason, this.#client.name);
+    await this.#ending(this.#client.ask('POST', `/v1/calls/${this.id}/reject`, { reason }), reason);
+  }
+
+  /** Ends it, whatever it is doing. */
+  async hangUp() {
+    if (this.state === 'ended') return;
+    const told = this.id ? this.#client.ask('POST', `/v1/calls/${this.id}/hangup`) : Promise.resolve();
+    await this.#ending(told, 'hung-up');
+  }
+
+  /**
+   * @param {Promise<unknown>} told
+   * @param {string} reason
+   */
+  async #ending(told, reason) {
+    this.over(reason, this.#client.name);
+    try {
+      await told;
+    } catch (error) {
+      // It was over already.
+      if (!(error instanceof TandemError) || error.kind !== 'no-such-call') throw error;
+    }
+  }
+
+  /** @param {boolean} [on] */
+  async mute(on = true) {
+    this.muted = on;
+    this.#heard();
+    await this.#client.ask('POST', `/v1/calls/${this.id}/mute`, { mute: on });
+  }
+
+  /**
+   * On hold neither hears the other. Who is called by the node hears its music.
+   * @param {boolean} [on]
+   */
+  async hold(on = true) {
+    this.held = on;
+    this.#heard();
+    await this.#client.ask('POST', `/v1/calls/${this.id}/hold`, { hold: on });
+  }
+
+  /**
+   * Digits to the other's page, and as tones where the connection takes them; to all others as tones, which the node makes.
+   * @param {string} digits
+   */
+  async sendDigits(digits) {
+    const sender = this.#pc?.getSenders().find((sender) => sender.dtmf?.canInsertDTMF);
+    if (this.direct) sender?.dtmf?.insertDTMF(digits);
+    await this.#client.ask('POST', `/v1/calls/${this.id}/dtmf`, { digits });
+  }
+
+  /**
+   * The same as `sendDigits`.
+   * @param {string} digits
+   */
+  dtmf(digits) {
+    return this.sendDigits(digits);
+  }
+
+  /**
+   * One more: a call between two clients moves into a room, where all hear each other. `participant` tells what became of a number that the
+   * room calls.
+   * @param {string | Target} target
+   */
+  async addParticipant(target) {
+    await this.#client.ask('POST', `/v1/calls/${this.id}/participants`, { target: targetOf(target) });
+  }
+
+  /**
+   * The other, who is no client, is made to call somebody else. `transfer` tells what became of it; where it was successful this call ends.
+   * @param {string | Target} target
+   */
+  async transfer(target) {
+    await this.#client.ask('POST', `/v1/calls/${this.id}/transfer`, { target: targetOf(target) });
+  }
+
+  /**
+   * Plays what comes. To be called from a gesture after `blocked`. False where the browser does not.
+   * @returns {Promise<boolean>}
+   */
+  async play() {
+    if (!this.#audio || !this.stream) return false;
+    this.#audio.srcObject = this.stream;
+    try {
+      await this.#audio.play();
+      return true;
+    } catch (error) {
+      if (/** @type {Error} */ (error).name === 'NotAllowedError') this.emit('blocked');
+      return false;
+    }
+  }
+
+  /** Takes the devices that are chosen now. */
+  async switchDevices() {
+    const sink = /** @type {any} */ (this.#audio);
+    if (sink?.setSinkId) await sink.setSinkId(this.#client.chosen.speaker ?? '');
+    const sender = this.#pc?.getSenders()[0];
+    if (!sender || this.state === 'ended') return;
+    const track = await this.#client.microphone();
+    await sender.replaceTrack(track);
+    this.#track?.stop();
+    this.#track = track;
+    this.#heard();
+  }
+
+  /**
+   * How it goes.
+   * @returns {Promise<Quality>}
+   */
+  async stats() {
+    const { quality, counted } = await measure(this.#pc, this.#before);
+    this.#before = counted;
+    return quality;
+  }
+
+  /** Looks for another path (ICE restart, RFC 8445 9). */
+  restart() {
+    if (this.state !== 'up' && this.state !== 'connecting') return;
+    this.emit('path', 'restarting');
+    this.#inTurn(async () => {
+      const pc = this.#pc;
+      if (!pc || pc.signalingState !== 'stable') return;
+      pc.setConfiguration(await this.#client.ice());
+      pc.restartIce();
+      await pc.setLocalDescription();
+      const offer = pc.localDescription?.sdp;
+      this.#offered = this.#client.ask('POST', `/v1/calls/${this.id}/offer`, { offer }).then(({ revision }) => revision);
+      try {
+        await this.#offered;
+      } catch (error) {
+        this.#offered = null;
+        // The other's offer came first, and takes the place of ours.
+        await this.#rollback();
+        if (!(error instanceof TandemError) || error.kind !== 'glare') throw error;
+      }
+    });
+  }
+
+  /**
+   * Used by the client: an event.
+   * @param {string} name
+   * @param {any} data
+   */
+  told(name, data) {
+    const named = typeof data.call === 'string' ? data.call : data.call.id;
+    // What still comes of the call that is left says nothing of this one.
+    if (this.#leaving && named === this.#leaving.id && named !== this.id) return;
+    if (name === 'call.ended' && this.#leaving && data.reason === 'moved') {
+      // The other is in the room already.
+    } else if (name === 'call.moved') {
+      this.#inTurn(() => this.#move(data.room));
+    } else if (name === 'call.participant') {
+      this.emit('participant', data.status);
+    } else if (name === 'call.ended') {
+      this.over(data.reason, data.by, data.detail);
+    } else if (name === 'call.accepted') {
+      this.#accepted(data);
+    } else if (name === 'call.ringing') {
+      this.emit('ringing');
+    } else if (name === 'call.early') {
+      this.#inTurn(() => this.#remote({ type: 'answer', sdp: data.answer }));
+    } else if (name === 'call.refused') {
+      this.#inTurn(() => this.#rollback());
+    } else if (name === 'call.transfer') {
+      this.emit('transfer', data.status);
+    } else if (name === 'call.candidates') {
+      this.#inTurn(() => this.#candidates(data.candidates));
+    } else if (name === 'call.offer') {
+      this.#inTurn(() => this.#answer(data.offer, data.revision));
+    } else if (name === 'call.answer') {
+      this.#inTurn(async () => {
+        if ((await this.#offered) !== data.revision) return;
+        this.#offered = null;
+        await this.#remote({ type: 'answer', sdp: data.answer });
+      });
+    } else if (name === 'call.updated') {
+      this.#views(data.call);
+      this.emit('updated');
+    } else if (name === 'call.dtmf') {
+      this.emit('dtmf', data.digits);
+    }
+  }
+
+  /**
+   * Used by the client, where events were lost.
+   * @param {CallView} view
+   */
+  resync(view) {
+    this.#views(view);
+    if (view.state === 'up' && this.direction === 'outgoing' && this.state === 'ringing') {
+      // The answer is among what was lost: it is asked for again.
+      this.#enter('connecting');
+      this.#inTurn(() => this.#rollback());
+      this.restart();
+    } else if (view.state === 'up' && view.offer && view.revision && this.state !== 'ringing') {
+      const { offer, revision } = view;
+      this.#inTurn(() => this.#answer(offer, revision));
+    } else if (view.state === 'up') {
+      this.restart();
+    }
+  }
+
+  /**
+   * Used by the client: it is over.
+   * @param {string} reason
+   * @param {string | null} by
+   * @param {string} [detail]
+   */
+  over(reason, by, detail = '') {
+    if (this.state === 'ended') return;
+    this.reason = reason;
+    this.detail = detail;
+    clearTimeout(this.#interrupted);
+    this.#track?.stop();
+    this.#pc?.close();
+    this.#leaving?.track?.stop();
+    this.#leaving?.pc?.close();
+    if (this.#audio) this.#audio.srcObject = null;
+    this.#client.calls.delete(this.id);
+    this.#enter('ended');
+    this.emit('ended', reason, by, detail);
+  }
+
+  /** @param {CallView} view */
+  #views(view) {
+    const { muted, holds } = this.direction === 'outgoing' ? view.to : view.from;
+    this.remote = { muted, holds };
+  }
+
+  /**
+   * Into a room: a connection to the node beside the one to the other, which goes on until this one is there.
+   * @param {string} room
+   */
+  async #move(room) {
+    if (!this.#pc || this.#leaving || this.state === 'ended') return;
+    this.#leaving = { id: this.id, pc: this.#pc, track: this.#track };
+    this.direct = false;
+    this.room = room;
+    try {
+      const pc = await this.#open();
+      await pc.setLocalDescription();
+      await this.#client.startCall(this, { targets: [{ room }], offer: pc.localDescription?.sdp });
+    } catch (error) {
+      // Without the room there is still the other, until he leaves.
+      this.emit('path', `failed: ${/** @type {Error} */ (error).message}`);
+    }
+  }
+
+  /** The room is heard: the other connection ends. */
+  #arrived() {
+    const left = this.#leaving;
+    if (!left || this.id === left.id) return;
+    this.#leaving = null;
+    left.pc?.close();
+    left.track?.stop();
+    this.#client.calls.delete(left.id);
+    this.#client.ask('POST', `/v1/calls/${left.id}/hangup`).catch(() => {});
+    this.peer = this.room;
+    if (this.#audio) this.play();
+    this.emit('moved', this.room);
+  }
+
+  /** @param {any} data */
+  #accepted(data) {
+    if (this.#leaving) {
+      this.#inTurn(() => this.#remote({ type: 'answer', sdp: data.answer }));
+      return;
+    }
+    if (this.direction === 'incoming' && !this.room) {
+      // Our own device knows; another has taken it.
+      if (data.device !== this.#client.device) this.over('answered-elsewhere', this.#client.name);
+      return;
+    }
+    this.#enter('connecting');
+    this.#inTurn(async () => {
+      // What was heard before is what was agreed.
+      if (this.#pc?.signalingState === 'have-local-offer') await this.#remote({ type: 'answer', sdp: data.answer });
+      this.#connected();
+    });
+  }
+
+  /**
+   * A connection with a microphone, behind the other's offer if there is one.
+   * @param {RTCSessionDescriptionInit} [offer]
+   */
+  async #open(offer) {
+    const [configuration, track] = await Promise.all([this.#client.ice(), this.#client.microphone()]);
+    if (this.state === 'ended') {
+      track.stop();
+      throw new TandemError('ended', 'The call has ended.');
+    }
+    this.#track = track;
+    const pc = new RTCPeerConnection(configuration);
+    this.#pc = pc;
+    pc.addEventListener('icecandidate', ({ candidate }) => {
+      if (candidate) this.#gathered.push(candidate.toJSON());
+      if (candidate?.type === 'relay') this.#hasRelay = true;
+      this.#tell();
+    });
+    pc.addEventListener('icecandidateerror', ({ url, errorCode, errorText }) => {
+      // 701 is not the server's: it cannot be reached.
+      if (url?.startsWith('turn') && errorCode < 700) this.#refusal = `${errorCode} ${errorText}`.replace(/[ .]*$/, '');
+    });
+    pc.addEventListener('track', ({ track: coming, streams }) => {
+      this.stream = streams[0] ?? new MediaStream([coming]);
+      // Who moves into a room hears the other until he is there.
+      if (this.#leaving) return;
+      if (this.#client.options.play !== false) {
+        this.#audio = this.#audio ?? new Audio();
+        const sink = /** @type {any} */ (this.#audio);
+        if (this.#client.chosen.speaker && sink.setSinkId) sink.setSinkId(this.#client.chosen.speaker).catch(() => {});
+        this.play();
+      }
+      this.emit('stream', this.stream);
+    });
+    pc.addEventListener('connectionstatechange', () => this.#connected());
+    if (offer) await this.#remote(offer);
+    pc.addTrack(track, new MediaStream([track]));
+    this.#heard();
+    return pc;
+  }
+
+  /** How the connection is. */
+  #connected() {
+    const state = this.#pc?.connectionState;
+    clearTimeout(this.#interrupted);
+    if (state === 'connected') this.#arrived();
+    if (this.state !== 'connecting' && this.state !== 'up') return;
+    this.emit('path', state);
+    if (state === 'connected') {
+      if (this.state === 'connecting') this.#enter('up');
+    } else if (state === 'disconnected' || state === 'failed') {
+      if (state === 'failed') this.emit('trouble', new TandemError('no-way', `No way to the other was found: ${this.#apart()}`));
+      // The caller goes first, so that not both offer at once.
+      const later = this.direction === 'incoming' ? 2_000 : 0;
+      this.#interrupted = setTimeout(() => this.restart(), later + (state === 'failed' ? 0 : INTERRUPTED));
+    }
+  }
+
+  /** What keeps the two apart, as far as it is seen from here. */
+  #apart() {
+    if (!this.#client.relay) return 'a firewall keeps the two apart, and the operator has no TURN server (api.turn). From another network it may work.';
+    if (this.#hasRelay) return 'the TURN server is reached, and does not reach the other.';
+    if (this.#refusal) return `a firewall keeps the two apart, and the TURN server has refused to help (${this.#refusal}).`;
+    return 'a firewall keeps the two apart, and lets nothing through to the TURN server either, be it UDP, TCP or TLS.';
+  }
+
+  /** @param {State} state */
+  #enter(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.emit('state', state);
+  }
+
+  /** Who is muted, or on hold, says nothing; who is on hold hears nothing either. */
+  #heard() {
+    if (this.#track) this.#track.enabled = !this.muted && !this.held;
+    if (this.#audio) this.#audio.muted = this.held;
+  }
+
+  /**
+   * Used by the client: the call has a name.
+   * @param {string} id
+   */
+  named(id) {
+    const is_new = this.id !== id;
+    this.id = id;
+    if (this.state === 'ended') {
+      // Hung up before it had a name.
+      if (is_new) this.#client.ask('POST', `/v1/calls/${id}/hangup`).catch(() => {});
+      return;
+    }
+    this.#client.calls.set(id, this);
+    this.#tell();
+  }
+
+  /** Tells candidates, several at once, once the call has a name and the other waits for them. The node needs none (RFC 8445 2.5). */
+  async #tell() {
+    if (!this.direct) return;
+    const may = this.id && this.#pc?.localDescription && (this.direction === 'outgoing' || this.state !== 'ringing');
+    if (this.#telling || !may) return;
+    this.#telling = true;
+    await pause(20);
+    try {
+      while (this.#gathered.length > 0 && this.state !== 'ended') {
+        const candidates = this.#gathered.splice(0, 32);
+        await this.#client.ask('POST', `/v1/calls/${this.id}/candidates`, { candidates });
+      }
+    } catch {
+      // The call is over, or these are too many: what was told has to do.
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  /** @param {RTCIceCandidateInit[]} candidates */
+  async #candidates(candidates) {
+    if (!this.#pc?.remoteDescription) {
+      this.#early.push(...candidates);
+      return;
+    }
+    for (const candidate of candidates) {
+      // One that the browser does not take (another offer's, a kind that it does not know) is no harm.
+      await this.#pc.addIceCandidate(candidate).catch(() => {});
+    }
+  }
+
+  /** @param {RTCSessionDescriptionInit} description */
+  async #remote(description) {
+    if (!this.#pc || this.state === 'ended') return;
+    await this.#pc.setRemoteDescription(description);
+    await this.#candidates(this.#early.splice(0));
+  }
+
+  /** What was offered is withdrawn. */
+  async #rollback() {
+    this.#offered = null;
+    if (this.#pc?.signalingState === 'have-local-offer') await this.#pc.setLocalDescription({ type: 'rollback' });
+  }
+
+  /**
+   * @param {string} sdp
+   * @param {number} revision
+   */
+  async #answer(sdp, revision) {
+    if (!this.#pc || this.state === 'ended') return;
+    // An offer of our own that waits is rolled back by this (RFC 8829 4.1.10.2).
+    await this.#remote({ type: 'offer', sdp });
+    await this.#pc.setLocalDescription();
+    const answer = this.#pc.localDescription?.sdp;
+    await this.#client.ask('POST', `/v1/calls/${this.id}/answer`, { answer, revision });
+  }
+
+  /**
+   * After what was begun before; what goes wrong then is told, and the next goes on.
+   * @param {() => Promise<unknown>} work
+   */
+  #inTurn(work) {
+    this.#turn = this.#turn.then(work).catch((error) => {
+      if (this.state !== 'ended') this.emit('path', `failed: ${error.message}`);
+    });
+  }
+}

@@ -1,0 +1,301 @@
+//! Clients of the HTTP API and everybody else: a client calls a number, a SIP address, a room, and is called. All of it is signalling here;
+//! `client_sdk.rs` has the sound, with real browsers.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "all of this is a test")]
+
+#[path = "api_calls/client.rs"]
+mod client;
+#[path = "api_calls/meeting.rs"]
+mod meeting;
+#[path = "api_calls/middle.rs"]
+mod middle;
+
+use client::{CHAT, Client, OFFER, OFFICE, SHOP, ask, problem, read, world};
+use serde_json::{Value, json};
+use sip_tests::{Answer, State, ms, s};
+use tandem::api::wire::Method;
+
+const USUAL: [&str; 2] = ["call", "join"];
+
+fn number() -> Value {
+    json!({ "number": "+44 (20) 7946-0000" })
+}
+
+#[test]
+fn a_client_calls_a_phone_number() {
+    let mut w = world(1);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(acme).answer = Answer::After(s(2));
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    let call = ann.call(&mut w, &number());
+    let c = w.incoming(acme);
+    let invite = w.last_received(acme, |msg| msg.is("INVITE")).write();
+    let invite = String::from_utf8(invite.to_vec()).unwrap();
+    // By the rights of the user that the key names, and with his number.
+    assert!(invite.contains("14155550199"), "{invite}");
+    assert!(!invite.contains("SAVPF") && !invite.contains("ann"), "{invite}");
+    assert_eq!(
+        ann.wait(&mut w, "call.ringing")["call"],
+        call.rsplit('/').next().unwrap()
+    );
+    let accepted = ann.wait(&mut w, "call.accepted");
+    assert_eq!(accepted["call"]["state"], "up");
+    assert_eq!(accepted["call"]["to"]["number"], "+442079460000");
+    let answer = accepted["answer"].as_str().unwrap();
+    for line in ["UDP/TLS/RTP/SAVPF", "a=ice-lite", "a=fingerprint:", "a=candidate:"] {
+        assert!(answer.contains(line), "{line} in {answer}");
+    }
+    w.up(c);
+    w.run(s(5));
+    w.hang_up(c);
+    let ended = ann.wait(&mut w, "call.ended");
+    assert_eq!((&ended["reason"], &ended["by"]), (&json!("hung-up"), &Value::Null));
+    assert_eq!(w.census().calls, 0);
+    w.finish();
+}
+
+#[test]
+fn a_client_hangs_up_before_and_after_the_answer() {
+    let mut w = world(2);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(acme).answer = Answer::Manual;
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    for wait in [ms(0), s(3)] {
+        let call = ann.call(&mut w, &number());
+        w.run(wait);
+        assert_eq!(ann.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+        assert_eq!(ann.wait(&mut w, "call.ended")["reason"], "cancelled");
+        w.run(s(1));
+        assert_eq!(w.census().calls, 0, "the carrier rings no more");
+    }
+    w.policy(acme).answer = Answer::After(s(1));
+    let call = ann.call(&mut w, &number());
+    ann.wait(&mut w, "call.accepted");
+    let c = w.incoming(acme);
+    assert_eq!(ann.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    assert_eq!(ann.wait(&mut w, "call.ended")["by"], "ann");
+    w.expect_over(c, 200);
+    w.finish();
+}
+
+#[test]
+fn why_a_call_came_to_nothing_is_told_in_words() {
+    let mut w = world(3);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    for (status, reason) in [
+        (486, "busy"),
+        (603, "declined"),
+        (404, "not-found"),
+        (480, "unavailable"),
+        (500, "failed"),
+    ] {
+        w.policy(acme).answer = Answer::Status(status, ms(500), Vec::new());
+        ann.call(&mut w, &number());
+        let ended = ann.wait(&mut w, "call.ended");
+        assert_eq!(ended["reason"], reason, "{ended}");
+        assert!(ended["detail"].as_str().unwrap().contains("SIP status"), "{ended}");
+    }
+    // Nobody of that name is there.
+    ann.call(&mut w, &json!({ "sip": "sip:nobody@example.com" }));
+    assert_eq!(ann.wait(&mut w, "call.ended")["reason"], "not-found");
+    ann.call(&mut w, &json!({ "sip": "sip:bob@example.com" }));
+    assert_eq!(ann.wait(&mut w, "call.ended")["reason"], "unavailable");
+    w.finish();
+}
+
+#[test]
+fn what_is_heard_before_the_answer_comes_early() {
+    let mut w = world(4);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(acme).ring_sdp = true;
+    w.policy(acme).ring_status = 183;
+    w.policy(acme).answer = Answer::After(s(6));
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    ann.call(&mut w, &number());
+    let early = ann.wait(&mut w, "call.early")["answer"].clone();
+    assert!(early.as_str().unwrap().contains("a=ice-lite"), "{early}");
+    // A description that was given holds (RFC 3261 13.2.1).
+    assert_eq!(ann.wait(&mut w, "call.accepted")["answer"], early);
+    let c = w.incoming(acme);
+    w.hang_up(c);
+    ann.wait(&mut w, "call.ended");
+    w.finish();
+}
+
+#[test]
+fn who_has_no_way_out_is_told_so() {
+    let mut w = world(5);
+    let start = |target: Value| json!({ "targets": [target], "offer": OFFER });
+    let mut refused = |key: &str, scopes: &[&str], target: Value, kind: &str| {
+        let client = Client::new(&mut w, key, "ann", scopes);
+        let response = client.post(&mut w, "/v1/calls", &start(target.clone()));
+        assert_eq!(problem(&response), kind, "{target} {:?}", response.body);
+        w.run(s(61));
+    };
+    refused(CHAT, &USUAL, number(), "no-way");
+    refused(CHAT, &USUAL, json!({ "room": "3000" }), "no-way");
+    // Ann is no user.
+    refused(OFFICE, &USUAL, number(), "no-way");
+    // A token for rooms leads to rooms alone.
+    refused(SHOP, &["join"], number(), "wrong-scope");
+    refused(SHOP, &["join"], json!({ "sip": "sip:3000@example.com" }), "wrong-scope");
+    refused(SHOP, &["join"], json!({ "room": "+442079460000" }), "cannot-be");
+    refused(SHOP, &["join"], json!({ "client": "bob" }), "wrong-scope");
+    refused(SHOP, &["admin"], json!({ "room": "3000" }), "wrong-scope");
+    for target in [
+        json!({ "number": "" }),
+        json!({ "number": "bob" }),
+        json!({ "sip": "bob" }),
+        json!({ "sip": "tel:+1" }),
+        json!({ "sip": "sip:bob@elsewhere.example" }),
+        json!({ "sip": "sip:example.com" }),
+        json!({ "room": "nowhere" }),
+    ] {
+        refused(SHOP, &USUAL, target, "cannot-be");
+    }
+    refused(SHOP, &USUAL, json!({ "number": "1", "room": "3000" }), "bad-body");
+    w.finish();
+}
+
+#[test]
+fn clients_that_call_as_one_user_have_no_more_calls_than_he_may() {
+    let mut w = world(6);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(acme).answer = Answer::Manual;
+    let mut clients: Vec<Client> = Vec::new();
+    // His own, and those that a user may place besides.
+    let most = 3 + tandem::limits::CALLS_PLACED as usize;
+    for nth in 0..most {
+        let client = Client::new(&mut w, SHOP, &format!("c{nth}"), &USUAL);
+        client.call(&mut w, &number());
+        clients.push(client);
+    }
+    let mut last = Client::new(&mut w, SHOP, "last", &USUAL);
+    last.call(&mut w, &number());
+    assert_eq!(last.wait(&mut w, "call.ended")["reason"], "not-allowed");
+    assert_eq!(w.census().calls, most);
+    // Who does not come back is gone, and so is his call.
+    for client in &clients {
+        w.feed(client.closes());
+    }
+    w.run(s(62));
+    assert_eq!(w.census().calls, 0);
+    w.finish();
+}
+
+#[test]
+fn a_user_is_called_at_his_client_as_at_his_phone() {
+    let mut w = world(7);
+    let (alice_phone, bob) = (w.registered("alice"), w.registered("bob"));
+    w.policy(alice_phone).answer = Answer::Manual;
+    let mut alice = Client::new(&mut w, OFFICE, "alice", &USUAL);
+    let b = w.call(bob, "alice");
+    let incoming = alice.wait(&mut w, "call.incoming")["call"].clone();
+    assert_eq!(incoming["from"]["sip"], "sip:bob@example.com");
+    assert!(
+        incoming["offer"].as_str().unwrap().contains("UDP/TLS/RTP/SAVPF"),
+        "{incoming}"
+    );
+    let call = format!("/v1/calls/{}", incoming["id"].as_str().unwrap());
+    w.run(s(1));
+    assert_eq!(w.state(b), State::Ringing);
+    let p = w.incoming(alice_phone);
+    let accept = json!({ "answer": client::answer(), "device": "kitchen" });
+    assert_eq!(alice.post(&mut w, &format!("{call}/accept"), &accept).status, 200);
+    assert_eq!(alice.wait(&mut w, "call.accepted")["device"], "kitchen");
+    w.up(b);
+    // Her phone rings no more.
+    w.expect_over(p, 487);
+    assert_eq!(alice.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    w.expect_over(b, 200);
+    // Others take it, or nobody does.
+    w.policy(alice_phone).answer = Answer::After(s(2));
+    let b = w.call(bob, "alice");
+    w.up(b);
+    assert_eq!(alice.wait(&mut w, "call.ended")["reason"], "hung-up");
+    assert_eq!(alice.wait(&mut w, "call.ended")["reason"], "answered-elsewhere");
+    w.hang_up(b);
+    w.run(s(1));
+    w.finish();
+}
+
+#[test]
+fn a_client_refuses_is_busy_and_is_gone() {
+    let mut w = world(8);
+    let bob = w.registered("bob");
+    let mut alice = Client::new(&mut w, OFFICE, "alice", &USUAL);
+    for (verb, body, status) in [
+        ("reject", json!({ "reason": "busy" }), 486),
+        ("reject", json!({}), 603),
+        ("hangup", Value::Null, 603),
+    ] {
+        let b = w.call(bob, "alice");
+        let call = alice.wait(&mut w, "call.incoming")["call"]["id"].clone();
+        let path = format!("/v1/calls/{}/{verb}", call.as_str().unwrap());
+        assert_eq!(alice.post(&mut w, &path, &body).status, 204);
+        w.expect_over(b, status);
+    }
+    let b = w.call(bob, "alice");
+    alice.wait(&mut w, "call.incoming");
+    w.hang_up(b);
+    loop {
+        let ended = alice.wait(&mut w, "call.ended");
+        if ended["reason"] == "cancelled" {
+            break;
+        }
+    }
+    // Who is called by the name of another key's client is somebody else.
+    let mut other = Client::new(&mut w, SHOP, "alice", &USUAL);
+    let b = w.call(bob, "alice");
+    alice.wait(&mut w, "call.incoming");
+    assert_eq!(other.told(&w), Vec::new());
+    w.hang_up(b);
+    w.run(s(1));
+    w.feed(alice.closes());
+    w.run(s(62));
+    let b = w.call(bob, "alice");
+    w.expect_over(b, 480);
+    w.finish();
+}
+
+#[test]
+fn a_client_joins_a_room_with_a_token_for_rooms() {
+    let mut w = world(9);
+    let bob = w.registered("bob");
+    let b = w.call(bob, "3000");
+    w.up(b);
+    let mut ann = Client::new(&mut w, SHOP, "ann", &["join"]);
+    let call = ann.call(&mut w, &json!({ "room": "3000" }));
+    assert_eq!(ann.wait(&mut w, "call.accepted")["call"]["to"]["room"], "3000");
+    let seen = ask(&mut w, Method::Get, &call, ann.token(), &Value::Null);
+    assert_eq!(read(&seen)["state"], "up");
+    assert!(
+        w.control("room 3000").unwrap().join("\n").contains("ann"),
+        "the others see who it is"
+    );
+    assert_eq!(ann.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    w.hang_up(b);
+    w.run(s(1));
+    w.finish();
+}
+
+#[test]
+fn a_user_who_is_taken_out_of_the_configuration_calls_no_more() {
+    let mut w = world(10);
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    let mut alice = Client::new(&mut w, OFFICE, "alice", &USUAL);
+    let text = client::config()
+        .replace(", calls_as: web", "")
+        .replace(", users: yes", "");
+    w.reload(&text);
+    let start = json!({ "targets": [number()], "offer": OFFER });
+    for client in [&ann, &alice] {
+        assert_eq!(problem(&client.post(&mut w, "/v1/calls", &start)), "no-way");
+    }
+    let bob = w.registered("bob");
+    let b = w.call(bob, "alice");
+    w.expect_over(b, 480);
+    assert_eq!((ann.told(&w), alice.told(&w)), (Vec::new(), Vec::new()));
+    w.finish();
+}

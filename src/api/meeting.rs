@@ -1,0 +1,160 @@
+//! A third participant. A call between two clients moves into a room, without a gap: each of the two calls the room, and leaves the other when
+//! he hears it. In a room the others are called by the room itself, or told where it is.
+
+use super::act::{json, no_such_call};
+use super::body::Target;
+use super::call::{State, Who};
+use super::outside::{destination, key_of, user_of};
+use super::problem::{Kind, Problem};
+use super::token::{Claims, Identity};
+use super::wire::Response;
+use super::{Api, fact};
+use crate::config::{Config, User};
+use crate::cx::Cx;
+use crate::limits;
+use crate::routing::{self, Plan, Source};
+use crate::sip::Uri;
+use crate::sip::uri::escaped;
+use serde_json::json as value;
+
+/// Somebody whom a room is to call as soon as who has added him is in it.
+#[derive(Debug)]
+pub(super) struct Add {
+    room: String,
+    to: Uri,
+    /// As whom it is asked for.
+    by: String,
+}
+
+impl Api {
+    /// One more participant.
+    pub(super) fn add(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (me, claims): (u64, &Claims),
+        number: u64,
+        target: &Target,
+    ) -> Result<Response, Problem> {
+        let call = self.calls.get(number).ok_or_else(no_such_call)?;
+        call.must_be(State::Up)?;
+        let side = call.side_of(me).ok_or_else(no_such_call)?;
+        let room = match &call.member(side.other()).who {
+            Who::Client(..) if call.moves => {
+                return Err(Problem::new(Kind::WrongMoment, "it moves into a room already"));
+            }
+            Who::Client(..) => None,
+            Who::Room(room) => Some(room.clone()),
+            Who::Number(_) | Who::Sip(_) => {
+                let why = "a call with a number or a SIP address has two sides: call a room, and add both to it";
+                return Err(Problem::new(Kind::CannotBe, why));
+            }
+        };
+        let config = cx.config.clone();
+        let user = user_of(&config, claims)?;
+        let local = self.clients.get(me).map(|client| client.flow.local.ip());
+        let local = local.ok_or_else(no_such_call)?;
+        let called = match target {
+            Target::Client(name) => {
+                self.may_be_invited(claims, name)?;
+                None
+            }
+            Target::Number(_) | Target::Sip(_) | Target::Room(_) => {
+                let (_, to) = destination(&config, user, claims, target, local)?;
+                Some((to, format!("<sip:{}@{}>", escaped(&user.name), user.domain)))
+            }
+        };
+        let room = match room {
+            Some(room) => {
+                if let Some((to, by)) = called {
+                    self.lines.transfer(cx, number, &to, &by);
+                }
+                room
+            }
+            None => self.moves(cx, (me, claims), number, user, called)?,
+        };
+        if let Target::Client(name) = target {
+            self.invite(cx, claims, name, &room);
+        }
+        Ok(json(200, value!({ "room": room }).to_string().into()))
+    }
+
+    /// The call moves into a room of its own.
+    fn moves(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (me, claims): (u64, &Claims),
+        number: u64,
+        user: &User,
+        add: Option<(Uri, String)>,
+    ) -> Result<String, Problem> {
+        let config = cx.config.clone();
+        let room = room_of_its_own(cx, &config, user, claims)?;
+        let call = self.calls.get_mut(number).ok_or_else(no_such_call)?;
+        call.moves = true;
+        let clients: Vec<u64> = call.clients().collect();
+        let (id, told) = (
+            call.id.clone(),
+            value!({ "call": call.id, "room": room, "by": *claims.who.name }),
+        );
+        fact(cx, &id, "moves into a room".to_owned());
+        for client in clients {
+            self.tell(cx, client, "call.moved", &told);
+        }
+        if let Some(((to, by), client)) = add.zip(self.clients.get(me)) {
+            // Those of rooms into which he never came make room.
+            client.adds.truncate(limits::API_CALLS_PER_CLIENT - 1);
+            client.adds.insert(
+                0,
+                Add {
+                    room: room.clone(),
+                    to,
+                    by,
+                },
+            );
+        }
+        Ok(room)
+    }
+
+    /// Somebody is in the room that his call moves into: whom he has added is called.
+    pub(super) fn is_in_room(&mut self, cx: &mut Cx<'_>, me: u64, number: u64, room: &str) {
+        let Some(client) = self.clients.get(me) else { return };
+        for Add { to, by, .. } in client.adds.extract_if(.., |add| add.room == room) {
+            self.lines.transfer(cx, number, &to, &by);
+        }
+    }
+
+    fn may_be_invited(&mut self, claims: &Claims, name: &str) -> Result<u64, Problem> {
+        let called = Identity {
+            tenant: claims.who.tenant.clone(),
+            name: name.into(),
+        };
+        let there = self.clients.listening(&called).map(|(number, _)| number);
+        there.ok_or_else(|| Problem::new(Kind::NotConnected, "nobody of that name listens to events"))
+    }
+
+    /// A client is told that he is wanted in a room: he calls it, or does not.
+    fn invite(&mut self, cx: &mut Cx<'_>, claims: &Claims, name: &str, room: &str) {
+        if let Ok(other) = self.may_be_invited(claims, name) {
+            let told = value!({ "room": room, "from": { "client": *claims.who.name } });
+            self.tell(cx, other, "call.invited", &told);
+        }
+    }
+}
+
+/// The number of a room that nobody else has: `meetings` of the key and ten digits, if the dial plan makes a room of it.
+fn room_of_its_own(cx: &mut Cx<'_>, config: &Config, user: &User, claims: &Claims) -> Result<String, Problem> {
+    let begins = key_of(config, claims).and_then(|key| key.meetings.as_deref());
+    let begins = begins.ok_or_else(|| {
+        let why = "the operator's configuration has no rooms for calls of this tenant: `meetings` in `api.keys`";
+        Problem::new(Kind::NoWay, why)
+    })?;
+    let room = format!("{begins}{:010}", cx.random() % 10_000_000_000);
+    match routing::decide(config, &Source::User(user.name.clone()), &room).plan {
+        Plan::Room(room) => Ok(room),
+        Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. } => {
+            let why =
+                format!("no route makes rooms of the numbers that begin with {begins} (`meetings` in `api.keys`)");
+            Err(Problem::new(Kind::NoWay, why))
+        }
+    }
+}
