@@ -48,6 +48,7 @@
 //! | `src/shell/` | tokio, sockets, threads, disk, clock, commands |
 //! | `src/shell/recording/` | the thread that writes recordings; rings to it; a full disk |
 //! | `src/shell/relay/` | the thread that relays, its sockets and streams |
+//! | `src/shell/within.rs` | datagrams between the relay and media of this process, without the network |
 //! | `src/shell/rtc/` | the thread that sets up media with browsers |
 //! | `src/shell/api/` | HTTP/1.1, event streams and WebSockets of the API; the files of the SDK and of the phone page |
 //! | `src/shell/net/` | UDP, TCP, TLS, WebSockets, certificates, DNS questions |

@@ -417,7 +417,7 @@ pub const RELAY_PERMISSIONS: usize = 28;
 pub const RELAY_CHANNELS: usize = 28;
 /// Relayed ports that are tried for one allocation, where other programs hold them, before it is refused with 508.
 pub const RELAY_PORT_TRIES: u32 = 16;
-/// Reservations (EVEN-PORT) at once; further ones are refused with 508.
+/// Reservations (EVEN-PORT) at once, each of which counts as an allocation too; further ones are refused with 508.
 pub const RELAY_RESERVATIONS: usize = 1_000;
 /// For how long a port is held for the client that will ask for it (RFC 8656 7.2).
 pub const RELAY_RESERVATION: Duration = Duration::from_secs(30);
@@ -426,8 +426,13 @@ pub const RELAY_NONCE: Duration = Duration::from_secs(3600);
 /// Answers in a second to one host that has not shown that it knows a password: a forged source gets no more of what is longer than its
 /// requests.
 pub const RELAY_ANSWERS_PER_HOST: u32 = 100;
-/// The same to all together: what half a million phones ask for.
+/// The same to all together: what half a million phones ask for. Streams have as many of their own.
 pub const RELAY_ANSWERS: u32 = 20_000;
+/// Requests in a second of one TURN user, who has shown that he knows his password: each costs two hashes and may cost a socket and a line in
+/// the log. A gateway that has a thousand allocations refreshes them in one; more is dropped, and comes again.
+pub const RELAY_REQUESTS_PER_USER: u32 = 1_000;
+/// The same of all together: what one core does beside the packets.
+pub const RELAY_REQUESTS: u32 = 20_000;
 /// Octets of a user's name in TURN (RFC 8489 14.3).
 pub const RELAY_USER_BYTES: usize = 508;
 /// Stream connections of TURN clients at once.
@@ -436,11 +441,20 @@ pub const RELAY_STREAMS: usize = 10_000;
 pub const RELAY_STREAMS_PER_HOST: usize = 1_000;
 /// A stream connection without an allocation is closed after this: a client asks for one at once, and once more after the challenge.
 pub const RELAY_STREAM_IDLE: Duration = Duration::from_secs(30);
+/// Connections with TCP peers (RFC 6062) of one allocation; further ones are refused with 508, or closed.
+pub const RELAY_CONNECTIONS_EACH: usize = 16;
+/// The same of all: each has a stream of its client beside it.
+pub const RELAY_CONNECTIONS: usize = RELAY_STREAMS / 2;
+/// How long a peer has to take a connection, and then a client to come for it (RFC 6062 5.2, 5.3).
+pub const RELAY_CONNECTION_WAIT: Duration = Duration::from_secs(30);
 /// Octets that wait for a stream client that reads slowly before what its peers send is dropped, as a network would: a quarter of a
 /// second at 2 Mbit/s.
 pub const RELAY_BACKLOG_BYTES: usize = 64 * 1024;
-/// Datagrams taken of one socket of TURN before others have their turn.
+/// Datagrams taken of one socket of TURN, and messages of one stream, before others have their turn.
 pub const RELAY_TURN: usize = 64;
+/// Datagrams that wait between the relay and a thread of media of the same node, in each direction, before further ones are lost: a tenth of a
+/// second of 100 calls. Media takes as many in a turn as `RELAY_TURN`.
+pub const WITHIN: usize = 512;
 /// What waits for the thread of TURN: connections that have come, mostly.
 pub const RELAY_COMMANDS: usize = 1_024;
 /// What is to be told of allocations and waits for the log; further ones are only counted.

@@ -214,6 +214,99 @@ fn commands_of_ng() {
     assert_eq!(sip_tests::errors::panics(), before, "an error in the node was caught");
 }
 
+#[test]
+fn messages_of_stun() {
+    each("sip-tests/fuzz/corpus/stun", targets::relay::stun);
+    let mut rng = Rng::new(10);
+    for _ in 0..20_000 {
+        let mut octets: Vec<u8> = (0..rng.below(80)).map(|_| rng.number() as u8).collect();
+        octets.resize(octets.len().next_multiple_of(4), 0);
+        if octets.len() >= 20 {
+            let length = (octets.len() - 20) as u16;
+            octets[0] &= 1;
+            octets[1] &= 0x1f;
+            octets[2..4].copy_from_slice(&length.to_be_bytes());
+            octets[4..8].copy_from_slice(&[0x21, 0x12, 0xa4, 0x42]);
+        }
+        targets::relay::stun(&octets);
+    }
+}
+
+/// Steps of users and peers in an order that may lead somewhere.
+fn relay_steps(rng: &mut Rng) -> Vec<u8> {
+    // Each learns a nonce, and has an allocation.
+    let mut octets = Vec::new();
+    for client in [0, 1, 2, 3, 4] {
+        octets.extend([1, client, 0, 7, 7, 7, 7, 7, 7].repeat(1 + rng.below(2) as usize));
+    }
+    for _ in 0..rng.below(40) {
+        let mut number = || rng.number() as u8;
+        let peer = 8 * (number() % 8);
+        match number() % 10 {
+            0 => octets.extend([1, number() % 5, 0, number(), number(), 7, 7, 7, 7]),
+            1 => octets.extend([1, number() % 5, 1, 2 + 8 * (number() % 20), 7, 7, 7, 7, 7]),
+            2 | 3 => octets.extend([1, number() % 5, 2, peer, 7, 7, 7, 7, 7]),
+            4 | 5 => octets.extend([1, number() % 5, 3, peer, 1 + 8 * (number() % 8), 7, 7, 7, 7]),
+            6 => octets.extend([2, number() % 5, number(), number()]),
+            7 => octets.extend([3, number(), number(), number()]),
+            8 => octets.extend([4 + number() % 2, number() % 80]),
+            _ => octets.extend([0, number(), 0, 8, 0, number(), 0, 0, 0x21, 0x12, 0xa4, 0x42]),
+        }
+    }
+    octets
+}
+
+#[test]
+fn a_relay() {
+    let mut rng = Rng::new(8);
+    for _ in 0..3_000 {
+        let mut octets = relay_steps(&mut rng);
+        if rng.chance(0.3) {
+            change(&mut rng, &mut octets);
+        }
+        targets::relay::relay(&octets);
+    }
+}
+
+/// Requests of the API in an order that may lead somewhere, with any body between.
+fn api_steps(rng: &mut Rng) -> Vec<u8> {
+    // Two who listen, and a call between them.
+    let mut octets = vec![0, 0, 0, 0, 19, 0, 1, 0, 0, 19, 0, 0, 1, 0, 0];
+    for _ in 0..rng.below(30) {
+        let mut number = || rng.number() as u8;
+        match number() % 8 {
+            0..=3 => octets.extend([0, number() % 3, number(), number() % 2, number()]),
+            4 => octets.extend([0, number(), number(), number(), number()]),
+            5 => octets.extend([3 + number() % 2, number() % 90]),
+            6 => {
+                let body = b"{\"targets\":[{\"client\":\"bob\"}],\"offer\":\"v=0\\r\\n\"}";
+                octets.extend([1, number() % 3, number() % 11, 0, 0, body.len() as u8]);
+                octets.extend(body);
+            }
+            _ => {
+                octets.extend([2, number(), 12]);
+                octets.extend(b"/v1/calls/c1");
+            }
+        }
+    }
+    octets
+}
+
+#[test]
+fn requests_of_the_api() {
+    sip_tests::errors::watch();
+    let before = sip_tests::errors::panics();
+    let mut rng = Rng::new(9);
+    for _ in 0..600 {
+        let mut octets = api_steps(&mut rng);
+        for _ in 0..rng.below(3) {
+            change(&mut rng, &mut octets);
+        }
+        targets::api::api(&octets);
+    }
+    assert_eq!(sip_tests::errors::panics(), before, "an error in the node was caught");
+}
+
 /// The corpora, and what chance makes of them.
 #[test]
 fn packets_on_the_wire() {

@@ -17,11 +17,16 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+#[path = "shell/turn_tcp.rs"]
+mod turn_tcp;
+#[path = "shell/within.rs"]
+mod within;
+
 use process::Process;
 use program::program;
 use rusqlite::Connection;
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -129,6 +134,8 @@ fn configuration(folder: &std::path::Path, ip: &str, rest: &str) -> String {
 /// A user agent of a few lines: requests one after the other, each challenge answered.
 struct Ua {
     socket: UdpSocket,
+    /// Where it has its media.
+    media: SocketAddr,
     user: &'static str,
     /// Whose registration it asks for.
     aor: &'static str,
@@ -153,8 +160,10 @@ impl Ua {
             .connect(format!("{}:5060", node.ip))
             .expect("as this test has set it up");
         socket.set_read_timeout(Some(SOON)).expect("as this test has set it up");
+        let ip = socket.local_addr().expect("as this test has set it up").ip();
         Ua {
             socket,
+            media: SocketAddr::new(ip, 40_000),
             user,
             aor: user,
             password: Secret::new(password),
@@ -246,8 +255,8 @@ impl Ua {
     }
 
     fn offer(&self) -> String {
-        let ip = self.socket.local_addr().expect("as this test has set it up").ip();
-        format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n")
+        let (ip, port) = (self.media.ip(), self.media.port());
+        format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n")
     }
 
     fn register(&mut self) -> Message {

@@ -2,6 +2,7 @@
 
 mod turn {
     mod allocations;
+    mod connections;
     mod credentials;
     mod errors;
     mod hostile;

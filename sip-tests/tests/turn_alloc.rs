@@ -93,7 +93,7 @@ fn no_packet_takes_anything_from_the_heap() {
             for octets in [&channel, &send, &unbound] {
                 packet.copy(octets);
                 match lab.server.from_client(clock, client, &mut packet) {
-                    Way::Peer(..) => to_peers += 1,
+                    Way::Peer(..) | Way::Media(..) => to_peers += 1,
                     Way::Client(_) => to_clients += 1,
                     Way::Nowhere => nowhere += 1,
                 }
@@ -105,7 +105,7 @@ fn no_packet_takes_anything_from_the_heap() {
                 packet.copy(&send[..(n % 170) as usize]);
                 match lab.server.from_peer(clock.now, relay, from, &mut packet) {
                     Way::Client(_) => to_clients += 1,
-                    Way::Peer(..) | Way::Nowhere => nowhere += 1,
+                    Way::Peer(..) | Way::Media(..) | Way::Nowhere => nowhere += 1,
                 }
             }
         }

@@ -151,9 +151,9 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("push", old.push != new.push),
         ("calls", old.calls != new.calls),
         ("guard", old.guard != new.guard),
-        ("ng", ng(old) != ng(new)),
-        ("turn", turn(old) != turn(new)),
-        ("api", api(old) != api(new)),
+        ("ng", both(ng(old), ng(new))),
+        ("turn", both(turn(old), turn(new))),
+        ("api", both(api(old), api(new))),
         ("log.level", old.log.level != new.log.level),
     ];
     let restart = [
@@ -163,11 +163,14 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         ("store.bindings", old.store.bindings != new.store.bindings),
         ("control.socket", control(old) != control(new)),
         ("media.workers", media.workers != other.workers),
-        ("ng.listen", ng_listen(old) != ng_listen(new)),
-        ("turn.listen", listen(old) != listen(new)),
-        ("turn.addresses", relayed(old) != relayed(new)),
-        ("turn.ports", relayed_ports(old) != relayed_ports(new)),
-        ("api.listen", api_listen(old) != api_listen(new)),
+        ("ng", old.ng.is_some() != new.ng.is_some()),
+        ("ng.listen", both(ng_listen(old), ng_listen(new))),
+        ("turn", old.turn.is_some() != new.turn.is_some()),
+        ("turn.listen", both(listen(old), listen(new))),
+        ("turn.addresses", both(relayed(old), relayed(new))),
+        ("turn.ports", both(relayed_ports(old), relayed_ports(new))),
+        ("api", old.api.is_some() != new.api.is_some()),
+        ("api.listen", both(api_listen(old), api_listen(new))),
         ("log.format", old.log.json != new.log.json),
     ];
     changes.others = others
@@ -180,6 +183,11 @@ fn keys(old: &Config, new: &Config, changes: &mut Changes) {
         .filter(|(_, differs)| *differs)
         .map(|(path, _)| path)
         .collect();
+}
+
+/// Whether a part of a section that both have differs.
+fn both<T: PartialEq>(old: Option<T>, new: Option<T>) -> bool {
+    old.zip(new).is_some_and(|(old, new)| old != new)
 }
 
 /// Where nobody has written it, it is a matter of the store's path.
@@ -274,13 +282,26 @@ fn sentences(old: &Config, new: &Config, changes: &Changes) -> Vec<String> {
         out.push(format!("The dial plan is new: {after}, before {before}."));
     }
     out.extend(changes.others.iter().map(|path| format!("{path} changed.")));
-    out.extend(
-        changes
-            .restart
-            .iter()
-            .map(|path| format!("{path} changed, which takes effect at the next start.")),
-    );
+    out.extend(changes.restart.iter().map(|path| at_the_next_start(new, path)));
     out
+}
+
+/// What a restart changes; of a section that came or went, what is until then.
+fn at_the_next_start(new: &Config, path: &str) -> String {
+    let is_there = match path {
+        "ng" => new.ng.is_some(),
+        "turn" => new.turn.is_some(),
+        "api" => new.api.is_some(),
+        _key => return format!("{path} changed, which takes effect at the next start."),
+    };
+    match (is_there, path) {
+        (true, _) => format!("{path} is new, which takes effect at the next start."),
+        (false, "api") => {
+            "api is gone from the file: from now on nobody may use it, and its port is closed at the next start."
+                .to_owned()
+        }
+        (false, _) => format!("{path} is gone from the file, and goes on as it was until the next start."),
+    }
 }
 
 /// Names that a sentence lists before it says "and N more".

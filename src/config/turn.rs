@@ -3,7 +3,7 @@
 use super::checked::{Config, Listen};
 use super::network::Network;
 use crate::pii::Secret;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Who has relayed addresses, and which.
@@ -25,6 +25,8 @@ pub struct Turn {
     pub bandwidth: Option<u64>,
     /// The longest that an allocation lasts without being refreshed.
     pub lifetime: Duration,
+    /// Clients on a stream may have connections with their peers (RFC 6062).
+    pub tcp_peers: bool,
     /// No peers, besides those that never are.
     pub denied: Vec<Network>,
     /// Peers, although they are private.
@@ -60,12 +62,14 @@ pub struct TurnUser {
 /// Ourselves as a peer: media and relayed ports may be reached, all others not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
-    /// Our addresses.
+    /// Our addresses that the file names. Those of this machine's interfaces are ours too.
     pub addresses: Vec<IpAddr>,
-    /// Sockets of ours have addresses that the file does not name (0.0.0.0).
-    pub any: bool,
-    /// Where media is.
+    /// Where media is, and the same address as others see it, if it is another; none: at all of our addresses.
+    pub media: Vec<IpAddr>,
+    /// At which ports.
     pub media_ports: (u16, u16),
+    /// Where others come to us, by whatever protocol.
+    pub listeners: Vec<SocketAddr>,
 }
 
 impl Config {

@@ -11,7 +11,7 @@ use super::bind::family;
 use super::credentials::Who;
 use super::fact::Fact;
 use super::request::Back;
-use super::{Output, Relay, RelayId, Server, Timer};
+use super::{Output, Relay, RelayId, Reserved, Server, Timer};
 use crate::limits;
 use crate::stun::message::{ErrorCode, Message, Writer, kind};
 use crate::time::{Clock, Instant};
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// REQUESTED-TRANSPORT of datagrams (RFC 8656 18.8).
 const UDP: u8 = 17;
+/// And of connections (RFC 6062 4.1).
+const TCP: u8 = 6;
 /// The bit of EVEN-PORT that asks for the port behind it, too (RFC 8656 18.6).
 const RESERVE: u8 = 0x80;
 
@@ -51,6 +53,7 @@ pub(super) struct Pending {
     back: Back,
     who: Who,
     lifetime: Duration,
+    tcp: bool,
     wants: Vec<Want>,
     opened: Vec<RelayId>,
     /// Families that cannot be had, where others can (ADDRESS-ERROR-CODE).
@@ -63,6 +66,12 @@ enum Asked {
     Ports(Vec<Want>, Vec<(bool, ErrorCode)>),
     /// The one that was reserved.
     Reserved(u64),
+}
+
+/// Neither EVEN-PORT nor RESERVATION-TOKEN, which are for RTP by datagrams (RFC 6062 5.1).
+fn has_no_pairs(message: &Message<'_>) -> bool {
+    let kinds = [kind::EVEN_PORT, kind::RESERVATION_TOKEN];
+    kinds.iter().all(|kind| message.covers(*kind).is_none())
 }
 
 impl Server {
@@ -83,26 +92,24 @@ impl Server {
                 false => Err(ErrorCode::ALLOCATION_MISMATCH),
             };
         }
-        match message.covers(kind::REQUESTED_TRANSPORT) {
-            Some([UDP, _, _, _]) => {}
+        let tcp = match message.covers(kind::REQUESTED_TRANSPORT) {
+            Some([UDP, _, _, _]) => false,
+            Some([TCP, _, _, _]) if self.turn.tcp_peers => match back.client.is_stream() && has_no_pairs(message) {
+                true => true,
+                false => return Err(ErrorCode::BAD_REQUEST),
+            },
             Some([_, _, _, _]) => return Err(ErrorCode::UNSUPPORTED_TRANSPORT),
             Some(_) | None => return Err(ErrorCode::BAD_REQUEST),
-        }
+        };
         let asked = self.asked_for(message)?;
         // RFC 8656 has no end before the beginning: a lifetime of zero is the default.
         let lifetime = self.lifetime(message)?.unwrap_or(Duration::from_secs(600));
-        let account = &who.user[who.account_at()..];
-        let own = self.by_user.get(account).map_or(0, |own| *own as usize);
-        if own >= self.turn.per_user {
-            return Err(ErrorCode::QUOTA_REACHED);
-        }
-        if self.allocations.len() >= self.turn.allocations || self.pending.is_some() {
-            return Err(ErrorCode::INSUFFICIENT_CAPACITY);
-        }
+        self.has_room(who.account(), &asked)?;
         let mut pending = Box::new(Pending {
             back: back.clone(),
             who: who.clone(),
             lifetime,
+            tcp,
             wants: Vec::new(),
             opened: Vec::new(),
             missing: Vec::new(),
@@ -110,9 +117,10 @@ impl Server {
         });
         match asked {
             Asked::Reserved(token) => {
-                let relay = self.reservations.remove(&token);
-                let relay = relay.ok_or(ErrorCode::INSUFFICIENT_CAPACITY)?;
+                let held = self.reservations.remove(&token);
+                let Reserved { relay, account } = held.ok_or(ErrorCode::INSUFFICIENT_CAPACITY)?;
                 self.deadlines.cancel(Timer::Reservation(token));
+                self.uncount(&account);
                 let v6 = self.relays[relay.0 as usize].v6;
                 pending.wants.push(Want::Any { v6 });
                 pending.opened.push(relay);
@@ -122,6 +130,31 @@ impl Server {
         self.pending = Some(pending);
         self.open_next(at);
         Ok(None)
+    }
+
+    /// Whether this user and all together have less than they may. A port that is reserved is one of them, and not a second time when its
+    /// client comes.
+    fn has_room(&self, account: &str, asked: &Asked) -> Result<(), ErrorCode> {
+        let (more, own_more) = match asked {
+            Asked::Reserved(token) => {
+                let held = self.reservations.get(token);
+                (0, usize::from(held.is_none_or(|held| *held.account != *account)))
+            }
+            Asked::Ports(wants, _) => {
+                let reserves = wants.iter().any(|want| matches!(want, Want::Second { .. }));
+                let more = 1 + usize::from(reserves);
+                (more, more)
+            }
+        };
+        let own = self.by_user.get(account).map_or(0, |own| *own as usize);
+        if own + own_more > self.turn.per_user {
+            return Err(ErrorCode::QUOTA_REACHED);
+        }
+        let all = self.allocations.len() + self.reservations.len();
+        if all + more > self.turn.allocations || self.pending.is_some() {
+            return Err(ErrorCode::INSUFFICIENT_CAPACITY);
+        }
+        Ok(())
     }
 
     /// The attributes of a request, checked in the order of RFC 8656 7.2.
@@ -230,7 +263,11 @@ impl Server {
         };
         let relay = Relay { port, v6, owner: None };
         let id = RelayId(self.relays.insert(relay) as u32);
-        self.outputs.push_back(Output::Open(id, SocketAddr::new(ip, port)));
+        let address = SocketAddr::new(ip, port);
+        self.outputs.push_back(match pending.tcp {
+            true => Output::Listen(id, address),
+            false => Output::Open(id, address),
+        });
     }
 
     /// There is no port of the family that is wanted next.
@@ -260,6 +297,7 @@ impl Server {
             back,
             who,
             lifetime,
+            tcp,
             wants,
             opened,
             missing,
@@ -274,13 +312,15 @@ impl Server {
         let account_at = who.account_at();
         let user: Box<str> = who.user.as_str().into();
         let mut allocation = Allocation::new(back.client, user, account_at as u16, back.transaction, at.now);
-        allocation.expires = at.now + lifetime;
+        (allocation.expires, allocation.tcp) = (at.now + lifetime, tcp);
         let place = self.allocations.vacant_key() as u32;
         for (want, relay) in wants.iter().zip(opened) {
             if let Want::Second { .. } = want {
                 let token = self.rng.next_u64();
                 allocation.token = Some(token);
-                self.reservations.insert(token, relay);
+                let account: Box<str> = allocation.account().into();
+                self.count(&account);
+                self.reservations.insert(token, Reserved { relay, account });
                 self.deadlines
                     .set(Timer::Reservation(token), at.now + limits::RELAY_RESERVATION);
             } else {
@@ -305,7 +345,7 @@ impl Server {
         if let super::Client::Stream { id, .. } = back.client {
             self.deadlines.cancel(Timer::Stream(id));
         }
-        *self.by_user.entry(allocation.account().into()).or_default() += 1;
+        self.count(allocation.account());
         self.by_client.insert(back.client.tuple(), place);
         self.allocations.insert(allocation);
     }

@@ -29,6 +29,8 @@ pub(super) struct Allocation {
     pub(super) token: Option<u64>,
     /// Of IPv4 and of IPv6.
     pub(super) relays: [Option<RelayId>; 2],
+    /// These are for connections (RFC 6062), and not for datagrams.
+    pub(super) tcp: bool,
     pub(super) began: Instant,
     pub(super) expires: Instant,
     pub(super) caps: [Cap; 2],
@@ -76,6 +78,7 @@ impl Allocation {
             transaction,
             token: None,
             relays: [None; 2],
+            tcp: false,
             began: now,
             expires: now,
             caps: [Cap::default(); 2],

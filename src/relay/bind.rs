@@ -120,6 +120,10 @@ impl Server {
         who: &Who,
     ) -> Result<Writer, ErrorCode> {
         let at = self.own(back.client, who)?;
+        if self.allocations[at as usize].tcp {
+            // Connections have no channels (RFC 6062 4.5).
+            return Err(ErrorCode::BAD_REQUEST);
+        }
         let channel = message
             .covers(kind::CHANNEL_NUMBER)
             .ok_or(ErrorCode::BAD_REQUEST)
@@ -131,7 +135,7 @@ impl Server {
             .filter(|_| CHANNELS.contains(&channel))
             .ok_or(ErrorCode::BAD_REQUEST)?;
         let standing = self.reachable(at, peer)?;
-        if standing == Standing::Ours && !self.peers.is_open(peer.port()) {
+        if standing == Standing::Ours && !self.peers.is_open(peer) {
             self.counters.denied += 1;
             return Err(ErrorCode::FORBIDDEN);
         }

@@ -44,6 +44,11 @@ impl Who {
             Some(_) | None => 0,
         }
     }
+
+    /// That name.
+    pub(super) fn account(&self) -> &str {
+        &self.user[self.account_at()..]
+    }
 }
 
 impl Credentials {
@@ -87,6 +92,11 @@ impl Credentials {
             return Err(ErrorCode::BAD_REQUEST);
         };
         let algorithm = algorithm(message, nonce)?;
+        // Before any hash of a password: a nonce that holds shows that the client hears us where it says it is, and the others are only told to
+        // take one.
+        if !nonce::holds(nonces, at.now, client, nonce) {
+            return Err(ErrorCode::STALE_NONCE);
+        }
         let user = std::str::from_utf8(user)
             .ok()
             .filter(|user| user.len() <= limits::RELAY_USER_BYTES);
@@ -97,9 +107,6 @@ impl Credentials {
         let key = Key::long_term(algorithm, user, &self.realm, password.expose());
         if message.is_sealed(seal, &key) != Some(true) {
             return Err(ErrorCode::UNAUTHENTICATED);
-        }
-        if !nonce::holds(nonces, at.now, client, nonce) {
-            return Err(ErrorCode::STALE_NONCE);
         }
         // RFC 8489 9.2.4: an answer has the better seal where the request named an algorithm.
         let seal = match message.covers(kind::PASSWORD_ALGORITHM) {

@@ -94,10 +94,12 @@ pub struct Counters {
     pub broken: u64,
     /// Requests of those who have shown nothing, beyond the rate of their host or of all.
     pub unanswered: u64,
+    /// Requests of a user beyond his rate, which were dropped.
+    pub hurried: u64,
 }
 
 /// How many there are.
-pub const COUNTERS: usize = 14;
+pub const COUNTERS: usize = 15;
 
 impl Counters {
     /// Each with its words.
@@ -117,6 +119,7 @@ impl Counters {
             (self.strange, "packets without an allocation"),
             (self.broken, "messages that are no STUN"),
             (self.unanswered, "requests of strangers beyond the rate"),
+            (self.hurried, "requests of users beyond the rate"),
         ]
     }
 }

@@ -15,17 +15,19 @@
 //! | `packet`, `frame` | a message in its place; messages on a stream |
 //! | `path` | packets between clients and peers |
 //! | `request`, `allocate`, `bind` | what clients ask for |
+//! | `connect` | TCP to peers |
 //! | `credentials`, `nonce` | who may ask |
 //! | `allocation`, `ports` | what there is of each client |
 //! | `peers`, `rates` | to whom, and how much |
 //! | `fact` | what is told |
 //!
-//! Not done: TCP to peers (RFC 6062), DTLS to clients, ICMP and DONT-FRAGMENT (which gets 420), the fields of IP packets (RFC 8656 14: the
+//! Not done: DTLS to clients, ICMP and DONT-FRAGMENT (which gets 420), the fields of IP packets (RFC 8656 14: the
 //! system's are taken), USERHASH (which no name that holds for a time could have).
 
 mod allocate;
 mod allocation;
 mod bind;
+mod connect;
 mod credentials;
 mod fact;
 pub mod frame;
@@ -37,6 +39,7 @@ mod ports;
 mod rates;
 mod request;
 
+pub use connect::ConnectionId;
 pub use fact::{COUNTERS, Counters, End, Fact, Traffic};
 pub use packet::Packet;
 
@@ -46,12 +49,13 @@ use crate::limits;
 use crate::time::{Clock, Deadlines, Instant};
 use allocate::Pending;
 use allocation::Allocation;
+use connect::Connection;
 use credentials::Credentials;
 use peers::Peers;
 use ports::Ports;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use rates::Answers;
+use rates::Shares;
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -131,6 +135,8 @@ pub enum Way {
     Nowhere,
     /// From this relayed address to a peer.
     Peer(RelayId, SocketAddr),
+    /// The same, where the peer is media of this node, to which there may be a shorter way than the network.
+    Media(RelayId, SocketAddr),
     /// To a client.
     Client(Client),
 }
@@ -142,8 +148,16 @@ pub enum Output {
     Answer(Client, Vec<u8>),
     /// Bind a socket for datagrams to this address: for [`Server::opened`].
     Open(RelayId, SocketAddr),
+    /// The same for connections (RFC 6062): bind one, and listen.
+    Listen(RelayId, SocketAddr),
     /// Close it.
     Close(RelayId),
+    /// Connect from this relayed address to a peer: for [`Server::connected`].
+    Connect(ConnectionId, RelayId, SocketAddr),
+    /// From now on what comes by this stream goes to the peer, and back.
+    Join(ConnectionId, StreamId),
+    /// Close a connection with a peer.
+    Disconnect(ConnectionId),
     /// Close a stream.
     Hang(StreamId),
     /// Tell.
@@ -159,6 +173,8 @@ pub enum Timer {
     Reservation(u64),
     /// A stream has no allocation.
     Stream(StreamId),
+    /// A connection with a peer is not there yet, or nobody has come for it.
+    Connection(ConnectionId),
 }
 
 /// A socket of a relayed address.
@@ -171,6 +187,14 @@ struct Relay {
     owner: Option<u32>,
 }
 
+/// A relayed port that is held for whoever has its token (EVEN-PORT).
+#[derive(Debug)]
+struct Reserved {
+    relay: RelayId,
+    /// To whom it is counted.
+    account: Box<str>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Server {
@@ -181,15 +205,19 @@ pub struct Server {
     rng: ChaCha12Rng,
     allocations: Slab<Allocation>,
     by_client: HashMap<Tuple, u32, Key>,
-    /// Allocations of each user.
+    /// Allocations of each user, and ports that are reserved for him.
     by_user: HashMap<Box<str>, u32, Key>,
     relays: Slab<Relay>,
     /// Of IPv4 and of IPv6.
     ports: [Ports; 2],
-    reservations: HashMap<u64, RelayId, foldhash::fast::FixedState>,
+    reservations: HashMap<u64, Reserved, foldhash::fast::FixedState>,
     pending: Option<Box<Pending>>,
+    connections: HashMap<ConnectionId, Connection, Key>,
     deadlines: Deadlines<Timer>,
-    answers: Answers,
+    /// To strangers: by datagrams, whose sources may be forged, and by streams.
+    answers: [Shares<IpAddr>; 2],
+    /// Of users, by a hash of their name.
+    requests: Shares<u64>,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
@@ -207,6 +235,7 @@ impl Server {
         rng.fill_bytes(&mut octets);
         let key = Key::new(octets);
         let ports = || Ports::new(turn.doors.first_port, turn.doors.last_port);
+        let answers = || Shares::new(limits::RELAY_ANSWERS_PER_HOST, limits::RELAY_ANSWERS);
         Server {
             turn: turn.clone(),
             credentials: Credentials::new(turn),
@@ -220,8 +249,10 @@ impl Server {
             ports: [ports(), ports()],
             reservations: HashMap::default(),
             pending: None,
+            connections: HashMap::with_hasher(key),
             deadlines: Deadlines::default(),
-            answers: Answers::default(),
+            answers: [answers(), answers()],
+            requests: Shares::new(limits::RELAY_REQUESTS_PER_USER, limits::RELAY_REQUESTS),
             counters: Counters::default(),
             outputs: VecDeque::new(),
         }
@@ -236,6 +267,7 @@ impl Server {
         for (_, allocation) in &mut self.allocations {
             allocation.retain(|ip| peers.standing(ip) != peers::Standing::Denied);
         }
+        self.disconnect_denied();
     }
 
     /// A stream has come.
@@ -257,11 +289,13 @@ impl Server {
             match timer {
                 Timer::Allocation(place) => self.end(at.now, place, End::Expired),
                 Timer::Reservation(token) => {
-                    if let Some(relay) = self.reservations.remove(&token) {
+                    if let Some(Reserved { relay, account }) = self.reservations.remove(&token) {
+                        self.uncount(&account);
                         self.close(relay);
                     }
                 }
                 Timer::Stream(id) => self.outputs.push_back(Output::Hang(id)),
+                Timer::Connection(id) => self.over(id),
             }
         }
     }
@@ -292,14 +326,11 @@ impl Server {
             return;
         };
         self.deadlines.cancel(Timer::Allocation(at));
-        self.by_client.remove(&allocation.client.tuple());
-        let account = allocation.account();
-        if let Some(count) = self.by_user.get_mut(account) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_user.remove(account);
-            }
+        if allocation.tcp {
+            self.disconnect(at);
         }
+        self.by_client.remove(&allocation.client.tuple());
+        self.uncount(allocation.account());
         for relay in allocation.relays.into_iter().flatten() {
             self.close(relay);
         }
@@ -313,6 +344,21 @@ impl Server {
             why,
             relayed: allocation.traffic,
         }));
+    }
+
+    /// One more is this user's.
+    fn count(&mut self, account: &str) {
+        *self.by_user.entry(account.into()).or_default() += 1;
+    }
+
+    /// One less.
+    fn uncount(&mut self, account: &str) {
+        if let Some(count) = self.by_user.get_mut(account) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(account);
+            }
+        }
     }
 
     fn close(&mut self, relay: RelayId) {

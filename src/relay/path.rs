@@ -62,7 +62,7 @@ impl Server {
                 self.counters.unpermitted += 1;
                 Way::Nowhere
             }
-            Some(true) if !self.peers.is_open(peer.port()) => {
+            Some(true) if !self.peers.is_open(peer) => {
                 self.counters.denied += 1;
                 Way::Nowhere
             }
@@ -72,7 +72,7 @@ impl Server {
 
     fn pass_on(&mut self, now: Instant, at: u32, peer: SocketAddr, data: Range<usize>, packet: &mut Packet) -> Way {
         let allocation = &mut self.allocations[at as usize];
-        let Some(relay) = allocation.relay(peer.ip()) else {
+        let Some(relay) = allocation.relay(peer.ip()).filter(|_| !allocation.tcp) else {
             self.counters.unpermitted += 1;
             return Way::Nowhere;
         };
@@ -83,7 +83,11 @@ impl Server {
         allocation.traffic[0].add(data.len());
         self.counters.to_peers.add(data.len());
         packet.keep(data.start, data.len());
-        Way::Peer(relay, self.peers.inward(peer))
+        let inward = self.peers.inward(peer);
+        match self.peers.is_media(peer) {
+            true => Way::Media(relay, inward),
+            false => Way::Peer(relay, inward),
+        }
     }
 
     /// A datagram has come to a relayed address (RFC 8656 11.3, 12.7).

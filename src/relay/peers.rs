@@ -1,6 +1,6 @@
 //! To whom is relayed: who may send what he likes from our address must not reach what trusts it, or nobody on the internet has.
 
-use crate::config::{Network, Own, Turn};
+use crate::config::{Network, Turn};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Addresses that are nobody's on the internet, or not one host's (RFC 6890, RFC 8656 21.1.4), as network and prefix.
@@ -52,68 +52,125 @@ pub(super) struct Peers {
     denied: Vec<Network>,
     allowed: Vec<Network>,
     own: Vec<IpAddr>,
+    /// Where media is; none: at all of our addresses.
+    media_at: Vec<IpAddr>,
     media: (u16, u16),
+    relayed_at: Vec<IpAddr>,
     relayed: (u16, u16),
+    listeners: Vec<SocketAddr>,
     /// Relayed addresses, and the same as others see them, where these are not the same.
     behind: Vec<(IpAddr, IpAddr)>,
+    /// The same of media.
+    media_behind: Vec<(IpAddr, IpAddr)>,
 }
 
 impl Peers {
     /// `interfaces` are the addresses of this machine.
     pub(super) fn new(turn: &Turn, interfaces: &[IpAddr]) -> Peers {
-        let Own {
-            addresses,
-            any,
-            media_ports,
-        } = &turn.own;
-        let mut own = addresses.clone();
-        if *any {
-            own.extend(interfaces.iter().map(IpAddr::to_canonical));
-        }
-        let doors = &turn.doors;
+        let (own, doors) = (&turn.own, &turn.doors);
         let pairs = doors.addresses.iter().copied().zip(doors.external.iter().copied());
+        // A loopback address is nobody's on the internet as it is.
+        let interfaces = interfaces
+            .iter()
+            .map(IpAddr::to_canonical)
+            .filter(|ip| !ip.is_loopback());
         Peers {
             denied: turn.denied.clone(),
             allowed: turn.allowed.clone(),
-            own,
-            media: *media_ports,
+            own: own.addresses.iter().copied().chain(interfaces).collect(),
+            media_at: own.media.clone(),
+            media: own.media_ports,
+            relayed_at: doors.addresses.iter().chain(&doors.external).copied().collect(),
             relayed: (doors.first_port, doors.last_port),
+            listeners: own.listeners.clone(),
             behind: pairs.filter(|(own, external)| own != external).collect(),
+            media_behind: match own.media[..] {
+                [own, external] if own != external => vec![(own, external)],
+                [..] => Vec::new(),
+            },
         }
     }
 
     pub(super) fn standing(&self, ip: IpAddr) -> Standing {
-        let ip = ip.to_canonical();
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
-        if is_in(&self.denied) {
+        let is_mapped = ip.to_canonical() != ip;
+        let leads_astray = || embedded(ip).is_some_and(|v4| self.standing(v4) != Standing::Open);
+        if is_mapped || is_in(&self.denied) {
             Standing::Denied
         } else if self.own.contains(&ip) {
-            Standing::Ours
-        } else if is_in(&self.allowed) || !is_special(ip) {
-            Standing::Open
-        } else {
+            match self.has_media(ip) || self.relayed_at.contains(&ip) {
+                true => Standing::Ours,
+                false => Standing::Denied,
+            }
+        } else if is_in(&self.allowed) && !leads_astray() {
+            // All loopback addresses are this machine.
+            if ip.is_loopback() {
+                Standing::Ours
+            } else {
+                Standing::Open
+            }
+        } else if is_special(ip) {
             Standing::Denied
+        } else {
+            Standing::Open
         }
     }
 
-    /// True for a port of ours that everybody reaches: media, or relayed.
-    pub(super) fn is_open(&self, port: u16) -> bool {
-        [self.media, self.relayed]
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&port))
+    fn has_media(&self, ip: IpAddr) -> bool {
+        self.media_at.is_empty() || self.media_at.contains(&ip)
+    }
+
+    /// True for a port of this machine that may be reached: where media is, or what is relayed; of a loopback address that the operator
+    /// allows, any that we do not listen on.
+    pub(super) fn is_open(&self, peer: SocketAddr) -> bool {
+        let (ip, port) = (peer.ip(), peer.port());
+        let within = |(first, last): (u16, u16)| (first..=last).contains(&port);
+        if self.own.contains(&ip) {
+            return within(self.media) && self.has_media(ip) || within(self.relayed) && self.relayed_at.contains(&ip);
+        }
+        let takes_in = |own: IpAddr| own == ip || (own.is_unspecified() && own.is_ipv4() == ip.is_ipv4());
+        let mut listeners = self.listeners.iter();
+        !listeners.any(|own| own.port() == port && takes_in(own.ip()))
+    }
+
+    /// True for a port at which media of this node is.
+    pub(super) fn is_media(&self, peer: SocketAddr) -> bool {
+        let (first, last) = self.media;
+        (first..=last).contains(&peer.port()) && self.own.contains(&peer.ip()) && self.has_media(peer.ip())
+    }
+
+    /// Our addresses, and the same as others see them, for a port: media may have others than what is relayed.
+    fn pairs(&self, port: u16) -> &[(IpAddr, IpAddr)] {
+        let (first, last) = self.media;
+        match !self.media_behind.is_empty() && (first..=last).contains(&port) {
+            true => &self.media_behind,
+            false => &self.behind,
+        }
     }
 
     /// The address to send to, for what others know by this one: behind NAT not all networks have a way back in to us.
     pub(super) fn inward(&self, peer: SocketAddr) -> SocketAddr {
-        let own = self.behind.iter().find(|(_, external)| *external == peer.ip());
+        let mut pairs = self.pairs(peer.port()).iter();
+        let own = pairs.find(|(_, external)| *external == peer.ip());
         own.map_or(peer, |(own, _)| SocketAddr::new(*own, peer.port()))
     }
 
     /// The address that others know, for what came from this one.
     pub(super) fn outward(&self, peer: SocketAddr) -> SocketAddr {
-        let external = self.behind.iter().find(|(own, _)| *own == peer.ip());
+        let mut pairs = self.pairs(peer.port()).iter();
+        let external = pairs.find(|(own, _)| *own == peer.ip());
         external.map_or(peer, |(_, external)| SocketAddr::new(*external, peer.port()))
     }
+}
+
+/// What a translator or a tunnel makes of an address of IPv6 that has one of IPv4 in it (RFC 6052 2.1, RFC 3056 2).
+fn embedded(ip: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(v6) = ip else { return None };
+    let bits = match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => u32::from(high) << 16 | u32::from(low),
+        [..] => return None,
+    };
+    Some(Ipv4Addr::from_bits(bits).into())
 }
 
 fn is_special(ip: IpAddr) -> bool {
@@ -139,11 +196,22 @@ mod tests {
     fn peers() -> Peers {
         Peers {
             denied: vec![network("10.1.2.0/24"), network("203.0.113.0/24")],
-            allowed: vec![network("10.1.0.0/16"), network("192.0.2.0/24")],
-            own: vec!["10.1.0.5".parse().unwrap(), "198.51.100.1".parse().unwrap()],
+            allowed: vec![
+                network("10.1.0.0/16"),
+                network("192.0.2.0/24"),
+                network("127.0.0.0/8"),
+                network("64:ff9b::/96"),
+            ],
+            own: ["10.1.0.5", "198.51.100.1", "10.1.0.6", "10.1.0.7"]
+                .map(|ip| ip.parse().unwrap())
+                .to_vec(),
+            media_at: vec!["10.1.0.6".parse().unwrap(), "198.51.100.1".parse().unwrap()],
             media: (20_000, 29_999),
+            relayed_at: vec!["10.1.0.5".parse().unwrap(), "198.51.100.1".parse().unwrap()],
             relayed: (49_152, 65_535),
+            listeners: vec!["0.0.0.0:5060".parse().unwrap()],
             behind: vec![("10.1.0.5".parse().unwrap(), "198.51.100.1".parse().unwrap())],
+            media_behind: vec![("10.1.0.6".parse().unwrap(), "198.51.100.1".parse().unwrap())],
         }
     }
 
@@ -167,6 +235,7 @@ mod tests {
             "::1",
             "::127.0.0.1",
             "::ffff:10.0.0.1",
+            "::ffff:8.8.8.8",
             "64:ff9b::10.0.0.1",
             "2002:7f00:1::",
             "2001::1",
@@ -185,7 +254,6 @@ mod tests {
             "172.32.0.0",
             "192.0.2.1",
             "223.255.255.255",
-            "::ffff:8.8.8.8",
             "2001:db8::1",
             "2a00::1",
         ] {
@@ -203,17 +271,34 @@ mod tests {
             ("10.2.0.1", Standing::Denied),
             ("203.0.113.9", Standing::Denied),
             ("10.1.0.5", Standing::Ours),
-            ("::ffff:10.1.0.5", Standing::Ours),
+            ("::ffff:10.1.0.5", Standing::Denied),
+            ("10.1.0.6", Standing::Ours),
+            ("10.1.0.7", Standing::Denied),
+            ("127.0.0.9", Standing::Ours),
+            ("64:ff9b::8.8.8.8", Standing::Open),
+            ("64:ff9b::10.2.0.1", Standing::Denied),
+            ("64:ff9b::10.1.0.5", Standing::Denied),
+            ("64:ff9b::127.0.0.9", Standing::Denied),
             ("198.51.100.1", Standing::Ours),
             ("198.51.100.2", Standing::Open),
         ] {
             assert_eq!(peers.standing(ip.parse().unwrap()), standing, "{ip}");
         }
-        let open: Vec<u16> = [22, 5060, 3478, 19_999, 20_000, 29_999, 30_000, 49_152, 65_535]
-            .into_iter()
-            .filter(|port| peers.is_open(*port))
-            .collect();
-        assert_eq!(open, [20_000, 29_999, 49_152, 65_535]);
+        let ports = [22, 5060, 3478, 19_999, 20_000, 29_999, 30_000, 49_152, 65_535];
+        for (ip, open) in [
+            ("198.51.100.1", &[20_000, 29_999, 49_152, 65_535][..]),
+            ("10.1.0.5", &[49_152, 65_535]),
+            ("10.1.0.6", &[20_000, 29_999]),
+            ("10.1.0.7", &[]),
+            ("127.0.0.9", &[22, 3478, 19_999, 20_000, 29_999, 30_000, 49_152, 65_535]),
+        ] {
+            let ip = ip.parse().unwrap();
+            let reached: Vec<u16> = ports
+                .into_iter()
+                .filter(|port| peers.is_open(SocketAddr::new(ip, *port)))
+                .collect();
+            assert_eq!(reached, open, "{ip}");
+        }
     }
 
     #[test]
@@ -221,6 +306,10 @@ mod tests {
         let peers = peers();
         let (inside, outside) = ("10.1.0.5:50000".parse().unwrap(), "198.51.100.1:50000".parse().unwrap());
         assert_eq!((peers.inward(outside), peers.outward(inside)), (inside, outside));
+        // Media is at another address.
+        let (inside, outside) = ("10.1.0.6:20000".parse().unwrap(), "198.51.100.1:20000".parse().unwrap());
+        assert_eq!((peers.inward(outside), peers.outward(inside)), (inside, outside));
+        assert!(peers.is_media(outside) && peers.is_media(inside));
         let other = "198.51.100.2:50000".parse().unwrap();
         assert_eq!((peers.inward(other), peers.outward(other)), (other, other));
     }

@@ -1,10 +1,8 @@
-//! What flows how fast: the bandwidth of allocations, and answers to those who have shown nothing.
+//! What flows how fast: the bandwidth of allocations, answers to those who have shown nothing, requests of those who have.
 
-use crate::limits;
-use crate::marker::Marker;
 use crate::time::Instant;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::time::Duration;
 
 /// Octets of the headers of IPv4 and UDP.
@@ -32,31 +30,53 @@ impl Cap {
     }
 }
 
-/// How many answers went out in this second.
-#[derive(Debug, Default)]
-pub(super) struct Answers {
-    began: Instant,
-    all: u32,
-    /// At most as many as `limits::RELAY_ANSWERS`.
-    by_host: HashMap<IpAddr, u32>,
+impl Cap {
+    /// Takes what has flowed already. Where that is more than a second ahead, it is told until when nothing more should flow.
+    pub(super) fn owe(&mut self, now: Instant, octets: usize, rate: Option<u64>) -> Option<Instant> {
+        let nanos = octets as u64 * 8_000_000 / rate?.max(1);
+        self.due = self.due.max(now) + Duration::from_nanos(nanos);
+        let ahead = self.due.since(now);
+        (ahead > SECOND).then(|| now + (ahead - SECOND))
+    }
 }
 
-impl Answers {
-    /// True if one more is given to this host.
-    pub(super) fn take(&mut self, now: Instant, host: IpAddr) -> bool {
-        if now.since(self.began) >= SECOND {
-            (self.began, self.all) = (now, 0);
-            self.by_host.clear();
+/// What is given in each second: so much to each who asks, and so much to all together.
+#[derive(Debug)]
+pub(super) struct Shares<K> {
+    each: u32,
+    all: u32,
+    began: Instant,
+    given: u32,
+    /// At most as many as are given to all.
+    by: HashMap<K, u32>,
+}
+
+impl<K: Eq + Hash> Shares<K> {
+    pub(super) fn new(each: u32, all: u32) -> Shares<K> {
+        Shares {
+            each,
+            all,
+            began: Instant::default(),
+            given: 0,
+            by: HashMap::new(),
         }
-        if self.all >= limits::RELAY_ANSWERS {
+    }
+
+    /// True if there is one more for this one.
+    pub(super) fn take(&mut self, now: Instant, who: K) -> bool {
+        if now.since(self.began) >= SECOND {
+            (self.began, self.given) = (now, 0);
+            self.by.clear();
+        }
+        if self.given >= self.all {
             return false;
         }
-        let own = self.by_host.entry(Marker::host(host)).or_default();
-        if *own >= limits::RELAY_ANSWERS_PER_HOST {
+        let own = self.by.entry(who).or_default();
+        if *own >= self.each {
             return false;
         }
         *own += 1;
-        self.all += 1;
+        self.given += 1;
         true
     }
 }
@@ -64,7 +84,6 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     fn at(millis: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(millis)
@@ -81,22 +100,26 @@ mod tests {
         assert_eq!(taken(10_000, 10_010, 1), 10, "a second's worth at once");
         assert_eq!(taken(10_010, 20_010, 10), 100, "and then evenly");
         assert_eq!(taken(30_000, 40_000, 100), 100, "as much as is allowed");
+        // A stream cannot lose anything: it waits.
+        let mut cap = Cap::default();
+        assert_eq!(cap.owe(at(0), 10_000, Some(80)), None);
+        assert_eq!(cap.owe(at(0), 5_000, Some(80)), Some(at(500)));
+        assert_eq!(
+            (cap.owe(at(500), 0, Some(80)), cap.owe(at(0), 1 << 20, None)),
+            (None, None)
+        );
         let mut free = Cap::default();
         assert!((0..1_000).all(|_| free.take(at(0), 1_500, None)));
     }
 
     #[test]
-    fn neither_one_host_nor_all_together_are_answered_without_end() {
-        let mut answers = Answers::default();
-        let mut given = |second: u64, hosts: std::ops::Range<u32>| {
-            let hosts = hosts.map(|host| IpAddr::from(Ipv4Addr::from_bits(0xc633_0000 + host / 200)));
-            hosts.filter(|host| answers.take(at(1_000 * second), *host)).count() as u32
+    fn neither_one_nor_all_together_are_given_more_than_their_share() {
+        let mut shares = Shares::new(100, 20_000);
+        let mut given = |second: u64, asks: std::ops::Range<u32>| {
+            asks.filter(|ask| shares.take(at(1_000 * second), ask / 200)).count()
         };
-        assert_eq!(given(1, 0..200), limits::RELAY_ANSWERS_PER_HOST);
-        assert_eq!(
-            given(1, 0..200_000),
-            limits::RELAY_ANSWERS - limits::RELAY_ANSWERS_PER_HOST
-        );
-        assert_eq!(given(2, 0..400), 2 * limits::RELAY_ANSWERS_PER_HOST);
+        assert_eq!(given(1, 0..200), 100);
+        assert_eq!(given(1, 0..200_000), 20_000 - 100);
+        assert_eq!(given(2, 0..400), 200);
     }
 }

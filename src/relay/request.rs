@@ -3,13 +3,15 @@
 use super::credentials::Who;
 use super::fact::Fact;
 use super::{Client, Output, Server};
+use crate::marker::Marker;
 use crate::stun::integrity::{Key, Seal};
 use crate::stun::message::{BINDING, Class, ErrorCode, Message, Writer, kind, method};
 use crate::stun::{self, SOFTWARE};
 use crate::time::Clock;
+use std::hash::BuildHasher;
 
 /// What a request may have that must be understood, besides what every message may have.
-const KNOWN: [u16; 10] = [
+const KNOWN: [u16; 11] = [
     kind::CHANNEL_NUMBER,
     kind::LIFETIME,
     kind::XOR_PEER_ADDRESS,
@@ -20,6 +22,7 @@ const KNOWN: [u16; 10] = [
     kind::REQUESTED_TRANSPORT,
     kind::PASSWORD_ALGORITHM,
     kind::RESERVATION_TOKEN,
+    kind::CONNECTION_ID,
 ];
 
 /// To whom an answer goes, and how.
@@ -48,7 +51,7 @@ impl Back {
         Writer::new(Class::Success, self.method, self.transaction)
     }
 
-    fn error(&self, code: ErrorCode) -> Writer {
+    pub(super) fn error(&self, code: ErrorCode) -> Writer {
         let mut writer = Writer::new(Class::Error, self.method, self.transaction);
         writer.error(code);
         writer
@@ -66,6 +69,13 @@ impl Back {
     }
 }
 
+/// An Allocate, or a Refresh with another lifetime than zero: what a name whose time is over does not get any more. Whom an allocation speaks
+/// with until it ends is its own matter, and so is that it ends.
+fn begins_or_goes_on(message: &Message<'_>) -> bool {
+    let ends = message.covers(kind::LIFETIME) == Some(&[0; 4]);
+    message.method == method::ALLOCATE || (message.method == method::REFRESH && !ends)
+}
+
 impl Server {
     /// A request has come.
     pub(super) fn request(&mut self, at: Clock, client: Client, octets: &[u8]) {
@@ -74,7 +84,12 @@ impl Server {
         };
         match message.method {
             BINDING => self.binding(at, client, octets),
-            method::ALLOCATE | method::REFRESH | method::CREATE_PERMISSION | method::CHANNEL_BIND => {
+            method::ALLOCATE
+            | method::REFRESH
+            | method::CREATE_PERMISSION
+            | method::CHANNEL_BIND
+            | method::CONNECT
+            | method::CONNECTION_BIND => {
                 let tuple = client.tuple();
                 match self.credentials.check(at, self.key, tuple, &message) {
                     Err(code) => self.challenge(at, &Back::new(client, &message), code),
@@ -88,7 +103,7 @@ impl Server {
 
     /// RFC 8489 6.3.1. Anybody may ask.
     fn binding(&mut self, at: Clock, client: Client, octets: &[u8]) {
-        if !self.answers.take(at.now, client.from().ip()) {
+        if !self.may_answer(at, client) {
             self.counters.unanswered += 1;
         } else if let Some(answer) = stun::answer(octets, client.from()) {
             self.counters.bindings += 1;
@@ -96,9 +111,15 @@ impl Server {
         }
     }
 
+    /// Whether there is one more answer for a stranger. Those on streams are where they say they are, and have their own.
+    fn may_answer(&mut self, at: Clock, client: Client) -> bool {
+        let answers = &mut self.answers[usize::from(client.is_stream())];
+        answers.take(at.now, Marker::host(client.from().ip()))
+    }
+
     /// An answer to one who has not shown who he is. It may be longer than its request, and go to a source that is forged.
     fn challenge(&mut self, at: Clock, back: &Back, code: ErrorCode) {
-        if !self.answers.take(at.now, back.client.from().ip()) {
+        if !self.may_answer(at, back.client) {
             self.counters.unanswered += 1;
             return;
         }
@@ -115,8 +136,12 @@ impl Server {
 
     /// Of one who has.
     fn asked(&mut self, at: Clock, client: Client, message: &Message<'_>, who: Who) {
+        if !self.requests.take(at.now, self.key.hash_one(who.account())) {
+            self.counters.hurried += 1;
+            return;
+        }
         let mut back = Back::new(client, message);
-        if who.is_over && message.method == method::ALLOCATE {
+        if who.is_over && begins_or_goes_on(message) {
             return self.challenge(at, &back, ErrorCode::UNAUTHENTICATED);
         }
         back.seal = Some((who.seal, who.key.clone()));
@@ -136,6 +161,18 @@ impl Server {
             },
             method::REFRESH => self.refresh(at.now, message, &back, &who),
             method::CREATE_PERMISSION => self.create_permission(at.now, message, &back, &who),
+            method::CONNECT => match self.connect(at, message, &back, &who) {
+                // Its peer is asked.
+                Ok(()) => return,
+                Err(code) => Err(code),
+            },
+            method::CONNECTION_BIND => match self.connection_bind(message, &back, &who) {
+                Ok((id, stream)) => {
+                    self.answer(&back, back.success());
+                    return self.outputs.push_back(Output::Join(id, stream));
+                }
+                Err(code) => Err(code),
+            },
             _channel_bind => self.channel_bind(at.now, message, &back, &who),
         };
         match done {

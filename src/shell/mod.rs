@@ -23,6 +23,7 @@ mod sounds;
 pub mod sources;
 pub mod store;
 mod trouble;
+mod within;
 
 use crate::config::Log;
 use log::Lines;

@@ -136,7 +136,7 @@ impl Server {
         let (recordings, recorded) = Recordings::start(&config.recording, clock)?;
         let (mut media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
         media.record_by(recordings.sinks());
-        let relay = Relay::start(&config, net.keys(), clock)?;
+        let relay = Relay::start(&config, net.keys(), clock, &mut media)?;
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let pace = Pace::new(now.now, net.room());
         let config = Arc::new(config);

@@ -14,7 +14,7 @@ use std::ops::Range;
 /// The method Binding.
 pub const BINDING: u16 = 0x001;
 
-/// The methods of TURN (RFC 8656 17).
+/// The methods of TURN (RFC 8656 17, RFC 6062 6.1).
 pub mod method {
     #![allow(missing_docs)]
     pub const ALLOCATE: u16 = 0x003;
@@ -23,6 +23,9 @@ pub mod method {
     pub const DATA: u16 = 0x007;
     pub const CREATE_PERMISSION: u16 = 0x008;
     pub const CHANNEL_BIND: u16 = 0x009;
+    pub const CONNECT: u16 = 0x00a;
+    pub const CONNECTION_BIND: u16 = 0x00b;
+    pub const CONNECTION_ATTEMPT: u16 = 0x00c;
 }
 
 /// Octets of the header.
@@ -33,7 +36,7 @@ const FINGERPRINT_XOR: u32 = 0x5354_554e;
 /// Attributes of a message that are looked at.
 const ATTRIBUTES: usize = 32;
 
-/// Types of attributes (RFC 8489 18.3, RFC 8656 18).
+/// Types of attributes (RFC 8489 18.3, RFC 8656 18, RFC 6062 6.2).
 pub mod kind {
     #![allow(missing_docs)]
     pub const MAPPED_ADDRESS: u16 = 0x0001;
@@ -58,6 +61,7 @@ pub mod kind {
     pub const RESERVATION_TOKEN: u16 = 0x0022;
     pub const PRIORITY: u16 = 0x0024;
     pub const USE_CANDIDATE: u16 = 0x0025;
+    pub const CONNECTION_ID: u16 = 0x002a;
     pub const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
     pub const ADDRESS_ERROR_CODE: u16 = 0x8001;
     pub const PASSWORD_ALGORITHMS: u16 = 0x8002;
@@ -125,6 +129,10 @@ impl ErrorCode {
     pub const UNSUPPORTED_TRANSPORT: ErrorCode = ErrorCode(442, "Unsupported Transport Protocol");
     /// 443.
     pub const FAMILY_MISMATCH: ErrorCode = ErrorCode(443, "Peer Address Family Mismatch");
+    /// 446 (RFC 6062 6.3, as the next one).
+    pub const CONNECTION_EXISTS: ErrorCode = ErrorCode(446, "Connection Already Exists");
+    /// 447.
+    pub const CONNECTION_FAILED: ErrorCode = ErrorCode(447, "Connection Timeout or Failure");
     /// 486.
     pub const QUOTA_REACHED: ErrorCode = ErrorCode(486, "Allocation Quota Reached");
     /// 508.

@@ -1,11 +1,13 @@
 //! What each fuzz target does with its input: one function per parser, which panics when a promise is broken. Without libFuzzer,
 //! so that stable Rust compiles it and `sip-tests/tests/fuzz.rs` runs it over the fixtures.
 
+pub mod api;
 pub mod call;
 pub mod crypto;
 pub mod media;
 pub mod ng;
 pub mod node;
+pub mod relay;
 pub mod srtp;
 pub mod wire;
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tandem::config::{Sources, parse};
 use tandem::relay::frame::{self, Frame};
-use tandem::relay::{Client, Fact, Output, Packet, RelayId, Server, StreamId, Way};
+use tandem::relay::{Client, ConnectionId, Fact, Output, Packet, RelayId, Server, StreamId, Way};
 use tandem::time::{Clock, Instant, Wall};
 
 /// The relay's address of IPv4.
@@ -97,6 +97,12 @@ pub struct Lab {
     pub asked: Vec<SocketAddr>,
     /// Streams that it closed.
     pub hung: Vec<StreamId>,
+    /// Connections with peers that it wants, from where and whereto; see [`Lab::connected`].
+    pub wanted: Vec<(ConnectionId, SocketAddr, SocketAddr)>,
+    /// Those that are joined to a stream.
+    pub joined: Vec<(ConnectionId, StreamId)>,
+    /// Those that it closed.
+    pub disconnected: Vec<ConnectionId>,
     relays: BTreeMap<RelayId, SocketAddr>,
     flying: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
@@ -124,6 +130,9 @@ impl Lab {
             held: BTreeSet::new(),
             asked: Vec::new(),
             hung: Vec::new(),
+            wanted: Vec::new(),
+            joined: Vec::new(),
+            disconnected: Vec::new(),
             relays: BTreeMap::new(),
             flying: BTreeMap::new(),
             sent: 0,
@@ -300,7 +309,7 @@ impl Lab {
         let octets = self.packet.octets().to_vec();
         match way {
             Way::Nowhere => {}
-            Way::Peer(relay, to) => {
+            Way::Peer(relay, to) | Way::Media(relay, to) => {
                 let from = self.relays[&relay];
                 self.send(from, to, &octets);
             }
@@ -323,11 +332,12 @@ impl Lab {
         }
     }
 
-    fn carry_out(&mut self) {
+    /// Does what the relay asks for.
+    pub fn carry_out(&mut self) {
         while let Some(output) = self.server.poll_output() {
             match output {
                 Output::Answer(client, octets) => self.answer(client, &octets),
-                Output::Open(id, address) => {
+                Output::Open(id, address) | Output::Listen(id, address) => {
                     self.asked.push(address);
                     let taken = self.relays.values().any(|other| *other == address);
                     assert!(!taken, "{address} is open already");
@@ -340,6 +350,9 @@ impl Lab {
                 Output::Close(id) => {
                     self.relays.remove(&id).expect("it was open");
                 }
+                Output::Connect(id, relay, peer) => self.wanted.push((id, self.relays[&relay], peer)),
+                Output::Join(id, stream) => self.joined.push((id, stream)),
+                Output::Disconnect(id) => self.disconnected.push(id),
                 Output::Hang(id) => {
                     self.hung.push(id);
                     self.hang_up(id);
@@ -347,6 +360,26 @@ impl Lab {
                 Output::Fact(fact) => self.facts.push(fact),
             }
         }
+    }
+
+    /// A peer has taken a connection that was wanted, or has not.
+    pub fn connected(&mut self, id: ConnectionId, open: bool) {
+        self.server.connected(self.clock(), id, open);
+        self.carry_out();
+    }
+
+    /// A peer connects to a relayed address: which connection it is, if it is taken.
+    pub fn come(&mut self, from: SocketAddr, relayed: SocketAddr) -> Option<ConnectionId> {
+        let (relay, _) = self.relays.iter().find(|(_, at)| **at == relayed).expect("it is open");
+        let id = self.server.accepted(self.clock(), *relay, from);
+        self.carry_out();
+        id
+    }
+
+    /// A connection with a peer ends.
+    pub fn over(&mut self, id: ConnectionId) {
+        self.server.over(id);
+        self.carry_out();
     }
 
     /// Relayed ports that are open.

@@ -15,6 +15,10 @@ pub mod kind {
     pub const REFRESH: u16 = 0x0004;
     pub const CREATE_PERMISSION: u16 = 0x0008;
     pub const CHANNEL_BIND: u16 = 0x0009;
+    pub const CONNECT: u16 = 0x000a;
+    pub const CONNECTION_BIND: u16 = 0x000b;
+    /// As an indication.
+    pub const CONNECTION_ATTEMPT: u16 = 0x001c;
     pub const SEND: u16 = 0x0016;
     pub const DATA: u16 = 0x0017;
     pub const SUCCESS: u16 = 0x0100;
@@ -44,6 +48,7 @@ pub mod attr {
     pub const USERHASH: u16 = 0x001e;
     pub const MAPPED: u16 = 0x0020;
     pub const TOKEN: u16 = 0x0022;
+    pub const CONNECTION_ID: u16 = 0x002a;
     pub const SECOND_FAMILY: u16 = 0x8000;
     pub const FAMILY_ERROR: u16 = 0x8001;
     pub const PASSWORD_ALGORITHMS: u16 = 0x8002;

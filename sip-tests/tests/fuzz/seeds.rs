@@ -1,5 +1,7 @@
 //! What the corpora of the media targets begin with: written here, and kept as files for libFuzzer beside what it has found.
 
+use sip_tests::turn::Raw;
+use sip_tests::turn::wire::{Hash, attr, kind};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tandem::media::command::Suite;
@@ -15,6 +17,7 @@ fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     add("rtcp", rtcp());
     add("srtp", srtp());
     add("crypto", crypto());
+    add("stun", stun());
     seeds
 }
 
@@ -166,4 +169,48 @@ fn crypto() -> Vec<Vec<u8>> {
     ]
     .map(String::into_bytes)
     .into()
+}
+
+/// Each method with what it has, sealed in both ways; lies of a length, and of a fingerprint.
+fn stun() -> Vec<Vec<u8>> {
+    let (v4, v6) = (
+        "192.0.2.1:32853".parse().expect("an address"),
+        "[2001:db8::1]:32853".parse().expect("an address"),
+    );
+    let raw = |kind| Raw::new(kind, [7; 12]);
+    let named = |raw: Raw| {
+        let raw = raw.with(attr::USERNAME, b"alice").with(attr::REALM, b"example.com");
+        raw.with(attr::NONCE, b"obMatJos2gAAA0000000100000000000000ff")
+    };
+    let key = b"swordfish";
+    let (sha1, sha256) = (Some((Hash::Sha1, &key[..])), Some((Hash::Sha256, &key[..])));
+    let allocate = named(raw(kind::ALLOCATE))
+        .with(attr::TRANSPORT, &[17, 0, 0, 0])
+        .with(attr::EVEN_PORT, &[0x80])
+        .with(attr::LIFETIME, &[0, 0, 2, 88]);
+    let channel = named(raw(kind::CHANNEL_BIND)).with(attr::CHANNEL, &[0x40, 0, 0, 0]);
+    let send = raw(kind::SEND).with_address(attr::PEER, v4).with(attr::DATA, b"hello");
+    let answer = raw(kind::BINDING | kind::SUCCESS).with_address(attr::MAPPED, v6);
+    let refused = raw(kind::ALLOCATE | kind::ERROR).with(attr::ERROR_CODE, b"\0\0\x04\x01Unauthenticated");
+    let mut short = raw(kind::BINDING).with(attr::USERNAME, b"alice").write(None, true);
+    short[23] = 200;
+    let mut forged = raw(kind::BINDING).write(None, true);
+    forged[27] ^= 1;
+    vec![
+        raw(kind::BINDING).write(None, false),
+        raw(kind::BINDING).with(0x0033, b"?").write(None, true),
+        allocate.write(sha1, true),
+        channel.with_address(attr::PEER, v6).write(sha256, false),
+        named(raw(kind::REFRESH))
+            .with(attr::LIFETIME, &[0; 4])
+            .write(sha1, false),
+        named(raw(kind::CREATE_PERMISSION))
+            .with_address(attr::PEER, v4)
+            .write(sha1, true),
+        send.write(None, false),
+        answer.write(sha1, true),
+        refused.write(None, true),
+        short,
+        forged,
+    ]
 }

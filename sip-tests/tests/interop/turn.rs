@@ -112,6 +112,19 @@ fn two_clients_of_coturn_speak_with_one_another_with_passwords_that_hold_for_a_t
     node.stop();
 }
 
+/// RFC 6062: each client connects to the other's relayed address.
+#[test]
+fn two_clients_of_coturn_speak_with_one_another_by_tcp_to_their_peers() {
+    let scene = Scene::new("turn-tcp");
+    let node = node(&scene, "  tcp_peers: yes\n");
+    for way in [&["-T"][..], &["-T", "-S"]] {
+        let rest = ["-m", "2", "-u", "alice", "-w", "swordfish"];
+        let (sent, received, words) = run(&scene, &[way, &rest].concat());
+        assert!(sent >= 50 && received == sent, "{way:?}: {received} of {sent}\n{words}");
+    }
+    node.stop();
+}
+
 #[test]
 fn a_wrong_password_and_a_denied_peer_are_refused() {
     let scene = Scene::new("turn-refused");

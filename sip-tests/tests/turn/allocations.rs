@@ -246,3 +246,46 @@ fn permissions_and_channels_of_one_allocation_are_bounded() {
     let mixed = [(attr::PEER, plain(peer(1))), (attr::PEER, plain(private))];
     assert_eq!(lab.ask(&mut alice, kind::CREATE_PERMISSION, &mixed).error(), Some(403));
 }
+
+/// A port that is held for a user is one of those that he has (EVEN-PORT, RFC 8656 7.2).
+#[test]
+fn reserved_ports_are_counted_to_who_reserved_them() {
+    let mut lab = Lab::new(9, "  per_user: 4\n");
+    let mut alice = lab.caller("203.0.113.5:4000", "alice", "swordfish");
+    let mut beside = lab.caller("203.0.113.5:4001", "alice", "swordfish");
+    let pair = wishes(&[(attr::EVEN_PORT, &[0x80])]);
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let answer = lab.ask(&mut alice, kind::ALLOCATE, &pair);
+        assert_eq!(answer.error(), None);
+        tokens.push(answer.get(attr::TOKEN).expect("a token").to_vec());
+        lab.refresh(&mut alice, 0);
+    }
+    assert_eq!(
+        lab.ask(&mut alice, kind::ALLOCATE, &pair).error(),
+        Some(486),
+        "a pair is two"
+    );
+    lab.allocate(&mut alice);
+    assert_eq!(lab.ask(&mut beside, kind::ALLOCATE, &wishes(&[])).error(), Some(486));
+    // Who takes up what was reserved for him has no more than before.
+    let taken = lab.ask(&mut beside, kind::ALLOCATE, &wishes(&[(attr::TOKEN, &tokens[0])]));
+    assert_eq!(taken.error(), None);
+    assert_eq!(lab.open_ports().len(), 4);
+    lab.refresh(&mut beside, 0);
+    lab.run(s(31));
+    assert_eq!(lab.open_ports().len(), 1, "nobody has come for the others");
+    assert_eq!(lab.ask(&mut beside, kind::ALLOCATE, &pair).error(), None);
+    // What another user takes up is his.
+    let mut bob = lab.caller("203.0.113.6:4000", "bob", "builder");
+    let answer = lab.ask(&mut bob, kind::ALLOCATE, &pair);
+    let token = answer.get(attr::TOKEN).expect("a token").to_vec();
+    lab.refresh(&mut bob, 0);
+    let mut third = lab.caller("203.0.113.5:4002", "alice", "swordfish");
+    let taken = lab.ask(&mut third, kind::ALLOCATE, &wishes(&[(attr::TOKEN, &token)]));
+    assert_eq!(taken.error(), None);
+    assert_eq!(lab.ask(&mut bob, kind::ALLOCATE, &pair).error(), None);
+    lab.run(s(700));
+    assert_eq!((lab.server.allocations(), lab.open_ports().len()), (0, 0));
+    assert!(lab.server.poll_timeout().is_none());
+}

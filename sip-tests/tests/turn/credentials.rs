@@ -217,11 +217,52 @@ fn a_name_for_a_time_holds_until_then() {
     }
     let mut nameless = caller(&mut lab, 4_005, &end.to_string(), SECRET);
     assert_eq!(allocate(&mut lab, &mut nameless), None);
-    // After the end nothing begins; what there is goes on.
+}
+
+/// What is relayed at the end of a name goes on until its allocation ends, which is not put off any more.
+#[test]
+fn an_allocation_ends_a_lifetime_after_the_name_that_has_it() {
+    let mut lab = Lab::new(9, "  lifetime: 10m\n");
+    let carol = format!("{}:carol", EPOCH + 100 + 300);
+    let mut caller = lab.caller("203.0.113.5:4000", &carol, &password(SECRET, &carol));
+    let (peer, other) = (lab.host("198.51.100.20:9000"), lab.host("198.51.100.21:9000"));
+    assert_eq!(allocate(&mut lab, &mut caller), None);
+    lab.run(s(290));
+    assert_eq!(lab.refresh(&mut caller, 600).error(), None);
+    assert_eq!(lab.permit(&mut caller, &[peer]).error(), None);
+    lab.run(s(11));
+    assert_eq!(lab.refresh(&mut caller, 600).error(), Some(401), "the name is over");
+    assert_eq!(lab.permit(&mut caller, &[other]).error(), None, "what there is goes on");
+    for peer in [peer, other] {
+        lab.indicate(&caller, peer, b"hello");
+    }
+    lab.run(s(1));
+    assert_eq!((lab.heard(peer).len(), lab.heard(other).len()), (1, 1));
+    lab.run(s(590));
+    assert_eq!(lab.server.allocations(), 0);
+    assert_eq!(allocate(&mut lab, &mut caller), Some(401));
+    // Who is done says so at any time.
+    let later = format!("{}:carol", EPOCH + lab.now.as_millis() / 1_000 + 300);
+    let mut caller = lab.caller("203.0.113.5:4000", &later, &password(SECRET, &later));
+    assert_eq!(allocate(&mut lab, &mut caller), None);
     lab.run(s(301));
-    assert_eq!(lab.refresh(&mut first, 600).error(), None);
-    assert_eq!(lab.refresh(&mut first, 0).error(), None);
-    assert_eq!(allocate(&mut lab, &mut first), Some(401));
+    assert_eq!(lab.refresh(&mut caller, 0).error(), None);
+    assert_eq!(lab.server.allocations(), 0);
+}
+
+/// What a nonce of ours does not vouch for costs no hash of a password.
+#[test]
+fn a_nonce_that_is_not_ours_is_refused_before_the_password_is_looked_at() {
+    let mut lab = Lab::new(10, "");
+    let mut alice = lab.caller("203.0.113.5:4000", "alice", "swordfisk");
+    alice.patient = false;
+    (alice.nonce, alice.realm) = (Some(b"obMatJos2gAAA0000000100000000000000ff".to_vec()), None);
+    assert_eq!(allocate(&mut lab, &mut alice), Some(438));
+    assert_eq!(
+        allocate(&mut lab, &mut alice),
+        Some(401),
+        "with one of ours it is the password"
+    );
 }
 
 #[test]

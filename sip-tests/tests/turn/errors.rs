@@ -127,7 +127,7 @@ fn what_has_no_answer() {
         (wrong_print, "another fingerprint"),
         (old_cookie, "RFC 3489"),
         (good[..24].to_vec(), "cut"),
-        (raw(0x000a).write(None, false), "Connect (RFC 6062)"),
+        (raw(0x000c).write(None, false), "what a server tells (RFC 6062)"),
         (raw(0x0fee).write(None, false), "an unknown method"),
         (raw(0x0011).write(None, false), "an indication"),
         (raw(kind::ALLOCATE | kind::SUCCESS).write(None, false), "a response"),

@@ -1,10 +1,13 @@
 //! Whatever comes: no panic, no answer that makes a flood larger, nothing that is left behind.
 
 use proptest::prelude::*;
-use sip_tests::s;
 use sip_tests::turn::lab::plain;
 use sip_tests::turn::wire::{attr, channel_data, kind};
 use sip_tests::turn::{Lab, Raw};
+use sip_tests::{ms, s};
+use std::net::SocketAddr;
+use tandem::limits;
+use tandem::relay::{Client, Packet};
 
 /// A message with whatever attributes.
 fn message() -> impl Strategy<Value = Vec<u8>> {
@@ -112,15 +115,61 @@ fn a_message_that_is_too_long_goes_nowhere() {
     let peer = lab.host("198.51.100.20:9000");
     let relayed = lab.allocate(&mut alice);
     lab.bind(&mut alice, 0x4000, peer);
-    let most = tandem::limits::RELAY_MESSAGE_BYTES;
+    let most = limits::RELAY_MESSAGE_BYTES;
     for (length, arrives) in [(most - 4, 1), (most - 3, 0), (9_000, 0)] {
         lab.say(alice.via, &channel_data(0x4000, &vec![1; length], false));
-        lab.run(sip_tests::ms(50));
+        lab.run(ms(50));
         assert_eq!(lab.heard(peer).len(), arrives, "{length} from the client");
     }
     for (length, arrives) in [(most, 1), (most + 1, 0), (9_000, 0)] {
         lab.send(peer, relayed, &vec![1; length]);
-        lab.run(sip_tests::ms(50));
+        lab.run(ms(50));
         assert_eq!(lab.told(alice.via).len(), arrives, "{length} from the peer");
     }
+}
+
+/// Whoever forges the sources of datagrams uses up what strangers on datagrams are given, and nothing else.
+#[test]
+fn a_flood_of_datagrams_leaves_streams_their_answers() {
+    let mut lab = Lab::new(4, "");
+    let binding = Raw::new(kind::BINDING, [1; 12]).write(None, false);
+    let mut packet = Packet::default();
+    let clock = lab.clock();
+    for n in 0..limits::RELAY_ANSWERS + 100 {
+        packet.copy(&binding);
+        let from = SocketAddr::from(((0x0b00_0000u32 + n).to_be_bytes(), 4_000));
+        lab.server
+            .from_client(clock, Client::Datagrams { listener: 0, from }, &mut packet);
+        while lab.server.poll_output().is_some() {}
+    }
+    assert!(lab.server.counters().unanswered >= 100);
+    let mut alice = lab.stream(1, "203.0.113.5:4000", "alice", "swordfish");
+    let asked = lab.ask(&mut alice, kind::ALLOCATE, &[(attr::TRANSPORT, vec![17, 0, 0, 0])]);
+    assert_eq!(asked.error(), None);
+}
+
+/// Each request of a user costs two hashes and a line in the log; he has so many a second, and the others have theirs.
+#[test]
+fn requests_of_one_user_are_bounded() {
+    let mut lab = Lab::new(5, "");
+    let mut alice = lab.caller("203.0.113.5:4000", "alice", "swordfish");
+    let mut bob = lab.caller("203.0.113.6:4000", "bob", "builder");
+    lab.allocate(&mut alice);
+    lab.allocate(&mut bob);
+    lab.run(s(2));
+    let request = Raw::new(kind::REFRESH, lab.transaction());
+    let octets = lab.sealed(&alice, request);
+    for _ in 0..3_000 {
+        lab.say(alice.via, &octets);
+    }
+    lab.run(ms(100));
+    let answered = lab.told(alice.via).len();
+    assert!((500..=1_500).contains(&answered), "{answered}");
+    assert_eq!(lab.refresh(&mut bob, 600).error(), None);
+    lab.run(s(2));
+    assert_eq!(
+        lab.refresh(&mut alice, 600).error(),
+        None,
+        "and the next second he has them again"
+    );
 }

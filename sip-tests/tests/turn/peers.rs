@@ -2,7 +2,7 @@
 
 use sip_tests::ms;
 use sip_tests::turn::lab::RELAY_V4;
-use sip_tests::turn::wire::channel_data;
+use sip_tests::turn::wire::{attr, channel_data, kind};
 use sip_tests::turn::{Caller, Lab};
 use std::net::SocketAddr;
 
@@ -88,4 +88,51 @@ fn two_relayed_addresses_behind_nat() {
     lab.say(alice.via, &channel_data(0x4000, b"hello", false));
     lab.run(ms(50));
     assert_eq!(lab.told(bob.via), [channel_data(0x4001, b"hello", false)]);
+}
+
+/// What else this machine is called is no peer: whatever listens there is not meant for those on the internet.
+#[test]
+fn other_addresses_of_this_machine_are_denied() {
+    let more = "  allowed_peers: [ 10.20.0.0/16 ]\n";
+    let mut lab = Lab::new(4, more);
+    let interfaces = ["127.0.0.1", RELAY_V4, "198.51.100.77", "10.20.0.9"].map(|ip| ip.parse().unwrap());
+    lab.server.configure(&sip_tests::turn::lab::config(more), &interfaces);
+    let mut alice = allocated(&mut lab);
+    for (peer, code) in [
+        ("198.51.100.77", Some(403)),
+        ("10.20.0.9", Some(403)),
+        ("127.0.0.1", Some(403)),
+        ("10.20.0.8", None),
+        ("198.51.100.78", None),
+        (RELAY_V4, None),
+    ] {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 20_010);
+        assert_eq!(lab.permit(&mut alice, &[peer]).error(), code, "{peer}");
+    }
+}
+
+/// What a translator makes an address of IPv4 of is what that is (RFC 6052 2.1, RFC 3056), and no packet has one that is mapped (RFC 4291
+/// 2.5.5.2).
+#[test]
+fn an_address_of_ipv4_in_one_of_ipv6_is_denied_as_it_is() {
+    let more = "  allowed_peers: [ \"64:ff9b::/96\", \"2002::/16\" ]\n  denied_peers: [ 203.0.113.0/24 ]\n";
+    let mut lab = Lab::new(5, more);
+    let mut alice = lab.caller("203.0.113.5:4000", "alice", "swordfish");
+    let wishes = [(attr::TRANSPORT, vec![17, 0, 0, 0]), (attr::FAMILY, vec![2, 0, 0, 0])];
+    assert_eq!(lab.ask(&mut alice, kind::ALLOCATE, &wishes).error(), None);
+    for (peer, code) in [
+        ("64:ff9b::8.8.8.8", None),
+        ("64:ff9b::10.0.0.1", Some(403)),
+        ("64:ff9b::127.0.0.1", Some(403)),
+        ("64:ff9b::203.0.113.9", Some(403)),
+        ("64:ff9b::192.0.2.1", Some(403)),
+        ("2002:808:808::1", None),
+        ("2002:7f00:1::1", Some(403)),
+        ("2002:a00:1::1", Some(403)),
+        ("::ffff:8.8.8.8", Some(403)),
+        ("::ffff:10.0.0.1", Some(403)),
+    ] {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 9_000);
+        assert_eq!(lab.permit(&mut alice, &[peer]).error(), code, "{peer}");
+    }
 }

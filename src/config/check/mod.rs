@@ -142,7 +142,7 @@ fn config(root: &Map<'_>, check: &mut Check<'_>) -> Config {
     let calls = calls(&root.section("calls", &keys::CALLS, &mut check.problems), check);
     let (push, guard) = (push::push(root, check), guard::guard(root, check));
     let (ng, api) = doors(root, &listen, (&media, advertise), &users, check);
-    let turn = turn::turn(root, (&listen, &media, ng.as_ref(), advertise, &domains), check);
+    let turn = turn::turn(root, (&listen, &media, advertise, &domains), (&ng, &api), check);
     let (log, tls, dns) = (log(root, check), tls::tls(root, check), tls::dns(root, check));
     tls::clients_can_come(root, &tls, &trunks, check);
     Config {

@@ -1,6 +1,7 @@
 //! `turn`: where it is reached, who may relay, and to whom.
 
 use super::{Check, HOUR, MINUTE, entries_of, secret};
+use crate::config::api::Api;
 use crate::config::checked::{Domain, Listen, Media, same_address};
 use crate::config::ng::Ng;
 use crate::config::read::{Field, Map, Wrong};
@@ -15,13 +16,15 @@ struct Others<'a> {
     listen: &'a [Listen],
     media: &'a Media,
     ng: Option<&'a Ng>,
+    api: Option<SocketAddr>,
     advertise: Option<IpAddr>,
 }
 
 /// Reads `turn`.
 pub(super) fn turn(
     root: &Map<'_>,
-    (listen, media, ng, advertise, domains): (&[Listen], &Media, Option<&Ng>, Option<IpAddr>, &[Domain]),
+    (listen, media, advertise, domains): (&[Listen], &Media, Option<IpAddr>, &[Domain]),
+    (ng, api): (&Option<Ng>, &Option<Api>),
     check: &mut Check<'_>,
 ) -> Option<Turn> {
     let field = root.get("turn")?;
@@ -29,7 +32,8 @@ pub(super) fn turn(
     let others = Others {
         listen,
         media,
-        ng,
+        ng: ng.as_ref(),
+        api: api.as_ref().map(|api| api.listen),
         advertise,
     };
     let doors = doors(&map, &others, check);
@@ -57,6 +61,7 @@ pub(super) fn turn(
         lifetime: map.value("lifetime", HOUR, problems, |text| {
             values::duration_in(text, 10 * MINUTE..=HOUR)
         }),
+        tcp_peers: map.value("tcp_peers", false, problems, values::yes_or_no),
         denied,
         allowed,
         own: own(&doors, &others),
@@ -214,6 +219,17 @@ fn listeners(map: &Map<'_>, others: &Others<'_>, check: &mut Check<'_>) -> Vec<L
             let text = format!("{listen} lies in media.ports, {first}-{last}. Give one of them other ports.");
             field.wrong(&mut check.problems, text);
         }
+        let tls = Transport::Tls;
+        if let Some(addr) = others.api.filter(|addr| {
+            Listen {
+                transport: tls,
+                addr: *addr,
+            }
+            .clashes(listen)
+        }) {
+            let text = format!("{listen} clashes with api.listen, {addr}. Give one of them another port.");
+            field.wrong(&mut check.problems, text);
+        }
         if listen.transport == Transport::Udp && others.ng.is_some_and(|ng| ng.listen == listen.addr) {
             field.wrong(
                 &mut check.problems,
@@ -270,24 +286,32 @@ fn ports_are_free(map: &Map<'_>, doors: &TurnDoors, others: &Others<'_>, check: 
     }
 }
 
-/// What peers must not reach.
+/// What peers must not reach, and what of it they may.
 fn own(doors: &TurnDoors, others: &Others<'_>) -> Own {
-    let listeners = others.listen.iter().chain(&doors.listen).map(|listen| listen.addr.ip());
     let media = others.media;
-    let named = others.advertise.into_iter().chain(media.address);
+    let named = others.listen.iter().chain(&doors.listen).map(|listen| listen.addr);
+    let ng = others.ng.map(|ng| ng.listen);
+    let listeners: Vec<SocketAddr> = named.chain(ng).chain(others.api).collect();
+    // Behind NAT, others know it by the address that we advertise.
+    let of_family = |ip: &IpAddr| media.address.is_some_and(|own| own.is_ipv6() == ip.is_ipv6());
+    let media_at: Vec<IpAddr> = media
+        .address
+        .into_iter()
+        .chain(others.advertise.filter(of_family))
+        .filter(|ip| !ip.is_unspecified())
+        .collect();
     let relayed = doors.addresses.iter().chain(&doors.external).copied();
-    let ng = others.ng.map(|ng| ng.listen.ip());
-    let mut own = Own {
-        media_ports: (media.first_port, media.last_port),
-        any: media.address.is_none(),
-        ..Own::default()
-    };
-    for ip in listeners.chain(named).chain(relayed).chain(ng) {
-        if ip.is_unspecified() {
-            own.any = true;
-        } else if !own.addresses.contains(&ip) {
-            own.addresses.push(ip);
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    let all = listeners.iter().map(SocketAddr::ip).chain(others.advertise);
+    for ip in all.chain(media_at.iter().copied()).chain(relayed) {
+        if !ip.is_unspecified() && !addresses.contains(&ip) {
+            addresses.push(ip);
         }
     }
-    own
+    Own {
+        addresses,
+        media: media_at,
+        media_ports: (media.first_port, media.last_port),
+        listeners,
+    }
 }

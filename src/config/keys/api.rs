@@ -132,7 +132,7 @@ pub static API_TURN: Section = Section {
             PASSWORD,
             "{ env: TURN_SECRET }",
             "required where there is a turn URI",
-            "What the TURN servers share with us.",
+            "What the TURN servers share with us: of this node's own service, the secret of the section turn.",
         ),
         key(
             "lifetime",

@@ -51,7 +51,8 @@ pub static TURN: Section = Section {
             "none: only users may relay",
             "What passwords that hold for a time are made of, here and where they are handed out: the user name is the end in seconds since 1970, a \
              colon and a name; the password is the base64 of its HMAC-SHA1 under this secret. From the end on nothing new is relayed; what is \
-             relayed already goes on.",
+             relayed already goes on until its allocation ends, at most lifetime later. Where the HTTP API hands them out, api.turn has the same \
+             secret.",
         ),
         key(
             "users",
@@ -89,19 +90,28 @@ pub static TURN: Section = Section {
             "How long an allocation lasts at most when its client does not refresh it, 10m to 1h.",
         ),
         key(
+            "tcp_peers",
+            "yes or no",
+            "yes",
+            "no",
+            "Whether a client on a stream may have TCP to its peers instead of UDP (RFC 6062). It then reaches whatever listens there: web servers, \
+             mail servers. Open ports for TCP too.",
+        ),
+        key(
             "denied_peers",
             "an address or a range of addresses",
             "[ 203.0.113.0/24 ]",
             "none",
             "To whom nothing is relayed, besides loopback, private, link-local, multicast and other addresses that are nobody's on the internet, \
-             and our own ports that are neither media.ports nor these.",
+             and all addresses of this machine, of which only media.ports and these ports are reached, where they are.",
         ),
         key(
             "allowed_peers",
             "an address or a range of addresses",
             "[ 10.20.0.0/16 ]",
             "none",
-            "To whom it is although the address is private. Neither denied_peers nor our own ports can be allowed by it.",
+            "To whom it is although the address is private. Neither denied_peers nor our own ports can be allowed by it; of an address that has \
+             one of IPv4 in it (64:ff9b::/96, 2002::/16), that has to be good too.",
         ),
     ],
 };

@@ -157,3 +157,15 @@ fn a_reload_changes_keys_and_not_where_it_is_served() {
     new.keep_doors(&config(""));
     assert_eq!(new.api, None);
 }
+
+#[test]
+fn a_section_that_comes_or_goes_is_said_to() {
+    let (without, with) = (config(""), config(&keyed("")));
+    let came = Config::diff(&without, &with);
+    assert_eq!(came.sentences, ["api is new, which takes effect at the next start."]);
+    let gone = Config::diff(&with, &without);
+    assert_eq!(
+        gone.sentences,
+        ["api is gone from the file: from now on nobody may use it, and its port is closed at the next start."]
+    );
+}

@@ -145,3 +145,40 @@ fn a_reload_changes_who_may_and_not_where() {
     assert_eq!(after.turn, None);
     assert!(Config::diff(&before, &before).is_empty());
 }
+
+#[test]
+fn a_section_that_comes_or_goes_is_said_to() {
+    let without = config("");
+    let with = config(&format!("turn: {{ {LEAST} }}"));
+    let came = Config::diff(&without, &with);
+    assert!(came.others.is_empty(), "{:?}", came.others);
+    assert_eq!(came.sentences, ["turn is new, which takes effect at the next start."]);
+    let gone = Config::diff(&with, &without);
+    assert!(gone.others.is_empty(), "{:?}", gone.others);
+    assert_eq!(
+        gone.sentences,
+        ["turn is gone from the file, and goes on as it was until the next start."]
+    );
+}
+
+#[test]
+fn where_turn_listens_nothing_else_does() {
+    let key = "an api key of thirty-two octets or more";
+    let api = |at: &str| format!("api: {{ listen: \"{at}\", keys: [ {{ tenant: acme, key: {key} }} ] }}\n");
+    let turn = "turn: { listen: [ \"udp://192.0.2.1:3478\", \"tls://192.0.2.1:443\" ], secret: north }";
+    for (at, clashes) in [
+        ("192.0.2.1:443", true),
+        ("0.0.0.0:443", true),
+        ("192.0.2.2:443", false),
+        ("192.0.2.1:3478", false),
+        ("192.0.2.1:8445", false),
+    ] {
+        let told = problems(&format!("{SIP}{}{turn}", api(at)));
+        assert_eq!(told.len(), usize::from(clashes), "{at}: {told:?}");
+        assert!(
+            told.iter()
+                .all(|told| told.contains(&format!("tls://192.0.2.1:443 clashes with api.listen, {at}"))),
+            "{told:?}"
+        );
+    }
+}

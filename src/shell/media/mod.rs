@@ -9,8 +9,10 @@ mod thread;
 pub use thread::{MediaEvent, Tap};
 pub(super) use thread::{StrayCounters, Wake};
 
+use super::bell::Bell;
 use super::clock::SystemClock;
 use super::rtc::{Door, Setup};
+use super::within::{self, RelayEnd};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
@@ -21,7 +23,7 @@ use crate::media::tap::Sinks;
 use crate::media::worker::Strays;
 use ports::{PortRange, Sockets};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use thread::{Gauges, Message};
@@ -226,6 +228,17 @@ impl MediaThreads {
     /// Joins a leg's PCM door (`Function::Phone`) to rings of the caller.
     pub fn tap(&mut self, worker: WorkerId, leg: MediaLegId, tap: Tap) {
         self.send(worker, Message::Tap(leg, Box::new(tap)));
+    }
+
+    /// Joins the workers to the relay that has this bell and these addresses: between the two, datagrams then need no network.
+    pub(super) fn join(&mut self, bell: &Arc<Bell>, addresses: &[IpAddr]) -> RelayEnd {
+        let wakes = self.workers.iter().map(|handle| handle.wake.clone()).collect();
+        let (relay, ends) = within::ends(wakes, bell, addresses);
+        for (number, end) in (0..).zip(ends) {
+            self.send(WorkerId(number), Message::Join(Box::new(end)));
+        }
+        self.flush();
+        relay
     }
 
     /// Binds spare ports. None while a worker is half of `limits::MEDIA_BACKLOG` behind: new calls then get 503, those that

@@ -11,6 +11,7 @@
 
 use crate::config;
 use crate::media::command::Port;
+use crate::media::packet::Channel;
 use crate::time::Instant;
 use socket2::{Domain, Protocol, Type};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -203,6 +204,15 @@ impl PortRange {
 }
 
 impl Sockets {
+    /// Where one of the two is bound; a wildcard, where the pair is at all addresses.
+    pub fn address(&self, channel: Channel) -> SocketAddr {
+        let port = match channel {
+            Channel::Rtp => self.port.rtp,
+            Channel::Rtcp => self.port.rtp + 1,
+        };
+        SocketAddr::new(self.ip, port)
+    }
+
     /// Throws away what has come; true if that was anything.
     fn throw_away(&self) -> bool {
         // Both, whatever was there.

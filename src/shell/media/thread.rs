@@ -10,13 +10,14 @@ use crate::media::tuning::Load;
 use crate::media::worker::{Strays, Tick, Worker};
 use crate::shell::clock::SystemClock;
 use crate::shell::rtc::Door;
+use crate::shell::within::{Arrival, MediaEnd};
 use crate::time::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::VecDeque;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(super) enum Message {
     Input(Input, Option<Sockets>),
     /// Rings for a leg's PCM door.
     Tap(MediaLegId, Box<Tap>),
+    /// The way to the relay of this node, and from there.
+    Join(Box<MediaEnd>),
     /// The end.
     Stop,
 }
@@ -199,6 +202,7 @@ pub(super) fn start(
                 late: VecDeque::new(),
                 gauges,
                 door,
+                within: None,
                 load: Load::default(),
                 packet: Packet::default(),
             };
@@ -227,6 +231,8 @@ struct Thread {
     gauges: Arc<Gauges>,
     /// To who sets up media with browsers.
     door: Door,
+    /// To the relay, if there is one.
+    within: Option<Box<MediaEnd>>,
     load: Load,
     packet: Packet,
 }
@@ -260,6 +266,7 @@ impl Thread {
                         if !self.take_commands() {
                             return;
                         }
+                        next_tick = self.take_within(next_tick);
                     }
                     // A tick does not wait for all that came meanwhile.
                     token => {
@@ -324,6 +331,7 @@ impl Thread {
                     self.take_outputs();
                 }
                 Message::Tap(leg, tap) => self.taps.push((leg, tap)),
+                Message::Join(end) => self.within = Some(end),
                 Message::Stop => return false,
             }
         }
@@ -340,6 +348,35 @@ impl Thread {
         let (length, from) = socket(sockets, channel).recv_from(self.packet.buffer()).ok()?;
         watch_rtcp(&self.epoll, at, sockets);
         self.packet.set_len(length);
+        Some(self.arrive(at, channel, from))
+    }
+
+    /// Takes what the relay of this node has for legs, a share of it; what else is there wakes the thread again. Tells when the next tick is.
+    fn take_within(&mut self, mut next_tick: Instant) -> Instant {
+        for _ in 0..limits::RELAY_TURN {
+            let came = self.within.as_mut().and_then(|end| end.take(&mut self.packet));
+            let Some(Arrival { at, channel, to, from }) = came else {
+                return next_tick;
+            };
+            // Its leg may have gone, and another have its place.
+            let sockets = self.sockets[at.index()].as_mut();
+            let Some(sockets) = sockets.filter(|sockets| sockets.address(channel).port() == to) else {
+                continue;
+            };
+            watch_rtcp(&self.epoll, at, sockets);
+            if next_tick <= self.arrive(at, channel, from) {
+                next_tick = self.ticks(next_tick);
+            }
+        }
+        if self.within.as_ref().is_some_and(|end| end.has_more()) {
+            // It can only fail when the counter is full, and then the thread does not sleep.
+            let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        }
+        next_tick
+    }
+
+    /// A datagram of a leg lies in `packet`; tells when it came.
+    fn arrive(&mut self, at: LegIx, channel: Channel, from: SocketAddr) -> Instant {
         self.show(at, channel);
         let now = self.clock.instant();
         let set_up = self.worker.on_packet(
@@ -358,18 +395,28 @@ impl Thread {
             self.send_batch();
         }
         self.take_outputs();
-        Some(now)
+        now
     }
 
     fn send_batch(&mut self) {
         for outgoing in self.batch.packets() {
             if let Some(sockets) = &mut self.sockets[outgoing.leg.index()] {
                 watch_rtcp(&self.epoll, outgoing.leg, sockets);
-                // What the system will not take now is late already: it counts as lost on the way.
-                let _ = socket(sockets, outgoing.channel).send_to(outgoing.packet.as_slice(), outgoing.to);
+                let from = sockets.address(outgoing.channel);
+                let mut within = self.within.as_mut();
+                if !within
+                    .as_mut()
+                    .is_some_and(|end| end.put(from, outgoing.to, &outgoing.packet))
+                {
+                    // What the system will not take now is late already: it counts as lost on the way.
+                    let _ = socket(sockets, outgoing.channel).send_to(outgoing.packet.as_slice(), outgoing.to);
+                }
             }
         }
         self.batch.clear();
+        if let Some(end) = &mut self.within {
+            end.flush();
+        }
     }
 
     fn take_outputs(&mut self) {
@@ -419,6 +466,9 @@ impl Thread {
     /// The coming sockets belong to this place from now on.
     fn settle(&mut self, at: LegIx) {
         let Some(sockets) = self.coming.take() else { return };
+        if let Some(end) = &self.within {
+            end.settle(at, sockets.port.v6, sockets.port.rtp);
+        }
         watch(&self.epoll, at, &sockets, Channel::Rtp);
         if sockets.hears_rtcp {
             watch(&self.epoll, at, &sockets, Channel::Rtcp);
@@ -429,6 +479,9 @@ impl Thread {
     fn unsettle(&mut self, at: LegIx) -> Option<Sockets> {
         self.send_batch();
         let sockets = self.sockets[at.index()].take()?;
+        if let Some(end) = &self.within {
+            end.unsettle(at, sockets.port.v6, sockets.port.rtp);
+        }
         let _ = epoll::delete(&self.epoll, &sockets.rtp);
         if sockets.hears_rtcp {
             let _ = epoll::delete(&self.epoll, &sockets.rtcp);

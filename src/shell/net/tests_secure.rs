@@ -477,3 +477,16 @@ fn what_cannot_be_read_is_said_with_its_file() {
     assert!(load("one.pem", "one.pem").contains("there is no private key that can be read in"));
     assert!(load("one.pem", "two.key").contains("cannot be used together"));
 }
+
+/// Who comes to TURN by TLS names the address that he sees.
+#[test]
+fn the_own_certificate_is_for_the_addresses_of_turn_too() {
+    let yaml = "listen: [ \"udp://192.0.2.1:5060\" ]\ndomains: [ example.com ]\nturn: { listen: [ \"tls://192.0.2.7\" ], secret: north, external: [ \
+                203.0.113.9 ] }\n";
+    let config = crate::config::parse("test", yaml, &Sources::NONE).unwrap();
+    let names = super::tls::own_params(&config, now()).subject_alt_names;
+    for ip in ["192.0.2.7", "203.0.113.9"] {
+        let ip = ip.parse().unwrap();
+        assert!(names.contains(&rcgen::SanType::IpAddress(ip)), "{ip}: {names:?}");
+    }
+}

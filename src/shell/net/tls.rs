@@ -355,7 +355,7 @@ pub fn browser_certificate() -> Result<(Vec<u8>, Vec<u8>), String> {
 }
 
 /// For all names and addresses by which we are called.
-fn own_params(config: &Config, wall: Wall) -> CertificateParams {
+pub(super) fn own_params(config: &Config, wall: Wall) -> CertificateParams {
     let mut names: Vec<SanType> = Vec::new();
     let mut add = |name: &str| {
         let name = plain(name);
@@ -371,7 +371,8 @@ fn own_params(config: &Config, wall: Wall) -> CertificateParams {
     config.domains.iter().for_each(|domain| add(&domain.name));
     add(&config.node_name);
     let api = config.api.iter().map(|api| api.listen.ip());
-    let addresses = listeners(config).map(|listen| listen.addr.ip()).chain(api);
+    let turn = config.turn.iter().flat_map(|turn| turn.doors.external.iter().copied());
+    let addresses = listeners(config).map(|listen| listen.addr.ip()).chain(api).chain(turn);
     for ip in addresses.chain(config.advertise).chain(super::own_address()) {
         add(&ip.to_string());
     }

@@ -2,13 +2,18 @@
 //! by [`crate::relay`].
 
 mod accept;
+mod pipe;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod told;
 
 use super::bell::Bell;
 use super::clock::{self, SystemClock};
+use super::media::MediaThreads;
 use super::net::{self, Aside, Keys};
+use super::within::Counts;
 use crate::config::{Config, Listen, Turn};
 use crate::id::Transport;
 use crate::limits;
@@ -16,7 +21,7 @@ use crate::relay::{COUNTERS, Counters, Server};
 use accept::Door;
 use socket2::SockRef;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -27,6 +32,9 @@ use tracing::{info, warn};
 
 /// What all clients on one socket may send while the thread does something else: a tenth of a second of 30,000 packets.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Counters that are told of.
+const TOLD: usize = COUNTERS + 7;
 
 /// The relay of a node; nothing where none is configured.
 #[derive(Default)]
@@ -39,14 +47,24 @@ struct Running {
     gauges: Arc<Gauges>,
     door: Arc<Door>,
     thread: Option<JoinHandle<()>>,
+    /// The addresses of this machine, as the thread knows them.
+    interfaces: Vec<IpAddr>,
+    /// Of what does not go by the network.
+    within: Arc<Counts>,
     /// What was told of the counters.
-    told: [u64; COUNTERS + 4],
+    told: [u64; TOLD],
     _aside: Aside,
 }
 
 impl Relay {
-    /// Opens the sockets and starts the thread, if `turn` is configured. Must run within a tokio runtime. The error is a sentence.
-    pub fn start(config: &Config, keys: Arc<Keys>, clock: SystemClock) -> Result<Relay, String> {
+    /// Opens the sockets and starts the thread, if `turn` is configured, and joins it to media. Must run within a tokio runtime. The error is
+    /// a sentence.
+    pub fn start(
+        config: &Config,
+        keys: Arc<Keys>,
+        clock: SystemClock,
+        media: &mut MediaThreads,
+    ) -> Result<Relay, String> {
         let Some(turn) = &config.turn else {
             return Ok(Relay::default());
         };
@@ -76,9 +94,12 @@ impl Relay {
             ));
         }
         let seed = clock::seed().map_err(none)?;
-        let server = Server::new(turn, &net::interfaces(), seed);
+        let interfaces = net::interfaces();
+        let server = Server::new(turn, &interfaces, seed);
         let parts = (clock, server, bell.clone());
-        let thread = Thread::new(parts, listeners, receiver, facts, gauges.clone()).map_err(none)?;
+        let end = media.join(&bell, &turn.doors.addresses);
+        let within = end.counts();
+        let thread = Thread::new(parts, listeners, receiver, (facts, Some(end)), gauges.clone()).map_err(none)?;
         let builder = std::thread::Builder::new().name("relay".to_owned());
         let thread = builder.spawn(move || thread.run()).map_err(none)?;
         tokio::spawn(told::tell(told));
@@ -90,7 +111,9 @@ impl Relay {
             gauges,
             door,
             thread: Some(thread),
-            told: [0; COUNTERS + 4],
+            interfaces,
+            within,
+            told: [0; TOLD],
             _aside: aside,
         })))
     }
@@ -102,12 +125,9 @@ impl Relay {
         let Some(turn) = config.turn.as_ref().filter(|turn| **turn != running.turn) else {
             return;
         };
-        let command = Command::Configure(Box::new(turn.clone()), net::interfaces());
-        match running.commands.try_send(command) {
-            Ok(()) => running.turn = turn.clone(),
-            Err(_) => warn!("TURN has too much to do to take the new configuration; send SIGHUP again"),
+        if !running.configure(turn.clone(), net::interfaces()) {
+            warn!("TURN has too much to do to take the new configuration; send SIGHUP again");
         }
-        running.bell.ring();
     }
 
     /// False if its thread has ended by a bug.
@@ -116,9 +136,14 @@ impl Relay {
         thread.is_none_or(|thread| !thread.is_finished())
     }
 
-    /// Tells what was only counted, since it was told last.
+    /// Tells what was only counted, since it was told last. Addresses that this machine has got or lost since then are looked for too.
     pub fn tell(&mut self) {
         let Some(running) = &mut self.0 else { return };
+        let interfaces = net::interfaces();
+        if interfaces != running.interfaces {
+            // Where it has too much to do, it is told the next time.
+            running.configure(running.turn.clone(), interfaces);
+        }
         let gauges = &running.gauges;
         let words = Counters::default().words();
         let counted = gauges
@@ -127,7 +152,11 @@ impl Relay {
             .zip(words)
             .map(|(gauge, (_, words))| (gauge, words));
         let door = &running.door;
+        let within = &running.within;
         let others = [
+            (&within.to_media, "packets to media of this node, past the network"),
+            (&within.to_relay, "packets back"),
+            (&within.lost, "packets between the two that found too many waiting"),
             (&gauges.unsent, "packets that the system would not send"),
             (&gauges.slow, "packets whose client reads too slowly"),
             (&door.refused, "connections refused because there were too many"),
@@ -152,12 +181,24 @@ impl Relay {
     pub fn stop(&mut self) {
         self.tell();
         let Some(running) = &mut self.0 else { return };
-        // A queue that is full is that of a thread which will not look into it any more.
-        let _ = running.commands.try_send(Command::Stop);
+        running.gauges.stop.store(true, Ordering::Release);
         running.bell.ring();
         if let Some(thread) = running.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+impl Running {
+    /// False if the thread has no room for it.
+    fn configure(&mut self, turn: Turn, interfaces: Vec<IpAddr>) -> bool {
+        let command = Command::Configure(Box::new(turn.clone()), interfaces.clone());
+        let taken = self.commands.try_send(command).is_ok();
+        if taken {
+            (self.turn, self.interfaces) = (turn, interfaces);
+        }
+        self.bell.ring();
+        taken
     }
 }
 

@@ -1,6 +1,7 @@
 //! One stream connection of a client: what has come of a message, and what its socket does not take yet.
 
 use crate::limits;
+use crate::relay::ConnectionId;
 use crate::shell::net::{Place, Session};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,6 +17,10 @@ pub(super) struct Stream {
     outbox: Vec<u8>,
     /// The socket has taken all that it takes.
     blocked: bool,
+    /// In which turn of the thread it was read.
+    pub(super) turn: u64,
+    /// To which connection with a peer.
+    pub(super) joined: Option<ConnectionId>,
     _place: Place,
 }
 
@@ -41,8 +46,15 @@ impl Stream {
             inbox: Vec::new(),
             outbox: Vec::new(),
             blocked: false,
+            turn: 0,
+            joined: None,
             _place: place,
         }
+    }
+
+    /// True if something waits for the socket to take it.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked
     }
 
     /// Zero is the end.

@@ -5,21 +5,24 @@
 //! ```
 
 use super::accept::Came;
+use super::pipe::Peer;
 use super::stream::{Sent, Stream};
 use crate::config::Turn;
 use crate::limits;
 use crate::relay::frame::{self, Frame};
-use crate::relay::{COUNTERS, Client, Fact, Output, Packet, RelayId, Server, StreamId, Way};
+use crate::relay::{COUNTERS, Client, ConnectionId, Fact, Output, Packet, RelayId, Server, StreamId, Way};
 use crate::shell::bell::Bell;
 use crate::shell::clock::SystemClock;
-use crate::time::Clock;
+use crate::shell::within::RelayEnd;
+use crate::time::{Clock, Deadlines};
 use rustix::event::{Timespec, epoll};
 use rustix::fd::{AsFd, OwnedFd};
 use slab::Slab;
+use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,11 +37,15 @@ const ROOM: usize = 16 * 1024;
 const READS: usize = 4;
 
 /// What a token of epoll stands for; below it is which.
-const KIND: u64 = 1 << 32;
+pub(super) const KIND: u64 = 1 << 32;
 const BELL: u64 = 0;
 const LISTENER: u64 = 1;
 const RELAY: u64 = 2;
-const STREAM: u64 = 3;
+pub(super) const STREAM: u64 = 3;
+/// A connection with a peer.
+pub(super) const PEER: u64 = 4;
+/// A relayed address for connections.
+pub(super) const DOOR: u64 = 5;
 
 /// To the thread.
 pub(super) enum Command {
@@ -46,8 +53,6 @@ pub(super) enum Command {
     Stream(Box<Came>),
     /// Another configuration, and the addresses of this machine.
     Configure(Box<Turn>, Vec<IpAddr>),
-    /// The end.
-    Stop,
 }
 
 /// What the thread tells those who only look.
@@ -60,6 +65,37 @@ pub(super) struct Gauges {
     pub(super) unsent: AtomicU64,
     /// Packets dropped since their client reads too slowly.
     pub(super) slow: AtomicU64,
+    /// The end: said here, whatever waits among the commands. The bell that follows shows it to the thread.
+    pub(super) stop: AtomicBool,
+}
+
+/// The socket of a relayed address, with where it is bound.
+pub(super) enum Relayed {
+    /// For datagrams.
+    Datagrams(UdpSocket, SocketAddr),
+    /// For connections (RFC 6062).
+    Connections(TcpListener, SocketAddr),
+}
+
+impl Relayed {
+    fn datagrams(&self) -> Option<(&UdpSocket, SocketAddr)> {
+        match self {
+            Relayed::Datagrams(socket, own) => Some((socket, *own)),
+            Relayed::Connections(..) => None,
+        }
+    }
+}
+
+/// What of a stream is left when its messages are handled.
+enum Rest {
+    /// Less than a message.
+    Part,
+    /// Messages for the next turn.
+    More,
+    /// Nothing: it is joined to a connection with a peer, which has got what was left.
+    Joined,
+    /// What is none.
+    Broken,
 }
 
 /// All of it.
@@ -70,17 +106,25 @@ pub(super) struct Thread {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) facts: mpsc::Sender<Fact>,
     pub(super) gauges: Arc<Gauges>,
-    epoll: OwnedFd,
+    pub(super) epoll: OwnedFd,
     listeners: Vec<UdpSocket>,
     /// By `RelayId`.
-    relays: Vec<Option<UdpSocket>>,
-    streams: Slab<Stream>,
+    pub(super) relays: Vec<Option<Relayed>>,
+    /// Connections with peers.
+    pub(super) peers: HashMap<ConnectionId, Peer>,
+    /// Until when one of them, or its client, is not read.
+    pub(super) rests: Deadlines<(ConnectionId, bool)>,
+    /// To media of this node.
+    within: Option<RelayEnd>,
+    pub(super) streams: Slab<Stream>,
     /// To be closed at the end of the turn.
     broken: Vec<StreamId>,
     /// Of whom more may have come than was read in a turn: of what is deciphered already the socket says nothing.
-    unread: Vec<StreamId>,
+    pub(super) unread: Vec<StreamId>,
     packet: Packet,
-    room: Box<[u8]>,
+    pub(super) room: Box<[u8]>,
+    /// So far, this one among them.
+    turns: u64,
 }
 
 impl Thread {
@@ -88,7 +132,7 @@ impl Thread {
         (clock, server, bell): (SystemClock, Server, Arc<Bell>),
         listeners: Vec<UdpSocket>,
         commands: mpsc::Receiver<Command>,
-        facts: mpsc::Sender<Fact>,
+        (facts, within): (mpsc::Sender<Fact>, Option<RelayEnd>),
         gauges: Arc<Gauges>,
     ) -> io::Result<Thread> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -106,52 +150,78 @@ impl Thread {
             epoll,
             listeners,
             relays: Vec::new(),
+            peers: HashMap::new(),
+            rests: Deadlines::default(),
+            within,
             streams: Slab::new(),
             broken: Vec::new(),
             unread: Vec::new(),
             packet: Packet::default(),
             room: vec![0; ROOM].into_boxed_slice(),
+            turns: 0,
         })
     }
 
     /// Until it is stopped.
     pub(super) fn run(mut self) {
         let mut ready = Vec::with_capacity(READY);
-        loop {
-            if self.bell.has_rung() && !self.take_commands() {
-                return;
-            }
+        while self.turn(&mut ready) {}
+    }
+
+    /// Waits, and gives everybody who has something his share; false at the end.
+    pub(super) fn turn(&mut self, ready: &mut Vec<epoll::Event>) -> bool {
+        self.turns += 1;
+        if self.bell.has_rung() && !self.take_commands() {
+            return false;
+        }
+        let now = self.clock.now();
+        if self.server.poll_timeout().is_some_and(|(at, _)| at <= now.now) {
+            self.server.on_time(now);
+            self.carry_out(now);
+        }
+        while let Some((id, to_peer)) = self.rests.pop_due(now.now) {
+            self.rested(id, to_peer);
+        }
+        self.close_broken(now);
+        self.show();
+        if let Some(within) = &mut self.within {
+            within.flush();
+        }
+        self.wait(ready);
+        let now = self.clock.now();
+        self.read_media(now);
+        for id in std::mem::take(&mut self.unread) {
+            self.read_stream(now, id, epoll::EventFlags::IN);
+        }
+        for event in ready {
+            let token = event.data.u64();
+            let which = token as u32;
             let now = self.clock.now();
-            if self.server.poll_timeout().is_some_and(|(at, _)| at <= now.now) {
-                self.server.on_time(now);
-                self.carry_out(now);
-            }
-            self.close_broken(now);
-            self.show();
-            self.wait(&mut ready);
-            let now = self.clock.now();
-            for id in std::mem::take(&mut self.unread) {
-                self.read_stream(now, id, epoll::EventFlags::IN);
-            }
-            for event in &ready {
-                let token = event.data.u64();
-                let which = token as u32;
-                let now = self.clock.now();
-                match token / KIND {
-                    LISTENER => self.read_listener(now, which as u16),
-                    RELAY => self.read_relay(now, RelayId(which)),
-                    STREAM => self.read_stream(now, StreamId(which), event.flags),
-                    _bell => self.bell.silence(),
-                }
+            match token / KIND {
+                LISTENER => self.read_listener(now, which as u16),
+                RELAY => self.read_relay(now, RelayId(which)),
+                STREAM => self.read_stream(now, StreamId(which), event.flags),
+                PEER => self.peer_ready(now, ConnectionId(which), event.flags),
+                DOOR => self.accept(now, RelayId(which)),
+                _bell => self.bell.silence(),
             }
         }
+        true
     }
 
     /// Sleeps until something happens or is due.
     fn wait(&self, ready: &mut Vec<epoll::Event>) {
         ready.clear();
-        let due = self.server.poll_timeout().map(|(at, _)| at);
-        let sleep = match self.unread.is_empty() && self.bell.may_sleep() {
+        let rests = self.rests.next().map(|(at, _)| at);
+        let due = self
+            .server
+            .poll_timeout()
+            .map(|(at, _)| at)
+            .into_iter()
+            .chain(rests)
+            .min();
+        let has_more = !self.unread.is_empty() || self.within.as_ref().is_some_and(RelayEnd::has_more);
+        let sleep = match !has_more && self.bell.may_sleep() {
             true => due.map_or(SLEEP, |at| at.since(self.clock.instant()).min(SLEEP)),
             false => Duration::ZERO,
         };
@@ -164,13 +234,19 @@ impl Thread {
 
     /// False at the end.
     fn take_commands(&mut self) -> bool {
+        if self.gauges.stop.load(Ordering::Acquire) {
+            return false;
+        }
         let waker = self.bell.waker();
         let mut context = Context::from_waker(&waker);
         loop {
             match self.commands.poll_recv(&mut context) {
                 Poll::Pending => return true,
-                Poll::Ready(None | Some(Command::Stop)) => return false,
-                Poll::Ready(Some(Command::Configure(turn, interfaces))) => self.server.configure(&turn, &interfaces),
+                Poll::Ready(None) => return false,
+                Poll::Ready(Some(Command::Configure(turn, interfaces))) => {
+                    self.server.configure(&turn, &interfaces);
+                    self.carry_out(self.clock.now());
+                }
                 Poll::Ready(Some(Command::Stream(came))) => self.begin(*came),
             }
         }
@@ -208,7 +284,8 @@ impl Thread {
     /// Takes one datagram: what else is there makes the socket ready in the next turn again, and mostly there is none, for which to ask would
     /// cost each a system call.
     fn read_relay(&mut self, now: Clock, relay: RelayId) {
-        let Some(socket) = self.relays.get(relay.0 as usize).and_then(Option::as_ref) else {
+        let relayed = self.relays.get(relay.0 as usize).and_then(Option::as_ref);
+        let Some((socket, _)) = relayed.and_then(Relayed::datagrams) else {
             return;
         };
         if let Ok((length, from)) = socket.recv_from(self.packet.room()) {
@@ -218,22 +295,53 @@ impl Thread {
         }
     }
 
+    /// Takes what media of this node has for relayed addresses, a share of each worker's.
+    fn read_media(&mut self, now: Clock) {
+        let Some(mut within) = self.within.take() else { return };
+        for worker in 0..within.workers() {
+            for _ in 0..limits::RELAY_TURN {
+                let packet = &mut self.packet;
+                let Some((to, from)) = within.take(worker, |octets| packet.copy(octets)) else {
+                    break;
+                };
+                // It may have been closed meanwhile.
+                if let Some(relay) = within.relay(to) {
+                    let way = self.server.from_peer(now.now, relay, from, &mut self.packet);
+                    self.go(way);
+                }
+            }
+        }
+        self.within = Some(within);
+    }
+
     fn read_stream(&mut self, now: Clock, id: StreamId, flags: epoll::EventFlags) {
         if flags.contains(epoll::EventFlags::OUT) {
             self.flush(id);
         }
+        let turns = self.turns;
+        let stream = self.streams.get_mut(id.0 as usize);
+        if stream.is_none_or(|stream| std::mem::replace(&mut stream.turn, turns) == turns) {
+            // It is gone, or has had its turn.
+            return;
+        }
+        if let Some(connection) = self.joined(id) {
+            self.flow_up(now, id, connection, flags);
+            return self.carry_out(now);
+        }
+        let mut left = limits::RELAY_TURN;
         for _ in 0..READS {
+            // What is left of the turn before is handled before more is read.
+            match self.messages(now, id, &mut left) {
+                Rest::Part => {}
+                Rest::More | Rest::Joined => return self.unread.push(id),
+                Rest::Broken => return self.broken.push(id),
+            }
             let Some(stream) = self.streams.get_mut(id.0 as usize) else {
                 return;
             };
             match stream.read(&mut self.room) {
                 Ok(0) => return self.broken.push(id),
-                Ok(length) => {
-                    stream.inbox.extend_from_slice(&self.room[..length]);
-                    if !self.messages(now, id) {
-                        return self.broken.push(id);
-                    }
-                }
+                Ok(length) => stream.inbox.extend_from_slice(&self.room[..length]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.broken.push(id),
@@ -242,17 +350,19 @@ impl Thread {
         self.unread.push(id);
     }
 
-    /// Handles the messages that have come whole; false where there is something that is none.
-    fn messages(&mut self, now: Clock, id: StreamId) -> bool {
+    /// Handles the messages that have come whole, so many at most.
+    fn messages(&mut self, now: Clock, id: StreamId, left: &mut usize) -> Rest {
         let Some(stream) = self.streams.get_mut(id.0 as usize) else {
-            return true;
+            return Rest::Part;
         };
         let from = stream.from;
         let mut inbox = std::mem::take(&mut stream.inbox);
         let mut taken = 0;
-        let whole = loop {
+        let rest = loop {
             match frame::next(&inbox[taken..]) {
+                Frame::Whole(_) if *left == 0 => break Rest::More,
                 Frame::Whole(length) => {
+                    *left -= 1;
                     self.packet.copy(&inbox[taken..taken + length]);
                     taken += length;
                     let way = self
@@ -260,25 +370,43 @@ impl Thread {
                         .from_client(now, Client::Stream { id, from }, &mut self.packet);
                     self.go(way);
                     self.carry_out(now);
+                    if let Some(connection) = self.joined(id) {
+                        self.send_up(now, connection, &inbox[taken..]);
+                        self.interest(connection);
+                        taken = inbox.len();
+                        break Rest::Joined;
+                    }
                 }
-                Frame::Part => break true,
-                Frame::Broken => break false,
+                Frame::Part => break Rest::Part,
+                Frame::Broken => break Rest::Broken,
             }
         };
         inbox.drain(..taken);
         if let Some(stream) = self.streams.get_mut(id.0 as usize) {
             stream.inbox = inbox;
         }
-        whole
+        rest
+    }
+
+    /// The connection with a peer to which a stream is joined.
+    fn joined(&self, id: StreamId) -> Option<ConnectionId> {
+        self.streams.get(id.0 as usize)?.joined
     }
 
     /// Sends the packet on.
     fn go(&mut self, way: Way) {
         match way {
             Way::Nowhere => {}
+            Way::Media(relay, peer) => {
+                let own = self.datagrams(relay).map(|(_, own)| own);
+                let within = self.within.as_mut().zip(own);
+                if !within.is_some_and(|(within, own)| within.put(own, peer, self.packet.octets())) {
+                    self.go(Way::Peer(relay, peer));
+                }
+            }
             Way::Peer(relay, peer) => {
-                let socket = self.relays.get(relay.0 as usize).and_then(Option::as_ref);
-                let sent = socket.map(|socket| socket.send_to(self.packet.octets(), peer));
+                let relayed = self.datagrams(relay);
+                let sent = relayed.map(|(socket, _)| socket.send_to(self.packet.octets(), peer));
                 self.note(sent.is_some_and(|sent| sent.is_ok()));
             }
             Way::Client(Client::Datagrams { listener, from }) => {
@@ -304,7 +432,10 @@ impl Thread {
     fn sent(&mut self, id: StreamId, sent: Sent) {
         match sent {
             Sent::Whole => {}
-            Sent::Waits => self.listen_for(id, epoll::EventFlags::IN | epoll::EventFlags::OUT),
+            Sent::Waits => match self.joined(id) {
+                Some(connection) => self.interest(connection),
+                None => self.listen_for(id, epoll::EventFlags::IN | epoll::EventFlags::OUT),
+            },
             Sent::Dropped => {
                 self.gauges.slow.fetch_add(1, Ordering::Relaxed);
             }
@@ -317,7 +448,10 @@ impl Thread {
             return;
         };
         match stream.flush() {
-            Ok(true) => self.listen_for(id, epoll::EventFlags::IN),
+            Ok(true) => match stream.joined {
+                Some(connection) => self.interest(connection),
+                None => self.listen_for(id, epoll::EventFlags::IN),
+            },
             Ok(false) => {}
             Err(_) => self.broken.push(id),
         }
@@ -334,7 +468,7 @@ impl Thread {
     }
 
     /// Does what the machine asks for.
-    fn carry_out(&mut self, now: Clock) {
+    pub(super) fn carry_out(&mut self, now: Clock) {
         while let Some(output) = self.server.poll_output() {
             match output {
                 Output::Answer(client, answer) => self.answer(client, &answer),
@@ -344,10 +478,19 @@ impl Thread {
                 }
                 // With the socket goes its entry in epoll.
                 Output::Close(relay) => {
-                    if let Some(socket) = self.relays.get_mut(relay.0 as usize) {
-                        *socket = None;
+                    let closed = self.relays.get_mut(relay.0 as usize).and_then(Option::take);
+                    let own = closed.as_ref().and_then(Relayed::datagrams).map(|(_, own)| own);
+                    if let Some((within, own)) = self.within.as_ref().zip(own) {
+                        within.open(own, None);
                     }
                 }
+                Output::Listen(relay, address) => {
+                    let open = self.listen(relay, address);
+                    self.server.opened(now, relay, open);
+                }
+                Output::Connect(id, relay, peer) => self.connect(now, id, relay, peer),
+                Output::Join(id, stream) => self.join(id, stream),
+                Output::Disconnect(id) => self.disconnect(id),
                 Output::Hang(id) => self.broken.push(id),
                 Output::Fact(fact) => {
                     // A log that is behind loses lines; the counters have them all.
@@ -384,18 +527,34 @@ impl Thread {
             io::Result::Ok(socket)
         };
         let Ok(socket) = bind() else { return false };
+        self.keep(relay, Relayed::Datagrams(socket, address));
+        if let Some(within) = &self.within {
+            within.open(address, Some(relay));
+        }
+        true
+    }
+
+    pub(super) fn keep(&mut self, relay: RelayId, relayed: Relayed) {
         let at = relay.0 as usize;
         if self.relays.len() <= at {
             self.relays.resize_with(at + 1, || None);
         }
-        self.relays[at] = Some(socket);
-        true
+        self.relays[at] = Some(relayed);
+    }
+
+    /// The socket of a relayed address for datagrams.
+    fn datagrams(&self, relay: RelayId) -> Option<(&UdpSocket, SocketAddr)> {
+        let relayed = self.relays.get(relay.0 as usize).and_then(Option::as_ref);
+        relayed.and_then(Relayed::datagrams)
     }
 
     fn close_broken(&mut self, now: Clock) {
         while let Some(id) = self.broken.pop() {
             if let Some(stream) = self.streams.try_remove(id.0 as usize) {
-                self.server.stream_closed(now.now, id, stream.from);
+                match stream.joined {
+                    Some(connection) => self.server.over(connection),
+                    None => self.server.stream_closed(now.now, id, stream.from),
+                }
             }
             self.carry_out(now);
         }
@@ -412,7 +571,7 @@ impl Thread {
     }
 }
 
-fn watch(epoll: &OwnedFd, socket: impl AsFd, token: u64) -> io::Result<()> {
+pub(super) fn watch(epoll: &OwnedFd, socket: impl AsFd, token: u64) -> io::Result<()> {
     let data = epoll::EventData::new_u64(token);
     Ok(epoll::add(epoll, socket, data, epoll::EventFlags::IN)?)
 }
