@@ -12,6 +12,9 @@ import { measure } from './quality.js';
 
 /** How long a path may be interrupted before another is looked for. */
 const INTERRUPTED = 3_000;
+/** So much before keys for TURN end others are taken; for keys that end sooner, after a while. Within a minute of the end `Client.ice` asks for new ones. */
+const RENEW = 50_000;
+const RENEW_SOON = 10_000;
 
 /**
  * A call with one other. With a client media goes directly; with a phone number, a SIP address or a room it goes by the node. Where a third
@@ -39,6 +42,8 @@ export class Call extends Emitter {
   #offered = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #interrupted;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #renewal;
   /** @type {HTMLAudioElement | null} */
   #audio = null;
   #hasRelay = false;
@@ -265,6 +270,7 @@ export class Call extends Emitter {
       const pc = this.#pc;
       if (!pc || pc.signalingState !== 'stable') return;
       pc.setConfiguration(await this.#client.ice());
+      this.#renew();
       pc.restartIce();
       await pc.setLocalDescription();
       const offer = pc.localDescription?.sdp;
@@ -355,6 +361,7 @@ export class Call extends Emitter {
     this.reason = reason;
     this.detail = detail;
     clearTimeout(this.#interrupted);
+    clearTimeout(this.#renewal);
     this.#track?.stop();
     this.#pc?.close();
     this.#leaving?.track?.stop();
@@ -472,6 +479,7 @@ export class Call extends Emitter {
     if (this.state !== 'connecting' && this.state !== 'up') return;
     this.emit('path', state);
     if (state === 'connected') {
+      this.#renew();
       if (this.state === 'connecting') this.#enter('up');
     } else if (state === 'disconnected' || state === 'failed') {
       if (state === 'failed') this.emit('trouble', new TandemError('no-way', `No way to the other was found: ${this.#apart()}`));
@@ -479,6 +487,17 @@ export class Call extends Emitter {
       const later = this.direction === 'incoming' ? 2_000 : 0;
       this.#interrupted = setTimeout(() => this.restart(), later + (state === 'failed' ? 0 : INTERRUPTED));
     }
+  }
+
+  /** A relay serves nobody for long whose keys have ended: what goes by it gets others before. */
+  #renew() {
+    clearTimeout(this.#renewal);
+    const left = this.#client.keysEnd - Date.now();
+    if (left === Infinity || this.state === 'ended') return;
+    this.#renewal = setTimeout(async () => {
+      const { quality } = await measure(this.#pc, this.#before);
+      if (quality.path?.local === 'relay') this.restart();
+    }, Math.max(left - RENEW, RENEW_SOON));
   }
 
   /** What keeps the two apart, as far as it is seen from here. */

@@ -67,6 +67,8 @@ export class Client extends Emitter {
      * @returns {Promise<RTCConfiguration>}
      */
     ice(): Promise<RTCConfiguration>;
+    /** When the keys for TURN end, in milliseconds since 1970; never where there are none. */
+    get keysEnd(): number;
     /** True where the operator has TURN servers: without them, those who do not reach each other cannot talk. */
     get relay(): boolean;
     /**

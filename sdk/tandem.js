@@ -155,6 +155,11 @@ export class Client extends Emitter {
     return { iceServers: this.#turn.servers, iceTransportPolicy: this.options.iceTransportPolicy ?? 'all', bundlePolicy: 'max-bundle' };
   }
 
+  /** When the keys for TURN end, in milliseconds since 1970; never where there are none. */
+  get keysEnd() {
+    return this.#turn?.relay ? this.#turn.until : Infinity;
+  }
+
   /** True where the operator has TURN servers: without them, those who do not reach each other cannot talk. */
   get relay() {
     return this.#turn?.relay ?? false;

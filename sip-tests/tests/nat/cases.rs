@@ -56,6 +56,12 @@ pub fn by_turn(stage: &mut Stage) {
     assert!(pairs.iter().any(|pair| pair.relay == "udp"), "{pairs:?}");
     let keys = driver.does("keys");
     assert!(keys[0].ends_with(":acme:alice"), "{keys:?}");
+    // Before the keys end the call has gone on to others.
+    let pairs = driver.pairs("moved");
+    assert!(
+        pairs.iter().any(|pair| pair.local == "relay" || pair.remote == "relay"),
+        "{pairs:?}"
+    );
     driver.does("end");
     assert!(internet.counted("relayed") > SPEECH);
     assert!(node.allocations() > 1);

@@ -108,7 +108,7 @@ api:
   listen: \"{NODE}:8445\"
   keys: [ {{ tenant: acme, key: {KEY} }} ]
   origins: [ \"{ORIGIN}\" ]
-  turn: {{ urls: [ {urls} ], secret: {secret}, lifetime: 10m }}
+  turn: {{ urls: [ {urls} ], secret: {secret}, lifetime: 75s }}
 "
     )
 }
