@@ -152,6 +152,25 @@ pub const RTP_PACKET_BYTES: usize = 1500;
 pub const CALLS_PLACED: u32 = 10;
 /// Octets of a master key identifier of SRTP. RFC 4568 6.1 allows 128; what is in use has one to four, and it has to fit behind a packet.
 pub const SRTP_MKI_BYTES: usize = 8;
+/// Video lines of one browser: its camera, its screen, and places for fifteen others, which is what a screen has room for.
+pub const VIDEO_LINES: usize = 17;
+/// Of them those on which it sends: a camera, and a screen.
+pub const VIDEO_PUBLISHED: usize = 2;
+/// Layers of simulcast of one of those: what browsers have.
+pub const VIDEO_LAYERS: usize = 3;
+/// Packets of one published stream that are kept for those who have lost them: a second of 2.5 Mbit/s. With a second layer and more, half of it
+/// for each.
+pub const VIDEO_CACHE: usize = 256;
+/// Video packets that one leg takes in a second, over time: of 20 Mbit/s in packets of 1,200 octets.
+pub const VIDEO_PER_SECOND: u64 = 2_000;
+/// The same at once: a key frame of a large screen.
+pub const VIDEO_BURST: u64 = 1_000;
+/// Publishers of a room that are considered for what its members see: who spoke last comes first. The mix lets at most sixteen speak.
+pub const ROOM_PUBLISHERS: usize = 64;
+/// Streams of a browser that are told from copies at once: its audio, and video in layers with their retransmissions.
+pub const SRTP_STREAMS_WEB: usize = 1 + VIDEO_PUBLISHED * VIDEO_LAYERS * 2 + 3;
+/// Streams that we send to a browser: audio, and each place of video with its retransmissions.
+pub const SRTP_SENT_WEB: usize = 1 + VIDEO_LINES * 2;
 /// Lines `a=crypto` of a stream that are looked at: each suite that there is, and as many that nobody knows.
 pub const SDP_CRYPTO: usize = 16;
 /// Master keys that a peer may give for what it sends (RFC 4568 6.1): one, or an old and a new one.

@@ -5,9 +5,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { bundle } from './bundle.mjs';
 import { Ear } from './carrier.mjs';
 
 const options = JSON.parse(process.argv[2]);
@@ -23,42 +23,6 @@ if (options.microphone) PERMITTED.push(`--use-file-for-fake-audio-capture=${opti
 const TONES = { page: 1000, phone: 440, early: 700, carrier: 550 };
 const PORTS = { early: 30000, carrier: 30002 };
 const NUMBER = '+14155550199';
-
-// JsSIP as npm has it is CommonJS: one script of it and all that it requires.
-function bundle() {
-  const modules = new Map();
-  const visit = (path) => {
-    if (modules.has(path)) return path;
-    const text = readFileSync(path, 'utf8');
-    modules.set(path, '');
-    if (path.endsWith('.json')) {
-      modules.set(path, `module.exports = ${text};`);
-      return path;
-    }
-    const require = createRequire(path);
-    const of = (name) => {
-      // These are Node's own names as well, and `debug` has another file for browsers.
-      if (name === 'debug') return require.resolve('debug/src/browser.js');
-      return require.resolve(name === 'events' ? 'events/' : name);
-    };
-    modules.set(path, text.replace(/\brequire\((['"])(.+?)\1\)/g, (_, quote, name) => `require(${JSON.stringify(visit(of(name)))})`));
-    return path;
-  };
-  const entry = visit(createRequire(join(here, 'package.json')).resolve('jssip'));
-  const table = [...modules].map(([path, text]) => `${JSON.stringify(path)}: function (module, exports, require) {\n${text}\n}`);
-  return `const JsSIP = ((table) => {
-    const loaded = {};
-    const process = { env: {} };
-    const require = (path) => {
-      if (!loaded[path]) {
-        loaded[path] = { exports: {} };
-        table[path](loaded[path], loaded[path].exports, require);
-      }
-      return loaded[path].exports;
-    };
-    return require(${JSON.stringify(entry)});
-  })({\n${table.join(',\n')}\n});`;
-}
 
 // What README has for a page, with the names of this test.
 function readme() {

@@ -141,18 +141,24 @@ impl Description {
         text
     }
 
-    /// Reads the first audio stream of a description; the port may be 0.
+    /// Reads the first audio stream of a description, whose port may be 0; the other sections as they are.
     pub fn read(text: &str) -> Option<Description> {
         let mut session_ip: Option<IpAddr> = None;
         let mut found: Option<Description> = None;
         let mut in_audio = false;
+        let mut others: Vec<(bool, String)> = Vec::new();
         for line in text.lines() {
             let (kind, value) = line.split_once('=')?;
+            if let Some((_, section)) = others.last_mut().filter(|_| !in_audio && kind != "m") {
+                section.push_str(&format!("{line}\r\n"));
+            }
             match kind {
                 "m" => {
                     in_audio = value.starts_with("audio ") && found.is_none();
                     if in_audio {
                         found = Some(read_audio(value, session_ip?)?);
+                    } else {
+                        others.push((found.is_none(), format!("{line}\r\n")));
                     }
                 }
                 "c" => {
@@ -173,6 +179,7 @@ impl Description {
                 .lines()
                 .find_map(|line| line.strip_prefix("o=")?.split(' ').nth(2)?.parse().ok());
             found.version = version?;
+            found.others = others;
         }
         found
     }

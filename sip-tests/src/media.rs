@@ -178,6 +178,7 @@ impl Media {
             | Command::Negotiated { .. }
             | Command::Protect { .. }
             | Command::Connect { .. }
+            | Command::Video { .. }
             | Command::Function { .. }
             | Command::Play { .. }
             | Command::SendDigits { .. }
@@ -214,6 +215,10 @@ impl Media {
         };
         let target = &mut self.workers[usize::from(worker.0)];
         let set_up = target.on_packet(now, at, channel, from, &mut packet, &mut self.batch, &mut self.outputs);
+        self.drain(now, worker);
+        while self.workers[usize::from(worker.0)].forward(now, &mut self.batch) {
+            self.drain(now, worker);
+        }
         self.drain(now, worker);
         if let Some(leg) = set_up {
             self.rtc.datagram(now, leg, from, bytes);

@@ -5,6 +5,8 @@
 //! All of it plays in a network of its own, since no ICE agent takes loopback addresses. `sip-tests/browser/drive.mjs` drives the page
 //! and tells its steps.
 
+#[path = "browser/group.rs"]
+mod group;
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -56,6 +58,8 @@ users:
   - {{ name: alice, password: secret-alice, number: \"101\", codecs: [ opus ] }}
   - {{ name: ann, password: secret-ann, number: \"103\", codecs: [ opus ] }}
   - {{ name: bob, password: secret-bob, number: \"102\" }}
+  - {{ name: carol, password: secret-carol, number: \"104\", codecs: [ opus ] }}
+rooms: [ {{ number: \"3000\", name: standup, agc: no, gate: no, entry: none }} ]
 trunks:
   - {{ name: acme, peers: [ \"sip:{CARRIER}\" ], options: never, numbers: {{ country: US, send: e164 }} }}
 routes:

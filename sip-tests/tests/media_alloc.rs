@@ -21,6 +21,9 @@ use tandem::media::worker::{Tick, Worker};
 use tandem::shell::recording::ring::{Reader, ring};
 use tandem::time::{Instant, Wall};
 
+#[path = "media_alloc/video.rs"]
+mod video;
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
@@ -522,7 +525,11 @@ fn room(rate: Rate) {
             }
             world.tick();
             let (leg, speaks, hears) = (MediaLegId(1), n % 16 != 3, n % 16 != 4);
-            let seat = Seat { speaks, hears };
+            let seat = Seat {
+                speaks,
+                hears,
+                shows: true,
+            };
             world.command(Command::Seat { leg, seat });
         }
         world.worker.limit_effort(5 - round);
@@ -543,6 +550,7 @@ fn room(rate: Rate) {
 
 #[test]
 fn the_packet_thread_neither_allocates_nor_frees() {
+    video::video();
     room(Rate::Wide);
     room(Rate::Narrow);
     room(Rate::Full);

@@ -296,6 +296,7 @@ impl Call {
             MediaEvent::Played(_) => self.room_played(t, id),
             MediaEvent::Noted(_, name) => self.tell_room(t, id, RoomInput::Named(name)),
             MediaEvent::Speaking { speaks, .. } => self.tell_room(t, id, RoomInput::Speaks(speaks)),
+            MediaEvent::Shows { line, shown, .. } => self.room_shows(t, id, line, shown),
             MediaEvent::Closed(media, stats) => self.media_closed(t, id, media, stats),
             MediaEvent::Stats(_, stats) => self.measured(t, id, stats),
             MediaEvent::Digit { digit, ms, .. } => self.on_digit(t, id, Press { digit, ms }),

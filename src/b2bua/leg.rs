@@ -417,13 +417,17 @@ impl Leg {
         let dtmf = dtmf(t.cx.config, &self.who);
         let media = MediaLeg::open(t, port, worker, dtmf, webrtc.is_some());
         t.desk.add_media(media.id, self.id, worker);
+        let ssrc = media.ssrc;
         self.media = Some(media);
         let mut can = capabilities(t.cx.config, &self.who);
         can.security = match webrtc {
             Some(_) => None,
             None => Security::new(srtp(t.cx.config, &self.who), |octets| t.cx.rng.fill_bytes(octets)),
         };
-        can.webrtc = webrtc.map(Box::new);
+        can.webrtc = webrtc.map(|mut webrtc| {
+            webrtc.speaks(ssrc);
+            Box::new(webrtc)
+        });
         self.oa = Some(OfferAnswer::new(addr, port.rtp, t.cx.random(), can));
         true
     }

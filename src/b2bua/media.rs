@@ -4,7 +4,7 @@ use super::desk::Turn;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
 use crate::media::command::{
-    Command, Connect, Dtmf, Function, Keys, Music, Port, Recording, Remote, Seat, Side, Stream, Troubles,
+    Command, Connect, Dtmf, Function, Keys, Music, Port, Recording, Remote, Seat, Side, Stream, Troubles, Video,
 };
 use crate::sdp::Agreed;
 use std::net::SocketAddr;
@@ -31,6 +31,8 @@ struct Web {
     peer: Option<SocketAddr>,
     /// What the worker was told of its stream, but for where it is.
     told: Option<(Remote, Stream)>,
+    /// And of its video.
+    video: Option<Box<Video>>,
 }
 
 /// A media leg that is open, or closing.
@@ -38,6 +40,8 @@ struct Web {
 pub struct MediaLeg {
     /// Its name.
     pub id: MediaLegId,
+    /// The SSRC of what it sends.
+    pub ssrc: u32,
     /// The peer's first packet came.
     pub started: bool,
     /// What is wrong with it now.
@@ -72,10 +76,11 @@ impl MediaLeg {
     pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId, dtmf: Dtmf, rtc: bool) -> MediaLeg {
         let mut spec = t.desk.stock.new_leg(t.cx, port);
         spec.rtc = rtc;
-        let id = spec.id;
+        let (id, ssrc) = (spec.id, spec.ssrc);
         t.cx.emit(Output::Media(worker, Command::Open(Box::new(spec))));
         MediaLeg {
             id,
+            ssrc,
             started: false,
             troubles: Troubles::default(),
             dtmf,
@@ -124,6 +129,7 @@ impl MediaLeg {
     /// Tells the worker what was agreed. While the peer sends, its silence is watched; from the answer on, whatever may be wrong.
     pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>, is_up: bool) {
         self.connect(t, agreed);
+        self.show(t, agreed);
         // First: nothing is sent in the clear where it should not be, not even one packet.
         if self.web.is_none() && (agreed.keys.is_some() || self.is_protected) {
             self.is_protected = agreed.keys.is_some();
@@ -184,6 +190,22 @@ impl MediaLeg {
     /// Its browser is set up by this number.
     pub fn is_set_up_by(&self, number: u32) -> bool {
         self.web.as_ref().is_some_and(|web| web.number == number)
+    }
+
+    /// What both sides say of its video, if that is new.
+    fn show(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed) {
+        let Some(web) = self.web.as_mut().filter(|web| web.video != agreed.video) else {
+            return;
+        };
+        web.video.clone_from(&agreed.video);
+        let (leg, video) = (self.id, agreed.video.clone());
+        self.tell(t, Command::Video { leg, video });
+    }
+
+    /// The name of a line of its video, as its page knows it.
+    pub fn video_line(&self, line: u8) -> Option<&str> {
+        let video = self.web.as_ref()?.video.as_ref()?;
+        video.lines.get(usize::from(line)).map(|line| &*line.mid)
     }
 
     /// The browser is who it says, and there.

@@ -17,7 +17,7 @@ use super::desk::Turn;
 use super::leg::{Leg, LegId, Who};
 use crate::config::{Config, Room};
 use crate::effect::{Blame, Cause, Fact, Output, Party};
-use crate::id::TrunkIx;
+use crate::id::{MediaLegId, TrunkIx};
 use crate::limits;
 use crate::media::command::{Function, Of, Seat};
 use crate::pii::Digit;
@@ -120,6 +120,7 @@ impl Call {
         let at = (t.cx.now, t.cx.wall);
         let place = t.desk.rooms.arrive(at, (number, settings), self.worker, arrival);
         let membership = Membership::new(place, number, settings);
+        self.see(t, id, settings.video);
         if let Some(leg) = self.leg_mut(id) {
             leg.is_focus(membership.number.clone());
         }
@@ -203,6 +204,28 @@ impl Call {
         }
     }
 
+    /// On a line of a leg's video somebody else is seen now.
+    pub fn room_shows(&mut self, t: &mut Turn<'_, '_>, id: LegId, line: u8, shown: Option<(MediaLegId, bool)>) {
+        let media = self.leg(id).and_then(|leg| leg.media.as_ref());
+        let Some(name) = media.and_then(|media| media.video_line(line)).map(Box::from) else {
+            return;
+        };
+        let call = |media| t.desk.by_media(media).map(|leg| t.desk.home(leg));
+        let shown = shown.and_then(|(media, is_screen)| Some((call(media)?, is_screen)));
+        self.tell_room(t, id, Input::Shows(name, shown));
+    }
+
+    /// Video of a leg is taken where its room wants that.
+    fn see(&mut self, t: &mut Turn<'_, '_>, id: LegId, is_wanted: bool) {
+        if let Some(oa) = self
+            .leg_mut(id)
+            .and_then(|leg| leg.oa.as_mut())
+            .filter(|oa| oa.is_web())
+        {
+            oa.see(is_wanted.then(|| t.cx.random() as u32));
+        }
+    }
+
     /// Tells the room what has become of its member.
     pub fn tend_room(&mut self, t: &mut Turn<'_, '_>) {
         let Some((place, number, held)) = self
@@ -220,6 +243,9 @@ impl Call {
             Stage::DialOut(own) if own == place => return,
             Stage::Talk { .. } | Stage::DialOut(_) | Stage::Setup { .. } | Stage::Over { .. } => {
                 self.room = None;
+                for leg in &mut self.legs {
+                    leg.sees_nothing();
+                }
                 return t.desk.rooms.tell(place, Input::Left);
             }
         };
@@ -383,6 +409,13 @@ impl Call {
 
 impl Leg {
     /// Its peer talks with a room (RFC 4579 5.1): our Contact says so from now on. A peer to whom it said something else is told.
+    /// It leaves a room: video is refused when it is offered again.
+    fn sees_nothing(&mut self) {
+        if let Some(oa) = &mut self.oa {
+            oa.see(None);
+        }
+    }
+
     fn is_focus(&mut self, number: Arc<str>) {
         if self.focus.is_none() {
             self.focus = Some(number);

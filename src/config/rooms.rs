@@ -37,6 +37,8 @@ pub struct Room {
     pub levels: bool,
     /// `gate`: a line on which nobody speaks is not heard.
     pub gate: bool,
+    /// `video`: that of browsers is forwarded to browsers.
+    pub video: bool,
     /// `wait_for_moderator`: nobody is let in before a moderator is.
     pub wait_for_moderator: bool,
     /// `entry`: what is heard when somebody comes or goes.
@@ -195,6 +197,7 @@ impl Room {
             rate: Rate::Wide,
             levels: true,
             gate: true,
+            video: true,
             wait_for_moderator: false,
             entry: EntrySound::Tones,
             music: Music::default(),

@@ -7,6 +7,7 @@ mod recording;
 mod room;
 mod rtc;
 mod sound;
+mod video;
 
 pub use codecs::modem::DataTone;
 pub use dtmf::Dtmf;
@@ -16,6 +17,7 @@ pub use recording::{Format, Of, Recording, Side};
 pub use room::{RoomSpec, RoomStats, Seat};
 pub use rtc::{Connect, Credentials, DtlsFault, DtlsRole, Fingerprint, Setup, Unsecured};
 pub use sound::{Music, Sound};
+pub use video::{Video, VideoCodec, VideoFormat, VideoLine, VideoSource};
 
 use crate::id::{MediaLegId, MediaRoomId, WorkerId};
 use crate::pii::{Digit, Digits};
@@ -289,6 +291,14 @@ pub enum Command {
         /// What both sides have said.
         connect: Box<Connect>,
     },
+    /// Video of the leg, beside its audio and on the same way, or no longer. It is forwarded while the leg sits in a room; what goes on as it
+    /// was keeps its numbers.
+    Video {
+        /// Which leg.
+        leg: MediaLegId,
+        /// What was agreed.
+        video: Option<Box<Video>>,
+    },
     /// Changes what the leg does. Leaving a bridge leaves the other leg idle.
     Function {
         /// Which leg.
@@ -424,6 +434,15 @@ pub enum Event {
         /// It is heard.
         speaks: bool,
     },
+    /// On a line of a member of a room somebody else is seen now, or nobody.
+    Shows {
+        /// Of this member.
+        leg: MediaLegId,
+        /// Which of its lines, in the order of its description's video (`Video::lines`).
+        line: u8,
+        /// Who is seen there, and whether that is a screen.
+        shown: Option<(MediaLegId, bool)>,
+    },
     /// What a room was to hear is at its end.
     RoomPlayed(MediaRoomId),
     /// What a room took in the last `limits::ROOM_MEASURE` of ticks.
@@ -440,6 +459,7 @@ impl Event {
         Some(match self {
             Event::RoomPlayed(_) | Event::RoomMeasured(..) => return None,
             Event::Speaking { leg, .. }
+            | Event::Shows { leg, .. }
             | Event::Started(leg, _)
             | Event::Silent(leg)
             | Event::Trouble { leg, .. }
@@ -468,6 +488,7 @@ impl Command {
             Command::Negotiated { leg, .. }
             | Command::Protect { leg, .. }
             | Command::Connect { leg, .. }
+            | Command::Video { leg, .. }
             | Command::Function { leg, .. }
             | Command::Play { leg, .. }
             | Command::SendDigits { leg, .. }

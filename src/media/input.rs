@@ -13,6 +13,7 @@ use super::play::Play;
 use super::room::{Class, ClassKey, Link, Member, Recorder, Room};
 use super::srtp::{Opener, Sealer};
 use super::tap::Tap;
+use super::video::VideoLeg;
 use crate::id::{MediaLegId, MediaRoomId, WorkerId};
 use crate::limits;
 use std::collections::VecDeque;
@@ -65,6 +66,8 @@ pub struct Gear {
     pub(super) sealer: Change<Sealer>,
     /// Where what is received goes too.
     pub(super) tap: Change<Tap>,
+    /// Video.
+    pub(super) video: Change<VideoLeg>,
 }
 
 impl Gear {
@@ -80,6 +83,7 @@ impl Gear {
             && self.opener.is_empty()
             && self.sealer.is_empty()
             && self.tap.is_empty()
+            && self.video.is_empty()
     }
 }
 

@@ -14,13 +14,14 @@ use super::play::Play;
 use super::reports::Reporter;
 pub(super) use super::role::{Class, Role};
 use super::room::Member;
-use super::rtcp;
+use super::rtcp::{self, feedback::Head};
 use super::rtp::{self, Kind, View};
 use super::sender::Sender;
 use super::source::Arrival;
 use super::srtp::Fault;
 use super::tap::Tap;
 use super::trouble::{Look, Refused};
+use super::video::VideoLeg;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use crate::time::Instant;
@@ -46,6 +47,8 @@ pub struct Leg {
     /// While it sits in a room.
     pub(super) member: Option<Box<Member>>,
     pub(super) seat: Seat,
+    /// Of a browser: what it shows and sees.
+    pub(super) video: Option<Box<VideoLeg>>,
     /// Where it is recorded.
     tap: Option<Box<Tap>>,
     /// By whose socket a copy of what it receives goes out.
@@ -84,6 +87,7 @@ impl Leg {
             note: None,
             member: None,
             seat: Seat::default(),
+            video: None,
             tap: None,
             copied: None,
             reporter: Reporter::new(cname.into_boxed_str(), seed, rtc),
@@ -139,6 +143,9 @@ impl Leg {
         if let (Change::Set(Some(new)), Some(old)) = (&mut gear.sealer, &self.tx.sealer) {
             new.go_on(old);
         }
+        if let (Change::Set(Some(new)), Some(old)) = (&mut gear.video, &mut self.video) {
+            new.go_on(old);
+        }
         Gear {
             decode: Change::Set(gear.decode.apply(&mut self.rx.decode)),
             encode: Change::Set(gear.encode.apply(&mut self.tx.encode)),
@@ -150,6 +157,7 @@ impl Leg {
             opener: Change::Set(gear.opener.apply(&mut self.rx.opener)),
             sealer: Change::Set(gear.sealer.apply(&mut self.tx.sealer)),
             tap: Change::Set(gear.tap.apply(&mut self.tap)),
+            video: Change::Set(gear.video.apply(&mut self.video)),
         }
     }
 
@@ -190,6 +198,25 @@ impl Leg {
             }
         }
         opened.is_ok()
+    }
+
+    /// A packet of this payload type is video.
+    pub(super) fn has_video(&self, payload_type: u8) -> bool {
+        self.video.as_ref().is_some_and(|video| video.has(payload_type))
+    }
+
+    /// What goes out beside the video at a tick.
+    pub(super) fn tick_video(&mut self, now: Instant, out: &mut TxBatch) {
+        let Leg {
+            tx, video, reporter, ..
+        } = self;
+        if let (Some(video), Some(to)) = (video, tx.to) {
+            let head = Head {
+                ssrc: tx.sender.ssrc(),
+                cname: reporter.cname(),
+            };
+            video.tick(now, (tx.place, to), head, out);
+        }
     }
 
     /// Whose set-up a datagram of STUN or DTLS is for; nobody's where there is none, or where more come than that needs. Who is not where the

@@ -14,6 +14,7 @@
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
 //! | `jitter`, `decode`, `voice`, `encode`, `coder`, `ratio` | only where audio is rebuilt |
 //! | [`room`] | legs that hear one another: playout, the mix, encoders that listeners share |
+//! | `video` | video of a room's browsers, forwarded as it comes |
 //! | `pause`, `tuning` | comfort noise; how Opus follows loss and load |
 //! | `dtmf`, `ear` | keys that come: as telephone events, in audio |
 //! | `digits`, `tone`, `play`, [`phone`] | digits that go out, tones, sounds, PCM |
@@ -68,6 +69,7 @@ mod tone;
 mod trouble;
 pub mod tuning;
 mod udptl;
+mod video;
 mod voice;
 pub mod witness;
 pub mod worker;

@@ -3,7 +3,7 @@
 mod rooms;
 
 use super::bridge::{self, Path};
-use super::command::{Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream};
+use super::command::{Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream, Video};
 use super::decode::{Decode, OWN_RATE};
 use super::dtmf;
 use super::ear::Ear;
@@ -15,6 +15,7 @@ use super::play::Play;
 use super::room::{Member, Pipe, Pipes};
 use super::srtp::{Opener, Sealer};
 use super::tap::{Sinks, Tap};
+use super::video::VideoLeg;
 use crate::id::{MediaLegId, MediaRoomId, WorkerId};
 use crate::limits;
 use codecs::opus::OpusError;
@@ -103,16 +104,19 @@ struct Known {
     stream: Option<Stream>,
     function: Function,
     has: Parts,
+    /// Its peer is a browser.
+    is_web: bool,
 }
 
 impl Known {
     /// One that was just opened.
-    fn new(home: WorkerId) -> Known {
+    fn new(home: WorkerId, is_web: bool) -> Known {
         Known {
             home,
             stream: None,
             function: Function::Idle,
             has: Parts::default(),
+            is_web,
         }
     }
 }
@@ -163,7 +167,7 @@ impl Preparer {
             if self.legs.contains_key(&leg) {
                 return Err(PrepareError::LegExists(leg));
             }
-            self.legs.insert(leg, Known::new(worker));
+            self.legs.insert(leg, Known::new(worker, spec.rtc));
             return Ok(vec![Input::Open(Box::new(Leg::new(*spec, seed)))]);
         }
         let mut known = *self.legs.get(&leg).ok_or(PrepareError::UnknownLeg(leg))?;
@@ -191,6 +195,7 @@ impl Preparer {
                 Ok(inputs)
             }
             Command::Protect { keys, .. } => Ok(self.protect(leg, keys)),
+            Command::Video { video, .. } => Ok(vec![see(leg, video, seed)]),
             Command::Function { function, .. } => self.function(leg, known, function, None),
             Command::Play { music, repeats, .. } => {
                 let play = Box::new(Play::new(music, repeats));
@@ -262,16 +267,20 @@ impl Preparer {
     /// Replaces the direction whose keys are others than before.
     fn protect(&mut self, leg: MediaLegId, keys: Option<Box<Keys>>) -> Vec<Input> {
         let (old, new) = (self.keys.get(&leg), keys.as_deref());
+        let (sent, received) = match self.legs.get(&leg).is_some_and(|known| known.is_web) {
+            true => (limits::SRTP_SENT_WEB, limits::SRTP_STREAMS_WEB),
+            false => (1, limits::SRTP_STREAMS),
+        };
         let mut gear = Gear::default();
         let is_kept = |old: &[MasterKey], new: &[MasterKey]| {
             old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.is(new))
         };
         let both = old.zip(new);
         if both.is_none_or(|(old, new)| !old.seal().is(new.seal())) {
-            gear.sealer = Change::Set(new.map(|keys| Box::new(Sealer::new(keys))));
+            gear.sealer = Change::Set(new.map(|keys| Box::new(Sealer::for_streams(keys, sent))));
         }
         if both.is_none_or(|(old, new)| !is_kept(old.open(), new.open())) {
-            gear.opener = Change::Set(new.map(|keys| Box::new(Opener::new(keys))));
+            gear.opener = Change::Set(new.map(|keys| Box::new(Opener::for_streams(keys, received))));
         }
         let is_same = matches!((&gear.sealer, &gear.opener), (Change::Keep, Change::Keep));
         match keys {
@@ -442,6 +451,15 @@ impl Preparer {
         self.legs.insert(leg, Known { has: parts, ..known });
         Ok(gear)
     }
+}
+
+/// What a leg shows and sees from now on.
+fn see(leg: MediaLegId, video: Option<Box<Video>>, seed: u64) -> Input {
+    let gear = Gear {
+        video: Change::Set(video.map(|video| Box::new(VideoLeg::new(*video, seed)))),
+        ..Gear::default()
+    };
+    Input::Fit { leg, gear }
 }
 
 /// Makes what a leg does not have yet, and takes out what it has and does not need.

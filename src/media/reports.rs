@@ -71,6 +71,11 @@ impl Reporter {
         }
     }
 
+    /// The name.
+    pub fn cname(&self) -> &str {
+        &self.cname
+    }
+
     /// What the peer asks for.
     pub fn ask(&mut self, xr: Xr) {
         self.xr = xr;

@@ -33,6 +33,7 @@ use super::input::Outputs;
 use super::leg::Leg;
 use super::packet::{LegIx, TxBatch};
 use super::play::Play;
+use super::video::stage;
 use crate::id::MediaRoomId;
 use crate::limits::{ROOM_CLASSES, ROOM_LINKS, ROOM_MEASURE, ROOM_SPEAKERS};
 use crate::time::Instant;
@@ -48,6 +49,8 @@ static SILENCE: [i16; step(Rate::Full)] = [0; step(Rate::Full)];
 const HISTORY: usize = 9;
 /// Ticks from one time to the next at which it is told who speaks: 200 ms.
 const TELL: u32 = 10;
+/// Of whom a member sees, how much is told it in one tick.
+const TELL_SEEN: usize = 4;
 /// Ticks from one time to the next at which it is told what they took.
 const MEASURE: u32 = ROOM_MEASURE.as_millis() as u32 / 20;
 
@@ -258,6 +261,7 @@ impl Room {
         self.part(legs);
         self.add_up(legs, outputs);
         self.encode(legs);
+        self.look(now, legs);
     }
 
     /// Takes 20 ms of every member.
@@ -328,6 +332,17 @@ impl Room {
         }
     }
 
+    /// Who is seen by whom.
+    fn look(&self, now: Instant, legs: &mut Legs) {
+        let has_video = |at: &LegIx| legs[at.index()].as_ref().is_some_and(|leg| leg.video.is_some());
+        if !self.ticks.is_multiple_of(stage::LOOK) || !self.members.iter().any(has_video) {
+            return;
+        }
+        let speak = self.speakers.all().filter(|place| place.lasts() >= stage::SPEECH);
+        speak.for_each(|place| stage::spoke(legs, place.at, self.ticks));
+        stage::assign(now, &self.members, legs);
+    }
+
     /// Mixes.
     fn add_up(&mut self, legs: &mut Legs, outputs: &mut Outputs) {
         let room = self.spec.rate;
@@ -394,6 +409,8 @@ impl Room {
             if let Some(leg) = legs[at.index()].as_mut() {
                 self.send_to(now, leg, out);
                 self.tell(at, leg, outputs);
+                leg.tick_video(now, out);
+                tell_seen(leg, outputs);
             }
         }
         if let Some(recorder) = &mut self.recorder {
@@ -477,6 +494,21 @@ impl Room {
                 speaks,
             });
         }
+    }
+}
+
+/// Tells whom a member sees now, a few at a time.
+fn tell_seen(leg: &mut Leg, outputs: &mut Outputs) {
+    let id = leg.id();
+    let slots = leg.video.iter_mut().flat_map(|video| &mut *video.slots);
+    let news = slots.filter_map(|slot| {
+        let shown = slot.shown.map(|shown| (shown.id, shown.is_screen));
+        let (line, is_new) = (slot.line, slot.told != shown);
+        slot.told = shown;
+        is_new.then_some((line, shown))
+    });
+    for (line, shown) in news.take(TELL_SEEN) {
+        outputs.event(Event::Shows { leg: id, line, shown });
     }
 }
 

@@ -1,6 +1,7 @@
 //! RTCP on the wire (RFC 3550 6): reads compound packets in place, writes ours.
 
 pub mod extended;
+pub mod feedback;
 
 use super::rtp::Malformed;
 use super::sender::Sent;

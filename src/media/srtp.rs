@@ -18,7 +18,6 @@ use super::rtp;
 use crate::limits;
 use cipher::{Place, Session};
 use index::{Refused, Window};
-use smallvec::SmallVec;
 use std::fmt;
 
 /// Why a packet is not sealed or opened.
@@ -36,6 +35,8 @@ pub enum Fault {
     Forged,
     /// Its key has protected as many packets as it may (RFC 3711 9.2).
     WornOut,
+    /// Of one SSRC more than were foreseen.
+    TooMany,
 }
 
 impl From<Refused> for Fault {
@@ -80,7 +81,8 @@ const RTCP: usize = 1;
 /// Seals what a leg sends. Its roll-over counter lives as long as its key.
 pub struct Sealer {
     key: Key,
-    rtp: Window,
+    /// Of each SSRC of ours; no more than there is room for.
+    rtp: Vec<(u32, Window)>,
     /// The index of the next RTCP packet.
     rtcp: u64,
 }
@@ -88,9 +90,14 @@ pub struct Sealer {
 impl Sealer {
     /// With a key that nothing was sealed by yet.
     pub fn new(keys: &Keys) -> Sealer {
+        Sealer::for_streams(keys, limits::SRTP_STREAMS)
+    }
+
+    /// The same for so many SSRCs.
+    pub fn for_streams(keys: &Keys, streams: usize) -> Sealer {
         Sealer {
             key: Key::new(keys.seal()),
-            rtp: Window::default(),
+            rtp: Vec::with_capacity(streams),
             rtcp: 0,
         }
     }
@@ -105,17 +112,31 @@ impl Sealer {
     pub fn rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Fault> {
         let packet = buffer.get(..len).ok_or(Fault::Malformed)?;
         let (head, ssrc, sequence) = rtp_head(packet)?;
-        let index = self.rtp.of_sequence(sequence).ok_or(Fault::Old)?;
-        self.rtp.check(index)?;
+        let at = self.stream(ssrc)?;
+        let (_, window) = &mut self.rtp[at];
+        let index = window.of_sequence(sequence).ok_or(Fault::Old)?;
+        window.check(index)?;
         self.key.lasts(RTP)?;
         // Whatever becomes of it: its key stream may have been used.
-        self.rtp.note(index);
+        window.note(index);
         self.key.left[RTP] -= 1;
         let place = Place { ssrc, index };
         let cipher = &self.key.session.rtp;
         cipher
             .seal_rtp(place, head, buffer, len, &self.key.mki)
             .ok_or(Fault::Malformed)
+    }
+
+    /// Where the numbers of an SSRC are. None is forgotten, since a number must not be used again.
+    fn stream(&mut self, ssrc: u32) -> Result<usize, Fault> {
+        match self.rtp.iter().position(|(known, _)| *known == ssrc) {
+            Some(at) => Ok(at),
+            None if self.rtp.len() < self.rtp.capacity() => {
+                self.rtp.push((ssrc, Window::default()));
+                Ok(self.rtp.len() - 1)
+            }
+            None => Err(Fault::TooMany),
+        }
     }
 
     /// Seals the RTCP packet of `len` octets in front of `buffer`; gives its new length.
@@ -145,16 +166,21 @@ pub struct Opener {
     /// Octets of the master key identifier: the same for all (RFC 4568 6.1).
     mki: usize,
     /// The one that was heard last is the last.
-    streams: SmallVec<[Stream; limits::SRTP_STREAMS]>,
+    streams: Vec<Stream>,
 }
 
 impl Opener {
     /// By the keys for what comes, of which nothing came yet.
     pub fn new(keys: &Keys) -> Opener {
+        Opener::for_streams(keys, limits::SRTP_STREAMS)
+    }
+
+    /// The same for a peer with so many SSRCs.
+    pub fn for_streams(keys: &Keys, streams: usize) -> Opener {
         Opener {
             keys: keys.open().iter().map(Key::new).collect(),
             mki: keys.open()[0].mki().len(),
-            streams: SmallVec::new(),
+            streams: Vec::with_capacity(streams.max(1)),
         }
     }
 
@@ -221,7 +247,7 @@ impl Opener {
         match place {
             Some(place) if place + 1 == self.streams.len() => {}
             Some(place) => self.streams[place..].rotate_left(1),
-            None if self.streams.len() < limits::SRTP_STREAMS => self.streams.push(stream),
+            None if self.streams.len() < self.streams.capacity() => self.streams.push(stream),
             None => self.streams.rotate_left(1),
         }
         if let Some(last) = self.streams.last_mut() {

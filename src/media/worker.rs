@@ -28,6 +28,7 @@ use crate::limits;
 use crate::time::Instant;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use video::Fan;
 
 /// "Not before anything happens here."
 const NEVER: Instant = Instant::from_nanos(u64::MAX);
@@ -83,6 +84,8 @@ pub struct Worker {
     /// The same for rooms: they come first.
     room_cursor: usize,
     strays: Strays,
+    /// What is on its way to those who see it.
+    fan: Option<Fan>,
     /// The most complexity that encoders of Opus may have now.
     effort: u8,
 }
@@ -102,6 +105,7 @@ impl Worker {
             room_by_id: HashMap::with_capacity_and_hasher(limits::ROOMS * 2, foldhash::fast::FixedState::default()),
             room_cursor: 0,
             strays: Strays::default(),
+            fan: None,
             effort: 10,
         }
     }
@@ -149,7 +153,7 @@ impl Worker {
         self.legs.get_mut(at.index())?.as_mut()?.phone.as_deref_mut()
     }
 
-    /// Takes a datagram that came to one of a leg's sockets. Gives the leg whose set-up it is for, where it is for that: STUN and DTLS of a
+    /// Takes a datagram that came to one of a leg's sockets; after it `forward` is asked whether there is more to send. Gives the leg whose set-up it is for, where it is for that: STUN and DTLS of a
     /// browser, which whoever calls hands on.
     pub fn on_packet(
         &mut self,
@@ -193,20 +197,18 @@ impl Worker {
         match (kind, channel) {
             _ if !is_open => {}
             (Kind::Rtp, Channel::Rtp) => match View::parse(datagram) {
+                Ok(view) if leg.has_video(view.payload_type) => self.on_video(now, at, &mut leg, &view, datagram),
                 Ok(view) => self.on_rtp(now, from, &view, &mut leg, out, outputs),
                 Err(_) => leg.rx.counts.dropped += 1,
             },
             (Kind::Rtp, Channel::Rtcp) => leg.rx.counts.dropped += 1,
-            (Kind::Rtcp, Channel::Rtp | Channel::Rtcp) => leg.rtcp(now, from, datagram),
+            (Kind::Rtcp, Channel::Rtp | Channel::Rtcp) => {
+                if leg.video.is_none() || !self.on_feedback(now, &mut leg, datagram, out) {
+                    leg.rtcp(now, from, datagram);
+                }
+            }
             (Kind::Stun | Kind::Dtls, Channel::Rtp | Channel::Rtcp) => {
-                // RTP and RTCP of a browser have one port.
-                set_up = leg.set_up(now, from).filter(|_| channel == Channel::Rtp);
-                let stray = if kind == Kind::Stun {
-                    &mut self.strays.stun
-                } else {
-                    &mut self.strays.dtls
-                };
-                *stray += u64::from(set_up.is_none());
+                set_up = self.set_up(now, &mut leg, from, (kind, channel));
             }
             (Kind::Unknown, Channel::Rtp | Channel::Rtcp) => {
                 self.strays.unknown += 1;
@@ -218,6 +220,26 @@ impl Worker {
         }
         self.legs[at.index()] = Some(leg);
         self.seal(out, from_here);
+        let _is_more = self.forward(now, out);
+        set_up
+    }
+
+    /// Whose set-up a datagram of STUN or DTLS is for.
+    fn set_up(
+        &mut self,
+        now: Instant,
+        leg: &mut Leg,
+        from: SocketAddr,
+        (kind, channel): (Kind, Channel),
+    ) -> Option<MediaLegId> {
+        // RTP and RTCP of a browser have one port.
+        let set_up = leg.set_up(now, from).filter(|_| channel == Channel::Rtp);
+        let stray = if kind == Kind::Stun {
+            &mut self.strays.stun
+        } else {
+            &mut self.strays.dtls
+        };
+        *stray += u64::from(set_up.is_none());
         set_up
     }
 
@@ -525,6 +547,9 @@ impl Worker {
                 if let Some(room) = self.rooms[room.index()].as_mut() {
                     room.leave(at);
                 }
+                if let Some(video) = self.legs[at.index()].as_mut().and_then(|leg| leg.video.as_mut()) {
+                    video.leave();
+                }
             }
             Some(Role::Fork(source)) => self.uncopy(now, source),
             Some(Role::Idle | Role::Echo | Role::Tone(_) | Role::Play | Role::Phone | Role::Note) | None => {}
@@ -641,5 +666,9 @@ mod tests_srtp;
 #[path = "worker/tests_udptl.rs"]
 mod tests_udptl;
 #[cfg(test)]
+#[path = "worker/tests_video.rs"]
+mod tests_video;
+#[cfg(test)]
 #[path = "worker/tests_wide.rs"]
 mod tests_wide;
+mod video;

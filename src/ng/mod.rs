@@ -311,7 +311,7 @@ impl Ng {
             }
             Event::Started(..) | Event::Silent(_) | Event::Digit { .. } | Event::DataTone { .. } => {}
             Event::Played(_) | Event::Noted(..) | Event::Moved(..) | Event::Trouble { .. } | Event::Setup(..) => {}
-            Event::Speaking { .. } | Event::RoomPlayed(_) | Event::RoomMeasured(..) => {}
+            Event::Speaking { .. } | Event::Shows { .. } | Event::RoomPlayed(_) | Event::RoomMeasured(..) => {}
         }
         true
     }

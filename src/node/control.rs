@@ -64,6 +64,8 @@ impl Known {
                     tell(happened, Some(member));
                 }
             }
+            // Pictures are of pages.
+            RoomEvent::Shows(..) => {}
             RoomEvent::Changed(id) => {
                 if let Some(member) = now.members.get(&id) {
                     let old = self.members.insert(id, member.clone());

@@ -148,7 +148,7 @@ impl Machines {
         let events = self.calls.room_events();
         if !events.is_empty() {
             self.tell_watches(cx, &events);
-            let is_told = |event: &RoomEvent| !matches!(event, RoomEvent::Speaking(..));
+            let is_told = |event: &RoomEvent| !matches!(event, RoomEvent::Speaking(..) | RoomEvent::Shows(..));
             let mut rooms: Vec<&str> = events
                 .iter()
                 .filter(|(_, event)| is_told(event))

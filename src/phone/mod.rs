@@ -243,7 +243,10 @@ impl Line {
             MediaEvent::Started(..) | MediaEvent::Silent(_) | MediaEvent::Trouble { .. } => {}
             MediaEvent::Played(_) | MediaEvent::Noted(..) | MediaEvent::Moved(..) => {}
             MediaEvent::DataTone { .. } | MediaEvent::Setup(..) => {}
-            MediaEvent::Speaking { .. } | MediaEvent::RoomPlayed(_) | MediaEvent::RoomMeasured(..) => {}
+            MediaEvent::Speaking { .. }
+            | MediaEvent::Shows { .. }
+            | MediaEvent::RoomPlayed(_)
+            | MediaEvent::RoomMeasured(..) => {}
         }
     }
 

@@ -296,6 +296,11 @@ impl Live {
             Input::Named(name) => self.named(s, id, name),
             Input::Holds(holds) => self.change(s, id, |member| member.holds = holds),
             Input::Speaks(speaks) => self.speaks(s, id, speaks),
+            Input::Shows(line, shown) => {
+                let of = |call| self.members.iter().find(|member| member.call == Some(call));
+                let shown = shown.and_then(|(call, is_screen)| Some((of(call)?.id, is_screen)));
+                self.event(s, RoomEvent::Shows(id, line, shown));
+            }
             Input::Left => self.left(s, id),
         }
     }

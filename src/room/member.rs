@@ -259,6 +259,7 @@ impl Member {
         Seat {
             speaks: !self.muted && self.role != Role::Listener,
             hears: !self.deaf,
+            shows: self.role != Role::Listener,
         }
     }
 

@@ -132,6 +132,8 @@ pub enum Input {
     Holds(bool),
     /// It speaks, or no longer.
     Speaks(bool),
+    /// On a line of its video, by its `a=mid`, the member with this call is seen now, or nobody; true where it is a screen.
+    Shows(Box<str>, Option<(CallId, bool)>),
     /// Its call is over, or elsewhere.
     Left,
 }

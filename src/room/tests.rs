@@ -147,7 +147,7 @@ impl World {
             Some(Hears::Always(music)) if *music == silence() => "silence".to_owned(),
             Some(Hears::Always(_)) => "music".to_owned(),
             Some(Hears::Note) => "is noted".to_owned(),
-            Some(Hears::Mix(Seat { speaks, hears })) => match (speaks, hears) {
+            Some(Hears::Mix(Seat { speaks, hears, .. })) => match (speaks, hears) {
                 (true, true) => "mix",
                 (false, true) => "mix, muted",
                 (true, false) => "mix, deaf",

@@ -201,6 +201,8 @@ pub enum RoomEvent {
     Left(MemberId),
     /// Somebody begins to speak, or ends: at most every `limits::ROOM_SPEAKING`.
     Speaking(MemberId, bool),
+    /// On a line of a member's video, by its `a=mid`, somebody is seen from now on, or nobody; true where it is a screen. At most every 200 ms.
+    Shows(MemberId, Box<str>, Option<(MemberId, bool)>),
     /// Anything else of a member is different: muted, deaf, held, its role.
     Changed(MemberId),
     /// Something of the room itself is different: locked, recorded.

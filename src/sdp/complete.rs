@@ -156,6 +156,7 @@ impl Offered {
             keys,
             connect,
             image: None,
+            video: None,
         })
     }
 }

@@ -201,6 +201,7 @@ fn agreed(
         keys: None,
         connect: None,
         image: Some(Box::new(words)),
+        video: None,
     })
 }
 

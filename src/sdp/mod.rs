@@ -16,6 +16,7 @@ pub mod offer_answer;
 pub mod parse;
 mod peer;
 pub mod session;
+mod video;
 mod webrtc;
 pub mod write;
 mod xr;

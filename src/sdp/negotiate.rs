@@ -13,7 +13,7 @@ use super::peer::{NARROWBAND_HZ, PTIME_MS, common_events, media_address, ptime, 
 use super::session::{Attribute, Connection, Line, Media, Origin, Proto, Text, decimal};
 use super::webrtc::{self, Peer, Webrtc, WebrtcUse};
 use super::xr;
-use crate::media::command::{Connect, Dtmf, EventFormat, Gains, Keys, OpusParams, Remote, Srtp, Stream};
+use crate::media::command::{Connect, Dtmf, EventFormat, Gains, Keys, OpusParams, Remote, Srtp, Stream, Video};
 use codecs::Codec;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -98,6 +98,8 @@ pub struct Agreed {
     pub connect: Option<Box<Connect>>,
     /// What the peer says of its fax, where it is one; none: it is audio.
     pub image: Option<Box<Image>>,
+    /// Video beside it.
+    pub video: Option<Box<Video>>,
 }
 
 /// An offer. With `previous` (our last description of this leg) the m-lines keep their number, order, profile and payload types
@@ -106,6 +108,15 @@ pub struct Agreed {
 /// Panics if `capabilities` name no codec.
 pub fn offer<'t>(local: &Local, capabilities: &Capabilities, previous: Option<&Session<'t>>) -> Session<'t> {
     offer_to_keep(local, capabilities, previous).0
+}
+
+/// Another line than that of our audio, in a further offer: video goes on as it was, and what was refused stays so.
+fn kept_line<'t>(line: &Media<'t>, is_web: bool) -> Media<'t> {
+    match is_web {
+        true if line.port != 0 && !line.is_audio() => line.clone(),
+        true => webrtc::refused(line),
+        false => line.refused(),
+    }
 }
 
 /// The same, and what its answer is to be held against.
@@ -140,7 +151,7 @@ pub fn offer_to_keep<'t>(
         .extend(webrtc.into_iter().flat_map(|webrtc| webrtc.offer(local, kept)));
     audio.attributes.push(xr::offered());
     let mut lines: Vec<Media<'t>> = Vec::with_capacity(before.len().max(1));
-    lines.extend(before.iter().map(Media::refused));
+    lines.extend(before.iter().map(|line| kept_line(line, webrtc.is_some())));
     let index = slot.unwrap_or(lines.len());
     match lines.get_mut(index) {
         Some(line) => *line = audio,
@@ -158,7 +169,7 @@ pub fn offer_to_keep<'t>(
             .map(|_| crypto::said(&lines[index]))
             .unwrap_or_default(),
     };
-    let head = webrtc.map(|_| webrtc::head(&lines[index])).unwrap_or_default();
+    let head = webrtc.map(|_| webrtc::bundle(&mut lines, index)).unwrap_or_default();
     let mut session = description(local, unbounded(), lines);
     session.attributes = head;
     (session, offered)
@@ -211,9 +222,14 @@ pub fn answer<'t>(
         .zip(taken.peer.clone())
         .map(|(webrtc, theirs)| webrtc.connect(theirs, true))
         .transpose()?;
+    let video = webrtc.filter(|_| connect.is_some());
+    let video = video.map_or_else(Default::default, |webrtc| webrtc.video(offer, media, local));
     let is_nowhere = connect.is_none() && taken.addr.is_unspecified();
     let asked = xr::asked(offer, media);
     let line = |(index, other): (usize, &Media<'t>)| {
+        if let Some(line) = video.line(index) {
+            return line;
+        }
         if index != taken.index || taken.ended {
             return webrtc.map_or_else(|| other.refused(), |_| webrtc::refused(other));
         }
@@ -227,8 +243,8 @@ pub fn answer<'t>(
         line.attributes.extend(asked.map(xr::answered));
         line
     };
-    let lines: Vec<_> = offer.media.iter().enumerate().map(line).collect();
-    let head = connect.as_ref().map(|_| webrtc::head(&lines[taken.index]));
+    let mut lines: Vec<_> = offer.media.iter().enumerate().map(line).collect();
+    let head = connect.as_ref().map(|_| webrtc::bundle(&mut lines, taken.index));
     let agreed = Agreed {
         remote: Remote {
             xr: asked.unwrap_or_default(),
@@ -244,6 +260,7 @@ pub fn answer<'t>(
         keys,
         connect,
         image: None,
+        video: video.agreed(),
     };
     let mut session = description(local, timing(offer), lines);
     session.attributes = head.unwrap_or_default();

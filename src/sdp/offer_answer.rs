@@ -179,6 +179,18 @@ impl OfferAnswer {
         }
     }
 
+    /// The peer is a browser.
+    pub fn is_web(&self) -> bool {
+        self.capabilities.webrtc.is_some()
+    }
+
+    /// Video of a browser is taken from now on, with SSRCs of ours that count up from this one, or refused.
+    pub fn see(&mut self, ssrc: Option<u32>) {
+        if let Some(webrtc) = &mut self.capabilities.webrtc {
+            webrtc.see(ssrc);
+        }
+    }
+
     /// Our offer, pending from now on.
     pub fn offer(&mut self, want: Direction) -> Bytes {
         self.local.direction = want;
@@ -244,7 +256,13 @@ impl OfferAnswer {
     }
 
     /// The pending offer was answered before, by what `preview` agreed on.
-    pub fn settle(&mut self, agreed: Agreed, answer: Direction) {
+    pub fn settle(&mut self, mut agreed: Agreed, answer: Direction) {
+        // Our offers leave it as it is.
+        agreed.video = self
+            .agreed
+            .as_mut()
+            .and_then(|before| before.video.take())
+            .filter(|_| agreed.connect.is_some());
         if let Some(pending) = self.pending.take() {
             self.wish = learned(self.wish, pending.offer.wish, answer);
             self.ours = Some(pending.offer);

@@ -2,7 +2,8 @@
 //! (RFC 8122) and who begins (RFC 8842), that RTP and RTCP share one port (RFC 5761), and which streams share one way (BUNDLE, RFC 8843).
 //!
 //! We are ICE lite: the peer finds the way, so that its candidates, of whatever kind, are not read; nor is `c=`, which tells the default
-//! one, nor the port. Header extensions, feedback and sources (`extmap`, `rtcp-fb`, `ssrc`) are not taken and need no word.
+//! one, nor the port. Of audio header extensions, feedback and sources (`extmap`, `rtcp-fb`, `ssrc`) are not taken and need no word; those of
+//! video are read beside this (`video`).
 //!
 //! ```text
 //!   a=ice-lite                                       a=fingerprint:sha-256 4A:AD:...
@@ -14,6 +15,7 @@
 use super::negotiate::Local;
 use super::parse::SdpError;
 use super::session::{Attribute, Media, Session};
+use super::video;
 use crate::limits;
 use crate::media::command::{Connect, Credentials, DtlsRole, Fingerprint};
 use crate::pii::Secret;
@@ -22,6 +24,15 @@ use crate::pii::Secret;
 const PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
 /// Our first name for a stream.
 const MID: &str = "0";
+/// What belongs to the way and not to one of the streams on it (RFC 8859).
+const OF_WAY: [&str; 6] = [
+    "ice-ufrag",
+    "ice-pwd",
+    "fingerprint",
+    "setup",
+    "candidate",
+    "end-of-candidates",
+];
 
 /// What a leg says of itself to a browser, and knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +41,10 @@ pub struct Webrtc {
     ours: Credentials,
     /// For when the peer begins anew.
     next: Option<Credentials>,
+    /// Our SSRC for audio.
+    ssrc: u32,
+    /// The first of our SSRCs for video, where that is taken.
+    video: Option<u32>,
     /// What was agreed last.
     agreed: Option<Box<Connect>>,
 }
@@ -58,6 +73,8 @@ impl Webrtc {
             fingerprint,
             ours: credentials(fill),
             next: None,
+            ssrc: 0,
+            video: None,
             agreed: None,
         }
     }
@@ -65,6 +82,29 @@ impl Webrtc {
     /// Makes other credentials ready: an offer comes, with which the peer may begin anew (RFC 8839 4.4.1.1.1).
     pub fn renew(&mut self, fill: impl FnMut(&mut [u8])) {
         self.next = Some(credentials(fill));
+    }
+
+    /// Our audio has this SSRC. It is told beside video: with that on the same way a browser does not know audio by its payload type any more.
+    pub fn speaks(&mut self, ssrc: u32) {
+        self.ssrc = ssrc;
+    }
+
+    /// The audio line says its SSRC.
+    fn source(&self) -> Option<Attribute<'static>> {
+        self.video
+            .map(|_| Attribute::new("ssrc", format!("{} cname:room", self.ssrc)))
+    }
+
+    /// Video is taken from now on, with SSRCs of ours that count up from this one, or refused.
+    pub fn see(&mut self, ssrc: Option<u32>) {
+        // Who is seen already keeps its own.
+        self.video = ssrc.map(|new| self.video.unwrap_or(new));
+    }
+
+    /// What is taken of an offer's video, beside this audio.
+    pub(super) fn video<'t>(&self, offer: &Session<'t>, audio: &Media<'_>, local: &Local) -> video::Answer<'t> {
+        let taken = self.video.map(|ssrc| video::answer(offer, audio, local, ssrc));
+        taken.unwrap_or_default()
     }
 
     /// What holds from now on.
@@ -99,7 +139,8 @@ impl Webrtc {
     /// The lines of our stream in an offer.
     pub(super) fn offer(&self, local: &Local, kept: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
         let mid = kept.and_then(|media| media.attribute("mid")).unwrap_or(MID);
-        lines(&self.ours, self.fingerprint, "actpass", mid, local)
+        let lines = lines(&self.ours, self.fingerprint, "actpass", mid, local);
+        lines.into_iter().chain(self.source()).collect()
     }
 
     /// Those of an answer.
@@ -109,7 +150,8 @@ impl Webrtc {
             DtlsRole::Client => "active",
         };
         let mid = offered.attribute("mid").unwrap_or_default();
-        lines(&connect.ours, self.fingerprint, setup, mid, local)
+        let lines = lines(&connect.ours, self.fingerprint, setup, mid, local);
+        lines.into_iter().chain(self.source()).collect()
     }
 }
 
@@ -136,15 +178,29 @@ fn lines(
     lines
 }
 
-/// What stands before the streams: ours is the only one of its group.
-pub(super) fn head(stream: &Media<'_>) -> Vec<Attribute<'static>> {
-    let mut lines = vec![Attribute::flag("ice-lite")];
-    lines.extend(
-        stream
-            .attribute("mid")
-            .map(|mid| Attribute::new("group", format!("BUNDLE {mid}"))),
-    );
-    lines
+/// What stands before the streams: all that share the way are one group. Its first is the one whose transport counts (RFC 8843 7.1.3): where
+/// that is not the audio, it says what the audio says.
+pub(super) fn bundle(lines: &mut [Media<'_>], audio: usize) -> Vec<Attribute<'static>> {
+    let mut head = vec![Attribute::flag("ice-lite")];
+    let is_in = |line: &&Media<'_>| line.port != 0;
+    let mids = lines.iter().filter(is_in).filter_map(|line| line.attribute("mid"));
+    let mids: Vec<&str> = mids.collect();
+    if !mids.is_empty() {
+        head.push(Attribute::new("group", format!("BUNDLE {}", mids.join(" "))));
+    }
+    let first = lines.iter().position(|line| line.port != 0);
+    if let Some(first) = first.filter(|first| *first != audio) {
+        let is_of_way = |attribute: &&Attribute<'_>| OF_WAY.contains(&&*attribute.name);
+        let said = lines[audio]
+            .attributes
+            .iter()
+            .filter(is_of_way)
+            .cloned()
+            .map(Attribute::into_owned);
+        let said: Vec<_> = said.collect();
+        lines[first].attributes.extend(said);
+    }
+    head
 }
 
 /// A line that is refused keeps its name, by which browsers find it.

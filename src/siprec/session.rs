@@ -570,6 +570,7 @@ impl Session {
             | MediaEvent::Played(_)
             | MediaEvent::Noted(..)
             | MediaEvent::Speaking { .. }
+            | MediaEvent::Shows { .. }
             | MediaEvent::RoomPlayed(_)
             | MediaEvent::RoomMeasured(..)
             | MediaEvent::Stats(..) => {}

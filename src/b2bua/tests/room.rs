@@ -251,6 +251,7 @@ fn each_action_reaches_its_member() {
     let muted = Seat {
         speaks: false,
         hears: true,
+        shows: true,
     };
     // By a moderator's key, by a control.
     press(&mut b, first, "*7");

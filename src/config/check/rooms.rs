@@ -133,6 +133,7 @@ fn room(map: &Map<'_>, number: String, around: &Around<'_>, check: &mut Check<'_
         rate: map.value("rate", usual.rate, problems, rate),
         levels: map.value("agc", true, problems, values::yes_or_no),
         gate: map.value("gate", true, problems, values::yes_or_no),
+        video: map.value("video", true, problems, video),
         wait_for_moderator: map.value("wait_for_moderator", false, problems, values::yes_or_no),
         entry: map.value("entry", EntrySound::Tones, problems, entry),
         music: music.unwrap_or_else(|| around.music.clone()),
@@ -178,6 +179,13 @@ fn rate(text: &str) -> Result<Rate, Wrong> {
         "48000" => Ok(Rate::Full),
         _ => Err(Wrong::Form),
     }
+}
+
+fn video(text: &str) -> Result<bool, Wrong> {
+    if matches!(values::yes_or_no(text), Ok(false)) {
+        return Ok(false);
+    }
+    values::one_of(text, &["forward", "no"]).map(|_| true)
 }
 
 fn entry(text: &str) -> Result<EntrySound, Wrong> {

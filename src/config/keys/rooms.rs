@@ -104,6 +104,14 @@ pub static ROOM: Section = Section {
             "Only who speaks is heard; with no, any sound that is not very faint may take one of the places of `speakers`.",
         ),
         key(
+            "video",
+            "forward or no",
+            "no",
+            "forward",
+            "What browsers show is forwarded to the other browsers in the room, as it comes (VP8 or H.264, with or without simulcast): a member sees as \
+             many as its page has places for, at most 17, those who spoke last before others. no: only sound. Of who hears only (`listeners`) nothing is shown.",
+        ),
+        key(
             "wait_for_moderator",
             "yes or no",
             "yes",

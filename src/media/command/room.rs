@@ -27,6 +27,8 @@ pub struct Seat {
     pub speaks: bool,
     /// It hears what the room hears.
     pub hears: bool,
+    /// Its video is seen.
+    pub shows: bool,
 }
 
 /// What the mix of a room took in the last ticks.
@@ -45,6 +47,7 @@ impl Default for Seat {
         Seat {
             speaks: true,
             hears: true,
+            shows: true,
         }
     }
 }

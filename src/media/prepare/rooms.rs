@@ -34,6 +34,7 @@ impl Preparer {
             | Command::Negotiated { .. }
             | Command::Protect { .. }
             | Command::Connect { .. }
+            | Command::Video { .. }
             | Command::Function { .. }
             | Command::Play { .. }
             | Command::SendDigits { .. }

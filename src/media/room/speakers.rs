@@ -149,6 +149,11 @@ impl Speakers {
 }
 
 impl Place {
+    /// For how many ticks it has it.
+    pub fn lasts(&self) -> u16 {
+        self.ticks
+    }
+
     fn new(candidate: Candidate) -> Place {
         Place {
             at: candidate.at,

@@ -112,7 +112,12 @@ fn a_packet_is_taken_once_and_not_too_late() {
 #[test]
 fn nothing_is_learned_from_a_forgery() {
     let (mut sealer, mut opener) = ends(master(Suite::AesCm128Sha1_32, 1));
-    let (mut thief, _) = ends(master(Suite::AesCm128Sha1_32, 2));
+    let keys = Keys::new(
+        master(Suite::AesCm128Sha1_32, 2),
+        vec![master(Suite::AesCm128Sha1_32, 2)],
+    )
+    .unwrap();
+    let mut thief = Sealer::for_streams(&keys, 21);
     assert!(opened(&mut opener, sealed(&mut sealer, 10)).is_ok());
     for sequence in [11, 5_000, 20_000] {
         assert_eq!(opened(&mut opener, sealed(&mut thief, sequence)), Err(Fault::Forged));
@@ -128,6 +133,19 @@ fn nothing_is_learned_from_a_forgery() {
     assert!(opened(&mut opener, sealed(&mut sealer, 11)).is_ok());
     assert_eq!(opened(&mut opener, rtp(SSRC, 12, b"in the clear")), Err(Fault::Forged));
     assert_eq!(report_opened(&mut opener, report(SSRC)), Err(Fault::UnknownKey));
+}
+
+/// Each SSRC has numbers of its own, and none is forgotten so that they could be used again.
+#[test]
+fn streams_are_sealed_beside_one_another() {
+    let (mut sealer, mut opener) = ends(master(Suite::AeadAes128Gcm, 1));
+    let mut packet = |ssrc, sequence| seal(&rtp(ssrc, sequence, b"x"), |buffer, len| sealer.rtp(buffer, len));
+    for ssrc in 0..limits::SRTP_STREAMS as u32 {
+        assert!(opened(&mut opener, packet(ssrc, 60_000).unwrap()).is_ok());
+        assert_eq!(packet(ssrc, 60_000), Err(Fault::Replayed));
+    }
+    assert_eq!(packet(99, 1), Err(Fault::TooMany));
+    assert!(opened(&mut opener, packet(0, 60_001).unwrap()).is_ok());
 }
 
 /// RFC 3711 9.1: two packets under one key stream would tell both.

@@ -167,6 +167,27 @@ impl World {
         peer
     }
 
+    /// Opens and negotiates the leg of a browser that says nothing, of which there may be many.
+    pub fn numbered(&mut self, n: u64, stream: Stream) -> MediaLegId {
+        let leg = MediaLegId(n);
+        let spec = LegSpec {
+            id: leg,
+            port: Port {
+                rtp: 30_000 + 2 * n as u16,
+                v6: false,
+            },
+            ssrc: n as u32,
+            first_sequence: 1,
+            first_timestamp: 1,
+            cname: "many".to_owned(),
+            rtc: true,
+        };
+        self.command(Command::Open(Box::new(spec)));
+        let remote = remote(SocketAddr::from(([127, 1, 0, 1], 40_000 + 2 * n as u16)));
+        self.command(Command::Negotiated { leg, remote, stream });
+        leg
+    }
+
     pub fn receive(&mut self, leg: MediaLegId, channel: Channel, from: SocketAddr, bytes: &[u8]) {
         let mut packet = Packet::from_slice(bytes).unwrap();
         let at = self.worker.place(leg).unwrap();
@@ -180,6 +201,10 @@ impl World {
             &mut self.outputs,
         );
         self.set_ups.extend(set_up);
+        self.collect();
+        while self.worker.forward(self.now, &mut self.out) {
+            self.collect();
+        }
         self.collect();
     }
 

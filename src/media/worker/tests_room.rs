@@ -301,7 +301,11 @@ fn who_is_muted_is_not_heard_and_who_is_deaf_hears_nothing() {
     let (mut world, mut peers) = room(spec(Rate::Wide, 4), &streams);
     talk(&mut world, &mut peers, 30, 2);
     let seat = |world: &mut World, peer: &Peer, speaks, hears| {
-        let seat = Seat { speaks, hears };
+        let seat = Seat {
+            speaks,
+            hears,
+            shows: true,
+        };
         world.command(Command::Seat { leg: peer.leg, seat });
     };
     seat(&mut world, &peers[0], false, true);

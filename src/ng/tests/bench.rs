@@ -173,6 +173,7 @@ impl Bench {
             Command::Close(_) => self.close(id),
             Command::Play { .. }
             | Command::Connect { .. }
+            | Command::Video { .. }
             | Command::Watch { .. }
             | Command::Record { .. }
             | Command::Seat { .. }

@@ -183,6 +183,7 @@ impl Runner {
                     }
                     Media::Protect { .. }
                     | Media::Connect { .. }
+                    | Media::Video { .. }
                     | Media::Function { .. }
                     | Media::Play { .. }
                     | Media::SendDigits { .. }

@@ -391,6 +391,9 @@ impl Thread {
         if let Some(leg) = set_up {
             self.door.put(leg, from, &self.packet);
         }
+        while self.worker.forward(now, &mut self.batch) {
+            self.send_batch();
+        }
         if self.batch.must_flush() {
             self.send_batch();
         }

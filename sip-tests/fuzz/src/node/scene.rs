@@ -501,6 +501,7 @@ impl Scene {
             Command::Negotiated { .. }
             | Command::Protect { .. }
             | Command::Connect { .. }
+            | Command::Video { .. }
             | Command::Function { .. }
             | Command::Play { .. }
             | Command::SendDigits { .. }

@@ -1,0 +1,144 @@
+// Drives browsers with cameras in one room with a phone: who sees whom, and who hears whom. One line of output for each step; what goes wrong
+// ends it with 1. Usage: node group.mjs OPTIONS, with JSON as in sip-tests/tests/browser/group.rs.
+
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { bundle } from './bundle.mjs';
+
+const options = JSON.parse(process.argv[2]);
+const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required',
+];
+
+const tell = (what, detail = '') => console.log(`STEP ${what} ${detail}`.trim());
+
+function fail(error) {
+  console.log(`FAILED ${error?.stack ?? error}`);
+  process.exit(1);
+}
+
+async function serve() {
+  const files = {
+    '/': ['text/html', readFileSync(join(here, 'group.html'))],
+    '/group.js': ['text/javascript', readFileSync(join(here, 'group.js'))],
+    '/bundle.js': ['text/javascript', bundle()],
+  };
+  const server = createServer((request, response) => {
+    const [kind, body] = files[new URL(request.url, 'http://localhost').pathname] ?? [];
+    response.writeHead(kind ? 200 : 404, kind && { 'content-type': kind });
+    response.end(body);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.unref();
+  return server.address().port;
+}
+
+// Colours as they are decoded, roughly: the channel that is the brightest.
+const CHANNEL = { red: 0, green: 1, blue: 2 };
+
+async function member(port, { name, password }) {
+  const context = await chromium.launchPersistentContext(join(options.folder, `profile-${name}`), {
+    executablePath: options.chromium,
+    headless: true,
+    args: [
+      ...FLAGS,
+      `--use-file-for-fake-audio-capture=${join(options.folder, `${name}.wav`)}`,
+      `--use-file-for-fake-video-capture=${join(options.folder, `${name}.y4m`)}`,
+    ],
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.on('console', (message) => console.log(`${name}: ${message.text()}`));
+  page.on('pageerror', fail);
+  const query = new URLSearchParams({ server: options.server, uri: `sip:${name}@example.com`, password });
+  await page.goto(`http://127.0.0.1:${port}/?${query}`);
+  await page.evaluate(() => window.registered);
+  return { name, context, page };
+}
+
+async function until(what, look) {
+  let last;
+  for (let tries = 0; tries < 400; tries += 1) {
+    last = await look();
+    if (last === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`never: ${what}; last ${JSON.stringify(last)}`);
+}
+
+// A page sees this colour move on somewhere: frames come for it.
+async function sees(one, colour) {
+  let before;
+  await until(`${one.name} sees ${colour}`, async () => {
+    const places = await one.page.evaluate(() => window.look());
+    const is = ({ colour: rgb }) => rgb && rgb[CHANNEL[colour]] > 120 && rgb.every((v, nth) => nth === CHANNEL[colour] || v < rgb[CHANNEL[colour]] / 2);
+    const place = places.find(is);
+    if (!place) return places;
+    before ??= place.frames;
+    return place.frames >= before + 30 || places;
+  });
+  const place = (await one.page.evaluate(() => window.look())).find(({ frames }) => frames > 0);
+  console.log(`${one.name} ${JSON.stringify(place)}`);
+  tell(`${one.name} sees`, colour);
+}
+
+async function hears(one, tones) {
+  await until(`${one.name} hears ${tones}`, async () => {
+    const levels = await one.page.evaluate((tones) => window.levels(tones), tones);
+    return levels.every((level) => level > -65) || [levels, await one.page.evaluate(() => window.sound())];
+  });
+  tell(`${one.name} hears`, tones.join(' '));
+}
+
+// The phone takes commands as netstrings of JSON.
+function phone(command, params = '') {
+  const socket = connect(options.phone.port, options.phone.host);
+  socket.on('error', fail);
+  const json = JSON.stringify({ command, params, token: 't' });
+  socket.write(`${Buffer.byteLength(json)}:${json},`);
+  socket.unref();
+}
+
+async function main() {
+  const port = await serve();
+  const members = await Promise.all(options.members.map((one) => member(port, one)));
+  tell('registered', members.length);
+  phone('dial', options.room);
+  for (const [nth, { page, name }] of members.entries()) {
+    await page.evaluate(([room, places, simulcast]) => window.join(room, places, simulcast), [options.room, options.places, options.members[nth].simulcast]);
+    tell('in', name);
+  }
+  for (const [nth, one] of members.entries()) {
+    const others = options.members.filter((_, other) => other !== nth);
+    for (const { colour } of others) await sees(one, colour);
+    await hears(one, [options.phoneTone, ...others.map(({ tone }) => tone)]);
+  }
+  for (const one of members) console.log(`${one.name} sent ${JSON.stringify(await one.page.evaluate(() => window.sent()))}`);
+  for (const one of members) await one.page.screenshot({ path: join(options.folder, `${one.name}.png`) });
+  // One leaves and comes back: it is seen again without anything of the other's being offered anew.
+  const [first, ...rest] = members;
+  await first.page.evaluate(() => window.leave());
+  await until('gone', async () => {
+    const [before] = await rest[0].page.evaluate(() => window.look());
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const [after] = await rest[0].page.evaluate(() => window.look());
+    return before.frames === after.frames || [before, after];
+  });
+  tell('gone', first.name);
+  await first.page.reload();
+  await first.page.evaluate(() => window.registered);
+  await first.page.evaluate(([room, places]) => window.join(room, places, false), [options.room, options.places]);
+  for (const one of rest) await sees(one, options.members[0].colour);
+  await Promise.all(members.map(({ page }) => page.evaluate(() => window.leave())));
+  phone('hangup');
+  await Promise.all(members.map(({ context }) => context.close()));
+  tell('done');
+}
+
+setTimeout(() => fail(`not done in ${options.seconds} s`), options.seconds * 1000).unref();
+main().then(() => process.exit(0)).catch(fail);

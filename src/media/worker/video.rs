@@ -1,0 +1,172 @@
+//! Video of a worker's rooms: what one member publishes goes to those who see it (`media::video`).
+
+use super::Worker;
+use crate::media::leg::{Leg, Role};
+use crate::media::packet::{Channel, LegIx, TxBatch};
+use crate::media::rtcp::feedback::{self, Said};
+use crate::media::rtp::View;
+use crate::media::video::{Came, Layer, Shown, VideoLeg};
+use crate::time::Instant;
+use std::net::SocketAddr;
+
+/// Packets of a batch that are left to who sends for the first time.
+const TX_ROOM: usize = 32;
+
+/// A packet on its way to those who see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fan {
+    at: LegIx,
+    came: Came,
+    /// The viewer that is next.
+    next: usize,
+}
+
+impl Worker {
+    /// Sends on what came of a publisher to whom it did not get yet, since the batch was full: empty that and call again until this is false.
+    #[must_use = "what is not sent on is lost"]
+    pub fn forward(&mut self, now: Instant, out: &mut TxBatch) -> bool {
+        let Some(mut fan) = self.fan.take() else { return false };
+        let Some(leg) = self.legs[fan.at.index()].take() else {
+            return false;
+        };
+        let from_here = out.len();
+        let is_done = self.fan_out(now, &leg, &mut fan, out);
+        self.legs[fan.at.index()] = Some(leg);
+        self.seal(out, from_here);
+        if !is_done {
+            self.fan = Some(fan);
+        }
+        !is_done
+    }
+
+    fn fan_out(&mut self, now: Instant, leg: &Leg, fan: &mut Fan, out: &mut TxBatch) -> bool {
+        let came = fan.came;
+        let Some((video, kept)) = leg.video.as_ref().and_then(|video| Some((video, video.kept(came)?))) else {
+            return true;
+        };
+        let published = &video.published[usize::from(came.published)];
+        let track = &published.tracks[usize::from(came.track)];
+        let from = Layer {
+            nth: came.track,
+            generation: track.generation,
+            codec: track.codec,
+        };
+        while let Some((at, place)) = published.viewers.get(fan.next).copied() {
+            if out.room() == 0 {
+                return false;
+            }
+            fan.next += 1;
+            let Some(viewer) = self.legs[at.index()].as_mut() else {
+                continue;
+            };
+            let (Some(to), Some(video)) = (viewer.tx.to, viewer.video.as_mut()) else {
+                continue;
+            };
+            let slot = video.slots.get_mut(usize::from(place));
+            let is_it = |shown: &Shown| shown.id == leg.id() && shown.published == came.published;
+            let Some(slot) = slot.filter(|slot| slot.shown.as_ref().is_some_and(is_it)) else {
+                continue;
+            };
+            let Some(packet) = out.next(at, Channel::Rtp, to) else {
+                continue;
+            };
+            if !slot.write(now, from, kept, packet) {
+                out.undo();
+            }
+        }
+        true
+    }
+
+    /// A packet of a publisher, opened.
+    pub(super) fn on_video(&mut self, now: Instant, at: LegIx, leg: &mut Leg, view: &View<'_>, datagram: &[u8]) {
+        let is_seated = matches!(leg.role, Role::Room(_));
+        let Some(video) = leg.video.as_mut() else { return };
+        match video.take(now, view, datagram) {
+            Some(came) if is_seated => self.fan = Some(Fan { at, came, next: 0 }),
+            // It is kept, and nobody sees it.
+            Some(_) => {}
+            None => video.dropped += 1,
+        }
+    }
+
+    /// What a peer says of video, or asks for. True where it is of no use to its audio.
+    pub(super) fn on_feedback(&mut self, now: Instant, leg: &mut Leg, datagram: &[u8], out: &mut TxBatch) -> bool {
+        let own = leg.tx.sender.ssrc();
+        let author = feedback::author(datagram);
+        let mut is_of_audio = leg.rx.source.ssrc() == Some(author);
+        let (tx, Some(video)) = (&leg.tx, leg.video.as_mut()) else {
+            return false;
+        };
+        let mut is_of_video = video.is_publisher(author);
+        feedback::each(datagram, |said| match said {
+            Said::Sent(ssrc, ntp) => video.sent_report(now, ssrc, ntp),
+            Said::Report(block) if block.ssrc == own => is_of_audio = true,
+            Said::Report(block) => {
+                if let Some(slot) = video.slot_of(block.ssrc) {
+                    is_of_video = true;
+                    slot.heard(now, &block);
+                }
+            }
+            Said::Key(ssrc) => {
+                let shown = video.slot_of(ssrc).and_then(|slot| Some((slot.shown?, slot.target)));
+                if let Some((shown, layer)) = shown.filter(|_| video.may_ask(now)) {
+                    self.want_key(&shown, layer);
+                }
+            }
+            Said::Missing { ssrc, first, more } => {
+                let more = (0..16u16).filter(|bit| more >> bit & 1 == 1);
+                let all = std::iter::once(first).chain(more.map(|bit| first.wrapping_add(bit + 1)));
+                for sequence in all {
+                    if video.may_ask(now) {
+                        self.send_again(video, (tx.place, tx.to), (ssrc, sequence), out);
+                    }
+                }
+            }
+            Said::Bound(bits) => video.estimated(now, bits),
+        });
+        is_of_video && !is_of_audio
+    }
+
+    fn want_key(&mut self, shown: &Shown, layer: u8) {
+        let leg = self.legs[shown.at.index()].as_mut().filter(|leg| leg.id() == shown.id);
+        let Some(video) = leg.and_then(|leg| leg.video.as_mut()) else {
+            return;
+        };
+        let published = video.published.get_mut(usize::from(shown.published));
+        if let Some(track) = published.and_then(|published| published.tracks.get_mut(usize::from(layer))) {
+            track.want_key();
+        }
+    }
+
+    /// A viewer has lost a packet: it gets it once more, if it is still kept.
+    fn send_again(
+        &self,
+        video: &mut VideoLeg,
+        (place, to): (LegIx, Option<SocketAddr>),
+        (ssrc, sequence): (u32, u16),
+        out: &mut TxBatch,
+    ) {
+        let Some((to, slot)) = to.zip(video.slot_of(ssrc)) else {
+            return;
+        };
+        let (Some(shown), Some((layer, number))) = (slot.shown, slot.origin(sequence)) else {
+            return;
+        };
+        let came = Came {
+            published: shown.published,
+            track: layer,
+            sequence: number,
+        };
+        let leg = self.legs[shown.at.index()].as_ref().filter(|leg| leg.id() == shown.id);
+        let kept = leg.and_then(|leg| leg.video.as_ref()?.kept(came));
+        // What finds no room is asked for again.
+        let Some(kept) = kept.filter(|_| out.room() > TX_ROOM) else {
+            return;
+        };
+        if let Some(packet) = out.next(place, Channel::Rtp, to)
+            && !slot.rewrite(sequence, kept, packet)
+        {
+            out.undo();
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Video of a browser in a room (RFC 8829, BUNDLE: RFC 8843): each `m=video` of its offer is taken, beside its audio and on the same way. On
+//! those on which it sends it publishes; each on which it can receive is a place where one of the others is shown. Who is shown there changes
+//! without an offer: the stream of a place is ours, and keeps its SSRC.
+//!
+//! ```text
+//!   a=group:BUNDLE 0 1 2                            what an offer has           what we make of it
+//!   m=audio   a=mid:0   a=sendrecv                  microphone                  the mix
+//!   m=video   a=mid:1   a=sendrecv                  camera                      published, and a place
+//!   m=video   a=mid:2   a=recvonly                                              a place
+//!   m=video   a=mid:3   a=sendonly                  a second one is a screen    published
+//! ```
+//!
+//! What we send is known by `a=ssrc` (RFC 5576), so that its packets carry no header extensions. VP8 and H.264 are taken where they are offered,
+//! VP8 first; a publisher sends what stands first, and whoever looks on can take both. Of feedback NACK, PLI and FIR (RFC 4585, RFC 5104) and
+//! REMB (draft-alvestrand-rmcat-remb) are agreed on; retransmissions go by RFC 4588.
+
+use super::negotiate::{Direction, Local};
+use super::session::{Attribute, Media, Session};
+use crate::limits;
+use crate::media::command::{Video, VideoCodec, VideoFormat, VideoLine, VideoSource};
+
+/// URIs of header extensions (RFC 9143 15, RFC 8852 4).
+const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+/// What is taken of `a=rtcp-fb` (RFC 4585 4.2, RFC 5104 7.1).
+const FEEDBACK: [&str; 4] = ["nack", "nack pli", "ccm fir", "goog-remb"];
+/// Octets of the name of a line, or of a layer: what a one-byte header extension holds (RFC 8285 4.2).
+const NAME_BYTES: usize = 16;
+
+/// The lines of an answer that are video, by their place in it, and what they mean.
+#[derive(Default)]
+pub(super) struct Answer<'t> {
+    lines: Vec<(usize, Media<'t>)>,
+    video: Video,
+}
+
+impl<'t> Answer<'t> {
+    /// What is agreed on, if there is any.
+    pub fn agreed(self) -> Option<Box<Video>> {
+        Some(Box::new(self.video)).filter(|video| !video.lines.is_empty())
+    }
+
+    /// The line at this place, if it is taken.
+    pub fn line(&self, index: usize) -> Option<Media<'t>> {
+        let line = self.lines.iter().find(|(at, _)| *at == index);
+        line.map(|(_, line)| line.clone())
+    }
+}
+
+/// Takes what can be taken of an offer whose audio is `audio`. Our SSRCs count up from `ssrc`, two for each line, so that a line keeps its
+/// own whatever becomes of others.
+pub(super) fn answer<'t>(offer: &Session<'t>, audio: &Media<'_>, local: &Local, ssrc: u32) -> Answer<'t> {
+    let mut answer = Answer::default();
+    let bundled = bundle(offer, audio.attribute("mid").unwrap_or_default());
+    let mut published = 0;
+    for (index, (media, number)) in offer.media.iter().zip(0u32..).enumerate() {
+        if answer.lines.len() >= limits::VIDEO_LINES {
+            break;
+        }
+        let own = ssrc.wrapping_add(2 * number);
+        let Some(line) = read(offer, media, &bundled, (own, own.wrapping_add(1)), &mut published) else {
+            continue;
+        };
+        let video = &mut answer.video;
+        video.mid = video.mid.or(extension(media, MID));
+        video.rid = video.rid.or(extension(media, RID));
+        video.repaired_rid = video.repaired_rid.or(extension(media, REPAIRED_RID));
+        answer.lines.push((index, written(media, &line, local)));
+        answer.video.lines.push(line);
+    }
+    answer
+}
+
+/// The names of the lines that share the way of the one with this name.
+fn bundle<'o>(offer: &'o Session<'_>, with: &str) -> Vec<&'o str> {
+    let groups = offer
+        .attributes("group")
+        .filter_map(|group| group.strip_prefix("BUNDLE "));
+    let mut groups = groups.map(|mids| mids.split_ascii_whitespace().collect::<Vec<_>>());
+    groups.find(|mids| mids.contains(&with)).unwrap_or_default()
+}
+
+/// One line, if we can take it.
+fn read(
+    offer: &Session<'_>,
+    media: &Media<'_>,
+    bundled: &[&str],
+    own: (u32, u32),
+    published: &mut usize,
+) -> Option<VideoLine> {
+    let is_video = media.kind.eq_ignore_ascii_case("video") && media.proto.is_dtls();
+    // RFC 8843 6: a line that is only there in the bundle has port 0 in its first offer.
+    let is_there = media.port != 0 || media.attribute("bundle-only").is_some();
+    let mid = media.attribute("mid").filter(|mid| mid.len() <= NAME_BYTES)?;
+    if !is_video || !is_there || media.attribute("rtcp-mux").is_none() || !bundled.contains(&mid) {
+        return None;
+    }
+    let formats = formats(media);
+    let direction = offer.direction(media);
+    let publishes = direction.sends() && *published < limits::VIDEO_PUBLISHED;
+    if formats.is_empty() {
+        return None;
+    }
+    let is_screen = publishes && (*published > 0 || media.attribute("content") == Some("slides"));
+    *published += usize::from(publishes);
+    Some(VideoLine {
+        mid: mid.into(),
+        formats,
+        receives: publishes,
+        sends: direction.receives().then_some(own),
+        layers: if publishes { layers(media) } else { Vec::new() },
+        sources: if publishes { sources(media) } else { Vec::new() },
+        is_screen,
+    })
+}
+
+/// What we can forward of a line's formats, VP8 first, each codec once.
+fn formats(media: &Media<'_>) -> Vec<VideoFormat> {
+    let number = |text: &str| text.trim().parse::<u8>().ok().filter(|number| *number < 128);
+    let listed = |payload_type: &u8| media.formats.iter().any(|format| number(format) == Some(*payload_type));
+    let of = |name, payload_type: u8| {
+        let values = media.attributes(name).filter_map(|value| value.split_once(' '));
+        let mut own = values.filter(move |(of, _)| number(of) == Some(payload_type));
+        own.next().map(|(_, rest)| rest.trim())
+    };
+    let named = |wanted: &str| {
+        let maps = media.attributes("rtpmap").filter_map(|value| value.split_once(' '));
+        let is_it = |map: &str| map.trim().eq_ignore_ascii_case(wanted);
+        let numbers = maps.filter(|(_, map)| is_it(map)).filter_map(|(of, _)| number(of));
+        numbers.filter(listed).collect::<Vec<u8>>()
+    };
+    let rtx = named("rtx/90000");
+    let with_rtx = |codec, payload_type: u8| {
+        let apt = format!("apt={payload_type}");
+        let is_its = |rtx: &u8| of("fmtp", *rtx).is_some_and(|fmtp| parameters(fmtp).any(|own| own == apt));
+        VideoFormat {
+            codec,
+            payload_type,
+            rtx: rtx.iter().copied().find(is_its),
+        }
+    };
+    let vp8 = named("VP8/90000").into_iter().next();
+    let is_baseline = |payload_type: &u8| {
+        let fmtp = of("fmtp", *payload_type).unwrap_or_default();
+        let has = |wanted: &str| parameters(fmtp).any(|own| own.eq_ignore_ascii_case(wanted));
+        let profile = parameters(fmtp).find_map(|own| own.strip_prefix("profile-level-id="));
+        // RFC 6184 8.1: 42 with whatever constraints; without a word it is baseline.
+        has("packetization-mode=1") && profile.is_none_or(|profile| profile.starts_with("42"))
+    };
+    let h264 = named("H264/90000").into_iter().find(is_baseline);
+    let vp8 = vp8.map(|payload_type| with_rtx(VideoCodec::Vp8, payload_type));
+    let h264 = h264.map(|payload_type| with_rtx(VideoCodec::H264, payload_type));
+    vp8.into_iter().chain(h264).collect()
+}
+
+fn parameters(fmtp: &str) -> impl Iterator<Item = &str> {
+    fmtp.split(';').map(str::trim)
+}
+
+/// The layers of simulcast that are offered, the smallest first: browsers list them so, by what pages do, or the other way round. Which is
+/// which is seen by what comes (`media::video`), so that the order is only a guess (RFC 8853 5.1).
+fn layers(media: &Media<'_>) -> Vec<Box<str>> {
+    let Some(simulcast) = media.attribute("simulcast") else {
+        return Vec::new();
+    };
+    let mut words = simulcast.split_ascii_whitespace();
+    let mut sent = "";
+    while let (Some(direction), Some(list)) = (words.next(), words.next()) {
+        if direction == "send" {
+            sent = list;
+        }
+    }
+    // Of alternatives the first; one that is paused at first begins with ~.
+    let names = sent.split(';').filter_map(|one| one.split(',').next());
+    let names = names.map(|name| name.trim_start_matches('~'));
+    let is_name =
+        |name: &&str| (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_offered = |name: &&str| {
+        let mut rids = media.attributes("rid");
+        rids.any(|rid| rid.split_ascii_whitespace().take(2).eq([*name, "send"]))
+    };
+    let names = names.filter(is_name).filter(is_offered);
+    names.take(limits::VIDEO_LAYERS).map(Into::into).collect()
+}
+
+/// The streams that a line announces; those of simulcast are not.
+fn sources(media: &Media<'_>) -> Vec<VideoSource> {
+    let word = |text: &str| {
+        text.split_ascii_whitespace()
+            .next()
+            .and_then(|ssrc| ssrc.parse::<u32>().ok())
+    };
+    let mut pairs = Vec::new();
+    for group in media.attributes("ssrc-group") {
+        let mut words = group.split_ascii_whitespace();
+        if words.next() == Some("FID")
+            && let (Some(ssrc), Some(rtx)) = (words.next().and_then(word), words.next().and_then(word))
+        {
+            pairs.push((ssrc, rtx));
+        }
+    }
+    let mut sources: Vec<VideoSource> = Vec::new();
+    for ssrc in media.attributes("ssrc").filter_map(word) {
+        let is_known = sources.iter().any(|source| source.ssrc == ssrc) || pairs.iter().any(|(_, rtx)| *rtx == ssrc);
+        if !is_known && sources.len() < limits::VIDEO_LAYERS {
+            let rtx = pairs.iter().find(|(of, _)| *of == ssrc).map(|(_, rtx)| *rtx);
+            sources.push(VideoSource { ssrc, rtx });
+        }
+    }
+    sources
+}
+
+/// The number of a header extension, in the form of one byte (RFC 8285 5, 4.2).
+fn extension(media: &Media<'_>, uri: &str) -> Option<u8> {
+    media.attributes("extmap").find_map(|value| {
+        let (id, rest) = value.split_once(' ')?;
+        let id = id.split('/').next()?.parse::<u8>().ok()?;
+        let is_it = rest.split_ascii_whitespace().next() == Some(uri);
+        (is_it && (1..=14).contains(&id)).then_some(id)
+    })
+}
+
+/// The line of our answer.
+fn written<'t>(media: &Media<'t>, line: &VideoLine, local: &Local) -> Media<'t> {
+    let mut formats = Vec::new();
+    let mut attributes = vec![Attribute::new("mid", line.mid.to_string()), Attribute::flag("rtcp-mux")];
+    if media.attribute("rtcp-rsize").is_some() {
+        attributes.push(Attribute::flag("rtcp-rsize"));
+    }
+    for format in &line.formats {
+        write_format(media, format, &mut formats, &mut attributes);
+    }
+    for uri in [MID, RID, REPAIRED_RID] {
+        if let Some(id) = extension(media, uri).filter(|_| line.receives) {
+            attributes.push(Attribute::new("extmap", format!("{id} {uri}")));
+        }
+    }
+    let direction = Direction::new(line.sends.is_some(), line.receives);
+    attributes.push(Attribute::flag(direction.as_str()));
+    if !line.layers.is_empty() {
+        let rids = line
+            .layers
+            .iter()
+            .map(|rid| Attribute::new("rid", format!("{rid} recv")));
+        attributes.extend(rids);
+        attributes.push(Attribute::new("simulcast", format!("recv {}", line.layers.join(";"))));
+    }
+    if let Some((ssrc, rtx)) = line.sends {
+        // Each place is a stream of its own to the page (RFC 8830 2).
+        let stream = format!("slot{} video{}", line.mid, line.mid);
+        attributes.push(Attribute::new("msid", stream.clone()));
+        let has_rtx = line.formats.iter().any(|format| format.rtx.is_some());
+        if has_rtx {
+            attributes.push(Attribute::new("ssrc-group", format!("FID {ssrc} {rtx}")));
+        }
+        for ssrc in [Some(ssrc), has_rtx.then_some(rtx)].into_iter().flatten() {
+            attributes.push(Attribute::new("ssrc", format!("{ssrc} cname:room")));
+            attributes.push(Attribute::new("ssrc", format!("{ssrc} msid:{stream}")));
+        }
+    }
+    Media {
+        kind: media.kind.clone(),
+        port: local.port,
+        port_count: None,
+        proto: media.proto.clone(),
+        formats,
+        connection: None,
+        lines: Vec::new(),
+        attributes,
+    }
+}
+
+fn write_format<'t>(
+    media: &Media<'t>,
+    format: &VideoFormat,
+    formats: &mut Vec<super::session::Text<'t>>,
+    attributes: &mut Vec<Attribute<'t>>,
+) {
+    let number = format.payload_type;
+    let name = match format.codec {
+        VideoCodec::Vp8 => "VP8",
+        VideoCodec::H264 => "H264",
+    };
+    formats.push(number.to_string().into());
+    attributes.push(Attribute::new("rtpmap", format!("{number} {name}/90000")));
+    let start = format!("{number} ");
+    for feedback in FEEDBACK {
+        let offered = |value: &str| {
+            value
+                .split_once(' ')
+                .is_some_and(|(of, what)| what.trim() == feedback && (of == "*" || of == start.trim_end()))
+        };
+        if media.attributes("rtcp-fb").any(offered) {
+            attributes.push(Attribute::new("rtcp-fb", format!("{number} {feedback}")));
+        }
+    }
+    // RFC 6184 8.2.2: the profile is answered as it was offered.
+    let fmtp = media.attributes("fmtp").find(|value| value.starts_with(&start));
+    if let Some(fmtp) = fmtp.filter(|_| format.codec == VideoCodec::H264) {
+        attributes.push(Attribute::new("fmtp", fmtp.to_owned()));
+    }
+    if let Some(rtx) = format.rtx {
+        formats.push(rtx.to_string().into());
+        attributes.push(Attribute::new("rtpmap", format!("{rtx} rtx/90000")));
+        attributes.push(Attribute::new("fmtp", format!("{rtx} apt={number}")));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! What is answered to browsers with video, and what is made of it.
+
+use crate::media::command::{Fingerprint, OpusParams, Video, VideoCodec, VideoFormat, VideoSource};
+use crate::sdp::{Agreed, Direction, Local, OfferAnswer, Session, Webrtc, answer, capabilities};
+use codecs::Codec;
+use std::net::IpAddr;
+
+const PRINT: &str = "19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2";
+const WAY: &str = "a=ice-ufrag:eV5c\r\na=ice-pwd:0123456789abcdefghij+/\r\na=setup:actpass\r\na=rtcp-mux\r\n";
+/// As Chromium lists them, shortened.
+const CODECS: &str = "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 goog-remb\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 nack\r\n\
+    a=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:98 VP9/90000\r\na=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=98\r\n\
+    a=rtpmap:100 H264/90000\r\na=fmtp:100 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42001f\r\n\
+    a=rtpmap:102 H264/90000\r\na=rtcp-fb:102 nack pli\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
+    a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\na=rtpmap:104 H264/90000\r\na=fmtp:104 packetization-mode=1;profile-level-id=640032\r\n";
+const EXTENSIONS: &str = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
+    a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\na=extmap:13 urn:3gpp:video-orientation\r\n";
+
+fn audio(mid: &str) -> String {
+    format!("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\na=sendrecv\r\n{WAY}a=rtpmap:111 opus/48000/2\r\n")
+}
+
+fn video(mid: &str, more: &str) -> String {
+    format!("m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99 100 102 103 104\r\na=mid:{mid}\r\n{WAY}{EXTENSIONS}{CODECS}{more}")
+}
+
+fn offer(mids: &str, lines: &[String]) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mids}\r\na=fingerprint:sha-256 {PRINT}\r\n{}",
+        lines.concat()
+    )
+}
+
+fn answered(body: &str, sees: bool) -> (String, Agreed) {
+    let mut webrtc = Webrtc::new(Fingerprint([0xab; 32]), |octets| octets.fill(1));
+    webrtc.speaks(77);
+    webrtc.see(sees.then_some(5_000));
+    let mut can = capabilities(&[Codec::Opus], OpusParams::default());
+    can.webrtc = Some(Box::new(webrtc));
+    let local = Local {
+        addr: IpAddr::from([192, 0, 2, 10]),
+        port: 20_000,
+        session_id: 7,
+        version: 1,
+        direction: Direction::SendRecv,
+    };
+    let offer = Session::parse(body.as_bytes()).unwrap();
+    let (session, agreed) = answer(&offer, &local, &can, IpAddr::from([198, 51, 100, 7])).unwrap();
+    (session.to_string(), agreed)
+}
+
+fn seen(body: &str) -> (String, Video) {
+    let (text, agreed) = answered(body, true);
+    (text, agreed.video.map(|video| *video).unwrap_or_default())
+}
+
+/// The section of an answer with this name.
+fn section<'t>(text: &'t str, mid: &str) -> &'t str {
+    let name = format!("a=mid:{mid}\r\n");
+    text.split("m=")
+        .find(|section| section.contains(&name))
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_camera_and_two_places_are_answered_on_one_way() {
+    let fid = "a=sendrecv\r\na=msid:s t\r\na=ssrc-group:FID 11 12\r\na=ssrc:11 cname:x\r\na=ssrc:11 msid:s t\r\na=ssrc:12 cname:x\r\n";
+    let lines = [
+        audio("0"),
+        video("1", fid),
+        video("2", "a=recvonly\r\n"),
+        video("3", "a=recvonly\r\n"),
+    ];
+    let (text, _) = seen(&offer("0 1 2 3", &lines));
+    assert!(text.contains("a=group:BUNDLE 0 1 2 3\r\n"), "{text}");
+    assert_eq!(
+        text.matches("m=video 20000 UDP/TLS/RTP/SAVPF 96 97 102 103\r\n")
+            .count(),
+        3,
+        "{text}"
+    );
+    // The way is described once, at the first.
+    assert_eq!(
+        (text.matches("a=candidate:").count(), text.matches("a=setup:").count()),
+        (1, 1)
+    );
+    assert!(section(&text, "0").contains("a=ssrc:77 cname:room\r\n"), "{text}");
+    let camera = section(&text, "1");
+    for line in [
+        "a=rtcp-mux",
+        "a=rtpmap:96 VP8/90000",
+        "a=rtcp-fb:96 nack",
+        "a=rtcp-fb:96 nack pli",
+        "a=rtcp-fb:96 ccm fir",
+        "a=rtcp-fb:96 goog-remb",
+        "a=rtpmap:97 rtx/90000",
+        "a=fmtp:97 apt=96",
+        "a=rtcp-fb:102 nack pli",
+        "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        "a=fmtp:103 apt=102",
+        "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
+        "a=sendrecv",
+        "a=ssrc-group:FID 5002 5003",
+        "a=ssrc:5002 cname:room",
+        "a=msid:slot1 video1",
+    ] {
+        assert_eq!(
+            camera.lines().filter(|own| *own == line).count(),
+            1,
+            "{line} in\n{camera}"
+        );
+    }
+    assert!(
+        !text.contains("transport-cc") && !text.contains("video-orientation") && !text.contains("rtcp-fb:102 nack\r\n")
+    );
+    let place = section(&text, "3");
+    assert!(
+        place.contains("a=sendonly\r\n") && place.contains("a=ssrc:5006 ") && !place.contains("extmap"),
+        "{place}"
+    );
+}
+
+#[test]
+fn what_is_made_of_it_has_our_own_numbers() {
+    let fid = "a=sendrecv\r\na=ssrc-group:FID 11 12\r\na=ssrc:11 cname:x\r\na=ssrc:12 cname:x\r\n";
+    let place = |mid| video(mid, "a=recvonly\r\n");
+    let (_, video) = seen(&offer(
+        "0 1 2 3",
+        &[audio("0"), video("1", fid), place("2"), place("3")],
+    ));
+    let format = |codec, payload_type, rtx| VideoFormat {
+        codec,
+        payload_type,
+        rtx: Some(rtx),
+    };
+    let formats = [format(VideoCodec::Vp8, 96, 97), format(VideoCodec::H264, 102, 103)];
+    let shape: Vec<_> = video
+        .lines
+        .iter()
+        .map(|line| (&*line.mid, line.receives, line.sends, line.is_screen))
+        .collect();
+    assert_eq!(
+        shape,
+        [
+            ("1", true, Some((5_002, 5_003)), false),
+            ("2", false, Some((5_004, 5_005)), false),
+            ("3", false, Some((5_006, 5_007)), false)
+        ]
+    );
+    assert!(video.lines.iter().all(|line| line.formats == formats));
+    assert_eq!(
+        video.lines[0].sources,
+        [VideoSource {
+            ssrc: 11,
+            rtx: Some(12)
+        }]
+    );
+    assert_eq!(
+        (video.mid, video.rid, video.repaired_rid),
+        (Some(4), Some(10), Some(11))
+    );
+}
+
+#[test]
+fn simulcast_is_taken_and_a_second_camera_is_a_screen() {
+    let layers = "a=sendonly\r\na=rid:h send\r\na=rid:m send\r\na=rid:l send max-width=320\r\na=simulcast:send h;~m,x;l recv z\r\n";
+    let lines = [
+        audio("a"),
+        video("v", layers),
+        video("s", "a=sendonly\r\n"),
+        video("t", "a=sendonly\r\n"),
+    ];
+    let (text, video) = seen(&offer("a v s t", &lines));
+    let camera = section(&text, "v");
+    assert!(
+        camera.contains("a=simulcast:recv h;m;l\r\n") && camera.contains("a=rid:m recv\r\n"),
+        "{camera}"
+    );
+    assert!(
+        camera.contains("a=recvonly\r\n") && !camera.contains("ssrc"),
+        "{camera}"
+    );
+    let layers: Vec<&str> = video.lines[0].layers.iter().map(|rid| &**rid).collect();
+    assert_eq!(layers, ["h", "m", "l"]);
+    assert_eq!((video.lines[0].is_screen, video.lines[1].is_screen), (false, true));
+    // A third one is one too many.
+    assert!(!video.lines[2].receives && section(&text, "t").contains("a=inactive\r\n"));
+    let slides = [audio("a"), video_with_content("v")];
+    assert!(seen(&offer("a v", &slides)).1.lines[0].is_screen);
+}
+
+fn video_with_content(mid: &str) -> String {
+    video(mid, "a=sendonly\r\na=content:slides\r\n")
+}
+
+#[test]
+fn what_cannot_be_taken_is_refused_in_its_place() {
+    let port = |line: String| line.replacen("m=video 9", "m=video 0", 1);
+    let refused = [
+        // Not in the bundle, ended, without RTCP on the same port, of codecs that nobody knows, no browser's, without a name.
+        (video("9", ""), "0 1"),
+        (port(video("1", "")), "0 1"),
+        (video("1", "").replace("a=rtcp-mux\r\n", ""), "0 1"),
+        (video("1", "").replace("VP8", "AV1").replace("H264", "H265"), "0 1"),
+        (video("1", "").replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "0 1"),
+        (video("1", "").replace("a=mid:1\r\n", ""), "0 1"),
+        (video("a-name-that-is-too-long", ""), "0 a-name-that-is-too-long"),
+    ];
+    for (line, mids) in refused {
+        let (text, agreed) = answered(&offer(mids, &[audio("0"), line.clone()]), true);
+        assert!(text.contains("m=video 0 ") && agreed.video.is_none(), "{line}\n{text}");
+    }
+    // Whoever is in no room.
+    let (text, agreed) = answered(&offer("0 1", &[audio("0"), video("1", "")]), false);
+    assert!(text.contains("m=video 0 ") && agreed.video.is_none() && text.contains("a=group:BUNDLE 0\r\n"));
+    // One that is only there in the bundle is there.
+    let (text, _) = seen(&offer("0 1", &[audio("0"), port(video("1", "a=bundle-only\r\n"))]));
+    assert!(text.contains("m=video 20000 "), "{text}");
+    // No more than seventeen.
+    let mids: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    let lines = mids.iter().map(|mid| {
+        if mid == "0" {
+            audio(mid)
+        } else {
+            video(mid, "a=recvonly\r\n")
+        }
+    });
+    let (text, video) = seen(&offer(&mids.join(" "), &lines.collect::<Vec<_>>()));
+    assert_eq!((video.lines.len(), text.matches("m=video 0 ").count()), (17, 2));
+}
+
+#[test]
+fn the_way_is_described_where_browsers_look_for_it() {
+    let (text, video) = seen(&offer("v a", &[video("v", "a=sendrecv\r\n"), audio("a")]));
+    assert!(text.contains("a=group:BUNDLE v a\r\n"), "{text}");
+    for mid in ["v", "a"] {
+        let section = section(&text, mid);
+        assert!(
+            section.contains("a=ice-ufrag:")
+                && section.contains("a=fingerprint:")
+                && section.contains("a=setup:passive")
+        );
+    }
+    assert_eq!(video.lines.len(), 1);
+}
+
+/// A hold and whatever else we offer leaves video as it is; what the browser offers anew counts.
+#[test]
+fn our_own_offers_keep_it() {
+    let mut webrtc = Webrtc::new(Fingerprint([0xab; 32]), |octets| octets.fill(1));
+    webrtc.see(Some(5_000));
+    let mut can = capabilities(&[Codec::Opus], OpusParams::default());
+    can.webrtc = Some(Box::new(webrtc));
+    let mut oa = OfferAnswer::new(IpAddr::from([192, 0, 2, 10]), 20_000, 7, can);
+    let peer = IpAddr::from([198, 51, 100, 7]);
+    let both = offer("0 1", &[audio("0"), video("1", "a=sendrecv\r\n")]);
+    let read = |text: &str| Session::parse(text.as_bytes()).unwrap().into_owned();
+    oa.answer(&read(&both), Direction::SendRecv, peer).unwrap();
+    let before = oa.agreed().unwrap().video.clone();
+    assert!(before.is_some());
+    let ours = String::from_utf8(oa.offer(Direction::SendOnly).to_vec()).unwrap();
+    assert!(
+        ours.contains("m=video 20000 ") && ours.contains("a=group:BUNDLE 0 1\r\n") && ours.contains("a=ssrc:5002 "),
+        "{ours}"
+    );
+    let back = both.replace("a=setup:actpass", "a=setup:active");
+    oa.complete(&read(&back), peer).unwrap();
+    assert_eq!(oa.agreed().unwrap().video, before);
+    // It leaves the room: video is refused from now on.
+    oa.see(None);
+    oa.answer(&read(&both), Direction::SendRecv, peer).unwrap();
+    assert_eq!(oa.agreed().unwrap().video, None);
+}
