@@ -469,11 +469,16 @@ pub const RELAY_CONNECTION_WAIT: Duration = Duration::from_secs(30);
 /// Octets that wait for a stream client that reads slowly before what its peers send is dropped, as a network would: a quarter of a
 /// second at 2 Mbit/s.
 pub const RELAY_BACKLOG_BYTES: usize = 64 * 1024;
+/// How long an allocation is refreshed behind the end of a name that holds for a time: as long as a call may take (`calls.max_duration`, if
+/// nothing else is configured).
+pub const RELAY_OUTLIVES: Duration = Duration::from_secs(4 * 3600);
 /// Datagrams taken of one socket of TURN, and messages of one stream, before others have their turn.
 pub const RELAY_TURN: usize = 64;
-/// Datagrams that wait between the relay and a thread of media of the same node, in each direction, before further ones are lost: a tenth of a
-/// second of 100 calls. Media takes as many in a turn as `RELAY_TURN`.
+/// Datagrams that wait between the relay and a thread of media of the same node, in each direction, before further ones go by the network: a
+/// tenth of a second of 100 calls.
 pub const WITHIN: usize = 512;
+/// Of those media takes so many in a turn, in which it takes one of each socket: what is made anew may cost a millisecond each.
+pub const WITHIN_TURN: usize = 8;
 /// What waits for the thread of TURN: connections that have come, mostly.
 pub const RELAY_COMMANDS: usize = 1_024;
 /// What is to be told of allocations and waits for the log; further ones are only counted.

@@ -15,7 +15,7 @@
 use super::credentials::Who;
 use super::peers::Standing;
 use super::request::Back;
-use super::{Client, Output, RelayId, Server, StreamId, Timer, seconds};
+use super::{Client, Output, Relay, RelayId, Server, StreamId, Timer, seconds};
 use crate::limits;
 use crate::stun::message::{Class, ErrorCode, Message, Writer, kind, method};
 use crate::time::{Clock, Instant};
@@ -66,7 +66,8 @@ impl Server {
         }
         let relay = self.allocations[own as usize].relay(peer.ip());
         let relay = relay.ok_or(ErrorCode::FAMILY_MISMATCH)?;
-        if !self.is_open_to_tcp(peer) {
+        // That others have been refused it since does not end what they have; it gets no more.
+        if !self.turn.tcp_peers || !self.is_open_to_tcp(peer) {
             self.counters.denied += 1;
             return Err(ErrorCode::FORBIDDEN);
         }
@@ -79,13 +80,25 @@ impl Server {
         Ok(())
     }
 
-    /// Whether a peer may be reached by TCP: of this machine, relayed addresses only. Media is not on TCP.
+    /// Whether a peer may be reached by TCP: of this machine, relayed addresses only, and none of those ports at which something else
+    /// listens. Media is not on TCP.
     fn is_open_to_tcp(&self, peer: SocketAddr) -> bool {
         match self.peers.standing(peer.ip()) {
             Standing::Open => true,
+            Standing::Ours if self.peers.is_own(peer.ip()) => self.has_connections_at(peer),
             Standing::Ours => self.peers.is_open(peer) && !self.peers.is_media(peer),
             Standing::Denied => false,
         }
+    }
+
+    fn has_connections_at(&self, peer: SocketAddr) -> bool {
+        let is_there = |relay: &Relay| relay.port == peer.port() && relay.v6 == peer.is_ipv6();
+        let mut owners = self.relays.iter().filter(|(_, relay)| is_there(relay));
+        self.peers.is_open(peer)
+            && owners.any(|(_, relay)| {
+                let own = relay.owner.and_then(|own| self.allocations.get(own as usize));
+                own.is_some_and(|own| own.tcp)
+            })
     }
 
     /// A new one, if there is room.
@@ -133,7 +146,11 @@ impl Server {
 
     /// A peer has connected to a relayed address (RFC 6062 5.3): which it is, or nothing where the connection is to be closed.
     pub fn accepted(&mut self, at: Clock, relay: RelayId, from: SocketAddr) -> Option<ConnectionId> {
-        let own = self.relays.get(relay.0 as usize)?.owner?;
+        let own = self
+            .relays
+            .get(relay.0 as usize)?
+            .owner
+            .filter(|_| self.turn.tcp_peers)?;
         let peer = self.peers.outward(from);
         let allocation = self.allocations.get(own as usize)?;
         if allocation.permits(peer.ip(), seconds(at.now)).is_none() {

@@ -12,6 +12,7 @@ use crate::time::Clock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// PASSWORD-ALGORITHMS (RFC 8489 14.11): SHA-256 and MD5, each without parameters.
 const ALGORITHMS: [u8; 8] = [0, 2, 0, 0, 0, 1, 0, 0];
@@ -32,8 +33,8 @@ pub(super) struct Who {
     /// Of answers.
     pub(super) seal: Seal,
     pub(super) key: Key,
-    /// The time for which its name holds is over.
-    pub(super) is_over: bool,
+    /// For how long the time is over for which its name holds.
+    pub(super) over: Option<Duration>,
 }
 
 impl Who {
@@ -117,7 +118,9 @@ impl Credentials {
             user: user.to_owned(),
             seal,
             key,
-            is_over: end.is_some_and(|end| end <= at.wall.as_secs()),
+            over: end
+                .and_then(|end| at.wall.as_secs().checked_sub(end))
+                .map(Duration::from_secs),
         })
     }
 

@@ -262,10 +262,12 @@ impl Server {
     pub fn configure(&mut self, turn: &Turn, interfaces: &[IpAddr]) {
         self.turn = turn.clone();
         self.credentials = Credentials::new(turn);
-        self.peers = Peers::new(turn, interfaces);
+        let before = std::mem::replace(&mut self.peers, Peers::new(turn, interfaces));
         let peers = &self.peers;
+        // What has become ours since has ports that were never asked for.
+        let fits = |ip| peers.standing(ip) != peers::Standing::Denied && peers.standing(ip) == before.standing(ip);
         for (_, allocation) in &mut self.allocations {
-            allocation.retain(|ip| peers.standing(ip) != peers::Standing::Denied);
+            allocation.retain(fits);
         }
         self.disconnect_denied();
     }

@@ -91,6 +91,11 @@ impl Peers {
         }
     }
 
+    /// True for an address of this machine.
+    pub(super) fn is_own(&self, ip: IpAddr) -> bool {
+        self.own.contains(&ip)
+    }
+
     pub(super) fn standing(&self, ip: IpAddr) -> Standing {
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
         let is_mapped = ip.to_canonical() != ip;

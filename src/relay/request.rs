@@ -3,12 +3,14 @@
 use super::credentials::Who;
 use super::fact::Fact;
 use super::{Client, Output, Server};
+use crate::limits;
 use crate::marker::Marker;
 use crate::stun::integrity::{Key, Seal};
 use crate::stun::message::{BINDING, Class, ErrorCode, Message, Writer, kind, method};
 use crate::stun::{self, SOFTWARE};
 use crate::time::Clock;
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 /// What a request may have that must be understood, besides what every message may have.
 const KNOWN: [u16; 11] = [
@@ -69,11 +71,15 @@ impl Back {
     }
 }
 
-/// An Allocate, or a Refresh with another lifetime than zero: what a name whose time is over does not get any more. Whom an allocation speaks
-/// with until it ends is its own matter, and so is that it ends.
-fn begins_or_goes_on(message: &Message<'_>) -> bool {
+/// Whether a name whose time has been over for so long does not get this any more: nothing new at all, and what there is for no longer than a call
+/// may take that began with it (browsers refresh by what they began with, and give up what they are refused).
+fn is_too_late(message: &Message<'_>, over: Duration) -> bool {
     let ends = message.covers(kind::LIFETIME) == Some(&[0; 4]);
-    message.method == method::ALLOCATE || (message.method == method::REFRESH && !ends)
+    match message.method {
+        method::ALLOCATE => true,
+        method::REFRESH => !ends && over >= limits::RELAY_OUTLIVES,
+        _other => false,
+    }
 }
 
 impl Server {
@@ -141,7 +147,7 @@ impl Server {
             return;
         }
         let mut back = Back::new(client, message);
-        if who.is_over && begins_or_goes_on(message) {
+        if who.over.is_some_and(|over| is_too_late(message, over)) {
             return self.challenge(at, &back, ErrorCode::UNAUTHENTICATED);
         }
         back.seal = Some((who.seal, who.key.clone()));

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Both see the same addresses as by the network, so what finds nobody here goes there: a leg that is just moving from one worker to
-//! another, media at another address than the port's, what is longer than media takes, the set-up of browsers (`super::rtc`).
+//! another, media at another address than the port's, what is longer than media takes, the set-up of browsers (`super::rtc`), and what
+//! finds a full ring: there each leg and each relayed address has a buffer of its own, so that nobody's flood is others' loss.
 
 use super::bell::Bell;
 use super::media::Wake;
@@ -53,8 +54,17 @@ pub(super) struct Counts {
     pub(super) to_media: AtomicU64,
     /// And back.
     pub(super) to_relay: AtomicU64,
-    /// Those that found a full ring.
-    pub(super) lost: AtomicU64,
+    /// Those that found a full ring, and went by the network.
+    pub(super) full: AtomicU64,
+}
+
+impl Counts {
+    /// Whether a datagram was taken.
+    fn count(&self, taken: &AtomicU64, is_taken: bool) -> bool {
+        let counter = if is_taken { taken } else { &self.full };
+        counter.fetch_add(1, Ordering::Relaxed);
+        is_taken
+    }
 }
 
 impl Map {
@@ -170,12 +180,11 @@ impl RelayEnd {
             packet,
         };
         worker.has_news = true;
-        let counter = match worker.to_legs.push(datagram) {
-            Ok(()) => &self.map.counts.to_media,
-            Err(_) => &self.map.counts.lost,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        true
+        let is_taken = worker.to_legs.push(datagram).is_ok();
+        if worker.to_legs.slots() == limits::WITHIN / 2 {
+            worker.wake.wake();
+        }
+        self.map.counts.count(&self.map.counts.to_media, is_taken)
     }
 
     /// Wakes those for whom there is something.
@@ -280,12 +289,11 @@ impl MediaEnd {
             packet: packet.clone(),
         };
         self.has_news = true;
-        let counter = match self.to_relay.push(datagram) {
-            Ok(()) => &self.map.counts.to_relay,
-            Err(_) => &self.map.counts.lost,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        true
+        let is_taken = self.to_relay.push(datagram).is_ok();
+        if self.to_relay.slots() == limits::WITHIN / 2 {
+            self.bell.ring();
+        }
+        self.map.counts.count(&self.map.counts.to_relay, is_taken)
     }
 
     /// Wakes the relay, if there is something for it.
@@ -346,24 +354,21 @@ mod tests {
         assert_eq!(relay.relay(relayed), None);
         assert!(!media[1].put(leg, relayed, &packet));
         let counts = relay.counts();
-        let counted = [&counts.to_media, &counts.to_relay, &counts.lost].map(|count| count.load(Ordering::Relaxed));
+        let counted = [&counts.to_media, &counts.to_relay, &counts.full].map(|count| count.load(Ordering::Relaxed));
         assert_eq!(counted, [2, 1, 0]);
     }
 
     /// A leg moves: its new worker may be there before the old one has let go.
     #[test]
-    fn a_port_belongs_to_who_has_it_now_and_a_full_ring_loses_what_comes() {
+    fn a_port_belongs_to_who_has_it_now_and_what_finds_a_full_ring_goes_by_the_network() {
         let (mut relay, media) = ends_of(2);
         let (relayed, leg) = (addr("192.0.2.1:50000"), addr("192.0.2.1:20002"));
         media[0].settle(LegIx(1), false, 20_002);
         media[1].settle(LegIx(2), false, 20_002);
         media[0].unsettle(LegIx(1), false, 20_002);
-        let most = limits::WITHIN + 3;
-        assert!(
-            (0..most).all(|_| relay.put(relayed, leg, b"x")),
-            "a full ring is no other way"
-        );
-        assert_eq!(relay.counts().lost.load(Ordering::Relaxed), 3);
+        assert!((0..limits::WITHIN).all(|_| relay.put(relayed, leg, b"x")));
+        assert!((0..3).all(|_| !relay.put(relayed, leg, b"x")));
+        assert_eq!(relay.counts().full.load(Ordering::Relaxed), 3);
         assert!(!media[0].has_more() && media[1].has_more());
         media[1].unsettle(LegIx(2), false, 20_002);
         assert!(!relay.put(relayed, leg, b"x"));

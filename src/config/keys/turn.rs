@@ -51,7 +51,7 @@ pub static TURN: Section = Section {
             "none: only users may relay",
             "What passwords that hold for a time are made of, here and where they are handed out: the user name is the end in seconds since 1970, a \
              colon and a name; the password is the base64 of its HMAC-SHA1 under this secret. From the end on nothing new is relayed; what is \
-             relayed already goes on until its allocation ends, at most lifetime later. Where the HTTP API hands them out, api.turn has the same \
+             relayed already goes on for four hours at most, as long as a call may take. Where the HTTP API hands them out, api.turn has the same \
              secret.",
         ),
         key(

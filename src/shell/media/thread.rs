@@ -353,7 +353,7 @@ impl Thread {
 
     /// Takes what the relay of this node has for legs, a share of it; what else is there wakes the thread again. Tells when the next tick is.
     fn take_within(&mut self, mut next_tick: Instant) -> Instant {
-        for _ in 0..limits::RELAY_TURN {
+        for _ in 0..limits::WITHIN_TURN {
             let came = self.within.as_mut().and_then(|end| end.take(&mut self.packet));
             let Some(Arrival { at, channel, to, from }) = came else {
                 return next_tick;

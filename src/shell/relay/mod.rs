@@ -94,7 +94,7 @@ impl Relay {
             ));
         }
         let seed = clock::seed().map_err(none)?;
-        let interfaces = net::interfaces();
+        let interfaces = net::interfaces().map_err(none)?;
         let server = Server::new(turn, &interfaces, seed);
         let parts = (clock, server, bell.clone());
         let end = media.join(&bell, &turn.doors.addresses);
@@ -125,7 +125,9 @@ impl Relay {
         let Some(turn) = config.turn.as_ref().filter(|turn| **turn != running.turn) else {
             return;
         };
-        if !running.configure(turn.clone(), net::interfaces()) {
+        // Where the system does not say what this machine's addresses are, they are those that they were.
+        let interfaces = net::interfaces().unwrap_or_else(|_| running.interfaces.clone());
+        if !running.configure(turn.clone(), interfaces) {
             warn!("TURN has too much to do to take the new configuration; send SIGHUP again");
         }
     }
@@ -139,8 +141,9 @@ impl Relay {
     /// Tells what was only counted, since it was told last. Addresses that this machine has got or lost since then are looked for too.
     pub fn tell(&mut self) {
         let Some(running) = &mut self.0 else { return };
-        let interfaces = net::interfaces();
-        if interfaces != running.interfaces {
+        if let Ok(interfaces) = net::interfaces()
+            && interfaces != running.interfaces
+        {
             // Where it has too much to do, it is told the next time.
             running.configure(running.turn.clone(), interfaces);
         }
@@ -156,7 +159,10 @@ impl Relay {
         let others = [
             (&within.to_media, "packets to media of this node, past the network"),
             (&within.to_relay, "packets back"),
-            (&within.lost, "packets between the two that found too many waiting"),
+            (
+                &within.full,
+                "packets between the two that went by the network, since too many waited",
+            ),
             (&gauges.unsent, "packets that the system would not send"),
             (&gauges.slow, "packets whose client reads too slowly"),
             (&door.refused, "connections refused because there were too many"),

@@ -508,9 +508,13 @@ impl Thread {
             }
             Client::Stream { id, .. } => {
                 if let Some(stream) = self.streams.get_mut(id.0 as usize) {
-                    // Who asks and does not read is not kept.
+                    // Who asks and does not read is not kept. An indication (RFC 8489 5) nobody has asked for.
+                    let is_asked_for = answer
+                        .get(..2)
+                        .is_none_or(|head| head[0] & 1 != 0 || head[1] & 0x10 == 0);
                     let sent = match stream.send(answer) {
-                        Sent::Dropped => Sent::Broken,
+                        Sent::Dropped if is_asked_for => Sent::Broken,
+                        Sent::Dropped => Sent::Dropped,
                         sent @ (Sent::Whole | Sent::Waits | Sent::Broken) => sent,
                     };
                     self.sent(id, sent);
