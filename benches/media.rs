@@ -89,6 +89,7 @@ impl Call {
                 rtcp_mux: true,
                 signalling: rtp.ip(),
                 xr: Xr::default(),
+                forks: false,
             };
             commands.push(Command::Negotiated {
                 leg: id,

@@ -49,7 +49,10 @@ export class Call extends Emitter {
   #hasRelay = false;
   /** What a TURN server has refused. */
   #refusal = '';
-  /** What goes on until the room is heard. @type {{ id: string, pc: RTCPeerConnection | null, track: MediaStreamTrack | null } | null} */
+  /**
+   * What goes on until the room is heard; `ended` is why, where it has ended before.
+   * @type {{ id: string, pc: RTCPeerConnection | null, track: MediaStreamTrack | null, stream: MediaStream | null, ended: string } | null}
+   */
   #leaving = null;
   /** One negotiation at a time. @type {Promise<unknown>} */
   #turn = Promise.resolve();
@@ -183,9 +186,16 @@ export class Call extends Emitter {
    * @param {boolean} [on]
    */
   async hold(on = true) {
+    const before = this.held;
     this.held = on;
     this.#heard();
-    await this.#client.ask('POST', `/v1/calls/${this.id}/hold`, { hold: on });
+    try {
+      await this.#client.ask('POST', `/v1/calls/${this.id}/hold`, { hold: on });
+    } catch (error) {
+      if (this.held === on) this.held = before;
+      this.#heard();
+      throw error;
+    }
   }
 
   /**
@@ -293,10 +303,15 @@ export class Call extends Emitter {
    */
   told(name, data) {
     const named = typeof data.call === 'string' ? data.call : data.call.id;
-    // What still comes of the call that is left says nothing of this one.
-    if (this.#leaving && named === this.#leaving.id && named !== this.id) return;
-    if (name === 'call.ended' && this.#leaving && data.reason === 'moved') {
+    const left = this.#leaving;
+    const isOfLeft = left !== null && named === left.id;
+    if (isOfLeft && name === 'call.ended' && (named !== this.id || data.reason === 'moved')) {
       // The other is in the room already.
+      left.ended = data.reason;
+    } else if (isOfLeft && named !== this.id) {
+      // What still comes of the call that is left says nothing of this one.
+    } else if (left && !isOfLeft && name === 'call.ended') {
+      this.#stay(data.detail ?? data.reason);
     } else if (name === 'call.moved') {
       this.#inTurn(() => this.#move(data.room));
     } else if (name === 'call.participant') {
@@ -364,8 +379,7 @@ export class Call extends Emitter {
     clearTimeout(this.#renewal);
     this.#track?.stop();
     this.#pc?.close();
-    this.#leaving?.track?.stop();
-    this.#leaving?.pc?.close();
+    if (this.#leaving) this.#leave(this.#leaving);
     if (this.#audio) this.#audio.srcObject = null;
     this.#client.calls.delete(this.id);
     this.#enter('ended');
@@ -384,7 +398,7 @@ export class Call extends Emitter {
    */
   async #move(room) {
     if (!this.#pc || this.#leaving || this.state === 'ended') return;
-    this.#leaving = { id: this.id, pc: this.#pc, track: this.#track };
+    this.#leaving = { id: this.id, pc: this.#pc, track: this.#track, stream: this.stream, ended: '' };
     this.direct = false;
     this.room = room;
     try {
@@ -392,20 +406,54 @@ export class Call extends Emitter {
       await pc.setLocalDescription();
       await this.#client.startCall(this, { targets: [{ room }], offer: pc.localDescription?.sdp });
     } catch (error) {
-      // Without the room there is still the other, until he leaves.
-      this.emit('path', `failed: ${/** @type {Error} */ (error).message}`);
+      this.#stay(/** @type {Error} */ (error).message);
     }
+  }
+
+  /**
+   * The room is not reached: without it there is still the other, unless he has left.
+   * @param {string} why
+   */
+  #stay(why) {
+    const left = this.#leaving;
+    if (!left || this.state === 'ended') return;
+    if (this.id !== left.id) {
+      this.#client.calls.delete(this.id);
+      this.#client.ask('POST', `/v1/calls/${this.id}/hangup`).catch(() => {});
+    }
+    this.id = left.id;
+    if (left.ended) return this.over('failed', null, why);
+    this.#leaving = null;
+    if (this.#pc !== left.pc) this.#pc?.close();
+    if (this.#track !== left.track) this.#track?.stop();
+    this.#pc = left.pc;
+    this.#track = left.track;
+    this.stream = left.stream;
+    [this.direct, this.room] = [true, ''];
+    [this.#gathered, this.#early] = [[], []];
+    this.#heard();
+    this.emit('path', `failed: ${why}`);
+    this.#connected();
+  }
+
+  /**
+   * Nothing of the call that is left goes on.
+   * @param {{ id: string, pc: RTCPeerConnection | null, track: MediaStreamTrack | null }} left
+   */
+  #leave(left) {
+    this.#leaving = null;
+    left.pc?.close();
+    left.track?.stop();
+    if (left.id === this.id) return;
+    this.#client.calls.delete(left.id);
+    this.#client.ask('POST', `/v1/calls/${left.id}/hangup`).catch(() => {});
   }
 
   /** The room is heard: the other connection ends. */
   #arrived() {
     const left = this.#leaving;
     if (!left || this.id === left.id) return;
-    this.#leaving = null;
-    left.pc?.close();
-    left.track?.stop();
-    this.#client.calls.delete(left.id);
-    this.#client.ask('POST', `/v1/calls/${left.id}/hangup`).catch(() => {});
+    this.#leave(left);
     this.peer = this.room;
     if (this.#audio) this.play();
     this.emit('moved', this.room);
@@ -414,7 +462,7 @@ export class Call extends Emitter {
   /** @param {any} data */
   #accepted(data) {
     if (this.#leaving) {
-      this.#inTurn(() => this.#remote({ type: 'answer', sdp: data.answer }));
+      this.#inTurn(() => this.#remote({ type: 'answer', sdp: data.answer }).catch((error) => this.#stay(error.message)));
       return;
     }
     if (this.direction === 'incoming' && !this.room) {
@@ -517,7 +565,9 @@ export class Call extends Emitter {
 
   /** Who is muted, or on hold, says nothing; who is on hold hears nothing either. */
   #heard() {
-    if (this.#track) this.#track.enabled = !this.muted && !this.held;
+    for (const track of [this.#track, this.#leaving?.track]) {
+      if (track) track.enabled = !this.muted && !this.held;
+    }
     if (this.#audio) this.#audio.muted = this.held;
   }
 

@@ -181,11 +181,14 @@ pub const SRTP_STREAMS: usize = 4;
 pub const RTP_PER_SECOND: u64 = 400;
 /// RTP packets that one leg takes at once: five seconds of speech in 20 ms that a network held back.
 pub const RTP_BURST: u64 = 250;
-/// Datagrams of STUN and DTLS that one leg hands on in a second, over time, of its peer and as many of all others: a browser checks twenty times
-/// a second while it looks for a way, and a handshake is some ten of them.
+/// Datagrams of STUN and DTLS that one leg hands on in a second, over time, of its peer and in each share of all others: a browser checks twenty
+/// times a second while it looks for a way, and a handshake is some ten of them.
 pub const RTC_PER_SECOND: u64 = 100;
 /// The same at once: a handshake with a large certificate, and checks of all its addresses.
 pub const RTC_BURST: u64 = 100;
+/// Shares of a leg's strangers. Where a browser is before it is known, and where it has moved, it is one of them: who floods a leg from one host
+/// leaves it its share seven times in eight.
+pub const RTC_SHARES: usize = 8;
 /// Such datagrams of one worker that wait for the thread that sets up: of eight browsers that send as much as they may at once. Further ones
 /// are lost, which is what a network does too.
 pub const RTC_DATAGRAMS: usize = 1_024;
@@ -193,6 +196,8 @@ pub const RTC_DATAGRAMS: usize = 1_024;
 pub const RTC_COMMANDS: usize = 6 * LEGS_PER_WORKER;
 /// Addresses of one browser from which checks have come: those of its networks, and of the NATs before them. The oldest is forgotten.
 pub const RTC_ADDRESSES: usize = 8;
+/// Checks of one browser that are told from copies: those of the last minute and a half, and of a search for a way.
+pub const RTC_CHECKS: usize = 64;
 /// Ways of one browser that are tried at the same time, before it is followed there: one for each of its addresses.
 pub const RTC_TRIALS: usize = RTC_ADDRESSES;
 /// Checks of one trial, which may be lost, and the time between two (RFC 8445 14.3: 500 ms at least).
@@ -501,6 +506,10 @@ pub const API_LOG_BYTES: usize = 64 * 1024;
 pub const API_ABSENCE: Duration = Duration::from_secs(60);
 /// How long a call between clients rings.
 pub const API_RING: Duration = Duration::from_secs(60);
+/// Clients that are not connected which one client may have woken in a row, and then one each so long: a push rings somebody's telephone.
+pub const API_WAKES: u32 = 8;
+/// See above.
+pub const API_WAKE_EACH: Duration = Duration::from_secs(10);
 /// How long a client may take to answer what the other side of a call by SIP offers anew: less than its transaction (timer B, 32 s).
 pub const API_REOFFER: Duration = Duration::from_secs(20);
 /// Octets of a session description: those of browsers with video and many codecs have ten thousand.

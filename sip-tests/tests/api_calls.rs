@@ -256,6 +256,11 @@ fn a_client_refuses_is_busy_and_is_gone() {
     w.run(s(62));
     let b = w.call(bob, "alice");
     w.expect_over(b, 480);
+    // Who may call rooms alone does not ring.
+    let mut alice = Client::new(&mut w, OFFICE, "alice", &["join"]);
+    let b = w.call(bob, "alice");
+    w.expect_over(b, 480);
+    assert_eq!(alice.told(&w), Vec::new());
     w.finish();
 }
 

@@ -80,6 +80,7 @@ impl World {
                 metrics: true,
                 round_trip: true,
             },
+            forks: false,
         };
         self.command(Command::Negotiated {
             leg: MediaLegId(leg),
@@ -340,6 +341,7 @@ fn heard(first: Codec, second: Codec) {
         rtcp_mux: true,
         signalling: rtp.ip(),
         xr: Xr::default(),
+        forks: false,
     };
     world.command(Command::Negotiated {
         leg: MediaLegId(1),

@@ -108,7 +108,7 @@ fn turn(config: &Config, who: &Identity, now: Wall) -> Response {
     ok(&value!({ "iceServers": servers, "relay": !relays.is_empty(), "expires": until.as_secs() }))
 }
 
-/// A session description: the browsers' matter, and nobody's else, except for its size.
+/// A session description: the browsers' matter, and nobody's else, except for its size and that it is a browser's.
 fn description(text: &str, field: &str) -> Result<(), Problem> {
     let is_text = |b: u8| b >= b' ' || b == b'\r' || b == b'\n' || b == b'\t';
     if text.len() > limits::API_SDP_BYTES || !text.starts_with("v=0") || !text.bytes().all(is_text) {
@@ -116,7 +116,22 @@ fn description(text: &str, field: &str) -> Result<(), Problem> {
         let why = format!("{field}: a session description (v=0 ...) of at most {most} octets is taken");
         return Err(Problem::new(Kind::CannotBe, why));
     }
+    if !text.split(['\r', '\n']).all(is_protected) {
+        let why = format!("{field}: each medium is protected by DTLS, as that of browsers (UDP/TLS/RTP/SAVPF)");
+        return Err(Problem::new(Kind::CannotBe, why));
+    }
     Ok(())
+}
+
+/// Media of a client is that of a browser (RFC 8827 6.5): its keys show that who receives it wants it. All else would go to whatever address
+/// the description names. A medium without a port is none.
+fn is_protected(line: &str) -> bool {
+    let Some(medium) = line.strip_prefix("m=") else {
+        return true;
+    };
+    let mut parts = medium.split(' ').skip(1);
+    let (port, proto) = (parts.next(), parts.next());
+    port == Some("0") || proto.is_some_and(|proto| proto.split('/').any(|part| part == "TLS" || part == "DTLS"))
 }
 
 /// Whom a request is about.
@@ -197,10 +212,18 @@ impl Api {
     /// One's own call with this name. Others do not learn that there is one.
     fn about(&self, me: u64, claims: &Claims, call: &str) -> Result<About, Problem> {
         let found = self.calls.named(&claims.who, call).and_then(|number| {
-            let side = self.calls.get(number)?.side_of(me)?;
-            Some(About { number, side })
+            let call = self.calls.get(number)?;
+            Some((
+                call,
+                About {
+                    number,
+                    side: call.side_of(me)?,
+                },
+            ))
         });
-        found.ok_or_else(no_such_call)
+        let (call, about) = found.ok_or_else(no_such_call)?;
+        may_touch(claims, call)?;
+        Ok(about)
     }
 
     fn call(&mut self, about: &About) -> Result<&mut Call, Problem> {
@@ -280,7 +303,7 @@ impl Api {
             tenant: claims.who.tenant.clone(),
             name: name.into(),
         };
-        let found = self.clients.listening(&called).map(|(number, _)| number);
+        let found = self.clients.callable(&called);
         let is_awake = found.is_some();
         let other = match found {
             Some(other) => other,
@@ -364,10 +387,13 @@ impl Api {
     fn hang_up(&mut self, cx: &mut Cx<'_>, me: u64, claims: &Claims, name: &str) -> Result<Response, Problem> {
         let number = self.calls.named(&claims.who, name).ok_or_else(no_such_call)?;
         let call = self.calls.get(number).ok_or_else(no_such_call)?;
+        if call.side_of(me).is_some() && !claims.scopes.has(Scope::Admin) {
+            may_touch(claims, call)?;
+        }
         let why = match (call.side_of(me), call.state) {
             (Some(Side::Caller), State::Ringing) => "cancelled",
             (Some(Side::Callee), State::Ringing) => "declined",
-            (Some(_), State::Up) if call.moves => "moved",
+            (Some(_), State::Up) if call.moves.is_some() => "moved",
             (Some(_), State::Up) => "hung-up",
             (None, _) if claims.scopes.has(Scope::Admin) => "ended-by-admin",
             (None, _) => return Err(no_such_call()),
@@ -473,6 +499,13 @@ impl Api {
 
 fn is_busy(client: &Client) -> bool {
     client.calls.len() >= limits::API_CALLS_PER_CLIENT
+}
+
+/// A token for rooms alone has no part in its owner's other calls.
+fn may_touch(claims: &Claims, call: &Call) -> Result<(), Problem> {
+    let may = claims.scopes.has(Scope::Call) || call.room().is_some();
+    may.then_some(())
+        .ok_or_else(|| Problem::new(Kind::WrongScope, "it needs call: this call is with no room"))
 }
 
 pub(super) fn no_such_call() -> Problem {

@@ -106,8 +106,8 @@ pub(super) struct Call {
     pending: Option<Pending>,
     /// Of the last offer.
     revision: u32,
-    /// A third was added: it moves into a room.
-    pub(super) moves: bool,
+    /// A third was added: it moves into this room.
+    pub(super) moves: Option<String>,
 }
 
 impl Call {
@@ -291,7 +291,7 @@ impl Calls {
             answered: None,
             pending: Some(Pending { by: Side::Caller, sdp }),
             revision: 1,
-            moves: false,
+            moves: None,
         };
         let call: &Call = self.all.entry(self.last).or_insert(call);
         Ok((self.last, call))

@@ -21,8 +21,14 @@ pub(super) struct Client {
     pub(super) calls: BTreeSet<u64>,
     pub(super) rate: Cell,
     pub(super) once: Once,
-    /// He has had a stream, and will have one again soon if he has none: he can be called.
+    /// He has had a stream, and will have one again soon if he has none.
     pub(super) listens: bool,
+    /// He has shown a token; else he was only called, and has a place as long as it rings.
+    pub(super) came: bool,
+    /// He listens with a token that is good for being called.
+    pub(super) callable: bool,
+    /// How often he wakes others.
+    pub(super) wakes: Cell,
     /// How messages of SIP reach him within the node.
     pub(super) flow: Flow,
     /// The key that has signed his last token.
@@ -39,6 +45,17 @@ pub(super) struct Stream {
     pub(super) id: ApiId,
     /// The key that has signed his token.
     pub(super) key: u64,
+    /// His token is good for being called.
+    pub(super) calls: bool,
+}
+
+impl Client {
+    /// His streams are others: one at least must be good for being called. Who has none for a moment is what he was.
+    pub(super) fn heed_streams(&mut self) {
+        if !self.streams.is_empty() {
+            self.callable = self.streams.iter().any(|stream| stream.calls);
+        }
+    }
 }
 
 /// All of them.
@@ -93,6 +110,9 @@ impl Clients {
             rate: Cell::default(),
             once: Once::default(),
             listens: false,
+            came: false,
+            callable: false,
+            wakes: Cell::default(),
             flow: way(self.last),
             key: claims.key,
             present: None,
@@ -107,7 +127,18 @@ impl Clients {
         self.all.get_mut(&number)
     }
 
+    /// The number of whoever has this name.
+    pub(super) fn named(&self, who: &Identity) -> Option<u64> {
+        self.by_name.get(who).copied()
+    }
+
     /// Somebody who can be called.
+    pub(super) fn callable(&self, who: &Identity) -> Option<u64> {
+        let number = self.named(who)?;
+        self.all.get(&number)?.callable.then_some(number)
+    }
+
+    /// Somebody who is told what happens.
     pub(super) fn listening(&mut self, who: &Identity) -> Option<(u64, &mut Client)> {
         let number = *self.by_name.get(who)?;
         let client = self.all.get_mut(&number).filter(|client| client.listens)?;

@@ -3,7 +3,7 @@
 
 use super::act::{json, no_such_call};
 use super::body::Target;
-use super::call::{State, Who};
+use super::call::{Call, State, Who};
 use super::outside::{destination, key_of, user_of};
 use super::problem::{Kind, Problem};
 use super::token::{Claims, Identity};
@@ -39,7 +39,7 @@ impl Api {
         call.must_be(State::Up)?;
         let side = call.side_of(me).ok_or_else(no_such_call)?;
         let room = match &call.member(side.other()).who {
-            Who::Client(..) if call.moves => {
+            Who::Client(..) if call.moves.is_some() => {
                 return Err(Problem::new(Kind::WrongMoment, "it moves into a room already"));
             }
             Who::Client(..) => None,
@@ -90,7 +90,7 @@ impl Api {
         let config = cx.config.clone();
         let room = room_of_its_own(cx, &config, user, claims)?;
         let call = self.calls.get_mut(number).ok_or_else(no_such_call)?;
-        call.moves = true;
+        call.moves = Some(room.clone());
         let clients: Vec<u64> = call.clients().collect();
         let (id, told) = (
             call.id.clone(),
@@ -120,6 +120,22 @@ impl Api {
         let Some(client) = self.clients.get(me) else { return };
         for Add { to, by, .. } in client.adds.extract_if(.., |add| add.room == room) {
             self.lines.transfer(cx, number, &to, &by);
+        }
+    }
+
+    /// A client's own call to a room has ended. Where there still is the call that was to move there, nobody has left it: it stays as it was.
+    pub(super) fn stays_out(&mut self, ended: &Call) {
+        let Some(room) = ended.room() else { return };
+        for client in ended.clients() {
+            let Some(client) = self.clients.get(client) else {
+                continue;
+            };
+            client.adds.retain(|add| add.room != room);
+            for number in &client.calls {
+                if let Some(call) = self.calls.get_mut(*number) {
+                    call.moves.take_if(|moves| moves == room);
+                }
+            }
         }
     }
 

@@ -167,10 +167,13 @@ impl Api {
         self.deadlines.cancel(Timer::Expired(id));
         if let Some(client) = self.clients.get(number) {
             client.streams.retain(|stream| stream.id != id);
+            client.heed_streams();
             if client.streams.is_empty() {
                 self.deadlines.set(Timer::Absent(number), cx.now + limits::API_ABSENCE);
             }
         }
+        let config = cx.config.clone();
+        self.be_present(&config, number);
     }
 
     /// Another configuration is in force: streams whose key is no longer in it end.
@@ -283,6 +286,7 @@ impl Api {
         let full = || Problem::new(Kind::Full, "too many clients are there");
         let me = me.ok_or_else(full)?;
         let client = self.clients.get(me).ok_or_else(full)?;
+        client.came = true;
         if client.streams.is_empty() {
             self.deadlines.set(Timer::Absent(me), cx.now + limits::API_ABSENCE);
         }
@@ -342,7 +346,13 @@ impl Api {
             name: "ready",
             data: ready.to_string().into(),
         };
-        client.streams.push(Stream { id, key: claims.key });
+        let calls = claims.scopes.has(Scope::Call);
+        client.streams.push(Stream {
+            id,
+            key: claims.key,
+            calls,
+        });
+        client.heed_streams();
         let surplus = client.streams.len().saturating_sub(limits::API_STREAMS_PER_CLIENT);
         let surplus: Vec<ApiId> = client.streams.iter().take(surplus).map(|stream| stream.id).collect();
         self.streams.insert(id, me);
@@ -380,7 +390,7 @@ impl Api {
             self.over(cx, call, "gone", None);
         }
         if let Some(client) = self.clients.get(number) {
-            client.listens = false;
+            (client.listens, client.callable) = (false, false);
         }
         let config = cx.config.clone();
         self.be_present(&config, number);
@@ -427,7 +437,9 @@ impl Api {
                 client.calls.remove(&number);
             }
             self.tell(cx, client, "call.ended", &told);
+            self.forget_sleeper(client);
         }
+        self.stays_out(&call);
         let seconds = call.answered.map(|at| cx.wall.since(at).as_secs());
         let what = match seconds {
             Some(seconds) => format!("ended after {seconds} s: {why}"),

@@ -50,10 +50,10 @@ impl Api {
         self.presence.pop_front()
     }
 
-    /// A client is called by SIP as long as he listens, where his key makes him a user.
+    /// A client is called by SIP as long as he listens and may be called, where his key makes him a user.
     pub(super) fn be_present(&mut self, config: &Config, number: u64) {
         let Some(client) = self.clients.get(number) else { return };
-        let user = client.listens.then(|| own_user(config, client.key, &client.who.name));
+        let user = client.callable.then(|| own_user(config, client.key, &client.who.name));
         let wanted = user
             .flatten()
             .map(|user| (Arc::from(&*user.name), client.flow.other_end()));
@@ -244,6 +244,7 @@ impl Api {
                 }
                 Err(_) => return self.lines.unanswered(cx, number),
             },
+            Told::Withdrawn => return self.offer_withdrawn(number),
             Told::Answer(revision, answer) => {
                 if call.answer(side, revision).is_err() {
                     return;
@@ -257,6 +258,10 @@ impl Api {
                 call.withdraw();
                 ("call.refused", value!({ "call": id, "revision": revision }))
             }
+            Told::Holds(holds) => {
+                call.member_mut(side.other()).holds = holds;
+                ("call.updated", value!({ "call": call.view() }))
+            }
             Told::Digit(digit) => ("call.dtmf", value!({ "call": id, "digits": digit.to_string() })),
             // A room that was asked to call somebody has called him, or not.
             Told::Transfer(status) if call.room().is_some() => {
@@ -264,10 +269,7 @@ impl Api {
             }
             Told::Transfer(status) => ("call.transfer", value!({ "call": id, "status": status })),
             Told::Failed(status, why) => {
-                let detail = match why {
-                    Some(why) => format!("{why} (SIP status {status})"),
-                    None => format!("the other side answered with the SIP status {status}"),
-                };
+                let detail = failure(status, why);
                 return self.over_because(cx, number, reason(status), (None, Some(&detail)));
             }
             Told::Cancelled(Some(200)) => return self.over(cx, number, "answered-elsewhere", None),
@@ -283,6 +285,14 @@ impl Api {
             if let Some(room) = &room {
                 self.is_in_room(cx, client, number, room);
             }
+        }
+    }
+
+    /// The other side has taken back what it has offered: an answer to it is stale.
+    fn offer_withdrawn(&mut self, number: u64) {
+        self.deadlines.cancel(Timer::Unanswered(number));
+        if let Some(call) = self.calls.get_mut(number) {
+            call.withdraw();
         }
     }
 
@@ -406,6 +416,14 @@ fn caller(from: &NameAddr) -> (Who, Option<String>) {
         None => Who::Sip(format!("sip:{}@{}", escaped(&cut(&user)), from.uri.host)),
     };
     (who, display.map(cut))
+}
+
+/// The sentence for it.
+fn failure(status: u16, why: Option<String>) -> String {
+    match why {
+        Some(why) => format!("{why} (SIP status {status})"),
+        None => format!("the other side answered with the SIP status {status}"),
+    }
 }
 
 /// Why a call came to nothing, in the words of the API.

@@ -1,11 +1,13 @@
 //! A client that is not connected is woken for a call: the operator's URL is told (`api.push`), and the client has a minute to connect. It then
 //! finds the call, with its offer, in the first event (`ready`).
 
+use super::call::Side;
 use super::problem::{Kind, Problem};
 use super::token::{self, Claims, Identity};
 use super::{Api, Timer, outside, share};
 use crate::cx::Cx;
 use crate::effect::{Output, Post};
+use crate::guard::cells::Rate;
 use crate::id::Owner;
 use crate::limits;
 use serde_json::json as value;
@@ -28,7 +30,20 @@ impl Api {
             ));
         }
         let full = || Problem::new(Kind::Full, "too many clients are there");
-        let flow = self.clients.get(me).map(|client| client.flow).ok_or_else(full)?;
+        let caller = self.clients.get(me).ok_or_else(full)?;
+        let flow = caller.flow;
+        let rate = Rate::each(limits::API_WAKE_EACH.as_nanos() as u64, limits::API_WAKES);
+        if !caller.wakes.take(cx.now.as_nanos(), rate) {
+            let mut problem = Problem::new(Kind::TooMany, "that wake somebody who is not connected");
+            problem.headers = vec![("Retry-After", limits::API_WAKE_EACH.as_secs().to_string())];
+            return Err(problem);
+        }
+        if let Some(other) = self.clients.named(called) {
+            if self.clients.get(other).is_some_and(|client| client.streams.is_empty()) {
+                self.may_be_absent(cx, other);
+            }
+            return Ok(other);
+        }
         let claims = Claims {
             who: called.clone(),
             ..claims.clone()
@@ -37,9 +52,23 @@ impl Api {
         let way = |number| outside::way(&config, number, flow.local.ip(), flow.peer.ip());
         let most = share(&config, limits::API_CLIENTS);
         let other = self.clients.enter(&claims, epoch, most, way).ok_or_else(full)?;
-        self.deadlines
-            .set(Timer::Absent(other), cx.now + limits::API_RING + limits::API_ABSENCE);
+        self.may_be_absent(cx, other);
         Ok(other)
+    }
+
+    /// As long as it rings, and a while more.
+    fn may_be_absent(&mut self, cx: &Cx<'_>, number: u64) {
+        let until = cx.now + limits::API_RING + limits::API_ABSENCE;
+        self.deadlines.set(Timer::Absent(number), until);
+    }
+
+    /// Somebody who was called and never came has no place any more when nobody calls him.
+    pub(super) fn forget_sleeper(&mut self, number: u64) {
+        let client = self.clients.get(number);
+        if client.is_some_and(|client| !client.came && client.calls.is_empty()) {
+            self.deadlines.cancel(Timer::Absent(number));
+            self.clients.remove(number);
+        }
     }
 
     /// Tells the operator's URL of a call.
@@ -64,10 +93,14 @@ impl Api {
         cx.emit(Output::Post(ticket, Box::new(post)));
     }
 
-    /// Whether the URL has taken what it was told of a call; where it has not, nobody will come.
+    /// Whether the URL has taken what it was told of a call; where it has not, nobody will come who is not there already.
     pub fn posted(&mut self, cx: &mut Cx<'_>, number: u64, taken: bool) {
-        let rings = self.calls.get(number).is_some_and(|call| call.answered.is_none());
-        if !taken && rings {
+        let Some(call) = self.calls.get(number).filter(|call| call.answered.is_none()) else {
+            return;
+        };
+        let callee = call.member(Side::Callee).who.client();
+        let callee = callee.and_then(|callee| self.clients.get(callee));
+        if !taken && !callee.is_some_and(|callee| callee.callable) {
             let why = "who is called is not connected, and could not be woken";
             self.over_because(cx, number, "unavailable", (None, Some(why)));
         }

@@ -409,7 +409,7 @@ impl Leg {
         if !t.desk.has_room(worker, 1) {
             return false;
         }
-        let addr = t.cx.config.own_media_address(self.flow.local.ip());
+        let addr = t.cx.config.own_media_address_on(self.flow);
         let Some(port) = t.desk.stock.take(addr.is_ipv6()) else {
             return false;
         };
@@ -502,6 +502,10 @@ impl Leg {
     pub fn gone(&mut self, t: &mut Turn<'_, '_>) {
         let state = std::mem::replace(&mut self.state, State::Gone);
         self.let_go(t, &state);
+        // A peer that has said 100 to a re-INVITE may say nothing more (RFC 3261 15.1.2 asks it for 487): CANCEL ends that within 64*T1.
+        for sent in self.sent.iter().filter(|sent| sent.what == What::Reinvite) {
+            t.net.layer.cancel(t.cx, sent.tx, None);
+        }
     }
 
     /// The same, after it was in this state.

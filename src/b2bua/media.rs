@@ -63,6 +63,8 @@ pub struct MediaLeg {
     is_held: bool,
     /// Its packets are sealed.
     is_protected: bool,
+    /// Who was heard before the answer may be another than who answers.
+    forks: bool,
     /// Its peer is a browser.
     web: Option<Box<Web>>,
     /// How it sits in a room.
@@ -93,6 +95,7 @@ impl MediaLeg {
             watches: (None, false),
             is_held: false,
             is_protected: false,
+            forks: false,
             web: rtc.then(Box::default),
             seat: Seat::default(),
             recorded: None,
@@ -126,6 +129,12 @@ impl MediaLeg {
         }
     }
 
+    /// Tells the worker what an end says before the answer: it need not be the one that answers.
+    pub fn heard_early(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed) {
+        self.forks = true;
+        self.negotiated(t, agreed, None, false);
+    }
+
     /// Tells the worker what was agreed. While the peer sends, its silence is watched; from the answer on, whatever may be wrong.
     pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>, is_up: bool) {
         self.connect(t, agreed);
@@ -141,7 +150,12 @@ impl MediaLeg {
             carries_data: self.carries_data,
             ..agreed.stream
         };
-        self.describe(t, agreed.remote, stream);
+        let remote = Remote {
+            forks: self.forks,
+            ..agreed.remote
+        };
+        self.forks &= !is_up;
+        self.describe(t, remote, stream);
         let is_heard = agreed.stream.receives && !agreed.stream.udptl;
         self.watch = (silence.filter(|_| is_heard && is_up), is_up);
         self.tell_watch(t);

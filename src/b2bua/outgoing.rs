@@ -232,7 +232,7 @@ impl Leg {
             oa.heard_early(&agreed);
         }
         if let Some(media) = &mut self.media {
-            media.negotiated(t, &agreed, None, false);
+            media.heard_early(t, &agreed);
         }
         Some(agreed)
     }

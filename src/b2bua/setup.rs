@@ -78,11 +78,15 @@ impl Offer {
             Source::Trunk(trunk) => config.trunk(*trunk).map(|trunk| (&*trunk.codecs, trunk.srtp)),
         };
         let local = local(config, flow);
+        let is_protected = session.audio().is_some_and(|audio| audio.proto.is_dtls());
         let judged = match image {
+            _ if flow.is_inside() && !is_protected => Err(SdpError::NotAcceptable(
+                "A client of the API has its media protected by DTLS, as browsers do.",
+            )),
             Some(_) => takes_fax(config, &who(source)).and_then(|()| sdp::acceptable_fax(&session, &local)),
             None => {
                 let (codecs, srtp) = own.unwrap_or_default();
-                let is_taken = webrtc::setting(config, &who(source)) != Webrtc::No;
+                let is_taken = flow.is_inside() || webrtc::setting(config, &who(source)) != Webrtc::No;
                 sdp::acceptable(&session, &local, codecs, srtp, is_taken)
             }
         };
@@ -107,7 +111,7 @@ fn who(source: &Source) -> Who {
 /// Our end of a leg on this flow, before it has a port.
 fn local(config: &Config, flow: Flow) -> Local {
     Local {
-        addr: config.own_media_address(flow.local.ip()),
+        addr: config.own_media_address_on(flow),
         port: 9,
         session_id: 0,
         version: 0,

@@ -30,6 +30,8 @@ impl Leg {
         };
         let offers = offered.map(|offer| offer.audio().is_some_and(|audio| audio.proto.is_dtls()));
         let is_browser = match (setting, offers) {
+            // What it does not protect would go to whatever address it names.
+            _ if self.flow.is_inside() => true,
             (Setting::No, _) => false,
             (Setting::Auto | Setting::Yes, Some(offers)) => offers,
             (Setting::Yes, None) => true,

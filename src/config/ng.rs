@@ -2,6 +2,7 @@
 
 use super::checked::{Config, Media};
 use super::network::Network;
+use crate::id::Flow;
 use crate::media::command::OpusParams;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -29,6 +30,18 @@ impl Config {
     pub fn own_media_address(&self, local: IpAddr) -> IpAddr {
         let fits = |addr: &IpAddr| addr.is_ipv4() == local.is_ipv4() && !addr.is_unspecified();
         self.own_address(self.media.address.filter(fits).unwrap_or(local))
+    }
+
+    /// The same of a flow that need not leave the node: a client of the HTTP API whose proxy is on this host has to be told an address that others
+    /// reach.
+    pub fn own_media_address_on(&self, flow: Flow) -> IpAddr {
+        let local = flow.local.ip();
+        if !flow.is_inside() || !local.is_loopback() {
+            return self.own_media_address(local);
+        }
+        let own = [local.is_ipv6(), !local.is_ipv6()];
+        let own = own.into_iter().find_map(|v6| self.media_address(v6));
+        own.unwrap_or(local)
     }
 
     /// The same where there is no flow: of this family, if we have one that can be written down.

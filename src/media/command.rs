@@ -48,6 +48,8 @@ pub struct Remote {
     pub signalling: std::net::IpAddr,
     /// Extended reports that it asks for.
     pub xr: Xr,
+    /// It may be another end than the one that was described before (RFC 3261 13.2.2.4), which then goes on for a while.
+    pub forks: bool,
 }
 
 /// How Opus is encoded (RFC 7587 6.1: what the peer said it wants to receive, within our policy).

@@ -23,8 +23,8 @@
 //! - The window for candidates is `WINDOW` after each negotiation until something is latched. The other reasons need none.
 //! - UDPTL is judged by the same table. It has no SSRC, so its peer is not followed within its host: it is believed again as one that
 //!   is silent, or at the SDP's address.
-//! - A new RTP address in the SDP begins a new latch. The same address again (a refresh, hold) keeps it. Where it is another port of the latched
-//!   host, the old port is not believed for `LEFT`: it may be an end of a fork that was heard before another one answered, and goes on.
+//! - A new RTP address in the SDP begins a new latch. The same address again (a refresh, hold) keeps it. Where another end of a fork
+//!   may have answered (`Remote::forks`), from another port of the latched host, the old port is not believed for `LEFT`: that end goes on.
 //! - Nothing is latched by a packet with an unknown payload type.
 //!
 //! Strangers are counted and dropped. Until something is latched, we send to the SDP's address.
@@ -41,8 +41,8 @@ pub const STALE: Duration = Duration::from_secs(2);
 const MOVED: Duration = Duration::from_millis(200);
 /// How long after a negotiation an unnamed source may be learned: the first seconds, while the peer's NAT is being found out.
 pub const WINDOW: Duration = Duration::from_secs(10);
-/// How long a peer is not where the SDP has just said that it is no longer: who is at the new port, and waits for a packet of ours before it sends
-/// one, has got it by then.
+/// How long another end of a fork is not believed to be the one that has answered: who is at the new port, and waits for a packet of ours before it
+/// sends one, has got it by then.
 const LEFT: Duration = Duration::from_millis(500);
 /// Packets in sequence that an unnamed source must send.
 const CANDIDATE_PACKETS: u16 = 20;
@@ -147,7 +147,7 @@ impl Latch {
         self.remote = Some(remote);
         let before = match self.state {
             State::Latched(_) if !renewed => return false,
-            State::Latched(latched) => Some((latched.from, now + LEFT)),
+            State::Latched(latched) => remote.forks.then_some((latched.from, now + LEFT)),
             State::Learning { before, .. } => before,
             State::Closed => None,
         };

@@ -23,10 +23,11 @@ use super::tap::Tap;
 use super::trouble::{Look, Refused};
 use super::video::VideoLeg;
 use crate::id::{MediaLegId, WorkerId};
+use crate::keyed::Key;
 use crate::limits;
 use crate::time::Instant;
 use codecs::modem::Listener;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A leg with all its state: it moves between the control side and the workers in its box.
@@ -36,8 +37,11 @@ pub struct Leg {
     port: Port,
     /// Its peer is a browser: what is not sealed is neither sent nor taken.
     pub(super) rtc: bool,
-    /// What of STUN and DTLS is handed on: of where it sends to, and of anywhere else.
-    setup: [Pace; 2],
+    /// What of STUN and DTLS is handed on of where it sends to.
+    setup: Pace,
+    /// The same of anywhere else, a share for each host by a hash that none can aim.
+    strangers: [Pace; limits::RTC_SHARES],
+    share: Key,
     pub(super) role: Role,
     pub(super) rx: Rx,
     pub(super) tx: Tx,
@@ -74,11 +78,15 @@ impl Leg {
             cname,
             rtc,
         } = spec;
+        let mut share = [0; 16];
+        share[..8].copy_from_slice(&seed.to_le_bytes());
         Self {
             id,
             port,
             rtc,
-            setup: Default::default(),
+            setup: Pace::default(),
+            strangers: Default::default(),
+            share: Key::new(share),
             role: Role::Idle,
             rx: Rx::new(),
             tx: Tx::new(Sender::new(ssrc, first_sequence, first_timestamp)),
@@ -220,11 +228,17 @@ impl Leg {
     }
 
     /// Whose set-up a datagram of STUN or DTLS is for; nobody's where there is none, or where more come than that needs. Who is not where the
-    /// peer is uses up nothing of what that may send: its checks are what the leg lives by (RFC 7675).
+    /// peer is uses up nothing of what that may send: its checks are what the leg lives by (RFC 7675). Of others no host uses up what all may
+    /// send: the peer is one of them while it looks for a way.
     pub(super) fn set_up(&mut self, now: Instant, from: SocketAddr) -> Option<MediaLegId> {
-        let [peer, others] = &mut self.setup;
-        let pace = if self.tx.to == Some(from) { peer } else { others };
-        let takes = self.rtc && pace.takes_at(now, limits::RTC_PER_SECOND, limits::RTC_BURST);
+        if !self.rtc {
+            return None;
+        }
+        let pace = match self.tx.to {
+            Some(to) if to == from => &mut self.setup,
+            Some(_) | None => &mut self.strangers[share(self.share, from)],
+        };
+        let takes = pace.takes_at(now, limits::RTC_PER_SECOND, limits::RTC_BURST);
         takes.then_some(self.id)
     }
 
@@ -491,4 +505,13 @@ impl Leg {
         let key = self.rx.ear.as_ref().and_then(|ear| ear.deadline());
         [gap, key, self.rx.events.deadline()].into_iter().flatten().min()
     }
+}
+
+/// The share of a host: of IPv6 that is a network, within which anybody has addresses without end.
+fn share(key: Key, from: SocketAddr) -> usize {
+    let hash = match from.ip().to_canonical() {
+        IpAddr::V4(v4) => key.of(&[&v4.octets()]),
+        IpAddr::V6(v6) => key.of(&[&v6.octets()[..8]]),
+    };
+    (hash % limits::RTC_SHARES as u128) as usize
 }

@@ -562,6 +562,7 @@ mod tests {
                 rtcp_mux: true,
                 signalling: rtp.ip(),
                 xr: crate::media::command::Xr::default(),
+                forks: false,
             };
             let command = Command::Negotiated {
                 leg: id,

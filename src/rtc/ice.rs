@@ -18,6 +18,7 @@ use crate::stun::integrity::{Key, Seal, hmac_sha1};
 use crate::stun::message::{BINDING, Class, ErrorCode, Message, Writer, kind};
 use crate::time::Instant;
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// What a message of STUN was.
@@ -55,6 +56,8 @@ struct Trial {
 pub(super) struct Ice {
     /// Where checks of it came from, the last heard at the end.
     known: SmallVec<[SocketAddr; limits::RTC_ADDRESSES]>,
+    /// Checks that it has sent, and where each came from first: a copy comes from elsewhere. The last at the end.
+    checks: VecDeque<([u8; 12], SocketAddr)>,
     chosen: Option<SocketAddr>,
     /// Ours before a restart: it keeps the old way open until it has a new one (RFC 8445 9).
     before: Option<Credentials>,
@@ -129,8 +132,11 @@ impl Ice {
             let refusal = refuse(request, ROLE_CONFLICT, &[], Some(&key));
             return (Check::Refused, Some(refusal));
         }
-        self.note(from);
-        if is_current && request.covers(kind::USE_CANDIDATE).is_some() {
+        let is_copy = self.is_copy(request.transaction, from);
+        if !is_copy {
+            self.note(from);
+        }
+        if !is_copy && is_current && request.covers(kind::USE_CANDIDATE).is_some() {
             match way.filter(|way| *way != from) {
                 Some(_) => self.try_out(now, ours.pwd.expose(), from),
                 None => self.choose(from),
@@ -218,6 +224,20 @@ impl Ice {
         self.trials.iter().map(|trial| trial.at).min()
     }
 
+    /// A check is the peer's wherever it comes from, and is answered. It tells of one address only, the first: whoever sees it may send it on from
+    /// many.
+    fn is_copy(&mut self, transaction: [u8; 12], from: SocketAddr) -> bool {
+        let mut checks = self.checks.iter();
+        if let Some((_, first)) = checks.find(|(own, _)| *own == transaction) {
+            return *first != from;
+        }
+        if self.checks.len() == limits::RTC_CHECKS {
+            self.checks.pop_front();
+        }
+        self.checks.push_back((transaction, from));
+        false
+    }
+
     fn note(&mut self, from: SocketAddr) {
         self.known.retain(|own| *own != from);
         if self.known.len() == limits::RTC_ADDRESSES {
@@ -261,3 +281,7 @@ fn refuse(request: &Message<'_>, error: ErrorCode, unknown: &[u16], key: Option<
     writer.fingerprint();
     writer.finish()
 }
+
+#[cfg(test)]
+#[path = "ice/tests.rs"]
+mod tests;

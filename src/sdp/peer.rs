@@ -93,6 +93,7 @@ pub(super) fn remote(addr: IpAddr, media: &Media<'_>, rtcp_mux: bool, signalling
         rtcp_mux,
         signalling,
         xr: Xr::default(),
+        forks: false,
     }
 }
 

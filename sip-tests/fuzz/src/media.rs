@@ -65,6 +65,7 @@ fn commands() -> Vec<Command> {
                 metrics: true,
                 round_trip: true,
             },
+            forks: false,
         };
         list.push(Command::Open(Box::new(spec)));
         list.push(Command::Negotiated {

@@ -124,6 +124,26 @@ fn a_client_is_added_and_a_number_to_a_room() {
     w.finish();
 }
 
+/// Whose own call to the room comes to nothing is in the call that there was, which is one like any other again.
+#[test]
+fn a_move_that_fails_leaves_the_call_as_it_was() {
+    let mut w = world(33);
+    let (mut ann, mut ben, call) = talk(&mut w);
+    let add = json!({ "target": { "client": "ben" } });
+    let path = format!("{call}/participants");
+    for _ in 0..2 {
+        assert_eq!(ann.post(&mut w, &path, &add).status, 200);
+        let room = ann.wait(&mut w, "call.moved")["room"].clone();
+        let own = ann.call(&mut w, &json!({ "room": room }));
+        // He thinks better of it before he is in it.
+        assert_eq!(ann.post(&mut w, &format!("{own}/hangup"), &Value::Null).status, 204);
+        ann.wait(&mut w, "call.ended");
+    }
+    assert_eq!(ann.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    assert_eq!(ben.wait(&mut w, "call.ended")["reason"], "hung-up");
+    w.finish();
+}
+
 #[test]
 fn where_no_room_is_for_it_nothing_moves() {
     let text = config().replace(", meetings: \"88\"", "");

@@ -46,6 +46,27 @@ fn a_client_holds_and_resumes() {
     w.finish();
 }
 
+/// A browser knows nothing of hold: its descriptions say sendrecv.
+#[test]
+fn a_client_that_holds_looks_for_another_path_and_holds() {
+    let mut w = world(27);
+    let (mut alice, call, _, b) = talk(&mut w);
+    let direction = |w: &World| w.at(b).remote_sdp.as_ref().map(|sdp| sdp.direction.clone()).unwrap();
+    alice.post(&mut w, &format!("{call}/hold"), &json!({ "hold": true }));
+    w.run(s(2));
+    assert_eq!(direction(&w), "sendonly");
+    let again = OFFER.replace("4611 2", "4611 9").replace("Zx8f", "Yy9g");
+    alice.post(&mut w, &format!("{call}/offer"), &json!({ "offer": again }));
+    alice.wait(&mut w, "call.answer");
+    w.run(s(2));
+    assert_eq!(direction(&w), "sendonly");
+    alice.post(&mut w, &format!("{call}/hold"), &json!({ "hold": false }));
+    w.run(s(2));
+    assert_eq!(direction(&w), "sendrecv");
+    is_over(&mut w, alice, &call, b);
+    w.finish();
+}
+
 #[test]
 fn the_other_side_holds_and_the_client_answers_or_does_not() {
     let mut w = world(21);
@@ -98,8 +119,10 @@ fn a_client_looks_for_another_path() {
     // What cannot be taken is told, and the call goes on.
     let other = again
         .replace("4611 3", "4611 4")
-        .replace("m=audio 9 UDP/TLS/RTP/SAVPF", "m=audio 9 RTP/AVP");
-    alice.post(&mut w, &path, &json!({ "offer": other }));
+        .replace("SAVPF 111 0 8 110", "SAVPF 96")
+        .replace("rtpmap:111", "rtpmap:96")
+        .replace("opus/48000/2", "unheard-of/8000");
+    assert_eq!(alice.post(&mut w, &path, &json!({ "offer": other })).status, 200);
     assert_eq!(alice.wait(&mut w, "call.refused")["revision"], 3);
     assert_eq!(w.state(b), State::Up);
     is_over(&mut w, alice, &call, b);
@@ -153,5 +176,20 @@ fn a_long_call_is_refreshed_without_the_client() {
     assert_eq!(alice.told(&w), Vec::new());
     assert_eq!(w.state(b), State::Up);
     is_over(&mut w, alice, &call, b);
+    w.finish();
+}
+
+/// The node offers anew, the client does not answer, and the call is over: nothing waits for an answer any more.
+#[test]
+fn a_call_ends_while_the_client_is_asked() {
+    let mut w = world(26);
+    let (mut alice, _, _, b) = talk(&mut w);
+    assert_eq!(w.hold(b, "sendonly"), 200);
+    alice.wait(&mut w, "call.offer");
+    w.run(s(1));
+    w.hang_up(b);
+    alice.wait(&mut w, "call.ended");
+    w.run(s(2));
+    assert_eq!(w.census().calls, 0);
     w.finish();
 }

@@ -165,8 +165,13 @@ fn what_is_not_to_be_is_refused() {
         let refused = lab.ask(&mut alice, kind::CONNECT, &[(attr::PEER, plain(addr(to)))]);
         assert_eq!(refused.error(), code, "{to}");
     }
+    // What listens at another port of that range is none of it.
+    let free = SocketAddr::new(relayed.ip(), relayed.port() ^ 1);
+    let refused = lab.ask(&mut alice, kind::CONNECT, &[(attr::PEER, plain(free))]);
+    assert_eq!(refused.error(), Some(403));
     assert!(lab.wanted.is_empty());
-    ask(&mut lab, &alice, SocketAddr::new(relayed.ip(), relayed.port() ^ 1));
+    let (_other, theirs) = allocated(&mut lab, 2, ALICE.0, ALICE.1);
+    ask(&mut lab, &alice, theirs);
     assert_eq!(lab.wanted.len(), 1);
 }
 

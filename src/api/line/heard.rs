@@ -34,8 +34,7 @@ impl Lines {
             (State::Up, Change::Ours { tx: own, revision, .. }) if *own == tx && status >= 200 => {
                 let revision = *revision;
                 if status >= 300 {
-                    line.undo();
-                    return revision.map(Told::Refused);
+                    return line.undo();
                 }
                 line.change = Change::None;
                 let answer = text_of(response).unwrap_or_default();
@@ -53,11 +52,7 @@ impl Lines {
         let line = self.all.get_mut(&number)?;
         let is_first = matches!(&line.state, State::Calling { tx: own, .. } if *own == tx);
         match &line.change {
-            Change::Ours { tx: own, revision, .. } if *own == tx => {
-                let revision = *revision;
-                line.undo();
-                revision.map(Told::Refused)
-            }
+            Change::Ours { tx: own, .. } if *own == tx => line.undo(),
             Change::None | Change::Ours { .. } | Change::Theirs { .. } if is_first => {
                 self.all.remove(&number);
                 let why = "the node has no room for it".to_owned();
@@ -113,6 +108,7 @@ impl Lines {
         let (status, told) = match request.method() {
             Method::Invite => return self.re_invited(cx, number, tx, request),
             Method::Bye => {
+                self.unanswer(cx, number, 487);
                 self.all.remove(&number);
                 (200, Some(Told::Bye(reason_of(request).1)))
             }
@@ -171,11 +167,16 @@ impl Lines {
 }
 
 impl super::Line {
-    /// Our change is not taken.
-    fn undo(&mut self) {
-        if let Change::Ours { before, .. } = std::mem::replace(&mut self.change, Change::None) {
-            self.ours = before;
+    /// Our change is not taken: all is as it was before.
+    pub(super) fn undo(&mut self) -> Option<Told> {
+        let Change::Ours { before, revision, .. } = std::mem::replace(&mut self.change, Change::None) else {
+            return None;
+        };
+        self.ours = before;
+        if revision.is_none() {
+            self.holds = !self.holds;
         }
+        Some(revision.map_or(Told::Holds(self.holds), Told::Refused))
     }
 
     fn progress(&mut self, response: &Message) -> Option<Told> {

@@ -48,10 +48,14 @@ pub(super) enum Told {
     Accepted(String),
     /// It offers anew.
     Offer(String),
+    /// It takes that back before it is answered.
+    Withdrawn,
     /// It answers the client's offer of this revision.
     Answer(u32, String),
     /// It does not take the client's offer of this revision.
     Refused(u32),
+    /// It does not take hold, or its end: whether the client holds now.
+    Holds(bool),
     /// It has sent a digit.
     Digit(char),
     /// What became of a transfer: the status.
@@ -82,7 +86,7 @@ enum State {
 #[derive(Debug)]
 enum Change {
     None,
-    /// Our re-INVITE: for an offer of the client of this revision, or for hold. `before` holds if it is refused.
+    /// Our re-INVITE: for an offer of the client of this revision; without one for hold, or its end. `before` holds if it is refused.
     Ours {
         tx: ClientTx,
         revision: Option<u32>,
@@ -92,6 +96,16 @@ enum Change {
         tx: ServerTx,
         invite: Box<Message>,
     },
+}
+
+impl Change {
+    /// Theirs, which is over then; ours stays.
+    fn take_theirs(&mut self) -> Change {
+        match self {
+            Change::Theirs { .. } => std::mem::replace(self, Change::None),
+            Change::None | Change::Ours { .. } => Change::None,
+        }
+    }
 }
 
 /// One call.
@@ -106,6 +120,8 @@ struct Line {
     theirs: String,
     change: Change,
     rang: bool,
+    /// The client holds: he sends, and hears nothing, whatever his descriptions say.
+    holds: bool,
 }
 
 /// All of them, by the number of their call.
@@ -228,9 +244,7 @@ impl Lines {
                 self.all.remove(&number);
             }
             State::Up => {
-                if let Change::Theirs { tx, invite } = &line.change {
-                    self.layer.respond(cx, *tx, Draft::response(invite, 487, None));
-                }
+                self.unanswer(cx, number, 487);
                 self.ask(cx, number, Method::Bye, |_| {});
                 self.all.remove(&number);
             }
@@ -254,14 +268,17 @@ impl Lines {
 
     /// The client offers anew, where it may.
     pub(super) fn offer(&mut self, cx: &mut Cx<'_>, number: u64, revision: u32, offer: &str) {
-        self.change(cx, number, Some(revision), offer.to_owned());
+        let line = self.all.get(&number);
+        let offer = line.map(|line| line.described(offer));
+        self.change(cx, number, Some(revision), offer.unwrap_or_default());
     }
 
     /// Hold, or its end: the last description with another direction (RFC 3264 8.4), whose answer is of no interest to the client.
     pub(super) fn hold(&mut self, cx: &mut Cx<'_>, number: u64, hold: bool) {
-        let line = self.all.get(&number);
-        let offer = line.map(|line| directed(&line.ours, if hold { "sendonly" } else { "sendrecv" }));
-        self.change(cx, number, None, offer.unwrap_or_default());
+        let Some(line) = self.all.get_mut(&number) else { return };
+        line.holds = hold;
+        let offer = directed(&line.ours, if hold { "sendonly" } else { "sendrecv" });
+        self.change(cx, number, None, offer);
     }
 
     fn change(&mut self, cx: &mut Cx<'_>, number: u64, revision: Option<u32>, offer: String) {
@@ -282,18 +299,24 @@ impl Lines {
     /// The client answers what the other end has offered.
     pub(super) fn answer(&mut self, cx: &mut Cx<'_>, number: u64, answer: &str) {
         let Some(line) = self.all.get_mut(&number) else { return };
-        if let Change::Theirs { tx, invite } = std::mem::replace(&mut line.change, Change::None) {
-            let response = line.answered(&invite, answer);
+        if let Change::Theirs { tx, invite } = line.change.take_theirs() {
+            line.ours = line.described(answer);
+            let response = line.answered(&invite, &line.ours);
             self.layer.respond(cx, tx, response);
-            line.ours = answer.to_owned();
         }
     }
 
     /// He does not.
     pub(super) fn unanswered(&mut self, cx: &mut Cx<'_>, number: u64) {
+        self.unanswer(cx, number, 504);
+    }
+
+    /// What the other end has offered is refused with this status, if it waits for an answer; so is all that waits in a dialog that ends
+    /// (RFC 3261 15.1.2).
+    fn unanswer(&mut self, cx: &mut Cx<'_>, number: u64, status: u16) {
         let Some(line) = self.all.get_mut(&number) else { return };
-        if let Change::Theirs { tx, invite } = std::mem::replace(&mut line.change, Change::None) {
-            self.layer.respond(cx, tx, Draft::response(&invite, 504, None));
+        if let Change::Theirs { tx, invite } = line.change.take_theirs() {
+            self.layer.respond(cx, tx, Draft::response(&invite, status, None));
             // The same may be offered again.
             line.theirs.clear();
         }
@@ -338,7 +361,12 @@ impl Lines {
 
     /// The call that a CANCEL has met: its INVITE is answered.
     pub(super) fn cancelled(&mut self, cx: &mut Cx<'_>, tx: ServerTx, cancel: &Message) -> Option<(u64, Told)> {
-        let number = *self.ringing.get(&tx)?;
+        let Some(number) = self.ringing.get(&tx).copied() else {
+            let is_its = |line: &Line| matches!(&line.change, Change::Theirs { tx: own, .. } if *own == tx);
+            let number = *self.all.iter().find(|(_, line)| is_its(line))?.0;
+            self.unanswer(cx, number, 487);
+            return Some((number, Told::Withdrawn));
+        };
         self.leave(cx, number, 487);
         Some((number, Told::Cancelled(reason_of(cancel).0)))
     }
@@ -354,6 +382,15 @@ impl Line {
             theirs: String::new(),
             change: Change::None,
             rang: false,
+            holds: false,
+        }
+    }
+
+    /// A description of the client, as the other end is told: while he holds, on hold.
+    fn described(&self, description: &str) -> String {
+        match self.holds {
+            true => held(description),
+            false => description.to_owned(),
         }
     }
 
@@ -371,6 +408,28 @@ impl Line {
 fn describe_us(draft: &mut Draft) {
     draft.push(Name::Contact, CONTACT);
     draft.push(Name::Allow, ALLOW);
+}
+
+/// The same description on hold, medium by medium: what was to be received is not (RFC 3264 8.4).
+fn held(description: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    // Of the medium; a direction that is not said is sendrecv (RFC 8866 6.7).
+    let mut is_said = true;
+    for line in description.lines().map(str::trim_end) {
+        if line.starts_with("m=") && !std::mem::replace(&mut is_said, false) {
+            lines.push("a=sendonly");
+        }
+        is_said |= matches!(line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
+        lines.push(match line {
+            "a=sendrecv" => "a=sendonly",
+            "a=recvonly" => "a=inactive",
+            other => other,
+        });
+    }
+    if !is_said {
+        lines.push("a=sendonly");
+    }
+    lines.join("\r\n") + "\r\n"
 }
 
 /// The same description, newer (RFC 3264 8: the version of its origin is one higher) and with this direction in each medium.
@@ -423,5 +482,44 @@ mod tests {
         );
         let back = directed(&held, "sendrecv");
         assert!(back.contains("o=- 7 4 ") && back.contains("a=sendrecv") && !back.contains("sendonly"));
+    }
+
+    #[test]
+    fn a_hold_that_is_not_taken_is_taken_back() {
+        let at = "192.0.2.1:8445".parse().unwrap();
+        let mut line = Line::new(Flow::to_client(1, at, at), State::Up, None, "held".to_owned());
+        line.holds = true;
+        let ours = |revision| Change::Ours {
+            tx: ClientTx(1),
+            revision,
+            before: "said".to_owned(),
+        };
+        line.change = ours(None);
+        assert_eq!(line.undo(), Some(Told::Holds(false)));
+        assert_eq!((line.ours.as_str(), line.holds), ("said", false));
+        line.change = ours(Some(2));
+        assert_eq!(line.undo(), Some(Told::Refused(2)));
+        assert!(!line.holds);
+        assert_eq!(line.undo(), None);
+    }
+
+    #[test]
+    fn who_holds_receives_nothing_in_any_medium() {
+        for (said, wanted) in [
+            (
+                "v=0\r\na=x\r\nm=audio 9\r\na=sendrecv\r\nm=video 9\r\na=mid:1\r\n",
+                "v=0\r\na=x\r\nm=audio 9\r\na=sendonly\r\nm=video 9\r\na=mid:1\r\na=sendonly\r\n",
+            ),
+            (
+                "v=0\r\nm=audio 9\r\nm=video 9\r\na=recvonly\r\n",
+                "v=0\r\nm=audio 9\r\na=sendonly\r\nm=video 9\r\na=inactive\r\n",
+            ),
+            (
+                "v=0\r\nm=audio 9\r\na=inactive\r\n",
+                "v=0\r\nm=audio 9\r\na=inactive\r\n",
+            ),
+        ] {
+            assert_eq!(held(said), wanted);
+        }
     }
 }

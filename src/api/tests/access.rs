@@ -283,3 +283,31 @@ fn turn_passwords_are_of_a_time_and_a_name() {
         json!({ "iceServers": [], "relay": false })
     );
 }
+
+#[test]
+fn a_token_for_rooms_is_not_called_and_has_no_part_in_other_calls() {
+    let mut bench = Bench::new("  per_client: 1000\n  per_address: 100000\n");
+    let alice = bench.token("alice");
+    bench.listen(&alice, None);
+    let wanted = |scopes: &[&str]| json!({ "identity": "bob", "scopes": scopes });
+    let join = bench.token_of(ACME, &wanted(&["join"]));
+    let call = bench.token_of(ACME, &wanted(&["call"]));
+    let start = json!({ "targets": [{ "client": "bob" }], "offer": OFFER });
+    bench.listen(&join, None);
+    assert_eq!(problem(&bench.post("/v1/calls", &alice, &start)), "not-connected");
+    let stream = bench.listen(&call, None);
+    let started = bench.post("/v1/calls", &alice, &start);
+    assert_eq!(started.status, 201);
+    let path = format!("/v1/calls/{}", body(&started)["id"].as_str().unwrap());
+    let hang_up = format!("{path}/hangup");
+    assert_eq!(problem(&bench.post(&hang_up, &join, &Value::Null)), "wrong-scope");
+    let accept = json!({ "answer": OFFER });
+    assert_eq!(bench.post(&format!("{path}/accept"), &call, &accept).status, 200);
+    assert_eq!(problem(&bench.post(&hang_up, &join, &Value::Null)), "wrong-scope");
+    let hold = bench.post(&format!("{path}/hold"), &join, &json!({ "hold": true }));
+    assert_eq!(problem(&hold), "wrong-scope");
+    assert_eq!(bench.post(&hang_up, &call, &Value::Null).status, 204);
+    // Only the page for rooms is left.
+    bench.close(stream);
+    assert_eq!(problem(&bench.post("/v1/calls", &alice, &start)), "not-connected");
+}

@@ -333,3 +333,101 @@ fn who_is_not_connected_is_woken() {
     let refused = pair.bench.post("/v1/calls", &pair.alice, &nobody);
     assert_eq!(problem(&refused), "not-connected");
 }
+
+/// Media of a client is protected by DTLS: what is not would be sent to whatever address is named.
+#[test]
+fn a_description_that_is_no_browsers_is_refused() {
+    let with = |media: &str| format!("{OFFER}s=-\r\nc=IN IP4 203.0.113.9\r\nt=0 0\r\n{media}\r\n");
+    let good = with(
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nm=video 0 RTP/AVP 31\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+    );
+    let mut pair = Pair::new();
+    let call = pair.talk();
+    for media in [
+        "m=audio 5000 RTP/AVP 0",
+        "m=audio 5000 RTP/SAVP 0",
+        "m=image 5000 udptl t38",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nm=video 5000 RTP/AVPF 96",
+        "a=x\rm=audio 5000 RTP/AVP 0",
+        "m=audio 5000",
+    ] {
+        let start = json!({ "targets": [{ "client": "bob" }], "offer": with(media) });
+        let refused = pair.bench.post("/v1/calls", &pair.alice, &start);
+        assert_eq!(problem(&refused), "cannot-be", "{media}");
+        assert!(body(&refused)["detail"].as_str().unwrap().contains("DTLS"), "{media}");
+        let offer = json!({ "offer": with(media) });
+        let refused = pair.bench.post(&format!("{call}/offer"), &pair.alice, &offer);
+        assert_eq!(problem(&refused), "cannot-be", "{media}");
+    }
+    let offered = pair
+        .bench
+        .post(&format!("{call}/offer"), &pair.alice, &json!({ "offer": good }));
+    assert_eq!(offered.status, 200, "{:?}", offered.body);
+    let answer = json!({ "answer": with("m=audio 5000 RTP/AVP 0"), "revision": 2 });
+    let refused = pair.bench.post(&format!("{call}/answer"), &pair.bob, &answer);
+    assert_eq!(problem(&refused), "cannot-be");
+}
+
+const PUSH: &str = "  per_client: 1000\n  per_address: 100000\n  push: { url: \"https://shop.example/wake\" }\n";
+
+/// Alice calls somebody who sleeps.
+fn wakes(pair: &mut Pair, name: &str) -> String {
+    let start = json!({ "targets": [{ "client": name }], "offer": OFFER });
+    let started = pair.bench.post("/v1/calls", &pair.alice, &start);
+    assert_eq!(started.status, 201, "{:?}", started.body);
+    format!("/v1/calls/{}", body(&started)["id"].as_str().unwrap())
+}
+
+#[test]
+fn a_push_that_fails_late_ends_no_call_of_who_is_there() {
+    let mut pair = Pair::with(PUSH);
+    let call = wakes(&mut pair, "carol");
+    let number = pair.bench.api.calls.last();
+    let carol = pair.bench.token("carol");
+    pair.bench.listen(&carol, None);
+    pair.bench.step(|api, cx| api.posted(cx, number, false));
+    pair.bench.drain();
+    assert_eq!(pair.bench.told(pair.to_alice), Vec::new());
+    let accepted = pair
+        .bench
+        .post(&format!("{call}/accept"), &carol, &json!({ "answer": ANSWER }));
+    assert_eq!(accepted.status, 200);
+}
+
+#[test]
+fn who_was_only_called_is_forgotten_with_the_call_and_nobody_wakes_without_end() {
+    let mut pair = Pair::with(PUSH);
+    let start = |n: u32| json!({ "targets": [{ "client": format!("x{n}") }], "offer": OFFER });
+    let mut woken = 0;
+    let refused = loop {
+        let started = pair
+            .bench
+            .post_once(&format!("k{woken}"), "/v1/calls", &pair.alice, &start(woken));
+        if started.status != 201 {
+            break started;
+        }
+        let call = format!("/v1/calls/{}", body(&started)["id"].as_str().unwrap());
+        assert_eq!(pair.bench.api.census().0, 3);
+        pair.bench.post(&format!("{call}/hangup"), &pair.alice, &Value::Null);
+        assert_eq!(pair.bench.api.census().0, 2, "alice and bob");
+        woken += 1;
+        assert!(woken < 100, "there is an end");
+    };
+    assert_eq!(problem(&refused), "too-many");
+    assert_eq!((pair.bench.posts.len(), pair.bench.api.census().0), (woken as usize, 2));
+    // A while later the same request, with the same key, is done.
+    pair.bench.wait(Duration::from_secs(15));
+    let again = pair
+        .bench
+        .post_once(&format!("k{woken}"), "/v1/calls", &pair.alice, &start(woken));
+    assert_eq!(again.status, 201, "{:?}", again.body);
+    // Who is there is called without being woken.
+    pair.ring();
+    // Who came is kept for a while as everybody is.
+    let name = format!("x{woken}");
+    let token = pair.bench.token(&name);
+    pair.bench.get("/v1/calls", &token);
+    let call = format!("/v1/calls/{}", body(&again)["id"].as_str().unwrap());
+    pair.bench.post(&format!("{call}/hangup"), &pair.alice, &Value::Null);
+    assert_eq!(pair.bench.api.census().0, 3);
+}

@@ -4,6 +4,7 @@ mod access;
 mod bench;
 mod calls;
 mod description;
+mod lines;
 mod once;
 mod rates;
 mod streams;

@@ -554,3 +554,24 @@ fn a_callee_may_change_its_early_session_once_it_is_complete() {
     assert_eq!(b.heads(BOB), ["ACK"]);
     assert!(b.ended().is_empty());
 }
+
+/// RFC 3261 15.1.2: what the peer of a dialog that is over has not answered is not waited for.
+#[test]
+fn a_phone_that_never_answers_a_change_keeps_no_call() {
+    for by_bob in [false, true] {
+        let mut b = Bench::new();
+        let (mut alice, mut bob) = b.talk();
+        b.ask(ALICE, &mut alice, Method::Invite, hold("sendonly"));
+        b.heard(ALICE);
+        b.say(ALICE, alice.ack(2));
+        let change = b.one(BOB);
+        b.answer(BOB, &change, 100, None);
+        let (leaves, other) = if by_bob { (BOB, ALICE) } else { (ALICE, BOB) };
+        let dialog = if by_bob { &mut bob } else { &mut alice };
+        b.ask(leaves, dialog, Method::Bye, None);
+        let bye = b.heard(other).into_iter().find(|heard| heard.method() == Method::Bye);
+        b.answer(other, &bye.expect("the other is told"), 200, None);
+        assert!(b.heads(BOB).contains(&"CANCEL".to_owned()), "its transaction ends too");
+        b.rest();
+    }
+}

@@ -186,7 +186,18 @@ fn doors(
     check: &mut Check<'_>,
 ) -> (Option<Ng>, Option<Api>) {
     let ng = ng::ng(root, listen, media, advertise, check);
-    (ng, api::api(root, listen, users, check))
+    let api = api::api(root, listen, users, check);
+    if let (Some(api), Some(field)) = (&api, root.get("api")) {
+        let listeners = listen.iter().map(|listen| listen.addr.ip());
+        let mut known = advertise.into_iter().chain(media.address).chain(listeners);
+        let calls = api.keys.iter().any(|key| key.users || key.calls_as.is_some());
+        if calls && api.listen.ip().is_loopback() && !listen.is_empty() && known.all(|addr| addr.is_unspecified()) {
+            let text = "clients come by a proxy on this host, and no address is known that they can send media to. Write advertise, or media: { \
+                        address: ... }.";
+            field.wrong(&mut check.problems, text);
+        }
+    }
+    (ng, api)
 }
 
 fn advertise(root: &Map<'_>, check: &mut Check<'_>) -> Option<IpAddr> {

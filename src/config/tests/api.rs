@@ -169,3 +169,25 @@ fn a_section_that_comes_or_goes_is_said_to() {
         ["api is gone from the file: from now on nobody may use it, and its port is closed at the next start."]
     );
 }
+
+/// Behind a proxy on this host no connection tells by which address clients reach it.
+#[test]
+fn who_serves_a_proxy_on_this_host_knows_an_address_for_media() {
+    let users = "users: [ { name: web, password: none } ]";
+    let text = |listen: &str, at: &str, rest: &str| {
+        let keys = format!("keys: [ {{ tenant: acme, key: {KEY}, calls_as: web }} ]");
+        format!("listen: [ {listen} ]\n{users}\napi: {{ listen: \"{at}\", {keys} }}\n{rest}")
+    };
+    let any = "udp://0.0.0.0:5060";
+    let told = problems(&text(any, "127.0.0.1:8445", ""));
+    assert!(told.len() == 1 && told[0].contains("Write advertise"), "{told:?}");
+    for good in [
+        text(any, "127.0.0.1:8445", "advertise: 203.0.113.1"),
+        text(any, "127.0.0.1:8445", "media: { address: 192.0.2.7 }"),
+        text(any, "0.0.0.0:8445", ""),
+        text("udp://192.0.2.1:5060", "127.0.0.1:8445", ""),
+        text(any, "127.0.0.1:8445", "").replace(", calls_as: web", ""),
+    ] {
+        assert_eq!(problems(&good), Vec::<String>::new(), "{good}");
+    }
+}

@@ -105,3 +105,25 @@ fn a_reload_changes_who_is_heard_and_not_where() {
     new.keep_ng(&config(""));
     assert_eq!(new.ng, None);
 }
+
+/// A reverse proxy on this host is where a client of the HTTP API seems to be, and nobody else is there.
+#[test]
+fn who_comes_by_a_proxy_on_this_host_is_told_an_address_that_others_reach() {
+    use crate::id::Flow;
+    let of = |text: &str, local: &str| {
+        let flow = Flow::to_client(1, local.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        let config = good(text);
+        (
+            config.own_media_address_on(flow).to_string(),
+            config.own_media_address(flow.local.ip()).to_string(),
+        )
+    };
+    let sip = "listen: [ udp://192.0.2.7:5060, udp://192.0.2.8:5060 ]\n";
+    assert_eq!(of(sip, "127.0.0.1:8080"), ("192.0.2.7".into(), "127.0.0.1".into()));
+    // It has come by IPv6, and media has IPv4 only.
+    assert_eq!(of(sip, "[::1]:8080").0, "192.0.2.7");
+    assert_eq!(of(sip, "192.0.2.9:8080").0, "192.0.2.9");
+    let behind = format!("{sip}advertise: 203.0.113.1\n");
+    assert_eq!(of(&behind, "127.0.0.1:8080").0, "203.0.113.1");
+    assert_eq!(of(&behind, "[::1]:8080").0, "203.0.113.1");
+}

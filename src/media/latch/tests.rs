@@ -26,6 +26,7 @@ fn remote(rtp: &str) -> Remote {
         rtcp_mux: false,
         signalling: addr(SIGNALLING).ip(),
         xr: Xr::default(),
+        forks: false,
     }
 }
 
@@ -273,7 +274,11 @@ fn a_new_address_in_the_sdp_begins_a_new_latch_and_the_same_one_keeps_it() {
 fn who_was_heard_before_does_not_get_what_is_for_another_port_of_its_host() {
     let mut latch = latch(SDP);
     assert_eq!(latch.rtp(at(1_000), sight(SDP, 1, 100)), Verdict::Latched(true));
-    assert!(latch.negotiated(at(2_000), remote(SDP_OTHER_PORT)));
+    let answered = Remote {
+        forks: true,
+        ..remote(SDP_OTHER_PORT)
+    };
+    assert!(latch.negotiated(at(2_000), answered));
     assert_eq!(latch.rtp(at(2_020), sight(SDP, 1, 101)), Verdict::Stranger);
     assert_eq!(latch.destination(), Some(addr(SDP_OTHER_PORT)));
     let mut other = latch;
@@ -285,6 +290,16 @@ fn who_was_heard_before_does_not_get_what_is_for_another_port_of_its_host() {
     assert_eq!(other.rtp(at(2_480), sight(SDP, 1, 124)), Verdict::Stranger);
     assert_eq!(other.rtp(at(2_500), sight(SDP, 1, 125)), Verdict::Latched(true));
     assert_eq!(other.destination(), Some(addr(SDP)));
+}
+
+/// Behind a NAT that a phone has asked anew (STUN), or a gateway, the SDP names another port, and the packets come from where they came from.
+#[test]
+fn who_says_another_port_in_a_call_that_is_up_is_believed_where_he_was() {
+    let mut latch = latch(SDP);
+    assert_eq!(latch.rtp(at(1_000), sight(SDP, 1, 100)), Verdict::Latched(true));
+    assert!(latch.negotiated(at(2_000), remote(SDP_OTHER_PORT)));
+    assert_eq!(latch.rtp(at(2_020), sight(SDP, 1, 101)), Verdict::Latched(true));
+    assert_eq!(latch.destination(), Some(addr(SDP)));
 }
 
 #[test]

@@ -316,6 +316,7 @@ pub fn remote(rtp: SocketAddr) -> Remote {
         rtcp_mux: false,
         signalling: rtp.ip(),
         xr: Xr::default(),
+        forks: false,
     }
 }
 

@@ -103,6 +103,35 @@ fn strangers_do_not_use_up_what_the_browser_may_send() {
     assert_eq!(world.set_ups.len() as u64, limits::RTC_BURST + 1);
 }
 
+/// Before a way is chosen, and after a move, the browser is where nothing is sent to yet: one that floods leaves it its share.
+#[test]
+fn a_stranger_does_not_use_up_what_others_may_send_either() {
+    let mut world = World::new();
+    let (_a, b) = pair(&mut world);
+    let mut served = 0;
+    for host in 1..=100u8 {
+        let stranger = SocketAddr::from(([198, 51, 100, host], 4_000));
+        world.set_ups.clear();
+        world.now += Duration::from_secs(5);
+        for port in 0..2_000 {
+            world.receive(b.leg, Channel::Rtp, SocketAddr::new(stranger.ip(), 1_000 + port), CHECK);
+        }
+        assert_eq!(world.set_ups.len() as u64, limits::RTC_BURST);
+        world.receive(b.leg, Channel::Rtp, "192.0.2.7:4000".parse().unwrap(), CHECK);
+        served += usize::from(world.set_ups.len() as u64 > limits::RTC_BURST);
+    }
+    assert!(served >= 75, "{served} of 100");
+    // All hosts of the world together get no more than their shares.
+    world.set_ups.clear();
+    world.now += Duration::from_secs(5);
+    for host in 0..10_000u32 {
+        let from = SocketAddr::from((std::net::Ipv4Addr::from(0x0a00_0000 + host), 4_000));
+        world.receive(b.leg, Channel::Rtp, from, CHECK);
+    }
+    let most = limits::RTC_BURST * limits::RTC_SHARES as u64;
+    assert_eq!(world.set_ups.len() as u64, most);
+}
+
 /// Whoever holds a packet back may send it on from any address: only a check tells where the browser is.
 #[test]
 fn what_a_browser_sends_from_elsewhere_is_heard_and_turns_nothing_around() {

@@ -72,6 +72,7 @@ impl Bench {
             rtcp_mux: true,
             signalling: addr.ip(),
             xr: Xr::default(),
+            forks: false,
         };
         let stream = Stream {
             codec: Codec::Pcmu,
