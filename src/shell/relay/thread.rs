@@ -170,7 +170,6 @@ impl Thread {
 
     /// Waits, and gives everybody who has something his share; false at the end.
     pub(super) fn turn(&mut self, ready: &mut Vec<epoll::Event>) -> bool {
-        self.turns += 1;
         if self.bell.has_rung() && !self.take_commands() {
             return false;
         }
@@ -188,6 +187,8 @@ impl Thread {
             within.flush();
         }
         self.wait(ready);
+        // Who had a turn before the wait, as one who has just come, has another behind it.
+        self.turns += 1;
         let now = self.clock.now();
         self.read_media(now);
         for id in std::mem::take(&mut self.unread) {
