@@ -222,12 +222,16 @@ impl Work for Run<'_> {
                 ..
             } = &mut *self.clients;
             let token = event.data.u64();
-            let (socket, head) = match token {
-                PEER => (&*peer, 0),
-                client => (&clients[client as usize].socket, head(*channels)),
+            let socket = match token {
+                PEER => &*peer,
+                client => &clients[client as usize].socket,
             };
             while let Some(came) = take(socket, buffer, control) {
-                let packet = buffer.get(head..came.length).unwrap_or_default();
+                let octets = buffer.get(..came.length).unwrap_or_default();
+                let packet = match token {
+                    PEER => octets,
+                    _client => carried(octets, *channels),
+                };
                 let read = read_packet(packet).filter(|(which, _)| token == PEER || token == *which);
                 let Some((_, left)) = read else {
                     self.record.wrong += 1;
@@ -246,6 +250,15 @@ impl Work for Run<'_> {
 
 fn head(channels: bool) -> usize {
     if channels { CHANNEL_HEAD } else { SEND_HEAD }
+}
+
+/// What a message to a client carries. In a Data indication it may lie before the peer's address or behind it.
+fn carried(octets: &[u8], channels: bool) -> &[u8] {
+    let data = match channels {
+        true => octets.get(CHANNEL_HEAD..),
+        false => Message::parse(octets).and_then(|message| message.get(kind::DATA)),
+    };
+    data.unwrap_or_default()
 }
 
 /// Of a ChannelData message, or of a Send indication to the peer.
