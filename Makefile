@@ -12,7 +12,7 @@ BROWSER := sip-tests/browser
 # Each target compiles once from clean: what a next build would be quicker by stays off the disk.
 export CARGO_INCREMENTAL := 0
 
-.PHONY: run demo test bench bench-proxy bench-media bench-mix bench-turn bench-flood soak-proxy deps peers soak check-toolchain
+.PHONY: run demo test bench bench-proxy bench-media bench-mix bench-turn bench-webrtc bench-flood soak-proxy deps peers soak check-toolchain
 
 run: deps
 	$(CARGO) build --release --bin tandem
@@ -55,6 +55,11 @@ bench-mix: deps
 bench-turn: deps
 	@.ci/packages coturn
 	$(CARGO) bench --quiet --bench peers -- turn $(ROWS)
+
+# What browsers cost, side by side with Janus, as root: benches/peers/webrtc/README.md. QUICK=1, BUSY=1, FRESH=1 and ROWS="Tandem" as above.
+bench-webrtc: deps
+	@.ci/packages janus iproute2 util-linux
+	$(CARGO) bench --quiet --bench peers -- webrtc $(ROWS)
 
 # Half an hour at 500 calls per second with 100,000 registrations: nothing fails, nothing grows. MINUTES=3 for a short try.
 soak-proxy: deps

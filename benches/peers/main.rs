@@ -1,6 +1,7 @@
 //! Tandem side by side with other programs, in one run on one machine: with Kamailio, SIPp on both ends (`make bench-proxy`,
 //! benches/peers/README.md), and with rtpengine (`make bench-media`, benches/peers/media/README.md); and its rooms beside a relay
-//! (`make bench-mix`, benches/peers/mix/README.md); and its TURN relay beside coturn (`make bench-turn`, benches/peers/turn/README.md).
+//! (`make bench-mix`, benches/peers/mix/README.md); and its TURN relay beside coturn (`make bench-turn`, benches/peers/turn/README.md); and what browsers
+//! cost, beside Janus (`make bench-webrtc`, benches/peers/webrtc/README.md).
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -17,6 +18,7 @@ mod saved;
 mod soak;
 mod table;
 mod turn;
+mod webrtc;
 
 use load::Load;
 use measure::Figures;
@@ -137,11 +139,12 @@ fn main() {
         Some("media") => media::compare(&folder, &wanted[1..]),
         Some("mix") => mix::compare(&folder, &wanted[1..]),
         Some("turn") => turn::compare(&folder, &wanted[1..]),
+        Some("webrtc") => webrtc::compare(&folder, &wanted[1..]),
         Some("loop") => media::bare::run(&wanted[1..]),
         Some(_) | None => {
             println!(
-                "The comparisons take long and want a quiet machine: `make bench-proxy`, `make bench-media`, `make bench-mix` and \
-                 `make bench-turn` run them."
+                "The comparisons take long and want a quiet machine: `make bench-proxy`, `make bench-media`, `make bench-mix`, \
+                 `make bench-turn` and `make bench-webrtc` run them."
             );
             Ok(())
         }

@@ -233,6 +233,11 @@ impl Running {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// CPU time so far of all its processes, in clock ticks.
     pub fn ticks(&self) -> u64 {
         self.processes().iter().map(|pid| ticks(*pid)).sum()
@@ -296,9 +301,26 @@ pub fn ticks(pid: u32) -> u64 {
     stat(pid).map_or(0, |fields| fields[11] + fields[12])
 }
 
+/// utime and stime of the threads of a process that have this name.
+pub fn thread_ticks(pid: u32, name: &str) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let paths = threads.filter_map(|thread| Some(thread.ok()?.path()));
+    let named = paths.filter(|path| {
+        let own = fs::read_to_string(path.join("comm")).unwrap_or_default();
+        own.trim() == name
+    });
+    named
+        .filter_map(|path| numbers(&fs::read_to_string(path.join("stat")).ok()?))
+        .map(|fields| fields[11] + fields[12])
+        .sum()
+}
+
 /// The numbers of /proc/PID/stat from the state on (proc(5)): 0 state (as 0), 1 parent, ..., 11 utime, 12 stime.
 fn stat(pid: u32) -> Option<Vec<u64>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    numbers(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn numbers(text: &str) -> Option<Vec<u64>> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<u64> = rest
         .split_whitespace()

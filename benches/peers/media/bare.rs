@@ -1,4 +1,4 @@
-//! The least that a relay can do: for each packet epoll, recvfrom, sendto, on one thread. With `opus`, libopus between them: what G.711 <-> Opus
+//! The least that a relay can do: for each packet epoll, recvfrom, sendto, on one thread. With `opus` or `fec`, libopus between them: what G.711 <-> Opus
 //! costs without anything around it.
 
 use super::content::{FRAME, encoder};
@@ -27,7 +27,7 @@ struct Pair {
     library: Option<(opus::Encoder, opus::Decoder)>,
 }
 
-/// `peer calls opus|relay caller called`, the last two being where both sides are.
+/// `peer calls relay|opus|fec caller called`, the last two being where both sides are.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let [peer, calls, kind, caller, called] = arguments else {
         return Err("it is started by the bench".to_owned());
@@ -36,10 +36,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let peer: Ipv4Addr = peer.parse().map_err(|_| wrong)?;
     let calls: usize = calls.parse().map_err(|_| wrong)?;
     let sides: [SocketAddrV4; 2] = [caller.parse().map_err(|_| wrong)?, called.parse().map_err(|_| wrong)?];
-    turn(peer, calls, kind == "opus", sides).map_err(|error| error.to_string())
+    turn(peer, calls, kind, sides).map_err(|error| error.to_string())
 }
 
-fn turn(peer: Ipv4Addr, calls: usize, is_opus: bool, sides: [SocketAddrV4; 2]) -> std::io::Result<()> {
+fn turn(peer: Ipv4Addr, calls: usize, kind: &str, sides: [SocketAddrV4; 2]) -> std::io::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut pairs = Vec::with_capacity(calls);
     for call in 0..calls {
@@ -49,9 +49,9 @@ fn turn(peer: Ipv4Addr, calls: usize, is_opus: bool, sides: [SocketAddrV4; 2]) -
             let data = epoll::EventData::new_u64((call * 2 + side) as u64);
             epoll::add(&epoll, socket, data, epoll::EventFlags::IN)?;
         }
-        let library = is_opus.then(|| {
+        let library = (kind != "relay").then(|| {
             let decoder = opus::Decoder::new(8_000).expect("a valid rate");
-            (encoder(), decoder)
+            (encoder(kind == "fec"), decoder)
         });
         pairs.push(Pair { sockets, library });
     }

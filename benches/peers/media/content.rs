@@ -20,13 +20,13 @@ pub struct Material {
     energy: Vec<f64>,
 }
 
-/// An encoder with Tandem's defaults, without forward error correction.
-pub fn encoder() -> opus::Encoder {
+/// An encoder with Tandem's defaults, with forward error correction for as much loss as is assumed before any is reported, or without.
+pub fn encoder(fec: bool) -> opus::Encoder {
     let params = opus::EncoderParams {
         bitrate: 24_000,
         complexity: 5,
-        fec: false,
-        expected_loss_percent: 0,
+        fec,
+        expected_loss_percent: if fec { 5 } else { 0 },
         dtx: false,
     };
     opus::Encoder::new(8_000, params).expect("valid parameters")
@@ -35,7 +35,7 @@ pub fn encoder() -> opus::Encoder {
 impl Material {
     pub fn new() -> Material {
         let pcm = speech::synthesise(FRAME * FRAMES, DBM0, 8_000);
-        let mut encoder = encoder();
+        let mut encoder = encoder(false);
         let mut material = Material {
             alaw: Vec::new(),
             opus: Vec::new(),

@@ -177,13 +177,17 @@ impl Generator {
         record.lost = record.sent[1].saturating_sub(record.received[1] + buffered);
         let energy = |side: usize, call: usize| self.sides[side].streams[call].energy;
         for (call, side) in (0..calls).flat_map(|call| [(call, 0), (call, 1)]) {
-            let (said, heard) = (energy(1 - side, call)[0], energy(side, call)[1]);
-            let db = 10.0 * (heard / said).log10();
-            record.wrong += u64::from(db.is_nan() || db.abs() > LEVEL_DB);
-            if db.abs() > record.level[side].abs() {
-                record.level[side] = db;
-            }
+            level_of(record, side, energy(1 - side, call)[0], energy(side, call)[1]);
         }
+    }
+}
+
+/// Notes how loud an end on this side heard what was said, by the energy of both.
+pub fn level_of(record: &mut Record, side: usize, said: f64, heard: f64) {
+    let db = 10.0 * (heard / said).log10();
+    record.wrong += u64::from(db.is_nan() || db.abs() > LEVEL_DB);
+    if db.abs() > record.level[side].abs() {
+        record.level[side] = db;
     }
 }
 
@@ -339,7 +343,8 @@ fn side(host: Ipv4Addr) -> std::io::Result<Side> {
     })
 }
 
-fn since_1970() -> u64 {
+/// Nanoseconds.
+pub fn since_1970() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_nanos() as u64
 }

@@ -1,14 +1,14 @@
 //! Tandem side by side with rtpengine, and with a loop that does the least. `make bench-media`; README.md in this folder.
 
 pub mod bare;
-mod content;
+pub mod content;
 pub mod figures;
 pub mod generator;
 mod ng;
 pub mod phones;
 pub mod scene;
 pub mod sdp;
-mod stream;
+pub mod stream;
 mod table;
 
 use crate::peer::{self, Half, Hosts};

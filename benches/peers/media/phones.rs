@@ -182,21 +182,8 @@ impl Phones {
             .map_err(|why| format!("call {user}: {why}:\n{}", body(message)))?;
         // A repeated INVITE gets the same answer, and its end is the first one.
         calls.answered.entry(user).or_insert(end);
-        let mut text = "SIP/2.0 200 OK\r\n".to_owned();
-        let (head, _) = message.split_once("\r\n\r\n").unwrap_or((message, ""));
-        for line in head.lines() {
-            let copied = ["Via", "Record-Route", "From", "Call-ID", "CSeq"];
-            if copied.iter().any(|name| value(line, name).is_some()) {
-                text += &format!("{line}\r\n");
-            }
-        }
-        text += &format!(
-            "To: {};tag=d{user}\r\nContact: <sip:u{user}@{}:5060>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{said}",
-            field(message, "To")?,
-            self.hosts.uas,
-            said.len()
-        );
-        self.send(&self.called, &text)
+        let contact = format!("sip:u{user}@{}:5060", self.hosts.uas);
+        self.send(&self.called, &ok(message, &format!("d{user}"), &contact, &said)?)
     }
 
     fn send(&self, by: &UdpSocket, text: &str) -> Result<(), String> {
@@ -205,7 +192,26 @@ impl Phones {
     }
 }
 
-fn receive(socket: &UdpSocket) -> Result<Option<String>, String> {
+/// The answer to an INVITE, by somebody with this tag at this place.
+pub fn ok(message: &str, tag: &str, contact: &str, said: &str) -> Result<String, String> {
+    let mut text = "SIP/2.0 200 OK\r\n".to_owned();
+    let (head, _) = message.split_once("\r\n\r\n").unwrap_or((message, ""));
+    for line in head.lines() {
+        let copied = ["Via", "Record-Route", "From", "Call-ID", "CSeq"];
+        if copied.iter().any(|name| value(line, name).is_some()) {
+            text += &format!("{line}\r\n");
+        }
+    }
+    text += &format!(
+        "To: {};tag={tag}\r\nContact: <{contact}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{said}",
+        field(message, "To")?,
+        said.len()
+    );
+    Ok(text)
+}
+
+/// What has come, if anything.
+pub fn receive(socket: &UdpSocket) -> Result<Option<String>, String> {
     let mut buffer = [0; 8192];
     match socket.recv(&mut buffer) {
         Ok(length) => Ok(Some(String::from_utf8_lossy(&buffer[..length]).into_owned())),
@@ -230,11 +236,13 @@ fn value<'m>(line: &'m str, name: &str) -> Option<&'m str> {
     (before == name || Some(before) == short).then(|| value.trim())
 }
 
-fn field<'m>(message: &'m str, name: &str) -> Result<&'m str, String> {
+/// The same of a message.
+pub fn field<'m>(message: &'m str, name: &str) -> Result<&'m str, String> {
     let found = message.lines().find_map(|line| value(line, name));
     found.ok_or_else(|| format!("a message without {name}:\n{message}"))
 }
 
-fn body(message: &str) -> &str {
+/// Its body.
+pub fn body(message: &str) -> &str {
     message.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }

@@ -311,7 +311,11 @@ fn bare_loop(folder: &Path, hosts: Hosts, called: Called, calls: usize) -> Resul
     let own = std::env::current_exe().map_err(|error| format!("the bench's own program: {error}"))?;
     let mut command = peer::command(&own.to_string_lossy(), Some(Half::Peer));
     command.args(["loop", &hosts.peer.to_string(), &calls.to_string()]);
-    command.arg(if called.is_opus() { "opus" } else { "relay" });
+    command.arg(match called {
+        Called::Alaw | Called::Srtp => "relay",
+        Called::Opus => "opus",
+        Called::OpusFec => "fec",
+    });
     command.args(places(hosts).map(|place| place.to_string()));
     let [_, last] = bare::ports(hosts.peer, calls - 1);
     // Its last port is taken once it is up.

@@ -46,7 +46,8 @@ pub struct Record {
     pub behind: u64,
 }
 
-struct Member {
+/// One of them.
+pub struct Member {
     end: End,
     /// Which tone it says, and which it is to hear.
     says: Option<usize>,
@@ -118,25 +119,14 @@ impl Members {
     pub fn add(&mut self, ends: Vec<End>) {
         for end in ends {
             let at = self.members.len();
-            let number = u16::try_from(at).expect("few members");
-            self.by_port[usize::from(end.to.port())] = number;
-            self.members.push(Member {
-                end,
-                says: self.spec.says(at),
-                hears: self.spec.hears(at),
-                is_lossy: self.spec.lossy && at + 1 == self.spec.all(),
-                number: u32::from(number),
-                sent: 0,
-                heard: Heard::default(),
-            });
+            self.by_port[usize::from(end.to.port())] = u16::try_from(at).expect("few members");
+            self.members.push(Member::new(at, end, &self.spec));
         }
     }
 
     /// Has all who have joined send until the phase is `OVER`.
     pub fn run(&mut self, phase: &AtomicU8) -> Record {
-        for member in &mut self.members {
-            member.heard = Heard::default();
-        }
+        self.members.iter_mut().for_each(Member::forget);
         let packets = self.members.len() as u64;
         let mut run = Run {
             members: self,
@@ -145,19 +135,19 @@ impl Members {
         let behind = pace(&mut run, packets, phase);
         let Run { mut record, .. } = run;
         record.behind = behind;
-        self.judge(&mut record);
+        judge(&self.members, &self.material, &mut record);
         record
     }
+}
 
-    /// What is known only at the end.
-    fn judge(&self, record: &mut Record) {
-        let late = self.members.iter().map(|member| member.heard.late(&mut record.delay));
-        record.late = late.max().unwrap_or(0);
-        for member in &self.members {
-            let levels = self.material.levels(&member.heard.taken);
-            if !levels.is_some_and(|levels| is_heard(levels, &member.hears)) {
-                record.deceived.push((member.number, levels));
-            }
+/// What is known only at the end.
+pub fn judge(members: &[Member], material: &Material, record: &mut Record) {
+    let late = members.iter().map(|member| member.heard.late(&mut record.delay));
+    record.late = late.max().unwrap_or(0);
+    for member in members {
+        let levels = material.levels(&member.heard.taken);
+        if !levels.is_some_and(|levels| is_heard(levels, &member.hears)) {
+            record.deceived.push((member.number, levels));
         }
     }
 }
@@ -214,9 +204,32 @@ impl Work for Run<'_> {
     }
 }
 
+/// The SSRC of a member by its number.
+pub fn source(number: usize) -> u32 {
+    0x7b00_0000 | number as u32
+}
+
 impl Member {
+    /// With its number among all.
+    pub fn new(number: usize, end: End, spec: &Spec) -> Member {
+        Member {
+            end,
+            says: spec.says(number),
+            hears: spec.hears(number),
+            is_lossy: spec.lossy && number + 1 == spec.all(),
+            number: u32::try_from(number).expect("few members"),
+            sent: 0,
+            heard: Heard::default(),
+        }
+    }
+
+    /// A new run begins.
+    pub fn forget(&mut self) {
+        self.heard = Heard::default();
+    }
+
     /// Writes the next packet; gives its length.
-    fn next(&mut self, material: &Material, packet: &mut [u8; PACKET]) -> usize {
+    pub fn next(&mut self, material: &Material, packet: &mut [u8; PACKET]) -> usize {
         let number = self.sent;
         self.sent += 1;
         let voice = self.says.map_or(&material.noise, |tone| &material.tones[tone]);
@@ -226,13 +239,9 @@ impl Member {
         packet[1] = self.end.payload_type | if number == 0 { 0x80 } else { 0 };
         packet[2..4].copy_from_slice(&(number as u16).wrapping_add(self.number as u16).to_be_bytes());
         packet[4..8].copy_from_slice(&number.wrapping_mul(material.ticks()).to_be_bytes());
-        packet[8..HEADER].copy_from_slice(&self.source().to_be_bytes());
+        packet[8..HEADER].copy_from_slice(&source(self.number as usize).to_be_bytes());
         packet[HEADER..HEADER + payload.len()].copy_from_slice(payload);
         HEADER + payload.len()
-    }
-
-    fn source(&self) -> u32 {
-        0x7b00_0000 | self.number
     }
 
     /// A report of loss, when it is time for one: a receiver report and a name (RFC 3550 6.4.2, 6.5).
@@ -243,13 +252,16 @@ impl Member {
         }
         let lost = (u32::from(LOST) << 24) | (self.sent / 10);
         let block = [last.source, lost, u32::from(last.sequence), 0, 0, 0];
-        let name = [0x81ca_0002, self.source(), 0x0101_6d00];
-        let words = [0x81c9_0007, self.source()].into_iter().chain(block).chain(name);
+        let name = [0x81ca_0002, source(self.number as usize), 0x0101_6d00];
+        let words = [0x81c9_0007, source(self.number as usize)]
+            .into_iter()
+            .chain(block)
+            .chain(name);
         Some(words.flat_map(u32::to_be_bytes).collect())
     }
 
     /// Judges a packet, for the record while the window lasts; none where it is not as it should be.
-    fn hear(&mut self, packet: &[u8], at: Duration, ticks: u32, record: Option<&mut Record>) -> Option<()> {
+    pub fn hear(&mut self, packet: &[u8], at: Duration, ticks: u32, record: Option<&mut Record>) -> Option<()> {
         let (head, payload) = packet.split_at_checked(HEADER)?;
         if head[0] != 0x80 || head[1] & 0x7f != self.end.payload_type {
             return None;

@@ -1,11 +1,11 @@
 //! What rooms cost, beside a loop that does the least and beside calls that are relayed. `make bench-mix`; README.md in this folder.
 
 mod figures;
-mod members;
+pub mod members;
 mod picture;
-mod scene;
+pub mod scene;
 mod table;
-mod voice;
+pub mod voice;
 
 use crate::media::bound;
 use crate::media::scene::{PACKETS, Program, Scene, Times};
