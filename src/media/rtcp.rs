@@ -2,6 +2,7 @@
 
 pub mod extended;
 pub mod feedback;
+pub mod transport;
 
 use super::rtp::Malformed;
 use super::sender::Sent;

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `codec` | what must be known of VP8 and H.264: where a key frame begins, and the numbers of pictures |
 //! | `extension` | header extensions of what comes |
+//! | `arrivals` | when each packet came, which its sender is told |
 //! | `track` | one stream that comes: its losses, what is kept of it, key frames that are asked for |
 //! | `slot` | one stream that goes out: whom it shows, and how that one's numbers become ours |
 //! | `stage` | who of a room is seen by whom, and in which layer |
@@ -21,12 +22,15 @@
 //! What was lost on the way to us we ask for again (NACK); what was lost on the way to a viewer he asks us for, and he gets it from what is
 //! kept of the publisher's stream, in a stream of retransmissions (RFC 4588), so that no number is sealed twice.
 //!
-//! **Bandwidth.** A publisher adapts by our receiver reports (RFC 3550 6.4), which browsers do by themselves, and by REMB it is told to send no
-//! more than it began with while nobody looks. A viewer's bandwidth is what its own estimate says, which it reports by REMB, and where it loses much it gets
-//! less. So there is no estimator here: that of the browser is maintained, and sees what arrives. Transport-wide feedback would put it on our side.
+//! **Bandwidth.** Both ways the estimator is the browser's: it is maintained with the browser, and there is none in Rust that is. What a publisher sends it numbers over
+//! all of its way, and is told every 100 ms when each packet came (transport-wide feedback): from that it estimates what the way to us carries, as it
+//! does towards another browser. By REMB it is told besides to send no more than it began with while nobody looks. Where a browser has no such numbers, it
+//! adapts by our receiver reports (RFC 3550 6.4). What we send to a viewer is not numbered so: the estimator would be ours then. It estimates
+//! by itself what arrives, reports that by REMB, and where it loses much it gets less.
 //!
 //! Members are seen by those on the same worker: by all of a room of `limits::ROOM_PART`.
 
+mod arrivals;
 mod budget;
 mod codec;
 mod extension;
@@ -41,6 +45,7 @@ use super::rtcp::feedback::{self, Head};
 use super::rtp::View;
 use crate::limits;
 use crate::time::Instant;
+use arrivals::Arrivals;
 use budget::Budget;
 pub(super) use slot::{Layer, Shown, Slot};
 use std::net::SocketAddr;
@@ -53,6 +58,8 @@ const LIVE: Duration = Duration::from_secs(5);
 const KEY_EVERY: Duration = Duration::from_millis(500);
 /// How often receivers' and senders' reports go out. RFC 4585 3.4 lets a session of this bandwidth report so often.
 const REPORT: Duration = Duration::from_secs(1);
+/// The most packets at once that tell when others came: more than one only where a pause of more than 8 s is told of.
+const TELLS: usize = 2;
 /// What a publisher may send while nobody looks, in bits per second: what browsers begin with. From less they would climb for half a minute, by
 /// eight percent a second, once somebody does.
 const UNSEEN: u64 = 300_000;
@@ -99,6 +106,8 @@ pub struct VideoLeg {
     /// What the viewer's estimate says in bits per second, and when it did.
     remb: Option<(u64, Instant)>,
     budget: Budget,
+    /// What is told of when packets came, where that is wanted.
+    arrivals: Option<Arrivals>,
     /// Packets that were dropped.
     pub(super) dropped: u64,
 }
@@ -138,6 +147,7 @@ impl VideoLeg {
         });
         let slots = slots.collect();
         VideoLeg {
+            arrivals: spec.transport.map(|_| Arrivals::new()),
             spec,
             published,
             slots,
@@ -170,6 +180,9 @@ impl VideoLeg {
             }
         }
         (self.report, self.remb) = (before.report, before.remb);
+        if self.spec.transport == before.spec.transport {
+            std::mem::swap(&mut self.arrivals, &mut before.arrivals);
+        }
     }
 
     /// It sits in a room no longer: it sees nobody, and nobody sees it.
@@ -191,6 +204,16 @@ impl VideoLeg {
     /// A packet of this payload type is for here.
     pub(super) fn has(&self, payload_type: u8) -> bool {
         self.format(payload_type).is_some()
+    }
+
+    /// A packet came, whatever becomes of it.
+    pub(super) fn arrived(&mut self, now: Instant, view: &View<'_>, datagram: &[u8]) {
+        let (Some(arrivals), Some(id)) = (&mut self.arrivals, self.spec.transport) else {
+            return;
+        };
+        if let Some([high, low]) = extension::find(datagram, id) {
+            arrivals.came(now, u16::from_be_bytes([*high, *low]), view.ssrc);
+        }
     }
 
     /// Takes a packet that the peer has sealed: keeps it, and tells which it is, if it is new.
@@ -291,6 +314,18 @@ impl VideoLeg {
     /// What goes to the peer beside media at a tick: key frames and packets that are wanted of it, and reports when they are due.
     pub(super) fn tick(&mut self, now: Instant, (place, to): (LegIx, SocketAddr), head: Head<'_>, out: &mut TxBatch) {
         self.ask(now, (place, to), head, out);
+        if let Some(arrivals) = self.arrivals.as_mut().filter(|arrivals| arrivals.is_due(now)) {
+            for _ in 0..TELLS {
+                let Some(packet) = out.next(place, Channel::Rtp, to) else {
+                    break;
+                };
+                let Some(len) = arrivals.write(now, head, packet.buffer()) else {
+                    out.undo();
+                    break;
+                };
+                packet.set_len(len);
+            }
+        }
         if self.report.is_some_and(|due| now < due) {
             return;
         }

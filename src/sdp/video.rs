@@ -12,7 +12,9 @@
 //!
 //! What we send is known by `a=ssrc` (RFC 5576), so that its packets carry no header extensions. VP8 and H.264 are taken where they are offered,
 //! VP8 first; a publisher sends what stands first, and whoever looks on can take both. Of feedback NACK, PLI and FIR (RFC 4585, RFC 5104) and
-//! REMB (draft-alvestrand-rmcat-remb) are agreed on; retransmissions go by RFC 4588.
+//! REMB (draft-alvestrand-rmcat-remb) are agreed on; retransmissions go by RFC 4588. Where the browser sends it may number its packets over the
+//! whole way and is told when they came (draft-holmer-rmcat-transport-wide-cc-extensions-01); the numbers of all lines are one count, since all are
+//! on one way, and audio has none: it is not adapted. What we send has no such numbers: its viewer reports by REMB.
 
 use super::negotiate::{Direction, Local};
 use super::session::{Attribute, Media, Session};
@@ -23,6 +25,9 @@ use crate::media::command::{Video, VideoCodec, VideoFormat, VideoLine, VideoSour
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+/// That of the draft, 2.
+const TRANSPORT: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+const TRANSPORT_FEEDBACK: &str = "transport-cc";
 /// What is taken of `a=rtcp-fb` (RFC 4585 4.2, RFC 5104 7.1).
 const FEEDBACK: [&str; 4] = ["nack", "nack pli", "ccm fir", "goog-remb"];
 /// Octets of the name of a line, or of a layer: what a one-byte header extension holds (RFC 8285 4.2).
@@ -66,6 +71,9 @@ pub(super) fn answer<'t>(offer: &Session<'t>, audio: &Media<'_>, local: &Local, 
         video.mid = video.mid.or(extension(media, MID));
         video.rid = video.rid.or(extension(media, RID));
         video.repaired_rid = video.repaired_rid.or(extension(media, REPAIRED_RID));
+        if line.receives {
+            video.transport = video.transport.or(transport(media));
+        }
         answer.lines.push((index, written(media, &line, local)));
         answer.video.lines.push(line);
     }
@@ -221,6 +229,13 @@ fn extension(media: &Media<'_>, uri: &str) -> Option<u8> {
     })
 }
 
+/// The same of the one that numbers the way's packets, where its feedback is offered too.
+fn transport(media: &Media<'_>) -> Option<u8> {
+    let is_offered = |value: &str| value.split_ascii_whitespace().skip(1).eq([TRANSPORT_FEEDBACK]);
+    let id = extension(media, TRANSPORT);
+    id.filter(|_| media.attributes("rtcp-fb").any(is_offered))
+}
+
 /// The line of our answer.
 fn written<'t>(media: &Media<'t>, line: &VideoLine, local: &Local) -> Media<'t> {
     let mut formats = Vec::new();
@@ -228,11 +243,13 @@ fn written<'t>(media: &Media<'t>, line: &VideoLine, local: &Local) -> Media<'t> 
     if media.attribute("rtcp-rsize").is_some() {
         attributes.push(Attribute::flag("rtcp-rsize"));
     }
+    let numbers = transport(media).filter(|_| line.receives);
     for format in &line.formats {
-        write_format(media, format, &mut formats, &mut attributes);
+        write_format(media, format, numbers.is_some(), &mut formats, &mut attributes);
     }
-    for uri in [MID, RID, REPAIRED_RID] {
-        if let Some(id) = extension(media, uri).filter(|_| line.receives) {
+    let named = [MID, RID, REPAIRED_RID].map(|uri| (extension(media, uri).filter(|_| line.receives), uri));
+    for (id, uri) in named.into_iter().chain([(numbers, TRANSPORT)]) {
+        if let Some(id) = id {
             attributes.push(Attribute::new("extmap", format!("{id} {uri}")));
         }
     }
@@ -274,6 +291,7 @@ fn written<'t>(media: &Media<'t>, line: &VideoLine, local: &Local) -> Media<'t> 
 fn write_format<'t>(
     media: &Media<'t>,
     format: &VideoFormat,
+    is_numbered: bool,
     formats: &mut Vec<super::session::Text<'t>>,
     attributes: &mut Vec<Attribute<'t>>,
 ) {
@@ -285,7 +303,8 @@ fn write_format<'t>(
     formats.push(number.to_string().into());
     attributes.push(Attribute::new("rtpmap", format!("{number} {name}/90000")));
     let start = format!("{number} ");
-    for feedback in FEEDBACK {
+    let more = is_numbered.then_some(TRANSPORT_FEEDBACK);
+    for feedback in FEEDBACK.into_iter().chain(more) {
         let offered = |value: &str| {
             value
                 .split_once(' ')

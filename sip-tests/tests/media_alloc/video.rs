@@ -20,6 +20,7 @@ fn shown(leg: u64) -> Command {
     };
     let video = Video {
         lines: vec![line],
+        transport: Some(5),
         ..Video::default()
     };
     Command::Video {
@@ -30,10 +31,12 @@ fn shown(leg: u64) -> Command {
 
 /// One of the two packets of a frame.
 fn frame(leg: u64, n: u16, part: u16) -> Vec<u8> {
-    let mut packet = vec![0x80, 96 | u8::from(part == 1) << 7];
+    let mut packet = vec![0x90, 96 | u8::from(part == 1) << 7];
     packet.extend((n * 2 + part).to_be_bytes());
     packet.extend((u32::from(n) * 1_800).to_be_bytes());
     packet.extend([0, 0, 0, 100 + leg as u8]);
+    let [high, low] = (n * 2 + part).to_be_bytes();
+    packet.extend([0xbe, 0xde, 0, 1, 5 << 4 | 1, high, low, 0]);
     let [high, low] = (0x8000 | n).to_be_bytes();
     let is_start = u8::from(part == 0) << 4;
     packet.extend([

@@ -59,4 +59,6 @@ pub struct Video {
     pub rid: Option<u8>,
     /// Of the one that names the layer of a retransmission (RFC 8852 3.2).
     pub repaired_rid: Option<u8>,
+    /// Of the one that numbers all packets of its way (draft-holmer-rmcat-transport-wide-cc-extensions-01, 2): it wants to know when they came.
+    pub transport: Option<u8>,
 }

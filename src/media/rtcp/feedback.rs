@@ -6,7 +6,7 @@ use crate::media::source::Block;
 use crate::time::Instant;
 
 /// Transport-layer feedback (RFC 4585 6.2).
-const TRANSPORT: u8 = 205;
+pub(super) const TRANSPORT: u8 = 205;
 /// Payload-specific feedback (RFC 4585 6.3).
 const PAYLOAD: u8 = 206;
 const NACK: u8 = 1;
@@ -144,7 +144,8 @@ impl Pen<'_> {
         self.end(names);
     }
 
-    fn empty(&mut self, head: Head<'_>) {
+    /// What stands before feedback: an empty report, and our name.
+    pub(super) fn empty(&mut self, head: Head<'_>) {
         let report = self.begin(RECEIVER_REPORT, 0);
         self.word(head.ssrc);
         self.end(report);

@@ -19,6 +19,7 @@ const H264_RTX: u8 = 103;
 /// Numbers of header extensions.
 const MID: u8 = 4;
 const RID: u8 = 10;
+const TRANSPORT: u8 = 5;
 
 fn key(first: u8) -> MasterKey {
     MasterKey::new(Suite::AeadAes128Gcm, &[first; 28]).unwrap()
@@ -64,6 +65,8 @@ struct Camera {
     codec: VideoCodec,
     mid: &'static str,
     rid: Option<u8>,
+    /// Of the next packet on its way, where it numbers them.
+    on_way: Option<u16>,
     /// Octets of each packet's payload behind its descriptor.
     size: usize,
 }
@@ -79,6 +82,7 @@ impl Camera {
             codec: VideoCodec::Vp8,
             mid: "1",
             rid,
+            on_way: None,
             size: 60,
         }
     }
@@ -113,6 +117,7 @@ impl Camera {
     fn packet(&mut self, payload: &[u8], marker: bool) -> Vec<u8> {
         let payload_type = format(self.codec).payload_type;
         let packet = self.write((payload_type, self.ssrc, self.sequence), payload, marker);
+        self.on_way = self.on_way.map(|number| number.wrapping_add(1));
         self.sequence = self.sequence.wrapping_add(1);
         packet
     }
@@ -127,6 +132,10 @@ impl Camera {
         extensions.extend(mid);
         if let Some(rid) = self.rid {
             extensions.extend([RID << 4, rid]);
+        }
+        if let Some(number) = self.on_way {
+            let [high, low] = number.to_be_bytes();
+            extensions.extend([TRANSPORT << 4 | 1, high, low]);
         }
         extensions.resize(extensions.len().next_multiple_of(4), 0);
         packet.extend([0xbe, 0xde, 0, extensions.len() as u8 / 4]);
@@ -156,6 +165,7 @@ fn video(n: u8, places: usize, layers: &[&str], codecs: &[VideoCodec]) -> Video 
         mid: Some(MID),
         rid: Some(RID),
         repaired_rid: None,
+        transport: Some(TRANSPORT),
     }
 }
 
@@ -629,3 +639,6 @@ fn another_place_leaves_the_first_as_it_was() {
     assert!(seen(&after, slot_ssrc(3, 0)).len() + seen(&after, slot_ssrc(3, 1)).len() > 80);
     world.now += Duration::from_secs(1);
 }
+
+#[path = "tests_way.rs"]
+mod way;

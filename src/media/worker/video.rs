@@ -81,6 +81,7 @@ impl Worker {
     pub(super) fn on_video(&mut self, now: Instant, at: LegIx, leg: &mut Leg, view: &View<'_>, datagram: &[u8]) {
         let is_seated = matches!(leg.role, Role::Room(_));
         let Some(video) = leg.video.as_mut() else { return };
+        video.arrived(now, view, datagram);
         match video.take(now, view, datagram) {
             Some(came) if is_seated => self.fan = Some(Fan { at, came, next: 0 }),
             // It is kept, and nobody sees it.

@@ -14,7 +14,8 @@ const CODECS: &str = "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 goog-remb\r\na=rtcp-
     a=rtpmap:102 H264/90000\r\na=rtcp-fb:102 nack pli\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
     a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\na=rtpmap:104 H264/90000\r\na=fmtp:104 packetization-mode=1;profile-level-id=640032\r\n";
 const EXTENSIONS: &str = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
-    a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\na=extmap:13 urn:3gpp:video-orientation\r\n";
+    a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\na=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+    a=extmap:13 urn:3gpp:video-orientation\r\n";
 
 fn audio(mid: &str) -> String {
     format!("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\na=sendrecv\r\n{WAY}a=rtpmap:111 opus/48000/2\r\n")
@@ -93,6 +94,8 @@ fn a_camera_and_two_places_are_answered_on_one_way() {
         "a=rtcp-fb:96 nack pli",
         "a=rtcp-fb:96 ccm fir",
         "a=rtcp-fb:96 goog-remb",
+        "a=rtcp-fb:96 transport-cc",
+        "a=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
         "a=rtpmap:97 rtx/90000",
         "a=fmtp:97 apt=96",
         "a=rtcp-fb:102 nack pli",
@@ -110,14 +113,28 @@ fn a_camera_and_two_places_are_answered_on_one_way() {
             "{line} in\n{camera}"
         );
     }
-    assert!(
-        !text.contains("transport-cc") && !text.contains("video-orientation") && !text.contains("rtcp-fb:102 nack\r\n")
-    );
+    assert!(!text.contains("video-orientation") && !text.contains("rtcp-fb:102 nack\r\n"));
+    // Where it only receives, its own estimate counts, and nothing is numbered.
     let place = section(&text, "3");
     assert!(
         place.contains("a=sendonly\r\n") && place.contains("a=ssrc:5006 ") && !place.contains("extmap"),
         "{place}"
     );
+    assert!(
+        place.contains("goog-remb\r\n") && !place.contains("transport-cc"),
+        "{place}"
+    );
+}
+
+/// Numbers without feedback, or feedback without numbers, are of no use.
+#[test]
+fn a_way_is_numbered_where_both_halves_of_it_are_offered() {
+    let camera = video("1", "a=sendonly\r\n");
+    let number = |line: &str| seen(&offer("0 1", &[audio("0"), line.to_owned()])).1.transport;
+    assert_eq!(number(&camera), Some(5));
+    assert_eq!(number(&camera.replace("a=rtcp-fb:96 transport-cc\r\n", "")), None);
+    assert_eq!(number(&camera.replace("a=extmap:5 ", "a=extmap:15 ")), None);
+    assert_eq!(number(&video("1", "a=recvonly\r\n")), None);
 }
 
 #[test]
