@@ -1,7 +1,7 @@
 //! Calls of browsers as fast as they are set up: INVITE with its challenge, ICE, DTLS until both sides have keys. Nothing is said in them.
 
 use super::browser::Browser;
-use super::scene::{PLAIN, echo, tandem};
+use super::join::{PLAIN, echo, tandem};
 use super::sdp::{self, Line, Medium};
 use crate::measure::MICROSECONDS_PER_TICK;
 use crate::media::figures::Load;

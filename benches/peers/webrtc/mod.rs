@@ -6,6 +6,7 @@ mod crowd;
 mod film;
 mod handshakes;
 mod janus;
+mod join;
 mod scene;
 mod sdp;
 mod sip;
@@ -19,7 +20,8 @@ use crate::media::{BOUND, enough_files};
 use crate::peer::{self, Half, Hosts};
 use crate::saved::Saved;
 use crate::{kept, wait_for_quiet};
-use scene::{Program, spec};
+use join::Program;
+use scene::spec;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -61,8 +63,10 @@ const JANUS_ROOM: [&str; 2] = ["Janus, AudioBridge of 40", "Janus, AudioBridge o
 const ROOM: &str = "Tandem, room of 40";
 const JANUS_FILM: [&str; 2] = ["Janus, 100 see one", "Janus, 100 see one, one thread"];
 const FILM: &str = "Tandem, 100 see one";
+const FILM_ALONE: &str = "Tandem, 100 see one, no mix";
 const JANUS_SOUND: [&str; 2] = ["Janus, 300 hear one", "Janus, 300 hear one, one thread"];
 const SOUND: &str = "Tandem, 300 hear one, mixed";
+const VOICE: &str = "Tandem, 300 hear one, forwarded";
 const SET_UP: &str = "Tandem, set-up";
 
 /// What a row is about.
@@ -75,11 +79,13 @@ enum Kind {
     },
     Room(Program),
     Film(Program),
+    FilmAlone,
     Sound(Program),
+    Voice,
     SetUp,
 }
 
-const ROWS: [(&str, Kind); 14] = [
+const ROWS: [(&str, Kind); 16] = [
     (LOOP, Kind::Bare(Called::Opus)),
     (CALL, Kind::Calls { fec: false }),
     (LOOP_FEC, Kind::Bare(Called::OpusFec)),
@@ -90,9 +96,11 @@ const ROWS: [(&str, Kind); 14] = [
     (JANUS_FILM[0], Kind::Film(Program::Janus(0))),
     (JANUS_FILM[1], Kind::Film(Program::Janus(1))),
     (FILM, Kind::Film(Program::Tandem)),
+    (FILM_ALONE, Kind::FilmAlone),
     (JANUS_SOUND[0], Kind::Sound(Program::Janus(0))),
     (JANUS_SOUND[1], Kind::Sound(Program::Janus(1))),
     (SOUND, Kind::Sound(Program::Tandem)),
+    (VOICE, Kind::Voice),
     (SET_UP, Kind::SetUp),
 ];
 
@@ -146,8 +154,10 @@ impl Kind {
             }
             Kind::Calls { fec } => scene::calls(folder, hosts, CALLS, fec, times)?,
             Kind::Room(program) => scene::room(program, folder, hosts, spec(MEMBERS, SPEAKERS), times)?,
-            Kind::Film(program) => scene::film(program, folder, hosts, VIEWERS, times)?,
-            Kind::Sound(program) => scene::audience(program, folder, hosts, spec(LISTENERS + 1, 1), times)?,
+            Kind::Film(program) => scene::film(program, false, folder, hosts, VIEWERS, times)?,
+            Kind::FilmAlone => scene::film(Program::Tandem, true, folder, hosts, VIEWERS, times)?,
+            Kind::Sound(program) => scene::audience(program, false, folder, hosts, spec(LISTENERS + 1, 1), times)?,
+            Kind::Voice => scene::audience(Program::Tandem, true, folder, hosts, spec(LISTENERS + 1, 1), times)?,
             Kind::SetUp => {
                 let (load, rate, profile) = handshakes::load(folder, hosts, HANDSHAKES)?;
                 figures::keep(saved, name, Value::Highest(rate))?;

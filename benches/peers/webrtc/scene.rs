@@ -2,163 +2,20 @@
 
 use super::browser::Browser;
 use super::calls::Calls;
-use super::film::{self, Film, SOURCE};
-use super::janus::{self, Session};
-use super::sdp::{self, Line, Medium, OPUS, VP8};
-use super::sip::{Users, users};
+use super::film::{self, Film};
+use super::join::{FORWARDED, Kind, PLAIN, Part, Program, QUIET, WIDE, tandem};
+use super::sdp::{self, Line, Medium, OPUS};
 use super::voices::Voices;
-use crate::load;
 use crate::media::figures::Load;
-use crate::media::generator::{Delay, PORT};
+use crate::media::generator::Delay;
 use crate::media::scene::{FEW, PACKETS, Times, Window, a_second, at_work, watch};
 use crate::media::sdp::Offered;
-use crate::mix::members::source;
 use crate::mix::scene::Spec;
-use crate::peer::{Hosts, Peer, Running, Tandem};
-use std::net::SocketAddrV4;
+use crate::peer::{Hosts, Running};
 use std::path::Path;
 
-/// The number of the room, and what is echoed.
-const ROOM: &str = "3000";
-const ECHO: &str = "600";
 /// Packets of a member, or of one who publishes sound, in a second.
 const TICKS: f64 = 50.0;
-
-/// Which program.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    Tandem,
-    /// With so many threads for media; 0: as it is by default, one for each connection.
-    Janus(usize),
-}
-
-/// A program that runs, and the way into it.
-pub enum Control {
-    Tandem(Users),
-    /// Sessions last as long as they are held.
-    Janus(Hosts, Vec<Session>),
-}
-
-/// Browsers with what they agreed on.
-type Joined = Vec<(Browser, u8)>;
-
-/// Starts Tandem for so many calls of browsers, with this room.
-pub fn tandem(folder: &Path, hosts: Hosts, calls: usize, (media, room): Setting) -> Result<(Running, Users), String> {
-    let users = users(calls);
-    let load = load::Load::new(folder, hosts, 0..users, true)?;
-    let tandem = Tandem {
-        media,
-        trunk: ", codecs: [ pcma ]",
-        more: format!(
-            "rooms: [ {{ number: \"{ROOM}\", entry: none, max_members: {}{room} }} ]\n\
-             routes: [ {{ to: \"{ECHO}\", do: echo }}, {{ to: \"+\", from: user/*, do: trunk/callers }} ]\n",
-            (calls + 2).min(2_000)
-        ),
-        ..Tandem::default()
-    };
-    let running = Peer::Tandem(tandem).start(&load, users)?;
-    Ok((running, Users::new(hosts, SocketAddrV4::new(hosts.uac, PORT))?))
-}
-
-impl Program {
-    fn start(self, folder: &Path, hosts: Hosts, calls: usize, setting: Setting) -> Result<(Running, Control), String> {
-        match self {
-            Program::Tandem => {
-                let (running, users) = tandem(folder, hosts, calls, setting)?;
-                Ok((running, Control::Tandem(users)))
-            }
-            Program::Janus(loops) => {
-                let running = janus::start(folder, hosts, loops)?;
-                Ok((running, Control::Janus(hosts, Vec::new())))
-            }
-        }
-    }
-}
-
-/// What somebody does in a room.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// Speaks and hears the others.
-    Member,
-    Publishes(Kind),
-    Watches(Kind),
-}
-
-/// Keys of `media`, and of the room.
-pub type Setting = (&'static str, &'static str);
-
-pub const PLAIN: Setting = (", workers: 1", "");
-/// The whole band for all, and so many bits as Janus is told: at 48 kHz that is asked for (RFC 7587 3.1.1).
-const WIDE: Setting = (", workers: 1, opus_bitrate: 32000", ", rate: 48000");
-/// Who says nothing sends nothing.
-const QUIET: Setting = (", workers: 1, opus_dtx: yes", "");
-
-/// What is published.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sound,
-    Video,
-}
-
-impl Control {
-    /// So many more browsers in the room.
-    fn join(&mut self, first: usize, count: usize, part: Part) -> Result<Joined, String> {
-        let host = match self {
-            Control::Tandem(users) => users.host(),
-            Control::Janus(hosts, _) => hosts.uas,
-        };
-        let browsers = (first..first + count).map(|number| Browser::new(host, number));
-        let mut browsers: Vec<Browser> = browsers.collect::<Result<_, _>>()?;
-        match self {
-            Control::Tandem(users) => {
-                for (at, browser) in browsers.iter().enumerate() {
-                    let offer = sdp::offer(browser, &lines(part, first + at, true));
-                    users.call_in_turn(first + at, ROOM.to_owned(), offer)?;
-                }
-                for (call, answer) in users.answers()? {
-                    browsers[call - first].described(&answer, true)?;
-                }
-                let is_video = matches!(part, Part::Watches(Kind::Video) | Part::Publishes(Kind::Video));
-                let payload_type = if is_video { VP8 } else { OPUS };
-                Ok(browsers.into_iter().map(|browser| (browser, payload_type)).collect())
-            }
-            Control::Janus(hosts, sessions) => {
-                let mut joined = Vec::new();
-                for (at, mut browser) in browsers.into_iter().enumerate() {
-                    let offer = sdp::offer(&browser, &lines(part, first + at, false));
-                    let (session, payload_type) = match part {
-                        Part::Member => (janus::bridge(*hosts, &mut browser, &offer)?, OPUS),
-                        Part::Publishes(_) => (janus::publish(*hosts, &mut browser, &offer)?, OPUS),
-                        Part::Watches(_) => janus::subscribe(*hosts, &mut browser)?,
-                    };
-                    sessions.push(session);
-                    joined.push((browser, payload_type));
-                }
-                Ok(joined)
-            }
-        }
-    }
-}
-
-/// What is offered. A call has a line of sound, also where nothing is said: whoever takes none of it is on hold.
-fn lines(part: Part, number: usize, is_call: bool) -> Vec<Line> {
-    let own = Some(source(number));
-    let sound = |direction, ssrc| Line(Medium::Opus { fec: false }, direction, ssrc);
-    let with = |direction, line| {
-        is_call
-            .then_some(Line(Medium::Silence, direction, None))
-            .into_iter()
-            .chain([line])
-            .collect()
-    };
-    match part {
-        Part::Member => vec![sound("sendrecv", own)],
-        Part::Publishes(Kind::Sound) => vec![sound("sendrecv", own)],
-        Part::Watches(Kind::Sound) => vec![sound("recvonly", None)],
-        Part::Publishes(Kind::Video) => with("sendrecv", Line(Medium::Vp8, "sendonly", Some(SOURCE))),
-        Part::Watches(Kind::Video) => with("recvonly", Line(Medium::Vp8, "recvonly", None)),
-    }
-}
 
 /// Members of a room who are browsers, of whom some speak: CPU time per member and 20 ms.
 pub fn room(
@@ -179,22 +36,27 @@ pub fn room(
     listen(&running, &mut voices, (all, all, all - few, idle), times)
 }
 
-/// One speaks, many hear: CPU time per packet that one of them gets.
+/// One speaks, many hear: CPU time per packet that one of them gets. `forwarded`: as he came, and not the mix.
 pub fn audience(
     program: Program,
+    forwarded: bool,
     folder: &Path,
     hosts: Hosts,
     spec: Spec,
     times: &Times,
 ) -> Result<(Load, String), String> {
-    let (running, mut control) = program.start(folder, hosts, spec.members, PLAIN)?;
+    let (setting, kind) = match forwarded {
+        true => (FORWARDED, Kind::Voice),
+        false => (PLAIN, Kind::Sound),
+    };
+    let (running, mut control) = program.start(folder, hosts, spec.members, setting)?;
     let mut voices = Voices::new(spec, 1)?;
-    voices.add(control.join(0, 1, Part::Publishes(Kind::Sound))?)?;
+    voices.add(control.join(0, 1, Part::Publishes(kind))?)?;
     let (all, few) = (spec.members - 1, spec.members / FEW);
-    voices.add(control.join(1, few, Part::Watches(Kind::Sound))?)?;
+    voices.add(control.join(1, few, Part::Watches(kind))?)?;
     at_work(|phase| voices.run(phase), a_second);
     let idle = running.memory();
-    voices.add(control.join(1 + few, all - few, Part::Watches(Kind::Sound))?)?;
+    voices.add(control.join(1 + few, all - few, Part::Watches(kind))?)?;
     listen(&running, &mut voices, (all, 1, all - few, idle), times)
 }
 
@@ -229,22 +91,27 @@ fn listen(
     Ok((load, profile))
 }
 
-/// One publishes video, so many see it: CPU time per packet that one of them gets.
+/// One publishes video, so many see it: CPU time per packet that one of them gets. `forwarded`: there is no mix beside it.
 pub fn film(
     program: Program,
+    forwarded: bool,
     folder: &Path,
     hosts: Hosts,
     audience: usize,
     times: &Times,
 ) -> Result<(Load, String), String> {
-    let (running, mut control) = program.start(folder, hosts, audience + 1, QUIET)?;
+    let (setting, kind) = match forwarded {
+        true => (FORWARDED, Kind::VideoAlone),
+        false => (QUIET, Kind::Video),
+    };
+    let (running, mut control) = program.start(folder, hosts, audience + 1, setting)?;
     let mut film = Film::new()?;
-    film.add(control.join(0, 1, Part::Publishes(Kind::Video))?)?;
+    film.add(control.join(0, 1, Part::Publishes(kind))?)?;
     let few = audience / FEW;
-    film.add(control.join(1, few, Part::Watches(Kind::Video))?)?;
+    film.add(control.join(1, few, Part::Watches(kind))?)?;
     at_work(|phase| film.run(phase), a_second);
     let idle = running.memory();
-    film.add(control.join(1 + few, audience - few, Part::Watches(Kind::Video))?)?;
+    film.add(control.join(1 + few, audience - few, Part::Watches(kind))?)?;
     let ((record, keys), window) = at_work(|phase| film.run(phase), |phase| watch(&running, times, phase));
     let packets = window.elapsed.as_secs_f64() * film::RATE as f64;
     enough(record.sent[1], packets)?;
@@ -358,9 +225,4 @@ pub fn spec(members: usize, speakers: usize) -> Spec {
         offered: Offered::Opus,
         lossy: false,
     }
-}
-
-/// The number that is echoed.
-pub fn echo() -> String {
-    ECHO.to_owned()
 }

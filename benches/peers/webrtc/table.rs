@@ -47,8 +47,8 @@ pub fn print(rows: &[Row], times: &Times) {
         "us: CPU time of the program, median of {} (* packets were lost or wrong): of calls per packet; of a room or AudioBridge per member and 20 ms; where\n\
          many see or hear one, per packet that one of them gets; of set-up, of the thread that does it, per handshake. p50, p99: how long packets of\n\
          video were under way; of sound, how much later than their time they came. KiB: of memory per browser. others: % of the machine.\n\
-         one thread: Janus with `event_loops = 1`, else it has one for each browser. mixed: it is a room's mix, which all who only listen share; Janus passes\n\
-         on what one sends\n",
+         one thread: Janus with `event_loops = 1`, else it has one for each browser. mixed: it is a room's mix, which all who only listen share; forwarded:\n\
+         his own packets, as those of Janus\n",
         times.runs
     );
     ratios(rows);
@@ -91,21 +91,25 @@ fn ratios(rows: &[Row]) {
         over(each(ROOM), janus(JANUS_ROOM)),
         0.5,
     );
-    at_most(
-        "video / the better VideoRoom, CPU per packet",
-        over(each(FILM), janus(JANUS_FILM)),
-        0.5,
-    );
     let lost = |row: &str| load(row).map(|load| (load.lost + load.wrong) as f64);
-    at_most("packets of video lost or wrong", lost(FILM), 0.0);
-    let delay = load(FILM).map(|load| load.delay[1] / 1_000.0);
-    at_most("ms of delay of video, 99 of 100", delay, 10.0);
-    at_most(
-        "sound to 300 / the better VideoRoom, CPU per packet",
-        over(each(SOUND), janus(JANUS_SOUND)),
-        0.5,
-    );
-    at_most("packets of sound lost or wrong", lost(SOUND), 0.0);
+    for (row, kind) in [(FILM, ""), (FILM_ALONE, " without a mix")] {
+        at_most(
+            &format!("video{kind} / the better VideoRoom, per packet"),
+            over(each(row), janus(JANUS_FILM)),
+            0.5,
+        );
+        at_most(&format!("packets of video{kind} lost or wrong"), lost(row), 0.0);
+        let delay = load(row).map(|load| load.delay[1] / 1_000.0);
+        at_most(&format!("ms of delay of video{kind}, 99 of 100"), delay, 10.0);
+    }
+    for (row, kind) in [(SOUND, "mixed"), (VOICE, "forwarded")] {
+        at_most(
+            &format!("sound to 300, {kind} / the better VideoRoom"),
+            over(each(row), janus(JANUS_SOUND)),
+            0.5,
+        );
+        at_most(&format!("packets of sound, {kind}, lost or wrong"), lost(row), 0.0);
+    }
     at_least(
         "DTLS handshakes a second and core, of the thread",
         each(SET_UP).map(|each| 1_000_000.0 / each),
