@@ -78,7 +78,8 @@
 //! decided at set-up: relayed, only the header is rewritten; transcoded, it goes through jitter buffer, decoder and encoder. Of a leg that
 //! is recorded, a copy goes into a ring, and `src/shell/recording/` makes the file of it. Legs in a room are mixed each 20 ms
 //! (`src/media/room.rs`), and those who only listen share an encoder for each codec. A copy for a recording server goes out by a leg of
-//! its own (`src/media/fork.rs`). What browsers in a room show is passed on as it came, by `src/media/video.rs`.
+//! its own (`src/media/fork.rs`). What browsers in a room show is passed on as it came, by `src/media/video.rs`,
+//! and what they say, where the room wants that, by `src/media/room/apart.rs`.
 //! STUN and DTLS of a browser are handed on to `src/rtc/`, on a thread of its own; the keys come back as a command, and before them nothing is
 //! sent or taken.
 //!

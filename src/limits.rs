@@ -154,6 +154,8 @@ pub const CALLS_PLACED: u32 = 10;
 pub const SRTP_MKI_BYTES: usize = 8;
 /// Video lines of one browser: its camera, its screen, and places for fifteen others, which is what a screen has room for.
 pub const VIDEO_LINES: usize = 17;
+/// Lines that are offered to a browser which a room calls: its camera with the first place, and five more places.
+pub const VIDEO_OFFERED: usize = 6;
 /// Of them those on which it sends: a camera, and a screen.
 pub const VIDEO_PUBLISHED: usize = 2;
 /// Layers of simulcast of one of those: what browsers have.
@@ -171,8 +173,8 @@ pub const VIDEO_ARRIVALS: usize = 512;
 pub const ROOM_PUBLISHERS: usize = 64;
 /// Streams of a browser that are told from copies at once: its audio, and video in layers with their retransmissions.
 pub const SRTP_STREAMS_WEB: usize = 1 + VIDEO_PUBLISHED * VIDEO_LAYERS * 2 + 3;
-/// Streams that we send to a browser: audio, and each place of video with its retransmissions.
-pub const SRTP_SENT_WEB: usize = 1 + VIDEO_LINES * 2;
+/// Streams that we send to a browser: audio, each place of video with its retransmissions, and each place for a voice.
+pub const SRTP_SENT_WEB: usize = 1 + VIDEO_LINES * 2 + ROOM_SPEAKERS as usize;
 /// Lines `a=crypto` of a stream that are looked at: each suite that there is, and as many that nobody knows.
 pub const SDP_CRYPTO: usize = 16;
 /// Master keys that a peer may give for what it sends (RFC 4568 6.1): one, or an old and a new one.

@@ -5,6 +5,7 @@ const options = Object.fromEntries(new URLSearchParams(location.search));
 document.getElementById('who').textContent = options.uri;
 let session = null;
 let analyser = null;
+let sources = null;
 const places = new Map();
 
 const ua = new JsSIP.UA({
@@ -19,10 +20,12 @@ window.registered = new Promise((resolve, reject) => {
 });
 
 function listen(stream) {
-  document.getElementById('sound').srcObject = stream;
-  const context = new AudioContext({ sampleRate: 48000 });
-  analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0.5 });
-  context.createMediaStreamSource(stream).connect(analyser);
+  // What is not played is not decoded.
+  const sound = sources ? document.body.appendChild(Object.assign(document.createElement('audio'), { autoplay: true })) : document.getElementById('sound');
+  sound.srcObject = stream;
+  sources ??= new AudioContext({ sampleRate: 48000 });
+  analyser ??= new AnalyserNode(sources, { fftSize: 8192, smoothingTimeConstant: 0.5 });
+  sources.createMediaStreamSource(stream).connect(analyser);
 }
 
 function watch(mid, track) {
@@ -37,24 +40,26 @@ function tracks({ transceiver, track }) {
   else watch(transceiver.mid, track);
 }
 
-// Lines for sound and the camera, and further ones on which others are seen: so many places in all.
-function prepare(connection, count, simulcast) {
+// Lines for sound and the camera, and further ones on which others are heard, or seen: so many places in all.
+function prepare(connection, count, simulcast, voices) {
   connection.addEventListener('track', tracks);
   connection.addTransceiver('audio');
+  for (let nth = 0; nth < voices; nth += 1) connection.addTransceiver('audio', { direction: 'recvonly' });
+  if (count === 0) return;
   const sendEncodings = [{ rid: 'h' }, { rid: 'l', scaleResolutionDownBy: 4 }];
   connection.addTransceiver('video', simulcast ? { direction: 'sendrecv', sendEncodings } : { direction: 'sendrecv' });
   for (let nth = 1; nth < count; nth += 1) connection.addTransceiver('video', { direction: 'recvonly' });
 }
 
 // What the driver asks for.
-window.join = async (target, count, simulcast) => {
+window.join = async (target, count, simulcast, voices = 0) => {
   const media = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: media, video: { width: 320, height: 240 } });
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: media, video: count > 0 && { width: 320, height: 240 } });
   return new Promise((resolve, reject) => {
     session = ua.call(target, {
       mediaStream: stream,
       eventHandlers: {
-        peerconnection: ({ peerconnection }) => prepare(peerconnection, count, simulcast),
+        peerconnection: ({ peerconnection }) => prepare(peerconnection, count, simulcast, voices),
         confirmed: () => resolve(),
         failed: ({ cause, message }) => reject(new Error(`${cause} ${message?.status_code ?? ''}`)),
       },
@@ -71,6 +76,11 @@ window.levels = (tones) => {
   const at = (hz) => Math.round((hz * analyser.fftSize) / analyser.context.sampleRate);
   return tones.map((hz) => Math.max(...bins.slice(at(hz) - 1, at(hz) + 2)));
 };
+
+// Packets that came on each line of sound, and how many of what was played there were made up.
+window.lines = async () => [...(await session.connection.getStats()).values()]
+  .filter((one) => one.type === 'inbound-rtp' && one.kind === 'audio')
+  .map((one) => ({ mid: one.mid, packets: one.packetsReceived, lost: one.packetsLost, jitter: one.jitter }));
 
 // What comes of sound, for who looks for a fault.
 window.sound = async () => {
@@ -96,5 +106,11 @@ window.look = async () => {
 window.sent = async () => [...(await session.connection.getStats()).values()]
   .filter((one) => one.type === 'outbound-rtp' && one.kind === 'video')
   .map((one) => ({ rid: one.rid ?? '', frames: one.framesEncoded, plis: one.pliCount, nacks: one.nackCount, target: one.targetBitrate }));
+
+// How much its own estimator would send now, in bits per second, and how often it was told when its packets came is in that.
+window.outgoing = async () => {
+  const pairs = [...(await session.connection.getStats()).values()].filter((one) => one.type === 'candidate-pair' && one.nominated);
+  return Math.max(0, ...pairs.map(({ availableOutgoingBitrate }) => availableOutgoingBitrate ?? 0));
+};
 
 ua.start();

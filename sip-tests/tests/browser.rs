@@ -59,7 +59,7 @@ users:
   - {{ name: ann, password: secret-ann, number: \"103\", codecs: [ opus ] }}
   - {{ name: bob, password: secret-bob, number: \"102\" }}
   - {{ name: carol, password: secret-carol, number: \"104\", codecs: [ opus ] }}
-rooms: [ {{ number: \"3000\", name: standup, agc: no, gate: no, entry: none }} ]
+rooms: [ {{ number: \"3001\", name: apart, agc: no, gate: no, entry: none, audio: forwarded, speakers: 3 }}, {{ number: \"3000\", name: standup, agc: no, gate: no, entry: none }} ]
 trunks:
   - {{ name: acme, peers: [ \"sip:{CARRIER}\" ], options: never, numbers: {{ country: US, send: e164 }} }}
 routes:

@@ -480,6 +480,7 @@ fn members(rate: Rate, codecs: &[Codec], rings: Rings) -> World {
         seats: 8,
         levels: true,
         gate: true,
+        forwards: false,
     }));
     world
 }

@@ -88,6 +88,10 @@ impl Member {
     fn new(w: &mut World, peer: Peer, nth: u32) -> Member {
         let call = w.call(peer, "3000");
         w.up(call);
+        Member::at(call, nth)
+    }
+
+    fn at(call: CallRef, nth: u32) -> Member {
         Member {
             call,
             ssrc: 0x5000 + nth,
@@ -402,6 +406,58 @@ fn four_browsers_see_one_another_through_a_lossy_network() {
         }
         w.finish();
     }
+}
+
+/// Whom the room calls is offered lines for his camera and for others, and takes them.
+#[test]
+fn who_is_called_at_a_browser_sees_and_is_seen() {
+    let rooms = "rooms: [ { number: \"3000\", agc: no, gate: no, entry: none, outgoing: user/carol } ]\nroutes:\n";
+    let config = EDGE
+        .replace("routes:\n", rooms)
+        .replace("password: \"wonder land\"", "password: \"wonder land\", webrtc: yes");
+    let mut w = World::builder(6).config(&config).media().build();
+    let (alice, carol) = (browser(&mut w, "alice", 0), browser(&mut w, "carol", 0));
+    let mids: Vec<String> = (1..=6).map(|nth| format!("v{nth}")).collect();
+    let policy = w.policy(alice);
+    policy.sections = vec![(true, format!("a=group:BUNDLE audio0 {}\r\n", mids.join(" ")))];
+    for mid in &mids {
+        let direction = if mid == "v1" { "sendrecv" } else { "recvonly" };
+        policy.sections.push((false, section(mid, direction)));
+    }
+    let first = Member::new(&mut w, carol, 1);
+    w.run(s(1));
+    assert_eq!(w.control("room 3000 call alice"), Ok(Vec::new()));
+    let called = w.incoming(alice);
+    w.up(called);
+    w.run(s(3));
+    w.voice(called).dial("1");
+    w.run(s(2));
+    let mut members = [first, Member::at(called, 2)];
+    film(&mut w, &mut members, 75);
+    let offer = w.at(called).remote_sdp.clone().unwrap();
+    let lines: Vec<&str> = offer.others.iter().flat_map(|(_, text)| text.lines()).collect();
+    let count = |wanted: &str| lines.iter().filter(|line| **line == wanted).count();
+    assert_eq!((count("a=sendrecv"), count("a=sendonly")), (1, 5), "{lines:?}");
+    assert_eq!(
+        (count("a=rtpmap:120 VP8/90000"), count("a=rtpmap:122 H264/90000")),
+        (6, 6)
+    );
+    assert_eq!(count("a=rtcp-fb:120 transport-cc"), 1);
+    let places = members.each_ref().map(|member| member.places(&w));
+    assert_eq!((places[0].len(), places[1].iter().flatten().count()), (1, 6));
+    let seen = |nth: usize| {
+        let mut all: Vec<u32> = Vec::new();
+        for place in places[nth].iter().flatten() {
+            all.extend(shown(&members[nth], *place));
+        }
+        all
+    };
+    assert_eq!((seen(0), seen(1)), (vec![members[1].ssrc], vec![members[0].ssrc]));
+    for member in &members {
+        w.hang_up(member.call);
+        w.expect_over(member.call, 200);
+    }
+    w.finish();
 }
 
 /// On a way to the node that loses much, what is asked for again makes whole what the viewer gets.

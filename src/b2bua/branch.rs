@@ -35,13 +35,17 @@ impl Call {
             return self.early_way_found(t, id, Some(flow));
         };
         let waiting = matches!(&leg.state, State::Outgoing(outgoing) if outgoing.progress == Progress::Reaching);
-        let (true, Some(hunt)) = (waiting, &self.hunt) else {
+        if !waiting || self.hunt.is_none() {
             return leg.way_found(t, flow);
-        };
+        }
         leg.flow = flow;
         if let State::Outgoing(outgoing) = &mut leg.state {
             outgoing.rest = rest;
         }
+        self.offer_sight(t, id);
+        let (Some(hunt), Some(leg)) = (&self.hunt, self.legs.iter_mut().find(|leg| leg.id == id)) else {
+            return;
+        };
         if !leg.invite(t, hunt, worker) {
             let cause = cause::cause(503, Blame::Node, "no media port is free");
             return self.branch_failed(t, id, cause, Retry::No);

@@ -22,6 +22,7 @@ use crate::limits;
 use crate::media::command::{Function, Of, Seat};
 use crate::pii::Digit;
 use crate::room::{Arrival, Entrance, Hears, Input, Parting, Place};
+use crate::sdp::Sees;
 use crate::sip::uri::escaped;
 use crate::time::Instant;
 use std::sync::Arc;
@@ -120,7 +121,7 @@ impl Call {
         let at = (t.cx.now, t.cx.wall);
         let place = t.desk.rooms.arrive(at, (number, settings), self.worker, arrival);
         let membership = Membership::new(place, number, settings);
-        self.see(t, id, settings.video);
+        self.see(t, id, settings);
         if let Some(leg) = self.leg_mut(id) {
             leg.is_focus(membership.number.clone());
         }
@@ -215,14 +216,30 @@ impl Call {
         self.tell_room(t, id, Input::Shows(name, shown));
     }
 
-    /// Video of a leg is taken where its room wants that.
-    fn see(&mut self, t: &mut Turn<'_, '_>, id: LegId, is_wanted: bool) {
+    /// Video of a leg, and its places for voices, are taken where its room wants that.
+    fn see(&mut self, t: &mut Turn<'_, '_>, id: LegId, settings: &Room) {
+        let voices = if settings.forwards { settings.speakers } else { 0 };
+        let video = settings.video;
         if let Some(oa) = self
             .leg_mut(id)
             .and_then(|leg| leg.oa.as_mut())
             .filter(|oa| oa.is_web())
         {
-            oa.see(is_wanted.then(|| t.cx.random() as u32));
+            oa.see((video || voices > 0).then(|| Sees {
+                ssrc: t.cx.random() as u32,
+                video,
+                voices,
+            }));
+        }
+    }
+
+    /// Whom a room calls is offered video, if he is at a browser; places for voices are not: a page that knows nothing of them would not play them.
+    pub fn offer_sight(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
+        let Stage::DialOut(place) = self.stage else { return };
+        let (settings, worker) = (t.desk.rooms.settings(place.room).cloned(), self.worker);
+        let is_open = self.leg_mut(id).is_some_and(|leg| leg.open_media(t, worker));
+        if let Some(settings) = settings.filter(|_| is_open) {
+            self.see(t, id, &settings);
         }
     }
 

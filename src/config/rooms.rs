@@ -37,6 +37,8 @@ pub struct Room {
     pub levels: bool,
     /// `gate`: a line on which nobody speaks is not heard.
     pub gate: bool,
+    /// `audio: forwarded`: who speaks Opus goes as it comes to browsers that have places for voices.
+    pub forwards: bool,
     /// `video`: that of browsers is forwarded to browsers.
     pub video: bool,
     /// `wait_for_moderator`: nobody is let in before a moderator is.
@@ -197,6 +199,7 @@ impl Room {
             rate: Rate::Wide,
             levels: true,
             gate: true,
+            forwards: false,
             video: true,
             wait_for_moderator: false,
             entry: EntrySound::Tones,

@@ -17,7 +17,7 @@ pub use recording::{Format, Of, Recording, Side};
 pub use room::{RoomSpec, RoomStats, Seat};
 pub use rtc::{Connect, Credentials, DtlsFault, DtlsRole, Fingerprint, Setup, Unsecured};
 pub use sound::{Music, Sound};
-pub use video::{Video, VideoCodec, VideoFormat, VideoLine, VideoSource};
+pub use video::{Video, VideoCodec, VideoFormat, VideoLine, VideoSource, VoiceLine};
 
 use crate::id::{MediaLegId, MediaRoomId, WorkerId};
 use crate::pii::{Digit, Digits};

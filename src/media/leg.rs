@@ -26,6 +26,8 @@ use crate::id::{MediaLegId, WorkerId};
 use crate::keyed::Key;
 use crate::limits;
 use crate::time::Instant;
+use codecs::Codec;
+use codecs::gain::Gain;
 use codecs::modem::Listener;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -206,6 +208,20 @@ impl Leg {
             }
         }
         opened.is_ok()
+    }
+
+    /// What it says may go to others as it comes.
+    pub(super) fn is_forwarded(&self) -> bool {
+        let stream = self
+            .rx
+            .stream
+            .filter(|stream| stream.codec == Codec::Opus && stream.receives);
+        stream.is_some_and(|stream| stream.gain.from_peer == Gain::default())
+    }
+
+    /// It hears voices as they come, and the mix of the others, which may be nothing.
+    pub(super) fn hears_rest(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.hears_rest)
     }
 
     /// A packet of this payload type is video.

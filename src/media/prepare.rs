@@ -106,6 +106,8 @@ struct Known {
     has: Parts,
     /// Its peer is a browser.
     is_web: bool,
+    /// Its places for voices.
+    voices: usize,
 }
 
 impl Known {
@@ -117,6 +119,7 @@ impl Known {
             function: Function::Idle,
             has: Parts::default(),
             is_web,
+            voices: 0,
         }
     }
 }
@@ -195,7 +198,7 @@ impl Preparer {
                 Ok(inputs)
             }
             Command::Protect { keys, .. } => Ok(self.protect(leg, keys)),
-            Command::Video { video, .. } => Ok(vec![see(leg, video, seed)]),
+            Command::Video { video, .. } => self.see(leg, known, video, seed),
             Command::Function { function, .. } => self.function(leg, known, function, None),
             Command::Play { music, repeats, .. } => {
                 let play = Box::new(Play::new(music, repeats));
@@ -262,6 +265,25 @@ impl Preparer {
         self.release(leg, Function::Idle);
         self.legs.remove(&leg);
         self.keys.remove(&leg);
+    }
+
+    /// What a leg shows and sees from now on, and where it hears voices apart.
+    fn see(
+        &mut self,
+        leg: MediaLegId,
+        mut known: Known,
+        video: Option<Box<Video>>,
+        seed: u64,
+    ) -> Result<Vec<Input>, PrepareError> {
+        known.voices = video.as_ref().map_or(0, |video| video.voices.len());
+        let mut inputs = self.classes(&known)?;
+        self.legs.insert(leg, known);
+        let gear = Gear {
+            video: Change::Set(video.map(|video| Box::new(VideoLeg::new(*video, seed)))),
+            ..Gear::default()
+        };
+        inputs.push(Input::Fit { leg, gear });
+        Ok(inputs)
     }
 
     /// Replaces the direction whose keys are others than before.
@@ -451,15 +473,6 @@ impl Preparer {
         self.legs.insert(leg, Known { has: parts, ..known });
         Ok(gear)
     }
-}
-
-/// What a leg shows and sees from now on.
-fn see(leg: MediaLegId, video: Option<Box<Video>>, seed: u64) -> Input {
-    let gear = Gear {
-        video: Change::Set(video.map(|video| Box::new(VideoLeg::new(*video, seed)))),
-        ..Gear::default()
-    };
-    Input::Fit { leg, gear }
 }
 
 /// Makes what a leg does not have yet, and takes out what it has and does not need.

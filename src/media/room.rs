@@ -11,7 +11,10 @@
 //!
 //! What a tick costs is the members' decoding, and the speakers', the codecs' and the packets' rest: never members squared. Who begins to speak
 //! gets an encoder of his own that goes on where the shared one is ([`super::coder::Coder::follow`]), and keeps it for a moment when he is silent again.
+//!
+//! Where voices are forwarded (`apart`), there is a second mix, of what is not: for those who hear the voices themselves.
 
+mod apart;
 mod bands;
 mod class;
 mod link;
@@ -21,6 +24,7 @@ mod recorder;
 mod speakers;
 mod voice;
 
+pub use apart::Place;
 pub use class::{Class, ClassKey};
 pub use link::{Link, Pipe, Pipes};
 pub use member::Member;
@@ -33,10 +37,13 @@ use super::input::Outputs;
 use super::leg::Leg;
 use super::packet::{LegIx, TxBatch};
 use super::play::Play;
+use super::rtp::View;
+use super::source::Arrival;
 use super::video::stage;
 use crate::id::MediaRoomId;
 use crate::limits::{ROOM_CLASSES, ROOM_LINKS, ROOM_MEASURE, ROOM_SPEAKERS};
 use crate::time::Instant;
+use apart::Apart;
 use bands::{Bands, Down};
 use codecs::{Rate, mix};
 use member::Own;
@@ -68,9 +75,14 @@ impl RoomIx {
 /// The legs of a worker, by place.
 type Legs = [Option<Box<Leg>>];
 
+/// Ticks of silence that are still encoded in the mix of what is not forwarded: half a second, in which a decoder comes to rest.
+const FADES: u8 = 25;
+
 /// What the members of a room hear, at all rates that members have.
 #[derive(Debug)]
 struct Mix {
+    /// Ticks in which it was silent, as far as they count.
+    silent: u8,
     sum: Box<[i32]>,
     /// What everybody hears who does not speak.
     whole: Bands,
@@ -89,6 +101,10 @@ pub struct Room {
     speakers: Speakers,
     voices: Box<[Voice]>,
     mix: Mix,
+    /// Of what is not forwarded.
+    rest: Option<Box<Mix>>,
+    /// Who is forwarded, or who hears that, is another than before.
+    is_changed: bool,
     classes: [Option<Box<Class>>; ROOM_CLASSES],
     play: Option<Box<Play>>,
     /// To its parts on other workers.
@@ -111,14 +127,12 @@ impl Room {
             members: Vec::with_capacity(usize::from(spec.seats)),
             speakers: Speakers::new(speakers),
             // Who has just lost a place is still faded out while another is faded in.
-            voices: (0..2 * speakers).map(|_| Voice::new(spec.rate)).collect(),
-            mix: Mix {
-                sum: vec![0; step(spec.rate)].into(),
-                whole: Bands::new(spec.rate, 1),
-                down: Down::default(),
-                history: Bands::new(spec.rate, HISTORY),
-                own: Bands::new(spec.rate, 1),
-            },
+            voices: (0..2 * speakers)
+                .map(|_| Voice::new(spec.rate, spec.forwards.then_some(spec.seats)))
+                .collect(),
+            mix: Mix::new(spec.rate),
+            rest: spec.forwards.then(|| Box::new(Mix::new(spec.rate))),
+            is_changed: false,
             classes: [const { None }; ROOM_CLASSES],
             play: None,
             links: Vec::with_capacity(ROOM_LINKS),
@@ -207,6 +221,7 @@ impl Room {
         let has_room = self.members.len() < usize::from(self.spec.seats);
         if has_room {
             self.members.push(at);
+            self.is_changed = true;
         }
         has_room
     }
@@ -219,6 +234,7 @@ impl Room {
         for voice in &mut self.voices {
             voice.forget(at);
         }
+        self.is_changed = true;
     }
 
     /// Finds the encoders that a member listens to; its stream is new.
@@ -226,10 +242,14 @@ impl Room {
         for voice in &mut self.voices {
             voice.forget(leg.tx.place);
         }
+        self.is_changed = true;
+        let places = leg.video.as_ref().map_or(0, |video| video.voices.len());
         let (Some(member), Some(stream)) = (leg.member.as_mut(), leg.rx.stream) else {
             return;
         };
-        let key = |poor| self.class_of(ClassKey::new(&stream, self.spec.rate, poor));
+        let rest = self.spec.hears_apart(&stream, places);
+        member.hears_rest = rest;
+        let key = |poor| self.class_of(ClassKey::new(&stream, self.spec.rate, (rest, poor)));
         let classes = [key(false), key(true)];
         // What goes on as it was is not touched.
         if member.classes != classes || classes[0].is_none() {
@@ -258,6 +278,7 @@ impl Room {
         self.ticks = self.ticks.wrapping_add(1);
         self.listen(now, legs);
         self.give_places(legs);
+        self.hear_apart(legs);
         self.part(legs);
         self.add_up(legs, outputs);
         self.encode(legs);
@@ -281,7 +302,10 @@ impl Room {
     /// Who has lost the place is faded out, and who has got one is faded in.
     fn give_places(&mut self, legs: &mut Legs) {
         for voice in &mut self.voices {
-            if voice.keep(self.speakers.has(voice.at)) {
+            let was_forwarded = voice.whose().is_some();
+            let is_kept = voice.keep(self.speakers.has(voice.at));
+            self.is_changed |= was_forwarded != voice.whose().is_some();
+            if is_kept {
                 continue;
             }
             let member = legs[voice.at.index()].as_mut().and_then(|leg| leg.member.as_mut());
@@ -297,10 +321,52 @@ impl Room {
             let (Some((voice, number)), Some(leg)) = (free, legs[place.at.index()].as_mut()) else {
                 continue;
             };
+            let is_apart = leg.is_forwarded() && self.rest.is_some();
+            let id = leg.id();
             let Some(member) = leg.member.as_mut() else { continue };
-            voice.begin(place.at, &self.mix.down);
-            member.own = Own::Speaks(number);
+            let mix = self.rest.as_deref().filter(|_| member.hears_rest).unwrap_or(&self.mix);
+            voice.begin((place.at, id), is_apart, &mix.down);
+            self.is_changed |= is_apart;
+            // What goes to others as it came is not in what he hears himself.
+            if !(is_apart && member.hears_rest) {
+                member.own = Own::Speaks(number);
+            }
         }
+    }
+
+    /// Each who hears voices apart gets those who speak on his places: who is heard there stays, so that one stream is one voice.
+    fn hear_apart(&mut self, legs: &mut Legs) {
+        if self.rest.is_none() || !(self.is_changed || self.ticks.is_multiple_of(stage::LOOK)) {
+            return;
+        }
+        self.is_changed = false;
+        let voices = &mut self.voices;
+        voices.iter_mut().for_each(Voice::unhear);
+        for at in &self.members {
+            let Some(leg) = legs[at.index()].as_mut() else { continue };
+            let Leg {
+                member, video, seat, ..
+            } = &mut **leg;
+            let hears = seat.hears && member.as_ref().is_some_and(|member| member.hears_rest);
+            let Some(video) = video.as_mut() else { continue };
+            if hears {
+                voice::take_places(voices, *at, &mut video.voices);
+            } else {
+                video.voices.iter_mut().for_each(|place| place.hear(None));
+            }
+        }
+    }
+
+    /// A packet of a member who is forwarded: by which voice, if somebody hears that.
+    pub(super) fn keep(&mut self, at: LegIx, arrival: Arrival, view: &View<'_>) -> Option<u8> {
+        let mut voices = self.voices.iter_mut().zip(0u8..);
+        let (voice, number) = voices.find(|(voice, _)| voice.whose().is_some_and(|whose| whose.0 == at))?;
+        voice.apart.as_mut()?.keep(arrival, view).then_some(number)
+    }
+
+    /// A voice that is forwarded.
+    pub(super) fn voice(&self, number: u8) -> Option<&Apart> {
+        self.voices.get(usize::from(number))?.apart.as_ref()
     }
 
     /// Who needs an encoder of its own from now on gets it to where the shared one is; whose stream begins, or begins again, has its packets
@@ -324,7 +390,8 @@ impl Room {
                 .and_then(|class| self.classes[usize::from(class)].as_deref());
             match class {
                 Some(class) if std::mem::take(&mut member.was_shared) => {
-                    self.encodes += encode.follow(&class.coder, self.mix.history.at(class.coder.rate()));
+                    let mix = self.rest.as_deref().filter(|_| member.hears_rest).unwrap_or(&self.mix);
+                    self.encodes += encode.follow(&class.coder, mix.history.at(class.coder.rate()));
                 }
                 Some(class) => encode.align(&class.coder),
                 None => {}
@@ -346,14 +413,12 @@ impl Room {
     /// Mixes.
     fn add_up(&mut self, legs: &mut Legs, outputs: &mut Outputs) {
         let room = self.spec.rate;
-        let Mix {
-            sum,
-            whole,
-            down,
-            history,
-            own,
-        } = &mut self.mix;
+        let Mix { sum, whole, own, .. } = &mut self.mix;
         sum.fill(0);
+        let mut rest = self.rest.as_deref_mut();
+        if let Some(rest) = &mut rest {
+            rest.sum.fill(0);
+        }
         for voice in &mut self.voices {
             if voice.is_free() {
                 continue;
@@ -366,19 +431,29 @@ impl Room {
             if self.spec.levels {
                 member.level();
             }
-            mix::add(sum, voice.speak(member.frame(), (member.rate(), room)));
+            let is_apart = voice.is_apart;
+            let frame = voice.speak(member.frame(), (member.rate(), room));
+            mix::add(sum, frame);
+            if let Some(rest) = rest.as_mut().filter(|_| !is_apart) {
+                mix::add(&mut rest.sum, frame);
+            }
         }
         if let Some(play) = self.play.as_mut().filter(|play| !play.is_over()) {
             play.fill(own.at_mut(room), room);
             mix::add(sum, own.at(room));
+            if let Some(rest) = &mut rest {
+                mix::add(&mut rest.sum, own.at(room));
+            }
             if play.is_over() {
                 outputs.event(Event::RoomPlayed(self.spec.id));
             }
         }
-        exchange(&mut self.links, sum, own.at_mut(room), whole.at_mut(room));
-        mix::all(sum, whole.at_mut(room));
-        down.process(whole, Rate::Narrow);
-        history.push(whole);
+        let rest_sum = rest.as_mut().map(|rest| &mut *rest.sum);
+        exchange(&mut self.links, (sum, rest_sum), own.at_mut(room), whole.at_mut(room));
+        self.mix.finish(room);
+        if let Some(rest) = rest {
+            rest.finish(room);
+        }
     }
 
     /// One packet for all who listen to it.
@@ -392,10 +467,12 @@ impl Room {
                 class.listeners = true;
             }
         }
-        let Mix { whole, history, .. } = &self.mix;
         for class in self.classes.iter_mut().flatten() {
             let rate = class.coder.rate();
-            self.encodes += class.tick(whole.at(rate), history.at(rate));
+            let rest = self.rest.as_deref().filter(|_| class.key.rest);
+            let rests = rest.is_some_and(Mix::rests);
+            let mix = rest.unwrap_or(&self.mix);
+            self.encodes += class.tick((mix.whole.at(rate), mix.history.at(rate)), rests);
         }
     }
 
@@ -447,7 +524,8 @@ impl Room {
             member.judge(loss);
             return;
         }
-        let Mix { sum, whole, own, .. } = &mut self.mix;
+        let rest = self.rest.as_deref_mut().filter(|_| member.hears_rest);
+        let Mix { sum, whole, own, .. } = rest.unwrap_or(&mut self.mix);
         let rate = encode.rate();
         let pcm: &[i16] = match member.own {
             _ if !seat.hears => {
@@ -512,8 +590,40 @@ fn tell_seen(leg: &mut Leg, outputs: &mut Outputs) {
     }
 }
 
-/// Says what is said here to the other parts, and adds what they say, with room for both.
-fn exchange(links: &mut [Link], sum: &mut [i32], own: &mut [i16], theirs: &mut [i16]) {
+impl Mix {
+    fn new(rate: Rate) -> Mix {
+        Mix {
+            silent: 0,
+            sum: vec![0; step(rate)].into(),
+            whole: Bands::new(rate, 1),
+            down: Down::default(),
+            history: Bands::new(rate, HISTORY),
+            own: Bands::new(rate, 1),
+        }
+    }
+
+    /// All is added up.
+    fn finish(&mut self, room: Rate) {
+        let is_silent = self.sum.iter().all(|sample| *sample == 0);
+        self.silent = if is_silent { self.silent.saturating_add(1) } else { 0 };
+        mix::all(&self.sum, self.whole.at_mut(room));
+        self.down.process(&mut self.whole, Rate::Narrow);
+        self.history.push(&self.whole);
+    }
+
+    /// It has been silent for a while: it need not be sent.
+    fn rests(&self) -> bool {
+        self.silent > FADES
+    }
+}
+
+/// Says what is said here to the other parts, and adds what they say, with room for both; also to what is heard of those who hear voices apart.
+fn exchange(
+    links: &mut [Link],
+    (sum, mut rest): (&mut [i32], Option<&mut [i32]>),
+    own: &mut [i16],
+    theirs: &mut [i16],
+) {
     if links.is_empty() {
         return;
     }
@@ -522,6 +632,9 @@ fn exchange(links: &mut [Link], sum: &mut [i32], own: &mut [i16], theirs: &mut [
         link.0.put(own);
         if link.0.take(theirs) {
             mix::add(sum, theirs);
+            if let Some(rest) = &mut rest {
+                mix::add(rest, theirs);
+            }
         }
     }
 }

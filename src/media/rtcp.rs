@@ -105,8 +105,13 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 fn blocks(bytes: &[u8], count: usize, ours: u32) -> Result<Option<Block>, Malformed> {
     let blocks = bytes.get(..count * BLOCK_BYTES).ok_or(Malformed::Truncated)?;
     let own = blocks.chunks_exact(BLOCK_BYTES).find(|block| word(block, 0) == ours);
-    Ok(own.map(|block| Block {
-        ssrc: ours,
+    Ok(own.map(read_block))
+}
+
+/// A report block of `BLOCK_BYTES`.
+fn read_block(block: &[u8]) -> Block {
+    Block {
+        ssrc: word(block, 0),
         fraction_lost: block[4],
         // 24 bits, signed.
         cumulative_lost: (word(block, 4) << 8) as i32 >> 8,
@@ -114,7 +119,7 @@ fn blocks(bytes: &[u8], count: usize, ours: u32) -> Result<Option<Block>, Malfor
         jitter: word(block, 12),
         last_sr: word(block, 16),
         delay_since_last_sr: word(block, 20),
-    }))
+    }
 }
 
 /// What goes into our compound packet.
@@ -163,27 +168,13 @@ pub fn write(buffer: &mut [u8], compound: &Compound<'_>) -> usize {
     );
     pen.word(compound.ssrc);
     if let Some((now, sent)) = compound.sent {
-        let (seconds, fraction) = ntp(now);
-        for value in [seconds, fraction, sent.timestamp, sent.packets, sent.octets] {
-            pen.word(value);
-        }
+        pen.sent(now, sent);
     }
     if let Some(block) = compound.block {
-        pen.word(block.ssrc);
-        pen.word(u32::from(block.fraction_lost) << 24 | block.cumulative_lost as u32 & 0xff_ffff);
-        for value in [block.highest, block.jitter, block.last_sr, block.delay_since_last_sr] {
-            pen.word(value);
-        }
+        pen.block(&block);
     }
     pen.end(report);
-    let description = pen.begin(SOURCE_DESCRIPTION, 1);
-    pen.word(compound.ssrc);
-    let cname = &compound.cname.as_bytes()[..compound.cname.len().min(CNAME_BYTES)];
-    pen.bytes(&[SDES_CNAME, cname.len() as u8]);
-    pen.bytes(cname);
-    // RFC 3550 6.5: a null octet ends the list, more fill the word.
-    pen.bytes(&[0; 4][..4 - pen.len % 4]);
-    pen.end(description);
+    pen.named(compound.ssrc, compound.cname);
     extended::write(&mut pen, compound.ssrc, &compound.extended);
     if compound.goodbye {
         let goodbye = pen.begin(GOODBYE, 1);
@@ -219,6 +210,39 @@ impl Pen<'_> {
     fn end(&mut self, start: usize) {
         let words = (self.len - start) / 4 - 1;
         self.buffer[start + 2..start + 4].copy_from_slice(&(words as u16).to_be_bytes());
+    }
+
+    /// What a sender report says behind its SSRC (RFC 3550 6.4.1).
+    fn sent(&mut self, now: Instant, sent: Sent) {
+        let (seconds, fraction) = ntp(now);
+        for value in [seconds, fraction, sent.timestamp, sent.packets, sent.octets] {
+            self.word(value);
+        }
+    }
+
+    fn block(&mut self, block: &Block) {
+        self.word(block.ssrc);
+        self.word(u32::from(block.fraction_lost) << 24 | block.cumulative_lost as u32 & 0xff_ffff);
+        for value in [block.highest, block.jitter, block.last_sr, block.delay_since_last_sr] {
+            self.word(value);
+        }
+    }
+
+    /// Our name, for one SSRC.
+    fn name(&mut self, ssrc: u32, cname: &str) {
+        let cname = &cname.as_bytes()[..cname.len().min(CNAME_BYTES)];
+        self.word(ssrc);
+        self.bytes(&[SDES_CNAME, cname.len() as u8]);
+        self.bytes(cname);
+        // RFC 3550 6.5: a null octet ends the list, more fill the word.
+        self.bytes(&[0; 4][..4 - self.len % 4]);
+    }
+
+    /// The same as a packet.
+    fn named(&mut self, ssrc: u32, cname: &str) {
+        let names = self.begin(SOURCE_DESCRIPTION, 1);
+        self.name(ssrc, cname);
+        self.end(names);
     }
 }
 

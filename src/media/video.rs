@@ -41,6 +41,7 @@ mod track;
 use super::command::{Video, VideoCodec, VideoFormat};
 use super::pace::Pace;
 use super::packet::{Channel, LegIx, Packet, TxBatch};
+use super::room::Place;
 use super::rtcp::feedback::{self, Head};
 use super::rtp::View;
 use crate::limits;
@@ -99,6 +100,8 @@ pub struct VideoLeg {
     spec: Video,
     pub(super) published: Box<[Published]>,
     pub(super) slots: Box<[Slot]>,
+    /// Places for voices.
+    pub(super) voices: Box<[Place]>,
     pace: Pace,
     /// Feedback that asks for something.
     asks: Pace,
@@ -146,11 +149,17 @@ impl VideoLeg {
             Slot::new(at, ssrcs, &line.formats, random)
         });
         let slots = slots.collect();
+        let voices = spec.voices.iter().map(|line| {
+            let random = (seed ^ u64::from(line.ssrc)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            Place::new(line, random)
+        });
+        let voices = voices.collect();
         VideoLeg {
             arrivals: spec.transport.map(|_| Arrivals::new()),
             spec,
             published,
             slots,
+            voices,
             pace: Pace::default(),
             asks: Pace::default(),
             report: None,
@@ -179,6 +188,11 @@ impl VideoLeg {
                 new.go_on(old);
             }
         }
+        for new in &mut self.voices {
+            if let Some(old) = before.voices.iter_mut().find(|old| old.ssrc() == new.ssrc()) {
+                new.go_on(old);
+            }
+        }
         (self.report, self.remb) = (before.report, before.remb);
         if self.spec.transport == before.spec.transport {
             std::mem::swap(&mut self.arrivals, &mut before.arrivals);
@@ -191,6 +205,7 @@ impl VideoLeg {
             .iter_mut()
             .for_each(|published| published.viewers.clear());
         self.slots.iter_mut().for_each(Slot::clear);
+        self.voices.iter_mut().for_each(|place| place.hear(None));
     }
 
     fn format(&self, payload_type: u8) -> Option<(VideoFormat, bool)> {
@@ -337,12 +352,13 @@ impl VideoLeg {
             let len = feedback::write_reports(packet.buffer(), head, blocks.filter_map(|track| track.block(now)));
             packet.set_len(len);
         }
-        let sent = self.slots.iter_mut().filter_map(|slot| slot.report(now));
+        let heard = self.voices.iter_mut().filter_map(|place| place.report(now));
+        let sent = self.slots.iter_mut().filter_map(|slot| slot.report(now)).chain(heard);
         let mut sent = sent.peekable();
-        if sent.peek().is_some()
+        while sent.peek().is_some()
             && let Some(packet) = out.next(place, Channel::Rtp, to)
         {
-            let len = feedback::write_sent(packet.buffer(), head.cname, now, sent);
+            let len = feedback::write_sent(packet.buffer(), head.cname, now, &mut sent);
             packet.set_len(len);
         }
     }

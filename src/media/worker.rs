@@ -269,7 +269,12 @@ impl Worker {
         }
         match leg.role {
             Role::Idle | Role::Tone(_) | Role::Play | Role::Fork(_) => {}
-            Role::Room(_) => room::hear(arrival, class, view, leg),
+            Role::Room(room) => {
+                room::hear(arrival, class, view, leg);
+                if class == Class::Audio && leg.is_forwarded() {
+                    self.on_voice((&*leg, room), arrival, view);
+                }
+            }
             Role::Phone => function::hear(now, arrival, class, view, leg),
             Role::Note => {
                 function::hear(now, arrival, class, view, leg);
@@ -314,7 +319,7 @@ impl Worker {
         let key_ended = leg.end_key(now, outputs);
         let fed = match leg.role {
             Role::Idle | Role::Tone(_) | Role::Play | Role::Fork(_) => None,
-            Role::Room(_) => Some(now),
+            Role::Room(_) => Some(now).filter(|_| !leg.hears_rest()),
             Role::Phone => {
                 function::heard(now, &mut leg);
                 None
@@ -388,7 +393,14 @@ impl Worker {
                 self.set_function(now, at, function);
                 retire(id, retired, outputs);
             }
-            Input::Fit { gear, .. } => retire(id, leg.fit(gear), outputs),
+            Input::Fit { gear, .. } => {
+                let has_places = matches!(gear.video, Change::Set(_));
+                let retired = leg.fit(gear);
+                if has_places && matches!(leg.role, Role::Room(_)) {
+                    self.rejoin(at);
+                }
+                retire(id, retired, outputs);
+            }
             Input::SendDigits { digits, gear, .. } => {
                 let retired = leg.fit(gear);
                 leg.dial(&digits);
@@ -668,6 +680,9 @@ mod tests_udptl;
 #[cfg(test)]
 #[path = "worker/tests_video.rs"]
 mod tests_video;
+#[cfg(test)]
+#[path = "worker/tests_voices.rs"]
+mod tests_voices;
 #[cfg(test)]
 #[path = "worker/tests_wide.rs"]
 mod tests_wide;

@@ -89,6 +89,7 @@ impl Live {
             seats: u16::try_from(2 * self.settings.max_members).unwrap_or(u16::MAX),
             levels: self.settings.levels,
             gate: self.settings.gate,
+            forwards: self.settings.forwards,
         }
     }
 

@@ -92,6 +92,7 @@ mod tests {
             seats: 9,
             levels: true,
             gate: true,
+            forwards: false,
         };
         let full = limits::ROOM_PART;
         let mut parts = Parts::new(spec.id, WorkerId(0));

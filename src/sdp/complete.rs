@@ -28,6 +28,8 @@ pub struct Offered {
     pub(super) said: Vec<(u32, Suite)>,
 }
 
+const UNSPOKEN: SdpError = SdpError::NotAcceptable("The answer names no codec that was offered.");
+
 impl Offered {
     /// With a fax on this m-line.
     pub(super) fn fax(index: usize) -> Offered {
@@ -111,11 +113,10 @@ impl Offered {
                 "The peer refused the audio stream: its answer says port 0.",
             ));
         }
-        let security = capabilities.security.as_ref();
+        let (security, webrtc) = (capabilities.security.as_ref(), capabilities.webrtc.as_ref());
         let (connect, crypto) = self.protection(answer, media, capabilities)?;
         let formats = codec::formats(media, Some(&self.numbered));
-        let none = SdpError::NotAcceptable("The answer names no codec that was offered.");
-        let (codec, audio, rx) = self.spoken(&formats).ok_or(none)?;
+        let (codec, audio, rx) = self.spoken(&formats).ok_or(UNSPOKEN)?;
         let theirs = codec::numbered(&formats);
         let events = common_events(codec, &self.numbered, &theirs).filter(|_| capabilities.events);
         let addr = match connect {
@@ -154,9 +155,9 @@ impl Offered {
             direction,
             held_by_peer: (self.direction.sends() && !answered.receives()) || is_nowhere,
             keys,
+            video: webrtc.and_then(|webrtc| webrtc.video(answer, media, local).agreed()),
             connect,
             image: None,
-            video: None,
         })
     }
 }

@@ -28,4 +28,4 @@ pub use negotiate::{Agreed, Capabilities, Codecs, Direction, Local, acceptable, 
 pub use offer_answer::{OfferAnswer, capabilities, ordered, wish_of};
 pub use parse::SdpError;
 pub use session::{Attribute, Connection, Line, Media, Origin, Proto, Session, Text};
-pub use webrtc::Webrtc;
+pub use webrtc::{Sees, Webrtc};

@@ -110,10 +110,10 @@ pub fn offer<'t>(local: &Local, capabilities: &Capabilities, previous: Option<&S
     offer_to_keep(local, capabilities, previous).0
 }
 
-/// Another line than that of our audio, in a further offer: video goes on as it was, and what was refused stays so.
+/// Another line than that of our audio, in a further offer: video and places for voices go on as they were, and what was refused stays so.
 fn kept_line<'t>(line: &Media<'t>, is_web: bool) -> Media<'t> {
     match is_web {
-        true if line.port != 0 && !line.is_audio() => line.clone(),
+        true if line.port != 0 => line.clone(),
         true => webrtc::refused(line),
         false => line.refused(),
     }
@@ -156,6 +156,9 @@ pub fn offer_to_keep<'t>(
     match lines.get_mut(index) {
         Some(line) => *line = audio,
         None => lines.push(audio),
+    }
+    if let Some(webrtc) = webrtc.filter(|_| before.is_empty()) {
+        lines.extend(webrtc.video_offered(lines.len(), local));
     }
     let offered = Offered {
         index,

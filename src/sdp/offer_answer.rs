@@ -6,7 +6,9 @@
 
 use super::image;
 use crate::media::command::{Gains, OpusParams, Srtp, Suite};
-use crate::sdp::{self, Agreed, Capabilities, Codecs, Direction, Image, Local, Offered, SdpError, Security, Session};
+use crate::sdp::{
+    self, Agreed, Capabilities, Codecs, Direction, Image, Local, Offered, SdpError, Security, Sees, Session,
+};
 use bytes::Bytes;
 use codecs::{Codec, Rate};
 use std::fmt;
@@ -184,10 +186,10 @@ impl OfferAnswer {
         self.capabilities.webrtc.is_some()
     }
 
-    /// Video of a browser is taken from now on, with SSRCs of ours that count up from this one, or refused.
-    pub fn see(&mut self, ssrc: Option<u32>) {
+    /// This is taken from now on beside a browser's audio, or refused.
+    pub fn see(&mut self, sees: Option<Sees>) {
         if let Some(webrtc) = &mut self.capabilities.webrtc {
-            webrtc.see(ssrc);
+            webrtc.see(sees);
         }
     }
 
@@ -257,12 +259,10 @@ impl OfferAnswer {
 
     /// The pending offer was answered before, by what `preview` agreed on.
     pub fn settle(&mut self, mut agreed: Agreed, answer: Direction) {
-        // Our offers leave it as it is.
-        agreed.video = self
-            .agreed
-            .as_mut()
-            .and_then(|before| before.video.take())
-            .filter(|_| agreed.connect.is_some());
+        // After the first our offers leave it as it is.
+        if let Some(before) = &mut self.agreed {
+            agreed.video = before.video.take().filter(|_| agreed.connect.is_some());
+        }
         if let Some(pending) = self.pending.take() {
             self.wish = learned(self.wish, pending.offer.wish, answer);
             self.ours = Some(pending.offer);

@@ -8,6 +8,7 @@
 //!   m=video   a=mid:1   a=sendrecv                  camera                      published, and a place
 //!   m=video   a=mid:2   a=recvonly                                              a place
 //!   m=video   a=mid:3   a=sendonly                  a second one is a screen    published
+//!   m=audio   a=mid:4   a=recvonly                                              a place for a voice
 //! ```
 //!
 //! What we send is known by `a=ssrc` (RFC 5576), so that its packets carry no header extensions. VP8 and H.264 are taken where they are offered,
@@ -16,10 +17,13 @@
 //! whole way and is told when they came (draft-holmer-rmcat-transport-wide-cc-extensions-01); the numbers of all lines are one count, since all are
 //! on one way, and audio has none: it is not adapted. What we send has no such numbers: its viewer reports by REMB.
 
+use super::codec::{self, Payload};
 use super::negotiate::{Direction, Local};
-use super::session::{Attribute, Media, Session};
+use super::session::{Attribute, Media, Proto, Session};
+use super::webrtc::Sees;
 use crate::limits;
-use crate::media::command::{Video, VideoCodec, VideoFormat, VideoLine, VideoSource};
+use crate::media::command::{Video, VideoCodec, VideoFormat, VideoLine, VideoSource, VoiceLine};
+use codecs::Codec;
 
 /// URIs of header extensions (RFC 9143 15, RFC 8852 4).
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
@@ -43,7 +47,7 @@ pub(super) struct Answer<'t> {
 impl<'t> Answer<'t> {
     /// What is agreed on, if there is any.
     pub fn agreed(self) -> Option<Box<Video>> {
-        Some(Box::new(self.video)).filter(|video| !video.lines.is_empty())
+        Some(Box::new(self.video)).filter(|video| !video.lines.is_empty() || !video.voices.is_empty())
     }
 
     /// The line at this place, if it is taken.
@@ -55,15 +59,16 @@ impl<'t> Answer<'t> {
 
 /// Takes what can be taken of an offer whose audio is `audio`. Our SSRCs count up from `ssrc`, two for each line, so that a line keeps its
 /// own whatever becomes of others.
-pub(super) fn answer<'t>(offer: &Session<'t>, audio: &Media<'_>, local: &Local, ssrc: u32) -> Answer<'t> {
+pub(super) fn answer<'t>(offer: &Session<'t>, audio: &Media<'_>, local: &Local, sees: Sees) -> Answer<'t> {
     let mut answer = Answer::default();
     let bundled = bundle(offer, audio.attribute("mid").unwrap_or_default());
+    voices(offer, (audio, local), &bundled, sees, &mut answer);
     let mut published = 0;
     for (index, (media, number)) in offer.media.iter().zip(0u32..).enumerate() {
-        if answer.lines.len() >= limits::VIDEO_LINES {
+        if !sees.video || answer.video.lines.len() >= limits::VIDEO_LINES {
             break;
         }
-        let own = ssrc.wrapping_add(2 * number);
+        let own = sees.ssrc.wrapping_add(2 * number);
         let Some(line) = read(offer, media, &bundled, (own, own.wrapping_add(1)), &mut published) else {
             continue;
         };
@@ -78,6 +83,68 @@ pub(super) fn answer<'t>(offer: &Session<'t>, audio: &Media<'_>, local: &Local, 
         answer.video.lines.push(line);
     }
     answer
+}
+
+/// The places for voices: audio lines behind the one that is taken, on which the peer receives. All that are wanted, or none.
+fn voices<'t>(
+    offer: &Session<'t>,
+    (audio, local): (&Media<'_>, &Local),
+    bundled: &[&str],
+    sees: Sees,
+    answer: &mut Answer<'t>,
+) {
+    let lines = offer.media.iter().zip(0u32..).enumerate();
+    let behind = lines
+        .skip_while(|(_, (media, _))| media.attribute("mid") != audio.attribute("mid"))
+        .skip(1);
+    let found = behind.filter_map(|(index, (media, number))| {
+        let is_there = media.port != 0 || media.attribute("bundle-only").is_some();
+        let mid = media.attribute("mid").filter(|mid| mid.len() <= NAME_BYTES)?;
+        let is_place = media.is_audio() && media.proto.is_dtls() && is_there && media.attribute("rtcp-mux").is_some();
+        let formats = codec::formats(media, None);
+        let opus = formats
+            .iter()
+            .find(|format| format.payload == Payload::Audio(Codec::Opus))?;
+        let line = VoiceLine {
+            mid: mid.into(),
+            payload_type: opus.payload_type,
+            ssrc: sees.ssrc.wrapping_add(2 * number),
+        };
+        (is_place && bundled.contains(&mid) && offer.direction(media).receives()).then_some((index, media, line))
+    });
+    let found: Vec<_> = found.take(sees.voices.into()).collect();
+    if found.len() < sees.voices.into() {
+        return;
+    }
+    for (index, media, line) in found {
+        answer.lines.push((index, voice_line(media, &line, local)));
+        answer.video.voices.push(line);
+    }
+}
+
+/// The line of our answer for a place for a voice.
+fn voice_line<'t>(media: &Media<'t>, line: &VoiceLine, local: &Local) -> Media<'t> {
+    let (number, mid, ssrc) = (line.payload_type, &line.mid, line.ssrc);
+    let stream = format!("slot{mid} voice{mid}");
+    let attributes = vec![
+        Attribute::new("mid", mid.to_string()),
+        Attribute::flag("rtcp-mux"),
+        Attribute::new("rtpmap", format!("{number} opus/48000/2")),
+        Attribute::flag(Direction::SendOnly.as_str()),
+        Attribute::new("msid", stream.clone()),
+        Attribute::new("ssrc", format!("{ssrc} cname:room")),
+        Attribute::new("ssrc", format!("{ssrc} msid:{stream}")),
+    ];
+    Media {
+        kind: media.kind.clone(),
+        port: local.port,
+        port_count: None,
+        proto: media.proto.clone(),
+        formats: vec![number.to_string().into()],
+        connection: None,
+        lines: Vec::new(),
+        attributes,
+    }
 }
 
 /// The names of the lines that share the way of the one with this name.
@@ -121,6 +188,54 @@ fn read(
         sources: if publishes { sources(media) } else { Vec::new() },
         is_screen,
     })
+}
+
+/// Our own lines for whom a room calls, behind so many others: one on which he may send, and places for others.
+pub(super) fn offered<'t>(sees: Sees, before: usize, local: &Local) -> Vec<Media<'t>> {
+    let can = can();
+    let lines = (0..limits::VIDEO_OFFERED).map(|nth| {
+        let number = u32::try_from(before + nth).unwrap_or_default();
+        let own = sees.ssrc.wrapping_add(2 * number);
+        let line = VideoLine {
+            mid: format!("v{}", nth + 1).into(),
+            formats: formats(&can),
+            receives: nth == 0,
+            sends: Some((own, own.wrapping_add(1))),
+            layers: Vec::new(),
+            sources: Vec::new(),
+            is_screen: false,
+        };
+        written(&can, &line, local)
+    });
+    lines.collect()
+}
+
+/// A line of video with all that we can, by numbers that audio does not have in an offer of ours (RFC 8843 9.1).
+fn can<'t>() -> Media<'t> {
+    let mut attributes = vec![
+        Attribute::new("extmap", format!("1 {MID}")),
+        Attribute::new("extmap", format!("2 {TRANSPORT}")),
+        Attribute::flag("rtcp-rsize"),
+    ];
+    for (number, rtx, name) in [(120, 121, "VP8"), (122, 123, "H264")] {
+        attributes.push(Attribute::new("rtpmap", format!("{number} {name}/90000")));
+        let feedback = FEEDBACK.into_iter().chain([TRANSPORT_FEEDBACK]);
+        attributes.extend(feedback.map(|what| Attribute::new("rtcp-fb", format!("{number} {what}"))));
+        attributes.push(Attribute::new("rtpmap", format!("{rtx} rtx/90000")));
+        attributes.push(Attribute::new("fmtp", format!("{rtx} apt={number}")));
+    }
+    let baseline = "122 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+    attributes.push(Attribute::new("fmtp", baseline));
+    Media {
+        kind: "video".into(),
+        port: 0,
+        port_count: None,
+        proto: Proto::UdpTlsRtpSavpf,
+        formats: ["120", "121", "122", "123"].map(Into::into).to_vec(),
+        connection: None,
+        lines: Vec::new(),
+        attributes,
+    }
 }
 
 /// What we can forward of a line's formats, VP8 first, each codec once.

@@ -34,6 +34,17 @@ const OF_WAY: [&str; 6] = [
     "end-of-candidates",
 ];
 
+/// What of a browser's description is taken beside its audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sees {
+    /// The first of our SSRCs for that.
+    pub ssrc: u32,
+    /// Video.
+    pub video: bool,
+    /// So many places for voices, or none: with fewer of them the rest could not be heard.
+    pub voices: u8,
+}
+
 /// What a leg says of itself to a browser, and knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webrtc {
@@ -43,8 +54,8 @@ pub struct Webrtc {
     next: Option<Credentials>,
     /// Our SSRC for audio.
     ssrc: u32,
-    /// The first of our SSRCs for video, where that is taken.
-    video: Option<u32>,
+    /// What is taken beside audio.
+    sees: Option<Sees>,
     /// What was agreed last.
     agreed: Option<Box<Connect>>,
 }
@@ -74,7 +85,7 @@ impl Webrtc {
             ours: credentials(fill),
             next: None,
             ssrc: 0,
-            video: None,
+            sees: None,
             agreed: None,
         }
     }
@@ -91,20 +102,30 @@ impl Webrtc {
 
     /// The audio line says its SSRC.
     fn source(&self) -> Option<Attribute<'static>> {
-        self.video
+        self.sees
             .map(|_| Attribute::new("ssrc", format!("{} cname:room", self.ssrc)))
     }
 
-    /// Video is taken from now on, with SSRCs of ours that count up from this one, or refused.
-    pub fn see(&mut self, ssrc: Option<u32>) {
+    /// This is taken from now on beside audio, with SSRCs of ours that count up, or refused.
+    pub fn see(&mut self, sees: Option<Sees>) {
         // Who is seen already keeps its own.
-        self.video = ssrc.map(|new| self.video.unwrap_or(new));
+        let before = self.sees.map(|before| before.ssrc);
+        self.sees = sees.map(|new| Sees {
+            ssrc: before.unwrap_or(new.ssrc),
+            ..new
+        });
     }
 
-    /// What is taken of an offer's video, beside this audio.
+    /// What is taken of an offer beside this audio.
     pub(super) fn video<'t>(&self, offer: &Session<'t>, audio: &Media<'_>, local: &Local) -> video::Answer<'t> {
-        let taken = self.video.map(|ssrc| video::answer(offer, audio, local, ssrc));
+        let taken = self.sees.map(|sees| video::answer(offer, audio, local, sees));
         taken.unwrap_or_default()
+    }
+
+    /// Our lines of video behind so many others, in a first offer.
+    pub(super) fn video_offered<'t>(&self, before: usize, local: &Local) -> Vec<Media<'t>> {
+        let sees = self.sees.filter(|sees| sees.video);
+        sees.map(|sees| video::offered(sees, before, local)).unwrap_or_default()
     }
 
     /// What holds from now on.

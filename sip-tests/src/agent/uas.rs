@@ -97,6 +97,9 @@ impl Agent {
         };
         own.version = version + u64::from(target.remote_sdp.is_some());
         own.ptime = Some(self.policy.ptime);
+        if !offer.others.is_empty() {
+            own.others.clone_from(&self.policy.sections);
+        }
         if let Some((tag, _)) = srtp::offered(&offer).filter(|_| self.policy.srtp) {
             own.lines.push(srtp::line(&tag, &self.name, call));
         }

@@ -1,9 +1,9 @@
-//! Video that is forwarded in a room, with what is lost and asked for.
+//! Video and voices that are forwarded in a room, with what is lost and asked for.
 
 use super::*;
-use tandem::media::command::{Video, VideoCodec, VideoFormat, VideoLine};
+use tandem::media::command::{Video, VideoCodec, VideoFormat, VideoLine, VoiceLine};
 
-/// A camera, and a place on which the other is seen.
+/// A camera, a place on which the other is seen, and two for voices.
 fn shown(leg: u64) -> Command {
     let line = VideoLine {
         mid: "1".into(),
@@ -18,8 +18,14 @@ fn shown(leg: u64) -> Command {
         sources: Vec::new(),
         is_screen: false,
     };
+    let voices = (0..2).map(|nth| VoiceLine {
+        mid: "2".into(),
+        payload_type: 111,
+        ssrc: 0x9000 + 2 * (10 * leg as u32 + nth),
+    });
     let video = Video {
         lines: vec![line],
+        voices: voices.collect(),
         transport: Some(5),
         ..Video::default()
     };
@@ -75,7 +81,9 @@ pub fn video() {
         seats: 8,
         levels: true,
         gate: true,
+        forwards: true,
     }));
+    let materials = [1, 2].map(|leg| material(Codec::Opus, leg));
     for round in 0..3u16 {
         for leg in [1, 2] {
             world.command(shown(leg));
@@ -88,6 +96,9 @@ pub fn video() {
                     world.deliver(leg, &frame(leg, n, part));
                 }
                 world.deliver(leg, &asks(leg, n));
+                if let Some(voice) = materials[leg as usize - 1].get(usize::from(n)) {
+                    world.deliver(leg, voice);
+                }
             }
             world.tick();
         }

@@ -133,6 +133,7 @@ fn room(map: &Map<'_>, number: String, around: &Around<'_>, check: &mut Check<'_
         rate: map.value("rate", usual.rate, problems, rate),
         levels: map.value("agc", true, problems, values::yes_or_no),
         gate: map.value("gate", true, problems, values::yes_or_no),
+        forwards: map.value("audio", false, problems, audio),
         video: map.value("video", true, problems, video),
         wait_for_moderator: map.value("wait_for_moderator", false, problems, values::yes_or_no),
         entry: map.value("entry", EntrySound::Tones, problems, entry),
@@ -179,6 +180,10 @@ fn rate(text: &str) -> Result<Rate, Wrong> {
         "48000" => Ok(Rate::Full),
         _ => Err(Wrong::Form),
     }
+}
+
+fn audio(text: &str) -> Result<bool, Wrong> {
+    values::one_of(text, &["mixed", "forwarded"]).map(|word| word == "forwarded")
 }
 
 fn video(text: &str) -> Result<bool, Wrong> {

@@ -104,6 +104,15 @@ pub static ROOM: Section = Section {
             "Only who speaks is heard; with no, any sound that is not very faint may take one of the places of `speakers`.",
         ),
         key(
+            "audio",
+            "mixed or forwarded",
+            "forwarded",
+            "mixed",
+            "mixed: everybody hears one mix. forwarded: those who speak (`speakers` at once), in Opus, go as they come to each browser whose page has as many places \
+             for voices (`m=audio`, recvonly) beside its first line, on which it hears a mix of all others: phones with other codecs, and what is played. Nothing is \
+             encoded for it while nobody of those speaks. `agc` has no part in what is forwarded. Who has fewer places, and every phone, hears the mix.",
+        ),
+        key(
             "video",
             "forward or no",
             "no",

@@ -1,7 +1,8 @@
 //! Rooms as the workers know them: legs that hear one another.
 
+use super::Stream;
 use crate::id::MediaRoomId;
-use codecs::Rate;
+use codecs::{Codec, Rate};
 
 /// A room as it is opened: one worker's part of it, on which that part's legs are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,15 @@ pub struct RoomSpec {
     pub levels: bool,
     /// A line on which nobody speaks is closed, so that its noise is not heard.
     pub gate: bool,
+    /// Who speaks Opus is forwarded to those who have places for voices, and they hear a mix of the others.
+    pub forwards: bool,
+}
+
+impl RoomSpec {
+    /// Who speaks this, with so many places for voices, hears them apart: those who speak at once have all room there.
+    pub fn hears_apart(&self, stream: &Stream, places: usize) -> bool {
+        self.forwards && stream.codec == Codec::Opus && places >= usize::from(self.speakers)
+    }
 }
 
 /// How a leg sits in its room.

@@ -1,4 +1,5 @@
-//! Video of a leg as plain values: which lines its peer's description has, what is spoken on them, and by which SSRCs they are known.
+//! What is forwarded to and from a leg as plain values: which lines its peer's description has beside its audio, what is spoken on them, and by
+//! which SSRCs they are known.
 
 /// What video is encoded in. It is forwarded as it comes, and never made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +49,24 @@ pub struct VideoLine {
     pub is_screen: bool,
 }
 
-/// All video of a leg.
+/// One `m=audio` beside the first: a place on which one voice of a room is heard, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoiceLine {
+    /// Its name in the description (RFC 5888).
+    pub mid: Box<str>,
+    /// How the peer numbers Opus there.
+    pub payload_type: u8,
+    /// We send on it by this SSRC.
+    pub ssrc: u32,
+}
+
+/// All video of a leg, and its places for voices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Video {
     /// In the order of the description.
     pub lines: Vec<VideoLine>,
+    /// Places for voices, in that order: none, or as many as may speak at once.
+    pub voices: Vec<VoiceLine>,
     /// The number of the header extension that names the line of a packet (RFC 9143 15).
     pub mid: Option<u8>,
     /// Of the one that names its layer (RFC 8852 3.1).

@@ -3,7 +3,7 @@
 use super::{Known, PrepareError, Preparer};
 use crate::id::{MediaLegId, MediaRoomId};
 use crate::limits;
-use crate::media::command::{Command, Function, Recording, RoomSpec, Side};
+use crate::media::command::{Command, Function, Recording, RoomSpec, Side, Stream};
 use crate::media::input::{Input, RoomChange};
 use crate::media::play::Play;
 use crate::media::room::{Class, ClassKey, Link, Recorder, Room, step};
@@ -114,20 +114,19 @@ impl Preparer {
             return Ok(Vec::new());
         };
         let room = self.rooms.get_mut(&id).ok_or(PrepareError::Room(id))?;
-        let rate = room.spec.rate;
+        let (rate, spec) = (room.spec.rate, room.spec);
         let legs = &self.legs;
+        let key_of =
+            |stream: &Stream, places, lossy| ClassKey::new(stream, rate, (spec.hears_apart(stream, places), lossy));
         let is_used = |key: &ClassKey| {
             let members = legs.values().filter(|known| known.function == Function::Room(id));
-            let mut streams = members.filter_map(|known| known.stream).chain([stream]);
-            streams.any(|stream| {
-                [false, true]
-                    .map(|lossy| ClassKey::new(&stream, rate, lossy))
-                    .contains(key)
-            })
+            let members = members.filter_map(|known| Some((known.stream?, known.voices)));
+            let mut streams = members.chain([(stream, known.voices)]);
+            streams.any(|(stream, places)| [false, true].map(|lossy| key_of(&stream, places, lossy)).contains(key))
         };
         let mut inputs = Vec::new();
         for lossy in [false, true] {
-            let key = ClassKey::new(&stream, rate, lossy);
+            let key = key_of(&stream, known.voices, lossy);
             if room.classes.contains(&key) {
                 continue;
             }
@@ -137,7 +136,7 @@ impl Preparer {
                 continue;
             }
             let old = old.flatten().map(|place| room.classes.swap_remove(place));
-            let class = Class::new(&stream, rate, lossy).map_err(PrepareError::Opus)?;
+            let class = Class::new(&stream, rate, (key.rest, lossy)).map_err(PrepareError::Opus)?;
             room.classes.push(key);
             inputs.push(Input::Room {
                 room: id,

@@ -19,6 +19,8 @@ pub struct ClassKey {
     rate: Rate,
     /// Samples of a packet.
     samples: usize,
+    /// They hear what is not forwarded.
+    pub rest: bool,
     /// They lose packets.
     lossy: bool,
     /// Of Opus: bits per second, and whether pauses are left out, which is each peer's to say.
@@ -26,13 +28,14 @@ pub struct ClassKey {
 }
 
 impl ClassKey {
-    /// Of who speaks this in a room of this rate.
-    pub fn new(stream: &Stream, room: Rate, lossy: bool) -> ClassKey {
+    /// Of who speaks this in a room of this rate, hears what is not forwarded alone, and loses packets, or not.
+    pub fn new(stream: &Stream, room: Rate, (rest, lossy): (bool, bool)) -> ClassKey {
         let rate = stream.rate_in(room);
         ClassKey {
             codec: stream.codec,
             rate,
             samples: frame_samples(stream, rate),
+            rest,
             lossy: lossy && stream.codec == Codec::Opus,
             opus: (stream.codec == Codec::Opus).then_some((stream.opus.bitrate, stream.opus.dtx)),
         }
@@ -65,11 +68,11 @@ impl Class {
     ///
     /// # Errors
     /// As `Coder::new`.
-    pub fn new(stream: &Stream, room: Rate, lossy: bool) -> Result<Class, OpusError> {
+    pub fn new(stream: &Stream, room: Rate, (rest, lossy): (bool, bool)) -> Result<Class, OpusError> {
         let mut stream = *stream;
         // A decoder takes it whatever its peer has said of it.
         stream.opus.fec = lossy;
-        let key = ClassKey::new(&stream, room, lossy);
+        let key = ClassKey::new(&stream, room, (rest, lossy));
         let mut coder = Coder::new(&stream, key.rate)?;
         if lossy {
             coder.reported(EXPECTED);
@@ -94,10 +97,12 @@ impl Class {
         self.coder.wait(ticks as usize % (frame * step) * step % frame);
     }
 
-    /// Encodes what is heard at this tick, if somebody listens; tells how many packets that were.
-    pub fn tick(&mut self, pcm: &[i16], history: &[i16]) -> u64 {
+    /// Encodes what is heard at this tick, if somebody listens; tells how many packets that were. Where it `rests`, there are packets that need
+    /// not be sent.
+    pub fn tick(&mut self, (pcm, history): (&[i16], &[i16]), rests: bool) -> u64 {
         self.count = 0;
-        let runs = std::mem::take(&mut self.listeners);
+        let listens = std::mem::take(&mut self.listeners);
+        let runs = listens && !rests;
         let mut encoded = 0;
         if runs && !self.runs {
             // Nothing was encoded for a while.
@@ -111,6 +116,10 @@ impl Class {
             if self.coder.is_full() && !runs {
                 // Packets begin where they would, so that who comes to listen has missed nothing.
                 self.coder.clear();
+                if let Some(packet) = self.packets.get_mut(self.count).filter(|_| listens) {
+                    packet.len = None;
+                    self.count += 1;
+                }
             } else if self.coder.is_full() {
                 let Some(packet) = self.packets.get_mut(self.count) else {
                     return encoded;

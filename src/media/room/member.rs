@@ -56,6 +56,8 @@ pub struct Member {
     pub is_aligned: bool,
     /// It was told that it speaks.
     pub told: bool,
+    /// It hears voices apart, and the mix of the others.
+    pub hears_rest: bool,
 }
 
 impl Member {
@@ -75,6 +77,7 @@ impl Member {
             was_shared: false,
             is_aligned: false,
             told: false,
+            hears_rest: false,
         }
     }
 

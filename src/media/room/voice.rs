@@ -1,7 +1,9 @@
 //! Somebody who is heard: faded in and out, at the room's rate.
 
+use super::apart::{Apart, Place, Whose};
 use super::bands::{Bands, Down, Up};
 use super::step;
+use crate::id::MediaLegId;
 use crate::media::packet::LegIx;
 use codecs::{Rate, mix};
 
@@ -10,6 +12,7 @@ use codecs::{Rate, mix};
 pub struct Voice {
     /// Whose, unless it is free.
     pub at: LegIx,
+    id: MediaLegId,
     state: State,
     /// How loud it was at the end of the last tick, of `mix::ONE`.
     gain: i32,
@@ -18,6 +21,10 @@ pub struct Voice {
     /// And back.
     down: Down,
     frame: Box<[i16]>,
+    /// It goes as it comes to those who hear it apart.
+    pub is_apart: bool,
+    /// Who those are; in a room that forwards voices.
+    pub apart: Option<Apart>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +36,18 @@ enum State {
 }
 
 impl Voice {
-    /// Nobody's yet, in a room of this rate.
-    pub fn new(room: Rate) -> Voice {
+    /// Nobody's yet, in a room of this rate; with so many seats, where voices are forwarded.
+    pub fn new(room: Rate, forwards: Option<u16>) -> Voice {
         Voice {
             at: LegIx(0),
+            id: MediaLegId(0),
             state: State::Free,
             gain: 0,
             up: Up::default(),
             down: Down::default(),
             frame: vec![0; step(room)].into(),
+            is_apart: false,
+            apart: forwards.map(|seats| Apart::new(seats.into())),
         }
     }
 
@@ -72,9 +82,22 @@ impl Voice {
         }
     }
 
-    /// Somebody begins to be heard, who has heard what everybody did, brought down by this.
-    pub fn begin(&mut self, at: LegIx, down: &Down) {
-        (self.at, self.state, self.gain) = (at, State::Heard, 0);
+    /// Whose it is, while it is forwarded.
+    pub fn whose(&self) -> Option<Whose> {
+        (self.is_apart && self.state == State::Heard).then_some((self.at, self.id))
+    }
+
+    /// Nobody hears it apart.
+    pub fn unhear(&mut self) {
+        if let Some(apart) = &mut self.apart {
+            apart.listeners.clear();
+        }
+    }
+
+    /// Somebody begins to be heard, forwarded or not, who has heard what everybody did, brought down by this.
+    pub fn begin(&mut self, (at, id): Whose, is_apart: bool, down: &Down) {
+        (self.at, self.id, self.is_apart) = (at, id, is_apart);
+        (self.state, self.gain) = (State::Heard, 0);
         (self.up, self.down) = (Up::default(), down.clone());
     }
 
@@ -101,5 +124,29 @@ impl Voice {
     /// What it hears at the room's rate, also at the lower one that its encoder has.
     pub fn lower(&mut self, heard: &mut Bands, to: Rate) {
         self.down.process(heard, to);
+    }
+}
+
+/// Puts the voices of others on a member's places; who is on one stays there.
+pub fn take_places(voices: &mut [Voice], member: LegIx, places: &mut [Place]) {
+    let of_other = |voice: &Voice| voice.whose().filter(|whose| whose.0 != member);
+    for place in &mut *places {
+        let stays = |whose| voices.iter().any(|voice| of_other(voice) == Some(whose));
+        if !place.whose.is_some_and(stays) {
+            place.hear(None);
+        }
+    }
+    for voice in voices {
+        let Some(whose) = of_other(voice) else { continue };
+        let at = |wanted: Option<Whose>| places.iter().position(|place| place.whose == wanted);
+        let Some(at) = at(Some(whose)).or_else(|| at(None)) else {
+            continue;
+        };
+        places[at].hear(Some(whose));
+        let apart = voice.apart.as_mut();
+        let apart = apart.filter(|apart| apart.listeners.len() < apart.listeners.capacity());
+        if let (Some(apart), Ok(at)) = (apart, u8::try_from(at)) {
+            apart.listeners.push((member, at));
+        }
     }
 }

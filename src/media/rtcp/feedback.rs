@@ -1,7 +1,8 @@
 //! Feedback about video (RFC 4585, RFC 5104 4.3.1, draft-alvestrand-rmcat-remb): what a browser asks for, and what we ask it for. Ours go in
 //! compound packets with an empty report and our name before them, as RFC 4585 3.1 wants.
 
-use super::{BLOCK_BYTES, Pen, RECEIVER_REPORT, SDES_CNAME, SENDER_REPORT, SOURCE_DESCRIPTION, ntp, word};
+use super::{BLOCK_BYTES, Pen, RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION, read_block, word};
+use crate::media::sender::Sent;
 use crate::media::source::Block;
 use crate::time::Instant;
 
@@ -16,8 +17,8 @@ const FIR: u8 = 4;
 const APPLICATION: u8 = 15;
 /// The most blocks of one report (RFC 3550 6.4.1).
 const BLOCKS: usize = 31;
-/// Octets of names that are written: those of ours have fewer.
-const CNAME: usize = 32;
+/// The most streams whose sender reports are in one packet: with names as long as they may be, 100 octets each.
+const SENT: usize = 14;
 
 /// One thing that a peer says about a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,15 +95,7 @@ fn one(kind: u8, form: u8, body: &[u8], said: &mut impl FnMut(Said)) {
 
 fn reports(blocks: &[u8], count: u8, said: &mut impl FnMut(Said)) {
     for block in blocks.chunks_exact(BLOCK_BYTES).take(count.into()) {
-        said(Said::Report(Block {
-            ssrc: word(block, 0),
-            fraction_lost: block[4],
-            cumulative_lost: (word(block, 4) << 8) as i32 >> 8,
-            highest: word(block, 8),
-            jitter: word(block, 12),
-            last_sr: word(block, 16),
-            delay_since_last_sr: word(block, 20),
-        }));
+        said(Said::Report(read_block(block)));
     }
 }
 
@@ -115,35 +108,7 @@ pub struct Head<'a> {
     pub cname: &'a str,
 }
 
-/// What a sender report says of a stream of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SentStream {
-    /// Its SSRC.
-    pub ssrc: u32,
-    /// Its RTP timestamp of this moment.
-    pub timestamp: u32,
-    /// Packets since the start.
-    pub packets: u32,
-    /// Octets of payload since then.
-    pub octets: u32,
-}
-
 impl Pen<'_> {
-    /// Our name, for one SSRC.
-    fn name(&mut self, ssrc: u32, cname: &str) {
-        let cname = &cname.as_bytes()[..cname.len().min(CNAME)];
-        self.word(ssrc);
-        self.bytes(&[SDES_CNAME, cname.len() as u8]);
-        self.bytes(cname);
-        self.bytes(&[0; 4][..4 - self.len % 4]);
-    }
-
-    fn named(&mut self, ssrc: u32, cname: &str) {
-        let names = self.begin(SOURCE_DESCRIPTION, 1);
-        self.name(ssrc, cname);
-        self.end(names);
-    }
-
     /// What stands before feedback: an empty report, and our name.
     pub(super) fn empty(&mut self, head: Head<'_>) {
         let report = self.begin(RECEIVER_REPORT, 0);
@@ -161,11 +126,7 @@ pub fn write_reports(buffer: &mut [u8], head: Head<'_>, blocks: impl Iterator<It
     let mut count = 0;
     for block in blocks.take(BLOCKS) {
         count += 1;
-        pen.word(block.ssrc);
-        pen.word(u32::from(block.fraction_lost) << 24 | block.cumulative_lost as u32 & 0xff_ffff);
-        for value in [block.highest, block.jitter, block.last_sr, block.delay_since_last_sr] {
-            pen.word(value);
-        }
+        pen.block(&block);
     }
     pen.buffer[report] |= count;
     pen.end(report);
@@ -173,23 +134,14 @@ pub fn write_reports(buffer: &mut [u8], head: Head<'_>, blocks: impl Iterator<It
     pen.len
 }
 
-/// Sender reports of streams, at most 31, and our name for each.
-pub fn write_sent(buffer: &mut [u8], cname: &str, now: Instant, streams: impl Iterator<Item = SentStream>) -> usize {
+/// Sender reports of streams, of as many as a packet has room for, and our name for each. The others wait for the next.
+pub fn write_sent(buffer: &mut [u8], cname: &str, now: Instant, streams: &mut impl Iterator<Item = Sent>) -> usize {
     let mut pen = Pen { buffer, len: 0 };
-    let (seconds, fraction) = ntp(now);
-    let (mut written, mut count) = ([0; BLOCKS], 0);
-    for stream in streams.take(BLOCKS) {
+    let (mut written, mut count) = ([0; SENT], 0);
+    for stream in streams.take(SENT) {
         let report = pen.begin(SENDER_REPORT, 0);
-        for value in [
-            stream.ssrc,
-            seconds,
-            fraction,
-            stream.timestamp,
-            stream.packets,
-            stream.octets,
-        ] {
-            pen.word(value);
-        }
+        pen.word(stream.ssrc);
+        pen.sent(now, stream);
         pen.end(report);
         written[count] = stream.ssrc;
         count += 1;
@@ -301,15 +253,19 @@ mod tests {
         };
         let len = write_reports(&mut buffer, HEAD, std::iter::repeat_n(block, 2));
         assert_eq!(read(&buffer[..len]), [Said::Report(block), Said::Report(block)]);
-        let stream = SentStream {
+        let stream = Sent {
             ssrc: 3,
             timestamp: 4,
             packets: 5,
             octets: 6,
         };
         let now = Instant::ZERO + Duration::from_secs(3);
-        let len = write_sent(&mut buffer, "x", now, std::iter::repeat_n(stream, 31));
-        assert_eq!(read(&buffer[..len]), vec![Said::Sent(3, 3 << 16); 31]);
+        // With the longest name there is room for so many, and the others are left.
+        let mut streams = std::iter::repeat_n(stream, 20);
+        for count in [SENT, 20 - SENT] {
+            let len = write_sent(&mut buffer, &"x".repeat(200), now, &mut streams);
+            assert_eq!(read(&buffer[..len]), vec![Said::Sent(3, 3 << 16); count]);
+        }
     }
 
     /// RFC 5104 4.3.1: the entries of a FIR name the streams; and whatever else comes.

@@ -7,8 +7,8 @@ use super::codec::{Vp8, begins_key_frame};
 use crate::id::MediaLegId;
 use crate::media::command::{VideoCodec, VideoFormat};
 use crate::media::packet::{LegIx, Packet};
-use crate::media::rtcp::feedback::SentStream;
 use crate::media::rtp::{HEADER_BYTES, Header, View};
+use crate::media::sender::Sent;
 use crate::media::source::Block;
 use crate::time::Instant;
 use std::time::Duration;
@@ -298,11 +298,11 @@ impl Slot {
     }
 
     /// What a sender report says of it, where it has sent since the last but one (RFC 3550 6.4).
-    pub fn report(&mut self, now: Instant) -> Option<SentStream> {
+    pub fn report(&mut self, now: Instant) -> Option<Sent> {
         let sent = self.sent_at.filter(|_| self.packets != self.reported)?;
         self.reported = self.packets;
         let gone = now.since(sent).as_micros() as u64 * 9 / 100;
-        Some(SentStream {
+        Some(Sent {
             ssrc: self.ssrc,
             timestamp: self.timestamp.wrapping_add(gone as u32),
             packets: self.packets,

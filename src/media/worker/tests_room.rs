@@ -21,6 +21,7 @@ pub fn spec(rate: Rate, speakers: u8) -> RoomSpec {
         seats: 250,
         levels: false,
         gate: false,
+        forwards: false,
     }
 }
 
@@ -466,6 +467,7 @@ fn who_speaks_is_told() {
     let (mut world, mut peers) = room(
         RoomSpec {
             gate: true,
+            forwards: false,
             ..spec(Rate::Wide, 4)
         },
         &streams,

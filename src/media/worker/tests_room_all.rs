@@ -127,6 +127,7 @@ fn speech_in_turns_is_heard_by_the_third_within_a_tenth_of_a_second() {
     let spec = RoomSpec {
         levels: true,
         gate: true,
+        forwards: false,
         ..spec(Rate::Wide, 3)
     };
     let (mut world, mut peers) = room(spec, &streams);

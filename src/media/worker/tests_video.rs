@@ -162,6 +162,7 @@ fn video(n: u8, places: usize, layers: &[&str], codecs: &[VideoCodec]) -> Video 
     });
     Video {
         lines: lines.collect(),
+        voices: Vec::new(),
         mid: Some(MID),
         rid: Some(RID),
         repaired_rid: None,

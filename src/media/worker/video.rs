@@ -1,10 +1,14 @@
-//! Video of a worker's rooms: what one member publishes goes to those who see it (`media::video`).
+//! What a worker's rooms forward: the video that one member publishes goes to those who see it (`media::video`), what he says to those who hear
+//! him apart (`media::room`).
 
 use super::Worker;
 use crate::media::leg::{Leg, Role};
 use crate::media::packet::{Channel, LegIx, TxBatch};
+use crate::media::room::RoomIx;
 use crate::media::rtcp::feedback::{self, Said};
 use crate::media::rtp::View;
+use crate::media::sender::Route;
+use crate::media::source::Arrival;
 use crate::media::video::{Came, Layer, Shown, VideoLeg};
 use crate::time::Instant;
 use std::net::SocketAddr;
@@ -16,9 +20,16 @@ const TX_ROOM: usize = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fan {
     at: LegIx,
-    came: Came,
-    /// The viewer that is next.
+    what: What,
+    /// The viewer, or listener, that is next.
     next: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Video(Came),
+    /// By this voice of this room.
+    Voice(RoomIx, u8),
 }
 
 impl Worker {
@@ -30,7 +41,10 @@ impl Worker {
             return false;
         };
         let from_here = out.len();
-        let is_done = self.fan_out(now, &leg, &mut fan, out);
+        let is_done = match fan.what {
+            What::Video(came) => self.show(now, (&leg, came), &mut fan.next, out),
+            What::Voice(room, number) => self.speak(now, (&leg, room, number), &mut fan.next, out),
+        };
         self.legs[fan.at.index()] = Some(leg);
         self.seal(out, from_here);
         if !is_done {
@@ -39,8 +53,8 @@ impl Worker {
         !is_done
     }
 
-    fn fan_out(&mut self, now: Instant, leg: &Leg, fan: &mut Fan, out: &mut TxBatch) -> bool {
-        let came = fan.came;
+    /// A packet of video, to all who see it. False where the batch is full before that.
+    fn show(&mut self, now: Instant, (leg, came): (&Leg, Came), next: &mut usize, out: &mut TxBatch) -> bool {
         let Some((video, kept)) = leg.video.as_ref().and_then(|video| Some((video, video.kept(came)?))) else {
             return true;
         };
@@ -51,11 +65,11 @@ impl Worker {
             generation: track.generation,
             codec: track.codec,
         };
-        while let Some((at, place)) = published.viewers.get(fan.next).copied() {
+        while let Some((at, place)) = published.viewers.get(*next).copied() {
             if out.room() == 0 {
                 return false;
             }
-            fan.next += 1;
+            *next += 1;
             let Some(viewer) = self.legs[at.index()].as_mut() else {
                 continue;
             };
@@ -77,13 +91,57 @@ impl Worker {
         true
     }
 
+    /// A packet of a voice, to all who hear it apart. False where the batch is full before that.
+    fn speak(
+        &mut self,
+        now: Instant,
+        (leg, room, number): (&Leg, RoomIx, u8),
+        next: &mut usize,
+        out: &mut TxBatch,
+    ) -> bool {
+        let room = self.rooms[room.index()].as_ref();
+        let Some(voice) = room.and_then(|room| room.voice(number)) else {
+            return true;
+        };
+        while let Some((at, place)) = voice.listeners.get(*next).copied() {
+            if out.room() == 0 {
+                return false;
+            }
+            *next += 1;
+            let Some(listener) = self.legs[at.index()].as_mut() else {
+                continue;
+            };
+            let (Some(to), Some(video)) = (listener.tx.to, listener.video.as_mut()) else {
+                continue;
+            };
+            let place = video.voices.get_mut(usize::from(place));
+            if let Some(place) = place.filter(|place| place.whose.is_some_and(|(_, id)| id == leg.id())) {
+                voice.send(now, place, Route { leg: at, to }, out);
+            }
+        }
+        true
+    }
+
+    /// A packet of a member, as it came.
+    pub(super) fn on_voice(&mut self, (leg, room): (&Leg, RoomIx), arrival: Arrival, view: &View<'_>) {
+        let (at, room_of) = (leg.tx.place, room);
+        let room = self.rooms[room.index()].as_mut();
+        if let Some(number) = room.and_then(|room| room.keep(at, arrival, view)) {
+            let what = What::Voice(room_of, number);
+            self.fan = Some(Fan { at, what, next: 0 });
+        }
+    }
+
     /// A packet of a publisher, opened.
     pub(super) fn on_video(&mut self, now: Instant, at: LegIx, leg: &mut Leg, view: &View<'_>, datagram: &[u8]) {
         let is_seated = matches!(leg.role, Role::Room(_));
         let Some(video) = leg.video.as_mut() else { return };
         video.arrived(now, view, datagram);
         match video.take(now, view, datagram) {
-            Some(came) if is_seated => self.fan = Some(Fan { at, came, next: 0 }),
+            Some(came) if is_seated => {
+                let what = What::Video(came);
+                self.fan = Some(Fan { at, what, next: 0 });
+            }
             // It is kept, and nobody sees it.
             Some(_) => {}
             None => video.dropped += 1,

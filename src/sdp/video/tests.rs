@@ -1,7 +1,8 @@
 //! What is answered to browsers with video, and what is made of it.
 
+use super::{MID, TRANSPORT};
 use crate::media::command::{Fingerprint, OpusParams, Video, VideoCodec, VideoFormat, VideoSource};
-use crate::sdp::{Agreed, Direction, Local, OfferAnswer, Session, Webrtc, answer, capabilities};
+use crate::sdp::{Agreed, Direction, Local, OfferAnswer, Sees, Session, Webrtc, answer, capabilities};
 use codecs::Codec;
 use std::net::IpAddr;
 
@@ -35,7 +36,11 @@ fn offer(mids: &str, lines: &[String]) -> String {
 fn answered(body: &str, sees: bool) -> (String, Agreed) {
     let mut webrtc = Webrtc::new(Fingerprint([0xab; 32]), |octets| octets.fill(1));
     webrtc.speaks(77);
-    webrtc.see(sees.then_some(5_000));
+    webrtc.see(sees.then_some(Sees {
+        ssrc: 5_000,
+        video: true,
+        voices: 2,
+    }));
     let mut can = capabilities(&[Codec::Opus], OpusParams::default());
     can.webrtc = Some(Box::new(webrtc));
     let local = Local {
@@ -265,7 +270,11 @@ fn the_way_is_described_where_browsers_look_for_it() {
 #[test]
 fn our_own_offers_keep_it() {
     let mut webrtc = Webrtc::new(Fingerprint([0xab; 32]), |octets| octets.fill(1));
-    webrtc.see(Some(5_000));
+    webrtc.see(Some(Sees {
+        ssrc: 5_000,
+        video: true,
+        voices: 0,
+    }));
     let mut can = capabilities(&[Codec::Opus], OpusParams::default());
     can.webrtc = Some(Box::new(webrtc));
     let mut oa = OfferAnswer::new(IpAddr::from([192, 0, 2, 10]), 20_000, 7, can);
@@ -287,4 +296,126 @@ fn our_own_offers_keep_it() {
     oa.see(None);
     oa.answer(&read(&both), Direction::SendRecv, peer).unwrap();
     assert_eq!(oa.agreed().unwrap().video, None);
+}
+
+/// Audio lines behind the first are places for voices: as many as are wanted, or none.
+#[test]
+fn places_for_voices_are_all_that_are_wanted_or_none() {
+    let place = |mid: &str| audio(mid).replace("sendrecv", "recvonly").replace("111", "109");
+    let (text, video) = seen(&offer("0 1 2 3", &[audio("0"), place("1"), place("2"), place("3")]));
+    let ssrcs: Vec<_> = video
+        .voices
+        .iter()
+        .map(|line| (&*line.mid, line.payload_type, line.ssrc))
+        .collect();
+    assert_eq!(ssrcs, [("1", 109, 5_002), ("2", 109, 5_004)]);
+    assert!(
+        text.contains("a=group:BUNDLE 0 1 2\r\n") && text.contains("m=audio 0 "),
+        "{text}"
+    );
+    let second = section(&text, "2");
+    for line in [
+        "audio 20000 UDP/TLS/RTP/SAVPF 109",
+        "a=rtpmap:109 opus/48000/2",
+        "a=rtcp-mux",
+        "a=sendonly",
+        "a=msid:slot2 voice2",
+        "a=ssrc:5004 cname:room",
+    ] {
+        assert!(second.lines().any(|own| own == line), "{line} in\n{second}");
+    }
+    assert!(section(&text, "0").contains("a=ssrc:77 cname:room\r\n"));
+    // What we offer ourselves leaves them as they are.
+    let mut webrtc = Webrtc::new(Fingerprint([0xab; 32]), |octets| octets.fill(1));
+    webrtc.see(Some(Sees {
+        ssrc: 5_000,
+        video: false,
+        voices: 2,
+    }));
+    let mut can = capabilities(&[Codec::Opus], OpusParams::default());
+    can.webrtc = Some(Box::new(webrtc));
+    let mut oa = OfferAnswer::new(IpAddr::from([192, 0, 2, 10]), 20_000, 7, can);
+    let theirs = offer("0 1 2", &[audio("0"), place("1"), place("2")]);
+    let read = Session::parse(theirs.as_bytes()).unwrap();
+    oa.answer(&read, Direction::SendRecv, IpAddr::from([198, 51, 100, 7]))
+        .unwrap();
+    let ours = String::from_utf8(oa.offer(Direction::SendOnly).to_vec()).unwrap();
+    assert!(
+        ours.contains("a=group:BUNDLE 0 1 2\r\n") && ours.contains("a=ssrc:5004 "),
+        "{ours}"
+    );
+    // One that is missing, that sends, that has no Opus or is not on the way: then none.
+    let second = [
+        String::new(),
+        place("2").replace("recvonly", "sendonly"),
+        place("2").replace("opus/48000/2", "PCMU/8000"),
+        place("2").replace("a=rtcp-mux\r\n", ""),
+        place("x"),
+    ];
+    for second in second {
+        let (text, video) = seen(&offer("0 1 2", &[audio("0"), place("1"), second.clone()]));
+        assert!(
+            video.voices.is_empty() && text.contains("a=group:BUNDLE 0\r\n"),
+            "{second}"
+        );
+    }
+}
+
+/// Whom a room calls is offered a line for his camera and places, and his answer counts as an offer of his would.
+#[test]
+fn our_first_offer_has_lines_for_a_camera_and_for_others() {
+    let mut webrtc = Webrtc::new(Fingerprint([0xab; 32]), |octets| octets.fill(1));
+    webrtc.see(Some(Sees {
+        ssrc: 5_000,
+        video: true,
+        voices: 4,
+    }));
+    let mut can = capabilities(&[Codec::Opus], OpusParams::default());
+    can.webrtc = Some(Box::new(webrtc));
+    let mut oa = OfferAnswer::new(IpAddr::from([192, 0, 2, 10]), 20_000, 7, can);
+    let ours = String::from_utf8(oa.offer(Direction::SendRecv).to_vec()).unwrap();
+    assert!(ours.contains("a=group:BUNDLE 0 v1 v2 v3 v4 v5 v6\r\n"), "{ours}");
+    let count = |wanted: &str| ours.matches(wanted).count();
+    assert_eq!(
+        (
+            count("m=video 20000 UDP/TLS/RTP/SAVPF 120 121 122 123\r\n"),
+            count("m=audio ")
+        ),
+        (6, 1)
+    );
+    assert_eq!(
+        (count("a=fmtp:123 apt=122\r\n"), count("profile-level-id=42e01f\r\n")),
+        (6, 6)
+    );
+    let camera = section(&ours, "v1");
+    assert!(camera.contains("a=sendrecv\r\n") && camera.contains("a=ssrc:5002 ") && camera.contains("transport-cc"));
+    let place = section(&ours, "v6");
+    assert!(
+        place.contains("a=sendonly\r\n") && place.contains("a=ssrc-group:FID 5012 5013\r\n"),
+        "{place}"
+    );
+    // He sends, sees one other, and takes no more.
+    let line = |mid: &str, port, direction| {
+        format!(
+            "m=video {port} UDP/TLS/RTP/SAVPF 120 121\r\na=mid:{mid}\r\na=rtcp-mux\r\na={direction}\r\na=rtpmap:120 VP8/90000\r\n\
+             a=rtcp-fb:120 transport-cc\r\na=rtpmap:121 rtx/90000\r\na=fmtp:121 apt=120\r\na=extmap:1 {MID}\r\na=extmap:2 {TRANSPORT}\r\n"
+        )
+    };
+    let mut lines = vec![audio("0").replace("setup:actpass", "setup:active").replace("111", "96")];
+    lines.extend([line("v1", 9, "sendrecv"), line("v2", 9, "recvonly")]);
+    lines.extend(["v3", "v4", "v5", "v6"].map(|mid| line(mid, 0, "inactive")));
+    let answer = offer("0 v1 v2", &lines);
+    let read = Session::parse(answer.as_bytes()).unwrap();
+    oa.complete(&read, IpAddr::from([198, 51, 100, 7])).unwrap();
+    let video = oa.agreed().unwrap().video.clone().unwrap();
+    let shape: Vec<_> = video
+        .lines
+        .iter()
+        .map(|line| (&*line.mid, line.receives, line.sends))
+        .collect();
+    assert_eq!(
+        shape,
+        [("v1", true, Some((5_002, 5_003))), ("v2", false, Some((5_004, 5_005)))]
+    );
+    assert_eq!((video.mid, video.transport, video.voices.len()), (Some(1), Some(2), 0));
 }

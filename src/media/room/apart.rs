@@ -1,0 +1,135 @@
+//! Voices that are forwarded: what somebody says in Opus goes as it came to each browser with places for voices, as many as may speak at once. What is
+//! said by others, in another codec or in another part of the room, and what is played to all, such a browser hears as one mix on its first line (the rest), which rests
+//! while there is nothing in it.
+//!
+//! ```text
+//!   a packet of who is heard --> its voice keeps it --> each who has a place for that voice: our numbers --> sealed --> sent
+//! ```
+//!
+//! Who speaks is known by what is decoded for the mix, so that nobody gets to the front by what his packets say of themselves (RFC 6464).
+
+use crate::id::MediaLegId;
+use crate::media::command::VoiceLine;
+use crate::media::packet::{LegIx, Packet, TxBatch};
+use crate::media::rtp::{HEADER_BYTES, Header, View};
+use crate::media::sender::{Route, Sender, Sent};
+use crate::media::source::Arrival;
+use crate::time::Instant;
+use codecs::Codec;
+
+/// Whose voice is heard.
+pub type Whose = (LegIx, MediaLegId);
+
+/// A stream of ours on which a member hears one voice after another: one count of numbers, whoever speaks.
+#[derive(Debug)]
+pub struct Place {
+    payload_type: u8,
+    sender: Sender,
+    /// Who is heard.
+    pub whose: Option<Whose>,
+    reported: u64,
+}
+
+impl Place {
+    /// As agreed; `random` gives its first numbers (RFC 3550 5.1).
+    pub fn new(line: &VoiceLine, random: u64) -> Place {
+        // In the lower half, so that the roll-over of the first packets is not in doubt (RFC 3711 3.3.1).
+        let mut sender = Sender::new(line.ssrc, random as u16 >> 1, (random >> 32) as u32);
+        sender.set_clock(Instant::ZERO, Codec::Opus.clock());
+        Place {
+            payload_type: line.payload_type,
+            sender,
+            whose: None,
+            reported: 0,
+        }
+    }
+
+    /// The SSRC.
+    pub fn ssrc(&self) -> u32 {
+        self.sender.ssrc()
+    }
+
+    /// Takes over what it was, but for how it is numbered.
+    pub fn go_on(&mut self, old: &mut Place) {
+        let payload_type = self.payload_type;
+        std::mem::swap(self, old);
+        self.payload_type = payload_type;
+    }
+
+    /// Another is heard from now on, or nobody.
+    pub fn hear(&mut self, whose: Option<Whose>) {
+        if self.whose != whose {
+            self.whose = whose;
+            self.sender.cut();
+        }
+    }
+
+    /// Sends what is kept of a voice.
+    fn send(&mut self, now: Instant, arrival: Arrival, view: &View<'_>, route: Route, out: &mut TxBatch) {
+        let Some(spliced) = self.sender.splice(now, arrival, view) else {
+            return;
+        };
+        self.sender
+            .send_spliced(now, route, spliced, self.payload_type, out, |space| {
+                space.get_mut(..view.payload.len())?.copy_from_slice(view.payload);
+                Some(view.payload.len())
+            });
+    }
+
+    /// What a sender report says of it, where it has sent since the last (RFC 3550 6.4).
+    pub fn report(&mut self, now: Instant) -> Option<Sent> {
+        let packets = self.sender.packets();
+        if std::mem::replace(&mut self.reported, packets) == packets {
+            return None;
+        }
+        Some(self.sender.sent(now))
+    }
+}
+
+/// A voice on its way to those who hear it apart.
+#[derive(Debug)]
+pub struct Apart {
+    /// On which of their places.
+    pub listeners: Vec<(LegIx, u8)>,
+    kept: Packet,
+    arrival: Arrival,
+}
+
+impl Apart {
+    /// For so many listeners.
+    pub fn new(seats: usize) -> Apart {
+        Apart {
+            listeners: Vec::with_capacity(seats),
+            kept: Packet::default(),
+            arrival: Arrival::Restart,
+        }
+    }
+
+    /// A packet of it came. False where nobody hears it.
+    pub fn keep(&mut self, arrival: Arrival, view: &View<'_>) -> bool {
+        if self.listeners.is_empty() || view.payload.is_empty() {
+            return false;
+        }
+        let header = Header {
+            marker: view.marker,
+            payload_type: 0,
+            sequence: view.sequence,
+            timestamp: view.timestamp,
+            ssrc: view.ssrc,
+        };
+        let Some(body) = header.write(&mut self.kept).get_mut(..view.payload.len()) else {
+            return false;
+        };
+        body.copy_from_slice(view.payload);
+        self.kept.set_len(HEADER_BYTES + view.payload.len());
+        self.arrival = arrival;
+        true
+    }
+
+    /// Sends what is kept to a place.
+    pub fn send(&self, now: Instant, place: &mut Place, route: Route, out: &mut TxBatch) {
+        if let Ok(view) = View::parse(self.kept.as_slice()) {
+            place.send(now, self.arrival, &view, route, out);
+        }
+    }
+}

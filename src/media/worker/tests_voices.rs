@@ -1,0 +1,204 @@
+//! Voices that are forwarded: who speaks Opus is heard by others who have places as he came, and who speaks something else in a mix beside.
+
+use super::sim::*;
+use super::tests_room::{ROOM, room, spec, talk, tone};
+use crate::media::command::{Command, RoomSpec, Seat, Video, VoiceLine};
+use crate::media::rtcp;
+use codecs::{Codec, Rate};
+
+/// Of a place of a member.
+fn place(n: usize, nth: usize) -> u32 {
+    0xee00_0000 + n as u32 * 256 + nth as u32 * 2
+}
+
+fn forwarding(speakers: u8) -> RoomSpec {
+    RoomSpec {
+        forwards: true,
+        ..spec(Rate::Wide, speakers)
+    }
+}
+
+/// A member has so many places for voices from now on.
+fn give(world: &mut World, peer: &Peer, n: usize, places: usize) {
+    let voices = (0..places).map(|nth| VoiceLine {
+        mid: format!("v{nth}").into(),
+        payload_type: 109,
+        ssrc: place(n, nth),
+    });
+    let video = Video {
+        voices: voices.collect(),
+        ..Video::default()
+    };
+    world.command(Command::Video {
+        leg: peer.leg,
+        video: Some(Box::new(video)),
+    });
+}
+
+fn of(heard: &[Heard], ssrc: u32) -> Vec<Heard> {
+    heard.iter().filter(|packet| packet.ssrc == ssrc).cloned().collect()
+}
+
+/// Which of these members' tones are in a stream.
+fn tones(packets: &[Heard], members: usize) -> Vec<usize> {
+    if packets.is_empty() {
+        return Vec::new();
+    }
+    let pcm = listen(Codec::Opus, packets);
+    (0..members)
+        .filter(|n| level(&pcm, tone(*n as u8 + 1)) > -35.0)
+        .collect()
+}
+
+/// Numbers go up by one, and the clock goes on.
+fn is_one_stream(packets: &[Heard]) -> bool {
+    packets.windows(2).all(|two| {
+        let clock = two[1].timestamp.wrapping_sub(two[0].timestamp) as i32;
+        two[1].sequence == two[0].sequence.wrapping_add(1) && clock >= 960
+    })
+}
+
+#[test]
+fn each_hears_the_others_apart_and_a_phone_in_the_rest() {
+    let streams = [Codec::Opus, Codec::Opus, Codec::Opus, Codec::Pcmu].map(stream);
+    let (mut world, mut all) = room(forwarding(4), &streams);
+    for (n, peer) in all[..3].iter().enumerate() {
+        give(&mut world, peer, n, 4);
+    }
+    talk(&mut world, &mut all, 50, 4);
+    all.iter().for_each(|peer| drop(world.take(peer)));
+    let before = world.worker.room(ROOM).unwrap().encodes();
+    talk(&mut world, &mut all, 100, 4);
+    // One packet of each tick for all who hear the rest, and one for the phone.
+    assert_eq!(world.worker.room(ROOM).unwrap().encodes() - before, 200);
+    for (n, peer) in all[..3].iter().enumerate() {
+        let heard = world.take(peer);
+        assert_eq!(tones(&of(&heard, ours(n as u8 + 1)), 4), [3], "the phone alone");
+        let mut others: Vec<usize> = Vec::new();
+        for nth in 0..4 {
+            let packets = of(&heard, place(n, nth));
+            assert!(is_one_stream(&packets) && packets.iter().all(|packet| packet.payload_type == 109));
+            assert!([0, 100].contains(&packets.len()), "{}", packets.len());
+            let tones = tones(&packets, 4);
+            assert!(tones.len() < 2, "one voice: {tones:?}");
+            others.extend(tones);
+        }
+        others.sort_unstable();
+        let wanted: Vec<usize> = (0..3).filter(|other| *other != n).collect();
+        assert_eq!(others, wanted, "never himself");
+    }
+    let heard = world.take(&all[3]);
+    let pcm = listen(Codec::Pcmu, &heard);
+    assert!(
+        (0..3u8).all(|n| level(&pcm, tone(n + 1)) > -20.0),
+        "the phone hears all"
+    );
+    assert!(level(&pcm, tone(4)) < -35.0, "but itself");
+    // The phone is silent: after a moment nothing is encoded for those with places, and nothing sent on their first line.
+    talk(&mut world, &mut all, 50, 3);
+    all.iter().for_each(|peer| drop(world.take(peer)));
+    let before = world.worker.room(ROOM).unwrap().encodes();
+    talk(&mut world, &mut all, 50, 3);
+    assert_eq!(world.worker.room(ROOM).unwrap().encodes() - before, 50);
+    let heard = world.take(&all[0]);
+    assert!(of(&heard, ours(1)).is_empty());
+    assert_eq!(heard.len(), 100);
+    // It speaks again: the clock of the first line has gone on.
+    talk(&mut world, &mut all, 50, 4);
+    let heard = world.take(&all[0]);
+    let rest = of(&heard, ours(1));
+    assert!(rest.len() > 40 && rest[0].marker && is_one_stream(&rest));
+    assert_eq!(tones(&rest, 4), [3]);
+}
+
+/// One place at once: who speaks is heard on it, one after the other, under one count of numbers; and reports tell of it.
+#[test]
+fn a_place_is_one_stream_whoever_speaks() {
+    let streams = [Codec::Opus; 3].map(stream);
+    let (mut world, mut all) = room(forwarding(1), &streams);
+    for (n, peer) in all.iter().enumerate() {
+        give(&mut world, peer, n, 1);
+    }
+    let mut heard = Vec::new();
+    for round in 0..6 {
+        for _ in 0..60 {
+            for (n, peer) in all.iter_mut().enumerate() {
+                let packet = if n == 1 + round % 2 { peer.speak() } else { peer.hush() };
+                world.deliver(peer, &packet);
+            }
+            world.tick();
+        }
+        let new = of(&world.take(&all[0]), place(0, 0));
+        assert!(new.len() > 45, "{}", new.len());
+        assert_eq!(tones(&new[new.len() - 30..], 3), [1 + round % 2]);
+        heard.extend(new);
+    }
+    assert!(is_one_stream(&heard));
+    let marked = heard.iter().filter(|packet| packet.marker).count();
+    assert!((6..=12).contains(&marked), "{marked} runs");
+    // By the clock: six rounds of 60 packets.
+    let clock = heard[heard.len() - 1].timestamp.wrapping_sub(heard[0].timestamp);
+    assert!((clock as i64 - 355 * 960).abs() < 15 * 960, "{clock}");
+    let reports = world.rtcp.remove(&all[0].address).unwrap_or_default();
+    let tells = |packet: &Vec<u8>| packet[1] == rtcp::SENDER_REPORT && packet[4..8] == place(0, 0).to_be_bytes();
+    let told = reports.iter().filter(|packet| tells(packet)).count();
+    assert!((6..=8).contains(&told), "{told}");
+}
+
+/// Who has fewer places than may speak at once, or another codec, hears the mix; who is muted is not heard, and who is deaf hears nobody.
+#[test]
+fn who_has_too_few_places_hears_the_mix() {
+    let streams = [Codec::Opus, Codec::Opus, Codec::Opus].map(stream);
+    let (mut world, mut all) = room(forwarding(2), &streams);
+    give(&mut world, &all[0], 0, 2);
+    give(&mut world, &all[1], 1, 1);
+    talk(&mut world, &mut all, 100, 3);
+    let heard = world.take(&all[1]);
+    assert!(heard.iter().all(|packet| packet.ssrc == ours(2)));
+    let both = tones(&heard[50..], 3);
+    assert!(!both.contains(&1) && !both.is_empty(), "{both:?}");
+    let heard = world.take(&all[0]);
+    assert!(heard.iter().any(|packet| packet.ssrc == place(0, 0)));
+    // A place more, while it sits there.
+    give(&mut world, &all[1], 1, 2);
+    talk(&mut world, &mut all, 60, 3);
+    world.take(&all[1]);
+    talk(&mut world, &mut all, 20, 3);
+    let heard = world.take(&all[1]);
+    assert!(!heard.is_empty() && heard.iter().all(|packet| packet.ssrc != ours(2)));
+    // And none any more.
+    world.command(Command::Video {
+        leg: all[1].leg,
+        video: None,
+    });
+    talk(&mut world, &mut all, 20, 3);
+    let heard = world.take(&all[1]);
+    assert!(heard.len() >= 20 && heard.iter().all(|packet| packet.ssrc == ours(2)));
+    let seat = |world: &mut World, leg, speaks, hears| {
+        let shows = true;
+        let seat = Seat { speaks, hears, shows };
+        world.command(Command::Seat { leg, seat });
+    };
+    let legs = [0, 1, 2].map(|n: usize| all[n].leg);
+    seat(&mut world, legs[1], false, true);
+    seat(&mut world, legs[2], false, true);
+    let silent = |world: &mut World, peers: &mut [Peer]| {
+        talk(world, peers, 20, 3);
+        world.take(&peers[0]);
+        talk(world, peers, 50, 3);
+        let heard = world.take(&peers[0]);
+        heard.iter().filter(|packet| packet.ssrc != ours(1)).count()
+    };
+    assert_eq!(silent(&mut world, &mut all), 0, "both are muted");
+    seat(&mut world, legs[1], true, true);
+    assert_eq!(silent(&mut world, &mut all), 50, "one is not");
+    seat(&mut world, legs[0], true, false);
+    assert_eq!(silent(&mut world, &mut all), 0, "he is deaf");
+    seat(&mut world, legs[0], true, true);
+    assert_eq!(silent(&mut world, &mut all), 50);
+    world.command(Command::Close(legs[1]));
+    talk(&mut world, &mut all[..1], 50, 0);
+    world.take(&all[0]);
+    talk(&mut world, &mut all[..1], 50, 0);
+    assert!(world.take(&all[0]).is_empty(), "nobody is left");
+}
