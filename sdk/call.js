@@ -21,7 +21,7 @@ const RENEW_SOON = 10_000;
  * is added, a call between clients becomes one with a room.
  *
  * Events: `state` (state), `ringing` (it rings at a number), `stream` (MediaStream; before the answer too), `ended` (reason, by, a sentence
- * that says more), `updated`, `dtmf` (digits), `moved` (room), `participant` and `transfer` (status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
+ * that says more), `updated`, `dtmf` (digits), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
  * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for).
  */
 export class Call extends Emitter {
@@ -226,6 +226,14 @@ export class Call extends Emitter {
   }
 
   /**
+   * Somebody is sent away from the room that the call is with (or has moved into), by the rights of its moderators. `removed` tells what became of it.
+   * @param {string | Target} target a client, a phone number or a SIP address, as it was added
+   */
+  async removeParticipant(target) {
+    await this.#client.ask('POST', `/v1/calls/${this.id}/participants/remove`, { target: targetOf(target) });
+  }
+
+  /**
    * The other, who is no client, is made to call somebody else. `transfer` tells what became of it; where it was successful this call ends.
    * @param {string | Target} target
    */
@@ -316,6 +324,8 @@ export class Call extends Emitter {
       this.#inTurn(() => this.#move(data.room));
     } else if (name === 'call.participant') {
       this.emit('participant', data.status);
+    } else if (name === 'call.removed') {
+      this.emit('removed', data.participant, data.status);
     } else if (name === 'call.ended') {
       this.over(data.reason, data.by, data.detail);
     } else if (name === 'call.accepted') {

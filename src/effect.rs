@@ -52,9 +52,20 @@ pub enum Output {
     Record(Fact),
 }
 
+/// Which URL of the operator is told something: each has places, certificates and a line in the log of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hook {
+    /// Who wakes phones (`push`).
+    Phones,
+    /// Who wakes clients of the HTTP API (`api.push`).
+    Clients,
+}
+
 /// A POST of a JSON object.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Post {
+    /// Which hook it is.
+    pub hook: Hook,
     /// Whereto.
     pub url: HttpUrl,
     /// What shows who asks: `Authorization: Bearer`.

@@ -78,10 +78,12 @@ pub const WAKING: usize = 10_000;
 pub const PUSH_BEFORE: Duration = Duration::from_secs(120);
 /// A phone that has to be woken may not register for less: it would be woken all the time (RFC 8599 5.6.1.1).
 pub const PUSH_SHORTEST: Duration = Duration::from_secs(300);
-/// How long the URL that wakes phones may take to answer.
+/// How long a URL that wakes phones or clients may take to answer.
 pub const POST: Duration = Duration::from_secs(5);
-/// Requests to it at once; the next one has failed. A slow one is not to take all descriptors.
-pub const POSTS: usize = 256;
+/// Requests to each of the two at once; the next one has failed. A slow one is not to take all descriptors, nor the places of the other.
+pub const POSTS: usize = 128;
+/// The log tells of each of them once in so long that it takes nothing.
+pub const POST_TOLD: Duration = Duration::from_secs(60);
 /// Octets of its answer that are read: a status is in the first line.
 pub const POST_ANSWER_BYTES: usize = 4_096;
 /// Bindings in memory: 1 KiB each at most.
@@ -439,7 +441,7 @@ pub const RELAY_MESSAGE_BYTES: usize = 4_096;
 /// TURN allocations at once, whatever the configuration says: nearly all ports that one address has.
 pub const RELAY_ALLOCATIONS: u64 = 60_000;
 /// Permissions of one allocation: as many peers as a client may have, and as many as a table of 32 places takes; further ones are
-/// refused with 508. With as many channels, an allocation stays below 4 KiB.
+/// refused with 508. With as many channels, an allocation stays below 3.5 KiB.
 pub const RELAY_PERMISSIONS: usize = 28;
 /// Its channels.
 pub const RELAY_CHANNELS: usize = 28;
@@ -456,8 +458,11 @@ pub const RELAY_NONCE: Duration = Duration::from_secs(3600);
 pub const RELAY_ANSWERS_PER_HOST: u32 = 100;
 /// The same to all together: what half a million phones ask for. Streams have as many of their own.
 pub const RELAY_ANSWERS: u32 = 20_000;
+/// Wrong TURN passwords in a second of one host whose nonce holds; of further requests nothing is checked in it. Behind one address many have the
+/// same mistake in the configuration of their phones.
+pub const RELAY_GUESSES_PER_HOST: u32 = 50;
 /// Requests in a second of one TURN user, who has shown that he knows his password: each costs two hashes and may cost a socket and a line in
-/// the log. A gateway that has a thousand allocations refreshes them in one; more is dropped, and comes again.
+/// the log. A gateway that has a thousand allocations refreshes them in one; more is dropped, and comes again. On a stream it gets 500.
 pub const RELAY_REQUESTS_PER_USER: u32 = 1_000;
 /// The same of all together: what one core does beside the packets.
 pub const RELAY_REQUESTS: u32 = 20_000;
@@ -508,6 +513,8 @@ pub const API_LOG_EVENTS: usize = 256;
 pub const API_LOG_BYTES: usize = 64 * 1024;
 /// How long somebody may be without a stream before he is gone, and with him his calls: longer than a change of networks takes.
 pub const API_ABSENCE: Duration = Duration::from_secs(60);
+/// Wrong tokens and keys of one address that are checked in a second; with further ones all is refused there until it is over.
+pub const API_GUESSES: u32 = 20;
 /// How long a call between clients rings.
 pub const API_RING: Duration = Duration::from_secs(60);
 /// Clients that are not connected which one client may have woken in a row, and then one each so long: a push rings somebody's telephone.
@@ -516,6 +523,8 @@ pub const API_WAKES: u32 = 8;
 pub const API_WAKE_EACH: Duration = Duration::from_secs(10);
 /// How long a client may take to answer what the other side of a call by SIP offers anew: less than its transaction (timer B, 32 s).
 pub const API_REOFFER: Duration = Duration::from_secs(20);
+/// How long a call between clients waits until one of them calls the room that it is to move into. Who does, does so at once.
+pub const API_MOVE: Duration = Duration::from_secs(30);
 /// Octets of a session description: those of browsers with video and many codecs have ten thousand.
 pub const API_SDP_BYTES: usize = 24 * 1024;
 /// Candidates in one request.

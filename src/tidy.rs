@@ -79,7 +79,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "dialog",
             "guard::cells",
+            "room::address",
             "routing",
+            "stun::integrity",
             "transaction",
             "sip",
             "config",
@@ -175,9 +177,9 @@ const DOORS: &[(&str, &[&str])] = &[
         "base64",
         &[
             "src/api/seal.rs",
-            "src/relay/credentials.rs",
             "src/sdp/crypto.rs",
             "src/siprec/metadata.rs",
+            "src/stun/integrity.rs",
         ],
     ),
     ("hyper", &["src/shell/api/"]),

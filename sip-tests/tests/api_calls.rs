@@ -12,7 +12,9 @@ mod middle;
 
 use client::{CHAT, Client, OFFER, OFFICE, SHOP, ask, problem, read, world};
 use serde_json::{Value, json};
-use sip_tests::{Answer, State, ms, s};
+use sip_tests::agent::Wire;
+use sip_tests::{Answer, State, World, ms, s};
+use std::net::SocketAddr;
 use tandem::api::wire::Method;
 
 const USUAL: [&str; 2] = ["call", "join"];
@@ -216,6 +218,70 @@ fn a_user_is_called_at_his_client_as_at_his_phone() {
     assert_eq!(alice.wait(&mut w, "call.ended")["reason"], "hung-up");
     assert_eq!(alice.wait(&mut w, "call.ended")["reason"], "answered-elsewhere");
     w.hang_up(b);
+    w.run(s(1));
+    w.finish();
+}
+
+/// Of two users whose domain is proxied: the page rings beside the phone, and media is the node's matter then. Where nobody is at a page it is not.
+#[test]
+fn a_proxied_user_is_called_at_his_client_too() {
+    let text = client::config().replace(
+        "domains:  [ example.com ]",
+        "domains: [ { name: example.com, do: proxy } ]",
+    );
+    let mut w = World::builder(11).config(&text).build();
+    let (alice_phone, bob) = (w.registered("alice"), w.registered("bob"));
+    w.policy(alice_phone).answer = Answer::Manual;
+    let mut alice = Client::new(&mut w, OFFICE, "alice", &USUAL);
+    let b = w.call(bob, "alice");
+    let id = alice.wait(&mut w, "call.incoming")["call"]["id"].clone();
+    let p = w.incoming(alice_phone);
+    let call = format!("/v1/calls/{}", id.as_str().unwrap());
+    let accept = json!({ "answer": client::answer() });
+    assert_eq!(alice.post(&mut w, &format!("{call}/accept"), &accept).status, 200);
+    w.up(b);
+    w.expect_over(p, 487);
+    assert_eq!(alice.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    w.expect_over(b, 200);
+    w.feed(alice.closes());
+    w.run(s(62));
+    // A proxy hands on what phones say.
+    w.checks.leaks = false;
+    w.policy(alice_phone).answer = Answer::After(s(1));
+    let b = w.call(bob, "alice");
+    w.up(b);
+    let invite = w.last_received(alice_phone, |msg| msg.is("INVITE"));
+    assert!(
+        invite.text("Record-Route").starts_with("<sip:tw-"),
+        "it is proxied again"
+    );
+    w.hang_up(b);
+    w.run(s(1));
+    w.finish();
+}
+
+/// A client asks by TLS, so that it may be called by SIPS (RFC 5630 5.3).
+#[test]
+fn a_client_is_called_by_sips() {
+    let tls = "\"tcp://192.0.2.1:5060\", \"tls://192.0.2.1:5061\" ]";
+    let text = client::config().replace("\"tcp://192.0.2.1:5060\" ]", tls);
+    let mut w = World::builder(12).config(&text).build();
+    let bob = w.device("bob", "bob", tandem::id::Transport::Tcp);
+    w.agent(bob).server = Wire::Tcp(SocketAddr::new(w.node_ip, 5061));
+    let contact = format!("Contact: <sips:bob@{}>", w.agents[bob.0].addr);
+    assert_eq!(w.register_with(bob, &[&contact]), 200);
+    let mut alice = Client::new(&mut w, OFFICE, "alice", &USUAL);
+    let b = w.call(bob, "sips:alice@example.com");
+    let id = alice.wait(&mut w, "call.incoming")["call"]["id"].clone();
+    let call = format!("/v1/calls/{}", id.as_str().unwrap());
+    let accept = json!({ "answer": client::answer() });
+    assert_eq!(alice.post(&mut w, &format!("{call}/accept"), &accept).status, 200);
+    w.up(b);
+    // A long one, too: what refreshes it goes by the same way.
+    w.run(s(3000));
+    assert_eq!(w.state(b), State::Up);
+    assert_eq!(alice.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    w.expect_over(b, 200);
     w.run(s(1));
     w.finish();
 }

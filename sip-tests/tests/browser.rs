@@ -5,6 +5,8 @@
 //! All of it plays in a network of its own, since no ICE agent takes loopback addresses. `sip-tests/browser/drive.mjs` drives the page
 //! and tells its steps.
 
+#[path = "browser/baresip.rs"]
+mod baresip;
 #[path = "browser/group.rs"]
 mod group;
 #[allow(
@@ -29,6 +31,7 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+use baresip::Phone;
 use network::{Folder, Network, write_tone};
 use process::Process;
 use program::program;
@@ -80,51 +83,31 @@ routes:
 
 /// Chromium takes no offer without DTLS, ICE and one port for RTP and RTCP.
 fn start_phone(network: &Network, folder: &Path, commands: &[&str]) -> Process {
-    let folder = folder.join("baresip");
-    let config = format!(
-        "sip_listen {PHONE}:5060
-net_interface {PHONE}
-audio_source aufile,{folder}/tone.wav
-audio_player aubridge,heard
-audio_alert aubridge,alert
-ausrc_srate 48000
-auplay_srate 48000
-ausrc_channels 1
-auplay_channels 1
-rtp_ports 16000-16100
-rtcp_mux yes
-module_path /usr/lib/baresip/modules
+    let more = format!(
+        "rtcp_mux yes
 module opus.so
-module aufile.so
-module aubridge.so
 module srtp.so
 module dtls_srtp.so
 module ice.so
-module_tmp uuid.so
-module_app account.so
-module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen {PHONE}:{CONTROL_PORT}
 opus_stereo no
 opus_sprop_stereo no
-",
-        folder = folder.display()
+"
     );
-    fs::write(folder.join("config"), config).expect("our own folder");
     let account = format!(
         "<sip:bob@example.com;transport=tls>;auth_user=bob;auth_pass=secret-bob;outbound=\"sip:{NODE}:5061;transport=tls\";\
-         answermode=manual;audio_codecs=opus/48000/1;regint=600;mediaenc=dtls_srtp;medianat=ice\n"
+         answermode=manual;audio_codecs=opus/48000/1;regint=600;mediaenc=dtls_srtp;medianat=ice"
     );
-    fs::write(folder.join("accounts"), account).expect("our own folder");
-    write_tone(&folder.join("tone.wav"), 440.0, 48_000);
-    let mut command = network.command("baresip");
-    command.args(["-4", "-s", "-f"]).arg(&folder);
-    for wanted in commands {
-        command.args(["-e", wanted]);
-    }
-    let phone = Process::start("baresip", "the package baresip-core", &mut command);
-    phone.wait_for("} 200 OK (", SOON);
-    phone
+    let phone = Phone {
+        listen: (PHONE, 5060),
+        tone: (440.0, 48_000),
+        more: &more,
+        account: &account,
+        commands,
+        ready: "} 200 OK (",
+    };
+    phone.start(network, &folder.join("baresip"))
 }
 
 /// `phone`: where that takes commands; `more`: the pages and further options of the driver, as JSON.
@@ -154,7 +137,6 @@ fn page(library: &str, user: &str, calls: &str) -> String {
 #[test]
 fn a_page_registers_and_is_called_by_a_phone() {
     let folder = Folder::new("browser-proxy");
-    fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
     let network = Network::new("10.99.0");
     let mut node = start_node(&network, &folder.0, "proxy");
     let phone = start_phone(&network, &folder.0, &[]);
@@ -213,60 +195,24 @@ fn a_page_registers_and_is_called_by_a_phone() {
 /// this machine would come from that one.
 fn start_plain_phone(network: &Network, folder: &Path) -> Process {
     let folder = folder.join("baresip");
-    fs::create_dir_all(folder.join("rec")).expect("our own folder");
-    let config = format!(
-        "sip_listen {NODE}:5070
-net_interface {NODE}
-audio_source aufile,{folder}/tone.wav
-audio_player aubridge,heard
-audio_alert aubridge,alert
-ausrc_srate 8000
-auplay_srate 8000
-ausrc_channels 1
-auplay_channels 1
-rtp_ports 16000-16100
-module_path /usr/lib/baresip/modules
-module g711.so
-module aufile.so
-module aubridge.so
-module sndfile.so
-snd_path {folder}/rec
-module_tmp uuid.so
-module_app account.so
-module_app menu.so
-module_app ctrl_tcp.so
-ctrl_tcp_listen {NODE}:{CONTROL_PORT}
-",
-        folder = folder.display()
-    );
-    fs::write(folder.join("config"), config).expect("our own folder");
-    let account = format!(
-        "<sip:bob@example.com;transport=udp>;auth_user=bob;auth_pass=secret-bob;outbound=\"sip:{NODE}:5060\";\
-         answermode=manual;audio_codecs=PCMA/8000/1;regint=600\n"
-    );
-    fs::write(folder.join("accounts"), account).expect("our own folder");
-    write_tone(&folder.join("tone.wav"), 440.0, 8_000);
-    let mut command = network.command("baresip");
-    command.args(["-4", "-s", "-f"]).arg(&folder);
-    let phone = Process::start("baresip", "the package baresip-core", &mut command);
-    phone.wait_for("} 200 OK (", SOON);
-    phone
+    let written = baresip::writes_down(&folder);
+    let phone = Phone {
+        listen: (NODE, 5070),
+        tone: (440.0, 8_000),
+        more: &format!("module g711.so\n{written}module_app ctrl_tcp.so\nctrl_tcp_listen {NODE}:{CONTROL_PORT}\n"),
+        account: &format!(
+            "<sip:bob@example.com;transport=udp>;auth_user=bob;auth_pass=secret-bob;outbound=\"sip:{NODE}:5060\";\
+             answermode=manual;audio_codecs=PCMA/8000/1;regint=600"
+        ),
+        commands: &[],
+        ready: "} 200 OK (",
+    };
+    phone.start(network, &folder)
 }
 
 /// The tone of each call in the phone's ear: of what it has written down the half in the middle.
 fn heard(folder: &Path) -> Vec<Option<f32>> {
-    let files = fs::read_dir(folder.join("baresip/rec"))
-        .expect("our own folder")
-        .flatten();
-    let decoded = files.filter(|file| file.file_name().to_string_lossy().ends_with("-dec.wav"));
-    let tone = |file: fs::DirEntry| {
-        let mut reader = hound::WavReader::open(file.path()).expect("a recording");
-        let rate = reader.spec().sample_rate;
-        let pcm: Vec<i16> = reader.samples::<i16>().filter_map(Result::ok).collect();
-        let middle = codecs::spectrum::dominant(&pcm[pcm.len() / 4..pcm.len() * 3 / 4], rate)?;
-        Some(middle.hz).filter(|hz| middle.is(*hz, 10.0))
-    };
-    decoded.map(tone).collect()
+    baresip::heard(&folder.join("baresip"), 1..3)
 }
 
 /// All that the pages below do.
@@ -296,7 +242,6 @@ fn pages(microphone: &Path) -> String {
 #[test]
 fn pages_and_phones_and_a_carrier_hear_each_other_through_the_node() {
     let folder = Folder::new("browser-bridge");
-    fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
     let network = Network::new("10.99.0");
     // Without a way to the internet a page without a microphone would have no candidate: it tells the address of that way alone, and by a name.
     let way = network
@@ -358,7 +303,6 @@ fn pages_and_phones_and_a_carrier_hear_each_other_through_the_node() {
 #[test]
 fn a_phone_with_an_rsa_certificate_gets_a_reason() {
     let folder = Folder::new("browser-rsa");
-    fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
     let network = Network::new("10.99.0");
     let mut node = start_node(&network, &folder.0, "bridge");
     let _phone = start_phone(&network, &folder.0, &["/dial sip:600@example.com"]);

@@ -4,6 +4,8 @@
 //! All of it plays in a network of its own, since no ICE agent takes loopback addresses. `sip-tests/browser/client.mjs` drives the pages
 //! and tells its steps.
 
+#[path = "browser/baresip.rs"]
+mod baresip;
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -26,6 +28,7 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+use baresip::Phone;
 use network::{Folder, Network, write_tone};
 use process::Process;
 use program::program;
@@ -85,56 +88,22 @@ api:
 /// RTP in the clear and G.711, as carriers have it. It writes down what it hears, and has the node's address.
 fn start_carrier(network: &Network, folder: &Path) -> Process {
     let (ip, folder) = (&network.first, folder.join("carrier"));
-    fs::create_dir_all(folder.join("rec")).expect("our own folder");
-    let config = format!(
-        "sip_listen {ip}:{CARRIER_PORT}
-net_interface {ip}
-audio_source aufile,{folder}/tone.wav
-audio_player aubridge,heard
-audio_alert aubridge,alert
-ausrc_srate 8000
-auplay_srate 8000
-ausrc_channels 1
-auplay_channels 1
-rtp_ports 16000-16100
-module_path /usr/lib/baresip/modules
-module g711.so
-module aufile.so
-module aubridge.so
-module sndfile.so
-snd_path {folder}/rec
-module_tmp uuid.so
-module_app account.so
-module_app menu.so
-",
-        folder = folder.display()
-    );
-    fs::write(folder.join("config"), config).expect("our own folder");
-    let account =
-        format!("<sip:{NUMBER}@{ip}:{CARRIER_PORT};transport=udp>;answermode=auto;audio_codecs=PCMA/8000/1;regint=0\n");
-    fs::write(folder.join("accounts"), account).expect("our own folder");
-    write_tone(&folder.join("tone.wav"), CARRIER_HZ, 8_000);
-    let mut command = network.command("baresip");
-    command.args(["-4", "-s", "-f"]).arg(&folder);
-    let carrier = Process::start("baresip", "the package baresip-core", &mut command);
-    carrier.wait_for("baresip is ready", SOON);
-    carrier
+    let carrier = Phone {
+        listen: (ip, CARRIER_PORT),
+        tone: (CARRIER_HZ, 8_000),
+        more: &format!("module g711.so\n{}", baresip::writes_down(&folder)),
+        account: &format!(
+            "<sip:{NUMBER}@{ip}:{CARRIER_PORT};transport=udp>;answermode=auto;audio_codecs=PCMA/8000/1;regint=0"
+        ),
+        commands: &[],
+        ready: "baresip is ready",
+    };
+    carrier.start(network, &folder)
 }
 
 /// The tone of each call in the carrier's ear: of what it has written down the quarter behind the first, before digits and hold.
 fn heard(folder: &Path) -> Vec<Option<f32>> {
-    let files = fs::read_dir(folder.join("carrier/rec"))
-        .expect("our own folder")
-        .flatten();
-    let decoded = files.filter(|file| file.file_name().to_string_lossy().ends_with("-dec.wav"));
-    let tone = |file: fs::DirEntry| {
-        let mut reader = hound::WavReader::open(file.path()).expect("a recording");
-        let rate = reader.spec().sample_rate;
-        let pcm: Vec<i16> = reader.samples::<i16>().filter_map(Result::ok).collect();
-        let part = codecs::spectrum::dominant(&pcm[pcm.len() / 4..pcm.len() / 2], rate)?;
-        Some(part.hz).filter(|hz| part.is(*hz, 10.0))
-    };
-    decoded.map(tone).collect()
+    baresip::heard(&folder.join("carrier"), 1..2)
 }
 
 fn start_browsers(network: &Network, folder: &Path) -> Process {

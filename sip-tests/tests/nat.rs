@@ -26,6 +26,8 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+#[path = "browser/baresip.rs"]
+mod baresip;
 #[path = "nat/cases.rs"]
 mod cases;
 #[path = "nat/driver.rs"]

@@ -1,64 +1,21 @@
 //! What requests do.
 
-use super::body::{self, Refusal, Target};
-use super::call::{Call, Side, State, Who};
+use super::answer::{json, ok};
+use super::body::{self, Target};
+use super::call::{Call, Side, Who};
 use super::problem::{Kind, Problem};
 use super::route::Operation;
 use super::token::{self, Claims, Identity, Scope, Scopes};
-use super::wire::{Event, Headers, Reply, Response};
-use super::{Api, Client, Timer, fact, seal, share};
+use super::wire::Response;
+use super::{Api, Client, Timer, fact, share};
 use crate::config::Api as Config;
 use crate::config::ApiKey;
 use crate::cx::Cx;
 use crate::limits;
+use crate::stun::integrity::timed_password;
 use crate::time::Wall;
-use bytes::Bytes;
 use serde_json::{Value, json as value};
 use std::time::Duration;
-
-/// What a request is given.
-pub(super) enum Given {
-    Response(Response),
-    Stream(Vec<Event>),
-}
-
-impl Given {
-    /// With these header fields too.
-    pub(super) fn reply(self, more: Headers) -> Reply {
-        match self {
-            Given::Response(mut response) => {
-                response.headers.extend(more);
-                Reply::Done(response)
-            }
-            Given::Stream(events) => Reply::Open { headers: more, events },
-        }
-    }
-}
-
-/// An answer with JSON in it.
-pub(super) fn json(status: u16, body: Bytes) -> Response {
-    Response {
-        status,
-        kind: Some("application/json"),
-        // Each is for one reader at one moment.
-        headers: vec![("Cache-Control", "no-store".to_owned())],
-        body,
-    }
-}
-
-fn ok(value: &Value) -> Response {
-    json(200, value.to_string().into())
-}
-
-/// Done, and nothing to say of it.
-pub(super) fn done() -> Response {
-    Response {
-        status: 204,
-        kind: None,
-        headers: Headers::new(),
-        body: Bytes::new(),
-    }
-}
 
 /// A token for somebody of the back end that has this key.
 pub(super) fn issue(config: &Config, key: &ApiKey, body: &[u8], now: Wall) -> Result<Response, Problem> {
@@ -102,14 +59,14 @@ fn turn(config: &Config, who: &Identity, now: Wall) -> Response {
     }
     if !relays.is_empty() {
         let name = format!("{}:{}:{}", until.as_secs(), who.tenant, who.name);
-        let password = seal::turn_password(&turn.secret, &name);
-        servers.push(value!({ "urls": relays, "username": name, "credential": password }));
+        let password = timed_password(&turn.secret, &name);
+        servers.push(value!({ "urls": relays, "username": name, "credential": password.expose() }));
     }
     ok(&value!({ "iceServers": servers, "relay": !relays.is_empty(), "expires": until.as_secs() }))
 }
 
 /// A session description: the browsers' matter, and nobody's else, except for its size and that it is a browser's.
-fn description(text: &str, field: &str) -> Result<(), Problem> {
+pub(super) fn description(text: &str, field: &str) -> Result<(), Problem> {
     let is_text = |b: u8| b >= b' ' || b == b'\r' || b == b'\n' || b == b'\t';
     if text.len() > limits::API_SDP_BYTES || !text.starts_with("v=0") || !text.bytes().all(is_text) {
         let most = limits::API_SDP_BYTES;
@@ -135,11 +92,11 @@ fn is_protected(line: &str) -> bool {
 }
 
 /// Whom a request is about.
-struct About {
+pub(super) struct About {
     /// The call.
-    number: u64,
+    pub(super) number: u64,
     /// Which side of it asks.
-    side: Side,
+    pub(super) side: Side,
 }
 
 impl Api {
@@ -203,6 +160,11 @@ impl Api {
                 let body::Transfer { target } = body::read(body)?;
                 self.add(cx, (me, claims), about.number, &target)
             }
+            Operation::RemoveParticipant => {
+                let about = about(self)?;
+                let body::Transfer { target } = body::read(body)?;
+                self.remove(cx, claims, about.number, target)
+            }
             Operation::IssueToken | Operation::Events | Operation::Description | Operation::Problems => {
                 unreachable!("these are answered before")
             }
@@ -226,12 +188,12 @@ impl Api {
         Ok(about)
     }
 
-    fn call(&mut self, about: &About) -> Result<&mut Call, Problem> {
+    pub(super) fn call(&mut self, about: &About) -> Result<&mut Call, Problem> {
         self.calls.get_mut(about.number).ok_or_else(no_such_call)
     }
 
     /// Tells the other side.
-    fn tell_other(&mut self, cx: &mut Cx<'_>, about: &About, name: &'static str, data: &Value) {
+    pub(super) fn tell_other(&mut self, cx: &mut Cx<'_>, about: &About, name: &'static str, data: &Value) {
         let call = self.calls.get(about.number);
         if let Some(other) = call.and_then(|call| call.member(about.side.other()).who.client()) {
             self.tell(cx, other, name, data);
@@ -339,162 +301,6 @@ impl Api {
         response.headers.push(("Location", format!("/v1/calls/{id}")));
         Ok(response)
     }
-
-    fn accept(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Accept) -> Result<Response, Problem> {
-        description(&wanted.answer, "answer")?;
-        if wanted.device.len() > limits::API_NAME_BYTES {
-            return Err(Problem::new(Kind::CannotBe, "device: it is too long"));
-        }
-        let wall = cx.wall;
-        let call = self.call(about)?;
-        if about.side == Side::Caller {
-            return Err(Problem::new(Kind::WrongMoment, "who calls cannot accept"));
-        }
-        call.accept(wall)?;
-        let (id, view) = (call.id.clone(), call.view());
-        let callee = call.member(Side::Callee).who.client();
-        self.deadlines.cancel(Timer::Unanswered(about.number));
-        self.lines.accept(cx, about.number, &wanted.answer);
-        fact(cx, &id, "was accepted".to_owned());
-        let told = value!({ "call": view, "answer": wanted.answer });
-        self.tell_other(cx, about, "call.accepted", &told);
-        // His other devices stop ringing.
-        let told = value!({ "call": view, "device": wanted.device });
-        if let Some(callee) = callee {
-            self.tell(cx, callee, "call.accepted", &told);
-        }
-        Ok(ok(&view))
-    }
-
-    fn reject(
-        &mut self,
-        cx: &mut Cx<'_>,
-        about: &About,
-        claims: &Claims,
-        wanted: &body::Reject,
-    ) -> Result<Response, Problem> {
-        self.call(about)?.must_be(State::Ringing)?;
-        let why = match (about.side, wanted.reason) {
-            (Side::Caller, _) => return Err(Problem::new(Kind::WrongMoment, "who calls hangs up")),
-            (Side::Callee, Refusal::Declined) => "declined",
-            (Side::Callee, Refusal::Busy) => "busy",
-        };
-        self.over(cx, about.number, why, Some(&claims.who.name));
-        Ok(done())
-    }
-
-    /// Either side, or an administrator of the tenant.
-    fn hang_up(&mut self, cx: &mut Cx<'_>, me: u64, claims: &Claims, name: &str) -> Result<Response, Problem> {
-        let number = self.calls.named(&claims.who, name).ok_or_else(no_such_call)?;
-        let call = self.calls.get(number).ok_or_else(no_such_call)?;
-        if call.side_of(me).is_some() && !claims.scopes.has(Scope::Admin) {
-            may_touch(claims, call)?;
-        }
-        let why = match (call.side_of(me), call.state) {
-            (Some(Side::Caller), State::Ringing) => "cancelled",
-            (Some(Side::Callee), State::Ringing) => "declined",
-            (Some(_), State::Up) if call.moves.is_some() => "moved",
-            (Some(_), State::Up) => "hung-up",
-            (None, _) if claims.scopes.has(Scope::Admin) => "ended-by-admin",
-            (None, _) => return Err(no_such_call()),
-        };
-        self.over(cx, number, why, Some(&claims.who.name));
-        Ok(done())
-    }
-
-    fn offer(&mut self, cx: &mut Cx<'_>, about: &About, wanted: body::Offer) -> Result<Response, Problem> {
-        description(&wanted.offer, "offer")?;
-        self.lines.may_change(about.number)?;
-        let call = self.call(about)?;
-        let told = wanted.offer.clone();
-        let revision = call.offer(about.side, wanted.offer)?;
-        self.lines.offer(cx, about.number, revision, &told);
-        let call = self.call(about)?;
-        let told = value!({ "call": call.id, "offer": told, "revision": revision });
-        self.tell_other(cx, about, "call.offer", &told);
-        Ok(ok(&value!({ "revision": revision })))
-    }
-
-    fn answered(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Answer) -> Result<Response, Problem> {
-        description(&wanted.answer, "answer")?;
-        let call = self.call(about)?;
-        call.must_be(State::Up)?;
-        call.answer(about.side, wanted.revision)?;
-        if call.line().is_some() {
-            self.deadlines.cancel(Timer::Unanswered(about.number));
-            self.lines.answer(cx, about.number, &wanted.answer);
-            return Ok(done());
-        }
-        let told = value!({ "call": call.id, "answer": wanted.answer, "revision": wanted.revision });
-        self.tell_other(cx, about, "call.answer", &told);
-        Ok(done())
-    }
-
-    fn candidates(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Candidates) -> Result<Response, Problem> {
-        let is_line = |text: &str| text.len() <= limits::API_CANDIDATE_BYTES && !text.contains(['\r', '\n', '\0']);
-        let is_good = |one: &body::Candidate| {
-            let rest = [one.sdp_mid.as_deref(), one.username_fragment.as_deref()];
-            is_line(&one.candidate) && rest.into_iter().flatten().all(is_line)
-        };
-        let count = wanted.candidates.len();
-        if !(1..=limits::API_CANDIDATES).contains(&count) || !wanted.candidates.iter().all(is_good) {
-            let (most, octets) = (limits::API_CANDIDATES, limits::API_CANDIDATE_BYTES);
-            let why = format!("candidates: 1 to {most} lines of at most {octets} octets are taken");
-            return Err(Problem::new(Kind::CannotBe, why));
-        }
-        let call = self.call(about)?;
-        call.candidates(about.side, count)?;
-        let told = value!({ "call": call.id, "candidates": body::write(&wanted.candidates) });
-        self.tell_other(cx, about, "call.candidates", &told);
-        Ok(done())
-    }
-
-    /// The other side of a call by SIP is told by the node.
-    fn hold(&mut self, cx: &mut Cx<'_>, about: &About, hold: bool) -> Result<Response, Problem> {
-        let call = self.call(about)?;
-        call.must_be(State::Up)?;
-        if call.line().is_some() && call.member(about.side).holds != hold {
-            self.lines.may_change(about.number)?;
-            self.lines.hold(cx, about.number, hold);
-        }
-        self.change(cx, about, |call, side| call.member_mut(side).holds = hold)
-    }
-
-    fn change(
-        &mut self,
-        cx: &mut Cx<'_>,
-        about: &About,
-        change: impl FnOnce(&mut Call, Side),
-    ) -> Result<Response, Problem> {
-        let call = self.call(about)?;
-        call.must_be(State::Up)?;
-        change(call, about.side);
-        let (view, own) = (call.view(), call.member(about.side).who.client());
-        let told = value!({ "call": view });
-        self.tell_other(cx, about, "call.updated", &told);
-        if let Some(own) = own {
-            self.tell(cx, own, "call.updated", &told);
-        }
-        Ok(ok(&view))
-    }
-
-    fn dtmf(&mut self, cx: &mut Cx<'_>, about: &About, wanted: &body::Dtmf) -> Result<Response, Problem> {
-        let is_digit = |b: u8| b.is_ascii_digit() || b"*#ABCD".contains(&b);
-        let good = (1..=limits::API_DIGITS).contains(&wanted.digits.len()) && wanted.digits.bytes().all(is_digit);
-        if !good {
-            let most = limits::API_DIGITS;
-            return Err(Problem::new(
-                Kind::CannotBe,
-                format!("digits: 1 to {most} of 0-9*#ABCD are taken"),
-            ));
-        }
-        let call = self.call(about)?;
-        call.must_be(State::Up)?;
-        let told = value!({ "call": call.id, "digits": wanted.digits });
-        self.lines.digits(cx, about.number, &wanted.digits);
-        self.tell_other(cx, about, "call.dtmf", &told);
-        Ok(done())
-    }
 }
 
 fn is_busy(client: &Client) -> bool {
@@ -502,7 +308,7 @@ fn is_busy(client: &Client) -> bool {
 }
 
 /// A token for rooms alone has no part in its owner's other calls.
-fn may_touch(claims: &Claims, call: &Call) -> Result<(), Problem> {
+pub(super) fn may_touch(claims: &Claims, call: &Call) -> Result<(), Problem> {
     let may = claims.scopes.has(Scope::Call) || call.room().is_some();
     may.then_some(())
         .ok_or_else(|| Problem::new(Kind::WrongScope, "it needs call: this call is with no room"))

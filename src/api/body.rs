@@ -29,7 +29,7 @@ pub(super) struct NewCall {
 }
 
 /// Who is called: one of these.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Target {
     /// A client of the same tenant.
@@ -105,7 +105,7 @@ pub(super) struct Candidate {
     pub(super) username_fragment: Option<String>,
 }
 
-/// `POST .../transfer`, `POST .../participants`.
+/// `POST .../transfer`, `POST .../participants`, `POST .../participants/remove`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Transfer {

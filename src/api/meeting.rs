@@ -1,17 +1,19 @@
 //! A third participant. A call between two clients moves into a room, without a gap: each of the two calls the room, and leaves the other when
 //! he hears it. In a room the others are called by the room itself, or told where it is.
 
-use super::act::{json, no_such_call};
+use super::act::no_such_call;
+use super::answer::{done, json};
 use super::body::Target;
 use super::call::{Call, State, Who};
-use super::outside::{destination, key_of, user_of};
+use super::outside::{destination, key_of, number_of, user_of};
 use super::problem::{Kind, Problem};
 use super::token::{Claims, Identity};
 use super::wire::Response;
-use super::{Api, fact};
+use super::{Api, Timer, fact};
 use crate::config::{Config, User};
 use crate::cx::Cx;
 use crate::limits;
+use crate::room::address::SHOWN;
 use crate::routing::{self, Plan, Source};
 use crate::sip::Uri;
 use crate::sip::uri::escaped;
@@ -96,6 +98,7 @@ impl Api {
             call.id.clone(),
             value!({ "call": call.id, "room": room, "by": *claims.who.name }),
         );
+        self.deadlines.set(Timer::Unmoved(number), cx.now + limits::API_MOVE);
         fact(cx, &id, "moves into a room".to_owned());
         for client in clients {
             self.tell(cx, client, "call.moved", &told);
@@ -123,6 +126,35 @@ impl Api {
         }
     }
 
+    /// Where neither of the two has called the room, the call stays as it was, and nobody is called there.
+    pub(super) fn unmoved(&mut self, cx: &mut Cx<'_>, number: u64) {
+        let Some(call) = self.calls.get(number) else { return };
+        let (Some(room), clients) = (call.moves.clone(), call.clients()) else {
+            return;
+        };
+        let clients: Vec<u64> = clients.collect();
+        let is_with_it = |own: &u64| self.calls.get(*own).and_then(Call::room) == Some(&*room);
+        for client in &clients {
+            if self
+                .clients
+                .get(*client)
+                .is_some_and(|client| client.calls.iter().any(is_with_it))
+            {
+                return;
+            }
+        }
+        for client in clients {
+            if let Some(client) = self.clients.get(client) {
+                client.adds.retain(|add| add.room != room);
+            }
+        }
+        if let Some(call) = self.calls.get_mut(number) {
+            call.moves = None;
+            let id = call.id.clone();
+            fact(cx, &id, "stays as it was: neither has called the room".to_owned());
+        }
+    }
+
     /// A client's own call to a room has ended. Where there still is the call that was to move there, nobody has left it: it stays as it was.
     pub(super) fn stays_out(&mut self, ended: &Call) {
         let Some(room) = ended.room() else { return };
@@ -135,6 +167,70 @@ impl Api {
                 if let Some(call) = self.calls.get_mut(*number) {
                     call.moves.take_if(|moves| moves == room);
                 }
+            }
+        }
+    }
+
+    /// Somebody is to be sent away from the room that a call is with: the room decides whether who asks may (its moderators).
+    pub(super) fn remove(
+        &mut self,
+        cx: &mut Cx<'_>,
+        claims: &Claims,
+        number: u64,
+        target: Target,
+    ) -> Result<Response, Problem> {
+        let call = self.calls.get(number).ok_or_else(no_such_call)?;
+        call.must_be(State::Up)?;
+        if call.room().is_none() {
+            let why = "the call has two sides: to hang up ends it; from a room somebody can be sent away";
+            return Err(Problem::new(Kind::CannotBe, why));
+        }
+        let config = cx.config.clone();
+        let meant = self.meant(&config, claims, &target)?;
+        self.lines.remove(cx, number, (target, meant));
+        Ok(done())
+    }
+
+    /// Whom a target means of those who are in a room, or are called by it: as the room knows them.
+    fn meant(&mut self, config: &Config, claims: &Claims, target: &Target) -> Result<String, Problem> {
+        let user = user_of(config, claims)?;
+        let dialled = match target {
+            Target::Client(name) => {
+                let who = Identity {
+                    tenant: claims.who.tenant.clone(),
+                    name: name.as_str().into(),
+                };
+                let client = self.clients.named(&who).and_then(|number| self.clients.get(number));
+                let key = client
+                    .map(|client| client.key)
+                    .ok_or_else(|| Problem::new(Kind::NotConnected, "no client of that name is there"))?;
+                let of_client = Claims {
+                    who,
+                    key,
+                    ..claims.clone()
+                };
+                let user = user_of(config, &of_client)?;
+                return Ok(format!(
+                    "sip:{}@{};{SHOWN}={}",
+                    escaped(&user.name),
+                    user.domain,
+                    escaped(name)
+                ));
+            }
+            Target::Number(written) => number_of(written),
+            Target::Sip(written) => Uri::parse(written).ok().and_then(|uri| uri.user_decoded()),
+            Target::Room(_) => None,
+        };
+        let why = "target: a client, a phone number or a SIP address that is in the room is taken";
+        let dialled = dialled.ok_or_else(|| Problem::new(Kind::CannotBe, why))?;
+        let decision = routing::decide(config, &Source::User(user.name.clone()), &dialled);
+        match decision.plan {
+            Plan::User(name) => match config.user(&name) {
+                Some(user) => Ok(format!("sip:{}@{}", escaped(&user.name), user.domain)),
+                None => Err(Problem::new(Kind::CannotBe, "target: that user is no longer there")),
+            },
+            Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Room(_) | Plan::Reject { .. } => {
+                Ok(format!("tel:{}", escaped(&decision.number)))
             }
         }
     }

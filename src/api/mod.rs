@@ -24,10 +24,12 @@
 //! | `outside`, `line` | calls by SIP: who may have them, and the user agent that speaks for a client |
 //! | `meeting` | a third participant: a call moves into a room |
 //! | `push` | who is not connected is woken |
-//! | `act` | what requests do |
+//! | `act`, `talk` | what requests do: whose calls there are, and what is done in one |
+//! | `answer` | what is answered |
 //! | `cors` | pages of other origins |
 
 mod act;
+mod answer;
 mod body;
 mod call;
 mod client;
@@ -41,6 +43,7 @@ pub mod problem;
 mod push;
 mod route;
 mod seal;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -57,7 +60,7 @@ use crate::keyed;
 use crate::limits;
 use crate::marker::Marker;
 use crate::time::{Deadlines, Instant};
-use act::Given;
+use answer::Given;
 use call::{Calls, State};
 use client::{Client, Clients, Stream};
 use line::Lines;
@@ -83,6 +86,8 @@ enum Timer {
     Expired(ApiId),
     /// A call was not answered, or what the other side of one by SIP has offered anew.
     Unanswered(u64),
+    /// Nobody may have called the room that a call is to move into.
+    Unmoved(u64),
 }
 
 /// The machine.
@@ -92,6 +97,8 @@ pub struct Api {
     prints: keyed::Key,
     /// How often each address asks. Made when the first one does.
     addresses: Option<Cells>,
+    /// How often each has had a token or key that was wrong.
+    guesses: Option<Cells>,
     clients: Clients,
     calls: Calls,
     /// The other sides of calls by SIP.
@@ -111,6 +118,7 @@ impl Api {
         Api {
             prints: key,
             addresses: None,
+            guesses: None,
             clients: Clients::new(key),
             calls: Calls::default(),
             lines: Lines::new(key),
@@ -201,6 +209,7 @@ impl Api {
                 Timer::Expired(stream) => self.end_stream(cx, stream, "its token has expired"),
                 Timer::Unanswered(call) if self.is_up(call) => self.offer_unanswered(cx, call),
                 Timer::Unanswered(call) => self.over(cx, call, "no-answer", None),
+                Timer::Unmoved(call) => self.unmoved(cx, call),
             }
         }
         self.lines.on_time(cx);
@@ -219,6 +228,26 @@ impl Api {
         if !addresses.take(host, cx.now.as_nanos(), rate) {
             return Err(Problem::new(Kind::TooMany, "from this address"));
         }
+        // A seal costs a hash to check: of who was wrong too often nothing is checked for a while.
+        let (guesses, often) = (self.guesses.get_or_insert_with(Cells::new), limits::API_GUESSES);
+        let often = Rate::per_second(often, often);
+        if request.token.is_some() && !guesses.has(host, cx.now.as_nanos(), often) {
+            return Err(Problem::new(
+                Kind::TooMany,
+                "with a wrong token or key, from this address",
+            ));
+        }
+        let given = self.routed(cx, config, id, request);
+        let is_wrong = |problem: &Problem| matches!(problem.kind, Kind::BadToken | Kind::BadKey);
+        if given.as_ref().is_err_and(is_wrong)
+            && let Some(guesses) = &mut self.guesses
+        {
+            guesses.take(host, cx.now.as_nanos(), often);
+        }
+        given
+    }
+
+    fn routed(&mut self, cx: &mut Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
         let (row, call) = match route::find(request.method, &request.path) {
             Found::Row(row, call) => (row, call),
             Found::Methods(methods) if request.method == Method::Options => {
@@ -422,6 +451,7 @@ impl Api {
     ) {
         let Some(call) = self.calls.remove(number) else { return };
         self.deadlines.cancel(Timer::Unanswered(number));
+        self.deadlines.cancel(Timer::Unmoved(number));
         let status = match why {
             "busy" => 486,
             "gone" => 480,
@@ -466,8 +496,8 @@ fn fact(cx: &mut Cx<'_>, call: &str, what: String) {
 /// What everybody may read.
 fn public(operation: Operation) -> Response {
     match operation {
-        Operation::Description => act::json(200, DESCRIPTION.into()),
-        Operation::Problems => act::json(200, problem::list().to_string().into()),
+        Operation::Description => answer::json(200, DESCRIPTION.into()),
+        Operation::Problems => answer::json(200, problem::list().to_string().into()),
         Operation::IssueToken
         | Operation::TurnKeys
         | Operation::Events
@@ -484,6 +514,7 @@ fn public(operation: Operation) -> Response {
         | Operation::Mute
         | Operation::Dtmf
         | Operation::Transfer
-        | Operation::AddParticipant => unreachable!("the table asks for a token or a key"),
+        | Operation::AddParticipant
+        | Operation::RemoveParticipant => unreachable!("the table asks for a token or a key"),
     }
 }

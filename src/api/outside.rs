@@ -4,8 +4,8 @@
 //! That user is the configuration's: `users` of an API key lets an identity be the user of its name, who then rings where he is called;
 //! `calls_as` names the one for all others. Without either a client has no way out.
 
-use super::act::{done, json};
-use super::body::Target;
+use super::answer::{done, json};
+use super::body::{self, Target};
 use super::call::{Call, Side, State, Who};
 use super::line::Told;
 use super::problem::{Kind, Problem};
@@ -21,7 +21,7 @@ use crate::sip::uri::{Scheme, escaped};
 use crate::sip::{Host, Message, Method, NameAddr, Uri};
 use crate::transaction::Event;
 use bytes::Bytes;
-use serde_json::json as value;
+use serde_json::{Value, json as value};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -233,16 +233,9 @@ impl Api {
                 fact(cx, &id, "was accepted".to_owned());
                 ("call.accepted", data)
             }
-            Told::Offer(offer) => match call.offer(side, offer.clone()) {
-                Ok(revision) => {
-                    self.deadlines
-                        .set(Timer::Unanswered(number), cx.now + limits::API_REOFFER);
-                    (
-                        "call.offer",
-                        value!({ "call": id, "offer": offer, "revision": revision }),
-                    )
-                }
-                Err(_) => return self.lines.unanswered(cx, number),
+            Told::Offer(offer) => match self.line_offers(cx, number, side, &offer) {
+                Some(data) => ("call.offer", data),
+                None => return,
             },
             Told::Withdrawn => return self.offer_withdrawn(number),
             Told::Answer(revision, answer) => {
@@ -268,6 +261,10 @@ impl Api {
                 ("call.participant", value!({ "call": id, "status": status }))
             }
             Told::Transfer(status) => ("call.transfer", value!({ "call": id, "status": status })),
+            Told::Removed(target, status) => (
+                "call.removed",
+                value!({ "call": id, "participant": body::write(&target), "status": status }),
+            ),
             Told::Failed(status, why) => {
                 let detail = failure(status, why);
                 return self.over_because(cx, number, reason(status), (None, Some(&detail)));
@@ -286,6 +283,19 @@ impl Api {
                 self.is_in_room(cx, client, number, room);
             }
         }
+    }
+
+    /// The other side offers anew: what its client is told, where nobody has been faster.
+    fn line_offers(&mut self, cx: &mut Cx<'_>, number: u64, side: Side, offer: &str) -> Option<Value> {
+        let call = self.calls.get_mut(number)?;
+        let Ok(revision) = call.offer(side, offer.to_owned()) else {
+            self.lines.unanswered(cx, number);
+            return None;
+        };
+        let told = value!({ "call": call.id, "offer": offer, "revision": revision });
+        self.deadlines
+            .set(Timer::Unanswered(number), cx.now + limits::API_REOFFER);
+        Some(told)
     }
 
     /// The other side has taken back what it has offered: an answer to it is stale.
@@ -399,7 +409,7 @@ pub(super) fn destination(
 }
 
 /// A number without what people write between its digits.
-fn number_of(written: &str) -> Option<String> {
+pub(super) fn number_of(written: &str) -> Option<String> {
     let number: String = written.chars().filter(|c| !" -.()/".contains(*c)).collect();
     let digits = number.strip_prefix('+').unwrap_or(&number);
     let is_good = (1..=limits::API_NAME_BYTES).contains(&digits.len());

@@ -6,7 +6,7 @@ use super::problem::{Kind, Problem};
 use super::token::{self, Claims, Identity};
 use super::{Api, Timer, outside, share};
 use crate::cx::Cx;
-use crate::effect::{Output, Post};
+use crate::effect::{Hook, Output, Post};
 use crate::guard::cells::Rate;
 use crate::id::Owner;
 use crate::limits;
@@ -85,6 +85,7 @@ impl Api {
             "call": call,
         });
         let post = Post {
+            hook: Hook::Clients,
             url: push.url.clone(),
             token: push.token.clone(),
             body: body.to_string().into(),

@@ -25,6 +25,7 @@ pub enum Operation {
     Dtmf,
     Transfer,
     AddParticipant,
+    RemoveParticipant,
     Description,
     Problems,
 }
@@ -90,6 +91,12 @@ pub(super) static TABLE: &[Row] = &[
         "/v1/calls/{call}/participants",
         TALK,
         Operation::AddParticipant,
+    ),
+    row(
+        Method::Post,
+        "/v1/calls/{call}/participants/remove",
+        TALK,
+        Operation::RemoveParticipant,
     ),
     row(Method::Get, "/v1/openapi.json", Need::Nothing, Operation::Description),
     row(Method::Get, "/v1/problems", Need::Nothing, Operation::Problems),

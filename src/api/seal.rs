@@ -1,10 +1,10 @@
-//! Keyed hashes: what tokens are signed by, and the passwords of TURN. Comparisons take the same time whatever is in them.
+//! Keyed hashes: what tokens are signed by. Comparisons take the same time whatever is in them.
 
 use crate::pii::Secret;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The signature of RFC 7515 A.1: HMAC with SHA-256, in base64url.
 pub(super) fn sign(key: &Secret, text: &str) -> String {
@@ -16,13 +16,6 @@ pub(super) fn sign(key: &Secret, text: &str) -> String {
 pub(super) fn is_signed(key: &Secret, text: &str, signature: &str) -> bool {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
     decode(signature).is_some_and(|seal| hmac::verify(&key, text.as_bytes(), &seal).is_ok())
-}
-
-/// The password for a user name that says until when it is good: HMAC with SHA-1 in base64, as TURN servers with a shared secret want it
-/// (draft-uberti-behave-turn-rest 2.2).
-pub(super) fn turn_password(secret: &Secret, name: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.expose().as_bytes());
-    STANDARD.encode(hmac::sign(&key, name.as_bytes()))
 }
 
 /// True for two that are the same; how long they are may be seen.
@@ -58,13 +51,6 @@ mod tests {
         ));
         assert!(!is_signed(&key, "what do ya want for nothing", &signature));
         assert!(!is_signed(&key, "what do ya want for nothing?", &signature[1..]));
-    }
-
-    /// RFC 2202 3, case 2, in base64.
-    #[test]
-    fn the_password_is_the_hash_of_rfc_2202() {
-        let password = turn_password(&Secret::new("Jefe"), "what do ya want for nothing?");
-        assert_eq!(password, "7/zfauXrL6LSdBbV8YTfnCWafHk=");
     }
 
     #[test]

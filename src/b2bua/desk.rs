@@ -122,13 +122,18 @@ impl Desk {
         }
     }
 
+    /// True for a user who is at a client.
+    pub fn is_at_client(&self, user: &str) -> bool {
+        self.clients.contains_key(user)
+    }
+
     /// Where a user is: at phones that have registered, and at clients, which are as good as phones on a WebSocket.
     pub fn with_clients<'b>(&self, user: &str, bindings: &'b [Binding]) -> Cow<'b, [Binding]> {
         let Some(clients) = self.clients.get(user) else {
             return bindings.into();
         };
         let client = |flow: &Flow| Binding {
-            contact: format!("sip:{:x}@client.invalid;transport=ws", flow.connection.0).into(),
+            contact: format!("sips:{:x}@client.invalid;transport=ws", flow.connection.0).into(),
             q: 1000,
             call_id: "".into(),
             cseq: 0,

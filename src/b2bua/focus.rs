@@ -3,7 +3,7 @@
 use super::desk::Turn;
 use super::hunt::reachable;
 use super::leg::LegId;
-use super::refer::refer_to;
+use super::refer::{refer_to, wants_no_subscription};
 use super::{Calls, Net};
 use crate::config::Config;
 use crate::cx::Cx;
@@ -65,7 +65,8 @@ pub struct Referred {
 }
 
 impl Calls {
-    /// REFER in the dialog of somebody in a room: it is taken, and NOTIFY says what comes of it.
+    /// REFER in the dialog of somebody in a room: it is taken, and NOTIFY says what comes of it. Where that is not wanted (RFC 4488 4), the
+    /// response says so, of what is known at once.
     pub fn room_refer(
         &mut self,
         cx: &mut Cx<'_>,
@@ -80,12 +81,12 @@ impl Calls {
         };
         let home = self.desk.home(leg);
         let taken = self.turn(cx, net, home, |call, t| take(t, call.leg_mut(leg)?, flow, tx, request));
-        let Some(Some(wanted)) = taken else { return };
+        let Some(Some((wanted, unsaid))) = taken else { return };
         let done = self.room_asked(cx, net, &room, Asker::Member(member), wanted);
-        let call = self.calls.get(&self.desk.home(leg));
-        if call.and_then(|call| call.leg(leg)?.subscription).is_none() {
-            // Nobody wants to hear of it (RFC 4488 4).
-            return;
+        if let Some(accepted) = unsaid {
+            let refused = |refused: Refused| Draft::response(request, refused.status(), None);
+            let response = done.map_or_else(refused, |_called| accepted);
+            return net.layer.respond(cx, tx, response);
         }
         let (status, is_last) = match done {
             Ok(Some(called)) => {
@@ -166,27 +167,33 @@ impl Calls {
     }
 }
 
-/// Answers a REFER; gives what it asks for, if it is taken. One at a time.
+/// Answers a REFER; gives what it asks for, if it is taken. One at a time of those that are told by NOTIFY; of the others it gives the 202, too,
+/// which is not sent.
 fn take(
     t: &mut Turn<'_, '_>,
     leg: &mut super::leg::Leg,
     flow: Flow,
     tx: ServerTx,
     request: &Message,
-) -> Option<Wanted> {
+) -> Option<(Wanted, Option<Draft>)> {
     if let Err(reject) = leg.receive(flow, request) {
         let response = Draft::response(request, reject.status, None).with_reason(reject.reason);
         t.net.layer.respond(t.cx, tx, response);
         return None;
     }
+    let silent = wants_no_subscription(request);
     let wanted = match leg.subscription {
-        Some(_) => Err(491),
-        None => wanted(request, t.cx.config, leg.flow.local.ip()),
+        Some(_) if !silent => Err(491),
+        Some(_) | None => wanted(request, t.cx.config, leg.flow.local.ip()),
     };
     match wanted {
+        Ok(wanted) if silent => {
+            leg.refers = leg.refers.saturating_add(1);
+            Some((wanted, Some(leg.accepting_refer(t.cx, request))))
+        }
         Ok(wanted) => {
             leg.accept_refer(t, tx, request);
-            Some(wanted)
+            Some((wanted, None))
         }
         Err(status) => {
             leg.reply(t, tx, request, status);

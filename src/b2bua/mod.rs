@@ -189,6 +189,11 @@ impl Calls {
         self.desk.client(user, flow, is_there);
     }
 
+    /// True for a user who is at one.
+    pub fn is_at_client(&self, user: &str) -> bool {
+        self.desk.is_at_client(user)
+    }
+
     /// How many calls a user is in, those included that the proxy has claimed.
     pub fn calls_of(&self, user: &str) -> u32 {
         self.desk.calls_of(user)

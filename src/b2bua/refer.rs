@@ -5,6 +5,7 @@ use super::hunt::reachable;
 use super::leg::{Leg, What};
 use super::replaces::replaces_id;
 use crate::config::Config;
+use crate::cx::Cx;
 use crate::dialog::DialogId;
 use crate::effect::Which;
 use crate::id::ServerTx;
@@ -39,17 +40,23 @@ impl Leg {
     /// 202, and the first NOTIFY, unless the phone wants none (RFC 4488).
     pub fn accept_refer(&mut self, t: &mut Turn<'_, '_>, tx: ServerTx, request: &Message) {
         let silent = wants_no_subscription(request);
-        let mut response = Draft::response(request, 202, None);
-        response.push(Name::Contact, self.contact(t.cx));
-        response.push(Name::Server, crate::USER_AGENT);
-        if silent {
-            response.push(Name::ReferSub, "false");
-        }
+        let response = self.accepting_refer(t.cx, request);
         t.net.layer.respond(t.cx, tx, response);
         let id = request.cseq().ok().map(|cseq| cseq.number).filter(|_| self.refers > 0);
         self.refers = self.refers.saturating_add(1);
         self.subscription = (!silent).then_some(Subscription { id });
         self.notify_refer(t, 100, false);
+    }
+
+    /// The 202.
+    pub fn accepting_refer(&self, cx: &mut Cx<'_>, request: &Message) -> Draft {
+        let mut response = Draft::response(request, 202, None);
+        response.push(Name::Contact, self.contact(cx));
+        response.push(Name::Server, crate::USER_AGENT);
+        if wants_no_subscription(request) {
+            response.push(Name::ReferSub, "false");
+        }
+        response
     }
 
     /// How the transfer goes, as message/sipfrag (RFC 3515 2.4.5).

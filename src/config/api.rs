@@ -3,6 +3,7 @@
 use super::checked::{Config, HttpUrl};
 use crate::pii::Secret;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct ClientPush {
     pub url: HttpUrl,
     /// What shows who asks.
     pub token: Option<Secret>,
+    /// Who may have signed the certificate of the URL's host; none: the public roots.
+    pub ca: Option<PathBuf>,
 }
 
 /// A key of a back end.

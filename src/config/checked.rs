@@ -13,7 +13,7 @@ use crate::sip::uri::{Host, HostText, Scheme, SchemeText, Uri, UriText};
 use codecs::Codec;
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -266,6 +266,23 @@ pub struct Media {
     pub opus_complexity: u8,
     /// `opus_dtx`.
     pub opus_dtx: bool,
+}
+
+impl Media {
+    /// Where RTP sockets are bound, of IPv4 and of IPv6; a wildcard is all addresses of its family. `listeners` are where signalling
+    /// listens: they decide where the configuration names no address.
+    pub fn bound(&self, listeners: impl Iterator<Item = IpAddr>) -> [Option<IpAddr>; 2] {
+        let addrs: Vec<IpAddr> = match self.address {
+            Some(address) => vec![address],
+            None => listeners.collect(),
+        };
+        let wildcards = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        wildcards.map(|wildcard: IpAddr| {
+            let mut own = addrs.iter().filter(|ip| ip.is_ipv4() == wildcard.is_ipv4());
+            let first = own.next().copied()?;
+            Some(if own.all(|ip| *ip == first) { first } else { wildcard })
+        })
+    }
 }
 
 /// A digest algorithm (RFC 7616, RFC 8760).

@@ -64,8 +64,8 @@ pub struct TurnUser {
 pub struct Own {
     /// Our addresses that the file names. Those of this machine's interfaces are ours too.
     pub addresses: Vec<IpAddr>,
-    /// Where media is, and the same address as others see it, if it is another; none: at all of our addresses.
-    pub media: Vec<IpAddr>,
+    /// Where media is bound, by family, and the same address as others see it; the wildcard is all of our addresses of its family.
+    pub media: Vec<(IpAddr, IpAddr)>,
     /// At which ports.
     pub media_ports: (u16, u16),
     /// Where others come to us, by whatever protocol.

@@ -53,8 +53,10 @@ impl Machines {
         let decision = routing::decide(cx.config, source, &dialled);
         // A dialog of phones that are proxied is replaced by them; one of ours is ours to replace.
         let replaces = self.calls.is_replaced(request);
+        // A page has media of its own kind, and rings beside the phones of its user: such a call is bridged, unless one device is meant.
+        let rings_page = |name: &str| device.is_none() && self.calls.is_at_client(name);
         match (&decision.plan, decision.way) {
-            (Plan::User(name), Way::Proxy) if !replaces => {
+            (Plan::User(name), Way::Proxy) if !replaces && !rings_page(name) => {
                 let limit = cx.config.user(name).map_or(0, |user| user.calls);
                 let free = self.calls.calls_of(name) < limit || self.proxy.is_counted(passed, request);
                 let user = Some((name.clone(), decision));

@@ -13,7 +13,7 @@
 
 use crate::config::{HttpUrl, Push};
 use crate::cx::Cx;
-use crate::effect::{Aor, Binding, Output, Post, Reply};
+use crate::effect::{Aor, Binding, Hook, Output, Post, Reply};
 use crate::id::{Owner, Ticket};
 use crate::limits;
 use crate::sip::uri::{Uri, unescape};
@@ -300,6 +300,7 @@ fn post(cx: &mut Cx<'_>, push: &Push, owner: Owner, aor: &Aor, prid: &Prid, call
     cx.emit(Output::Post(
         ticket,
         Box::new(Post {
+            hook: Hook::Phones,
             url,
             token,
             body: body.into(),

@@ -16,6 +16,28 @@ const CHANNEL: u32 = 600;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
+/// A peer in 19 octets; `SocketAddr` has 32, most of which no peer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    ip: IpAddr,
+    port: [u8; 2],
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(addr: SocketAddr) -> Peer {
+        Peer {
+            ip: addr.ip(),
+            port: addr.port().to_be_bytes(),
+        }
+    }
+}
+
+impl From<Peer> for SocketAddr {
+    fn from(peer: Peer) -> SocketAddr {
+        SocketAddr::new(peer.ip, u16::from_be_bytes(peer.port))
+    }
+}
+
 /// See there. Its tables are those of one client, and short: whom a client of ours puts there can slow down nobody else.
 #[derive(Debug)]
 pub(super) struct Allocation {
@@ -37,7 +59,7 @@ pub(super) struct Allocation {
     pub(super) traffic: [Traffic; 2],
     permissions: Map<IpAddr, Permission>,
     channels: Map<u16, Channel>,
-    numbers: Map<SocketAddr, u16>,
+    numbers: Map<Peer, u16>,
 }
 
 /// Until when, in seconds since the start.
@@ -50,7 +72,7 @@ struct Permission {
 
 #[derive(Clone, Copy, Debug)]
 struct Channel {
-    peer: SocketAddr,
+    peer: Peer,
     until: u32,
 }
 
@@ -128,12 +150,12 @@ impl Allocation {
     /// The peer of a channel.
     pub(super) fn peer(&self, number: u16, seconds: u32) -> Option<SocketAddr> {
         let channel = self.channels.get(&number)?;
-        (channel.until > seconds).then_some(channel.peer)
+        (channel.until > seconds).then_some(channel.peer.into())
     }
 
     /// The channel of a peer.
     pub(super) fn number(&self, peer: SocketAddr, seconds: u32) -> Option<u16> {
-        let number = *self.numbers.get(&peer)?;
+        let number = *self.numbers.get(&peer.into())?;
         self.peer(number, seconds).map(|_| number)
     }
 
@@ -146,7 +168,7 @@ impl Allocation {
         }
         self.channels
             .retain(|own, channel| channel.until > seconds && *own != number);
-        let channels = &self.channels;
+        let (channels, peer) = (&self.channels, peer.into());
         self.numbers
             .retain(|own, number| channels.contains_key(number) && *own != peer);
         if self.channels.len() >= limits::RELAY_CHANNELS {
@@ -161,7 +183,7 @@ impl Allocation {
     /// Forgets those peers that do not fit.
     pub(super) fn retain(&mut self, fits: impl Fn(IpAddr) -> bool) {
         self.permissions.retain(|ip, _| fits(*ip));
-        self.channels.retain(|_, channel| fits(channel.peer.ip()));
-        self.numbers.retain(|peer, _| fits(peer.ip()));
+        self.channels.retain(|_, channel| fits(channel.peer.ip));
+        self.numbers.retain(|peer, _| fits(peer.ip));
     }
 }

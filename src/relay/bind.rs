@@ -77,6 +77,7 @@ impl Server {
                 if let Some(relay) = allocation.relays[usize::from(v6)].take() {
                     self.close(relay);
                 }
+                self.disconnect(at, |peer| peer.is_ipv6() == v6);
             }
             (None, _) => self.end(now, at, End::Asked),
         }

@@ -223,9 +223,10 @@ impl Server {
         }
     }
 
-    /// All of an allocation that ends.
-    pub(super) fn disconnect(&mut self, own: u32) {
-        let theirs = self.connections.iter().filter(|(_, other)| other.allocation == own);
+    /// Those of an allocation, or of one of its families, that ends.
+    pub(super) fn disconnect(&mut self, own: u32, ends: impl Fn(SocketAddr) -> bool) {
+        let is_over = |other: &Connection| other.allocation == own && ends(other.peer);
+        let theirs = self.connections.iter().filter(|(_, other)| is_over(other));
         let ids: Vec<ConnectionId> = theirs.map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.over(id));
     }

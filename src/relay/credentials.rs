@@ -6,11 +6,9 @@ use crate::config::Turn;
 use crate::keyed;
 use crate::limits;
 use crate::pii::Secret;
-use crate::stun::integrity::{Algorithm, Key, Seal, hmac_sha1};
+use crate::stun::integrity::{Algorithm, Key, Seal, timed_password};
 use crate::stun::message::{ErrorCode, Message, Writer, kind};
 use crate::time::Clock;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -71,8 +69,7 @@ impl Credentials {
         if end.is_empty() || !end.bytes().all(|octet| octet.is_ascii_digit()) {
             return None;
         }
-        let made = hmac_sha1(self.secret.as_ref()?.expose(), user);
-        Some((Secret::new(STANDARD.encode(made)), Some(end.parse().ok()?)))
+        Some((timed_password(self.secret.as_ref()?, user), Some(end.parse().ok()?)))
     }
 
     /// Who has sent this request; or with which error it is refused.

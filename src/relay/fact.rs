@@ -94,12 +94,14 @@ pub struct Counters {
     pub broken: u64,
     /// Requests of those who have shown nothing, beyond the rate of their host or of all.
     pub unanswered: u64,
-    /// Requests of a user beyond his rate, which were dropped.
+    /// Requests of a user beyond his rate, which were not done.
     pub hurried: u64,
+    /// Requests of hosts that have guessed wrong too often in a second, whose password was not checked.
+    pub guessed: u64,
 }
 
 /// How many there are.
-pub const COUNTERS: usize = 15;
+pub const COUNTERS: usize = 16;
 
 impl Counters {
     /// Each with its words.
@@ -120,6 +122,10 @@ impl Counters {
             (self.broken, "messages that are no STUN"),
             (self.unanswered, "requests of strangers beyond the rate"),
             (self.hurried, "requests of users beyond the rate"),
+            (
+                self.guessed,
+                "requests of hosts that had wrong passwords beyond the rate",
+            ),
         ]
     }
 }

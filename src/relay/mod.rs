@@ -216,6 +216,8 @@ pub struct Server {
     deadlines: Deadlines<Timer>,
     /// To strangers: by datagrams, whose sources may be forged, and by streams.
     answers: [Shares<IpAddr>; 2],
+    /// Wrong passwords of those who are where they say they are.
+    guesses: Shares<IpAddr>,
     /// Of users, by a hash of their name.
     requests: Shares<u64>,
     counters: Counters,
@@ -252,6 +254,7 @@ impl Server {
             connections: HashMap::with_hasher(key),
             deadlines: Deadlines::default(),
             answers: [answers(), answers()],
+            guesses: Shares::new(limits::RELAY_GUESSES_PER_HOST, limits::RELAY_ANSWERS),
             requests: Shares::new(limits::RELAY_REQUESTS_PER_USER, limits::RELAY_REQUESTS),
             counters: Counters::default(),
             outputs: VecDeque::new(),
@@ -329,7 +332,7 @@ impl Server {
         };
         self.deadlines.cancel(Timer::Allocation(at));
         if allocation.tcp {
-            self.disconnect(at);
+            self.disconnect(at, |_all| true);
         }
         self.by_client.remove(&allocation.client.tuple());
         self.uncount(allocation.account());

@@ -52,7 +52,7 @@ pub(super) struct Peers {
     denied: Vec<Network>,
     allowed: Vec<Network>,
     own: Vec<IpAddr>,
-    /// Where media is; none: at all of our addresses.
+    /// Where media is, as bound and as others see it; the wildcard is all of our addresses of its family.
     media_at: Vec<IpAddr>,
     media: (u16, u16),
     relayed_at: Vec<IpAddr>,
@@ -78,15 +78,18 @@ impl Peers {
             denied: turn.denied.clone(),
             allowed: turn.allowed.clone(),
             own: own.addresses.iter().copied().chain(interfaces).collect(),
-            media_at: own.media.clone(),
+            media_at: own.media.iter().flat_map(|(own, outside)| [*own, *outside]).collect(),
             media: own.media_ports,
             relayed_at: doors.addresses.iter().chain(&doors.external).copied().collect(),
             relayed: (doors.first_port, doors.last_port),
             listeners: own.listeners.clone(),
             behind: pairs.filter(|(own, external)| own != external).collect(),
-            media_behind: match own.media[..] {
-                [own, external] if own != external => vec![(own, external)],
-                [..] => Vec::new(),
+            media_behind: {
+                let pairs = own
+                    .media
+                    .iter()
+                    .filter(|(own, outside)| own != outside && !own.is_unspecified());
+                pairs.copied().collect()
             },
         }
     }
@@ -122,7 +125,8 @@ impl Peers {
     }
 
     fn has_media(&self, ip: IpAddr) -> bool {
-        self.media_at.is_empty() || self.media_at.contains(&ip)
+        let takes_in = |own: &IpAddr| *own == ip || (own.is_unspecified() && own.is_ipv4() == ip.is_ipv4());
+        self.media_at.iter().any(takes_in)
     }
 
     /// True for a port of this machine that may be reached: where media is, or what is relayed; of a loopback address that the operator
@@ -304,6 +308,45 @@ mod tests {
                 .collect();
             assert_eq!(reached, open, "{ip}");
         }
+    }
+
+    /// Where the file names no address of media, it is where signalling listens, and not at every address of the machine.
+    #[test]
+    fn media_is_where_it_is_bound() {
+        use crate::config::{Sources, parse};
+        let of = |listen: &str, more: &str| {
+            let yaml = format!(
+                "listen: [ {listen} ]\ndomains: [ example.com ]\nmedia: {{ ports: 20000-20099 }}\n{more}turn: {{ listen: [ \"udp://198.51.100.7\" ], \
+                 secret: north }}\n"
+            );
+            let config = parse("test", &yaml, &Sources::NONE).unwrap_or_else(|problems| panic!("{problems:?}"));
+            let interfaces = ["198.51.100.8", "2001:db8::8"].map(|ip| ip.parse().unwrap());
+            Peers::new(&config.turn.unwrap(), &interfaces)
+        };
+        let one = of("\"udp://198.51.100.1:5060\"", "");
+        let two = of("\"udp://198.51.100.1:5060\", \"udp://198.51.100.2:5060\"", "");
+        let all = of("\"udp://0.0.0.0:5060\"", "");
+        let nat = of("\"udp://198.51.100.1:5060\"", "advertise: 203.0.113.1\n");
+        for (peer, open) in [
+            ("198.51.100.1:20000", [true, true, true, true]),
+            ("198.51.100.8:20000", [false, true, true, false]),
+            ("203.0.113.1:20000", [true, true, true, true]),
+            // Nobody listens there.
+            ("[2001:db8::8]:20000", [false; 4]),
+        ] {
+            let peer = peer.parse().unwrap();
+            let reached = [&one, &two, &all, &nat].map(|peers| match peers.standing(SocketAddr::ip(&peer)) {
+                Standing::Open => true,
+                Standing::Ours => peers.is_open(peer),
+                Standing::Denied => false,
+            });
+            assert_eq!(reached, open, "{peer}");
+        }
+        let (inside, outside) = (
+            "198.51.100.1:20000".parse().unwrap(),
+            "203.0.113.1:20000".parse().unwrap(),
+        );
+        assert_eq!((nat.inward(outside), nat.outward(inside)), (inside, outside));
     }
 
     #[test]

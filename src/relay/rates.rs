@@ -64,20 +64,21 @@ impl<K: Eq + Hash> Shares<K> {
 
     /// True if there is one more for this one.
     pub(super) fn take(&mut self, now: Instant, who: K) -> bool {
+        let has = self.has(now, &who);
+        if has {
+            *self.by.entry(who).or_default() += 1;
+            self.given += 1;
+        }
+        has
+    }
+
+    /// The same without taking it.
+    pub(super) fn has(&mut self, now: Instant, who: &K) -> bool {
         if now.since(self.began) >= SECOND {
             (self.began, self.given) = (now, 0);
             self.by.clear();
         }
-        if self.given >= self.all {
-            return false;
-        }
-        let own = self.by.entry(who).or_default();
-        if *own >= self.each {
-            return false;
-        }
-        *own += 1;
-        self.given += 1;
-        true
+        self.given < self.all && self.by.get(who).is_none_or(|own| *own < self.each)
     }
 }
 

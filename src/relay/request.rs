@@ -96,9 +96,21 @@ impl Server {
             | method::CHANNEL_BIND
             | method::CONNECT
             | method::CONNECTION_BIND => {
-                let tuple = client.tuple();
-                match self.credentials.check(at, self.key, tuple, &message) {
-                    Err(code) => self.challenge(at, &Back::new(client, &message), code),
+                let is_sealed = message.has_seal(Seal::Sha1) || message.has_seal(Seal::Sha256);
+                let host = Marker::host(client.from().ip());
+                // A password costs hashes to check: of who has guessed wrong too often in this second nothing is checked.
+                if is_sealed && !self.guesses.has(at.now, &host) {
+                    self.counters.guessed += 1;
+                    return self.hurried(&Back::new(client, &message));
+                }
+                match self.credentials.check(at, self.key, client.tuple(), &message) {
+                    Err(code) => {
+                        // Its nonce holds, so it is where it says it is.
+                        if is_sealed && code == ErrorCode::UNAUTHENTICATED {
+                            self.guesses.take(at.now, host);
+                        }
+                        self.challenge(at, &Back::new(client, &message), code);
+                    }
                     Ok(who) => self.asked(at, client, &message, who),
                 }
             }
@@ -111,6 +123,9 @@ impl Server {
     fn binding(&mut self, at: Clock, client: Client, octets: &[u8]) {
         if !self.may_answer(at, client) {
             self.counters.unanswered += 1;
+            if let (true, Some(message)) = (client.is_stream(), Message::parse(octets)) {
+                self.hurried(&Back::new(client, &message));
+            }
         } else if let Some(answer) = stun::answer(octets, client.from()) {
             self.counters.bindings += 1;
             self.outputs.push_back(Output::Answer(client, answer));
@@ -123,11 +138,19 @@ impl Server {
         answers.take(at.now, Marker::host(client.from().ip()))
     }
 
+    /// What is beyond a rate. A datagram comes again, and goes without an answer; a request on a stream does not come again before its client
+    /// gives up (RFC 8489 6.2.2), so that it is told to ask later. There is no more of this than is read, a turn at a time.
+    fn hurried(&mut self, back: &Back) {
+        if back.client.is_stream() {
+            self.outputs.push_back(back.finish(back.error(ErrorCode::SERVER_ERROR)));
+        }
+    }
+
     /// An answer to one who has not shown who he is. It may be longer than its request, and go to a source that is forged.
     fn challenge(&mut self, at: Clock, back: &Back, code: ErrorCode) {
         if !self.may_answer(at, back.client) {
             self.counters.unanswered += 1;
-            return;
+            return self.hurried(back);
         }
         let mut writer = back.error(code);
         if code == ErrorCode::BAD_REQUEST {
@@ -144,7 +167,9 @@ impl Server {
     fn asked(&mut self, at: Clock, client: Client, message: &Message<'_>, who: Who) {
         if !self.requests.take(at.now, self.key.hash_one(who.account())) {
             self.counters.hurried += 1;
-            return;
+            let mut back = Back::new(client, message);
+            back.seal = Some((who.seal, who.key));
+            return self.hurried(&back);
         }
         let mut back = Back::new(client, message);
         if who.over.is_some_and(|over| is_too_late(message, over)) {

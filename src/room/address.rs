@@ -2,11 +2,14 @@
 
 use super::view::{MemberId, MemberView, RoomView};
 use crate::limits;
-use crate::sip::uri::{Scheme, escaped};
+use crate::sip::uri::{Scheme, escaped, unescape};
 use crate::sip::{Host, Uri};
 
 /// The parameter that makes of a room's URI that of a member's endpoint.
 const MEMBER: &str = "member";
+
+/// The parameter that makes of a user's URI those of its ways in that are shown by this name.
+pub const SHOWN: &str = "shown";
 
 /// The URI of a room's focus: `sip:3000@example.org`.
 pub fn focus(number: &str, domain: &str) -> String {
@@ -30,7 +33,8 @@ pub fn endpoint(focus: &str, member: MemberId) -> String {
     format!("{focus};{MEMBER}={member}")
 }
 
-/// The members that a URI in Refer-To means: one by the URI of its endpoint, else all that are this user.
+/// The members that a URI in Refer-To means: one by the URI of its endpoint, else all that are this user, or are shown by this name of those;
+/// by a `tel` URI all that have this number.
 pub fn meant(view: &RoomView, uri: &Uri) -> Vec<MemberId> {
     let of = |is_meant: &dyn Fn(&MemberView) -> bool| {
         let all = view.members.iter().filter(|member| is_meant(member));
@@ -41,7 +45,15 @@ pub fn meant(view: &RoomView, uri: &Uri) -> Vec<MemberId> {
         return of(&|member| is_here && member.id.to_string() == id);
     }
     let Some(wanted) = bare(uri) else { return Vec::new() };
-    of(&|member| Uri::parse(&user(member)).is_ok_and(|own| own.same_as(&wanted)))
+    let shown = uri.params.value(SHOWN).map(unescape);
+    of(&|member| {
+        let own = Uri::parse(&user(member)).ok();
+        let is_user = own.is_some_and(|own| match wanted.scheme {
+            Scheme::Tel => own.user_decoded() == wanted.user_decoded(),
+            Scheme::Sip | Scheme::Sips | Scheme::Other(_) => own.same_as(&wanted),
+        });
+        is_user && shown.as_ref().is_none_or(|shown| *member.display == **shown)
+    })
 }
 
 fn is_hidden(uri: &Uri) -> bool {

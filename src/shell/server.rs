@@ -7,6 +7,9 @@
 //! Each part has a bounded turn, so that a flood of one leaves the others theirs. What a turn has to say to sockets and media
 //! threads is handed over at its end.
 
+mod reload;
+mod stop;
+
 use super::api::{Api, Asked};
 use super::bell::{Bell, take};
 use super::clock::SystemClock;
@@ -20,17 +23,19 @@ use super::record::Recorder;
 use super::recording::{Recorded, Recordings};
 use super::relay::Relay;
 use super::store::{GuardRow, RecordingRow, Store, Written};
-use crate::config::{Changes, Config, Listen};
+use crate::config::{Config, Listen};
 use crate::effect::{Answer, Output};
 use crate::id::Flow;
-use crate::node::{Input, Node, aor};
+use crate::node::{Input, Node};
 use crate::time::{Instant, Wall};
 use bytes::Bytes;
-use std::collections::{HashSet, VecDeque};
+use reload::forget_strangers;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use stop::Stopping;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
@@ -41,10 +46,6 @@ const TURN: usize = 128;
 const GRAIN: Duration = Duration::from_millis(5);
 /// How often expired bindings are swept, and what was only counted is told.
 const SWEEP: Duration = Duration::from_secs(30);
-/// After the grace time, calls get their BYE answered for at most this long.
-const LAST_ANSWERS: Duration = Duration::from_secs(3);
-/// How long connections may take to write what they were handed before the node ends.
-const LAST_WRITES: Duration = Duration::from_secs(1);
 /// Inputs that may meet a bug before the node ends, so that its supervisor starts a clean one.
 const BUGS: u32 = 100;
 
@@ -104,15 +105,6 @@ struct Queues {
     control: mpsc::Receiver<Control>,
     /// Events of a turn on their way.
     taken: (Vec<NetEvent>, Vec<Vec<Written>>, Vec<MediaEvent>, Vec<Datagram>),
-}
-
-/// How far a stop has come.
-#[derive(Clone, Copy)]
-struct Stopping {
-    /// What is still up then ends without an answer.
-    at: Instant,
-    /// Asked twice.
-    hurried: bool,
 }
 
 impl Server {
@@ -346,29 +338,6 @@ impl Server {
         false
     }
 
-    /// True when a stop has come to its end.
-    fn is_over(&mut self) -> bool {
-        let Some(stopping) = &mut self.stopping else {
-            return false;
-        };
-        if self.node.is_stopped() {
-            return true;
-        }
-        let now = self.clock.instant();
-        if self.node.calls_up() == 0 {
-            // What is left are last answers: of a peer that is dead, perhaps.
-            stopping.at = stopping.at.min(now + LAST_ANSWERS);
-        }
-        let is_late = stopping.at <= now;
-        if is_late {
-            warn!(
-                "the calls that are left ({}) end without a last answer of their peers",
-                self.node.census().calls
-            );
-        }
-        is_late
-    }
-
     /// Runs the machine's timers that are due.
     fn on_time(&mut self) {
         self.turn();
@@ -434,25 +403,6 @@ impl Server {
         if self.told_day != today {
             self.told_day = today;
             self.warn_of_certificates();
-        }
-    }
-
-    fn warn_of_certificates(&self) {
-        for sentence in self.net.expiring(self.clock.now().wall) {
-            warn!("{sentence}");
-        }
-    }
-
-    /// Certificates that were read again take the place of the old ones, and so do the servers for names: both may be different
-    /// where the configuration is not.
-    fn switch_files(&mut self, config: &Config, (keys, made): (Keys, Option<String>)) {
-        self.net.set_keys(keys);
-        if let Some(sentence) = made {
-            info!("{sentence}");
-        }
-        self.warn_of_certificates();
-        if let Some(complaint) = self.net.set_dns(&config.dns) {
-            warn!("{complaint}");
         }
     }
 
@@ -544,123 +494,6 @@ impl Server {
             NetEvent::Posted(ticket, taken) => self.inputs.push_back(Input::Posted(ticket, taken)),
         }
     }
-
-    /// Switches to a new configuration everywhere at once, or refuses it whole. What only a restart can change stays as it is.
-    fn reload(&mut self, mut config: Config) {
-        let changes = Config::diff(&self.config, &config);
-        // What is served until a restart needs a certificate until then.
-        config.keep_doors(&self.config);
-        // What is different in certificates is in their files, and not in the configuration.
-        let keys = match Keys::load(&config, &self.config.store.path, self.clock.now().wall) {
-            Ok(keys) => keys,
-            Err(why) => return warn!("reload refused, nothing was changed: {why}"),
-        };
-        if changes.is_empty() {
-            self.switch_files(&config, keys);
-            self.relay.set(&self.config, self.net.keys());
-            return info!("reloaded: nothing is different");
-        }
-        if let Err(why) = self.switch_listeners(&changes) {
-            return warn!("reload refused, nothing was changed: {why}");
-        }
-        self.pace = Pace::new(self.clock.instant(), self.net.room());
-        self.switch_files(&config, keys);
-        config.node_name.clone_from(&self.config.node_name);
-        config.store.clone_from(&self.config.store);
-        config.media.workers = self.config.media.workers;
-        config.log.json = self.config.log.json;
-        for sentence in &changes.sentences {
-            info!("reloaded: {sentence}");
-        }
-        if self.config.moves_media(&config) {
-            let bound = self.net.bound();
-            self.media.set_ports(&config.media, bound.iter().map(|l| l.addr));
-        }
-        if self.config.recording != config.recording {
-            self.recordings.set(&config.recording);
-        }
-        self.relay.set(&config, self.net.keys());
-        forget_strangers(&mut self.store, &config);
-        super::set_level(&config.log);
-        self.config = Arc::new(config);
-        self.inputs.push_back(Input::Config(self.config.clone()));
-    }
-
-    /// Opens and closes listeners; if one cannot be opened, all is as before.
-    fn switch_listeners(&mut self, changes: &Changes) -> Result<(), String> {
-        let clashes = |removed: &&Listen| changes.listeners_added.iter().any(|added| added.clashes(removed));
-        let (in_the_way, others): (Vec<&Listen>, Vec<&Listen>) = changes.listeners_removed.iter().partition(clashes);
-        for listen in &in_the_way {
-            self.unlisten(**listen);
-        }
-        for (opened, listen) in changes.listeners_added.iter().enumerate() {
-            let Err(why) = self.net.listen(*listen) else { continue };
-            for listen in &changes.listeners_added[..opened] {
-                self.unlisten(*listen);
-            }
-            for listen in in_the_way {
-                if let Err(why) = self.net.listen(*listen) {
-                    error!("a listener that was closed for the reload cannot be opened again: {why}");
-                }
-            }
-            return Err(why);
-        }
-        for listen in others {
-            self.unlisten(*listen);
-        }
-        Ok(())
-    }
-
-    fn unlisten(&mut self, listen: Listen) {
-        self.runtime.block_on(self.net.unlisten(listen));
-    }
-
-    fn stop(&mut self) -> Stopping {
-        let grace = self.config.calls.stop_grace;
-        info!(
-            "stopping: no new calls; those that are up ({}) have {} s (a second signal ends them now)",
-            self.node.calls_up(),
-            grace.as_secs()
-        );
-        self.inputs.push_back(Input::Stop(grace));
-        Stopping {
-            at: self.clock.instant() + grace + LAST_ANSWERS,
-            hurried: false,
-        }
-    }
-
-    fn stop_now(&mut self) -> Stopping {
-        info!(
-            "stopping now: the calls that are up ({}) are ended",
-            self.node.calls_up()
-        );
-        self.inputs.push_back(Input::Stop(Duration::ZERO));
-        Stopping {
-            at: self.clock.instant() + LAST_ANSWERS,
-            hurried: true,
-        }
-    }
-
-    fn close(mut self) {
-        self.turn();
-        // Nobody listens any more: who still has something to tell must not wait.
-        let mut recorded = std::mem::replace(&mut self.queues.recorded, mpsc::channel(1).1);
-        drop(self.queues);
-        self.runtime.block_on(self.net.close(LAST_WRITES));
-        self.media.stop();
-        self.relay.stop();
-        let untold = self.recordings.stop();
-        let told = std::iter::from_fn(|| recorded.try_recv().ok());
-        let minute = self.clock.now().wall.as_secs() / 60;
-        for recorded in told.chain(untold) {
-            let row = self.recorder.recorded(recorded, minute);
-            if !self.store.recording(row) {
-                self.recorder.lost();
-            }
-        }
-        self.store.close(self.clock.now().wall);
-        info!("stopped after {}", self.recorder.counters());
-    }
 }
 
 fn no_events(error: std::io::Error) -> String {
@@ -682,12 +515,4 @@ fn listening(config: &Config, now: Wall) -> Result<(Net, mpsc::Receiver<NetEvent
         net.listen(*listen)?;
     }
     Ok((net, events))
-}
-
-/// Bindings of users that the configuration does not have (any more) are removed.
-fn forget_strangers(store: &mut Store, config: &Config) {
-    let known: HashSet<_> = config.users.iter().map(aor).collect();
-    for gone in store.retain(|aor| known.contains(aor)) {
-        info!("the bindings of {gone} are removed: the configuration has no such user");
-    }
 }

@@ -1,8 +1,10 @@
 //! Who knows the password: message integrity (RFC 8489 9.2.2, 14.5, 14.6), and what else is made of secrets for it.
 
 use super::message::{HEADER, HEADER_OF_ATTRIBUTE, Message, Writer, kind};
-use crate::pii::SecretOctets;
+use crate::pii::{Secret, SecretOctets};
 use aws_lc_rs::{constant_time, digest, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
 /// Octets of HMAC-SHA1.
@@ -98,7 +100,13 @@ impl Key {
     }
 }
 
-/// HMAC-SHA1, by which passwords that hold for a time are made of a secret (draft-uberti-behave-turn-rest-00 2.2).
+/// The password of a user name that says until when it is good, made of a secret that TURN servers share with who hands it out: the HMAC with
+/// SHA-1 in base64 (draft-uberti-behave-turn-rest-00 2.2).
+pub fn timed_password(secret: &Secret, user: &str) -> Secret {
+    Secret::new(STANDARD.encode(hmac_sha1(secret.expose(), user)))
+}
+
+/// HMAC-SHA1.
 pub fn hmac_sha1(secret: &str, text: &str) -> [u8; SHA1] {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
     let tag = hmac::sign(&key, text.as_bytes());
@@ -151,6 +159,8 @@ mod tests {
             hex(&hmac_sha1("Jefe", "what do ya want for nothing?")),
             "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
         );
+        let password = timed_password(&Secret::new("Jefe"), "what do ya want for nothing?");
+        assert_eq!(password.expose(), "7/zfauXrL6LSdBbV8YTfnCWafHk=");
     }
 
     #[test]

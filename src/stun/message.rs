@@ -133,6 +133,8 @@ impl ErrorCode {
     pub const CONNECTION_EXISTS: ErrorCode = ErrorCode(446, "Connection Already Exists");
     /// 447.
     pub const CONNECTION_FAILED: ErrorCode = ErrorCode(447, "Connection Timeout or Failure");
+    /// 500 (RFC 8489 14.8): it may be asked again.
+    pub const SERVER_ERROR: ErrorCode = ErrorCode(500, "Server Error");
     /// 486.
     pub const QUOTA_REACHED: ErrorCode = ErrorCode(486, "Allocation Quota Reached");
     /// 508.

@@ -1,8 +1,8 @@
 //! In the middle of a call: hold from either side, another path, digits, transfer, and a client that does not answer.
 
-use crate::client::{Client, OFFER, OFFICE, answer, config, problem, read, world};
+use crate::client::{Client, OFFER, OFFICE, SHOP, answer, config, problem, read, world};
 use serde_json::{Value, json};
-use sip_tests::{CallRef, Peer, State, World, ms, s};
+use sip_tests::{Answer, CallRef, Peer, State, World, ms, s};
 
 /// Alice at her client calls Bob's phone, who answers.
 fn talk(w: &mut World) -> (Client, String, Peer, CallRef) {
@@ -176,6 +176,36 @@ fn a_long_call_is_refreshed_without_the_client() {
     assert_eq!(alice.told(&w), Vec::new());
     assert_eq!(w.state(b), State::Up);
     is_over(&mut w, alice, &call, b);
+    w.finish();
+}
+
+/// The same of a call that the client has begun: what it has offered is no answer to the node's refresh.
+#[test]
+fn a_long_call_of_a_client_is_refreshed_without_it() {
+    let mut w = world(27);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(acme).answer = Answer::After(s(1));
+    let mut ann = Client::new(&mut w, SHOP, "ann", &["call"]);
+    let call = ann.call(&mut w, &json!({ "number": "+442079460000" }));
+    ann.wait(&mut w, "call.accepted");
+    let c = w.incoming(acme);
+    // On hold, too: the last offer is of the client's line then.
+    for hold in [false, true] {
+        if hold {
+            assert_eq!(
+                ann.post(&mut w, &format!("{call}/hold"), &json!({ "hold": true }))
+                    .status,
+                200
+            );
+            w.run(s(1));
+        }
+        ann.told(&w);
+        w.run(s(1700));
+        assert_eq!(ann.told(&w), Vec::new());
+        assert_eq!(w.state(c), State::Up);
+    }
+    w.hang_up(c);
+    assert_eq!(ann.wait(&mut w, "call.ended")["reason"], "hung-up");
     w.finish();
 }
 

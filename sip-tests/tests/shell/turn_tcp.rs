@@ -5,6 +5,7 @@ use sip_tests::turn::Raw;
 use sip_tests::turn::wire::{Hash, attr, kind, long_term};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 
 const REALM: &str = "example.com";
 
@@ -204,5 +205,52 @@ fn a_relayed_address_of_ipv6_reaches_peers_of_ipv6() {
     let told = control.receive();
     assert_eq!((told.kind, told.addresses(attr::PEER)), (kind::DATA, vec![there]));
     assert_eq!(told.get(attr::DATA), Some(&b"hi"[..]));
+    node.stop();
+}
+
+/// Processor time that the node has had, in ticks of a hundredth of a second (proc(5)).
+fn ticks(node: &Node) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.process.id())).expect("it runs");
+    let fields = stat.rsplit(')').next().expect("behind its name").split_whitespace();
+    fields
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().expect("a number"))
+        .sum()
+}
+
+/// How many files the node may open from now on.
+fn limit(node: &Node, files: u32) {
+    let pid = node.process.id();
+    let set = Command::new("prlimit")
+        .args([format!("--pid={pid}"), format!("--nofile={files}:")])
+        .status();
+    assert!(set.expect("prlimit is there (util-linux)").success());
+}
+
+/// Without descriptors a peer waits, and the thread that relays does not turn round and round for it.
+#[test]
+fn a_peer_waits_for_a_descriptor() {
+    let node = node(33);
+    let mut control = Stream::new(&node);
+    let relayed = control.allocate(6, false);
+    let own = SocketAddr::from(([127, 82, 33, 9], 0));
+    let permitted = control.ask(kind::CREATE_PERMISSION, &[], |raw| raw.with_address(attr::PEER, own));
+    assert_eq!(permitted.error(), None);
+    limit(&node, 8);
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&own.into()).expect("our own address");
+    socket.connect(&relayed.into()).expect("the system takes it");
+    let before = ticks(&node);
+    let second = Some(std::time::Duration::from_secs(1));
+    control.socket.set_read_timeout(second).expect("a time");
+    assert!(control.socket.read(&mut [0; 1]).is_err(), "nobody is told of him");
+    control.socket.set_read_timeout(Some(SOON)).expect("a time");
+    let spent = ticks(&node) - before;
+    assert!(spent < 30, "{spent} hundredths of a second in one second");
+    limit(&node, 1_000);
+    assert_eq!(control.receive().kind, kind::CONNECTION_ATTEMPT, "he had only to wait");
+    node.process.signal("TERM");
+    node.says("may open no more files");
     node.stop();
 }

@@ -201,6 +201,29 @@ fn a_peer_that_does_not_answer_is_given_up_and_there_are_so_many() {
     assert_eq!(lab.disconnected.last(), Some(&ConnectionId(1)));
 }
 
+/// RFC 8656 8.1: with one family its peers go, and those of the other stay.
+#[test]
+fn the_connections_of_a_family_end_with_it() {
+    let mut lab = Lab::new(8, ON);
+    let mut alice = lab.stream(1, "203.0.113.5:4001", ALICE.0, ALICE.1);
+    let both = [(attr::TRANSPORT, TCP.to_vec()), (attr::SECOND_FAMILY, vec![2, 0, 0, 0])];
+    assert_eq!(lab.ask(&mut alice, kind::ALLOCATE, &both).error(), None);
+    for peer in ["198.51.100.20:9000", "[2001:db8:2::20]:9000"] {
+        ask(&mut lab, &alice, addr(peer));
+    }
+    let (old, new) = (lab.wanted[0].0, lab.wanted[1].0);
+    for (id, stream) in [(old, 2), (new, 3)] {
+        lab.connected(id, true);
+        lab.told(alice.via);
+        assert_eq!(bind(&mut lab, stream, ALICE, &id.0.to_be_bytes()).1, None);
+    }
+    let gone = [(attr::LIFETIME, vec![0; 4]), (attr::FAMILY, vec![2, 0, 0, 0])];
+    assert_eq!(lab.ask(&mut alice, kind::REFRESH, &gone).error(), None);
+    assert_eq!((&lab.disconnected[..], &lab.hung[..]), (&[new][..], &[StreamId(3)][..]));
+    ask(&mut lab, &alice, addr("[2001:db8:2::20]:9000"));
+    assert_eq!(answer(&mut lab, &alice).error(), Some(443));
+}
+
 /// Octets are not lost as packets are: what is too much waits.
 #[test]
 fn the_bandwidth_holds_for_connections_too() {

@@ -173,3 +173,65 @@ fn requests_of_one_user_are_bounded() {
         "and the next second he has them again"
     );
 }
+
+/// What is beyond a rate is dropped of datagrams, which come again. On a stream nothing comes again, and who asks there is told.
+#[test]
+fn on_a_stream_nothing_stays_without_an_answer() {
+    let mut lab = Lab::new(6, "");
+    let mut alice = lab.stream(1, "203.0.113.5:4000", "alice", "swordfish");
+    lab.allocate(&mut alice);
+    lab.run(s(2));
+    let stranger = lab.stream(2, "203.0.113.7:4000", "", "");
+    let request = Raw::new(kind::REFRESH, lab.transaction());
+    let refresh = lab.sealed(&alice, request);
+    let binding = Raw::new(kind::BINDING, [1; 12]).write(None, false);
+    let allocate = Raw::new(kind::ALLOCATE, [1; 12]).write(None, false);
+    for (via, octets, most) in [
+        (alice.via, &refresh, limits::RELAY_REQUESTS_PER_USER),
+        (stranger.via, &binding, limits::RELAY_ANSWERS_PER_HOST),
+        (stranger.via, &allocate, 0),
+    ] {
+        for _ in 0..most + 10 {
+            lab.say(via, octets);
+        }
+        let told = lab.told(via);
+        assert_eq!(told.len() as u32, most + 10);
+        let later = told
+            .iter()
+            .filter(|told| Raw::read(told).expect("STUN").error() == Some(500));
+        assert_eq!(later.count(), 10);
+    }
+    lab.run(s(2));
+    assert_eq!(lab.refresh(&mut alice, 600).error(), None);
+}
+
+/// Of a host whose passwords are wrong only so many are checked in a second.
+#[test]
+fn wrong_passwords_are_checked_so_many_in_a_second() {
+    let mut lab = Lab::new(7, "");
+    let mut alice = lab.caller("203.0.113.5:4000", "alice", "swordfish");
+    let mut bob = lab.caller("203.0.113.6:4000", "bob", "builder");
+    lab.allocate(&mut alice);
+    lab.allocate(&mut bob);
+    let mut mallory = lab.caller("203.0.113.5:5000", "alice", "wrong");
+    let transport = (attr::TRANSPORT, vec![17, 0, 0, 0]);
+    assert_eq!(lab.ask(&mut mallory, kind::ALLOCATE, &[transport]).error(), Some(401));
+    lab.run(s(2));
+    let before = lab.server.counters().challenged;
+    let request = Raw::new(kind::REFRESH, lab.transaction());
+    let wrong = lab.sealed(&mallory, request);
+    let most = u64::from(limits::RELAY_GUESSES_PER_HOST);
+    for _ in 0..most + 100 {
+        lab.say(mallory.via, &wrong);
+    }
+    lab.run(ms(50));
+    let counters = lab.server.counters();
+    assert_eq!((counters.challenged - before, counters.guessed), (most, 100));
+    assert_eq!(
+        lab.refresh(&mut bob, 600).error(),
+        None,
+        "another host is not concerned"
+    );
+    lab.run(s(2));
+    assert_eq!(lab.refresh(&mut alice, 600).error(), None, "nor is this one any more");
+}

@@ -20,6 +20,11 @@ impl Lines {
     ) -> Option<Told> {
         let line = self.all.get_mut(&number)?;
         let status = response.status();
+        if status >= 200
+            && let Some(target) = line.removals.remove(&tx)
+        {
+            return Some(Told::Removed(target, status));
+        }
         match (&line.state, &line.change) {
             (State::Calling { tx: own, given_up, .. }, _) if *own == tx => match (status, *given_up) {
                 (..=100, _) | (101..=199, true) => None,
@@ -50,6 +55,9 @@ impl Lines {
     /// A request of ours has no response: within the node it cannot get lost, but for want of a transaction.
     pub(in crate::api) fn failed(&mut self, number: u64, tx: ClientTx) -> Option<Told> {
         let line = self.all.get_mut(&number)?;
+        if let Some(target) = line.removals.remove(&tx) {
+            return Some(Told::Removed(target, 503));
+        }
         let is_first = matches!(&line.state, State::Calling { tx: own, .. } if *own == tx);
         match &line.change {
             Change::Ours { tx: own, .. } if *own == tx => line.undo(),
@@ -150,7 +158,7 @@ impl Lines {
             // A client would have to be asked for an offer: nobody in this node asks so.
             (Change::None, None) => 488,
             (Change::None, Some(offer)) if offer == line.theirs => {
-                let response = line.answered(request, &line.ours);
+                let response = line.answered(request, &line.repeated());
                 self.layer.respond(cx, tx, response);
                 return None;
             }

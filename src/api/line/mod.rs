@@ -17,21 +17,27 @@
 //!                +------> over
 //! ```
 
+mod ask;
+mod description;
 mod heard;
 
-use super::problem::{Kind, Problem};
+use super::body::Target;
 use crate::cx::Cx;
 use crate::dialog::{Dialog, DialogId};
 use crate::id::{ClientTx, Flow, Owner, ServerTx};
 use crate::keyed;
+use crate::sip::uri::Scheme;
 use crate::sip::{Draft, Message, Method, Name, Uri};
 use crate::time::Instant;
 use crate::transaction::{Event, Layer};
+use description::held;
 use heard::{reason_of, text_of};
 use std::collections::BTreeMap;
 
 /// A browser listens nowhere (RFC 7118 5.4).
 const CONTACT: &str = "<sip:client@client.invalid;transport=ws>";
+/// In a call by SIPS (RFC 5630 5.1.1.1): a client asks by TLS.
+const SECURE_CONTACT: &str = "<sips:client@client.invalid;transport=ws>";
 /// What is taken in a call. No UPDATE: what the node refreshes, it says by INVITE.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, INFO, NOTIFY, OPTIONS";
 const SDP: &str = "application/sdp";
@@ -60,6 +66,8 @@ pub(super) enum Told {
     Digit(char),
     /// What became of a transfer: the status.
     Transfer(u16),
+    /// What became of somebody who was to be sent away: the status.
+    Removed(Target, u16),
     /// It has not taken the call: the status, and why in the words of its Reason (RFC 3326).
     Failed(u16, Option<String>),
     /// The caller has given up: the status of its Reason, 200 where somebody else has answered.
@@ -112,6 +120,8 @@ impl Change {
 #[derive(Debug)]
 struct Line {
     flow: Flow,
+    /// What it is told to be.
+    contact: &'static str,
     state: State,
     dialog: Option<Dialog>,
     /// The client's last description, as it was said; with the direction of hold where he holds.
@@ -122,6 +132,8 @@ struct Line {
     rang: bool,
     /// The client holds: he sends, and hears nothing, whatever his descriptions say.
     holds: bool,
+    /// Who is to be sent away: the node answers each in the same turn.
+    removals: BTreeMap<ClientTx, Target>,
 }
 
 /// All of them, by the number of their call.
@@ -177,7 +189,7 @@ impl Lines {
         invite.push(Name::To, format!("<{to}>"));
         invite.push(Name::CallId, cx.token(16));
         invite.push(Name::CSeq, "1 INVITE");
-        describe_us(&mut invite);
+        describe_us(&mut invite, CONTACT);
         invite.set_body(SDP, offer.clone());
         let tx = self.layer.request(cx, Owner::Phone(number), flow, invite.clone());
         let (invite, given_up) = (Box::new(invite), false);
@@ -194,12 +206,16 @@ impl Lines {
         let dialog = Dialog::uas(&invite, &tag).map_err(|reject| reject.status)?;
         let tx = self.layer.accept(cx, flow, &invite).ok_or(503u16)?;
         let mut ringing = Draft::response(&invite, 180, Some(&tag));
-        describe_us(&mut ringing);
+        let contact = match invite.request_uri().map(|uri| uri.scheme) {
+            Ok(Scheme::Sips) => SECURE_CONTACT,
+            Ok(Scheme::Sip | Scheme::Tel | Scheme::Other(_)) | Err(_) => CONTACT,
+        };
+        describe_us(&mut ringing, contact);
         self.layer.respond(cx, tx, ringing);
         let theirs = text_of(&invite).unwrap_or_default();
         let invite = Box::new(invite);
         let mut line = Line::new(flow, State::Ringing { tx, invite }, Some(dialog), String::new());
-        line.theirs = theirs;
+        (line.theirs, line.contact) = (theirs, contact);
         self.all.insert(number, line);
         self.ringing.insert(tx, number);
         Ok(())
@@ -251,104 +267,6 @@ impl Lines {
         }
     }
 
-    /// Nobody changes the session now.
-    pub(super) fn may_change(&self, number: u64) -> Result<(), Problem> {
-        let Some(line) = self.all.get(&number) else {
-            return Ok(());
-        };
-        match (&line.state, &line.change) {
-            (State::Up, Change::None) | (State::Calling { .. } | State::Ringing { .. }, _) => Ok(()),
-            (State::Up, Change::Theirs { .. }) => Err(Problem::new(Kind::Glare, "answer it first")),
-            (State::Up, Change::Ours { .. }) => {
-                let why = "another change of the session is under way: try again in a second";
-                Err(Problem::new(Kind::WrongMoment, why))
-            }
-        }
-    }
-
-    /// The client offers anew, where it may.
-    pub(super) fn offer(&mut self, cx: &mut Cx<'_>, number: u64, revision: u32, offer: &str) {
-        let line = self.all.get(&number);
-        let offer = line.map(|line| line.described(offer));
-        self.change(cx, number, Some(revision), offer.unwrap_or_default());
-    }
-
-    /// Hold, or its end: the last description with another direction (RFC 3264 8.4), whose answer is of no interest to the client.
-    pub(super) fn hold(&mut self, cx: &mut Cx<'_>, number: u64, hold: bool) {
-        let Some(line) = self.all.get_mut(&number) else { return };
-        line.holds = hold;
-        let offer = directed(&line.ours, if hold { "sendonly" } else { "sendrecv" });
-        self.change(cx, number, None, offer);
-    }
-
-    fn change(&mut self, cx: &mut Cx<'_>, number: u64, revision: Option<u32>, offer: String) {
-        let Some(line) = self.all.get_mut(&number) else { return };
-        if !matches!((&line.state, &line.change), (State::Up, Change::None)) {
-            return;
-        }
-        let before = std::mem::replace(&mut line.ours, offer.clone());
-        let tx = self.ask(cx, number, Method::Invite, |draft| {
-            describe_us(draft);
-            draft.set_body(SDP, offer);
-        });
-        if let Some((tx, line)) = tx.zip(self.all.get_mut(&number)) {
-            line.change = Change::Ours { tx, revision, before };
-        }
-    }
-
-    /// The client answers what the other end has offered.
-    pub(super) fn answer(&mut self, cx: &mut Cx<'_>, number: u64, answer: &str) {
-        let Some(line) = self.all.get_mut(&number) else { return };
-        if let Change::Theirs { tx, invite } = line.change.take_theirs() {
-            line.ours = line.described(answer);
-            let response = line.answered(&invite, &line.ours);
-            self.layer.respond(cx, tx, response);
-        }
-    }
-
-    /// He does not.
-    pub(super) fn unanswered(&mut self, cx: &mut Cx<'_>, number: u64) {
-        self.unanswer(cx, number, 504);
-    }
-
-    /// What the other end has offered is refused with this status, if it waits for an answer; so is all that waits in a dialog that ends
-    /// (RFC 3261 15.1.2).
-    fn unanswer(&mut self, cx: &mut Cx<'_>, number: u64, status: u16) {
-        let Some(line) = self.all.get_mut(&number) else { return };
-        if let Change::Theirs { tx, invite } = line.change.take_theirs() {
-            self.layer.respond(cx, tx, Draft::response(&invite, status, None));
-            // The same may be offered again.
-            line.theirs.clear();
-        }
-    }
-
-    /// Digits, one INFO each: the node says them in RTP where the other end takes them so (RFC 4733).
-    pub(super) fn digits(&mut self, cx: &mut Cx<'_>, number: u64, digits: &str) {
-        for digit in digits.chars() {
-            self.ask(cx, number, Method::Info, |draft| {
-                draft.set_body(DIGIT, format!("Signal={digit}\r\nDuration=160\r\n"));
-            });
-        }
-    }
-
-    /// The other end is asked to call somebody else (RFC 3515); `by` is the client as it is known.
-    pub(super) fn transfer(&mut self, cx: &mut Cx<'_>, number: u64, to: &Uri, by: &str) {
-        self.ask(cx, number, Method::Refer, |draft| {
-            draft.push(Name::Contact, CONTACT);
-            draft.push(Name::ReferTo, format!("<{to}>"));
-            draft.push(Name::ReferredBy, by);
-        });
-    }
-
-    /// A request in the dialog of a call that is up.
-    fn ask(&mut self, cx: &mut Cx<'_>, number: u64, method: Method, fill: impl FnOnce(&mut Draft)) -> Option<ClientTx> {
-        let line = self.all.get_mut(&number)?;
-        let mut draft = line.dialog.as_mut()?.request(method);
-        draft.push(Name::UserAgent, crate::USER_AGENT);
-        fill(&mut draft);
-        Some(self.layer.request(cx, Owner::Phone(number), line.flow, draft))
-    }
-
     /// Which of these calls a request belongs to.
     pub(super) fn which(&self, of: impl IntoIterator<Item = u64>, request: &Message) -> Option<u64> {
         let id = DialogId::of_request(request)?;
@@ -376,6 +294,7 @@ impl Line {
     fn new(flow: Flow, state: State, dialog: Option<Dialog>, ours: String) -> Line {
         Line {
             flow,
+            contact: CONTACT,
             state,
             dialog,
             ours,
@@ -383,6 +302,7 @@ impl Line {
             change: Change::None,
             rang: false,
             holds: false,
+            removals: BTreeMap::new(),
         }
     }
 
@@ -394,95 +314,33 @@ impl Line {
         }
     }
 
+    /// What the client has said last as the answer to what the node says once more. If it was an offer, it left open who begins DTLS; an answer
+    /// says what was agreed: whatever the node is not (RFC 8842 5.3).
+    fn repeated(&self) -> String {
+        let is_active = self.theirs.lines().any(|line| line.trim_end() == "a=setup:active");
+        let agreed = if is_active { "a=setup:passive" } else { "a=setup:active" };
+        self.ours.replace("a=setup:actpass", agreed)
+    }
+
     /// The 200 of an INVITE.
     fn answered(&self, invite: &Message, answer: &str) -> Draft {
         let tag = self.dialog.as_ref().map(|dialog| dialog.id.local_tag());
         let mut response = Draft::response(invite, 200, tag);
-        describe_us(&mut response);
+        describe_us(&mut response, self.contact);
         response.set_body(SDP, answer.to_owned());
         response
     }
 }
 
 /// What every message says that makes or refreshes a dialog.
-fn describe_us(draft: &mut Draft) {
-    draft.push(Name::Contact, CONTACT);
+fn describe_us(draft: &mut Draft, contact: &str) {
+    draft.push(Name::Contact, contact);
     draft.push(Name::Allow, ALLOW);
-}
-
-/// The same description on hold, medium by medium: what was to be received is not (RFC 3264 8.4).
-fn held(description: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    // Of the medium; a direction that is not said is sendrecv (RFC 8866 6.7).
-    let mut is_said = true;
-    for line in description.lines().map(str::trim_end) {
-        if line.starts_with("m=") && !std::mem::replace(&mut is_said, false) {
-            lines.push("a=sendonly");
-        }
-        is_said |= matches!(line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
-        lines.push(match line {
-            "a=sendrecv" => "a=sendonly",
-            "a=recvonly" => "a=inactive",
-            other => other,
-        });
-    }
-    if !is_said {
-        lines.push("a=sendonly");
-    }
-    lines.join("\r\n") + "\r\n"
-}
-
-/// The same description, newer (RFC 3264 8: the version of its origin is one higher) and with this direction in each medium.
-fn directed(description: &str, direction: &str) -> String {
-    let is_direction = |line: &str| matches!(line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
-    let mut lines: Vec<String> = Vec::new();
-    for line in description
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !is_direction(line))
-    {
-        lines.push(newer(line).unwrap_or_else(|| line.to_owned()));
-        if line.starts_with("m=") {
-            // Behind the lines of the medium that come before attributes (RFC 8866 5).
-            lines.push(format!("a={direction}"));
-        }
-    }
-    // `m=`, `i=`, `c=`, `b=`, `k=`, then `a=`.
-    for at in 1..lines.len() {
-        let is_early = |line: &str| ["i=", "c=", "b=", "k="].iter().any(|kind| line.starts_with(kind));
-        if is_direction(&lines[at - 1]) && is_early(&lines[at]) {
-            lines.swap(at - 1, at);
-        }
-    }
-    lines.join("\r\n") + "\r\n"
-}
-
-/// `o=- 1 2 IN ...` to `o=- 1 3 IN ...`.
-fn newer(line: &str) -> Option<String> {
-    let rest = line.strip_prefix("o=")?;
-    let mut parts: Vec<&str> = rest.split(' ').collect();
-    let version = parts.get(2)?.parse::<u64>().ok()?.checked_add(1)?.to_string();
-    parts[2] = &version;
-    Some(format!("o={}", parts.join(" ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_same_description_goes_on_hold_and_back() {
-        let said = "v=0\r\no=- 7 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\nb=AS:64\r\n\
-                    a=mid:0\r\na=sendrecv\r\n";
-        let held = directed(said, "sendonly");
-        assert_eq!(
-            held,
-            "v=0\r\no=- 7 3 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\nb=AS:64\r\n\
-             a=sendonly\r\na=mid:0\r\n"
-        );
-        let back = directed(&held, "sendrecv");
-        assert!(back.contains("o=- 7 4 ") && back.contains("a=sendrecv") && !back.contains("sendonly"));
-    }
 
     #[test]
     fn a_hold_that_is_not_taken_is_taken_back() {
@@ -501,25 +359,5 @@ mod tests {
         assert_eq!(line.undo(), Some(Told::Refused(2)));
         assert!(!line.holds);
         assert_eq!(line.undo(), None);
-    }
-
-    #[test]
-    fn who_holds_receives_nothing_in_any_medium() {
-        for (said, wanted) in [
-            (
-                "v=0\r\na=x\r\nm=audio 9\r\na=sendrecv\r\nm=video 9\r\na=mid:1\r\n",
-                "v=0\r\na=x\r\nm=audio 9\r\na=sendonly\r\nm=video 9\r\na=mid:1\r\na=sendonly\r\n",
-            ),
-            (
-                "v=0\r\nm=audio 9\r\nm=video 9\r\na=recvonly\r\n",
-                "v=0\r\nm=audio 9\r\na=sendonly\r\nm=video 9\r\na=inactive\r\n",
-            ),
-            (
-                "v=0\r\nm=audio 9\r\na=inactive\r\n",
-                "v=0\r\nm=audio 9\r\na=inactive\r\n",
-            ),
-        ] {
-            assert_eq!(held(said), wanted);
-        }
     }
 }

@@ -4,6 +4,7 @@ use super::bench::{ACME, Bench, OFFER, OTHER, Pair, body, config, field, problem
 use crate::api::seal;
 use crate::api::wire::Method;
 use crate::pii::Secret;
+use crate::stun::integrity::timed_password;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -267,10 +268,10 @@ fn turn_passwords_are_of_a_time_and_a_name() {
     let alice = bench.token("alice");
     let told = body(&bench.get("/v1/turn", &alice));
     let name = "1800000600:acme:alice";
-    let password = seal::turn_password(&Secret::new("shared"), name);
+    let password = timed_password(&Secret::new("shared"), name);
     let servers = json!([
         { "urls": ["stun:t.example:3478"] },
-        { "urls": ["turn:t.example:3478"], "username": name, "credential": password },
+        { "urls": ["turn:t.example:3478"], "username": name, "credential": password.expose() },
     ]);
     assert_eq!(
         told,

@@ -7,7 +7,7 @@ use crate::cx::{ChaCha12Rng, Cx, SeedableRng, Tickets};
 use crate::effect::Output;
 use crate::id::Flow;
 use crate::keyed;
-use crate::sip::Message;
+use crate::sip::{Draft, Message, Name, Uri};
 use crate::time::{Instant, Wall};
 use crate::transaction::Event;
 use std::collections::VecDeque;
@@ -75,16 +75,20 @@ impl Scene {
     }
 }
 
-/// A call that the client has accepted.
-fn up() -> Scene {
-    let mut scene = Scene {
+fn scene() -> Scene {
+    Scene {
         lines: Lines::new(keyed::Key::new([7; 16])),
         config: config(""),
         rng: ChaCha12Rng::from_seed([1; 32]),
         tickets: Tickets::default(),
         out: VecDeque::new(),
         tag: String::new(),
-    };
+    }
+}
+
+/// A call that the client has accepted.
+fn up() -> Scene {
+    let mut scene = scene();
     let Event::Request { flow, request } = scene.say("INVITE", (1, 1), OFFER) else {
         panic!("it is a request");
     };
@@ -125,4 +129,52 @@ fn an_offer_of_a_call_that_is_over_is_answered() {
     assert_eq!(scene.ask("BYE", 3, ""), Some(Told::Bye(None)));
     assert_eq!(scene.statuses(), [487, 200]);
     assert_eq!(scene.lines.len(), 0);
+}
+
+/// What the client has offered leaves open who begins DTLS; said as an answer to a refresh, it says what was agreed.
+#[test]
+fn a_refresh_of_what_the_client_has_offered_is_answered() {
+    for (theirs, ours) in [("passive", "active"), ("active", "passive")] {
+        let mut scene = scene();
+        let offer = format!("{OFFER}m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=setup:actpass\r\n");
+        let answer = offer.replace("actpass", theirs);
+        let (local, peer) = ("192.0.2.1:8445".parse().unwrap(), "198.51.100.7:0".parse().unwrap());
+        let flow = Flow::to_client(1, local, peer);
+        let to = Uri::parse("sip:bob@example.com").unwrap();
+        scene.with(|lines, cx| lines.call(cx, 1, flow, "<sip:alice@example.com>", to, offer));
+        let invite = scene.responses().remove(0);
+        let mut accepted = Draft::response(&invite, 200, Some("b"));
+        accepted.push(Name::Contact, "<sip:tandem@192.0.2.1:8445;transport=ws>");
+        accepted.set_body("application/sdp", answer.clone());
+        let accepted = accepted.to_message().unwrap();
+        scene.with(|lines, cx| lines.receive(cx, flow.other_end(), accepted));
+        let Some(Event::Response { tx, response, .. }) = scene.lines.poll() else {
+            panic!("it is answered");
+        };
+        let told = scene.with(|lines, cx| lines.response(cx, 1, tx, &response));
+        assert_eq!(told, Some(Told::Accepted(answer.clone())));
+        scene.responses();
+        let head = (
+            invite.from().unwrap().tag().unwrap().to_owned(),
+            invite.call_id().to_owned(),
+        );
+        let text = format!(
+            "INVITE sip:client@client.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WSS 192.0.2.1:8445;branch=z9hG4bK9\r\nMax-Forwards: 70\r\n\
+             From: <sip:bob@example.com>;tag=b\r\nTo: <sip:alice@example.com>;tag={}\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:tandem@192.0.2.1:8445;transport=ws>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{answer}",
+            head.0,
+            head.1,
+            answer.len()
+        );
+        let refresh = Message::parse(text.into_bytes().into()).unwrap();
+        scene.with(|lines, cx| lines.receive(cx, flow.other_end(), refresh));
+        let Some(Event::Request { flow, request }) = scene.lines.poll() else {
+            panic!("it is a request");
+        };
+        assert_eq!(scene.with(|lines, cx| lines.request(cx, 1, flow, &request)), None);
+        let response = scene.responses().remove(0);
+        let body = String::from_utf8(response.body().to_vec()).unwrap();
+        assert_eq!(response.status(), 200);
+        assert!(body.ends_with(&format!("a=setup:{ours}\r\n")), "{body}");
+    }
 }

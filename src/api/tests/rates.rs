@@ -50,6 +50,28 @@ fn an_address_has_a_rate_whatever_it_asks_for() {
     assert_eq!(v6.iter().filter(|status| **status == 401).count(), 10);
 }
 
+/// Seals cost a hash: of an address that has wrong ones only so many are checked, and nothing else is taken there meanwhile.
+#[test]
+fn an_address_has_so_many_wrong_tokens() {
+    let mut bench = Bench::new("  per_client: 1000\n  per_address: 100000\n");
+    let alice = bench.token("alice");
+    let (text, seal) = alice.rsplit_once('.').unwrap();
+    let forged = format!("{text}.{}", seal.chars().rev().collect::<String>());
+    let answers: Vec<u16> = (0..100).map(|_| from(&mut bench, "198.51.100.1", &forged)).collect();
+    let checked = limits::API_GUESSES as usize;
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), checked);
+    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 100 - checked);
+    assert_eq!(from(&mut bench, "198.51.100.1", &alice), 429);
+    assert_eq!(from(&mut bench, "198.51.100.2", &alice), 200);
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(from(&mut bench, "198.51.100.1", &alice), 200);
+    // Wrong keys count, too; what needs neither is there for all.
+    let wrong = |bench: &mut Bench| bench.post("/v1/tokens", "x", &json!({ "identity": "a" })).status;
+    let answers: Vec<u16> = (0..100).map(|_| wrong(&mut bench)).collect();
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), checked);
+    assert_eq!(bench.get("/v1/problems", "").status, 200);
+}
+
 #[test]
 fn strangers_leave_nothing_behind() {
     let mut bench = Bench::new("  per_address: 100000\n");

@@ -1,6 +1,6 @@
 //! `api`: where, for whom, and what clients are told of TURN.
 
-use super::{Check, DAY, HOUR, MINUTE, entries_of, list_of, secret};
+use super::{Check, DAY, HOUR, MINUTE, entries_of, list_of, secret, tls};
 use crate::config::api::{Api, ApiKey, ClientPush, Origins, TurnKeys};
 use crate::config::checked::{Listen, same_address};
 use crate::config::read::{Map, Wrong};
@@ -137,9 +137,10 @@ fn push(map: &Map<'_>, check: &mut Check<'_>) -> Option<ClientPush> {
     map.get("push")?;
     let map = map.section("push", &keys::API_PUSH, &mut check.problems);
     let token = map.get("token").map(|field| secret::of(&field, check));
+    let ca = map.get("ca").and_then(|field| tls::file(&field, check));
     let url = map.require("url", &mut check.problems)?;
     let url = url.parse(&mut check.problems, values::http_url)?;
-    Some(ClientPush { url, token })
+    Some(ClientPush { url, token, ca })
 }
 
 /// One to eight digits.

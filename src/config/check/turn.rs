@@ -20,6 +20,13 @@ struct Others<'a> {
     advertise: Option<IpAddr>,
 }
 
+impl Others<'_> {
+    /// Where media is bound, of IPv4 and of IPv6.
+    fn media_at(&self) -> [Option<IpAddr>; 2] {
+        self.media.bound(self.listen.iter().map(|listen| listen.addr.ip()))
+    }
+}
+
 /// Reads `turn`.
 pub(super) fn turn(
     root: &Map<'_>,
@@ -213,7 +220,11 @@ fn listeners(map: &Map<'_>, others: &Others<'_>, check: &mut Check<'_>) -> Vec<L
         }
         let media = others.media;
         let in_media = (media.first_port..=media.last_port).contains(&listen.addr.port())
-            && media.address.is_none_or(|own| same_address(own, listen.addr.ip()));
+            && others
+                .media_at()
+                .into_iter()
+                .flatten()
+                .any(|own| same_address(own, listen.addr.ip()));
         if listen.transport == Transport::Udp && in_media {
             let (first, last) = (media.first_port, media.last_port);
             let text = format!("{listen} lies in media.ports, {first}-{last}. Give one of them other ports.");
@@ -260,7 +271,7 @@ fn ports_are_free(map: &Map<'_>, doors: &TurnDoors, others: &Others<'_>, check: 
     let media = others.media;
     let mut wrong = Vec::new();
     let meets = media.first_port <= doors.last_port && doors.first_port <= media.last_port;
-    if meets && media.address.is_none_or(ours) {
+    if meets && others.media_at().into_iter().flatten().any(ours) {
         wrong.push(format!("media.ports, {}-{}", media.first_port, media.last_port));
     }
     let listeners = others.listen.iter().chain(&doors.listen);
@@ -293,17 +304,22 @@ fn own(doors: &TurnDoors, others: &Others<'_>) -> Own {
     let ng = others.ng.map(|ng| ng.listen);
     let listeners: Vec<SocketAddr> = named.chain(ng).chain(others.api).collect();
     // Behind NAT, others know it by the address that we advertise.
-    let of_family = |ip: &IpAddr| media.address.is_some_and(|own| own.is_ipv6() == ip.is_ipv6());
-    let media_at: Vec<IpAddr> = media
-        .address
-        .into_iter()
-        .chain(others.advertise.filter(of_family))
-        .filter(|ip| !ip.is_unspecified())
-        .collect();
+    let outside = |own: IpAddr| {
+        (
+            own,
+            others
+                .advertise
+                .filter(|ip| ip.is_ipv6() == own.is_ipv6())
+                .unwrap_or(own),
+        )
+    };
+    let bound = others.media_at().into_iter().flatten();
+    let media_at: Vec<(IpAddr, IpAddr)> = bound.map(outside).collect();
     let relayed = doors.addresses.iter().chain(&doors.external).copied();
     let mut addresses: Vec<IpAddr> = Vec::new();
     let all = listeners.iter().map(SocketAddr::ip).chain(others.advertise);
-    for ip in all.chain(media_at.iter().copied()).chain(relayed) {
+    let of_media = media_at.iter().flat_map(|(own, outside)| [*own, *outside]);
+    for ip in all.chain(of_media).chain(relayed) {
         if !ip.is_unspecified() && !addresses.contains(&ip) {
             addresses.push(ip);
         }

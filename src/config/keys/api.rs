@@ -1,6 +1,6 @@
 //! The sections on the HTTP API.
 
-use super::{DURATION, PASSWORD, Section, key};
+use super::{CERTIFICATES, DURATION, PASSWORD, Section, key};
 
 /// `api`.
 pub static API: Section = Section {
@@ -148,8 +148,9 @@ pub static API_TURN: Section = Section {
 pub static API_PUSH: Section = Section {
     path: "api.push",
     about: "Who wakes clients that are not connected, such as the back end with its service for apps. A JSON object is posted to the URL: `reason` \
-            (`call`), `tenant`, `client`, `from` and `call`. Any 2xx means that the client is being woken; with anything else the caller is told \
-            that it cannot be reached.",
+            (`call`), `tenant`, `client`, `from` and `call`. Any 2xx means that the client is being woken; with anything else, and after \
+            five seconds, the caller is told that it cannot be reached, and the log why. Redirects are not followed. The URL may be that of the \
+            section `push`, whose objects have `aor` where these have `client`.",
     keys: &[
         key(
             "url",
@@ -164,6 +165,13 @@ pub static API_PUSH: Section = Section {
             "{ env: WAKE_TOKEN }",
             "none",
             "Sent as `Authorization: Bearer`.",
+        ),
+        key(
+            "ca",
+            CERTIFICATES,
+            "/etc/tandem/wake-ca.pem",
+            "the public CAs",
+            "Who may have signed the certificate of the URL's host.",
         ),
     ],
 };

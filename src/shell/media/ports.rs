@@ -16,7 +16,7 @@ use crate::time::Instant;
 use socket2::{Domain, Protocol, Type};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 /// Half a second of audio of a peer whose packets all come at once.
@@ -71,27 +71,14 @@ impl PortRange {
     /// The range of the configuration. `listeners` decide the address where it names none: theirs if all share one, else
     /// the wildcard of each family that is listened on.
     pub fn new(media: &config::Media, listeners: impl Iterator<Item = SocketAddr>) -> PortRange {
-        let addrs: Vec<IpAddr> = match media.address {
-            Some(address) => vec![address],
-            None => listeners.map(|addr| addr.ip()).collect(),
-        };
-        let of = |v4: bool| {
-            let mut own = addrs.iter().filter(|ip| ip.is_ipv4() == v4);
-            let first = own.next().copied()?;
-            let wildcard = if v4 {
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-            } else {
-                IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-            };
-            Some(if own.all(|ip| *ip == first) { first } else { wildcard })
-        };
+        let [v4, v6] = media.bound(listeners.map(|addr| addr.ip()));
         let first = media.first_port.next_multiple_of(2);
         PortRange {
             first,
             last: media.last_port,
             next: first,
-            v4: of(true),
-            v6: of(false),
+            v4,
+            v6,
             spare: HashMap::new(),
             resting: VecDeque::new(),
             taken: HashSet::new(),

@@ -4,6 +4,7 @@ mod aside;
 mod datagrams;
 mod der;
 mod dns;
+mod hooks;
 mod interfaces;
 mod keepalives;
 mod places;
@@ -43,6 +44,7 @@ pub(super) use aside::Aside;
 use bytes::Bytes;
 use datagrams::Datagrams;
 use dns::Resolver;
+use hooks::Hooks;
 pub use interfaces::addresses as interfaces;
 pub(super) use places::{Place, Places};
 pub(in crate::shell) use secure::{Held, Secure};
@@ -135,7 +137,7 @@ pub struct Net {
     resolver: Option<Resolver>,
     resolving: Arc<Semaphore>,
     asked: Arc<Semaphore>,
-    posting: Arc<Semaphore>,
+    hooks: Hooks,
 }
 
 /// What the socket tasks share.
@@ -188,7 +190,7 @@ impl Net {
             resolver: None,
             resolving: Arc::new(Semaphore::new(RESOLVING)),
             asked: Arc::new(Semaphore::new(limits::RESOLVING)),
-            posting: Arc::new(Semaphore::new(limits::POSTS)),
+            hooks: Hooks::new(),
         };
         Ok((net, receiver))
     }
@@ -402,19 +404,17 @@ impl Net {
 
     /// Tells a URL something; answered by an event. False if too many are being told already.
     pub fn post(&self, ticket: Ticket, post: Post) -> bool {
-        let Ok(place) = self.posting.clone().try_acquire_owned() else {
-            return false;
-        };
-        let (events, context) = (self.events.clone(), self.context.clone());
         let runs_on = if post.url.secure {
             self.context.aside.handle()
         } else {
             self.runtime.clone()
         };
+        let Some(told) = self.hooks.post(post, self.context.clone()) else {
+            return false;
+        };
+        let events = self.events.clone();
         runs_on.spawn(async move {
-            let taken = post::post(&post, &context).await;
-            drop(place);
-            let _ = events.send(NetEvent::Posted(ticket, taken)).await;
+            let _ = events.send(NetEvent::Posted(ticket, told.await)).await;
         });
         true
     }

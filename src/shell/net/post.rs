@@ -13,19 +13,38 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-/// True if it was taken: a 2xx came in time.
-pub(super) async fn post(post: &Post, context: &Arc<Context>) -> bool {
+/// It is taken where a 2xx comes in time.
+///
+/// # Errors
+/// Half a sentence that says why it was not.
+pub(super) async fn post(post: &Post, context: &Arc<Context>) -> Result<(), String> {
     let sent = async {
-        let stream = connect(&post.url).await?;
+        let unreached = |why: io::Error| format!("it is not reached ({why})");
+        let stream = connect(&post.url).await.map_err(unreached)?;
         let request = request(post);
+        let unread = |why: io::Error| format!("its answer is none of HTTP, or broke off ({why})");
         if post.url.secure {
-            let stream = context.keys().connect(&post.url.host.to_string(), stream).await?;
-            exchange(stream, &request).await
+            let host = post.url.host.to_string();
+            let stream = context.keys().connect_hook(post.hook, &host, stream).await;
+            let insecure = |why: io::Error| {
+                format!(
+                    "TLS has failed ({why}); who signs the certificates of a host without a public one is named by `ca`"
+                )
+            };
+            exchange(stream.map_err(insecure)?, &request).await.map_err(unread)
         } else {
-            exchange(stream, &request).await
+            exchange(stream, &request).await.map_err(unread)
         }
     };
-    matches!(timeout(limits::POST, sent).await, Ok(Ok(200..=299)))
+    match timeout(limits::POST, sent).await {
+        Err(_) => Err(format!("it has not answered within {} s", limits::POST.as_secs())),
+        Ok(Err(why)) => Err(why),
+        Ok(Ok(200..=299)) => Ok(()),
+        Ok(Ok(status @ 300..=399)) => Err(format!(
+            "it answered {status}, and redirects are not followed: write the URL that answers"
+        )),
+        Ok(Ok(status)) => Err(format!("it answered {status}, where a 2xx says that it is done")),
+    }
 }
 
 async fn connect(url: &HttpUrl) -> io::Result<TcpStream> {
@@ -124,6 +143,7 @@ mod tests {
     #[test]
     fn what_is_sent() {
         let post = |url| Post {
+            hook: crate::effect::Hook::Phones,
             url,
             token: Some(Secret::new("s3\r\ncret")),
             body: "{}".into(),

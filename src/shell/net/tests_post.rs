@@ -4,7 +4,7 @@ use super::NetEvent;
 use super::tests::Bench;
 use super::tests_secure::Paper;
 use crate::config::HttpUrl;
-use crate::effect::Post;
+use crate::effect::{Hook, Post};
 use crate::id::Ticket;
 use crate::limits;
 use crate::pii::Secret;
@@ -19,6 +19,7 @@ const BODY: &str = "{\"reason\":\"call\"}";
 
 fn post(secure: bool, host: &str, port: u16) -> Post {
     Post {
+        hook: Hook::Phones,
         url: HttpUrl {
             secure,
             host: Host::parse(host).unwrap(),
@@ -124,20 +125,31 @@ async fn only_so_many_are_told_at_once() {
         assert!(bench.net.post(Ticket(1), post(false, "127.0.85.4", port)));
     }
     assert!(!bench.net.post(Ticket(2), post(false, "127.0.85.4", port)));
+    let other = Post {
+        hook: Hook::Clients,
+        ..post(false, "127.0.85.4", port)
+    };
+    assert!(bench.net.post(Ticket(3), other), "the other hook has places of its own");
 }
 
 #[tokio::test]
 async fn under_tls_the_certificate_must_be_for_the_host_and_of_whom_we_trust() {
     let paper = Paper::new("post");
     paper.sign("hook", &["localhost"]);
-    let config = |ca: &str| {
-        let push = format!("push: {{ url: \"https://localhost/wake\", ca: {} }}\n", paper.file(ca));
-        paper.config(&push)
-    };
-    for (host, trusts, expected) in [
-        ("localhost", true, true),
-        ("127.0.0.1", true, false),
-        ("localhost", false, false),
+    let ca = paper.file("ca.pem");
+    let section = format!("push: {{ url: \"https://localhost/wake\", ca: {ca} }}");
+    let phones = paper.config(&format!("{section}\n"));
+    let keys = "keys: [ { tenant: t, key: \"0123456789abcdef0123456789abcdef\" } ]";
+    let clients = paper.config(&format!("api:\n  listen: 127.0.85.9:8445\n  {keys}\n  {section}\n"));
+    let nobody = paper.config("");
+    for (host, hook, config, expected) in [
+        ("localhost", Hook::Phones, &phones, true),
+        ("127.0.0.1", Hook::Phones, &phones, false),
+        ("localhost", Hook::Phones, &nobody, false),
+        ("localhost", Hook::Clients, &clients, true),
+        // Each trusts whom its own section names.
+        ("localhost", Hook::Clients, &phones, false),
+        ("localhost", Hook::Phones, &clients, false),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -150,13 +162,12 @@ async fn under_tls_the_certificate_must_be_for_the_host_and_of_whom_we_trust() {
             }
         });
         let mut bench = Bench::new();
-        let keys = paper.keys(&if trusts { config("ca.pem") } else { paper.config("") });
-        bench.net.set_keys(keys);
-        assert_eq!(
-            taken(&mut bench, post(true, host, port)).await,
-            expected,
-            "{host} {trusts}"
-        );
+        bench.net.set_keys(paper.keys(config));
+        let post = Post {
+            hook,
+            ..post(true, host, port)
+        };
+        assert_eq!(taken(&mut bench, post).await, expected, "{host} {hook:?}");
         assert_eq!(task.await.unwrap().ends_with(BODY), expected);
     }
 }

@@ -7,6 +7,7 @@ use super::der;
 use super::session::Session;
 use super::verify::{Clients, Servers};
 use crate::config::{Config, KeyPair, Listen, TrunkTls};
+use crate::effect::Hook;
 use crate::id::Identity;
 use crate::time::Wall;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
@@ -15,7 +16,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -41,6 +42,8 @@ pub struct Keys {
     strangers: Option<Arc<ClientConfig>>,
     /// By the host of a trunk's peer.
     trunks: HashMap<String, Carrier>,
+    /// How URLs that are told something are met.
+    hooks: BTreeMap<Hook, Arc<ClientConfig>>,
     /// Our certificates: the file, and when it ends.
     ends: Vec<(PathBuf, Wall)>,
     warn_before: Duration,
@@ -104,17 +107,18 @@ impl Keys {
                     .insert(plain(&peer.host.to_string()).to_owned(), carrier.clone());
             }
         }
-        if let Some(push) = config.push.as_ref().filter(|push| push.ca.is_some()) {
+        let clients = config.api.as_ref().and_then(|api| api.push.as_ref());
+        for (hook, key, ca) in [
+            (Hook::Phones, "push", config.push.as_ref().map(|push| &push.ca)),
+            (Hook::Clients, "api.push", clients.map(|push| &push.ca)),
+        ] {
+            let Some(ca) = ca.cloned() else { continue };
             let tls = TrunkTls {
-                ca: push.ca.clone(),
+                ca,
                 ..TrunkTls::default()
             };
-            let host = push.url.host.to_string();
-            let service = Carrier {
-                config: Arc::new(client(&tls, None).map_err(|why| format!("push: {why}"))?),
-                name: None,
-            };
-            keys.trunks.entry(plain(&host).to_owned()).or_insert(service);
+            let service = client(&tls, None).map_err(|why| format!("{key}: {why}"))?;
+            keys.hooks.insert(hook, Arc::new(service));
         }
         if let Some(siprec) = config.recording.siprec.as_ref().filter(|siprec| siprec.ca.is_some()) {
             let tls = TrunkTls {
@@ -194,6 +198,21 @@ impl Keys {
             .unwrap_or(plain(host));
         let name = ServerName::try_from(name.to_owned()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let connector = TlsConnector::from(config.ok_or(io::ErrorKind::Unsupported)?);
+        Ok(connector.connect(name, stream).await?.into())
+    }
+}
+
+impl Keys {
+    /// To the host of a URL that is told something.
+    pub(super) async fn connect_hook(
+        &self,
+        hook: Hook,
+        host: &str,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let config = self.hooks.get(&hook).or(self.strangers.as_ref());
+        let name = ServerName::try_from(plain(host).to_owned()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let connector = TlsConnector::from(config.cloned().ok_or(io::ErrorKind::Unsupported)?);
         Ok(connector.connect(name, stream).await?.into())
     }
 }

@@ -34,7 +34,7 @@ use tracing::{info, warn};
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
 /// Counters that are told of.
-const TOLD: usize = COUNTERS + 7;
+const TOLD: usize = COUNTERS + 8;
 
 /// The relay of a node; nothing where none is configured.
 #[derive(Default)]
@@ -164,6 +164,11 @@ impl Relay {
                 "packets between the two that went by the network, since too many waited",
             ),
             (&gauges.unsent, "packets that the system would not send"),
+            (
+                &gauges.no_files,
+                "times that a peer's connection (`tcp_peers`) had to wait, since this process may open no more files: raise its limit by ulimit -n, or by \
+                 LimitNOFILE= in its systemd unit",
+            ),
             (&gauges.slow, "packets whose client reads too slowly"),
             (&door.refused, "connections refused because there were too many"),
             (&door.failed, "TLS handshakes that failed or were given up"),

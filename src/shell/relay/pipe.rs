@@ -6,14 +6,18 @@ use super::thread::{DOOR, KIND, PEER, Relayed, STREAM, Thread, watch};
 use crate::relay::{ConnectionId, RelayId, StreamId};
 use crate::time::Clock;
 use rustix::event::epoll::{self, EventFlags};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Connections that wait for being accepted, of one relayed address.
 const BACKLOG: i32 = 16;
+/// How long an address is not listened to when there are no descriptors.
+const SHUT: Duration = Duration::from_millis(250);
 /// Of them taken in one turn.
 const ACCEPTED: usize = 4;
 
@@ -39,20 +43,30 @@ enum State {
 }
 
 /// A socket of a relayed address; there are several with one address: that which listens, and one for each connection from there.
-fn shared(own: SocketAddr) -> io::Result<Socket> {
+fn unbound(own: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     if own.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.bind(&own.into())?;
     Ok(socket)
 }
 
-fn connecting(own: SocketAddr, peer: SocketAddr) -> io::Result<TcpStream> {
-    let socket = shared(own)?;
+/// That which listens. It is bound before it says that it shares its address, so that it shares it with nothing that was there before: another
+/// program of our user that says the same would get a part of those who connect.
+pub(super) fn listening(own: SocketAddr) -> io::Result<TcpListener> {
+    let socket = unbound(own)?;
+    socket.bind(&own.into())?;
+    socket.set_reuse_port(true)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+pub(super) fn connecting(own: SocketAddr, peer: SocketAddr) -> io::Result<TcpStream> {
+    let socket = unbound(own)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&own.into())?;
     match socket.connect(&peer.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => Err(error),
         Ok(()) | Err(_) => Ok(socket.into()),
@@ -63,10 +77,9 @@ impl Thread {
     /// A relayed address for connections.
     pub(super) fn listen(&mut self, relay: RelayId, address: SocketAddr) -> bool {
         let bind = || {
-            let socket = shared(address)?;
-            socket.listen(BACKLOG)?;
+            let socket = listening(address)?;
             watch(&self.epoll, &socket, DOOR * KIND + u64::from(relay.0))?;
-            io::Result::Ok(socket.into())
+            io::Result::Ok(socket)
         };
         let Ok(listener) = bind() else { return false };
         self.keep(relay, Relayed::Connections(listener, address));
@@ -80,8 +93,12 @@ impl Thread {
             let Some(Relayed::Connections(listener, _)) = relayed else {
                 return;
             };
-            // None is there any more, or there are no descriptors left; then it waits.
-            let Ok((socket, from)) = listener.accept() else { return };
+            let (socket, from) = match listener.accept() {
+                Ok(came) => came,
+                // None is there any more; or it is gone already, and the next one is heard of in the next turn.
+                Err(why) if is_of_one(&why) => return,
+                Err(_) => return self.shut(now, relay),
+            };
             if socket.set_nonblocking(true).is_err() {
                 continue;
             }
@@ -89,6 +106,25 @@ impl Thread {
                 self.add(id, socket, State::Waiting);
             }
             self.carry_out(now);
+        }
+    }
+
+    /// No descriptor is left for who has come, who would be told of again at once: he waits, and nothing is heard of this address for a while.
+    fn shut(&mut self, now: Clock, relay: RelayId) {
+        self.gauges.no_files.fetch_add(1, Ordering::Relaxed);
+        self.shut.set(relay, now.now + SHUT);
+        self.door(relay, EventFlags::empty());
+    }
+
+    /// It is listened to again.
+    pub(super) fn reopen(&mut self, relay: RelayId) {
+        self.door(relay, EventFlags::IN);
+    }
+
+    fn door(&self, relay: RelayId, flags: EventFlags) {
+        let relayed = self.relays.get(relay.0 as usize).and_then(Option::as_ref);
+        if let Some(Relayed::Connections(listener, _)) = relayed {
+            listen_for(&self.epoll, listener, DOOR * KIND + u64::from(relay.0), flags);
         }
     }
 
@@ -293,7 +329,15 @@ impl Thread {
     }
 }
 
-fn listen_for(epoll: &OwnedFd, socket: &TcpStream, token: u64, flags: EventFlags) {
+/// True where an error of accepting is of the one who came, or nobody has (accept(2)).
+fn is_of_one(why: &io::Error) -> bool {
+    matches!(
+        why.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+    )
+}
+
+fn listen_for(epoll: &OwnedFd, socket: impl AsFd, token: u64, flags: EventFlags) {
     // Both are there already, so there is nothing that could be missing.
     let _ = epoll::modify(epoll, socket, epoll::EventData::new_u64(token), flags);
 }

@@ -2,7 +2,7 @@
 
 use super::accept::{Came, Door};
 use super::thread::{Command, Gauges, Thread};
-use super::{Relay, Running, TOLD};
+use super::{Relay, Running, TOLD, pipe};
 use crate::config::{Sources, Turn, parse};
 use crate::limits;
 use crate::relay::Server;
@@ -130,4 +130,28 @@ fn the_end_comes_whatever_waits_before_it() {
         let _ = done.send(());
     });
     assert!(ended.recv_timeout(SOON).is_ok(), "it waits for ever");
+}
+
+/// A port that another program holds, sharing it with whoever says the same, is not taken; what leaves from a port of ours shares it.
+#[test]
+fn a_relayed_port_is_shared_with_nobody_else() {
+    use socket2::{Domain, Socket, Type};
+    let foreign = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    foreign.set_reuse_port(true).unwrap();
+    let any: std::net::SocketAddr = "127.0.86.1:0".parse().unwrap();
+    foreign.bind(&any.into()).unwrap();
+    foreign.listen(1).unwrap();
+    let taken = foreign.local_addr().unwrap().as_socket().unwrap();
+    assert_eq!(
+        pipe::listening(taken).unwrap_err().kind(),
+        std::io::ErrorKind::AddrInUse
+    );
+    drop(foreign);
+    let own = pipe::listening(taken).unwrap();
+    let peer = TcpListener::bind("127.0.86.1:0").unwrap();
+    let _begun = pipe::connecting(taken, peer.local_addr().unwrap()).unwrap();
+    assert_eq!(peer.accept().unwrap().1, taken);
+    own.set_nonblocking(false).unwrap();
+    let came = TcpStream::connect(taken).unwrap();
+    assert_eq!(own.accept().unwrap().1, came.local_addr().unwrap());
 }

@@ -63,6 +63,8 @@ pub(super) struct Gauges {
     pub(super) allocations: AtomicU64,
     /// Packets that the system would not send.
     pub(super) unsent: AtomicU64,
+    /// Times that a peer's connection had to wait, since there were no descriptors.
+    pub(super) no_files: AtomicU64,
     /// Packets dropped since their client reads too slowly.
     pub(super) slow: AtomicU64,
     /// The end: said here, whatever waits among the commands. The bell that follows shows it to the thread.
@@ -114,6 +116,8 @@ pub(super) struct Thread {
     pub(super) peers: HashMap<ConnectionId, Peer>,
     /// Until when one of them, or its client, is not read.
     pub(super) rests: Deadlines<(ConnectionId, bool)>,
+    /// Until when relayed addresses for connections are not listened to.
+    pub(super) shut: Deadlines<RelayId>,
     /// To media of this node.
     within: Option<RelayEnd>,
     pub(super) streams: Slab<Stream>,
@@ -152,6 +156,7 @@ impl Thread {
             relays: Vec::new(),
             peers: HashMap::new(),
             rests: Deadlines::default(),
+            shut: Deadlines::default(),
             within,
             streams: Slab::new(),
             broken: Vec::new(),
@@ -180,6 +185,9 @@ impl Thread {
         }
         while let Some((id, to_peer)) = self.rests.pop_due(now.now) {
             self.rested(id, to_peer);
+        }
+        while let Some(relay) = self.shut.pop_due(now.now) {
+            self.reopen(relay);
         }
         self.close_broken(now);
         self.show();
@@ -214,12 +222,14 @@ impl Thread {
     fn wait(&self, ready: &mut Vec<epoll::Event>) {
         ready.clear();
         let rests = self.rests.next().map(|(at, _)| at);
+        let shut = self.shut.next().map(|(at, _)| at);
         let due = self
             .server
             .poll_timeout()
             .map(|(at, _)| at)
             .into_iter()
             .chain(rests)
+            .chain(shut)
             .min();
         let has_more = !self.unread.is_empty() || self.within.as_ref().is_some_and(RelayEnd::has_more);
         let sleep = match !has_more && self.bell.may_sleep() {
@@ -479,6 +489,7 @@ impl Thread {
                 }
                 // With the socket goes its entry in epoll.
                 Output::Close(relay) => {
+                    self.shut.cancel(relay);
                     let closed = self.relays.get_mut(relay.0 as usize).and_then(Option::take);
                     let own = closed.as_ref().and_then(Relayed::datagrams).map(|(_, own)| own);
                     if let Some((within, own)) = self.within.as_ref().zip(own) {
