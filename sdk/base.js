@@ -9,6 +9,8 @@
  * @property {string} [url] Where the API is; by default where this file came from.
  * @property {'events' | 'websocket'} [transport] How events come; by default server-sent events, and a WebSocket where these do not arrive.
  * @property {MediaTrackConstraints | boolean} [audio] What is asked of the microphone.
+ * @property {MediaTrackConstraints | boolean} [video] What is asked of the camera.
+ * @property {number} [places] How many others are seen at once in a room: 1 to 16, by default 8.
  * @property {RTCIceTransportPolicy} [iceTransportPolicy] `relay`: only by TURN.
  * @property {boolean} [play] False: the page plays what comes by itself (`call.stream`).
  * @typedef {object} Quality
@@ -20,6 +22,18 @@
  * @property {number} sent Packets since the beginning.
  * @property {{ local: string, remote: string, protocol: string, relay: string | null } | null} path The kinds of the two candidates in
  *   use: host, srflx, prflx or relay; and by what our relay is reached, if it is one: udp, tcp or tls.
+ * @typedef {object} Member Somebody in a room.
+ * @property {number} id Of him alone.
+ * @property {string} name Of a client its name, of others what they call themselves, or their number.
+ * @property {boolean} muted
+ * @property {boolean} held
+ * @property {boolean} me It is this page.
+ * @typedef {object} Seen Somebody who is seen.
+ * @property {number} member As in `Member`; 0 in a call between two.
+ * @property {string} name
+ * @property {boolean} screen It is a screen, and no camera.
+ * @property {string} mid The line of the connection.
+ * @property {MediaStreamTrack} track For an element `video`: `new MediaStream([track])`. A line's track is the same whoever is seen there.
  * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State
  * @typedef {{ client?: string, number?: string, sip?: string, room?: string, display?: string, muted: boolean, holds: boolean }} MemberView
  *   One of `client`, `number`, `sip` and `room` is there.
@@ -36,7 +50,8 @@ export class TandemError extends Error {
   constructor(kind, message, status = 0) {
     super(message);
     this.name = 'TandemError';
-    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `no-network`, `no-way`. */
+    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `camera-refused`, `no-camera`,
+     * `screen-refused`, `no-screen`, `no-video`, `no-network`, `no-way`. */
     this.kind = kind;
     /** The status of HTTP; 0 where there is none. */
     this.status = status;
@@ -87,8 +102,8 @@ export async function refusal(response) {
 }
 
 /**
- * What somebody writes who is to be called: `+15551234` and `tel:+15551234` are phone numbers, `sip:bob@example.com` is a SIP address, and
- * everything else the name of a client.
+ * What somebody writes who is to be called: `+15551234` and `tel:+15551234` are phone numbers, `sip:bob@example.com` is a SIP address, `room:3000` a
+ * room, and everything else the name of a client.
  * @param {string | Target} target
  * @returns {Target}
  */
@@ -97,6 +112,7 @@ export function targetOf(target) {
   if (/^tel:/i.test(target)) return { number: target.slice(4).split(';')[0] };
   if (/^\+[\d\s().\/-]+$/.test(target)) return { number: target };
   if (/^sips?:/i.test(target)) return { sip: target };
+  if (/^room:/i.test(target)) return { room: target.slice(5) };
   return { client: target };
 }
 

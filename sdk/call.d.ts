@@ -4,7 +4,9 @@
  *
  * Events: `state` (state), `ringing` (it rings at a number), `stream` (MediaStream; before the answer too), `ended` (reason, by, a sentence
  * that says more), `updated`, `dtmf` (digits), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
- * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for).
+ * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for). Of what is
+ * seen: `video` (all who are seen now), `members` (all in the room), `speaking` (the ids of those who speak), `camera` and `screen` (our own
+ * track, or null: the browser may end it).
  */
 export class Call extends Emitter {
     /**
@@ -93,6 +95,43 @@ export class Call extends Emitter {
      */
     transfer(target: string | Target): Promise<void>;
     /**
+     * Those who are seen now, each with a track: in a room whom the node shows, in a call between two the other.
+     * @returns {Seen[]}
+     */
+    get videos(): Seen[];
+    /**
+     * Those who are in the room, this page too, in the order in which they came. None where more than 50 are in it.
+     * @returns {Member[]}
+     */
+    get members(): Member[];
+    /**
+     * The ids of those in the room who speak now.
+     * @returns {number[]}
+     */
+    get speaking(): number[];
+    /**
+     * Our own camera, where it is on: for a preview.
+     * @returns {MediaStreamTrack | null}
+     */
+    get ownCamera(): MediaStreamTrack | null;
+    /**
+     * Our own screen, where it is shared.
+     * @returns {MediaStreamTrack | null}
+     */
+    get ownScreen(): MediaStreamTrack | null;
+    /**
+     * Shows the camera, or no longer. Calls with rooms have video, and those between two clients.
+     * @param {boolean} [on]
+     * @returns {Promise<MediaStreamTrack | null>} Our own, for a preview.
+     */
+    camera(on?: boolean): Promise<MediaStreamTrack | null>;
+    /**
+     * Shares a screen, a window or a tab beside the camera, or no longer. To be called from a gesture: the browser asks which.
+     * @param {boolean} [on]
+     * @returns {Promise<MediaStreamTrack | null>}
+     */
+    shareScreen(on?: boolean): Promise<MediaStreamTrack | null>;
+    /**
      * Plays what comes. To be called from a gesture after `blocked`. False where the browser does not.
      * @returns {Promise<boolean>}
      */
@@ -136,5 +175,7 @@ export type State = import("./base.js").State;
 export type Quality = import("./base.js").Quality;
 export type CallView = import("./base.js").CallView;
 export type MemberView = import("./base.js").MemberView;
+export type Member = import("./base.js").Member;
+export type Seen = import("./base.js").Seen;
 export type Client = import("./tandem.js").Client;
 import { Emitter } from './base.js';

@@ -2,12 +2,15 @@
 
 import { Emitter, TandemError, nameOf, pause, targetOf } from './base.js';
 import { measure } from './quality.js';
+import { Video } from './video.js';
 
 /** @typedef {import('./base.js').Target} Target */
 /** @typedef {import('./base.js').State} State */
 /** @typedef {import('./base.js').Quality} Quality */
 /** @typedef {import('./base.js').CallView} CallView */
 /** @typedef {import('./base.js').MemberView} MemberView */
+/** @typedef {import('./base.js').Member} Member */
+/** @typedef {import('./base.js').Seen} Seen */
 /** @typedef {import('./tandem.js').Client} Client */
 
 /** How long a path may be interrupted before another is looked for. */
@@ -22,7 +25,9 @@ const RENEW_SOON = 10_000;
  *
  * Events: `state` (state), `ringing` (it rings at a number), `stream` (MediaStream; before the answer too), `ended` (reason, by, a sentence
  * that says more), `updated`, `dtmf` (digits), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
- * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for).
+ * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for). Of what is
+ * seen: `video` (all who are seen now), `members` (all in the room), `speaking` (the ids of those who speak), `camera` and `screen` (our own
+ * track, or null: the browser may end it).
  */
 export class Call extends Emitter {
   /** @type {Client} */
@@ -57,6 +62,8 @@ export class Call extends Emitter {
   /** One negotiation at a time. @type {Promise<unknown>} */
   #turn = Promise.resolve();
   #before = { received: 0, lost: 0 };
+  /** @type {Video} */
+  #video;
 
   /**
    * @param {Client} client
@@ -66,6 +73,11 @@ export class Call extends Emitter {
   constructor(client, direction, peer) {
     super();
     this.#client = client;
+    this.#video = new Video(client);
+    this.#video.on('video', () => this.emit('video', this.videos));
+    this.#video.on('members', () => this.emit('members', this.members));
+    this.#video.on('speaking', () => this.emit('speaking', this.speaking));
+    for (const own of ['camera', 'screen']) this.#video.on(own, (track) => this.emit(own, track));
     this.id = '';
     this.direction = direction;
     /** The other's name, number, address, or the room. */
@@ -242,6 +254,64 @@ export class Call extends Emitter {
   }
 
   /**
+   * Those who are seen now, each with a track: in a room whom the node shows, in a call between two the other.
+   * @returns {Seen[]}
+   */
+  get videos() {
+    return this.#video.seen;
+  }
+
+  /**
+   * Those who are in the room, this page too, in the order in which they came. None where more than 50 are in it.
+   * @returns {Member[]}
+   */
+  get members() {
+    return this.#video.members;
+  }
+
+  /**
+   * The ids of those in the room who speak now.
+   * @returns {number[]}
+   */
+  get speaking() {
+    return this.#video.speaking;
+  }
+
+  /**
+   * Our own camera, where it is on: for a preview.
+   * @returns {MediaStreamTrack | null}
+   */
+  get ownCamera() {
+    return this.#video.camera;
+  }
+
+  /**
+   * Our own screen, where it is shared.
+   * @returns {MediaStreamTrack | null}
+   */
+  get ownScreen() {
+    return this.#video.screen;
+  }
+
+  /**
+   * Shows the camera, or no longer. Calls with rooms have video, and those between two clients.
+   * @param {boolean} [on]
+   * @returns {Promise<MediaStreamTrack | null>} Our own, for a preview.
+   */
+  camera(on = true) {
+    return this.#video.showCamera(on);
+  }
+
+  /**
+   * Shares a screen, a window or a tab beside the camera, or no longer. To be called from a gesture: the browser asks which.
+   * @param {boolean} [on]
+   * @returns {Promise<MediaStreamTrack | null>}
+   */
+  shareScreen(on = true) {
+    return this.#video.shareScreen(on);
+  }
+
+  /**
    * Plays what comes. To be called from a gesture after `blocked`. False where the browser does not.
    * @returns {Promise<boolean>}
    */
@@ -268,6 +338,7 @@ export class Call extends Emitter {
     this.#track?.stop();
     this.#track = track;
     this.#heard();
+    await this.#video.switchCamera();
   }
 
   /**
@@ -353,6 +424,8 @@ export class Call extends Emitter {
       this.emit('updated');
     } else if (name === 'call.dtmf') {
       this.emit('dtmf', data.digits);
+    } else {
+      this.#video.told(name, data);
     }
   }
 
@@ -388,6 +461,7 @@ export class Call extends Emitter {
     clearTimeout(this.#interrupted);
     clearTimeout(this.#renewal);
     this.#track?.stop();
+    this.#video.close();
     this.#pc?.close();
     if (this.#leaving) this.#leave(this.#leaving);
     if (this.#audio) this.#audio.srcObject = null;
@@ -437,6 +511,7 @@ export class Call extends Emitter {
     if (this.#pc !== left.pc) this.#pc?.close();
     if (this.#track !== left.track) this.#track?.stop();
     this.#pc = left.pc;
+    this.#video.use(this.#pc);
     this.#track = left.track;
     this.stream = left.stream;
     [this.direct, this.room] = [true, ''];
@@ -511,6 +586,7 @@ export class Call extends Emitter {
       if (url?.startsWith('turn') && errorCode < 700) this.#refusal = `${errorCode} ${errorText}`.replace(/[ .]*$/, '');
     });
     pc.addEventListener('track', ({ track: coming, streams }) => {
+      if (coming.kind !== 'audio') return;
       this.stream = streams[0] ?? new MediaStream([coming]);
       // Who moves into a room hears the other until he is there.
       if (this.#leaving) return;
@@ -526,6 +602,10 @@ export class Call extends Emitter {
     if (offer) await this.#remote(offer);
     pc.addTrack(track, new MediaStream([track]));
     this.#heard();
+    if (this.direct || this.room) {
+      await this.#video.open(pc, { isRoom: !this.direct, isAnswer: offer !== undefined, peer: this.peer });
+      this.#video.use(pc);
+    }
     return pc;
   }
 

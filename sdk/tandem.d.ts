@@ -25,9 +25,10 @@ export class Client extends Emitter {
     name: string;
     /** @type {Map<string, Call>} */
     calls: Map<string, Call>;
-    /** @type {{ microphone?: string, speaker?: string }} */
+    /** @type {{ microphone?: string, camera?: string, speaker?: string }} */
     chosen: {
         microphone?: string;
+        camera?: string;
         speaker?: string;
     };
     /** Done with the first event. */
@@ -42,19 +43,21 @@ export class Client extends Emitter {
     /** Ends everything. */
     close(): void;
     /**
-     * Microphones and speakers. They have names once a microphone was allowed.
-     * @returns {Promise<{ microphones: MediaDeviceInfo[], speakers: MediaDeviceInfo[] }>}
+     * Microphones, cameras and speakers. They have names once one was allowed.
+     * @returns {Promise<{ microphones: MediaDeviceInfo[], cameras: MediaDeviceInfo[], speakers: MediaDeviceInfo[] }>}
      */
     devices(): Promise<{
         microphones: MediaDeviceInfo[];
+        cameras: MediaDeviceInfo[];
         speakers: MediaDeviceInfo[];
     }>;
     /**
      * Takes other devices, for calls that are up too.
-     * @param {{ microphone?: string, speaker?: string }} chosen Their `deviceId`.
+     * @param {{ microphone?: string, camera?: string, speaker?: string }} chosen Their `deviceId`.
      */
     use(chosen: {
         microphone?: string;
+        camera?: string;
         speaker?: string;
     }): Promise<void>;
     /**
@@ -93,6 +96,8 @@ export type Target = import("./base.js").Target;
 export type Options = import("./base.js").Options;
 export type Quality = import("./base.js").Quality;
 export type State = import("./base.js").State;
+export type Member = import("./base.js").Member;
+export type Seen = import("./base.js").Seen;
 export type CallView = import("./base.js").CallView;
 import { Call } from './call.js';
 import { TandemError } from './base.js';

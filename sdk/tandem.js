@@ -19,6 +19,8 @@ export { Call, TandemError };
 /** @typedef {import('./base.js').Options} Options */
 /** @typedef {import('./base.js').Quality} Quality */
 /** @typedef {import('./base.js').State} State */
+/** @typedef {import('./base.js').Member} Member */
+/** @typedef {import('./base.js').Seen} Seen */
 /** @typedef {import('./base.js').CallView} CallView */
 
 /** Without anything for so long the stream is taken for dead: the node says every 15 s that it is there. */
@@ -83,7 +85,7 @@ export class Client extends Emitter {
     this.name = '';
     /** @type {Map<string, Call>} */
     this.calls = new Map();
-    /** @type {{ microphone?: string, speaker?: string }} */
+    /** @type {{ microphone?: string, camera?: string, speaker?: string }} */
     this.chosen = {};
     this.#transport = options.transport ?? 'events';
     /** Done with the first event. */
@@ -118,8 +120,8 @@ export class Client extends Emitter {
   }
 
   /**
-   * Microphones and speakers. They have names once a microphone was allowed.
-   * @returns {Promise<{ microphones: MediaDeviceInfo[], speakers: MediaDeviceInfo[] }>}
+   * Microphones, cameras and speakers. They have names once one was allowed.
+   * @returns {Promise<{ microphones: MediaDeviceInfo[], cameras: MediaDeviceInfo[], speakers: MediaDeviceInfo[] }>}
    */
   async devices() {
     return devicesOf();
@@ -127,7 +129,7 @@ export class Client extends Emitter {
 
   /**
    * Takes other devices, for calls that are up too.
-   * @param {{ microphone?: string, speaker?: string }} chosen Their `deviceId`.
+   * @param {{ microphone?: string, camera?: string, speaker?: string }} chosen Their `deviceId`.
    */
   async use(chosen) {
     this.chosen = { ...this.chosen, ...chosen };

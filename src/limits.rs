@@ -505,6 +505,8 @@ pub const API_CLIENTS: usize = 10_000;
 pub const API_CALLS: usize = 10_000;
 /// Calls of one of them: those that wait among them.
 pub const API_CALLS_PER_CLIENT: usize = 8;
+/// Members of a room whose clients are told of all others: in a larger one each is told only whom it sees.
+pub const API_ROOM_MEMBERS: usize = 50;
 /// Streams of events of one of them: a person's devices and pages; the oldest makes room.
 pub const API_STREAMS_PER_CLIENT: usize = 8;
 /// Events that are kept for a stream that breaks: a call's set-up has ten.

@@ -80,6 +80,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dialog",
             "guard::cells",
             "room::address",
+            "room::view",
             "routing",
             "stun::integrity",
             "transaction",

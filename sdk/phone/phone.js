@@ -1,6 +1,7 @@
 // A telephone in a page, with nothing but the package beside it. A token may stand behind # in the address: /phone#token=...
 
 import { Client, TandemError } from '/sdk/tandem.js';
+import { Stage } from './stage.js';
 
 /** @typedef {import('../tandem.js').Call} Call */
 
@@ -18,6 +19,9 @@ let current = null;
 /** @type {Call | null} */
 let ringing = null;
 let since = 0;
+/** The keys are shown in a call with tiles. */
+let keypad = false;
+const stage = new Stage($('stage'), $('own'));
 
 const WORDS = {
   declined: 'Declined.',
@@ -32,6 +36,12 @@ const WORDS = {
   'not-allowed': 'You may not call that.',
   failed: 'The call has failed.',
 };
+
+/**
+ * What consists of digits is a number.
+ * @param {string} to
+ */
+const targetOf = (to) => (/^[\d*#]+$/.test(to) ? { number: to } : to);
 
 /** @param {string} text Empty: there is none. */
 function trouble(text) {
@@ -49,8 +59,10 @@ function explain(error) {
     'no-network': 'The node cannot be reached. Is this device online?',
     'token-expired': 'The access token has expired. Ask for a new one.',
     'bad-token': 'The access token is not good here.',
+    'screen-refused': '',
     ended: 'The access token has expired, or was withdrawn. Ask for a new one.',
   };
+  // Who has chosen no screen knows that.
   trouble(words[kind] ?? message);
 }
 
@@ -60,17 +72,29 @@ function show() {
   $('enter').hidden = client !== null;
   $('dial').hidden = client === null || talks || ringing !== null;
   $('talk').hidden = !talks;
-  $('keys').hidden = !talks || current?.state !== 'up';
+  const is_up = talks && current?.state === 'up';
+  const has_video = talks && current !== null && (current.direct || current.room !== '');
+  stage.update(talks ? current : null);
+  const tiles = !$('stage').hidden;
+  document.body.classList.toggle('group', tiles);
+  $('keys').hidden = !is_up || (tiles && !keypad);
+  $('keypad').hidden = !tiles;
+  $('keypad').setAttribute('aria-pressed', String(keypad));
+  $('camera').hidden = !is_up || !has_video;
+  $('screen').hidden = !is_up || !has_video || !navigator.mediaDevices?.getDisplayMedia;
+  $('more').hidden = !is_up || !has_video;
   $('incoming').hidden = ringing === null;
   $('settings').hidden = $('help').hidden = client === null;
   if (ringing) $('incoming-title').textContent = `${ringing.display || ringing.peer} calls`;
   if (!current) return;
-  $('peer').textContent = current.peer;
+  $('peer').textContent = current.room ? `Room ${current.room}` : current.peer;
   const { muted, holds } = current.remote;
   const states = { ringing: 'Ringing', connecting: 'Connecting', up: holds ? 'The other holds' : muted ? 'The other is muted' : 'Connected', ended: '' };
   $('state').textContent = states[current.state];
   $('mute').setAttribute('aria-pressed', String(current.muted));
   $('hold').setAttribute('aria-pressed', String(current.held));
+  $('camera').setAttribute('aria-pressed', String(current.ownCamera !== null));
+  $('screen').setAttribute('aria-pressed', String(current.ownScreen !== null));
   if (!talks) $('listen').hidden = true;
 }
 
@@ -78,13 +102,17 @@ function show() {
 function follow(call) {
   current = call;
   since = 0;
+  keypad = false;
   $('quality').setAttribute('value', '1');
   $('quality-text').textContent = $('timer').textContent = '';
   call.on('state', (state) => {
     if (state === 'up' && !since) since = Date.now();
     show();
   });
-  call.on('updated', show);
+  for (const event of ['updated', 'video', 'members', 'speaking', 'camera', 'screen', 'moved']) call.on(event, show);
+  call.on('participant', (status) => {
+    if (status >= 300) trouble(`Who was added does not come (status ${status}).`);
+  });
   call.on('blocked', () => {
     $('listen').hidden = false;
     $('listen').focus();
@@ -108,11 +136,11 @@ function follow(call) {
 
 /** @param {Client} to */
 async function devices(to) {
-  const { microphones, speakers } = await to.devices();
-  for (const [id, all] of /** @type {[string, MediaDeviceInfo[]][]} */ ([['microphone', microphones], ['speaker', speakers]])) {
+  const { microphones, cameras, speakers } = await to.devices();
+  for (const [id, all] of /** @type {[string, MediaDeviceInfo[]][]} */ ([['microphone', microphones], ['lens', cameras], ['speaker', speakers]])) {
     const select = /** @type {HTMLSelectElement} */ ($(id));
     const chosen = select.value;
-    select.replaceChildren(new Option('The usual one', ''), ...all.filter(({ deviceId }) => deviceId).map(({ deviceId, label }, nth) => new Option(label || `${id} ${nth + 1}`, deviceId)));
+    select.replaceChildren(new Option('The usual one', ''), ...all.filter(({ deviceId }) => deviceId).map(({ deviceId, label }, nth) => new Option(label || `Number ${nth + 1}`, deviceId)));
     select.value = chosen;
     select.disabled = all.length === 0;
   }
@@ -206,8 +234,7 @@ $('call').addEventListener('submit', async (event) => {
   trouble('');
   const to = /** @type {HTMLInputElement} */ ($('to')).value.trim();
   try {
-    // What consists of digits is a number.
-    if (client && to) follow(await client.call(/^[\d*#]+$/.test(to) ? { number: to } : to));
+    if (client && to) follow(await client.call(targetOf(to)));
     $('hangup').focus();
     if (client) await devices(client);
   } catch (error) {
@@ -228,11 +255,34 @@ does('accept', async () => {
 does('reject', () => ringing?.reject());
 does('mute', () => current?.mute(!current.muted));
 does('hold', () => current?.hold(!current.held));
+does('camera', async () => {
+  await current?.camera(current.ownCamera === null);
+  if (client) await devices(client);
+});
+does('screen', async () => {
+  await current?.shareScreen(current.ownScreen === null);
+});
+does('keypad', () => {
+  keypad = !keypad;
+});
 does('hangup', () => current?.hangUp());
 does('listen', async () => {
   if (!(await current?.play())) return;
   $('listen').hidden = true;
   trouble('');
+});
+
+$('add').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  trouble('');
+  const third = /** @type {HTMLInputElement} */ ($('third'));
+  try {
+    await current?.addParticipant(targetOf(third.value.trim()));
+    third.value = '';
+    $('hangup').focus();
+  } catch (error) {
+    explain(error);
+  }
 });
 
 for (const digit of '123456789*0#') {
@@ -243,11 +293,16 @@ for (const digit of '123456789*0#') {
   $('keys').append(key);
 }
 
-for (const id of ['microphone', 'speaker']) {
+for (const [id, device] of [['microphone', 'microphone'], ['lens', 'camera'], ['speaker', 'speaker']]) {
   $(id).addEventListener('change', () => {
     const chosen = /** @type {HTMLSelectElement} */ ($(id)).value;
-    client?.use({ [id]: chosen }).catch(explain);
+    client?.use({ [device]: chosen }).catch(explain);
   });
+}
+
+/** @param {string} id */
+function press(id) {
+  if (!$(id).hidden) $(id).click();
 }
 
 document.addEventListener('keydown', (event) => {
@@ -255,6 +310,8 @@ document.addEventListener('keydown', (event) => {
   if (writes || event.ctrlKey || event.altKey || event.metaKey || !current) return;
   if (event.key === 'm' || event.key === 'M') $('mute').click();
   else if (event.key === 'h' || event.key === 'H') $('hold').click();
+  else if (event.key === 'c' || event.key === 'C') press('camera');
+  else if (event.key === 's' || event.key === 'S') press('screen');
   else if (event.key === 'Escape') $('hangup').click();
   else if (/^[0-9*#]$/.test(event.key)) current.sendDigits(event.key).catch(explain);
 });

@@ -81,7 +81,12 @@ export class Ear {
 
   // The last half second was this tone, and nothing else.
   hears(hz) {
-    return this.#heard.length === RATE / 2 && share(this.#heard.map(decode), hz) > 0.8;
+    return this.share(hz) > 0.8;
+  }
+
+  // How much of the last half second was this tone, 0 to 1.
+  share(hz) {
+    return this.#heard.length === RATE / 2 ? share(this.#heard.map(decode), hz) : 0;
   }
 
   close() {

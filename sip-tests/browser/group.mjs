@@ -1,12 +1,14 @@
-// Drives browsers with cameras in one room with a phone: who sees whom, and who hears whom. One line of output for each step; what goes wrong
+// Drives browsers with cameras in one room with a phone and a carrier's caller: who sees whom, and who hears whom. One line of output for each step; what goes wrong
 // ends it with 1. Usage: node group.mjs OPTIONS, with JSON as in sip-tests/tests/browser/group.rs.
 
+import { execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { bundle } from './bundle.mjs';
+import { Ear } from './carrier.mjs';
 
 const options = JSON.parse(process.argv[2]);
 const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
@@ -87,12 +89,36 @@ async function sees(one, colour) {
   tell(`${one.name} sees`, colour);
 }
 
-async function hears(one, tones) {
+// Each of these, and not what it says itself.
+async function hears(one, tones, own) {
   await until(`${one.name} hears ${tones}`, async () => {
-    const levels = await one.page.evaluate((tones) => window.levels(tones), tones);
-    return levels.every((level) => level > -65) || [levels, await one.page.evaluate(() => window.sound())];
+    const levels = await one.page.evaluate((tones) => window.levels(tones), [...tones, own]);
+    const echo = levels.pop();
+    return (levels.every((level) => level > -65) && echo < Math.min(...levels) - 20) || [levels, echo, await one.page.evaluate(() => window.sound())];
   });
   tell(`${one.name} hears`, tones.join(' '));
+}
+
+// A caller from a carrier: SIPp has the dialog, which the other side ends; the ear has the media.
+function carrier({ address, number, port, tone }) {
+  const ear = new Ear(address, port, tone);
+  const file = join(here, '../../fixtures/sipp/caller.xml');
+  const keys = { number, caller: '+14155550199', sink_ip: address, sink_port: port };
+  const named = Object.entries(keys).flatMap(([name, value]) => ['-key', name, String(value)]);
+  const own = ['-sf', file, '-i', address, '-p', '5060', '-m', '1', '-nostdin', '-timeout', '120s', '-timeout_error', '-deadcall_wait', '0'];
+  const sipp = spawn('sipp', [...own, ...named, `${options.node}:5060`], { stdio: 'ignore' });
+  sipp.on('error', fail);
+  const ended = new Promise((resolve) => sipp.on('exit', resolve));
+  return { ear, tone, ended };
+}
+
+// The carrier's end hears each of these beside one another, and not what it says itself.
+async function carrierHears({ ear, tone }, tones) {
+  await until(`the carrier hears ${tones}`, () => {
+    const [shares, echo] = [tones.map((hz) => ear.share(hz)), ear.share(tone)];
+    return (shares.every((share) => share > 0.1) && shares.reduce((sum, share) => sum + share) > 0.8 && echo < 0.01) || [shares, echo, ear.packets];
+  });
+  tell('the carrier hears', tones.join(' '));
 }
 
 // The phone takes commands as netstrings of JSON.
@@ -140,6 +166,7 @@ async function main() {
   const members = await Promise.all(options.members.map((one) => member(port, one)));
   tell('registered', members.length);
   phone('dial', options.room);
+  const caller = carrier(options.carrier);
   for (const [nth, { page, name }] of members.entries()) {
     await page.evaluate(([room, places, simulcast]) => window.join(room, places, simulcast), [options.room, options.places, options.members[nth].simulcast]);
     tell('in', name);
@@ -147,8 +174,12 @@ async function main() {
   for (const [nth, one] of members.entries()) {
     const others = options.members.filter((_, other) => other !== nth);
     for (const { colour } of others) await sees(one, colour);
-    await hears(one, [options.phoneTone, ...others.map(({ tone }) => tone)]);
+    await hears(one, [options.phoneTone, options.carrier.tone, ...others.map(({ tone }) => tone)], options.members[nth].tone);
   }
+  await carrierHears(caller, [options.phoneTone, ...options.members.map(({ tone }) => tone)]);
+  // What the phone hears it writes down.
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  tell('all heard');
   for (const one of members) console.log(`${one.name} sent ${JSON.stringify(await one.page.evaluate(() => window.sent()))}`);
   // Chromium begins with 300 kbit/s; from what it is told of what came it learns that the way carries more.
   for (const one of members) {
@@ -177,6 +208,11 @@ async function main() {
   await Promise.all(members.map(({ page }) => page.evaluate(() => window.leave())));
   phone('hangup');
   await Promise.all(members.map(({ context }) => context.close()));
+  // Who is left is sent away.
+  execFileSync(options.program, ['room', '-c', options.config, '3000', 'end']);
+  const status = await caller.ended;
+  if (status !== 0) throw new Error(`SIPp ended with ${status}`);
+  caller.ear.close();
   tell('done');
 }
 

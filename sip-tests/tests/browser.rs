@@ -48,6 +48,8 @@ const NODE: &str = "10.99.0.1";
 const PHONE: &str = "10.99.0.2";
 /// The carrier's, which is where that phone is not.
 const CARRIER: &str = PHONE;
+/// By which the carrier's callers get into the room.
+const ROOM_NUMBER: &str = "+14155553000";
 /// Where the phone takes commands.
 const CONTROL_PORT: u16 = 4444;
 
@@ -69,6 +71,7 @@ routes:
   - {{ to: \"600\", do: echo }}
   - {{ to: \"+14155550101\", from: trunk/acme, do: user/alice }}
   - {{ to: \"+14155550103\", from: trunk/acme, do: user/ann }}
+  - {{ to: \"{ROOM_NUMBER}\", from: trunk/acme, do: room/3000 }}
   - {{ to: \"+\", from: user/*, do: trunk/acme }}
 ",
         folder.join("t.db").display()
@@ -208,6 +211,11 @@ fn start_plain_phone(network: &Network, folder: &Path) -> Process {
         ready: "} 200 OK (",
     };
     phone.start(network, &folder)
+}
+
+/// What the phone has heard in each call, as it has written it down, and the rate.
+fn written(folder: &Path) -> Vec<(Vec<i16>, u32)> {
+    baresip::written(&folder.join("baresip"))
 }
 
 /// The tone of each call in the phone's ear: of what it has written down the half in the middle.

@@ -15,6 +15,8 @@ mod baresip;
 )]
 #[path = "interop/journal.rs"]
 mod journal;
+#[path = "client_sdk/meeting.rs"]
+mod meeting;
 #[allow(dead_code, reason = "another test uses the rest of it")]
 #[path = "browser/network.rs"]
 mod network;
@@ -68,7 +70,8 @@ store: {{ path: {store} }}
 media: {{ ports: 20000-20199, workers: 1 }}
 users: [ {{ name: web, password: nobody registers, number: \"+15550100000\", calls: 100 }} ]
 trunks: [ {{ name: carrier, peers: [ \"sip:{ip}:{CARRIER_PORT}\" ], codecs: [ pcma ], options: never }} ]
-routes: [ {{ to: \"+\", from: user/web, do: trunk/carrier }}, {{ to: \"88*\", do: room }} ]
+rooms: [ {{ number: \"3000\", name: standup, agc: no, gate: no, entry: none }} ]
+routes: [ {{ to: \"+15550003000\", from: trunk/carrier, do: room/3000 }}, {{ to: \"+\", from: user/web, do: trunk/carrier }}, {{ to: \"88*\", do: room }} ]
 api:
   listen: \"{ip}:8445\"
   keys: [ {{ tenant: acme, key: {KEY}, calls_as: web, meetings: \"88\" }} ]
@@ -86,7 +89,7 @@ api:
 }
 
 /// RTP in the clear and G.711, as carriers have it. It writes down what it hears, and has the node's address.
-fn start_carrier(network: &Network, folder: &Path) -> Process {
+fn start_carrier(network: &Network, folder: &Path, commands: &[&str]) -> Process {
     let (ip, folder) = (&network.first, folder.join("carrier"));
     let carrier = Phone {
         listen: (ip, CARRIER_PORT),
@@ -95,7 +98,7 @@ fn start_carrier(network: &Network, folder: &Path) -> Process {
         account: &format!(
             "<sip:{NUMBER}@{ip}:{CARRIER_PORT};transport=udp>;answermode=auto;audio_codecs=PCMA/8000/1;regint=0"
         ),
-        commands: &[],
+        commands,
         ready: "baresip is ready",
     };
     carrier.start(network, &folder)
@@ -136,7 +139,7 @@ fn two_pages_talk_to_each_other_directly() {
     let folder = Folder::new("client-sdk");
     let network = Network::new("10.98.0");
     let mut node = start_node(&network, &folder.0);
-    let carrier = start_carrier(&network, &folder.0);
+    let carrier = start_carrier(&network, &folder.0, &[]);
     let mut browsers = start_browsers(&network, &folder.0);
     assert_eq!(browsers.exit(PLAY), Some(0), "the pages did all that they should");
     for (step, times) in [
@@ -206,7 +209,16 @@ fn tsc(folder: &Path, arguments: &[&str]) {
 fn the_package_has_the_types_that_it_says() {
     let folder = Folder::new("client-types");
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
-    let modules = ["tandem", "base", "call", "devices", "quality", "phone/phone"];
+    let modules = [
+        "tandem",
+        "base",
+        "call",
+        "video",
+        "devices",
+        "quality",
+        "phone/phone",
+        "phone/stage",
+    ];
     fs::create_dir_all(folder.0.join("sdk/phone")).expect("our own folder");
     for module in modules {
         let name = format!("{module}.js");

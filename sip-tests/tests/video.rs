@@ -3,16 +3,23 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
+#[allow(dead_code, missing_docs, reason = "another test uses the rest of it")]
+#[path = "api_calls/client.rs"]
+mod client;
+
 use bytes::Bytes;
+use client::{Client, OFFER, SHOP};
 use rtcp::transport_feedbacks::transport_layer_cc::{PacketStatusChunk, SymbolTypeTcc, TransportLayerCc};
 use rtp::codecs::vp8::Vp8Packet;
 use rtp::packetizer::Depacketizer;
+use serde_json::{Value, json};
 use sip_tests::browser::Manners;
 use sip_tests::description::{events, opus, pcma};
 use sip_tests::script::EDGE;
 use sip_tests::tone::RtpSeen;
 use sip_tests::{CallRef, Peer, World, ms, s};
 use std::collections::BTreeMap;
+use tandem::api::wire::Method;
 
 /// Payload types of VP8 and its retransmissions.
 const VP8: u8 = 96;
@@ -533,6 +540,101 @@ fn video_is_for_rooms_that_want_it_and_for_nobody_else() {
         2
     );
     w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+}
+
+/// An event has what its schema in the description of the API says, and nothing else.
+fn expect_described(w: &mut World, schema: &str, event: &Value) {
+    let description = client::read(&client::ask(w, Method::Get, "/v1/openapi.json", "", &Value::Null));
+    let schema = &description["components"]["schemas"][schema];
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&schema["properties"]), keys(event));
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        let items = event[name].as_array().into_iter().flatten();
+        for item in items.filter(|item| item.is_object()) {
+            assert_eq!(keys(&property["items"]["properties"]), keys(item), "{name}");
+        }
+    }
+}
+
+/// Clients of the HTTP API in a room are told who is in it, who of them is muted, who speaks, and whom they see on which line.
+#[test]
+fn a_client_is_told_whom_it_sees() {
+    let mut w = World::builder(5).config(&client::config()).media().build();
+    let alice = browser(&mut w, "alice", 0);
+    let bob = w.registered("bob");
+    w.policy(bob).formats = vec![pcma(), events()];
+    let offer = OFFER.replace("BUNDLE 0", "BUNDLE 0 v1 v2") + &section("v1", "sendrecv") + &section("v2", "recvonly");
+    let dtls: String = OFFER
+        .lines()
+        .filter(|line| {
+            ["a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup"]
+                .iter()
+                .any(|kind| line.starts_with(kind))
+        })
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    let offer = offer.replace(
+        "a=rtcp-mux\r\na=sendrecv\r\na=extmap",
+        &format!("a=rtcp-mux\r\n{dtls}a=sendrecv\r\na=extmap"),
+    );
+    let offer = offer.replace("a=rtcp-mux\r\na=recvonly", &format!("a=rtcp-mux\r\n{dtls}a=recvonly"));
+    let room = json!({ "room": "3000" });
+    let mut ann = Client::new(&mut w, SHOP, "ann", &["join"]);
+    let ann_call = ann.call_with(&mut w, &room, &offer);
+    let member = |id: u32, name: &str, muted: bool| json!({ "id": id, "name": name, "muted": muted, "held": false });
+    let told = ann.wait(&mut w, "call.members");
+    assert_eq!((&told["me"], &told["complete"]), (&json!(1), &json!(true)));
+    assert_eq!(told["members"], json!([member(1, "ann", false)]));
+    assert_eq!(told["call"], *ann_call.rsplit('/').next().unwrap());
+    let mut members = [Member::new(&mut w, alice, 1)];
+    film(&mut w, &mut members, 50);
+    let both = json!([member(1, "ann", false), member(2, "alice", false)]);
+    assert_eq!(ann.wait(&mut w, "call.members")["members"], both);
+    let seen = json!([{ "mid": "v1", "member": 2, "name": "alice", "screen": false }]);
+    let slots = ann.wait(&mut w, "call.slots");
+    assert_eq!(slots["slots"], seen);
+    expect_described(&mut w, "SlotsEvent", &slots);
+    expect_described(&mut w, "MembersEvent", &told);
+    // One who speaks is heard of; and who is muted, by the others too.
+    let b = w.call(bob, "3000");
+    w.up(b);
+    let speaking = loop {
+        let told = ann.wait(&mut w, "call.speaking");
+        if told["speaking"] == json!([2, 3]) {
+            break told;
+        }
+    };
+    expect_described(&mut w, "SpeakingEvent", &speaking);
+    let mut ben = Client::new(&mut w, SHOP, "ben", &["join"]);
+    let ben_call = ben.call(&mut w, &room);
+    assert_eq!(ben.wait(&mut w, "call.members")["me"], 4);
+    ann.told(&w);
+    assert_eq!(
+        ben.post(&mut w, &format!("{ben_call}/mute"), &json!({ "mute": true }))
+            .status,
+        200
+    );
+    let told = ann.wait(&mut w, "call.members");
+    assert_eq!(told["members"][3], member(4, "ben", true));
+    assert_eq!(ben.wait(&mut w, "call.members")["members"], told["members"]);
+    // A stream that begins is told how things are; what is the same is told to nobody twice.
+    ann.told(&w);
+    ann.listen(&mut w);
+    film(&mut w, &mut members, 10);
+    let again = ann.told(&w);
+    let names: Vec<&str> = again.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["ready", "call.members", "call.slots", "call.speaking"]);
+    assert_eq!(again[2].1["slots"], seen);
+    // Who leaves is seen no longer.
+    w.hang_up(members[0].call);
+    w.expect_over(members[0].call, 200);
+    assert_eq!(ann.wait(&mut w, "call.slots")["slots"], json!([]));
+    for (client, call) in [(&ann, ann_call), (&ben, ben_call)] {
+        assert_eq!(client.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    }
+    w.hang_up(b);
     w.expect_over(b, 200);
     w.finish();
 }

@@ -118,8 +118,9 @@ impl Api {
         Ok(room)
     }
 
-    /// Somebody is in the room that his call moves into: whom he has added is called.
+    /// Somebody is in a room, into which his call may have moved: whom he has added is called, and he is told who is there.
     pub(super) fn is_in_room(&mut self, cx: &mut Cx<'_>, me: u64, number: u64, room: &str) {
+        self.has_company(number, room);
         let Some(client) = self.clients.get(me) else { return };
         for Add { to, by, .. } in client.adds.extract_if(.., |add| add.room == room) {
             self.lines.transfer(cx, number, &to, &by);

@@ -22,6 +22,7 @@
 //! | `client`, `log` | who is there, and what he is told |
 //! | `call` | a call: its two sides |
 //! | `outside`, `line` | calls by SIP: who may have them, and the user agent that speaks for a client |
+//! | `company` | what clients in a room are told of who is there |
 //! | `meeting` | a third participant: a call moves into a room |
 //! | `push` | who is not connected is woken |
 //! | `act`, `talk` | what requests do: whose calls there are, and what is done in one |
@@ -33,6 +34,7 @@ mod answer;
 mod body;
 mod call;
 mod client;
+mod company;
 mod cors;
 mod line;
 mod log;
@@ -49,6 +51,7 @@ mod tests;
 mod token;
 pub mod wire;
 
+pub use company::Sitting;
 pub use outside::Presence;
 
 use crate::config::Api as Config;
@@ -63,6 +66,7 @@ use crate::time::{Deadlines, Instant};
 use answer::Given;
 use call::{Calls, State};
 use client::{Client, Clients, Stream};
+use company::Company;
 use line::Lines;
 use once::Once;
 use problem::{Kind, Problem};
@@ -103,6 +107,8 @@ pub struct Api {
     calls: Calls,
     /// The other sides of calls by SIP.
     lines: Lines,
+    /// Those of them that are with rooms.
+    company: Company,
     /// Who can be called by SIP, for the node: drained after each input.
     presence: VecDeque<Presence>,
     /// Whose each stream is.
@@ -122,6 +128,7 @@ impl Api {
             clients: Clients::new(key),
             calls: Calls::default(),
             lines: Lines::new(key),
+            company: Company::default(),
             presence: VecDeque::new(),
             streams: BTreeMap::new(),
             issued: BTreeMap::new(),
@@ -392,6 +399,7 @@ impl Api {
         }
         let config = cx.config.clone();
         self.be_present(&config, me);
+        self.company_anew(me);
         let events = std::iter::once(first)
             .chain(missed.flatten().unwrap_or_default())
             .collect();
@@ -436,6 +444,15 @@ impl Api {
         }
     }
 
+    /// Tells a client how something is, by all its streams; it is not kept.
+    fn tell_now(&mut self, cx: &mut Cx<'_>, number: u64, name: &'static str, data: &Value) {
+        let data = bytes::Bytes::from(data.to_string());
+        for stream in self.clients.get(number).into_iter().flat_map(|client| &client.streams) {
+            let data = data.clone();
+            cx.emit(Output::Api(stream.id, Reply::More(Event { id: None, name, data })));
+        }
+    }
+
     /// A call is over: its clients are told, and so is the other side of one by SIP. `by` is the name of whose doing it was.
     fn over(&mut self, cx: &mut Cx<'_>, number: u64, why: &'static str, by: Option<&str>) {
         self.over_because(cx, number, why, (by, None));
@@ -452,6 +469,9 @@ impl Api {
         let Some(call) = self.calls.remove(number) else { return };
         self.deadlines.cancel(Timer::Unanswered(number));
         self.deadlines.cancel(Timer::Unmoved(number));
+        if let Some(room) = call.room() {
+            self.has_none(number, room);
+        }
         let status = match why {
             "busy" => 486,
             "gone" => 480,

@@ -169,6 +169,7 @@ impl Api {
         if let Some(own) = own {
             self.tell(cx, own, "call.updated", &told);
         }
+        self.company_sees(about.number);
         Ok(ok(&view))
     }
 

@@ -5,12 +5,12 @@ use super::room::{Membership, host_of};
 use super::{Calls, Net};
 use crate::config::{Config, Room};
 use crate::cx::Cx;
-use crate::dialog::Naming;
+use crate::dialog::{DialogId, Naming};
 use crate::effect::{Fact, Output};
 use crate::id::CallId;
 use crate::limits;
 use crate::media::command::{Command, Of, Recording};
-use crate::room::view::{Action, Asker, MemberId, Refused, RoomEvent, RoomView};
+use crate::room::view::{Action, Asker, MemberId, Refused, RoomEvent, RoomView, Slot};
 use crate::room::{Callee, Effect, Input, Parting, Place, at_rest, rights};
 use crate::routing::{self, Plan, Source};
 use crate::sip::Message;
@@ -46,6 +46,13 @@ impl Calls {
         let place = call.place_of(leg)?;
         let number = self.desk.rooms.number(place.room)?;
         Some((number.to_string(), place.member))
+    }
+
+    /// Which member of its room a dialog of ours is, and whom it sees on which lines of its video.
+    pub fn room_seat(&self, dialog: &DialogId) -> Option<(MemberId, Vec<Slot>)> {
+        let leg = self.desk.by_dialog(dialog)?;
+        let place = self.calls.get(&self.desk.home(leg))?.place_of(leg)?;
+        Some((place.member, self.desk.rooms.slots(place)))
     }
 
     /// Does what is asked of a room. One that nobody is in can be asked to call somebody.

@@ -2,6 +2,7 @@
 //! whom it is told what happens there. A room takes that from users who may call it and from users who are in it; from nobody else.
 
 use super::machines::Machines;
+use crate::api::Sitting;
 use crate::b2bua::{Source, wanted, wants_no_subscription};
 use crate::cx::Cx;
 use crate::event::{CONFERENCE, Onlooker, Watch, package};
@@ -148,6 +149,7 @@ impl Machines {
         let events = self.calls.room_events();
         if !events.is_empty() {
             self.tell_watches(cx, &events);
+            events.iter().for_each(|(room, _)| self.api.room_changed(room));
             let is_told = |event: &RoomEvent| !matches!(event, RoomEvent::Speaking(..) | RoomEvent::Shows(..));
             let mut rooms: Vec<&str> = events
                 .iter()
@@ -164,6 +166,17 @@ impl Machines {
         while let Some(room) = self.notifier.poll_room() {
             let view = self.calls.room_here(cx, &room);
             self.notifier.room(cx, &mut self.net.layer, &room, view.as_ref());
+        }
+        while let Some((room, dialogs)) = self.api.poll_room() {
+            let Some(view) = self.calls.room_view(&room) else {
+                continue;
+            };
+            let sittings = dialogs.into_iter().filter_map(|(call, dialog)| {
+                let (member, slots) = self.calls.room_seat(&dialog)?;
+                Some(Sitting { call, member, slots })
+            });
+            let sittings: Vec<Sitting> = sittings.collect();
+            self.api.room(cx, &view, &sittings);
         }
     }
 }

@@ -300,6 +300,12 @@ impl Live {
             Input::Shows(line, shown) => {
                 let of = |call| self.members.iter().find(|member| member.call == Some(call));
                 let shown = shown.and_then(|(call, is_screen)| Some((of(call)?.id, is_screen)));
+                if let Some(member) = self.member_mut(id) {
+                    match shown {
+                        Some(shown) => member.shows.insert(line.clone(), shown),
+                        None => member.shows.remove(&line),
+                    };
+                }
                 self.event(s, RoomEvent::Shows(id, line, shown));
             }
             Input::Left => self.left(s, id),

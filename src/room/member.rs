@@ -1,13 +1,13 @@
 //! One member of a room: how far it is, and what it hears.
 
-use super::view::{Joined, MemberId, MemberView, Role, Status};
+use super::view::{Joined, MemberId, MemberView, Role, Slot, Status};
 use super::{Arrival, Entrance, Parting};
 use crate::id::CallId;
 use crate::limits;
 use crate::media::command::{Music, Seat, Sound};
 use crate::pii::Digits;
 use crate::time::{Instant, Wall};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -94,6 +94,8 @@ pub(super) struct Member {
     sounds: VecDeque<Music>,
     /// How many it has heard once.
     heard: u32,
+    /// Who is seen on which line of its video, by `a=mid`; true where it is a screen. As many as its browser has lines.
+    pub(super) shows: BTreeMap<Box<str>, (MemberId, bool)>,
     /// What it was told to hear last.
     pub(super) hears: Option<Hears>,
     /// In which part of the room it has its place.
@@ -160,6 +162,7 @@ impl Member {
             presses: (Instant::ZERO, 0),
             sounds: VecDeque::new(),
             heard: 0,
+            shows: BTreeMap::new(),
             hears: None,
             part: 0,
             says_name: false,
@@ -271,6 +274,16 @@ impl Member {
         }
         *count += 1;
         *count <= limits::ROOM_KEYS_PER_SECOND
+    }
+
+    /// Whom it sees.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let slots = self.shows.iter().map(|(line, (member, is_screen))| Slot {
+            line: line.clone(),
+            member: *member,
+            is_screen: *is_screen,
+        });
+        slots.collect()
     }
 
     pub(super) fn view(&self) -> MemberView {

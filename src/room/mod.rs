@@ -62,10 +62,11 @@ use crate::pii::Digit;
 use crate::time::{Deadlines, Instant, Wall};
 use guesses::Guesses;
 use live::Live;
+use member::Member;
 pub use stand::Stand;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use view::{Action, Asker, MemberId, Refused, RoomEvent, RoomView};
+use view::{Action, Asker, MemberId, Refused, RoomEvent, RoomView, Slot};
 
 /// A member, as its call knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -400,6 +401,12 @@ impl Rooms {
     /// A room of this number, if somebody is in it or on the way.
     pub fn view(&self, number: &str) -> Option<RoomView> {
         self.by_number(number).map(Live::view)
+    }
+
+    /// Whom a member sees on which lines of its video.
+    pub fn slots(&self, place: Place) -> Vec<Slot> {
+        let member = self.rooms.get(&place.room).and_then(|room| room.member(place.member));
+        member.map(Member::slots).unwrap_or_default()
     }
 
     /// All of them, by number.

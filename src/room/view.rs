@@ -49,6 +49,17 @@ pub struct MemberView {
     pub since: Wall,
 }
 
+/// A line of a member's video on which somebody is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its `a=mid`.
+    pub line: Box<str>,
+    /// Who is seen.
+    pub member: MemberId,
+    /// It is a screen, and no camera.
+    pub is_screen: bool,
+}
+
 /// A member of a room, from 1, in the order in which they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u32);

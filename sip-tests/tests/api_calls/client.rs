@@ -107,6 +107,13 @@ impl Client {
         client
     }
 
+    /// Opens one more stream, and looks at that from now on.
+    #[allow(dead_code, reason = "video.rs uses it")]
+    pub fn listen(&mut self, w: &mut World) {
+        self.stream = send(w, Method::Get, "/v1/events", &self.token, &Value::Null);
+        self.seen = 0;
+    }
+
     pub fn token(&self) -> &str {
         &self.token
     }
@@ -122,7 +129,12 @@ impl Client {
 
     /// Calls; gives the path of the call.
     pub fn call(&self, w: &mut World, target: &Value) -> String {
-        let started = self.post(w, "/v1/calls", &json!({ "targets": [target], "offer": OFFER }));
+        self.call_with(w, target, OFFER)
+    }
+
+    /// The same with another offer.
+    pub fn call_with(&self, w: &mut World, target: &Value, offer: &str) -> String {
+        let started = self.post(w, "/v1/calls", &json!({ "targets": [target], "offer": offer }));
         assert_eq!(started.status, 201, "{:?}", started.body);
         format!("/v1/calls/{}", read(&started)["id"].as_str().expect("a name"))
     }

@@ -70,17 +70,24 @@ pub fn writes_down(folder: &Path) -> String {
     format!("module sndfile.so\nsnd_path {}/rec\n", folder.display())
 }
 
-/// The tone of each call in its ear: of what it has written down in `folder` these quarters.
-pub fn heard(folder: &Path, quarters: Range<usize>) -> Vec<Option<f32>> {
+/// What it has heard in each call, as it has written it down in `folder`, and the rate.
+pub fn written(folder: &Path) -> Vec<(Vec<i16>, u32)> {
     let files = fs::read_dir(folder.join("rec")).expect("our own folder").flatten();
     let decoded = files.filter(|file| file.file_name().to_string_lossy().ends_with("-dec.wav"));
-    let tone = |file: fs::DirEntry| {
+    let read = |file: fs::DirEntry| {
         let mut reader = hound::WavReader::open(file.path()).expect("a recording");
         let rate = reader.spec().sample_rate;
-        let pcm: Vec<i16> = reader.samples::<i16>().filter_map(Result::ok).collect();
+        (reader.samples::<i16>().filter_map(Result::ok).collect(), rate)
+    };
+    decoded.map(read).collect()
+}
+
+/// The tone of each call in its ear: of what it has written down these quarters.
+pub fn heard(folder: &Path, quarters: Range<usize>) -> Vec<Option<f32>> {
+    let tone = |(pcm, rate): (Vec<i16>, u32)| {
         let part = &pcm[pcm.len() * quarters.start / 4..pcm.len() * quarters.end / 4];
         let part = codecs::spectrum::dominant(part, rate)?;
         Some(part.hz).filter(|hz| part.is(*hz, 10.0))
     };
-    decoded.map(tone).collect()
+    written(folder).into_iter().map(tone).collect()
 }

@@ -1,35 +1,35 @@
-//! A room of two pages with cameras and a plain phone: the pages see each other, and all hear all others.
+//! A room of two pages with cameras, a plain phone and a carrier's caller: the pages see each other, and all hear all others.
 
-use super::network::{Folder, Network, write_tone};
+use super::network::{Folder, Network, write_film, write_tone};
 use super::process::Process;
-use super::{CONTROL_PORT, NODE, PLAY, SOON, heard, start_node, start_plain_phone};
+use super::program::program;
+use super::{CARRIER, CONTROL_PORT, NODE, PLAY, ROOM_NUMBER, SOON, start_node, start_plain_phone, written};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-/// A camera's film of one colour, as YUV, that begins anew at its end. Its grain is other in each frame, so that as much is sent as may be.
-fn write_film(path: &Path, [y, u, v]: [u8; 3]) {
-    const SIZE: (usize, usize) = (320, 240);
-    let mut file = fs::File::create(path).expect("our own folder");
-    let head = format!("YUV4MPEG2 W{} H{} F20:1 Ip A1:1 C420\n", SIZE.0, SIZE.1);
-    file.write_all(head.as_bytes()).expect("our own folder");
-    let mut random = 1u32;
-    let mut grain = || {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        y - 16 + (random >> 27) as u8
-    };
-    let chroma = |value| vec![value; SIZE.0 * SIZE.1 / 4];
-    for _ in 0..20 {
-        let luma: Vec<u8> = (0..SIZE.0 * SIZE.1).map(|_| grain()).collect();
-        for part in [b"FRAME\n".to_vec(), luma.clone(), chroma(u), chroma(v)] {
-            file.write_all(&part).expect("our own folder");
-        }
-    }
+/// What the carrier's caller says.
+const CARRIER_HZ: f32 = 1_650.0;
+/// What the phone says.
+const PHONE_HZ: f32 = 440.0;
+
+/// How much of this is each of these tones, 0 to 1.
+fn shares<const N: usize>(pcm: &[i16], rate: u32, tones: [f32; N]) -> [f64; N] {
+    let all: f64 = pcm.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+    let mean = (all / pcm.len() as f64).max(1.0);
+    tones.map(|hz| codecs::goertzel::power(pcm, hz, rate) / mean)
+}
+
+/// For a second there were all of these beside one another, and the last of them not: it is its own.
+fn heard_all(pcm: &[i16], rate: u32, tones: [f32; 4]) -> bool {
+    pcm.chunks_exact(rate as usize).any(|second| {
+        let [one, two, three, own] = shares(second, rate, tones);
+        one.min(two).min(three) > 0.1 && one + two + three > 0.8 && own < 0.01
+    })
 }
 
 /// RFC 8829, 8843, 7741, 4585: Chromium's own encoder, decoder and estimator on both sides of the node.
 #[test]
-fn two_pages_and_a_phone_meet_in_a_room() {
+fn two_pages_a_phone_and_a_caller_of_the_carrier_meet_in_a_room() {
     let folder = Folder::new("browser-group");
     fs::create_dir_all(folder.0.join("baresip")).expect("our own folder");
     let network = Network::new("10.99.0");
@@ -37,7 +37,7 @@ fn two_pages_and_a_phone_meet_in_a_room() {
     let _phone = start_plain_phone(&network, &folder.0);
     for (name, tone, yuv) in [("alice", 1_000.0, [82, 90, 240]), ("carol", 700.0, [41, 240, 110])] {
         write_tone(&folder.0.join(format!("{name}.wav")), tone, 48_000);
-        write_film(&folder.0.join(format!("{name}.y4m")), yuv);
+        write_film(&folder.0.join(format!("{name}.y4m")), (320, 240), yuv, 31);
     }
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     assert!(
@@ -46,10 +46,13 @@ fn two_pages_and_a_phone_meet_in_a_room() {
     );
     let options = format!(
         r#"{{"folder":"{}","chromium":"/usr/bin/chromium","server":"wss://{NODE}:8443","room":"sip:3000@example.com","places":2,
-            "phone":{{"host":"{NODE}","port":{CONTROL_PORT}}},"phoneTone":440,"seconds":{},
+            "phone":{{"host":"{NODE}","port":{CONTROL_PORT}}},"phoneTone":{PHONE_HZ},"node":"{NODE}","program":"{}","config":"{}",
+            "carrier":{{"address":"{CARRIER}","port":30002,"number":"{ROOM_NUMBER}","tone":{CARRIER_HZ}}},"seconds":{},
             "members":[{{"name":"alice","password":"secret-alice","tone":1000,"colour":"red","simulcast":true}},
                 {{"name":"carol","password":"secret-carol","tone":700,"colour":"blue","simulcast":false}}]}}"#,
         folder.0.display(),
+        program().display(),
+        folder.0.join("t.yaml").display(),
         PLAY.as_secs()
     );
     let mut command = network.command("node");
@@ -59,8 +62,9 @@ fn two_pages_and_a_phone_meet_in_a_room() {
     for (step, times) in [
         ("carol sees red", 2),
         ("alice sees blue", 1),
-        ("alice hears 440 700", 1),
-        ("carol hears 440 1000", 1),
+        ("alice hears 440 1650 700", 1),
+        ("carol hears 440 1650 1000", 1),
+        ("the carrier hears 440 1000 700", 1),
         ("grows alice", 1),
         ("grows carol", 1),
         ("gone alice", 1),
@@ -74,9 +78,19 @@ fn two_pages_and_a_phone_meet_in_a_room() {
     for sign in [" WARN ", " ERROR ", "panicked at"] {
         assert_eq!(node.journal.count(sign), 0, "the log has {sign:?}");
     }
-    // Of two tones at once one is the loudest.
-    let tones = heard(&folder.0);
-    assert!(!tones.is_empty(), "the phone wrote down what it heard");
+    let calls = written(&folder.0);
+    let [(pcm, rate)] = &calls[..] else {
+        panic!("the phone wrote down {} calls", calls.len())
+    };
+    let tones = [1_000.0, 700.0, CARRIER_HZ, PHONE_HZ];
+    let seconds: Vec<_> = pcm
+        .chunks_exact(*rate as usize)
+        .map(|second| shares(second, *rate, tones))
+        .collect();
+    assert!(
+        heard_all(pcm, *rate, tones),
+        "the phone hears all others: {seconds:.2?}"
+    );
 }
 
 /// RFC 8829, 8843, 7587: Chromium's own decoders play a voice each, whoever it is, and the mix of what is not forwarded.
@@ -89,7 +103,7 @@ fn two_pages_hear_each_other_apart_and_a_phone_beside() {
     let _phone = start_plain_phone(&network, &folder.0);
     for (name, tone) in [("alice", 1_000.0), ("carol", 700.0)] {
         write_tone(&folder.0.join(format!("{name}.wav")), tone, 48_000);
-        write_film(&folder.0.join(format!("{name}.y4m")), [82, 90, 240]);
+        write_film(&folder.0.join(format!("{name}.y4m")), (320, 240), [82, 90, 240], 31);
     }
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let options = format!(

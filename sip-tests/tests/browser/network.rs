@@ -3,6 +3,7 @@
 use super::process::Process;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -121,4 +122,25 @@ pub fn write_tone(path: &Path, tone: f32, rate: u32) {
         writer.write_sample(tone.next_sample() as i16).expect("our own folder");
     }
     writer.finalize().expect("our own folder");
+}
+
+/// A camera's film as YUV, that begins anew at its end: of one colour, the light of which differs by so much from square to square and from frame to
+/// frame.
+pub fn write_film(path: &Path, (width, height): (usize, usize), [y, u, v]: [u8; 3], noise: u8) {
+    const SQUARE: usize = 4;
+    let mut file = fs::File::create(path).expect("our own folder");
+    let head = format!("YUV4MPEG2 W{width} H{height} F20:1 Ip A1:1 C420\n");
+    file.write_all(head.as_bytes()).expect("our own folder");
+    let chroma = |value| vec![value; width * height / 4];
+    for frame in 0..20u64 {
+        let light = |at: usize| {
+            let square = (at / width / SQUARE) * width + at % width / SQUARE;
+            let mixed = ((square as u64) << 8 | frame).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+            y - noise / 2 + (mixed * u64::from(noise) / 255) as u8
+        };
+        let luma: Vec<u8> = (0..width * height).map(light).collect();
+        for part in [b"FRAME\n".to_vec(), luma, chroma(u), chroma(v)] {
+            file.write_all(&part).expect("our own folder");
+        }
+    }
 }

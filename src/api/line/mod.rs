@@ -267,6 +267,12 @@ impl Lines {
         }
     }
 
+    /// The dialog of a call, as its other end names it.
+    pub(super) fn dialog(&self, number: u64) -> Option<DialogId> {
+        let own = &self.all.get(&number)?.dialog.as_ref()?.id;
+        Some(DialogId::new(own.call_id(), own.remote_tag(), own.local_tag()))
+    }
+
     /// Which of these calls a request belongs to.
     pub(super) fn which(&self, of: impl IntoIterator<Item = u64>, request: &Message) -> Option<u64> {
         let id = DialogId::of_request(request)?;

@@ -27,10 +27,13 @@ static FILES: &[(&str, &str, &[u8])] = &[
     ("/sdk/devices.d.ts", TEXT, include_bytes!("../../../sdk/devices.d.ts")),
     ("/sdk/quality.js", SCRIPT, include_bytes!("../../../sdk/quality.js")),
     ("/sdk/quality.d.ts", TEXT, include_bytes!("../../../sdk/quality.d.ts")),
+    ("/sdk/video.js", SCRIPT, include_bytes!("../../../sdk/video.js")),
+    ("/sdk/video.d.ts", TEXT, include_bytes!("../../../sdk/video.d.ts")),
     ("/sdk/package.json", JSON, include_bytes!("../../../sdk/package.json")),
     ("/sdk/README.md", TEXT, include_bytes!("../../../sdk/README.md")),
     ("/phone", PAGE, include_bytes!("../../../sdk/phone/index.html")),
     ("/phone/phone.js", SCRIPT, include_bytes!("../../../sdk/phone/phone.js")),
+    ("/phone/stage.js", SCRIPT, include_bytes!("../../../sdk/phone/stage.js")),
     (
         "/phone/phone.css",
         STYLE,

@@ -1,0 +1,266 @@
+// The video of a call: what is sent of camera and screen, and who is seen.
+//
+// In a room a connection has lines for the camera, for a screen, and as many further ones as others are to be seen: the node says who is seen on
+// which, and offers nothing anew when somebody comes or goes. Between two clients each has a line for the camera and one for the screen, on
+// which the other sends too.
+
+import { Emitter, TandemError, pause } from './base.js';
+import { camera, screen } from './devices.js';
+
+/** @typedef {import('./base.js').Member} Member */
+/** @typedef {import('./base.js').Seen} Seen */
+/** @typedef {import('./tandem.js').Client} Client */
+
+/** How many others are seen at once, if the page says nothing. */
+const PLACES = 8;
+/** Layers of a camera, of which each who looks gets the one that he has room for. Of a small picture Chromium sends the first ones only. */
+const LAYERS = [
+  { rid: 'h', maxBitrate: 1_500_000 },
+  { rid: 'm', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+];
+const SCREEN = [{ maxBitrate: 2_500_000 }];
+/** How often it is looked whether the other of two shows something, and for how long he may show nothing, in milliseconds. */
+const LOOK = 500;
+const DARK = 2_000;
+/** So long a camera is black before it is off, so that nobody keeps its last picture. */
+const BLACK = 300;
+
+/** @typedef {{ camera: RTCRtpTransceiver | null, screen: RTCRtpTransceiver | null, isRoom: boolean }} Lines */
+
+/** The codecs that a node forwards: a description with all others would be too long. */
+function codecs() {
+  const all = RTCRtpReceiver.getCapabilities?.('video')?.codecs ?? [];
+  const isUsual = (/** @type {{ mimeType: string, sdpFmtpLine?: string }} */ { mimeType, sdpFmtpLine = '' }) => {
+    if (/^video\/h264$/i.test(mimeType)) return /packetization-mode=1/.test(sdpFmtpLine) && /profile-level-id=42e0/i.test(sdpFmtpLine);
+    return /^video\/(vp8|rtx)$/i.test(mimeType);
+  };
+  return all.filter(isUsual);
+}
+
+/**
+ * Used by `Call`. Events: `video`, `members`, `speaking`, `camera` (track), `screen` (track).
+ */
+export class Video extends Emitter {
+  /** @type {Client} */
+  #client;
+  /** Of each connection. @type {WeakMap<RTCPeerConnection, Lines>} */
+  #lines = new WeakMap();
+  /** @type {RTCPeerConnection | null} */
+  #pc = null;
+  /** As the node has told. @type {{ mid: string, member: number, name: string, screen: boolean }[]} */
+  #slots = [];
+  /** Of two: what of the other's comes now, by `mid`. @type {Set<string>} */
+  #bright = new Set();
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #looks;
+  #peer = '';
+
+  /**
+   * @param {Client} client
+   */
+  constructor(client) {
+    super();
+    this.#client = client;
+    /** Our own camera, where it is on. @type {MediaStreamTrack | null} */
+    this.camera = null;
+    /** Our own screen, where it is shared. @type {MediaStreamTrack | null} */
+    this.screen = null;
+    /** @type {Member[]} */
+    this.members = [];
+    /** Those who speak. @type {number[]} */
+    this.speaking = [];
+  }
+
+  /**
+   * A connection has its lines: before its offer, or behind the other's.
+   * @param {RTCPeerConnection} pc
+   * @param {{ isRoom: boolean, isAnswer: boolean, peer: string }} kind
+   */
+  async open(pc, { isRoom, isAnswer, peer }) {
+    /** @type {Lines} */
+    const lines = { camera: null, screen: null, isRoom };
+    this.#peer = peer;
+    if (isAnswer) {
+      const offered = pc.getTransceivers().filter(({ receiver }) => receiver.track.kind === 'video');
+      [lines.camera = null, lines.screen = null] = offered;
+      for (const line of offered.slice(0, 2)) line.direction = 'sendrecv';
+    } else {
+      lines.camera = pc.addTransceiver('video', { direction: 'sendrecv', sendEncodings: isRoom ? LAYERS : [] });
+      lines.screen = pc.addTransceiver('video', { direction: isRoom ? 'sendonly' : 'sendrecv', sendEncodings: SCREEN });
+      const places = Math.min(Math.max(this.#client.options.places ?? PLACES, 1), 16);
+      for (let nth = 1; isRoom && nth < places; nth += 1) pc.addTransceiver('video', { direction: 'recvonly' });
+      const usual = codecs();
+      for (const line of pc.getTransceivers()) {
+        if (line.receiver.track.kind === 'video' && usual.length > 0) line.setCodecPreferences?.(usual);
+      }
+    }
+    this.#lines.set(pc, lines);
+    await lines.camera?.sender.replaceTrack(this.camera);
+    await lines.screen?.sender.replaceTrack(this.screen);
+  }
+
+  /**
+   * This is the connection that is looked at from now on.
+   * @param {RTCPeerConnection | null} pc
+   */
+  use(pc) {
+    this.#pc = pc;
+    clearInterval(this.#looks);
+    [this.#slots, this.members, this.speaking] = [[], [], []];
+    this.#bright.clear();
+    const lines = pc && this.#lines.get(pc);
+    if (lines && !lines.isRoom) this.#looks = setInterval(() => this.#look(), LOOK);
+    for (const event of ['video', 'members', 'speaking']) this.emit(event);
+  }
+
+  /** It is over: nothing is sent any more. */
+  close() {
+    for (const track of [this.camera, this.screen]) track?.stop();
+    [this.camera, this.screen] = [null, null];
+    this.use(null);
+  }
+
+  /**
+   * Those who are seen now.
+   * @returns {Seen[]}
+   */
+  get seen() {
+    const pc = this.#pc;
+    const lines = pc && this.#lines.get(pc);
+    if (!lines) return [];
+    const track = (/** @type {string} */ mid) => pc.getTransceivers().find((line) => line.mid === mid)?.receiver.track;
+    if (lines.isRoom) {
+      return this.#slots.flatMap((slot) => {
+        const own = track(slot.mid);
+        return own ? [{ ...slot, track: own }] : [];
+      });
+    }
+    return [lines.screen, lines.camera].flatMap((line) => {
+      if (!line?.mid || !this.#bright.has(line.mid)) return [];
+      return [{ mid: line.mid, member: 0, name: this.#peer, screen: line === lines.screen, track: line.receiver.track }];
+    });
+  }
+
+  /**
+   * What the node says of the room.
+   * @param {string} name
+   * @param {any} data
+   */
+  told(name, data) {
+    if (name === 'call.slots') {
+      this.#slots = data.slots;
+      this.emit('video');
+    } else if (name === 'call.speaking') {
+      this.speaking = data.speaking;
+      this.emit('speaking');
+    } else if (name === 'call.members') {
+      this.members = data.members.map((/** @type {any} */ member) => ({ ...member, me: member.id === data.me }));
+      this.emit('members');
+    }
+  }
+
+  /**
+   * The camera is shown from now on, or no longer.
+   * @param {boolean} on
+   * @returns {Promise<MediaStreamTrack | null>}
+   */
+  async showCamera(on) {
+    const line = this.#line('camera');
+    if (on && this.camera) return this.camera;
+    const before = this.camera;
+    const track = on ? await camera(this.#client.options.video ?? true, this.#client.chosen.camera) : null;
+    this.camera = track;
+    this.#follow(track, () => this.showCamera(false));
+    this.emit('camera', track);
+    if (track) await line.sender.replaceTrack(track);
+    else if (before) await this.#darken(line, before, () => this.camera);
+    return track;
+  }
+
+  /**
+   * A screen, a window or a tab is shared from now on, or no longer.
+   * @param {boolean} on
+   * @returns {Promise<MediaStreamTrack | null>}
+   */
+  async shareScreen(on) {
+    const line = this.#line('screen');
+    const before = this.screen;
+    const track = on ? await screen() : null;
+    this.screen = track;
+    this.#follow(track, () => this.shareScreen(false));
+    this.emit('screen', track);
+    if (track) {
+      await line.sender.replaceTrack(track);
+      before?.stop();
+    } else if (before) await this.#darken(line, before, () => this.screen);
+    return track;
+  }
+
+  /** Takes the camera that is chosen now. */
+  async switchCamera() {
+    if (!this.camera) return;
+    const before = this.camera;
+    const track = await camera(this.#client.options.video ?? true, this.#client.chosen.camera);
+    this.camera = track;
+    this.#follow(track, () => this.showCamera(false));
+    await this.#line('camera').sender.replaceTrack(track);
+    before.stop();
+    this.emit('camera', track);
+  }
+
+  /**
+   * @param {'camera' | 'screen'} which
+   * @returns {RTCRtpTransceiver}
+   */
+  #line(which) {
+    const line = this.#pc && this.#lines.get(this.#pc)?.[which];
+    if (!line) throw new TandemError('no-video', 'This call has no video: those with a room have, and those between two pages.');
+    return line;
+  }
+
+  /**
+   * The browser may end it: a camera is unplugged, a bar says "stop sharing".
+   * @param {MediaStreamTrack | null} track
+   * @param {() => Promise<unknown>} end
+   */
+  #follow(track, end) {
+    track?.addEventListener('ended', () => {
+      if (track === this.camera || track === this.screen) end().catch(() => {});
+    });
+  }
+
+  /**
+   * @param {RTCRtpTransceiver} line
+   * @param {MediaStreamTrack} track What was sent.
+   * @param {() => MediaStreamTrack | null} now What is to be sent.
+   */
+  async #darken(line, track, now) {
+    track.enabled = false;
+    await pause(BLACK);
+    if (!now()) await line.sender.replaceTrack(null);
+    track.stop();
+  }
+
+  /** Of two: nobody says when the other shows something; packets do. */
+  #look() {
+    const lines = this.#pc && this.#lines.get(this.#pc);
+    if (!lines) return;
+    const bright = new Set();
+    for (const line of [lines.camera, lines.screen]) {
+      const last = line?.receiver.getSynchronizationSources?.()[0]?.timestamp ?? 0;
+      if (line?.mid && performance.timeOrigin + performance.now() - absolute(last) < DARK) bright.add(line.mid);
+    }
+    if ([...bright].join() === [...this.#bright].join()) return;
+    this.#bright = bright;
+    this.emit('video');
+  }
+}
+
+/**
+ * Browsers count from 1970, or from the beginning of the page.
+ * @param {number} timestamp Milliseconds.
+ */
+function absolute(timestamp) {
+  return timestamp < performance.timeOrigin ? timestamp + performance.timeOrigin : timestamp;
+}

@@ -1,0 +1,307 @@
+// Drives two pages with cameras in a room with a phone: one by the package, one by the phone page. Who is seen, under which name, with which
+// colour; who speaks; a shared screen. Or who gets which layer of a camera (`play` is `layers`). One line of output for each step; what goes wrong ends it with 1. Usage: node meeting.mjs OPTIONS, with JSON
+// as in sip-tests/tests/client_sdk/meeting.rs.
+
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const options = JSON.parse(process.argv[2]);
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required', '--disable-features=LocalNetworkAccessChecks', '--auto-accept-this-tab-capture',
+];
+
+const tell = (what, detail = '') => console.log(`STEP ${what} ${detail}`.trim());
+
+function fail(error) {
+  console.log(`FAILED ${error?.stack ?? error}`);
+  process.exit(1);
+}
+
+async function token(identity) {
+  const answer = await fetch(`${options.url}/v1/tokens`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${options.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ identity }),
+  });
+  if (answer.status !== 201) throw new Error(`a token: ${answer.status}`);
+  return (await answer.json()).token;
+}
+
+/** @type {{ name: string, page: import('playwright-core').Page }[]} */
+const all = [];
+
+async function browser(name) {
+  const context = await chromium.launchPersistentContext(join(options.folder, `profile-${name}`), {
+    executablePath: options.chromium,
+    headless: true,
+    ignoreHTTPSErrors: true,
+    args: [
+      ...FLAGS,
+      `--use-file-for-fake-audio-capture=${join(options.folder, `${name}.wav`)}`,
+      `--use-file-for-fake-video-capture=${join(options.folder, `${name}.y4m`)}`,
+    ],
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.on('console', (message) => console.log(`${name}: ${message.text()}`));
+  page.on('pageerror', fail);
+  await page.addInitScript(() => {
+    window.connections = [];
+    const Own = RTCPeerConnection;
+    window.RTCPeerConnection = class extends Own {
+      constructor(...details) {
+        super(...details);
+        window.connections.push(this);
+      }
+    };
+    // What of the video is counted, for who looks for a fault.
+    window.counted = async () => {
+      const reports = [...((await window.connections.at(-1)?.getStats()) ?? new Map()).values()];
+      const kinds = ['mid', 'rid', 'type', 'active', 'packetsSent', 'framesEncoded', 'keyFramesEncoded', 'frameWidth', 'targetBitrate', 'pliCount', 'nackCount', 'qualityLimitationReason',
+        'packetsReceived', 'packetsLost', 'framesReceived', 'framesDecoded', 'keyFramesDecoded', 'availableOutgoingBitrate'];
+      return reports.filter(({ type, kind }) => (type.endsWith('-rtp') && !type.startsWith('remote') && kind === 'video') || type === 'candidate-pair')
+        .map((report) => JSON.stringify(Object.fromEntries(kinds.filter((kind) => report[kind] !== undefined).map((kind) => [kind, report[kind]]))));
+    };
+    // The colour in the midst of a video and the frames that it has shown.
+    window.look = (video) => {
+      if (!video.videoWidth) return { frames: 0 };
+      const canvas = new OffscreenCanvas(16, 16).getContext('2d');
+      canvas.drawImage(video, 0, 0, 16, 16);
+      const { totalVideoFrames } = video.getVideoPlaybackQuality();
+      return { frames: totalVideoFrames, colour: [...canvas.getImageData(8, 8, 1, 1).data].slice(0, 3), width: video.videoWidth };
+    };
+  });
+  all.push({ name, page });
+  return { name, context, page };
+}
+
+async function until(what, look, tries = 400) {
+  let last;
+  for (let nth = 0; nth < tries; nth += 1) {
+    last = await look();
+    if (last === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`never: ${what}; last ${JSON.stringify(last)}`);
+}
+
+const CHANNEL = { red: 0, green: 1, blue: 2 };
+const isOf = (colour, rgb) => rgb !== undefined && rgb[CHANNEL[colour]] > 110 && rgb.every((v, nth) => nth === CHANNEL[colour] || v < rgb[CHANNEL[colour]] / 1.6);
+
+// What moves on and has this colour.
+async function moves(what, colour, look) {
+  let before;
+  await until(`${what} is ${colour}`, async () => {
+    const seen = await look();
+    if (!seen || !isOf(colour, seen.colour)) return seen ?? 'nothing';
+    before ??= seen.frames;
+    return seen.frames >= before + 20 || seen;
+  });
+  tell(what, `is ${colour}`);
+}
+
+// A page that has the package and nothing else.
+async function load({ page, name }, camera = { width: 640, height: 360 }) {
+  await page.goto(`${options.url}/phone`);
+  await page.evaluate(async ([secret, video]) => {
+    const { connect } = await import('/sdk/tandem.js');
+    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    window.client = await connect(secret, { audio, video, places: 4 });
+    window.log = [];
+    window.follow = (call) => {
+      window.call = call;
+      call.on('screen', (track) => window.log.push(`screen ${track ? 'on' : 'off'}`));
+      call.on('camera', (track) => window.log.push(`camera ${track ? 'on' : 'off'}`));
+      call.on('video', (all) => window.log.push(`video ${all.map(({ name, screen }) => `${name}${screen ? ' screen' : ''}`).join(', ')}`.trim()));
+    };
+    // What a page shows of somebody.
+    window.shows = (name, screen) => {
+      const seen = window.call.videos.find((one) => one.name === name && one.screen === screen);
+      if (!seen) return null;
+      window.elements ??= new Map();
+      let video = window.elements.get(seen.track);
+      if (!video) {
+        video = document.createElement('video');
+        Object.assign(video, { autoplay: true, muted: true, srcObject: new MediaStream([seen.track]) });
+        document.body.append(video);
+        window.elements.set(seen.track, video);
+      }
+      return window.look(video);
+    };
+  }, [await token(name), camera]);
+}
+
+async function picture(page, name, { width, height, dark }) {
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
+  await page.waitForTimeout(300);
+  // Whoever wants to look at them says where they are to stay.
+  await page.screenshot({ path: join(process.env.PICTURES ?? options.folder, `${name}.png`), fullPage: true });
+  if (!(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))) throw new Error(`${name} does not fit`);
+}
+
+async function pictures(page, name) {
+  await picture(page, `${name}-small`, { width: 360, height: 740, dark: false });
+  await picture(page, `${name}-small-dark`, { width: 360, height: 740, dark: true });
+  await picture(page, `${name}-wide-dark`, { width: 1280, height: 800, dark: true });
+  await picture(page, `${name}-wide`, { width: 1280, height: 800, dark: false });
+}
+
+const tile = (page, name) => page.evaluate((name) => {
+  const tile = document.querySelector(`.tile[data-name="${name}"]`);
+  const video = tile?.querySelector('video');
+  return video && !video.hidden ? window.look(video) : null;
+}, name);
+
+async function inRoom(alice, bob) {
+  await load(alice);
+  await alice.page.evaluate(async () => window.follow(await window.client.call('room:3000')));
+  await bob.page.goto('about:blank');
+  await bob.page.goto(`${options.url}/phone#token=${await token('bob')}`);
+  await bob.page.waitForFunction(() => document.activeElement?.id === 'to');
+  await bob.page.keyboard.type('room:3000');
+  await bob.page.keyboard.press('Enter');
+  await bob.page.waitForFunction(() => document.getElementById('state').textContent === 'Connected');
+  // By keys alone.
+  await bob.page.keyboard.press('c');
+  await bob.page.waitForSelector('#own:not([hidden])');
+  await alice.page.evaluate(() => window.call.camera());
+  await moves('alice sees bob, who', 'blue', () => alice.page.evaluate(() => window.shows('bob', false)));
+  await moves('bob sees alice, who', 'red', () => tile(bob.page, 'alice'));
+  const names = () => alice.page.evaluate(() => window.call.members.map(({ name, me }) => (me ? `(${name})` : name)).sort().join(' '));
+  await until('all three', async () => (await names()) === `(alice) ${options.phone} bob` || names());
+  tell('members', await names());
+  // The phone has no picture, but a tile, which says that it speaks.
+  await bob.page.waitForSelector(`.tile.speaks[data-name="${options.phone}"]`);
+  if (await tile(bob.page, options.phone)) throw new Error('a phone has no picture');
+  tell('the phone speaks');
+  await until('alice is told who speaks', () => alice.page.evaluate((phone) => {
+    const { id } = window.call.members.find(({ name }) => name === phone);
+    return window.call.speaking.includes(id) || window.call.speaking;
+  }, options.phone));
+  await pictures(bob.page, 'group');
+}
+
+async function screenShared(alice, bob) {
+  // The screen of these tests is a green film.
+  const track = await alice.page.evaluate(async () => (await window.call.shareScreen())?.label);
+  tell('screen', `shared: ${track !== undefined}`);
+  await moves("bob sees alice's screen, which", 'green', () => tile(bob.page, 'alice: screen'));
+  await moves('bob still sees alice, who', 'red', () => tile(bob.page, 'alice'));
+  await pictures(bob.page, 'screen');
+  await alice.page.evaluate(() => window.call.shareScreen(false));
+  await until('the screen is gone', () => bob.page.evaluate(() => document.querySelector('.tile.screen') === null));
+  tell('screen', 'gone');
+}
+
+async function off(alice, bob) {
+  await bob.page.keyboard.press('c');
+  await until('bob is not seen', () => alice.page.evaluate(() => !window.call.videos.some(({ name }) => name === 'bob')));
+  await bob.page.waitForSelector('#own', { state: 'hidden' });
+  tell('camera', 'off');
+  await bob.page.keyboard.press('c');
+  await moves('alice sees bob again, who', 'blue', () => alice.page.evaluate(() => window.shows('bob', false)));
+  await bob.page.keyboard.press('m');
+  await until('bob is muted', () => alice.page.evaluate(() => window.call.members.find(({ name }) => name === 'bob').muted));
+  tell('muted');
+  await bob.page.keyboard.press('Escape');
+  await until('bob is gone', () => alice.page.evaluate(() => !window.call.members.some(({ name }) => name === 'bob')));
+  if (await bob.page.evaluate(() => document.querySelectorAll('.tile[data-name]').length)) throw new Error('tiles are left');
+  tell('gone');
+}
+
+// Two pages see each other directly, and go on seeing each other when a third brings them into a room.
+async function direct(alice, bob) {
+  await load(alice);
+  await load(bob);
+  await bob.page.evaluate(() => window.client.on('incoming', (call) => { window.follow(call); call.accept(); }));
+  await alice.page.evaluate(async () => window.follow(await window.client.call('bob')));
+  for (const { page } of [alice, bob]) {
+    await page.waitForFunction(() => window.call?.state === 'up');
+    await page.evaluate(() => window.call.camera());
+  }
+  await moves('directly alice sees bob, who', 'blue', () => alice.page.evaluate(() => window.shows('bob', false)));
+  await moves('directly bob sees alice, who', 'red', () => bob.page.evaluate(() => window.shows('alice', false)));
+  await bob.page.evaluate(() => window.call.camera(false));
+  await until('bob is dark', () => alice.page.evaluate(() => window.call.videos.length === 0));
+  await bob.page.evaluate(() => window.call.camera());
+  await alice.page.evaluate(async (secret) => {
+    const { connect } = await import('/sdk/tandem.js');
+    window.carol = await connect(secret, { play: false });
+    window.carol.on('incoming', (call) => call.accept());
+  }, await token('carol'));
+  await alice.page.evaluate(() => window.call.addParticipant('carol'));
+  for (const { page } of [alice, bob]) await page.waitForFunction(() => window.call.room !== '');
+  await moves('moved alice sees bob, who', 'blue', () => alice.page.evaluate(() => window.shows('bob', false)));
+  await moves('moved bob sees alice, who', 'red', () => bob.page.evaluate(() => window.shows('alice', false)));
+  for (const { page } of [alice, bob]) await page.evaluate(() => window.call.hangUp());
+  await alice.page.evaluate(() => window.carol.close());
+}
+
+// How wide the picture of alice is that somebody gets, in so many looks.
+async function widths({ page }, looks) {
+  const all = [];
+  for (let nth = 0; nth < looks; nth += 1) {
+    all.push(await page.evaluate(() => window.shows('alice', false)?.width ?? 0));
+    await page.waitForTimeout(250);
+  }
+  return all;
+}
+
+// Who has room for it gets the large layer of a camera, and at the same time somebody else the small one: on the way to him no more gets through.
+async function layers(alice, bob, carol) {
+  for (const one of [alice, bob, carol]) {
+    await load(one, { width: options.width, height: (options.width * 9) / 16 });
+    await one.page.evaluate(async () => window.follow(await window.client.call('room:3000')));
+    await one.page.waitForFunction(() => window.call.state === 'up');
+  }
+  const port = await carol.page.evaluate(async () => {
+    const reports = await window.connections.at(-1).getStats();
+    const all = [...reports.values()];
+    const pair = reports.get(all.find(({ type }) => type === 'transport').selectedCandidatePairId);
+    return reports.get(pair.localCandidateId).port;
+  });
+  const narrow = ['-p', 'udp', '--dport', String(port), '-m', 'hashlimit', '--hashlimit-above', '37kb/s', '--hashlimit-name', 'narrow', '-j', 'DROP'];
+  execFileSync('iptables', ['-A', 'OUTPUT', ...narrow]);
+  await alice.page.evaluate(() => window.call.camera());
+  const is_wide = async () => (await bob.page.evaluate(() => window.shows('alice', false)?.width)) === options.width;
+  await until('bob gets the large layer', async () => (await is_wide()) || bob.page.evaluate(() => window.shows('alice', false)), 1200);
+  await until('carol gets the small layer', async () => (await widths(carol, 1))[0] === options.width / 4);
+  const [large, small] = await Promise.all([widths(bob, 60), widths(carol, 60)]);
+  console.log(`bob ${large.join(' ')}; carol ${small.join(' ')}`);
+  const most = (all, width) => all.filter((one) => one === width).length / all.length;
+  if (most(large, options.width) < 0.9) throw new Error('bob has the large layer');
+  // A larger one is tried from time to time.
+  if (most(small, options.width / 4) < 0.5) throw new Error('carol has the small layer');
+  tell('layers', `bob ${options.width} carol ${options.width / 4}`);
+  // The way is as wide as any other again.
+  execFileSync('iptables', ['-D', 'OUTPUT', ...narrow]);
+  await until('carol gets a larger layer', async () => (await carol.page.evaluate(() => window.shows('alice', false)?.width)) > options.width / 4, 1200);
+  tell('layers', 'carol larger');
+  for (const { page } of [alice, bob, carol]) await page.evaluate(() => window.call.hangUp());
+}
+
+async function main() {
+  if (options.play === 'layers') {
+    const all = await Promise.all(['alice', 'bob', 'carol'].map(browser));
+    await layers(...all);
+    await Promise.all(all.map(({ context }) => context.close()));
+    return tell('done');
+  }
+  const [alice, bob] = await Promise.all([browser('alice'), browser('bob')]);
+  await inRoom(alice, bob);
+  await screenShared(alice, bob);
+  await off(alice, bob);
+  await alice.page.evaluate(() => window.call.hangUp());
+  await direct(alice, bob);
+  await Promise.all([alice.context.close(), bob.context.close()]);
+  tell('done');
+}
+
+setTimeout(() => fail(`not done in ${options.seconds} s`), options.seconds * 1000).unref();
+main().then(() => process.exit(0)).catch(async (error) => {
+  for (const { name, page } of all) for (const line of await page.evaluate(() => window.counted()).catch(() => [])) console.log(`${name} ${line}`);
+  fail(error);
+});
