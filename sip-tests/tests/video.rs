@@ -419,9 +419,10 @@ fn four_browsers_see_one_another_through_a_lossy_network() {
 #[test]
 fn who_is_called_at_a_browser_sees_and_is_seen() {
     let rooms = "rooms: [ { number: \"3000\", agc: no, gate: no, entry: none, outgoing: user/carol } ]\nroutes:\n";
-    let config = EDGE
-        .replace("routes:\n", rooms)
-        .replace("password: \"wonder land\"", "password: \"wonder land\", webrtc: yes");
+    let config = EDGE.replace("routes:\n", rooms).replace(
+        "password: \"wonder land\"",
+        "password: \"wonder land\", webrtc: yes, codecs: [ opus ]",
+    );
     let mut w = World::builder(6).config(&config).media().build();
     let (alice, carol) = (browser(&mut w, "alice", 0), browser(&mut w, "carol", 0));
     let mids: Vec<String> = (1..=6).map(|nth| format!("v{nth}")).collect();
