@@ -468,6 +468,37 @@ fn who_is_called_at_a_browser_sees_and_is_seen() {
     w.finish();
 }
 
+/// On a place another is seen when the first is gone, from a key frame on that he is asked for: for a decoder it is one stream.
+#[test]
+fn a_place_goes_on_with_another() {
+    let mut w = world(6, "");
+    let peers = ["alice", "bob", "carol"].map(|name| browser(&mut w, name, 0));
+    let mut members: Vec<Member> = (1..)
+        .zip(peers)
+        .map(|(nth, peer)| Member::new(&mut w, peer, nth))
+        .collect();
+    // Nobody shows a key frame unasked.
+    members.iter_mut().for_each(|member| member.wants_key = false);
+    film(&mut w, &mut members, 50);
+    let gone = members.remove(0);
+    w.hang_up(gone.call);
+    w.expect_over(gone.call, 200);
+    film(&mut w, &mut members, 50);
+    let [bob, carol] = &members[..] else {
+        unreachable!("three less one")
+    };
+    let place = carol.places(&w)[0].unwrap();
+    assert_eq!(shown(carol, place), [gone.ssrc, bob.ssrc]);
+    for member in [&gone, bob, carol] {
+        assert!((1..=3).contains(&member.keys), "{} key frames", member.keys);
+    }
+    for member in &members {
+        w.hang_up(member.call);
+        w.expect_over(member.call, 200);
+    }
+    w.finish();
+}
+
 /// On a way to the node that loses much, what is asked for again makes whole what the viewer gets.
 #[test]
 fn what_a_publisher_loses_is_mended() {
@@ -559,13 +590,8 @@ fn expect_described(w: &mut World, schema: &str, event: &Value) {
     }
 }
 
-/// Clients of the HTTP API in a room are told who is in it, who of them is muted, who speaks, and whom they see on which line.
-#[test]
-fn a_client_is_told_whom_it_sees() {
-    let mut w = World::builder(5).config(&client::config()).media().build();
-    let alice = browser(&mut w, "alice", 0);
-    let bob = w.registered("bob");
-    w.policy(bob).formats = vec![pcma(), events()];
+/// What a page offers that has the package: a camera, and one place more.
+fn page() -> String {
     let offer = OFFER.replace("BUNDLE 0", "BUNDLE 0 v1 v2") + &section("v1", "sendrecv") + &section("v2", "recvonly");
     let dtls: String = OFFER
         .lines()
@@ -580,10 +606,19 @@ fn a_client_is_told_whom_it_sees() {
         "a=rtcp-mux\r\na=sendrecv\r\na=extmap",
         &format!("a=rtcp-mux\r\n{dtls}a=sendrecv\r\na=extmap"),
     );
-    let offer = offer.replace("a=rtcp-mux\r\na=recvonly", &format!("a=rtcp-mux\r\n{dtls}a=recvonly"));
+    offer.replace("a=rtcp-mux\r\na=recvonly", &format!("a=rtcp-mux\r\n{dtls}a=recvonly"))
+}
+
+/// Clients of the HTTP API in a room are told who is in it, who of them is muted, who speaks, and whom they see on which line.
+#[test]
+fn a_client_is_told_whom_it_sees() {
+    let mut w = World::builder(5).config(&client::config()).media().build();
+    let alice = browser(&mut w, "alice", 0);
+    let bob = w.registered("bob");
+    w.policy(bob).formats = vec![pcma(), events()];
     let room = json!({ "room": "3000" });
     let mut ann = Client::new(&mut w, SHOP, "ann", &["join"]);
-    let ann_call = ann.call_with(&mut w, &room, &offer);
+    let ann_call = ann.call_with(&mut w, &room, &page());
     let member = |id: u32, name: &str, muted: bool| json!({ "id": id, "name": name, "muted": muted, "held": false });
     let told = ann.wait(&mut w, "call.members");
     assert_eq!((&told["me"], &told["complete"]), (&json!(1), &json!(true)));
