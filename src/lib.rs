@@ -40,7 +40,7 @@
 //! | `src/ng/` | rtpengine's control protocol: a proxy that keeps the dialogs has its media here |
 //! | `src/node/` | sorts inputs to the machines; who is admitted, and what is proxied |
 //! | `src/phone/` | a scriptable phone on the same dialogs: the people of the demo |
-//! | `src/rtc/` | media with browsers: who the peer is and where (ICE lite), and its keys (DTLS-SRTP) |
+//! | `src/rtc/` | media with browsers: who the peer is and where (ICE), and its keys (DTLS-SRTP) |
 //! | `src/media/` | the packet path, and the mix of rooms: no allocation, no lock, no log |
 //! | `src/siprec/` | a recorded call at a recording server: its dialog, its metadata, copies of both sides (RFC 7866) |
 //! | `src/recording/` | a recorded call: packets of both sides to one stereo file; which files go |
@@ -80,6 +80,7 @@
 //! (`src/media/room.rs`), and those who only listen share an encoder for each codec. A copy for a recording server goes out by a leg of
 //! its own (`src/media/fork.rs`). What browsers in a room show is passed on as it came, by `src/media/video.rs`,
 //! and what they say, where the room wants that, by `src/media/room/apart.rs`.
+//! Where browsers share a port, `src/media/shared.rs` tells whose a datagram is; one without UDP comes by a stream (`src/shell/media/stream.rs`).
 //! STUN and DTLS of a browser are handed on to `src/rtc/`, on a thread of its own; the keys come back as a command, and before them nothing is
 //! sent or taken.
 //!

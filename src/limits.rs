@@ -210,12 +210,38 @@ pub const RTC_TRIALS: usize = RTC_ADDRESSES;
 pub const RTC_TRIAL_CHECKS: u32 = 3;
 /// See `RTC_TRIAL_CHECKS`.
 pub const RTC_TRIAL_PACE: Duration = Duration::from_millis(500);
+/// Sources of browsers' legs on a shared port, for each of the legs that there may be: the browser itself, and the NATs and relays that it tries.
+/// One leg may have as many as it has addresses.
+pub const SHARED_SOURCES: usize = 4;
+/// Datagrams that are handed over to legs which have moved away from the worker whose port they have, all that wait at once for one worker: a
+/// tick of a hundred browsers that talk and show themselves.
+pub const HANDED_OVER: usize = 1_024;
+/// What the set-up of legs tells a worker, and has not been taken: a check of each leg at once.
+pub const HEARD: usize = LEGS_PER_WORKER;
+/// Datagrams of a shared port that are taken in one turn, before others have theirs.
+pub const SHARED_TURN: usize = 64;
+/// Streams of browsers that cannot send UDP (RFC 6544), all of a node: each costs 8 KiB, and what the system keeps for it.
+pub const STREAMS: usize = 1_024;
+/// The same of one host: of an office behind one address, with two for each call while ways are tried.
+pub const STREAMS_PER_HOST: usize = 64;
+/// The same of one leg: of each network of its browser one, and of each before a restart. The oldest is closed.
+pub const STREAMS_PER_LEG: usize = 4;
+/// How long a stream may take until its first packet is there, which is a check with a name of ours.
+pub const STREAM_BEGINS: Duration = Duration::from_secs(5);
+/// Octets of that check.
+pub const STREAM_FIRST: usize = 548;
+/// How long a client may read nothing until its stream is closed.
+pub const STREAM_STUCK: Duration = Duration::from_secs(10);
+/// Packets of the set-up that wait for a worker's streams: a handshake's flight of some browsers.
+pub const STREAM_ANSWERS: usize = 128;
 /// How soon a browser that has moved is followed again: one that has two ways and chooses both in turn costs signalling twice a second.
 pub const RTC_MOVE: Duration = Duration::from_millis(500);
 /// How long a browser may take until it is connected, from the moment that both sides have described themselves.
 pub const RTC_SETUP: Duration = Duration::from_secs(30);
 /// How long it may be silent in its checks (RFC 7675 5.1).
 pub const RTC_CONSENT: Duration = Duration::from_secs(30);
+/// Lines `a=candidate` of a peer that is ICE lite that are looked at.
+pub const SDP_CANDIDATES: usize = 32;
 /// Certificates that a peer's description may name (RFC 8122 5): one, and another one that is to come.
 pub const SDP_FINGERPRINTS: usize = 4;
 /// Legs of one media worker; a call for which no worker has two places left is refused with 503.

@@ -125,7 +125,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("dialog", &["transaction", "sip", "cx", "effect", "config"]),
     ("transaction", &["sip", "cx", "effect", "config"]),
-    ("media", &[]),
+    ("media", &["stun"]),
     ("sdp", &["media::command"]),
     ("sip", &["config"]),
     ("stun", &[]),

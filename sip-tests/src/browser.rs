@@ -64,6 +64,8 @@ pub struct Manners {
     pub is_cut_off: bool,
     /// It begins no handshake.
     pub is_mute: bool,
+    /// It is ICE lite, and no browser: it sends no checks, and answers those that come.
+    pub is_lite: bool,
 }
 
 impl Default for Manners {
@@ -73,6 +75,7 @@ impl Default for Manners {
             lies: false,
             is_cut_off: false,
             is_mute: false,
+            is_lite: false,
         }
     }
 }
@@ -195,7 +198,7 @@ impl Browser {
 
     /// What goes out now: each 20 ms.
     pub fn step(&mut self, now: Instant) -> Vec<Bytes> {
-        if !self.manners.is_cut_off && (!self.reached || self.steps.is_multiple_of(CONSENT)) {
+        if !self.manners.is_cut_off && !self.manners.is_lite && (!self.reached || self.steps.is_multiple_of(CONSENT)) {
             let check = self.check(&self.theirs.1.clone(), true);
             self.out.push(check);
         }
@@ -263,6 +266,8 @@ impl Browser {
         if !is_sealed(bytes, &self.ours.1) || self.manners.is_cut_off {
             return;
         }
+        // USE-CANDIDATE has no value.
+        self.reached |= self.manners.is_lite && bytes.windows(4).any(|four| four == [0, 0x25, 0, 0]);
         let mut transaction = [0; 12];
         transaction.copy_from_slice(&bytes[8..20]);
         let mut answer = Stun::new(0x0101, transaction);

@@ -203,7 +203,7 @@ impl World {
             }
         }
         let ports = self.media.free() + self.media.spare();
-        let all = usize::from(self.config.media.last_port - self.config.media.first_port).div_ceil(2);
+        let all = usize::from(self.config.media.last_port - self.config.media.first_own_port()).div_ceil(2);
         if ports < all {
             self.fail(&format!("{} of {all} ports have not come back", all - ports));
         }

@@ -6,12 +6,15 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use tandem::config;
 use tandem::id::{MediaLegId, MediaRoomId, WorkerId};
-use tandem::media::command::{Command, Event, Fingerprint, Function, LegStats, Port};
+use tandem::keyed::Key;
+use tandem::media::command::{CheckName, Command, Event, Fingerprint, Function, LegStats, Port};
 use tandem::media::input::{Input, Output, Outputs};
 use tandem::media::leg::Leg;
 use tandem::media::packet::{Channel, LegIx, Packet, TxBatch};
 use tandem::media::prepare::Preparer;
+use tandem::media::shared::SharedPort;
 use tandem::media::worker::{Tick, Worker};
 use tandem::rtc::{self, Machine};
 use tandem::time::Instant;
@@ -39,7 +42,12 @@ pub struct Media {
     rtc: Machine,
     batch: TxBatch,
     outputs: Outputs,
+    /// Legs with ports of their own, by these.
     places: BTreeMap<u16, (WorkerId, LegIx)>,
+    /// Ports that browsers share, of each worker.
+    shared: Vec<(u16, SharedPort)>,
+    /// Legs that do, and of whose port.
+    sharing: BTreeMap<MediaLegId, WorkerId>,
     free: VecDeque<u16>,
     spare: BTreeSet<u16>,
     open: BTreeMap<MediaLegId, Port>,
@@ -62,8 +70,13 @@ pub struct Media {
 
 impl Media {
     /// For a range of ports; without workers only the books are kept. Each worker takes so many legs.
-    pub fn new(ip: IpAddr, ports: std::ops::RangeInclusive<u16>, workers: usize, capacity: usize) -> Media {
+    pub fn new(ip: IpAddr, config: &config::Media, workers: usize, capacity: usize) -> Media {
         let tapes = Tapes::default();
+        let ports = config.first_own_port()..=config.last_port;
+        let of_worker = |number: usize| {
+            let port = config.shared_port_of(WorkerId(number as u16))?;
+            Some((port, SharedPort::new(capacity, Key::UNKEYED)))
+        };
         Media {
             ip,
             workers: (0..workers).map(|_| Worker::new(capacity)).collect(),
@@ -75,6 +88,8 @@ impl Media {
             batch: TxBatch::new(),
             outputs: Outputs::default(),
             places: BTreeMap::new(),
+            shared: (0..workers).filter_map(of_worker).collect(),
+            sharing: BTreeMap::new(),
             free: ports.step_by(2).collect(),
             spare: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -99,7 +114,12 @@ impl Media {
     /// A command of the node.
     pub fn command(&mut self, now: Instant, worker: WorkerId, command: Command) -> Vec<Effect> {
         if let Command::Open(spec) = &command {
-            if !self.spare.remove(&spec.port.rtp) {
+            let shared = self.shared.iter().position(|(port, _)| *port == spec.port.rtp);
+            if let Some(home) = shared.filter(|_| spec.rtc) {
+                let home = WorkerId(home as u16);
+                self.sharing.insert(spec.id, home);
+                self.rtc.share(spec.id, home);
+            } else if !self.spare.remove(&spec.port.rtp) {
                 self.faults.push(format!(
                     "leg {} was opened on port {}, which is not bound and spare",
                     spec.id, spec.port.rtp
@@ -117,10 +137,13 @@ impl Media {
         if self.workers.is_empty() {
             return self.bare(worker, command);
         }
-        if let Command::Connect { leg, number, connect } = command {
-            self.rtc.connect(now, leg, number, *connect);
+        if let Command::Connect { leg, number, connect } = &command {
+            let name = CheckName::of(connect.ours.ufrag.as_bytes());
+            if let Some((home, name)) = self.sharing.get(leg).zip(name) {
+                self.shared[usize::from(home.0)].1.name(*leg, name);
+            }
+            self.rtc.connect(now, *leg, *number, *connect.clone());
             self.set_up();
-            return std::mem::take(&mut self.effects);
         } else if let Command::Close(leg) = command {
             self.rtc.close(now, leg);
             self.set_up();
@@ -202,7 +225,18 @@ impl Media {
 
     /// A datagram that came to one of our ports.
     pub fn packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Vec<Effect> {
-        let Some((worker, at)) = self.places.get(&(port & !1)).copied() else {
+        let place = match self.shared.iter_mut().find(|(own, _)| *own == port) {
+            Some((_, shared)) => {
+                let leg = shared.leg(from, bytes);
+                leg.and_then(|leg| {
+                    let lives =
+                        |(number, worker): (usize, &Worker)| Some((WorkerId(number as u16), worker.place(leg)?));
+                    self.workers.iter().enumerate().find_map(lives)
+                })
+            }
+            None => self.places.get(&(port & !1)).copied(),
+        };
+        let Some((worker, at)) = place else {
             return Vec::new();
         };
         let Some(mut packet) = Packet::from_slice(bytes) else {
@@ -258,6 +292,12 @@ impl Media {
                     let port = self.open.get(&leg).map(|port| port.rtp);
                     port.map(|port| Effect::Send((self.ip, port).into(), to, octets.into()))
                 }
+                rtc::Output::Source { leg, from, is_its } => {
+                    if let Some(home) = self.sharing.get(&leg) {
+                        self.shared[usize::from(home.0)].1.source(leg, from, is_its);
+                    }
+                    None
+                }
             };
             self.effects.extend(effect);
         }
@@ -296,12 +336,14 @@ impl Media {
     /// Sends the batch and takes the outputs.
     fn drain(&mut self, now: Instant, worker: WorkerId) {
         for outgoing in self.batch.packets() {
+            let lives = |leg: &MediaLegId| self.workers[usize::from(worker.0)].place(*leg) == Some(outgoing.leg);
+            let sharing = self.sharing.iter().find(|(leg, _)| lives(leg));
             let place = self.places.iter().find(|(_, place)| **place == (worker, outgoing.leg));
-            let Some((port, _)) = place else { continue };
-            let port = if outgoing.channel == Channel::Rtp {
-                *port
-            } else {
-                port + 1
+            let port = match (sharing, place, outgoing.channel) {
+                (Some((_, home)), _, _) => self.shared[usize::from(home.0)].0,
+                (None, Some((port, _)), Channel::Rtp) => *port,
+                (None, Some((port, _)), Channel::Rtcp) => port + 1,
+                (None, None, _) => continue,
             };
             let bytes = Bytes::copy_from_slice(outgoing.packet.as_slice());
             self.effects
@@ -311,15 +353,17 @@ impl Media {
         while let Some(output) = self.outputs.pop() {
             self.effects.extend(output.event().map(Effect::Event));
             match output {
-                Output::Opened { at, port, .. } => {
-                    self.places.insert(port.rtp, (worker, at));
+                Output::Opened { at, leg, port } => {
+                    if !self.sharing.contains_key(&leg) {
+                        self.places.insert(port.rtp, (worker, at));
+                    }
                 }
                 Output::Closed { at, leg, .. } => {
                     let id = leg.id();
                     if at.is_none() {
                         self.lost.insert(id);
                     }
-                    if let Some(port) = self.open.get(&id) {
+                    if let Some(port) = self.open.get(&id).filter(|_| !self.sharing.contains_key(&id)) {
                         self.places.remove(&port.rtp);
                     }
                     self.release(id);
@@ -327,7 +371,9 @@ impl Media {
                 }
                 Output::Taken { leg, to, .. } => {
                     self.moves += 1;
-                    self.places.remove(&leg.port().rtp);
+                    if !self.sharing.contains_key(&leg.id()) {
+                        self.places.remove(&leg.port().rtp);
+                    }
                     self.effects.push(Effect::Moving(to, leg));
                 }
                 Output::Strayed(input) => {
@@ -346,7 +392,11 @@ impl Media {
     }
 
     fn release(&mut self, leg: MediaLegId) {
-        if let Some(port) = self.open.remove(&leg) {
+        let shared = self.sharing.remove(&leg);
+        if let Some(home) = shared {
+            self.shared[usize::from(home.0)].1.forget(leg);
+        }
+        if let Some(port) = self.open.remove(&leg).filter(|_| shared.is_none()) {
             self.free.push_back(port.rtp);
         }
     }
@@ -388,6 +438,7 @@ impl Media {
             .iter()
             .copied()
             .chain(self.open.values().map(|port| port.rtp))
+            .filter(|port| self.shared.iter().all(|(shared, _)| shared != port))
             .collect();
         self.free.extend(ports);
         self.spare.clear();
@@ -398,5 +449,9 @@ impl Media {
         let count = self.workers.len();
         self.workers = (0..count).map(|_| Worker::new(self.capacity)).collect();
         self.rtc = Machine::new(node_identity());
+        self.sharing.clear();
+        for (_, shared) in &mut self.shared {
+            *shared = SharedPort::new(self.capacity, Key::UNKEYED);
+        }
     }
 }

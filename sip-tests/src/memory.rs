@@ -129,7 +129,8 @@ fn world(config: &str, users: usize, calls: usize, media: bool) -> World {
 fn weigh(mut world: World) -> Weight {
     let node = world.node.take();
     let ip = world.node_ip;
-    let workers = std::mem::replace(&mut world.media, Media::new(ip, 0..=0, 0, 0)).into_workers();
+    let none = Media::new(ip, &world.config.media, 0, 0);
+    let workers = std::mem::replace(&mut world.media, none).into_workers();
     let table = std::mem::take(&mut world.store).into_table();
     drop(world);
     Weight {

@@ -160,7 +160,6 @@ impl Builder {
         errors::take();
         let config = Arc::new(read_config(&self.yaml));
         let node_ip = config.listen[0].addr.ip();
-        let ports = config.media.first_port..=config.media.last_port;
         let workers = if self.real_media { config.media.workers } else { 0 };
         let mut world = World {
             seed: self.seed,
@@ -171,7 +170,7 @@ impl Builder {
             dns: Dns::default(),
             store: Store::default(),
             hook: Hook::default(),
-            media: Media::new(node_ip, ports, workers, self.legs_per_worker),
+            media: Media::new(node_ip, &config.media, workers, self.legs_per_worker),
             agents: Vec::new(),
             facts: Vec::new(),
             records: Records::default(),

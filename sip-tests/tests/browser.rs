@@ -58,7 +58,7 @@ fn start_node(network: &Network, folder: &Path, way: &str) -> Process {
         "listen: [ \"udp://{NODE}:5060\", \"tls://{NODE}:5061\", \"wss://{NODE}:8443\" ]
 domains: [ {{ name: example.com, do: {way} }} ]
 store: {{ path: {} }}
-media: {{ ports: 20000-20199, workers: 1 }}
+media: {{ ports: 20000-20199, workers: 2, browser_ports: shared }}
 users:
   - {{ name: alice, password: secret-alice, number: \"101\", codecs: [ opus ] }}
   - {{ name: ann, password: secret-ann, number: \"103\", codecs: [ opus ] }}

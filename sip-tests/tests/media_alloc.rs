@@ -21,6 +21,8 @@ use tandem::media::worker::{Tick, Worker};
 use tandem::shell::recording::ring::{Reader, ring};
 use tandem::time::{Instant, Wall};
 
+#[path = "media_alloc/shared.rs"]
+mod shared;
 #[path = "media_alloc/video.rs"]
 mod video;
 
@@ -554,6 +556,7 @@ fn room(rate: Rate) {
 #[test]
 fn the_packet_thread_neither_allocates_nor_frees() {
     video::video();
+    shared::shared();
     room(Rate::Wide);
     room(Rate::Narrow);
     room(Rate::Full);

@@ -36,7 +36,7 @@ use crate::effect::{Binding, Party};
 use crate::id::{
     CallId, ClientTx, ConnectionId, Flow, LegNo, ListenerId, Owner, ServerTx, Target, Transport, TrunkIx, WorkerId,
 };
-use crate::media::command::{Dtmf, Srtp};
+use crate::media::command::{Dtmf, Port, Srtp};
 use crate::sdp::{Agreed, Capabilities, Direction, Security};
 use crate::sip::{Draft, Message, Name, NameAddr, Uri};
 use crate::time::Instant;
@@ -410,10 +410,14 @@ impl Leg {
             return false;
         }
         let addr = t.cx.config.own_media_address_on(self.flow);
-        let Some(port) = t.desk.stock.take(addr.is_ipv6()) else {
-            return false;
-        };
         let webrtc = self.webrtc(t);
+        let shared = webrtc.as_ref().and(t.cx.config.media.shared_port_of(worker));
+        let v6 = addr.is_ipv6();
+        let port = match shared {
+            Some(rtp) => Some(Port { rtp, v6 }),
+            None => t.desk.stock.take(v6),
+        };
+        let Some(port) = port else { return false };
         let dtmf = dtmf(t.cx.config, &self.who);
         let media = MediaLeg::open(t, port, worker, dtmf, webrtc.is_some());
         t.desk.add_media(media.id, self.id, worker);

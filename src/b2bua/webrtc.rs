@@ -37,7 +37,8 @@ impl Leg {
             (Setting::Yes, None) => true,
             (Setting::Auto, None) => self.is_on_web(),
         };
-        is_browser.then(|| Webrtc::new(fingerprint, |octets| t.cx.rng.fill_bytes(octets)))
+        let tcp = t.cx.config.media.browser_tcp;
+        is_browser.then(|| Webrtc::new(fingerprint, |octets| t.cx.rng.fill_bytes(octets)).listens(tcp))
     }
 
     /// It is reached by a WebSocket, or by a proxy that has one to it (RFC 7118 5.3).

@@ -254,6 +254,10 @@ pub struct Media {
     pub first_port: u16,
     /// The highest port, RTCP included.
     pub last_port: u16,
+    /// `browser_ports: shared`: the port of the first worker, as at the start of the node.
+    pub shared_port: Option<u16>,
+    /// `browser_tcp`: the port on which browsers that cannot send UDP connect.
+    pub browser_tcp: Option<u16>,
     /// `address`: where RTP sockets are bound; default: the listeners' address if all share one, else every address.
     pub address: Option<IpAddr>,
     /// `workers`: media threads, at least 1; default one per core.

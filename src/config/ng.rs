@@ -2,7 +2,7 @@
 
 use super::checked::{Config, Media};
 use super::network::Network;
-use crate::id::Flow;
+use crate::id::{Flow, WorkerId};
 use crate::media::command::OpusParams;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -22,6 +22,38 @@ impl Ng {
     /// True for an address that may send commands.
     pub fn hears(&self, ip: IpAddr) -> bool {
         self.allow.iter().any(|network| network.contains(ip))
+    }
+}
+
+impl Media {
+    /// The port that browsers on this worker share, if they do.
+    pub fn shared_port_of(&self, worker: WorkerId) -> Option<u16> {
+        self.shared_port?.checked_add(2 * worker.0)
+    }
+
+    /// There are ports that are bound once, at the start.
+    pub fn has_doors(&self) -> bool {
+        self.shared_port.is_some() || self.browser_tcp.is_some()
+    }
+
+    /// The first port that one leg has for itself.
+    pub fn first_own_port(&self) -> u16 {
+        let shared = match self.shared_port {
+            Some(_) => u16::try_from(2 * self.workers).unwrap_or(u16::MAX),
+            None => 0,
+        };
+        self.first_port.next_multiple_of(2).saturating_add(shared)
+    }
+
+    /// Takes over from `old` what only a restart can change.
+    pub fn keep(&mut self, old: &Media) {
+        self.workers = old.workers;
+        self.shared_port = old.shared_port;
+        self.browser_tcp = old.browser_tcp;
+        if old.has_doors() {
+            // Whatever browsers are told, their port is there.
+            self.address = old.address;
+        }
     }
 }
 

@@ -256,6 +256,15 @@ pub(super) fn webrtc(text: &str) -> Result<Webrtc, Wrong> {
     }
 }
 
+/// Whether browsers share ports.
+pub(super) fn browser_ports(text: &str) -> Result<bool, Wrong> {
+    match text {
+        "shared" => Ok(true),
+        "own" => Ok(false),
+        _ => Err(Wrong::Form),
+    }
+}
+
 /// What kind of file a recording is.
 pub(super) fn format(text: &str) -> Result<Format, Wrong> {
     match text {

@@ -1,7 +1,7 @@
 //! What a worker takes (prepared commands) and gives back. Everything boxed in here is made and dropped on the control
 //! side: the packet thread only moves it.
 
-use super::command::{Event, Function, LegStats, Port, Remote, Seat, Stream};
+use super::command::{CheckName, Event, Function, LegStats, Port, Remote, Seat, Stream};
 use super::decode::Decode;
 use super::ear::Ear;
 use super::encode::Encode;
@@ -178,6 +178,13 @@ pub enum Input {
         /// Whether what is wrong is told.
         troubles: bool,
     },
+    /// Of `Command::Connect`: checks with this name are this leg's from now on, and those with the name before it, as long as it has that.
+    Named {
+        /// Which leg.
+        leg: MediaLegId,
+        /// Ours.
+        name: CheckName,
+    },
     /// As `Command::Seat`.
     Seat {
         /// Which leg.
@@ -212,6 +219,7 @@ impl Input {
             | Input::Fit { leg, .. }
             | Input::SendDigits { leg, .. }
             | Input::Watch { leg, .. }
+            | Input::Named { leg, .. }
             | Input::Seat { leg, .. }
             | Input::ReadStats(leg)
             | Input::Close(leg) => *leg,

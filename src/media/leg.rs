@@ -1,6 +1,6 @@
 //! One leg: what it receives and what it sends (`half`), and what joins them.
 
-use super::command::{Event, LegSpec, Port, Remote, Seat, Stream};
+use super::command::{CheckName, Event, LegSpec, Port, Remote, Seat, Stream};
 use super::dtmf::{self, Press};
 use super::encode::COMFORT_NOISE;
 use super::half::{Counts, Rx, Tx};
@@ -44,6 +44,10 @@ pub struct Leg {
     /// The same of anywhere else, a share for each host by a hash that none can aim.
     strangers: [Pace; limits::RTC_SHARES],
     share: Key,
+    /// Of checks, those that are for it: the last of ours that was told, and the one before.
+    names: [Option<CheckName>; 2],
+    /// What of checks with one of these is handed on, of wherever else they come from.
+    named: Pace,
     pub(super) role: Role,
     pub(super) rx: Rx,
     pub(super) tx: Tx,
@@ -89,6 +93,8 @@ impl Leg {
             setup: Pace::default(),
             strangers: Default::default(),
             share: Key::new(share),
+            names: [None; 2],
+            named: Pace::default(),
             role: Role::Idle,
             rx: Rx::new(),
             tx: Tx::new(Sender::new(ssrc, first_sequence, first_timestamp)),
@@ -245,17 +251,28 @@ impl Leg {
 
     /// Whose set-up a datagram of STUN or DTLS is for; nobody's where there is none, or where more come than that needs. Who is not where the
     /// peer is uses up nothing of what that may send: its checks are what the leg lives by (RFC 7675). Of others no host uses up what all may
-    /// send: the peer is one of them while it looks for a way.
-    pub(super) fn set_up(&mut self, now: Instant, from: SocketAddr) -> Option<MediaLegId> {
+    /// send: the peer is one of them while it looks for a way. And all hosts of the world use up nothing of what is there for checks with our
+    /// name, which only who has our description knows.
+    pub(super) fn set_up(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Option<MediaLegId> {
         if !self.rtc {
             return None;
         }
-        let pace = match self.tx.to {
-            Some(to) if to == from => &mut self.setup,
-            Some(_) | None => &mut self.strangers[share(self.share, from)],
+        let takes = |pace: &mut Pace| pace.takes_at(now, limits::RTC_PER_SECOND, limits::RTC_BURST);
+        let is_taken = match self.tx.to {
+            Some(to) if to == from => takes(&mut self.setup),
+            Some(_) | None => {
+                let is_named = CheckName::said_by(datagram).is_some_and(|name| self.names.contains(&Some(name)));
+                (is_named && takes(&mut self.named)) || takes(&mut self.strangers[share(self.share, from)])
+            }
         };
-        let takes = pace.takes_at(now, limits::RTC_PER_SECOND, limits::RTC_BURST);
-        takes.then_some(self.id)
+        is_taken.then_some(self.id)
+    }
+
+    /// Checks have this name from now on; those with the one before are still the peer's until it has a new way (RFC 8445 9).
+    pub(super) fn name(&mut self, name: CheckName) {
+        if self.names[0] != Some(name) {
+            self.names = [Some(name), self.names[0]];
+        }
     }
 
     /// Where a datagram of the peer comes from, as far as that tells where it is. Of a browser only its checks tell (RFC 8445 12.1): whoever has

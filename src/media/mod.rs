@@ -21,6 +21,8 @@
 //! | [`note`] | a name that a peer says, to be played to others |
 //! | `data` | fax machines and modems |
 //! | `fork` | a copy of what a leg receives |
+//! | [`shared`] | whose a datagram is, of legs that share a port |
+//! | [`frames`] | packets on a stream |
 //! | `pace` | how many packets a leg takes |
 //! | `udptl` | a fax, as it is |
 //! | [`rtp`], [`rtcp`], `reports` | the wire, reports |
@@ -39,6 +41,7 @@ mod dtmf;
 mod ear;
 mod encode;
 mod fork;
+pub mod frames;
 mod function;
 mod half;
 pub mod input;
@@ -62,6 +65,7 @@ pub mod room;
 pub mod rtcp;
 pub mod rtp;
 mod sender;
+pub mod shared;
 mod source;
 pub mod srtp;
 pub mod tap;

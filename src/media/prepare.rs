@@ -3,7 +3,7 @@
 mod rooms;
 
 use super::bridge::{self, Path};
-use super::command::{Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream, Video};
+use super::command::{CheckName, Command, Function, Keys, MasterKey, OpusParams, Recording, Side, Stream, Video};
 use super::decode::{Decode, OWN_RATE};
 use super::dtmf;
 use super::ear::Ear;
@@ -181,8 +181,11 @@ impl Preparer {
             | Command::CloseRoom(_)
             | Command::LinkRoom { .. }
             | Command::PlayRoom { .. }
-            | Command::RecordRoom { .. }
-            | Command::Connect { .. } => Ok(Vec::new()),
+            | Command::RecordRoom { .. } => Ok(Vec::new()),
+            Command::Connect { connect, .. } => {
+                let name = CheckName::of(connect.ours.ufrag.as_bytes());
+                Ok(name.map(|name| Input::Named { leg, name }).into_iter().collect())
+            }
             Command::Seat { seat, .. } => Ok(vec![Input::Seat { leg, seat }]),
             Command::Negotiated { remote, stream, .. } => {
                 known.stream = Some(stream);

@@ -208,7 +208,7 @@ impl Worker {
                 }
             }
             (Kind::Stun | Kind::Dtls, Channel::Rtp | Channel::Rtcp) => {
-                set_up = self.set_up(now, &mut leg, from, (kind, channel));
+                set_up = self.set_up(now, &mut leg, from, (kind, channel), datagram);
             }
             (Kind::Unknown, Channel::Rtp | Channel::Rtcp) => {
                 self.strays.unknown += 1;
@@ -231,9 +231,10 @@ impl Worker {
         leg: &mut Leg,
         from: SocketAddr,
         (kind, channel): (Kind, Channel),
+        datagram: &[u8],
     ) -> Option<MediaLegId> {
         // RTP and RTCP of a browser have one port.
-        let set_up = leg.set_up(now, from).filter(|_| channel == Channel::Rtp);
+        let set_up = leg.set_up(now, from, datagram).filter(|_| channel == Channel::Rtp);
         let stray = if kind == Kind::Stun {
             &mut self.strays.stun
         } else {
@@ -360,6 +361,7 @@ impl Worker {
             | Input::Fit { .. }
             | Input::SendDigits { .. }
             | Input::Watch { .. }
+            | Input::Named { .. }
             | Input::Seat { .. }
             | Input::ReadStats(_)
             | Input::Close(_) => match input.leg().and_then(|leg| self.place(leg)) {
@@ -380,6 +382,7 @@ impl Worker {
             // Handled by the caller: they have no place yet.
             Input::Open(_) | Input::Give(_) | Input::OpenRoom(_) | Input::Room { .. } => {}
             Input::Seat { seat, .. } => leg.seat = seat,
+            Input::Named { name, .. } => leg.name(name),
             Input::Negotiated {
                 remote, stream, gear, ..
             } => {

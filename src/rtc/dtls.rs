@@ -3,10 +3,11 @@
 //! As the server we speak 1.2 alone: there the choice of the SRTP profile is by our order (GCM first), while `dimpl` follows the
 //! client's in 1.3, and browsers put the slow one in front. As the client we offer both.
 
+use crate::keyed;
 use crate::media::command::{DtlsFault, DtlsRole, Fingerprint, Keys, MasterKey, Suite};
 use crate::pii::SecretOctets;
 use crate::time::Instant;
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{self, SHA256, digest};
 use dimpl::{Config, CryptoError, Dtls, DtlsCertificate, Error, KeyingMaterial, Output, SecurityError, SrtpProfile};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,6 +71,16 @@ impl Identity {
     /// For `a=fingerprint`.
     pub fn fingerprint(&self) -> Fingerprint {
         fingerprint(&self.certificate)
+    }
+
+    /// What nobody else knows, for other uses than DTLS.
+    pub(super) fn secret(&self) -> keyed::Key {
+        let mut own = digest::Context::new(&SHA256);
+        own.update(b"transactions of STUN");
+        own.update(self.key.expose());
+        let mut secret = [0; 16];
+        secret.copy_from_slice(&own.finish().as_ref()[..16]);
+        keyed::Key::new(secret)
     }
 
     fn moment(&self, at: Instant) -> Moment {

@@ -1,5 +1,5 @@
 //! ICE lite (RFC 8445 2.5): checks of the peer are answered, and the way is the one that it nominates. The peer is a full agent, and so it
-//! controls (RFC 8445 6.1.1), whatever it offers first.
+//! controls (RFC 8445 6.1.1), whatever it offers first. With one that is lite itself we are the full agent (`full`).
 //!
 //! A nomination says nothing of where it comes from that its seal would cover: whoever sees one can send it on from any address. So the way
 //! that a peer has is left for another only when who is there has answered a check of ours, which an agent that is lite need not send and a
@@ -12,11 +12,16 @@
 //!     --- answer, its seal ------> chosen; for half a second no other
 //! ```
 
+#[path = "ice/full.rs"]
+mod full;
+
+use crate::keyed::Key as Key128;
 use crate::limits;
-use crate::media::command::{Connect, Credentials};
-use crate::stun::integrity::{Key, Seal, hmac_sha1};
+use crate::media::command::{Connect, Credentials, stream};
+use crate::stun::integrity::{Key, Seal};
 use crate::stun::message::{BINDING, Class, ErrorCode, Message, Writer, kind};
 use crate::time::Instant;
+use full::Search;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -49,6 +54,8 @@ struct Trial {
     sent: u32,
     /// When the next is due, or the end.
     at: Instant,
+    /// The peer wants to be spoken to there; else it has only been heard from there.
+    is_nominated: bool,
 }
 
 /// What is known of the ways to one peer.
@@ -62,11 +69,30 @@ pub(super) struct Ice {
     /// Ours before a restart: it keeps the old way open until it has a new one (RFC 8445 9).
     before: Option<Credentials>,
     trials: SmallVec<[Trial; limits::RTC_TRIALS]>,
+    /// Where the peer is lite.
+    search: Option<Search>,
     /// When it was followed elsewhere last.
     moved: Option<Instant>,
+    /// What nobody else knows, for transactions.
+    secret: Key128,
+}
+
+/// A check, or what came in its place: from where, what, and whether no other leg on this port is spoken to there.
+pub(super) struct Came<'a> {
+    pub from: SocketAddr,
+    pub octets: &'a [u8],
+    pub is_free: bool,
 }
 
 impl Ice {
+    /// Nothing is known; the secret is for transactions of ours.
+    pub fn new(secret: Key128) -> Ice {
+        Ice {
+            secret,
+            ..Ice::default()
+        }
+    }
+
     /// The way that it has chosen last.
     pub fn chosen(&self) -> Option<SocketAddr> {
         self.chosen
@@ -75,6 +101,11 @@ impl Ice {
     /// Checks came from there.
     pub fn knows(&self, from: SocketAddr) -> bool {
         self.known.contains(&from)
+    }
+
+    /// The peer is lite, and what it has to say to our checks comes from there.
+    pub fn expects(&self, from: SocketAddr) -> bool {
+        self.search.as_ref().is_some_and(|search| search.asks(from))
     }
 
     /// A check came.
@@ -88,22 +119,28 @@ impl Ice {
         self.trials.clear();
     }
 
+    /// The peer is lite: a way is looked for among its candidates. What is chosen already stays until another is.
+    pub fn search(&mut self, now: Instant, connect: &Connect) {
+        let is_lite = !connect.candidates.is_empty();
+        self.search = is_lite.then(|| Search::new(now, &connect.candidates, self.secret));
+    }
+
     /// Takes a message of STUN, and answers it where an answer is owed. `way` is where the peer is spoken to so far.
     pub fn message(
         &mut self,
         now: Instant,
         connect: &Connect,
         way: Option<SocketAddr>,
-        (from, octets): (SocketAddr, &[u8]),
+        came: Came<'_>,
     ) -> (Check, Option<Vec<u8>>) {
-        let message = Message::parse(octets);
+        let (from, message) = (came.from, Message::parse(came.octets));
         let Some(message) = message.filter(|message| message.method == BINDING && message.fingerprint() != Some(false))
         else {
             return (Check::Other, None);
         };
         match message.class {
-            Class::Request => self.check(now, &connect.ours, way, from, &message),
-            Class::Success => (self.answered(now, &connect.theirs, from, &message), None),
+            Class::Request => self.check(now, &connect.ours, way, &came, &message),
+            Class::Success => (self.found(now, connect, from, &message), None),
             Class::Indication | Class::Error => (Check::Other, None),
         }
     }
@@ -113,9 +150,10 @@ impl Ice {
         now: Instant,
         ours: &Credentials,
         way: Option<SocketAddr>,
-        from: SocketAddr,
+        came: &Came<'_>,
         request: &Message<'_>,
     ) -> (Check, Option<Vec<u8>>) {
+        let from = came.from;
         let known = match self.judge(ours, request) {
             Ok(known) => known,
             Err(error) => return (Check::Refused, Some(refuse(request, error, &[], None))),
@@ -133,17 +171,19 @@ impl Ice {
             return (Check::Refused, Some(refusal));
         }
         let is_copy = self.is_copy(request.transaction, from);
-        if !is_copy {
+        let is_nominated = is_current && request.covers(kind::USE_CANDIDATE).is_some();
+        if !is_copy && came.is_free {
             self.note(from);
         }
-        if !is_copy && is_current && request.covers(kind::USE_CANDIDATE).is_some() {
-            match way.filter(|way| *way != from) {
-                Some(_) => self.try_out(now, ours.pwd.expose(), from),
-                None => self.choose(from),
+        if !is_copy && (is_nominated || !came.is_free) {
+            match way {
+                Some(way) if way != from => self.try_out(now, from, is_nominated),
+                _ if !came.is_free => self.try_out(now, from, is_nominated),
+                Some(_) | None => self.choose(from),
             }
         }
         let mut writer = Writer::new(Class::Success, BINDING, request.transaction);
-        writer.xor_mapped_address(from);
+        writer.xor_mapped_address(stream::plain(from));
         writer.seal(Seal::Sha1, &key);
         writer.fingerprint();
         (Check::Peer, Some(writer.finish()))
@@ -173,37 +213,68 @@ impl Ice {
     }
 
     /// The peer says that it is there, too.
-    fn try_out(&mut self, now: Instant, pwd: &str, to: SocketAddr) {
+    fn try_out(&mut self, now: Instant, to: SocketAddr, is_nominated: bool) {
         let rests = self.moved.is_some_and(|moved| now.since(moved) < limits::RTC_MOVE);
-        if rests || self.trials.iter().any(|trial| trial.to == to) {
+        if let Some(trial) = self.trials.iter_mut().find(|trial| trial.to == to) {
+            trial.is_nominated |= is_nominated;
+            return;
+        }
+        if rests {
             return;
         }
         if self.trials.len() == limits::RTC_TRIALS {
             self.trials.remove(0);
         }
-        let (transaction, sent, at) = (transaction(pwd, now, to), 0, now);
         self.trials.push(Trial {
             to,
-            transaction,
-            sent,
-            at,
+            transaction: transaction(self.secret, now, to),
+            sent: 0,
+            at: now,
+            is_nominated,
         });
+    }
+
+    /// An answer to a check of a search, or of a trial.
+    fn found(&mut self, now: Instant, connect: &Connect, from: SocketAddr, answer: &Message<'_>) -> Check {
+        let found = self
+            .search
+            .as_mut()
+            .map(|search| search.answered(now, connect, from, answer));
+        match found {
+            Some((Check::Peer, true)) => {
+                self.note(from);
+                self.choose(from);
+                Check::Peer
+            }
+            Some((check @ (Check::Peer | Check::Refused), _)) => check,
+            Some((Check::Other, _)) | None => self.answered(now, &connect.theirs, from, answer),
+        }
     }
 
     /// An answer: it proves a way when it comes from there, to what was sent there, with the peer's seal.
     fn answered(&mut self, now: Instant, theirs: &Credentials, from: SocketAddr, answer: &Message<'_>) -> Check {
-        let is_of = |trial: &Trial| trial.to == from && trial.transaction == answer.transaction;
-        if !self.trials.iter().any(is_of) {
+        let is_of = |trial: &&Trial| trial.to == from && trial.transaction == answer.transaction;
+        let Some(is_nominated) = self.trials.iter().find(is_of).map(|trial| trial.is_nominated) else {
             return Check::Other;
-        }
+        };
         let key = Key::short_term(theirs.pwd.expose());
         if answer.is_sealed(Seal::Sha1, &key) != Some(true) {
             return Check::Refused;
         }
-        self.trials.clear();
-        self.moved = Some(now);
-        self.choose(from);
+        self.note(from);
+        if is_nominated {
+            self.trials.clear();
+            self.moved = Some(now);
+            self.choose(from);
+        } else {
+            self.trials.retain(|trial| trial.to != from);
+        }
         Check::Peer
+    }
+
+    /// Of our checks that wait for an answer.
+    pub fn transactions(&self) -> impl Iterator<Item = [u8; 12]> + '_ {
+        self.trials.iter().map(|trial| trial.transaction)
     }
 
     /// The checks of ours that are due, and where they go.
@@ -216,12 +287,14 @@ impl Ice {
             trial.at = now + limits::RTC_TRIAL_PACE;
             (trial.to, ask(connect, trial.transaction))
         };
-        due.map(send).collect()
+        let search = self.search.as_mut().and_then(|search| search.on_time(now, connect));
+        due.map(send).chain(search).collect()
     }
 
     /// When `on_time` is due next.
     pub fn due(&self) -> Option<Instant> {
-        self.trials.iter().map(|trial| trial.at).min()
+        let trials = self.trials.iter().map(|trial| trial.at);
+        trials.chain(self.search.as_ref().and_then(Search::due)).min()
     }
 
     /// A check is the peer's wherever it comes from, and is answered. It tells of one address only, the first: whoever sees it may send it on from
@@ -247,11 +320,11 @@ impl Ice {
     }
 }
 
-/// Of our check: nobody without the password can know it, and none comes twice, so that an old answer proves nothing.
-fn transaction(pwd: &str, now: Instant, to: SocketAddr) -> [u8; 12] {
-    let mac = hmac_sha1(pwd, &format!("{} {to}", now.as_nanos()));
+/// Of our check: nobody else can know it, not even the peer, and none comes twice, so that an old answer proves nothing.
+fn transaction(secret: Key128, now: Instant, to: SocketAddr) -> [u8; 12] {
+    let hash = secret.of(&[&now.as_nanos().to_be_bytes(), to.to_string().as_bytes()]);
     let mut transaction = [0; 12];
-    transaction.copy_from_slice(&mac[..12]);
+    transaction.copy_from_slice(&hash.to_be_bytes()[..12]);
     transaction
 }
 
@@ -285,3 +358,6 @@ fn refuse(request: &Message<'_>, error: ErrorCode, unknown: &[u16], key: Option<
 #[cfg(test)]
 #[path = "ice/tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "ice/tests_full.rs"]
+mod tests_full;

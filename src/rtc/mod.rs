@@ -7,26 +7,32 @@
 //! ```
 //!
 //! We are ICE lite (RFC 8445 2.5): a server is reached by who wants to reach it, so that we answer checks, and send one only to where a peer
-//! says that it has moved (`ice`). Nothing of DTLS is
+//! says that it has moved (`ice`). With a peer that is lite itself we look for the way (`ice/full.rs`). Nothing of DTLS is
 //! looked at that comes from where no check of the peer came from: who does not know the password of the description cannot
 //! make us compute anything but an HMAC. There is no media before the certificate is the one of the description.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `ice` | checks, and the way that the peer has chosen |
+//! | `sources` | whose a source is, of legs that share a port |
 //! | `dtls` | handshakes, by `dimpl` |
 
 mod dtls;
 mod ice;
+mod sources;
 
 pub use dtls::Identity;
 
-use crate::id::MediaLegId;
+use crate::id::{MediaLegId, WorkerId};
+use crate::keyed::Key;
 use crate::limits;
 use crate::media::command::{Connect, DtlsRole, Event, Setup, Unsecured};
+use crate::stun::message::{Class, Message};
 use crate::time::{Deadlines, Instant};
 use dtls::{Handshake, Step};
-use ice::{Check, Ice};
+use ice::{Came, Check, Ice};
+use smallvec::SmallVec;
+use sources::Sources;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -44,6 +50,15 @@ pub enum Output {
     },
     /// For signalling.
     Event(Event),
+    /// What comes to a shared port from there is this leg's from now on, or no longer: for the worker that has the port.
+    Source {
+        /// Whose.
+        leg: MediaLegId,
+        /// From where.
+        from: SocketAddr,
+        /// It is.
+        is_its: bool,
+    },
 }
 
 /// What was refused since the start.
@@ -111,18 +126,28 @@ pub struct Machine {
     /// Of one input: whoever gives it takes what came of it.
     out: VecDeque<Output>,
     refused: Refused,
+    /// Of legs that share a port.
+    sources: Sources,
+    secret: Key,
 }
 
 impl Machine {
     /// Without legs; by this certificate we are known.
     pub fn new(identity: Identity) -> Machine {
         Machine {
+            secret: identity.secret(),
+            sources: Sources::default(),
             identity,
             legs: BTreeMap::new(),
             due: Deadlines::default(),
             out: VecDeque::new(),
             refused: Refused::default(),
         }
+    }
+
+    /// A leg that is opened has no port of its own: it shares that of this worker.
+    pub fn share(&mut self, leg: MediaLegId, home: WorkerId) {
+        self.sources.share(leg, home);
     }
 
     /// Both sides have described themselves. Again with another name of the peer: it looks for another way (RFC 8445 9), and the keys go
@@ -133,14 +158,17 @@ impl Machine {
                 if agent.connect.theirs != connect.theirs {
                     agent.ice.restart(agent.connect.ours.clone());
                     agent.heard = now;
+                    agent.ice.search(now, &connect);
                 }
                 agent.connect = connect;
             }
             Some(_) | None => {
+                let mut ice = Ice::new(self.secret);
+                ice.search(now, &connect);
                 let agent = Agent {
                     number,
                     connect,
-                    ice: Ice::default(),
+                    ice,
                     dtls: None,
                     dtls_from: None,
                     secured: None,
@@ -149,9 +177,11 @@ impl Machine {
                     heard: now,
                     wake: None,
                 };
+                self.sources.release(leg);
                 self.legs.insert(leg, agent);
             }
         }
+        self.keep(leg, None);
         self.arm(leg);
     }
 
@@ -162,17 +192,47 @@ impl Machine {
             return;
         }
         match octets.first() {
-            Some(0..=3) => self.check(now, leg, from, octets),
+            Some(0..=3) => {
+                let leg = self.asked(octets).unwrap_or(leg);
+                self.check(now, leg, from, octets);
+                self.arm(leg);
+            }
             Some(20..=63) => self.record(now, leg, from, octets),
             Some(_) | None => self.refused.stun += 1,
         }
         self.arm(leg);
     }
 
+    /// Whose check of ours this answers, of those that were sent to where another leg is spoken to.
+    fn asked(&self, octets: &[u8]) -> Option<MediaLegId> {
+        let answer = Message::parse(octets).filter(|message| message.class == Class::Success)?;
+        self.sources.asked(&answer.transaction)
+    }
+
+    /// What a leg knows of its peer may be other than before; there it is for sure.
+    fn keep(&mut self, leg: MediaLegId, proven: Option<SocketAddr>) {
+        let Some(agent) = self.legs.get(&leg) else { return };
+        let told = self.sources.keep(leg, &agent.ice, proven).into_iter();
+        self.out
+            .extend(told.map(|(from, is_its)| Output::Source { leg, from, is_its }));
+    }
+
+    /// Checks of ours go there: where no other leg is spoken to, what comes back is this one's.
+    fn expect(&mut self, leg: MediaLegId, asked: &[SocketAddr]) {
+        for to in asked {
+            let is_lite = self.legs.get(&leg).is_some_and(|agent| agent.ice.expects(*to));
+            if is_lite && self.sources.is_free(leg, *to) {
+                self.keep(leg, Some(*to));
+            }
+        }
+    }
+
     fn check(&mut self, now: Instant, leg: MediaLegId, from: SocketAddr, octets: &[u8]) {
         let Some(agent) = self.legs.get_mut(&leg) else { return };
         let (before, way) = (agent.ice.chosen(), agent.way());
-        let (check, answer) = agent.ice.message(now, &agent.connect, way, (from, octets));
+        let is_free = self.sources.is_free(leg, from);
+        let came = Came { from, octets, is_free };
+        let (check, answer) = agent.ice.message(now, &agent.connect, way, came);
         match check {
             // Consent is for the way that media takes (RFC 7675 5.1).
             Check::Peer if agent.ice.chosen().is_none_or(|chosen| chosen == from) => agent.heard = now,
@@ -181,9 +241,15 @@ impl Machine {
             Check::Other => self.refused.stun += 1,
         }
         let (chosen, secured) = (agent.ice.chosen(), agent.secured);
+        // An answer proves who is there, whosever that was.
+        let is_its = check == Check::Peer && agent.ice.knows(from) && (is_free || answer.is_none());
         let begins = agent.connect.role == DtlsRole::Client && agent.dtls.is_none() && !agent.failed;
         let asks = agent.ice.on_time(now, &agent.connect);
+        let asked: SmallVec<[SocketAddr; 2]> = asks.iter().map(|(to, _)| *to).collect();
         let sends = answer.map(|octets| (from, octets)).into_iter().chain(asks);
+        // Before the answer: what the peer sends when it has that should find its leg.
+        self.keep(leg, Some(from).filter(|_| is_its));
+        self.expect(leg, &asked);
         self.out
             .extend(sends.map(|(to, octets)| Output::Send { leg, to, octets }));
         let Some(chosen) = chosen.filter(|chosen| Some(*chosen) != before) else {
@@ -245,6 +311,7 @@ impl Machine {
     /// Forgets a leg, and says farewell.
     pub fn close(&mut self, now: Instant, leg: MediaLegId) {
         self.due.cancel(leg);
+        self.sources.forget(leg);
         let Some(mut agent) = self.legs.remove(&leg) else {
             return;
         };
@@ -258,9 +325,12 @@ impl Machine {
     pub fn on_time(&mut self, now: Instant) {
         while let Some(leg) = self.due.pop_due(now) {
             let Some(agent) = self.legs.get_mut(&leg) else { continue };
-            let asks = agent.ice.on_time(now, &agent.connect).into_iter();
+            let asks = agent.ice.on_time(now, &agent.connect);
+            let asked: SmallVec<[SocketAddr; 2]> = asks.iter().map(|(to, _)| *to).collect();
+            self.expect(leg, &asked);
             self.out
-                .extend(asks.map(|(to, octets)| Output::Send { leg, to, octets }));
+                .extend(asks.into_iter().map(|(to, octets)| Output::Send { leg, to, octets }));
+            let Some(agent) = self.legs.get_mut(&leg) else { continue };
             if agent.wake.is_some_and(|wake| wake <= now) {
                 self.handshake(now, leg, None);
             } else if agent.ends() <= now {

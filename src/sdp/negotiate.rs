@@ -172,7 +172,9 @@ pub fn offer_to_keep<'t>(
             .map(|_| crypto::said(&lines[index]))
             .unwrap_or_default(),
     };
-    let head = webrtc.map(|_| webrtc::bundle(&mut lines, index)).unwrap_or_default();
+    let head = webrtc
+        .map(|webrtc| webrtc::bundle(&mut lines, index, webrtc.is_lite()))
+        .unwrap_or_default();
     let mut session = description(local, unbounded(), lines);
     session.attributes = head;
     (session, offered)
@@ -247,7 +249,8 @@ pub fn answer<'t>(
         line
     };
     let mut lines: Vec<_> = offer.media.iter().enumerate().map(line).collect();
-    let head = connect.as_ref().map(|_| webrtc::bundle(&mut lines, taken.index));
+    let is_lite = connect.as_ref().map(|connect| connect.candidates.is_empty());
+    let head = is_lite.map(|is_lite| webrtc::bundle(&mut lines, taken.index, is_lite));
     let agreed = Agreed {
         remote: Remote {
             xr: asked.unwrap_or_default(),

@@ -2,7 +2,7 @@
 //! (RFC 8122) and who begins (RFC 8842), that RTP and RTCP share one port (RFC 5761), and which streams share one way (BUNDLE, RFC 8843).
 //!
 //! We are ICE lite: the peer finds the way, so that its candidates, of whatever kind, are not read; nor is `c=`, which tells the default
-//! one, nor the port. Of audio header extensions, feedback and sources (`extmap`, `rtcp-fb`, `ssrc`) are not taken and need no word; those of
+//! one, nor the port. With a peer that is lite too, another edge or a forwarder of media, we are not, and look for the way among its candidates. Of audio header extensions, feedback and sources (`extmap`, `rtcp-fb`, `ssrc`) are not taken and need no word; those of
 //! video are read beside this (`video`).
 //!
 //! ```text
@@ -17,11 +17,14 @@ use super::parse::SdpError;
 use super::session::{Attribute, Media, Session};
 use super::video;
 use crate::limits;
-use crate::media::command::{Connect, Credentials, DtlsRole, Fingerprint};
+use crate::media::command::{CheckName, Connect, Credentials, DtlsRole, Fingerprint};
 use crate::pii::Secret;
+use std::net::{IpAddr, SocketAddr};
 
 /// The priority of the only candidate of a component (RFC 8445 5.1.2.1): 126, 65535, 1.
 const PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
+/// The same of one by TCP (RFC 6544 4.2): its direction, passive, and what is behind, in place of 65535. Who has UDP takes that.
+const TCP_PRIORITY: u32 = 126 << 24 | (4 << 13 | 8_191) << 8 | 255;
 /// Our first name for a stream.
 const MID: &str = "0";
 /// What belongs to the way and not to one of the streams on it (RFC 8859).
@@ -54,15 +57,18 @@ pub struct Webrtc {
     next: Option<Credentials>,
     /// Our SSRC for audio.
     ssrc: u32,
+    /// Where we listen for TCP (RFC 6544), beside our UDP.
+    tcp: Option<u16>,
     /// What is taken beside audio.
     sees: Option<Sees>,
     /// What was agreed last.
     agreed: Option<Box<Connect>>,
 }
 
-/// Credentials of 32 and 128 bits (RFC 8445 5.3 wants 24 and 128), of characters that ICE has.
+/// Credentials of 64 and 128 bits (RFC 8445 5.3 wants 24 and 128), of characters that ICE has. By the first a check finds its leg among all that
+/// share a port.
 fn credentials(mut fill: impl FnMut(&mut [u8])) -> Credentials {
-    let mut octets = [0; 20];
+    let mut octets = [0; 24];
     fill(&mut octets);
     let mut digits = String::with_capacity(2 * octets.len());
     for octet in octets {
@@ -70,7 +76,7 @@ fn credentials(mut fill: impl FnMut(&mut [u8])) -> Credentials {
             digits.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
         }
     }
-    let pwd = Secret::new(digits.split_off(8));
+    let pwd = Secret::new(digits.split_off(CheckName::MOST));
     Credentials {
         ufrag: digits.into(),
         pwd,
@@ -85,6 +91,7 @@ impl Webrtc {
             ours: credentials(fill),
             next: None,
             ssrc: 0,
+            tcp: None,
             sees: None,
             agreed: None,
         }
@@ -98,6 +105,12 @@ impl Webrtc {
     /// Our audio has this SSRC. It is told beside video: with that on the same way a browser does not know audio by its payload type any more.
     pub fn speaks(&mut self, ssrc: u32) {
         self.ssrc = ssrc;
+    }
+
+    /// Who cannot send UDP may connect there.
+    pub fn listens(mut self, tcp: Option<u16>) -> Webrtc {
+        self.tcp = tcp;
+        self
     }
 
     /// The audio line says its SSRC.
@@ -128,6 +141,11 @@ impl Webrtc {
         sees.map(|sees| video::offered(sees, before, local)).unwrap_or_default()
     }
 
+    /// We let the peer look for a way: as long as it is not known for one that looks for none.
+    pub(super) fn is_lite(&self) -> bool {
+        self.agreed.as_ref().is_none_or(|agreed| agreed.candidates.is_empty())
+    }
+
     /// What holds from now on.
     pub(super) fn agreed(&mut self, connect: &Connect) {
         self.ours = connect.ours.clone();
@@ -153,6 +171,7 @@ impl Webrtc {
             ours: next.unwrap_or(&self.ours).clone(),
             theirs: theirs.credentials,
             fingerprints: theirs.fingerprints,
+            candidates: theirs.candidates,
             role,
         }))
     }
@@ -160,7 +179,7 @@ impl Webrtc {
     /// The lines of our stream in an offer.
     pub(super) fn offer(&self, local: &Local, kept: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
         let mid = kept.and_then(|media| media.attribute("mid")).unwrap_or(MID);
-        let lines = lines(&self.ours, self.fingerprint, "actpass", mid, local);
+        let lines = self.lines(&self.ours, "actpass", mid, local);
         lines.into_iter().chain(self.source()).collect()
     }
 
@@ -171,38 +190,37 @@ impl Webrtc {
             DtlsRole::Client => "active",
         };
         let mid = offered.attribute("mid").unwrap_or_default();
-        let lines = lines(&connect.ours, self.fingerprint, setup, mid, local);
+        let lines = self.lines(&connect.ours, setup, mid, local);
         lines.into_iter().chain(self.source()).collect()
     }
-}
 
-fn lines(
-    ours: &Credentials,
-    fingerprint: Fingerprint,
-    setup: &'static str,
-    mid: &str,
-    local: &Local,
-) -> Vec<Attribute<'static>> {
-    let candidate = format!("1 1 udp {PRIORITY} {} {} typ host", local.addr, local.port);
-    let mut lines = Vec::with_capacity(8);
-    if !mid.is_empty() {
-        lines.push(Attribute::new("mid", mid.to_owned()));
+    fn lines(&self, ours: &Credentials, setup: &'static str, mid: &str, local: &Local) -> Vec<Attribute<'static>> {
+        let fingerprint = self.fingerprint;
+        let candidate = format!("1 1 udp {PRIORITY} {} {} typ host", local.addr, local.port);
+        let mut lines = Vec::with_capacity(8);
+        if !mid.is_empty() {
+            lines.push(Attribute::new("mid", mid.to_owned()));
+        }
+        lines.extend([
+            Attribute::new("ice-ufrag", ours.ufrag.to_string()),
+            Attribute::new("ice-pwd", ours.pwd.expose().to_owned()),
+            Attribute::new("fingerprint", format!("sha-256 {fingerprint}")),
+            Attribute::new("setup", setup),
+            Attribute::new("candidate", candidate),
+        ]);
+        lines.extend(self.tcp.map(|port| {
+            let candidate = format!("2 1 tcp {TCP_PRIORITY} {} {port} typ host tcptype passive", local.addr);
+            Attribute::new("candidate", candidate)
+        }));
+        lines.push(Attribute::flag("end-of-candidates"));
+        lines
     }
-    lines.extend([
-        Attribute::new("ice-ufrag", ours.ufrag.to_string()),
-        Attribute::new("ice-pwd", ours.pwd.expose().to_owned()),
-        Attribute::new("fingerprint", format!("sha-256 {fingerprint}")),
-        Attribute::new("setup", setup),
-        Attribute::new("candidate", candidate),
-        Attribute::flag("end-of-candidates"),
-    ]);
-    lines
 }
 
 /// What stands before the streams: all that share the way are one group. Its first is the one whose transport counts (RFC 8843 7.1.3): where
 /// that is not the audio, it says what the audio says.
-pub(super) fn bundle(lines: &mut [Media<'_>], audio: usize) -> Vec<Attribute<'static>> {
-    let mut head = vec![Attribute::flag("ice-lite")];
+pub(super) fn bundle(lines: &mut [Media<'_>], audio: usize, is_lite: bool) -> Vec<Attribute<'static>> {
+    let mut head: Vec<_> = is_lite.then(|| Attribute::flag("ice-lite")).into_iter().collect();
     let is_in = |line: &&Media<'_>| line.port != 0;
     let mids = lines.iter().filter(is_in).filter_map(|line| line.attribute("mid"));
     let mids: Vec<&str> = mids.collect();
@@ -246,6 +264,8 @@ pub(super) struct Peer {
     credentials: Credentials,
     fingerprints: Vec<Fingerprint>,
     setup: SetUp,
+    /// Of one that is lite.
+    candidates: Vec<SocketAddr>,
 }
 
 pub(super) const WANTED: SdpError = SdpError::NotAcceptable(
@@ -254,7 +274,9 @@ pub(super) const WANTED: SdpError = SdpError::NotAcceptable(
 const NO_ICE: SdpError = SdpError::NotAcceptable(
     "The audio stream has no a=ice-ufrag of 4 to 256 characters and a=ice-pwd of 22 to 256 (RFC 8839 5.4).",
 );
-const LITE: SdpError = SdpError::NotAcceptable("The peer is ICE lite as this node is: nobody would look for a way.");
+const NOWHERE: SdpError = SdpError::NotAcceptable(
+    "The peer is ICE lite, and has no candidate by UDP with an IP address: nobody would look for a way.",
+);
 const NO_FINGERPRINT: SdpError = SdpError::NotAcceptable(
     "The audio stream has no a=fingerprint by sha-256, without which nobody knows who the peer is (RFC 8122 5).",
 );
@@ -270,9 +292,10 @@ impl Peer {
     /// What a stream says, or the session where the stream says nothing (RFC 8839 5.4, RFC 8122 5, RFC 4145 4).
     pub fn read(session: &Session<'_>, media: &Media<'_>) -> Result<Peer, SdpError> {
         let one = |name: &'static str| media.attribute(name).or_else(|| session.attributes(name).next());
-        if session.attributes("ice-lite").next().is_some() {
-            return Err(LITE);
-        }
+        let candidates = match session.attributes("ice-lite").next() {
+            Some(_) => candidates(media).ok_or(NOWHERE)?,
+            None => Vec::new(),
+        };
         if media.attribute("rtcp-mux").is_none() {
             return Err(NO_MUX);
         }
@@ -310,6 +333,7 @@ impl Peer {
             },
             fingerprints,
             setup,
+            candidates,
         })
     }
 
@@ -322,6 +346,29 @@ impl Peer {
             (true, WebrtcUse::Never) | (false, _) => Ok(None),
         }
     }
+}
+
+/// Where a peer is that is lite: its candidates for RTP by UDP, the best first (RFC 8839 5.1).
+fn candidates(media: &Media<'_>) -> Option<Vec<SocketAddr>> {
+    let read = |value: &str| {
+        let words: Vec<&str> = value.split_whitespace().take(6).collect();
+        let &[_, "1", transport, priority, ip, port] = &words[..] else {
+            return None;
+        };
+        let (ip, port): (IpAddr, u16) = ip.parse().ok().zip(port.parse().ok())?;
+        let is_one = transport.eq_ignore_ascii_case("udp") && port > 0 && !ip.is_unspecified() && !ip.is_multicast();
+        let priority = priority.parse::<u32>().ok().filter(|_| is_one)?;
+        Some((priority, SocketAddr::new(ip, port)))
+    };
+    let mut found: Vec<(u32, SocketAddr)> = media
+        .attributes("candidate")
+        .take(limits::SDP_CANDIDATES)
+        .filter_map(read)
+        .collect();
+    found.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
+    found.dedup_by_key(|(_, addr)| *addr);
+    found.truncate(limits::RTC_ADDRESSES);
+    (!found.is_empty()).then(|| found.into_iter().map(|(_, addr)| addr).collect())
 }
 
 /// Whether a leg is a browser's.

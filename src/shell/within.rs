@@ -139,6 +139,9 @@ pub(super) struct RelayEnd {
     workers: Vec<Worker>,
 }
 
+/// The place of no leg: a port that many share.
+pub(super) const SHARED: LegIx = LegIx(u16::MAX);
+
 /// Bits of a token for the channel and the place; above them is the worker.
 const PLACE: u32 = 17;
 
@@ -244,6 +247,12 @@ impl MediaEnd {
         ports
             .at(rtp | 1)
             .store(self.token(at, Channel::Rtcp), Ordering::Relaxed);
+    }
+
+    /// This port is this worker's, whichever of its legs a datagram is for: it arrives for `SHARED`.
+    pub(super) fn settle_shared(&self, v6: bool, port: u16) {
+        let token = self.token(SHARED, Channel::Rtp);
+        self.map.media[usize::from(v6)].at(port).store(token, Ordering::Relaxed);
     }
 
     /// And is there no more.

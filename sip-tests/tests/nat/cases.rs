@@ -100,6 +100,18 @@ pub fn without_udp_to_a_phone(stage: &mut Stage) {
     }
 }
 
+/// RFC 6544: nor has it a relay, and media comes by TCP to the node itself.
+pub fn without_udp_by_tcp_to_the_node(stage: &mut Stage) {
+    let Stage { internet, node, driver } = stage;
+    internet.alice.lets_out(Firewall::NoUdp);
+    node.tells(Turn::StunOnly);
+    internet.count_anew();
+    let steps = driver.does("dial silent sip:bob@example.com 440");
+    let pair: Vec<&str> = steps[1].split(' ').collect();
+    assert_eq!((pair[0], pair[2], pair[3]), ("alice", "host", "tcp"), "{steps:?}");
+    assert_eq!((internet.counted("alice-node"), internet.counted("relayed")), (0, 0));
+}
+
 /// Without a relay such a client cannot talk. Both are told why: a page by its event, who sits at the telephone in the page in words.
 pub fn turn_is_off(stage: &mut Stage) {
     let Stage { internet, node, driver } = stage;

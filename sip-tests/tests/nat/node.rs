@@ -96,7 +96,7 @@ fn text(store: &str, turn: Turn) -> String {
         "listen: [ \"udp://{NODE}:5060\", \"wss://{NODE}:8443\" ]
 domains: [ {{ name: example.com, do: bridge }} ]
 store: {{ path: {store} }}
-media: {{ ports: {media}, workers: 1 }}
+media: {{ ports: {media}, workers: 1, browser_tcp: 20000 }}
 users:
   - {{ name: alice, password: secret-alice, number: \"101\", codecs: [ opus ] }}
   - {{ name: bob, password: secret-bob, number: \"102\" }}

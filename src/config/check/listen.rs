@@ -6,7 +6,7 @@ use crate::config::read::{Field, Map};
 use crate::config::{keys, values};
 use crate::id::Transport;
 use crate::limits;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Reads `listen`; two entries that want the same port are a problem.
 pub(super) fn listeners<'t>(root: &Map<'t>, check: &mut Check<'_>) -> Vec<(Listen, Field<'t>)> {
@@ -55,6 +55,10 @@ pub(super) fn media(root: &Map<'_>, listen: &[(Listen, Field<'_>)], check: &mut 
     let workers = map.value("workers", usize::try_from(cores).unwrap_or(1), problems, |text| {
         values::whole(text, 1..=256)
     });
+    let is_shared = map.value("browser_ports", false, problems, values::browser_ports);
+    let browser_tcp = map
+        .get("browser_tcp")
+        .and_then(|field| field.parse(problems, |text| values::whole(text, 1..=65_535)));
     let silence = map.value("silence", Some(5 * MINUTE), problems, |text| {
         values::duration_or_never(text, SECOND..=24 * HOUR)
     });
@@ -65,6 +69,8 @@ pub(super) fn media(root: &Map<'_>, listen: &[(Listen, Field<'_>)], check: &mut 
     let media = Media {
         first_port,
         last_port,
+        browser_tcp,
+        shared_port: is_shared.then(|| first_port.next_multiple_of(2)),
         address,
         workers,
         silence,
@@ -72,8 +78,38 @@ pub(super) fn media(root: &Map<'_>, listen: &[(Listen, Field<'_>)], check: &mut 
         opus_complexity,
         opus_dtx: map.value("opus_dtx", false, problems, values::yes_or_no),
     };
+    if let (Some(field), Err(text)) = (map.get("browser_ports"), shared_ports_fit(&media)) {
+        field.wrong(&mut check.problems, text);
+    }
+    if let (Some(field), Some(port)) = (map.get("browser_tcp"), browser_tcp) {
+        let addr = SocketAddr::new(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port);
+        let own = Listen {
+            transport: Transport::Tcp,
+            addr,
+        };
+        if let Some((other, _)) = listen.iter().find(|(other, _)| own.clashes(other)) {
+            let text = format!("{port} is the port of {other}. Give one of them another.");
+            field.wrong(&mut check.problems, text);
+        }
+    }
     ports_are_free(&map, &media, listen, check);
     media
+}
+
+/// Behind the ports that browsers share there are some for all others.
+fn shared_ports_fit(media: &Media) -> Result<(), String> {
+    let (workers, pairs) = (
+        media.workers,
+        usize::from(media.last_port - media.first_port).div_ceil(2),
+    );
+    match media.shared_port {
+        Some(_) if pairs < workers + 2 => Err(format!(
+            "with {workers} workers, browsers share {workers} of the {pairs} pairs of media.ports, and the rest is less than a call takes. Give \
+             media.ports at least {} ports.",
+            2 * (workers + 2)
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The one address of all listeners.

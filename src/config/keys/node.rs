@@ -281,6 +281,23 @@ pub static MEDIA: Section = Section {
             "Media threads. Each has room for 8,192 legs, of which a call takes two.",
         ),
         key(
+            "browser_ports",
+            "own or shared",
+            "shared",
+            "own",
+            "own: each browser's leg takes a pair of ports as others do, and has a buffer of the system for itself. shared: all browsers of one \
+             worker come to one UDP port, which are the even ones from the first of `ports` on, one per worker, so that a firewall needs few \
+             openings for them.",
+        ),
+        key(
+            "browser_tcp",
+            "a port from 1 to 65535",
+            "443",
+            "none",
+            "Browsers that cannot send UDP connect there by TCP (RFC 6544), without a TURN server: the port stands in what they are told. One \
+             for all workers.",
+        ),
+        key(
             "silence",
             DURATION_OR_NEVER,
             "5m",

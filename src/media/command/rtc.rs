@@ -2,6 +2,7 @@
 
 use super::Keys;
 use crate::pii::Secret;
+use crate::stun::message::{BINDING, Class, Message, kind};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -42,6 +43,32 @@ pub struct Credentials {
     pub pwd: Secret,
 }
 
+/// Whose a check says that it is: our `ufrag`, with which its USERNAME begins (RFC 8445 7.2.2). Whoever knows it can say so; the seal decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckName([u8; CheckName::MOST]);
+
+impl CheckName {
+    /// Octets of our `ufrag`, which we make ourselves, at most.
+    pub const MOST: usize = 16;
+
+    /// Of an `ufrag` of ours; none that is empty or longer than ours are.
+    pub fn of(ufrag: &[u8]) -> Option<CheckName> {
+        let mut name = [0; CheckName::MOST];
+        let is_one = !ufrag.is_empty() && !ufrag.contains(&0);
+        name.get_mut(..ufrag.len()).filter(|_| is_one)?.copy_from_slice(ufrag);
+        Some(CheckName(name))
+    }
+
+    /// Of a datagram that is a check.
+    pub fn said_by(datagram: &[u8]) -> Option<CheckName> {
+        let check = Message::parse(datagram)?;
+        let is_check = check.class == Class::Request && check.method == BINDING;
+        let name = check.covers(kind::USERNAME).filter(|_| is_check)?;
+        let end = name.iter().position(|octet| *octet == b':')?;
+        CheckName::of(&name[..end])
+    }
+}
+
 /// Who begins the handshake (RFC 8842 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DtlsRole {
@@ -62,6 +89,8 @@ pub struct Connect {
     pub fingerprints: Vec<Fingerprint>,
     /// Who begins.
     pub role: DtlsRole,
+    /// Where the peer is, the best first, if it is ICE lite: then we look for the way (RFC 8445 6.1.1). None of others, which do that themselves.
+    pub candidates: Vec<SocketAddr>,
 }
 
 /// How the set-up of a leg goes.

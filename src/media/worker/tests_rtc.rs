@@ -2,12 +2,14 @@
 
 use super::sim::*;
 use super::*;
-use crate::media::command::{Command, Keys, MasterKey, Stream, Suite, Trouble};
+use crate::media::command::{Command, Connect, Credentials, DtlsRole, Keys, MasterKey, Stream, Suite, Trouble};
 use crate::media::rtcp::extended::Extended;
 use crate::media::rtcp::{self, Compound};
 use crate::media::sender::Sent;
 use crate::media::source::Block;
 use crate::media::srtp::{Opener, Sealer};
+use crate::pii::Secret;
+use crate::stun::message::{BINDING, Class, Writer, kind};
 use codecs::Codec;
 use std::time::Duration;
 
@@ -130,6 +132,62 @@ fn a_stranger_does_not_use_up_what_others_may_send_either() {
     }
     let most = limits::RTC_BURST * limits::RTC_SHARES as u64;
     assert_eq!(world.set_ups.len() as u64, most);
+}
+
+/// A browser's check, before anybody has looked at its seal.
+fn check_of(ufrag: &str) -> Vec<u8> {
+    let mut writer = Writer::new(Class::Request, BINDING, [7; 12]);
+    writer.attribute(kind::USERNAME, format!("{ufrag}:them").as_bytes());
+    writer.finish()
+}
+
+/// Whoever sends from so many hosts that all shares are used up: who knows our name is heard all the same, and no more of that than a set-up needs.
+#[test]
+fn a_check_with_our_name_is_heard_whatever_strangers_send() {
+    let mut world = World::new();
+    let (_a, b) = pair(&mut world);
+    let connect = |ours: &str| Command::Connect {
+        leg: b.leg,
+        number: 0,
+        connect: Box::new(Connect {
+            ours: Credentials {
+                ufrag: ours.into(),
+                pwd: Secret::new("p"),
+            },
+            theirs: Credentials {
+                ufrag: "them".into(),
+                pwd: Secret::new("p"),
+            },
+            fingerprints: Vec::new(),
+            role: DtlsRole::Server,
+            candidates: Vec::new(),
+        }),
+    };
+    let flood = |world: &mut World| {
+        for host in 0..10_000u32 {
+            let from = SocketAddr::from((std::net::Ipv4Addr::from(0x0a00_0000 + host), 4_000));
+            world.receive(b.leg, Channel::Rtp, from, &check_of("guess"));
+        }
+        world.set_ups.clear();
+    };
+    let elsewhere = "192.0.2.7:4000".parse().unwrap();
+    let heard = |world: &mut World, name: &str| {
+        world.set_ups.clear();
+        world.receive(b.leg, Channel::Rtp, elsewhere, &check_of(name));
+        !world.set_ups.is_empty()
+    };
+    world.command(connect("0123456789abcdef"));
+    flood(&mut world);
+    assert!(!heard(&mut world, "0123456789abcde") && !heard(&mut world, "0123456789abcdef0"));
+    assert!(heard(&mut world, "0123456789abcdef"));
+    // After a restart both hold, and a third does not (RFC 8445 9).
+    world.command(connect("fedcba9876543210"));
+    assert!(heard(&mut world, "0123456789abcdef") && heard(&mut world, "fedcba9876543210"));
+    world.command(connect("00112233445566ff"));
+    assert!(!heard(&mut world, "0123456789abcdef"));
+    // One who has seen it does not get more than one browser needs.
+    let named = (0..1_000).filter(|_| heard(&mut world, "fedcba9876543210")).count() as u64;
+    assert!(named <= limits::RTC_BURST, "{named}");
 }
 
 /// Whoever holds a packet back may send it on from any address: only a check tells where the browser is.

@@ -68,7 +68,7 @@ fn a_browser_is_answered_with_all_that_it_needs() {
         "a=group:BUNDLE 0",
         "m=audio 20000 UDP/TLS/RTP/SAVPF 111 110",
         "a=mid:0",
-        "a=ice-ufrag:01010101",
+        "a=ice-ufrag:0101010101010101",
         "a=ice-pwd:01010101010101010101010101010101",
         "a=setup:passive",
         "a=candidate:1 1 udp 2130706431 192.0.2.10 20000 typ host",
@@ -98,7 +98,7 @@ fn a_browser_is_answered_with_all_that_it_needs() {
         Direction::SendRecv
     );
     // Keys and passwords are not for logs.
-    assert!(!format!("{session:?}").contains("0101010101"), "{session:?}");
+    assert!(!format!("{session:?}").contains(&"01".repeat(9)), "{session:?}");
 }
 
 #[test]
@@ -114,6 +114,26 @@ fn who_begins_follows_from_what_is_offered() {
     }
 }
 
+/// RFC 8445 6.1.1: with one that is lite we are the full agent, and do not say that we are lite too.
+#[test]
+fn a_peer_that_is_lite_is_looked_for_among_its_candidates() {
+    let body = format!("{HEAD}{}", audio("actpass"));
+    let lite = body.replacen("a=group:BUNDLE 0\r\n", "a=group:BUNDLE 0\r\na=ice-lite\r\n", 1);
+    let name = "a=candidate:1 1 udp 2113937151 5d5d5f0c-3b5e.local 40000 typ host\r\n";
+    let candidates = "a=candidate:1 1 udp 5 192.0.2.7 40000 typ host\r\na=candidate:2 1 UDP 9 2001:db8::7 40002 typ host\r\n\
+                      a=candidate:3 2 udp 9 192.0.2.7 40001 typ host\r\na=candidate:4 1 udp 7 0.0.0.0 40000 typ host\r\n\
+                      a=candidate:5 1 udp 8 192.0.2.7 0 typ host\r\na=candidate:6 1 udp x\r\n";
+    assert!(lite != body && lite.contains(name));
+    let lite = lite.replacen(name, candidates, 1);
+    let (session, agreed) = answered(&lite, &can(1)).unwrap();
+    assert_eq!(session.attributes("ice-lite").count(), 0);
+    let expected = ["[2001:db8::7]:40002", "192.0.2.7:40000"].map(|addr| addr.parse().unwrap());
+    assert_eq!(agreed.connect.unwrap().candidates, expected);
+    let (session, agreed) = answered(&body, &can(1)).unwrap();
+    assert_eq!(session.attributes("ice-lite").count(), 1);
+    assert!(agreed.connect.unwrap().candidates.is_empty());
+}
+
 #[test]
 fn what_cannot_be_connected_is_refused_with_its_reason() {
     let good = format!("{HEAD}{}", audio("actpass"));
@@ -126,7 +146,7 @@ fn what_cannot_be_connected_is_refused_with_its_reason() {
         ("sha-256", "sha-1", NO_FINGERPRINT),
         ("19:E2:", "19:", NO_FINGERPRINT),
         ("setup:actpass", "setup:holdconn", HELD),
-        ("a=group:BUNDLE 0\r\n", "a=ice-lite\r\n", LITE),
+        ("a=group:BUNDLE 0\r\n", "a=ice-lite\r\n", NOWHERE),
     ] {
         let body = good.replacen(from, to, 1);
         assert_ne!(body, good, "{from}");
@@ -188,12 +208,15 @@ fn a_peer_that_begins_anew_is_answered_anew() {
     };
     let first = format!("{HEAD}{}", audio("passive"));
     let begun = take(&mut oa, &first);
-    assert_eq!((&*begun.ours.ufrag, begun.role), ("01010101", DtlsRole::Client));
+    assert_eq!((&*begun.ours.ufrag, begun.role), ("0101010101010101", DtlsRole::Client));
     let again = take(&mut oa, &first.replace("passive", "actpass"));
     assert_eq!(again, begun, "a refresh");
     let restart = first.replace("passive", "actpass").replace("eV5c", "eV5d");
     let renewed = take(&mut oa, &restart);
-    assert_eq!((&*renewed.ours.ufrag, &*renewed.theirs.ufrag), ("07070707", "eV5d"));
+    assert_eq!(
+        (&*renewed.ours.ufrag, &*renewed.theirs.ufrag),
+        ("0707070707070707", "eV5d")
+    );
     assert_eq!(renewed.role, DtlsRole::Client);
     assert_eq!(take(&mut oa, &restart), renewed);
     // Another browser in its place begins as any.

@@ -1,31 +1,38 @@
 //! Media threads: one per worker, with its sockets; commands go in by a ring, events come out by a queue.
 
+mod gate;
 mod pipe;
 mod ports;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod thread;
 
+pub(super) use ports::Shared;
 pub use thread::{MediaEvent, Tap};
 pub(super) use thread::{StrayCounters, Wake};
 
 use super::bell::Bell;
 use super::clock::SystemClock;
-use super::rtc::{Door, Setup};
+use super::net::{self, Aside};
+use super::rtc::{Answers, Door, Handle as Sending, Setup};
 use super::within::{self, RelayEnd};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
+use crate::keyed::Key;
 use crate::limits;
-use crate::media::command::{Command, Event, Fingerprint, LegSpec, LegStats, Port};
+use crate::media::command::{CheckName, Command, Connect, Event, Fingerprint, LegSpec, LegStats, Port};
 use crate::media::input::{Input, Output};
 use crate::media::prepare::{PrepareError, Preparer};
 use crate::media::tap::Sinks;
 use crate::media::worker::Strays;
-use ports::{PortRange, Sockets};
-use std::collections::VecDeque;
+use gate::Share;
+use ports::{PortRange, Way};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use stream::{StreamDoor, Streams};
 use thread::{Gauges, Message};
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -49,6 +56,12 @@ pub struct MediaThreads {
     clock: SystemClock,
     preparer: Preparer,
     ports: PortRange,
+    /// What browsers share.
+    shared: Vec<Arc<Shared>>,
+    /// For browsers that come by TCP, if they may.
+    door: Option<(Arc<StreamDoor>, Aside)>,
+    /// Legs that do, and with whose port.
+    sharing: BTreeMap<MediaLegId, WorkerId>,
     seeds: u64,
     /// Commands that were dropped because their worker was too far behind.
     dropped: u64,
@@ -72,18 +85,67 @@ impl MediaThreads {
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let seeds = seed.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         let ports = PortRange::new(media, listeners);
-        Ok((
-            MediaThreads {
-                workers,
-                setup,
-                clock,
-                preparer: Preparer::default().piping(Box::new(pipe::Rings)),
-                ports,
-                seeds,
-                dropped: 0,
-            },
-            receiver,
-        ))
+        let shared = ports.shared(media)?;
+        let mut threads = MediaThreads {
+            workers,
+            setup,
+            clock,
+            preparer: Preparer::default().piping(Box::new(pipe::Rings)),
+            ports,
+            shared,
+            sharing: BTreeMap::new(),
+            door: None,
+            seeds,
+            dropped: 0,
+        };
+        threads.open_gates(seed);
+        if let Some(port) = media.browser_tcp {
+            threads.open_door(port, events)?;
+        }
+        Ok((threads, receiver))
+    }
+
+    /// Browsers may connect by TCP from now on.
+    fn open_door(&mut self, port: u16, events: mpsc::Sender<MediaEvent>) -> Result<(), String> {
+        let (door, aside) = (StreamDoor::new(), Aside::default());
+        let runtime = aside.handle();
+        for ip in self.ports.addresses() {
+            let addr = SocketAddr::new(ip, port);
+            let _within = runtime.enter();
+            let listener = net::bind_stream(addr).and_then(tokio::net::TcpListener::from_std);
+            let listener = listener.map_err(|error| {
+                format!("TCP port {port} on {ip}, where browsers connect (media.browser_tcp), cannot be bound: {error}. Give it another one.")
+            })?;
+            runtime.spawn(stream::accept(listener, door.clone(), events.clone()));
+        }
+        let mut answers = Vec::with_capacity(self.workers.len());
+        for number in 0..self.workers.len() {
+            let (ring, from_setup) = rtrb::RingBuffer::new(limits::STREAM_ANSWERS);
+            let wake = self.workers[number].wake.clone();
+            answers.push(Answers { ring, wake });
+            let worker = WorkerId(u16::try_from(number).unwrap_or(u16::MAX));
+            self.send(worker, Message::Streams(Box::new(Streams::new(from_setup))));
+        }
+        self.setup.answer(answers);
+        self.door = Some((door, aside));
+        self.flush();
+        Ok(())
+    }
+
+    /// Each thread has its shared ports from now on, and ways to the others, whose legs may come to them.
+    fn open_gates(&mut self, seed: [u8; 32]) {
+        if self.shared.is_empty() {
+            return;
+        }
+        let wakes: Vec<Wake> = self.workers.iter().map(|handle| handle.wake.clone()).collect();
+        let mut key = [0; 16];
+        key.copy_from_slice(&seed[16..]);
+        let (gates, heard) = gate::gates(&self.shared, &wakes, Key::new(key));
+        self.setup.tell(heard);
+        for (number, gate) in (0..).zip(gates) {
+            self.send(WorkerId(number), Message::Gate(Box::new(gate)));
+        }
+        self.flush();
     }
 
     /// Recorded legs go there; before there are legs.
@@ -119,7 +181,7 @@ impl MediaThreads {
                 None => return Some(Event::Closed(spec.id, LegStats::default())),
             },
             Command::Connect { leg, number, connect } => {
-                self.setup.connect(*leg, *number, connect.clone());
+                self.connect(*leg, *number, connect);
                 None
             }
             Command::Close(leg) => {
@@ -164,8 +226,26 @@ impl MediaThreads {
         None
     }
 
+    /// Who sets legs up is told, and who finds them by their name.
+    fn connect(&mut self, leg: MediaLegId, number: u32, connect: &Connect) {
+        self.setup.connect(leg, number, Box::new(connect.clone()));
+        let home = self.sharing.get(&leg).copied();
+        let name = CheckName::of(connect.ours.ufrag.as_bytes());
+        if let (Some((door, _)), Some(name)) = (&self.door, name) {
+            door.name(leg, name);
+        }
+        if let Some((home, name)) = home.zip(name) {
+            self.send(home, Message::Share(leg, Share::Named(name)));
+        }
+    }
+
     /// Those of a leg that is opened; who sets it up, if its peer is a browser, has a handle of them too.
-    fn sockets(&mut self, spec: &LegSpec) -> Option<Sockets> {
+    fn sockets(&mut self, spec: &LegSpec) -> Option<Way> {
+        if let Some(shared) = self.shared.iter().find(|shared| shared.port == spec.port && spec.rtc) {
+            self.sharing.insert(spec.id, shared.home);
+            self.setup.open(spec.id, Sending::Shared(shared.clone()));
+            return Some(Way::Shared(shared.clone()));
+        }
         let Some(sockets) = self.ports.take(spec.port) else {
             warn!(
                 "media leg {} was opened on a port that is not bound; its call ends",
@@ -175,7 +255,7 @@ impl MediaThreads {
         };
         if spec.rtc {
             match sockets.rtp.try_clone() {
-                Ok(socket) => self.setup.open(spec.id, socket),
+                Ok(socket) => self.setup.open(spec.id, Sending::Own(socket)),
                 Err(error) => {
                     warn!(
                         "media leg {} of a browser cannot be set up: {error}; its call ends",
@@ -186,7 +266,7 @@ impl MediaThreads {
                 }
             }
         }
-        Some(sockets)
+        Some(Way::Own(sockets))
     }
 
     /// By which browsers know us.
@@ -196,21 +276,44 @@ impl MediaThreads {
 
     /// Takes what a thread had to tell; gives what signalling is to hear of it.
     pub fn event(&mut self, event: MediaEvent) -> Option<Event> {
-        let told = event.output.event();
-        match event.output {
+        let told = event.output.as_ref().and_then(Output::event);
+        self.settle(event.worker, event.output, event.sockets);
+        for stream in event.streams.into_iter().filter(|stream| !stream.is_over) {
+            if let Some(home) = self.preparer.home(stream.leg) {
+                self.send(home, Message::Stream(stream));
+            }
+        }
+        told
+    }
+
+    fn settle(&mut self, worker: WorkerId, output: Option<Output>, sockets: Option<Way>) {
+        let Some(output) = output else { return };
+        match output {
             Output::Closed { leg, .. } => {
+                if let Some((door, _)) = &self.door {
+                    door.forget(leg.id());
+                }
                 self.preparer.closed(leg.id());
                 self.setup.close(leg.id());
-                if let Some(sockets) = event.sockets {
+                if let Some(home) = self.sharing.remove(&leg.id()) {
+                    self.send(home, Message::Share(leg.id(), Share::Gone));
+                }
+                if let Some(Way::Own(sockets)) = sockets {
                     self.ports.close(sockets, self.clock.instant());
                 }
             }
-            Output::Taken { leg, to, .. } => self.send(to, Message::Input(Input::Give(leg), event.sockets)),
+            Output::Taken { leg, to, .. } => {
+                let (id, home) = (leg.id(), self.sharing.get(&leg.id()).copied());
+                self.send(to, Message::Input(Input::Give(leg), sockets));
+                if let Some(home) = home {
+                    self.send(home, Message::Share(id, Share::LivesOn(to)));
+                }
+            }
             Output::Strayed(input) => {
                 if let Some(home) = input
                     .leg()
                     .and_then(|leg| self.preparer.home(leg))
-                    .filter(|home| *home != event.worker)
+                    .filter(|home| *home != worker)
                 {
                     self.send(home, Message::Input(input, None));
                 }
@@ -222,7 +325,6 @@ impl MediaThreads {
             | Output::Opened { .. }
             | Output::Event(_) => {}
         }
-        told
     }
 
     /// Joins a leg's PCM door (`Function::Phone`) to rings of the caller.
@@ -259,7 +361,11 @@ impl MediaThreads {
     /// Datagrams since the start that belonged to no leg's media.
     pub fn strays(&self) -> Strays {
         let each = self.workers.iter().map(|handle| handle.gauges.strays.read());
-        each.fold(self.setup.refused(), |sum, one| sum + one)
+        let refused = self.door.as_ref().map(|(door, _)| Strays {
+            no_leg: door.refused.load(Ordering::Relaxed),
+            ..Strays::default()
+        });
+        each.chain(refused).fold(self.setup.refused(), |sum, one| sum + one)
     }
 
     /// Ticks since the start that began more than 5 ms after their time.

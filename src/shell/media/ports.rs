@@ -10,17 +10,22 @@
 //! used again, until it is closed.
 
 use crate::config;
+use crate::id::WorkerId;
 use crate::media::command::Port;
 use crate::media::packet::Channel;
 use crate::time::Instant;
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Half a second of audio of a peer whose packets all come at once.
 const SOCKET_BUFFER: usize = 64 * 1024;
+
+/// The same for a port of many: a quarter of a second of 500 browsers with 100 kbit/s each.
+const SHARED_BUFFER: usize = 4 * 1024 * 1024;
 
 /// Pairs that others hold, met in one search, before it is given up until the next one: each costs system calls, and
 /// signalling waits for them.
@@ -51,6 +56,53 @@ pub struct Sockets {
     pub hears_rtcp: bool,
 }
 
+/// A bound port that all browsers of one worker share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Who has it, whatever worker its legs live on.
+    pub home: WorkerId,
+    /// Which.
+    pub port: Port,
+    ip: IpAddr,
+    /// Bound.
+    pub socket: UdpSocket,
+}
+
+impl Shared {
+    /// Where it is bound; a wildcard, where that is at all addresses.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port.rtp)
+    }
+}
+
+/// What a leg has of the network.
+#[derive(Debug)]
+pub enum Way {
+    /// A pair of ports of its own.
+    Own(Sockets),
+    /// The port of a worker.
+    Shared(Arc<Shared>),
+}
+
+impl Way {
+    /// By what a packet goes out.
+    pub fn socket(&self, channel: Channel) -> &UdpSocket {
+        match (self, channel) {
+            (Way::Own(sockets), Channel::Rtp) => &sockets.rtp,
+            (Way::Own(sockets), Channel::Rtcp) => &sockets.rtcp,
+            (Way::Shared(shared), Channel::Rtp | Channel::Rtcp) => &shared.socket,
+        }
+    }
+
+    /// Where one of the two is bound; a wildcard, where that is at all addresses.
+    pub fn address(&self, channel: Channel) -> SocketAddr {
+        match self {
+            Way::Own(sockets) => sockets.address(channel),
+            Way::Shared(shared) => shared.address(),
+        }
+    }
+}
+
 /// Where ports come from.
 #[derive(Debug)]
 pub struct PortRange {
@@ -72,7 +124,7 @@ impl PortRange {
     /// the wildcard of each family that is listened on.
     pub fn new(media: &config::Media, listeners: impl Iterator<Item = SocketAddr>) -> PortRange {
         let [v4, v6] = media.bound(listeners.map(|addr| addr.ip()));
-        let first = media.first_port.next_multiple_of(2);
+        let first = media.first_own_port();
         PortRange {
             first,
             last: media.last_port,
@@ -83,6 +135,36 @@ impl PortRange {
             resting: VecDeque::new(),
             taken: HashSet::new(),
         }
+    }
+
+    /// Where ports are bound.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        [self.v4, self.v6].into_iter().flatten()
+    }
+
+    /// The ports that browsers share, as many as there are workers, of each family; none where they do not.
+    ///
+    /// # Errors
+    /// A sentence, when one of them cannot be bound.
+    pub fn shared(&self, media: &config::Media) -> Result<Vec<Arc<Shared>>, String> {
+        let mut bound = Vec::new();
+        for (home, ip) in (0..media.workers).flat_map(|home| [self.v4, self.v6].map(|ip| (home, ip))) {
+            let home = WorkerId(u16::try_from(home).unwrap_or(u16::MAX));
+            let (Some(rtp), Some(ip)) = (media.shared_port_of(home), ip) else {
+                continue;
+            };
+            let socket = open(ip, rtp).map_err(|error| {
+                format!(
+                    "UDP port {rtp} on {ip}, which browsers share (media.browser_ports), cannot be bound: {error}. Give media.ports another range."
+                )
+            })?;
+            // The system grants what net.core.rmem_max says, and doubles it.
+            let _ = SockRef::from(&socket).set_recv_buffer_size(SHARED_BUFFER);
+            let _ = SockRef::from(&socket).set_send_buffer_size(SHARED_BUFFER);
+            let port = Port { rtp, v6: ip.is_ipv6() };
+            bound.push(Arc::new(Shared { home, port, ip, socket }));
+        }
+        Ok(bound)
     }
 
     /// Another range or other addresses from now on. Ports that legs have stay; spare ones and those that rest are closed.
@@ -261,6 +343,8 @@ mod tests {
             last_port: last,
             address: Some("127.0.0.93".parse().unwrap()),
             workers: 1,
+            browser_tcp: None,
+            shared_port: None,
             silence: Some(Duration::from_secs(60)),
             opus_bitrate: 24_000,
             opus_complexity: 5,

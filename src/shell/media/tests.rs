@@ -31,18 +31,12 @@ impl Bench {
     }
 
     fn at(ip: &'static str, address: Option<IpAddr>, first_port: u16, listeners: &[SocketAddr]) -> Bench {
-        let media = config::Media {
-            first_port,
-            last_port: first_port + 39,
-            address,
-            workers: 2,
-            silence: None,
-            opus_bitrate: 24_000,
-            opus_complexity: 5,
-            opus_dtx: false,
-        };
+        Bench::of(ip, &media(address, first_port), listeners)
+    }
+
+    fn of(ip: &'static str, media: &config::Media, listeners: &[SocketAddr]) -> Bench {
         let clock = SystemClock::start();
-        let (threads, events) = MediaThreads::start(&media, listeners.iter().copied(), clock).unwrap();
+        let (threads, events) = MediaThreads::start(media, listeners.iter().copied(), clock).unwrap();
         Bench { threads, events, ip }
     }
 
@@ -55,6 +49,10 @@ impl Bench {
 
     /// Opens a leg on worker 0.
     fn open(&mut self, number: u64, port: Port, peer: &UdpSocket, function: Function) {
+        self.open_on(WorkerId(0), number, port, peer, function, false);
+    }
+
+    fn open_on(&mut self, worker: WorkerId, number: u64, port: Port, peer: &UdpSocket, function: Function, rtc: bool) {
         let id = MediaLegId(number);
         let addr = peer.local_addr().unwrap();
         let spec = LegSpec {
@@ -64,32 +62,9 @@ impl Bench {
             first_sequence: 1,
             first_timestamp: 1,
             cname: "c".into(),
-            rtc: false,
+            rtc,
         };
-        let remote = Remote {
-            rtp: addr,
-            rtcp: addr,
-            rtcp_mux: true,
-            signalling: addr.ip(),
-            xr: Xr::default(),
-            forks: false,
-        };
-        let stream = Stream {
-            codec: Codec::Pcmu,
-            payload_type_tx: 0,
-            payload_type_rx: 0,
-            ptime_ms: 20,
-            events_tx: None,
-            events_rx: None,
-            dtmf: Dtmf::default(),
-            opus: OpusParams::default(),
-            gain: Default::default(),
-            comfort_noise: false,
-            sends: true,
-            receives: true,
-            udptl: false,
-            carries_data: false,
-        };
+        let (remote, stream) = (remote(addr), stream());
         for command in [
             Command::Open(Box::new(spec)),
             Command::Negotiated {
@@ -99,13 +74,29 @@ impl Bench {
             },
             Command::Function { leg: id, function },
         ] {
-            self.command(WorkerId(0), command);
+            self.command(worker, command);
         }
     }
 
     fn command(&mut self, worker: WorkerId, command: Command) {
         assert_eq!(self.threads.command(worker, command), None);
         self.threads.flush();
+    }
+
+    /// Waits for a browser that comes by TCP, and brings it to its leg.
+    async fn takes_a_stream(&mut self) {
+        let search = async {
+            while let Some(event) = self.events.recv().await {
+                let is_stream = event.output.is_none() && event.streams.iter().any(|stream| !stream.is_over);
+                let _told = self.threads.event(event);
+                self.threads.flush();
+                if is_stream {
+                    return;
+                }
+            }
+            panic!("the threads are gone");
+        };
+        timeout(SOON, search).await.expect("it never came");
     }
 
     /// Waits for an event that signalling hears.
@@ -121,6 +112,51 @@ impl Bench {
             panic!("the threads are gone");
         };
         timeout(SOON, search).await.expect("it never came");
+    }
+}
+
+fn media(address: Option<IpAddr>, first_port: u16) -> config::Media {
+    config::Media {
+        first_port,
+        last_port: first_port + 39,
+        browser_tcp: None,
+        shared_port: None,
+        address,
+        workers: 2,
+        silence: None,
+        opus_bitrate: 24_000,
+        opus_complexity: 5,
+        opus_dtx: false,
+    }
+}
+
+fn remote(addr: SocketAddr) -> Remote {
+    Remote {
+        rtp: addr,
+        rtcp: addr,
+        rtcp_mux: true,
+        signalling: addr.ip(),
+        xr: Xr::default(),
+        forks: false,
+    }
+}
+
+fn stream() -> Stream {
+    Stream {
+        codec: Codec::Pcmu,
+        payload_type_tx: 0,
+        payload_type_rx: 0,
+        ptime_ms: 20,
+        events_tx: None,
+        events_rx: None,
+        dtmf: Dtmf::default(),
+        opus: OpusParams::default(),
+        gain: Default::default(),
+        comfort_noise: false,
+        sends: true,
+        receives: true,
+        udptl: false,
+        carries_data: false,
     }
 }
 
@@ -386,3 +422,8 @@ async fn media_threads_run_in_real_time() {
     timeout(SOON, comes).await.expect("a media thread has this policy");
     bench.threads.stop();
 }
+
+#[path = "tests_shared.rs"]
+mod shared;
+#[path = "tests_stream.rs"]
+mod stream;

@@ -1,20 +1,25 @@
 //! One media thread: waits for packets, commands and the next tick, and walks the worker through them.
 
-use super::ports::{Sockets, throw_away};
+mod doors;
+
+use super::gate::{self, Gate, Share};
+use super::ports::{Way, throw_away};
+use super::stream::{self, Stream, Streams};
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::Event;
+use crate::media::command::{self, Event};
 use crate::media::input::{Input, Output, Outputs};
 use crate::media::packet::{Channel, LegIx, Packet, TxBatch};
 use crate::media::tuning::Load;
 use crate::media::worker::{Strays, Tick, Worker};
 use crate::shell::clock::SystemClock;
 use crate::shell::rtc::Door;
-use crate::shell::within::{Arrival, MediaEnd};
+use crate::shell::within::{self, Arrival, MediaEnd};
 use crate::time::Instant;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::time::{ClockId, clock_gettime};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -41,11 +46,19 @@ const COMMANDS: u64 = u64::MAX;
 /// To a thread.
 pub(super) enum Message {
     /// A prepared command; with the leg's sockets when it begins to live here.
-    Input(Input, Option<Sockets>),
+    Input(Input, Option<Way>),
     /// Rings for a leg's PCM door.
     Tap(MediaLegId, Box<Tap>),
     /// The way to the relay of this node, and from there.
     Join(Box<MediaEnd>),
+    /// Ports that browsers share, and all that belongs to them.
+    Gate(Box<Gate>),
+    /// Legs may have streams.
+    Streams(Box<Streams>),
+    /// One of a leg that lives here.
+    Stream(Box<Stream>),
+    /// Something about a leg that has such a port.
+    Share(MediaLegId, Share),
     /// The end.
     Stop,
 }
@@ -55,9 +68,11 @@ pub struct MediaEvent {
     /// Which.
     pub(super) worker: WorkerId,
     /// What.
-    pub(super) output: Output,
+    pub(super) output: Option<Output>,
     /// The sockets of a leg that left this worker: to be closed, or to go with it.
-    pub(super) sockets: Option<Sockets>,
+    pub(super) sockets: Option<Way>,
+    /// Streams of a leg that go with it, or to its worker, or are over.
+    pub(super) streams: SmallVec<[Box<Stream>; limits::STREAMS_PER_LEG]>,
 }
 
 impl MediaEvent {
@@ -65,14 +80,25 @@ impl MediaEvent {
     pub(in crate::shell) fn of(worker: WorkerId, event: Event) -> MediaEvent {
         MediaEvent {
             worker,
-            output: Output::Event(event),
+            output: Some(Output::Event(event)),
             sockets: None,
+            streams: SmallVec::new(),
+        }
+    }
+
+    /// A browser has come by a stream, or one is over.
+    pub(super) fn stream(stream: Box<Stream>) -> MediaEvent {
+        MediaEvent {
+            worker: WorkerId(0),
+            output: None,
+            sockets: None,
+            streams: SmallVec::from_iter([stream]),
         }
     }
 
     /// What signalling is to hear.
     pub(in crate::shell) fn into_event(self) -> Option<Event> {
-        self.output.event()
+        self.output.as_ref().and_then(Output::event)
     }
 }
 
@@ -203,6 +229,8 @@ pub(super) fn start(
                 gauges,
                 door,
                 within: None,
+                gate: None,
+                streams: None,
                 load: Load::default(),
                 packet: Packet::default(),
             };
@@ -218,10 +246,10 @@ struct Thread {
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
     /// By `LegIx`.
-    sockets: Box<[Option<Sockets>]>,
+    sockets: Box<[Option<Way>]>,
     taps: Vec<(MediaLegId, Box<Tap>)>,
     /// The sockets of the leg that the current input brings.
-    coming: Option<Sockets>,
+    coming: Option<Way>,
     batch: TxBatch,
     outputs: Outputs,
     commands: rtrb::Consumer<Message>,
@@ -233,6 +261,10 @@ struct Thread {
     door: Door,
     /// To the relay, if there is one.
     within: Option<Box<MediaEnd>>,
+    /// Of the port that browsers share, if they do.
+    gate: Option<Box<Gate>>,
+    /// Of browsers that come by TCP, if they may.
+    streams: Option<Box<Streams>>,
     load: Load,
     packet: Packet,
 }
@@ -267,20 +299,29 @@ impl Thread {
                             return;
                         }
                         next_tick = self.take_within(next_tick);
+                        next_tick = self.take_handed(next_tick);
+                        self.take_answers();
                     }
-                    // A tick does not wait for all that came meanwhile.
-                    token => {
-                        let came = self.receive(token);
-                        if came.is_some_and(|now| next_tick <= now) {
-                            next_tick = self.ticks(next_tick);
+                    token if gate::is_gate(token) => next_tick = self.take_shared(token, next_tick),
+                    token => match stream::place_of(token) {
+                        Some(place) => next_tick = self.take_stream(place, event.flags, next_tick),
+                        // A tick does not wait for all that came meanwhile.
+                        None => {
+                            let came = self.receive(token);
+                            if came.is_some_and(|now| next_tick <= now) {
+                                next_tick = self.ticks(next_tick);
+                            }
                         }
-                    }
+                    },
                 }
             }
             next_tick = self.ticks(next_tick);
             self.send_batch();
             self.hand_over();
-            self.gauges.strays.write(self.worker.strays());
+            let shared = self.gate.as_ref().map(|gate| gate.whose.strays());
+            self.gauges
+                .strays
+                .write(self.worker.strays() + shared.unwrap_or_default());
         }
     }
 
@@ -331,7 +372,22 @@ impl Thread {
                     self.take_outputs();
                 }
                 Message::Tap(leg, tap) => self.taps.push((leg, tap)),
-                Message::Join(end) => self.within = Some(end),
+                Message::Join(end) => {
+                    self.within = Some(end);
+                    self.join_gate();
+                }
+                Message::Gate(gate) => {
+                    gate.watch(&self.epoll);
+                    self.gate = Some(gate);
+                    self.join_gate();
+                }
+                Message::Streams(streams) => self.streams = Some(streams),
+                Message::Stream(stream) => self.add_stream(stream),
+                Message::Share(leg, share) => {
+                    if let Some(gate) = &mut self.gate {
+                        gate.share(self.id, leg, share);
+                    }
+                }
                 Message::Stop => return false,
             }
         }
@@ -345,7 +401,7 @@ impl Thread {
         let index = u16::try_from(token >> 1).ok()?;
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
         let sockets = self.sockets[at.index()].as_mut()?;
-        let (length, from) = socket(sockets, channel).recv_from(self.packet.buffer()).ok()?;
+        let (length, from) = sockets.socket(channel).recv_from(self.packet.buffer()).ok()?;
         watch_rtcp(&self.epoll, at, sockets);
         self.packet.set_len(length);
         Some(self.arrive(at, channel, from))
@@ -358,6 +414,10 @@ impl Thread {
             let Some(Arrival { at, channel, to, from }) = came else {
                 return next_tick;
             };
+            if at == within::SHARED {
+                next_tick = self.sort(from, next_tick);
+                continue;
+            }
             // Its leg may have gone, and another have its place.
             let sockets = self.sockets[at.index()].as_mut();
             let Some(sockets) = sockets.filter(|sockets| sockets.address(channel).port() == to) else {
@@ -403,6 +463,14 @@ impl Thread {
 
     fn send_batch(&mut self) {
         for outgoing in self.batch.packets() {
+            if command::stream::connection(outgoing.to).is_some() {
+                if let Some(streams) = &mut self.streams {
+                    let (now, packet) = (self.clock.instant(), outgoing.packet.as_slice());
+                    let broken = streams.send(&self.epoll, now, outgoing.to, packet);
+                    self.late.extend(broken.map(Stream::over));
+                }
+                continue;
+            }
             if let Some(sockets) = &mut self.sockets[outgoing.leg.index()] {
                 watch_rtcp(&self.epoll, outgoing.leg, sockets);
                 let from = sockets.address(outgoing.channel);
@@ -412,7 +480,9 @@ impl Thread {
                     .is_some_and(|end| end.put(from, outgoing.to, &outgoing.packet))
                 {
                     // What the system will not take now is late already: it counts as lost on the way.
-                    let _ = socket(sockets, outgoing.channel).send_to(outgoing.packet.as_slice(), outgoing.to);
+                    let _ = sockets
+                        .socket(outgoing.channel)
+                        .send_to(outgoing.packet.as_slice(), outgoing.to);
                 }
             }
         }
@@ -424,6 +494,7 @@ impl Thread {
 
     fn take_outputs(&mut self) {
         while let Some(output) = self.outputs.pop() {
+            let mut streams = SmallVec::new();
             let sockets = match &output {
                 Output::Opened { at, .. } => {
                     self.settle(*at);
@@ -432,10 +503,16 @@ impl Thread {
                 Output::Closed { at: Some(at), leg, .. } => {
                     let id = leg.id();
                     self.taps.retain(|(tapped, _)| *tapped != id);
+                    streams = self.streams_of(id);
+                    streams.iter_mut().for_each(|stream| stream.is_over = true);
                     self.unsettle(*at)
                 }
                 Output::Closed { at: None, .. } => self.coming.take(),
-                Output::Taken { at, .. } => self.unsettle(*at),
+                Output::Taken { at, leg, .. } => {
+                    let sockets = self.unsettle(*at);
+                    streams = self.streams_of(leg.id());
+                    sockets
+                }
                 Output::Event(_)
                 | Output::Noted { .. }
                 | Output::Strayed(_)
@@ -444,8 +521,9 @@ impl Thread {
             };
             let event = MediaEvent {
                 worker: self.id,
-                output,
+                output: Some(output),
                 sockets,
+                streams,
             };
             self.late.push_back(event);
         }
@@ -456,7 +534,7 @@ impl Thread {
     fn hand_over(&mut self) {
         if self.late.len() > limits::MEDIA_EVENTS {
             self.late
-                .retain(|event| !matches!(event.output, Output::Event(_) | Output::Retired(_)));
+                .retain(|event| !matches!(event.output, Some(Output::Event(_) | Output::Retired(_))));
         }
         while let Some(event) = self.late.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
@@ -469,25 +547,29 @@ impl Thread {
     /// The coming sockets belong to this place from now on.
     fn settle(&mut self, at: LegIx) {
         let Some(sockets) = self.coming.take() else { return };
-        if let Some(end) = &self.within {
-            end.settle(at, sockets.port.v6, sockets.port.rtp);
-        }
-        watch(&self.epoll, at, &sockets, Channel::Rtp);
-        if sockets.hears_rtcp {
-            watch(&self.epoll, at, &sockets, Channel::Rtcp);
+        if let Way::Own(own) = &sockets {
+            if let Some(end) = &self.within {
+                end.settle(at, own.port.v6, own.port.rtp);
+            }
+            watch(&self.epoll, at, &own.rtp, Channel::Rtp);
+            if own.hears_rtcp {
+                watch(&self.epoll, at, &own.rtcp, Channel::Rtcp);
+            }
         }
         self.sockets[at.index()] = Some(sockets);
     }
 
-    fn unsettle(&mut self, at: LegIx) -> Option<Sockets> {
+    fn unsettle(&mut self, at: LegIx) -> Option<Way> {
         self.send_batch();
         let sockets = self.sockets[at.index()].take()?;
-        if let Some(end) = &self.within {
-            end.unsettle(at, sockets.port.v6, sockets.port.rtp);
-        }
-        let _ = epoll::delete(&self.epoll, &sockets.rtp);
-        if sockets.hears_rtcp {
-            let _ = epoll::delete(&self.epoll, &sockets.rtcp);
+        if let Way::Own(own) = &sockets {
+            if let Some(end) = &self.within {
+                end.unsettle(at, own.port.v6, own.port.rtp);
+            }
+            let _ = epoll::delete(&self.epoll, &own.rtp);
+            if own.hears_rtcp {
+                let _ = epoll::delete(&self.epoll, &own.rtcp);
+            }
         }
         Some(sockets)
     }
@@ -547,25 +629,20 @@ fn used() -> Duration {
     Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec as u32)
 }
 
-fn watch(epoll: &OwnedFd, at: LegIx, sockets: &Sockets, channel: Channel) {
+fn watch(epoll: &OwnedFd, at: LegIx, socket: &UdpSocket, channel: Channel) {
     let data = epoll::EventData::new_u64(u64::from(at.0) << 1 | u64::from(channel == Channel::Rtcp));
     // It fails only when memory for it has run out: the leg is then silent, and its call ends for that; without RTCP only reports are missing.
-    let _ = epoll::add(epoll, socket(sockets, channel), data, epoll::EventFlags::IN);
+    let _ = epoll::add(epoll, socket, data, epoll::EventFlags::IN);
 }
 
 /// There is RTP, on which RTCP reports (RFC 3550 6): its socket is watched from here on. Many calls end before that. What came until now
 /// would be taken for new.
-fn watch_rtcp(epoll: &OwnedFd, at: LegIx, sockets: &mut Sockets) {
-    if !sockets.hears_rtcp {
+fn watch_rtcp(epoll: &OwnedFd, at: LegIx, way: &mut Way) {
+    if let Way::Own(sockets) = way
+        && !sockets.hears_rtcp
+    {
         sockets.hears_rtcp = true;
         throw_away(&sockets.rtcp);
-        watch(epoll, at, sockets, Channel::Rtcp);
-    }
-}
-
-fn socket(sockets: &Sockets, channel: Channel) -> &UdpSocket {
-    match channel {
-        Channel::Rtp => &sockets.rtp,
-        Channel::Rtcp => &sockets.rtcp,
+        watch(epoll, at, &sockets.rtcp, Channel::Rtcp);
     }
 }

@@ -8,10 +8,10 @@
 //! ```
 
 use super::clock::SystemClock;
-use super::media::{MediaEvent, StrayCounters, Wake};
+use super::media::{MediaEvent, Shared, StrayCounters, Wake};
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
-use crate::media::command::{Connect, Event, Fingerprint, Setup as Came};
+use crate::media::command::{Connect, Event, Fingerprint, Setup as Came, stream};
 use crate::media::packet::Packet;
 use crate::media::worker::Strays;
 use crate::rtc::{Identity, Machine, Output};
@@ -36,11 +36,50 @@ type Datagram = (MediaLegId, SocketAddr, Packet);
 /// To the thread.
 enum Message {
     /// A leg lives from now on; by this it is spoken for.
-    Open(MediaLegId, UdpSocket),
+    Open(MediaLegId, Handle),
     Connect(MediaLegId, u32, Box<Connect>),
     Close(MediaLegId),
+    /// Workers hear by these whose sources are.
+    Doors(Vec<Heard>),
+    /// By these what is sent goes to streams of theirs.
+    Streams(Vec<Answers>),
     Stop,
 }
+
+/// By what is sent for a leg.
+pub enum Handle {
+    /// Its own port.
+    Own(UdpSocket),
+    /// The port of its worker.
+    Shared(Arc<Shared>),
+}
+
+impl Handle {
+    fn socket(&self) -> &UdpSocket {
+        match self {
+            Handle::Own(socket) => socket,
+            Handle::Shared(shared) => &shared.socket,
+        }
+    }
+}
+
+/// The way to one media thread: whose its sources are.
+pub struct Heard {
+    pub(super) ring: rtrb::Producer<Source>,
+    pub(super) wake: Wake,
+}
+
+/// The way to the streams of one media thread.
+pub struct Answers {
+    pub(super) ring: rtrb::Producer<Answer>,
+    pub(super) wake: Wake,
+}
+
+/// A packet for a stream.
+pub type Answer = (SocketAddr, Packet);
+
+/// What a leg's peer is known to send from, or no longer.
+pub type Source = (MediaLegId, SocketAddr, bool);
 
 /// The way of one media thread to it.
 pub struct Door {
@@ -100,6 +139,9 @@ impl Setup {
             commands,
             datagrams,
             sockets: BTreeMap::new(),
+            heard: Vec::new(),
+            streams: Vec::new(),
+            lives: BTreeMap::new(),
             events,
             late: VecDeque::new(),
             refused: refused.clone(),
@@ -124,9 +166,19 @@ impl Setup {
     }
 
     /// A leg lives from now on, with this socket.
-    pub fn open(&mut self, leg: MediaLegId, socket: UdpSocket) {
+    pub fn open(&mut self, leg: MediaLegId, socket: Handle) {
         self.legs.insert(leg);
         self.send(Message::Open(leg, socket));
+    }
+
+    /// Media threads have ports that are shared; there is a way to each, in the order of their numbers.
+    pub fn tell(&mut self, doors: Vec<Heard>) {
+        self.send(Message::Doors(doors));
+    }
+
+    /// Media threads have streams; there is a way to each, in the order of their numbers.
+    pub fn answer(&mut self, streams: Vec<Answers>) {
+        self.send(Message::Streams(streams));
     }
 
     /// What both sides have said of it; the number is that of `Command::Connect`.
@@ -193,7 +245,12 @@ struct Thread {
     wake: Wake,
     commands: rtrb::Consumer<Message>,
     datagrams: Vec<rtrb::Consumer<Datagram>>,
-    sockets: BTreeMap<MediaLegId, UdpSocket>,
+    sockets: BTreeMap<MediaLegId, Handle>,
+    /// By worker.
+    heard: Vec<Heard>,
+    streams: Vec<Answers>,
+    /// Where what comes for a leg by a stream has come from last: there it lives.
+    lives: BTreeMap<MediaLegId, usize>,
     events: mpsc::Sender<MediaEvent>,
     /// Events that found no room in the queue.
     late: VecDeque<Event>,
@@ -247,13 +304,19 @@ impl Thread {
             let now = self.clock.instant();
             match message {
                 Message::Open(leg, socket) => {
+                    if let Handle::Shared(shared) = &socket {
+                        self.machine.share(leg, shared.home);
+                    }
                     self.sockets.insert(leg, socket);
                 }
+                Message::Doors(doors) => self.heard = doors,
+                Message::Streams(streams) => self.streams = streams,
                 Message::Connect(leg, number, connect) => self.machine.connect(now, leg, number, *connect),
                 Message::Close(leg) => {
                     self.machine.close(now, leg);
                     self.carry_out();
                     self.sockets.remove(&leg);
+                    self.lives.remove(&leg);
                 }
                 Message::Stop => return false,
             }
@@ -268,6 +331,9 @@ impl Thread {
                     break;
                 };
                 let now = self.clock.instant();
+                if stream::connection(from).is_some() && self.sockets.contains_key(&leg) {
+                    self.lives.insert(leg, number);
+                }
                 self.machine.datagram(now, leg, from, packet.as_slice());
                 self.carry_out();
             }
@@ -287,14 +353,45 @@ impl Thread {
     fn carry_out(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
+                Output::Send { leg, to, octets } if stream::connection(to).is_some() => {
+                    self.send_stream(leg, to, &octets)
+                }
                 Output::Send { leg, to, octets } => {
-                    if let Some(socket) = self.sockets.get(&leg) {
+                    if let Some(handle) = self.sockets.get(&leg) {
                         // What the system will not take now is lost on the way, and repeated.
-                        let _ = socket.send_to(&octets, to);
+                        let _ = handle.socket().send_to(&octets, to);
                     }
                 }
+                Output::Source { leg, from, is_its } => self.tell_source(leg, from, is_its),
                 Output::Event(event) => self.keep(event),
             }
+        }
+    }
+
+    /// What finds no room is lost, and repeated.
+    fn send_stream(&mut self, leg: MediaLegId, to: SocketAddr, octets: &[u8]) {
+        let worker = self.lives.get(&leg).and_then(|worker| self.streams.get_mut(*worker));
+        let (Some(streams), Some(packet)) = (worker, Packet::from_slice(octets)) else {
+            return;
+        };
+        if streams.ring.push((to, packet)).is_ok() {
+            streams.wake.wake();
+        }
+    }
+
+    /// What finds no room is told again with the next check.
+    fn tell_source(&mut self, leg: MediaLegId, from: SocketAddr, is_its: bool) {
+        let Some(Handle::Shared(shared)) = self.sockets.get(&leg) else {
+            return;
+        };
+        if stream::connection(from).is_some() {
+            // It is one leg's all its life.
+            return;
+        }
+        if let Some(heard) = self.heard.get_mut(usize::from(shared.home.0))
+            && heard.ring.push((leg, from, is_its)).is_ok()
+        {
+            heard.wake.wake();
         }
     }
 

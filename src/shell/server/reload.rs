@@ -33,7 +33,7 @@ impl Server {
         self.switch_files(&config, keys);
         config.node_name.clone_from(&self.config.node_name);
         config.store.clone_from(&self.config.store);
-        config.media.workers = self.config.media.workers;
+        config.media.keep(&self.config.media);
         config.log.json = self.config.log.json;
         for sentence in &changes.sentences {
             info!("reloaded: {sentence}");

@@ -1,0 +1,180 @@
+//! Browsers that come by TCP, with real sockets (RFC 6544, RFC 4571).
+
+use super::shared::{Web, open};
+use super::{Bench, SOON, remote, stream};
+use crate::config;
+use crate::id::WorkerId;
+use crate::limits;
+use crate::media::command::{Command, Event, Function, stream::of_stream};
+use crate::media::frames::Inbox;
+use crate::media::packet::Packet;
+use crate::stun::message::{Class, Message};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZeroU32;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The stream of a browser.
+struct Tcp {
+    socket: TcpStream,
+    inbox: Inbox,
+}
+
+impl Tcp {
+    fn to(addr: SocketAddr) -> Tcp {
+        let socket = TcpStream::connect(addr).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(40))).unwrap();
+        Tcp {
+            socket,
+            inbox: Inbox::default(),
+        }
+    }
+
+    fn send(&mut self, packet: &[u8]) {
+        let frame = [&(packet.len() as u16).to_be_bytes()[..], packet].concat();
+        self.socket.write_all(&frame).unwrap();
+    }
+
+    /// The next packet that comes soon; none at the end too.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut packet = Packet::default();
+        loop {
+            if self.inbox.next(&mut packet).unwrap() {
+                return Some(packet.as_slice().to_vec());
+            }
+            match self.socket.read(self.inbox.space()) {
+                Ok(octets) if octets > 0 => self.inbox.came(octets),
+                Ok(_) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Waits for its end.
+    fn is_closed(&mut self) -> bool {
+        self.socket.set_read_timeout(Some(SOON)).unwrap();
+        loop {
+            match self.socket.read(&mut [0; 2_048]) {
+                Ok(0) => return true,
+                // What was on its way.
+                Ok(_) => {}
+                Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+            }
+        }
+    }
+
+    fn is_answered(&mut self, web: &mut Web) -> bool {
+        for _ in 0..50 {
+            let check = web.check();
+            self.send(&check);
+            while let Some(packet) = self.next() {
+                let answer = Message::parse(&packet).filter(|answer| answer.class == Class::Success);
+                if let Some(answer) = answer {
+                    assert_eq!(answer.xor_mapped_address(), self.socket.local_addr().ok());
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn hears_itself(&mut self, web: &mut Web) -> bool {
+        for _ in 0..100 {
+            let packet = web.sealed();
+            self.send(&packet);
+            while let Some(mut packet) = self.next() {
+                if packet.len() >= 172 && web.opener.rtp(&mut packet).is_ok() {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+fn bench(ip: &'static str, first_port: u16, tcp: u16) -> (Bench, SocketAddr) {
+    let media = config::Media {
+        browser_tcp: Some(tcp),
+        ..super::media(Some(ip.parse().unwrap()), first_port)
+    };
+    (Bench::of(ip, &media, &[]), SocketAddr::new(ip.parse().unwrap(), tcp))
+}
+
+/// A leg on worker 0, with a port of its own.
+fn leg(bench: &mut Bench, number: u64) -> Web {
+    let port = bench.threads.bind_ports(1)[0];
+    open(
+        bench,
+        number,
+        WorkerId(0),
+        port.rtp,
+        UdpSocket::bind("127.0.82.42:0").unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_browser_that_comes_by_tcp_is_heard_and_its_stream_moves_with_its_leg() {
+    let (mut bench, door) = bench("127.0.82.41", 22_200, 22_241);
+    let mut web = leg(&mut bench, 1);
+    let mut tcp = Tcp::to(door);
+    let check = web.check();
+    tcp.send(&check);
+    bench.takes_a_stream().await;
+    assert!(tcp.is_answered(&mut web));
+    // What signalling says when the set-up tells where the browser is.
+    let peer = of_stream(NonZeroU32::MIN, tcp.socket.local_addr().unwrap());
+    let (leg, remote, stream) = (web.leg, remote(peer), stream());
+    bench.command(WorkerId(0), Command::Negotiated { leg, remote, stream });
+    assert!(tcp.hears_itself(&mut web));
+    for (from, to) in [(0, 1), (1, 0)] {
+        let (from, to) = (WorkerId(from), WorkerId(to));
+        bench.command(from, Command::Move { leg, to });
+        bench.hears(|event| *event == Event::Moved(leg, to)).await;
+        let function = Function::Echo;
+        bench.command(to, Command::Function { leg, function });
+        assert!(tcp.hears_itself(&mut web), "on worker {to}");
+        assert!(tcp.is_answered(&mut web), "on worker {to}");
+    }
+    bench.command(WorkerId(0), Command::Close(leg));
+    bench.hears(|event| matches!(event, Event::Closed(..))).await;
+    assert!(tcp.is_closed());
+    bench.threads.stop();
+}
+
+/// What does not begin with a check of ours, in time, is closed; of one host not too many are taken, nor of one leg.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn strangers_on_tcp_are_refused_and_bounded() {
+    let (mut bench, door) = bench("127.0.82.43", 22_300, 22_343);
+    let mut web = leg(&mut bench, 1);
+    let mut other = leg(&mut bench, 2);
+    other.name = "nobody".to_owned();
+    let unknown = other.check();
+    for first in [&unknown[..], b"GET / HTTP/1.1\r\n\r\n", &[0x80, 0, 0, 1], &[0; 600]] {
+        let mut tcp = Tcp::to(door);
+        tcp.send(first);
+        assert!(tcp.is_closed(), "{first:?}");
+    }
+    let mut silent = Tcp::to(door);
+    assert!(silent.is_closed());
+    let counted = async {
+        while bench.threads.strays().no_leg < 5 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, counted).await.expect("all are counted");
+    let mut streams: Vec<Tcp> = Vec::new();
+    for _ in 0..=limits::STREAMS_PER_LEG {
+        let mut tcp = Tcp::to(door);
+        let check = web.check();
+        tcp.send(&check);
+        bench.takes_a_stream().await;
+        assert!(tcp.is_answered(&mut web));
+        streams.push(tcp);
+    }
+    assert!(streams[0].is_closed(), "the oldest makes room");
+    assert!(streams[1].is_answered(&mut web));
+    let mut crowd: Vec<Tcp> = (0..limits::STREAMS_PER_HOST + 1).map(|_| Tcp::to(door)).collect();
+    assert!(crowd.last_mut().unwrap().is_closed());
+    assert!(streams[1].is_answered(&mut web), "whoever was there is still heard");
+    bench.threads.stop();
+}
