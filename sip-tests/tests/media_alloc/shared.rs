@@ -25,7 +25,7 @@ pub fn shared() {
     for round in 0..50u16 {
         for (leg, (name, check)) in (0..).zip(&legs) {
             let id = MediaLegId(leg);
-            port.name(id, CheckName::of(name.as_bytes()).unwrap());
+            port.name(id, CheckName::of(name.as_bytes()).expect("a name"));
             for nth in 0..limits::RTC_ADDRESSES as u16 + 2 {
                 let from = SocketAddr::from(([203, 0, round as u8, leg as u8], 1_000 + nth));
                 port.source(id, from, true);
