@@ -153,7 +153,7 @@ async function apart() {
     console.log(`${one.name} ${JSON.stringify(lines)}`);
   }
   phone('hangup');
-  const first = async () => (await members[0].page.evaluate(() => window.lines()))[0].packets;
+  const first = async () => (await members[0].page.evaluate(() => window.lines())).find(({ mid }) => mid === '0').packets;
   await until('the first line rests', async () => {
     const before = await first();
     await new Promise((resolve) => setTimeout(resolve, 1000));
