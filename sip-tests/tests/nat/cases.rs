@@ -90,7 +90,7 @@ pub fn without_udp(stage: &mut Stage) {
 /// The same client calls a phone: between relay and media processor there are datagrams.
 pub fn without_udp_to_a_phone(stage: &mut Stage) {
     let Stage { internet, driver, .. } = stage;
-    for (firewall, relay) in [(Firewall::NoUdp, "tcp"), (Firewall::WebOnly, "tls")] {
+    for (firewall, relay) in [(Firewall::RelayOnly, "tcp"), (Firewall::WebOnly, "tls")] {
         internet.alice.lets_out(firewall);
         internet.count_anew();
         let steps = driver.does("dial relayed sip:bob@example.com 440");

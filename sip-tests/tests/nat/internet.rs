@@ -37,6 +37,8 @@ pub enum Firewall {
     Open,
     /// No UDP.
     NoUdp,
+    /// TCP to the API, to SIP by WebSockets, and to the relay by its usual port.
+    RelayOnly,
     /// TCP to the API, to SIP by WebSockets and to port 443.
     WebOnly,
     /// TCP to the API.
@@ -184,6 +186,7 @@ impl Site {
         let rules = match firewall {
             Firewall::Open => String::new(),
             Firewall::NoUdp => "iptables -A FORWARD -p udp -j DROP".to_owned(),
+            Firewall::RelayOnly => only("3478,8443,8445"),
             Firewall::WebOnly => only(&format!("{TLS_PORT},8443,8445")),
             Firewall::ApiOnly => only("8445"),
             Firewall::Shut => "iptables -A FORWARD -j DROP".to_owned(),

@@ -171,6 +171,7 @@ async fn strangers_on_tcp_are_refused_and_bounded() {
         assert!(tcp.is_answered(&mut web));
         streams.push(tcp);
     }
+    bench.hears_of_a_stream(true).await;
     assert!(streams[0].is_closed(), "the oldest makes room");
     assert!(streams[1].is_answered(&mut web));
     let mut crowd: Vec<Tcp> = (0..limits::STREAMS_PER_HOST + 1).map(|_| Tcp::to(door)).collect();
