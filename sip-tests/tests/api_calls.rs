@@ -5,6 +5,8 @@
 
 #[path = "api_calls/client.rs"]
 mod client;
+#[path = "api_calls/company.rs"]
+mod company;
 #[path = "api_calls/meeting.rs"]
 mod meeting;
 #[path = "api_calls/middle.rs"]

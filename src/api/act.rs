@@ -163,7 +163,7 @@ impl Api {
             Operation::RemoveParticipant => {
                 let about = about(self)?;
                 let body::Transfer { target } = body::read(body)?;
-                self.remove(cx, claims, about.number, target)
+                self.remove(cx, (me, claims), about.number, target)
             }
             Operation::IssueToken | Operation::Events | Operation::Description | Operation::Problems => {
                 unreachable!("these are answered before")

@@ -50,8 +50,8 @@ pub(super) enum Who {
     Number(String),
     /// A SIP address.
     Sip(String),
-    /// A room, by its number.
-    Room(String),
+    /// A room: its number, and what was dialled to come there.
+    Room { number: String, dialled: String },
 }
 
 impl Who {
@@ -59,7 +59,7 @@ impl Who {
     pub(super) fn client(&self) -> Option<u64> {
         match self {
             Who::Client(number, _) => Some(*number),
-            Who::Number(_) | Who::Sip(_) | Who::Room(_) => None,
+            Who::Number(_) | Who::Sip(_) | Who::Room { .. } => None,
         }
     }
 
@@ -69,7 +69,7 @@ impl Who {
             Who::Client(_, name) => json!({ "client": **name }),
             Who::Number(number) => json!({ "number": number }),
             Who::Sip(uri) => json!({ "sip": uri }),
-            Who::Room(number) => json!({ "room": number }),
+            Who::Room { dialled, .. } => json!({ "room": dialled }),
         }
     }
 }
@@ -97,7 +97,7 @@ struct Pending {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) id: String,
-    tenant: Arc<str>,
+    pub(super) tenant: Arc<str>,
     pub(super) state: State,
     caller: Member,
     callee: Member,
@@ -140,12 +140,12 @@ impl Call {
             .flatten()
     }
 
-    /// The room that it is with.
+    /// The number of the room that it is with.
     pub(super) fn room(&self) -> Option<&str> {
         [&self.caller, &self.callee]
             .into_iter()
             .find_map(|member| match &member.who {
-                Who::Room(room) => Some(&**room),
+                Who::Room { number, .. } => Some(&**number),
                 Who::Client(..) | Who::Number(_) | Who::Sip(_) => None,
             })
     }

@@ -5,7 +5,7 @@ use super::act::no_such_call;
 use super::answer::{done, json};
 use super::body::Target;
 use super::call::{Call, State, Who};
-use super::outside::{destination, key_of, number_of, user_of};
+use super::outside::{destination, key_of, named, number_of, user_of};
 use super::problem::{Kind, Problem};
 use super::token::{Claims, Identity};
 use super::wire::Response;
@@ -15,9 +15,10 @@ use crate::cx::Cx;
 use crate::limits;
 use crate::room::address::SHOWN;
 use crate::routing::{self, Plan, Source};
-use crate::sip::Uri;
-use crate::sip::uri::escaped;
+use crate::sip::uri::{escaped, escaped_value};
+use crate::sip::{Host, Uri};
 use serde_json::json as value;
+use std::net::IpAddr;
 
 /// Somebody whom a room is to call as soon as who has added him is in it.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl Api {
                 return Err(Problem::new(Kind::WrongMoment, "it moves into a room already"));
             }
             Who::Client(..) => None,
-            Who::Room(room) => Some(room.clone()),
+            Who::Room { dialled, .. } => Some(dialled.clone()),
             Who::Number(_) | Who::Sip(_) => {
                 let why = "a call with a number or a SIP address has two sides: call a room, and add both to it";
                 return Err(Problem::new(Kind::CannotBe, why));
@@ -118,12 +119,15 @@ impl Api {
         Ok(room)
     }
 
-    /// Somebody is in a room, into which his call may have moved: whom he has added is called, and he is told who is there.
-    pub(super) fn is_in_room(&mut self, cx: &mut Cx<'_>, me: u64, number: u64, room: &str) {
-        self.has_company(number, room);
-        let Some(client) = self.clients.get(me) else { return };
-        for Add { to, by, .. } in client.adds.extract_if(.., |add| add.room == room) {
-            self.lines.transfer(cx, number, &to, &by);
+    /// Somebody is in a room, into which his call may have moved: whom he has added is called.
+    pub(super) fn is_in_room(&mut self, cx: &mut Cx<'_>, number: u64, room: &str) {
+        for client in self.calls.get(number).into_iter().flat_map(Call::clients) {
+            let Some(client) = self.clients.get(client) else {
+                continue;
+            };
+            for Add { to, by, .. } in client.adds.extract_if(.., |add| add.room == room) {
+                self.lines.transfer(cx, number, &to, &by);
+            }
         }
     }
 
@@ -133,50 +137,60 @@ impl Api {
         let (Some(room), clients) = (call.moves.clone(), call.clients()) else {
             return;
         };
-        let clients: Vec<u64> = clients.collect();
         let is_with_it = |own: &u64| self.calls.get(*own).and_then(Call::room) == Some(&*room);
-        for client in &clients {
+        for client in clients {
             if self
                 .clients
-                .get(*client)
+                .get(client)
                 .is_some_and(|client| client.calls.iter().any(is_with_it))
             {
                 return;
             }
         }
-        for client in clients {
-            if let Some(client) = self.clients.get(client) {
-                client.adds.retain(|add| add.room != room);
-            }
-        }
-        if let Some(call) = self.calls.get_mut(number) {
-            call.moves = None;
-            let id = call.id.clone();
-            fact(cx, &id, "stays as it was: neither has called the room".to_owned());
-        }
+        self.forget_move(cx, number, "neither has called the room");
     }
 
     /// A client's own call to a room has ended. Where there still is the call that was to move there, nobody has left it: it stays as it was.
-    pub(super) fn stays_out(&mut self, ended: &Call) {
+    pub(super) fn stays_out(&mut self, cx: &mut Cx<'_>, ended: &Call) {
         let Some(room) = ended.room() else { return };
         for client in ended.clients() {
             let Some(client) = self.clients.get(client) else {
                 continue;
             };
             client.adds.retain(|add| add.room != room);
-            for number in &client.calls {
-                if let Some(call) = self.calls.get_mut(*number) {
-                    call.moves.take_if(|moves| moves == room);
+            for number in client.calls.clone() {
+                if self
+                    .calls
+                    .get(number)
+                    .is_some_and(|call| call.moves.as_deref() == Some(room))
+                {
+                    self.forget_move(cx, number, "one of the two is not in the room");
                 }
             }
         }
+    }
+
+    /// A call does not move: whom its clients have added there is not called, and both are told, since either may be on the way.
+    fn forget_move(&mut self, cx: &mut Cx<'_>, number: u64, why: &str) {
+        let Some(call) = self.calls.get_mut(number) else { return };
+        let Some(room) = call.moves.take() else { return };
+        let (id, clients) = (call.id.clone(), call.clients());
+        self.deadlines.cancel(Timer::Unmoved(number));
+        let told = value!({ "call": id, "room": room });
+        for client in clients {
+            if let Some(client) = self.clients.get(client) {
+                client.adds.retain(|add| add.room != room);
+            }
+            self.tell(cx, client, "call.unmoved", &told);
+        }
+        fact(cx, &id, format!("stays as it was: {why}"));
     }
 
     /// Somebody is to be sent away from the room that a call is with: the room decides whether who asks may (its moderators).
     pub(super) fn remove(
         &mut self,
         cx: &mut Cx<'_>,
-        claims: &Claims,
+        (me, claims): (u64, &Claims),
         number: u64,
         target: Target,
     ) -> Result<Response, Problem> {
@@ -187,53 +201,61 @@ impl Api {
             return Err(Problem::new(Kind::CannotBe, why));
         }
         let config = cx.config.clone();
-        let meant = self.meant(&config, claims, &target)?;
+        let local = self.clients.get(me).map(|client| client.flow.local.ip());
+        let meant = self.meant(&config, claims, &target, local.ok_or_else(no_such_call)?)?;
         self.lines.remove(cx, number, (target, meant));
         Ok(done())
     }
 
-    /// Whom a target means of those who are in a room, or are called by it: as the room knows them.
-    fn meant(&mut self, config: &Config, claims: &Claims, target: &Target) -> Result<String, Problem> {
+    /// Whom a target means of those who are in a room, or are called by it: as the room knows them. It is built of its parts: what somebody
+    /// has written can make no other of it.
+    fn meant(&mut self, config: &Config, claims: &Claims, target: &Target, local: IpAddr) -> Result<Uri, Problem> {
         let user = user_of(config, claims)?;
-        let dialled = match target {
-            Target::Client(name) => {
-                let who = Identity {
-                    tenant: claims.who.tenant.clone(),
-                    name: name.as_str().into(),
-                };
-                let client = self.clients.named(&who).and_then(|number| self.clients.get(number));
-                let key = client
-                    .map(|client| client.key)
-                    .ok_or_else(|| Problem::new(Kind::NotConnected, "no client of that name is there"))?;
-                let of_client = Claims {
-                    who,
-                    key,
-                    ..claims.clone()
-                };
-                let user = user_of(config, &of_client)?;
-                return Ok(format!(
-                    "sip:{}@{};{SHOWN}={}",
-                    escaped(&user.name),
-                    user.domain,
-                    escaped(name)
-                ));
-            }
-            Target::Number(written) => number_of(written),
-            Target::Sip(written) => Uri::parse(written).ok().and_then(|uri| uri.user_decoded()),
-            Target::Room(_) => None,
+        let address = |name: &str, domain: &str| {
+            let host = Host::parse(domain).map_err(|_| Problem::new(Kind::CannotBe, "the user's domain is no host"))?;
+            Ok(Uri::sip(Some(&*escaped(name)), host, None))
         };
-        let why = "target: a client, a phone number or a SIP address that is in the room is taken";
-        let dialled = dialled.ok_or_else(|| Problem::new(Kind::CannotBe, why))?;
+        if let Target::Client(name) = target {
+            let user = user_of(config, &self.claims_of(claims, name)?)?;
+            let mut uri = address(&user.name, &user.domain)?;
+            uri.params.set(SHOWN, Some(&*escaped_value(name)));
+            return Ok(uri);
+        }
+        let (_, dialled) = named(config, target, local)?;
         let decision = routing::decide(config, &Source::User(user.name.clone()), &dialled);
         match decision.plan {
+            Plan::User(name) if is_shared(config, &name) => {
+                let why = "target: clients call as that user, and all of them would go: name the client that is meant";
+                Err(Problem::new(Kind::CannotBe, why))
+            }
             Plan::User(name) => match config.user(&name) {
-                Some(user) => Ok(format!("sip:{}@{}", escaped(&user.name), user.domain)),
+                Some(user) => address(&user.name, &user.domain),
                 None => Err(Problem::new(Kind::CannotBe, "target: that user is no longer there")),
             },
             Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Room(_) | Plan::Reject { .. } => {
-                Ok(format!("tel:{}", escaped(&decision.number)))
+                let number = number_of(&decision.number);
+                let number = number.and_then(|number| Uri::parse(&format!("tel:{}", escaped(&number))).ok());
+                // A name that is nobody's: nor is anybody of that name in the room, as this says.
+                number.map_or_else(|| address(&decision.number, &user.domain), Ok)
             }
         }
+    }
+
+    /// What a client who is there has shown to be.
+    fn claims_of(&mut self, claims: &Claims, name: &str) -> Result<Claims, Problem> {
+        let who = Identity {
+            tenant: claims.who.tenant.clone(),
+            name: name.into(),
+        };
+        let client = self.clients.named(&who).and_then(|number| self.clients.get(number));
+        let key = client
+            .map(|client| client.key)
+            .ok_or_else(|| Problem::new(Kind::NotConnected, "no client of that name is there"))?;
+        Ok(Claims {
+            who,
+            key,
+            ..claims.clone()
+        })
     }
 
     fn may_be_invited(&mut self, claims: &Claims, name: &str) -> Result<u64, Problem> {
@@ -252,6 +274,12 @@ impl Api {
             self.tell(cx, other, "call.invited", &told);
         }
     }
+}
+
+/// Clients that have no user of their own call as this one.
+fn is_shared(config: &Config, name: &str) -> bool {
+    let mut keys = config.api.iter().flat_map(|api| &api.keys);
+    keys.any(|key| key.calls_as.as_deref() == Some(name))
 }
 
 /// The number of a room that nobody else has: `meetings` of the key and ten digits, if the dial plan makes a room of it.

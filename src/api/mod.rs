@@ -139,7 +139,8 @@ impl Api {
     /// When [`Api::on_time`] is wanted next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let own = self.deadlines.next().map(|(at, _)| at);
-        own.into_iter().chain(self.lines.next_deadline()).min()
+        let others = [self.lines.next_deadline(), self.company.next_deadline()];
+        own.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Calls by SIP that are not over, and transactions within the node for them.
@@ -399,7 +400,7 @@ impl Api {
         }
         let config = cx.config.clone();
         self.be_present(&config, me);
-        self.company_anew(me);
+        self.company_anew(cx.now, me);
         let events = std::iter::once(first)
             .chain(missed.flatten().unwrap_or_default())
             .collect();
@@ -444,11 +445,10 @@ impl Api {
         }
     }
 
-    /// Tells a client how something is, by all its streams; it is not kept.
-    fn tell_now(&mut self, cx: &mut Cx<'_>, number: u64, name: &'static str, data: &Value) {
-        let data = bytes::Bytes::from(data.to_string());
+    /// Tells a client how something is, by all its streams; it is not kept. Streams whose token is good for rooms alone are told the second.
+    fn tell_now(&mut self, cx: &mut Cx<'_>, number: u64, name: &'static str, [data, masked]: &[bytes::Bytes; 2]) {
         for stream in self.clients.get(number).into_iter().flat_map(|client| &client.streams) {
-            let data = data.clone();
+            let data = if stream.calls { data.clone() } else { masked.clone() };
             cx.emit(Output::Api(stream.id, Reply::More(Event { id: None, name, data })));
         }
     }
@@ -470,7 +470,7 @@ impl Api {
         self.deadlines.cancel(Timer::Unanswered(number));
         self.deadlines.cancel(Timer::Unmoved(number));
         if let Some(room) = call.room() {
-            self.has_none(number, room);
+            self.company.leave(cx.now, room, number);
         }
         let status = match why {
             "busy" => 486,
@@ -489,7 +489,7 @@ impl Api {
             self.tell(cx, client, "call.ended", &told);
             self.forget_sleeper(client);
         }
-        self.stays_out(&call);
+        self.stays_out(cx, &call);
         let seconds = call.answered.map(|at| cx.wall.since(at).as_secs());
         let what = match seconds {
             Some(seconds) => format!("ended after {seconds} s: {why}"),

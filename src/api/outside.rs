@@ -83,7 +83,7 @@ impl Api {
         let (who, to) = destination(&config, user, claims, target, flow.local.ip())?;
         let named = match &who {
             // A name that only the others in the room see.
-            Who::Room(_) => format!("\"{}\" ", claims.who.name),
+            Who::Room { .. } => format!("\"{}\" ", claims.who.name),
             Who::Number(_) | Who::Sip(_) | Who::Client(..) => String::new(),
         };
         let from = format!("{named}<sip:{}@{}>", escaped(&user.name), user.domain);
@@ -279,9 +279,9 @@ impl Api {
         let room = room.map(str::to_owned);
         for client in clients {
             self.tell(cx, client, name, &data);
-            if let Some(room) = &room {
-                self.is_in_room(cx, client, number, room);
-            }
+        }
+        if let Some(room) = room {
+            self.has_company(cx.now, number, &room);
         }
     }
 
@@ -358,17 +358,36 @@ pub(super) fn destination(
     target: &Target,
     local: IpAddr,
 ) -> Result<(Who, Uri), Problem> {
-    let cannot = |why: &str| Problem::new(Kind::CannotBe, format!("target: {why}"));
     let uri = |dialled: &str| {
         let host = Host::parse(&user.domain).map_err(|_| cannot("the user's domain is no host"))?;
         Ok(Uri::sip(Some(&*escaped(dialled)), host, None))
     };
     match target {
-        Target::Client(_) => return Err(cannot("a client is not called by SIP")),
-        Target::Room(_) => {}
-        Target::Number(_) | Target::Sip(_) if claims.scopes.has(Scope::Call) => {}
-        Target::Number(_) | Target::Sip(_) => return Err(Problem::new(Kind::WrongScope, "it needs call")),
+        Target::Client(_) => Err(cannot("a client is not called by SIP")),
+        Target::Number(_) | Target::Sip(_) if !claims.scopes.has(Scope::Call) => {
+            Err(Problem::new(Kind::WrongScope, "it needs call"))
+        }
+        Target::Number(_) | Target::Sip(_) => {
+            let (who, dialled) = named(config, target, local)?;
+            Ok((who, uri(&dialled)?))
+        }
+        Target::Room(dialled) => {
+            // A token for rooms alone must lead nowhere else.
+            match routing::decide(config, &Source::User(user.name.clone()), dialled).plan {
+                Plan::Room(number) => {
+                    let (to, dialled) = (uri(dialled)?, dialled.clone());
+                    Ok((Who::Room { number, dialled }, to))
+                }
+                Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. } => {
+                    Err(cannot("that number is no room"))
+                }
+            }
+        }
     }
+}
+
+/// Whom a number or a SIP address names, and what is dialled for it.
+pub(super) fn named(config: &Config, target: &Target, local: IpAddr) -> Result<(Who, String), Problem> {
     match target {
         Target::Number(written) => {
             let number = number_of(written).ok_or_else(|| {
@@ -377,7 +396,7 @@ pub(super) fn destination(
                     "a number has 1 to {most} digits, * and #, perhaps a plus in front"
                 ))
             })?;
-            Ok((Who::Number(number.clone()), uri(&number)?))
+            Ok((Who::Number(number.clone()), number))
         }
         Target::Sip(written) => {
             let read = Uri::parse(written).ok();
@@ -385,27 +404,21 @@ pub(super) fn destination(
             let read = good.ok_or_else(|| cannot("a SIP address such as sip:bob@example.com is taken"))?;
             if !config.is_local(&read, local) {
                 return Err(cannot(
-                    "its host is none of `domains`: this node calls its own users, numbers and rooms",
+                    "its host is none of `domains`: this node knows its own users, numbers and rooms",
                 ));
             }
             let dialled = read.user_decoded().filter(|user| user.len() <= limits::API_NAME_BYTES);
             let dialled = dialled.ok_or_else(|| cannot("the SIP address names nobody"))?;
-            Ok((
-                Who::Sip(format!("sip:{}@{}", escaped(&dialled), read.host)),
-                uri(&dialled)?,
-            ))
+            Ok((Who::Sip(format!("sip:{}@{}", escaped(&dialled), read.host)), dialled))
         }
-        Target::Room(room) | Target::Client(room) => {
-            // A token for rooms alone must lead nowhere else.
-            let decision = routing::decide(config, &Source::User(user.name.clone()), room);
-            match decision.plan {
-                Plan::Room(_) => Ok((Who::Room(room.clone()), uri(room)?)),
-                Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. } => {
-                    Err(cannot("that number is no room"))
-                }
-            }
-        }
+        Target::Client(_) | Target::Room(_) => Err(cannot(
+            "a client, a phone number or a SIP address that is in the room is taken",
+        )),
     }
+}
+
+fn cannot(why: &str) -> Problem {
+    Problem::new(Kind::CannotBe, format!("target: {why}"))
 }
 
 /// A number without what people write between its digits.

@@ -95,7 +95,7 @@ pub(super) static TABLE: &[Row] = &[
     row(
         Method::Post,
         "/v1/calls/{call}/participants/remove",
-        TALK,
+        CALL,
         Operation::RemoveParticipant,
     ),
     row(Method::Get, "/v1/openapi.json", Need::Nothing, Operation::Description),

@@ -169,7 +169,7 @@ impl Api {
         if let Some(own) = own {
             self.tell(cx, own, "call.updated", &told);
         }
-        self.company_sees(about.number);
+        self.company_sees(cx.now, about.number);
         Ok(ok(&view))
     }
 

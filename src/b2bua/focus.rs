@@ -119,7 +119,10 @@ impl Calls {
     ) -> Result<Option<MemberId>, Refused> {
         let view = self.room_here(cx, room).ok_or(Refused::NoRoom)?;
         let calls = matches!(wanted, Wanted::Call(_));
-        for action in wanted.actions(&view)? {
+        let mut actions = wanted.actions(&view)?;
+        // Who is gone himself may send nobody away any more.
+        actions.sort_by_key(|action| matches!((action, &asker), (Action::Kick(id), Asker::Member(own)) if id == own));
+        for action in actions {
             self.room_act(cx, net, room, asker.clone(), action)?;
         }
         let is_new = |id: &MemberId| view.members.iter().all(|member| member.id != *id);

@@ -149,7 +149,17 @@ impl Machines {
         let events = self.calls.room_events();
         if !events.is_empty() {
             self.tell_watches(cx, &events);
-            events.iter().for_each(|(room, _)| self.api.room_changed(room));
+            for (room, event) in &events {
+                match event {
+                    RoomEvent::Speaking(..) => self.api.room_speaks(cx.now, room),
+                    RoomEvent::Joined(_)
+                    | RoomEvent::Left(_)
+                    | RoomEvent::Shows(..)
+                    | RoomEvent::Changed(_)
+                    | RoomEvent::Room
+                    | RoomEvent::Ended => self.api.room_changed(cx.now, room),
+                }
+            }
             let is_told = |event: &RoomEvent| !matches!(event, RoomEvent::Speaking(..) | RoomEvent::Shows(..));
             let mut rooms: Vec<&str> = events
                 .iter()
@@ -167,8 +177,9 @@ impl Machines {
             let view = self.calls.room_here(cx, &room);
             self.notifier.room(cx, &mut self.net.layer, &room, view.as_ref());
         }
-        while let Some((room, dialogs)) = self.api.poll_room() {
+        while let Some((room, dialogs)) = self.api.poll_room(cx.now) {
             let Some(view) = self.calls.room_view(&room) else {
+                self.api.room_over(&room);
                 continue;
             };
             let sittings = dialogs.into_iter().filter_map(|(call, dialog)| {

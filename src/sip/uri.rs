@@ -135,12 +135,22 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
 
 /// A user part as it may stand in a URI (RFC 3261 25.1: unreserved and user-unreserved).
 pub fn escaped(user: &str) -> Cow<'_, str> {
-    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
-    if user.bytes().all(may_stand) {
-        return Cow::Borrowed(user);
+    escaped_but(user, b"-_.!~*'()&=+$,;?/")
+}
+
+/// The value of a parameter as it may stand in a URI: nothing in it ends the value (RFC 3261 25.1: unreserved).
+pub fn escaped_value(value: &str) -> Cow<'_, str> {
+    escaped_but(value, b"-_.!~*'()")
+}
+
+/// Escapes all but letters, digits and these.
+fn escaped_but<'t>(plain: &'t str, marks: &[u8]) -> Cow<'t, str> {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || marks.contains(&byte);
+    if plain.bytes().all(may_stand) {
+        return Cow::Borrowed(plain);
     }
-    let mut text = String::with_capacity(user.len() + 16);
-    for byte in user.bytes() {
+    let mut text = String::with_capacity(plain.len() + 16);
+    for byte in plain.bytes() {
         if may_stand(byte) {
             text.push(char::from(byte));
         } else {

@@ -145,6 +145,8 @@ fn a_move_that_fails_leaves_the_call_as_it_was() {
         // He thinks better of it before he is in it.
         assert_eq!(ann.post(&mut w, &format!("{own}/hangup"), &Value::Null).status, 204);
         ann.wait(&mut w, "call.ended");
+        // The other may be on the way there.
+        assert_eq!(ben.wait(&mut w, "call.unmoved")["room"], room);
     }
     assert_eq!(ann.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
     assert_eq!(ben.wait(&mut w, "call.ended")["reason"], "hung-up");
@@ -164,6 +166,12 @@ fn a_move_that_nobody_makes_is_forgotten() {
     w.run(s(29));
     assert_eq!(problem(&ann.post(&mut w, &path, &add)), "wrong-moment");
     w.run(s(2));
+    for client in [&mut ann, &mut ben] {
+        assert_eq!(
+            client.wait(&mut w, "call.unmoved"),
+            json!({ "call": call.rsplit('/').next(), "room": forgotten })
+        );
+    }
     let own = ann.call(&mut w, &json!({ "room": forgotten }));
     ann.wait(&mut w, "call.accepted");
     w.run(s(5));
@@ -243,8 +251,8 @@ fn who_is_in_a_room_is_sent_away() {
 #[test]
 fn who_is_no_moderator_sends_nobody_away() {
     let mut w = world(36);
-    let mut ann = Client::new(&mut w, SHOP, "ann", &["join"]);
-    let mut ben = Client::new(&mut w, SHOP, "ben", &["join"]);
+    let mut ann = Client::new(&mut w, SHOP, "ann", &["call"]);
+    let mut ben = Client::new(&mut w, SHOP, "ben", &["call"]);
     let calls = [&mut ann, &mut ben].map(|client| {
         let call = client.call(&mut w, &json!({ "room": "3000" }));
         client.wait(&mut w, "call.accepted");

@@ -103,13 +103,14 @@ impl Lines {
 
     /// The room at the other end is asked to send away whom this URI means (RFC 4579 5.11). What becomes of it is told by the response, so
     /// that it does not wait for somebody whom the room calls (RFC 4488 4).
-    pub(in crate::api) fn remove(&mut self, cx: &mut Cx<'_>, number: u64, (target, uri): (Target, String)) {
+    pub(in crate::api) fn remove(&mut self, cx: &mut Cx<'_>, number: u64, (target, mut uri): (Target, Uri)) {
         let Some(contact) = self.all.get(&number).map(|line| line.contact) else {
             return;
         };
+        uri.params.set("method", Some("BYE"));
         let tx = self.ask(cx, number, Method::Refer, |draft| {
             draft.push(Name::Contact, contact);
-            draft.push(Name::ReferTo, format!("<{uri};method=BYE>"));
+            draft.push(Name::ReferTo, format!("<{uri}>"));
             draft.push(Name::ReferSub, "false");
         });
         if let Some((tx, line)) = tx.zip(self.all.get_mut(&number)) {
