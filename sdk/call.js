@@ -331,12 +331,20 @@ export class Call extends Emitter {
   async switchDevices() {
     const sink = /** @type {any} */ (this.#audio);
     if (sink?.setSinkId) await sink.setSinkId(this.#client.chosen.speaker ?? '');
-    const sender = this.#pc?.getSenders()[0];
-    if (!sender || this.state === 'ended') return;
+    if (!this.#pc?.getSenders()[0] || this.state === 'ended') return;
     const track = await this.#client.microphone();
-    await sender.replaceTrack(track);
+    // While the browser asks the call may end, or move into a room.
+    const pc = this.#pc;
+    try {
+      await pc?.getSenders()[0]?.replaceTrack(track);
+    } catch (error) {
+      track.stop();
+      throw error;
+    }
+    if (this.#pc !== pc || /** @type {string} */ (this.state) === 'ended') return track.stop();
     this.#track?.stop();
     this.#track = track;
+    if (this.#leaving?.pc === pc) this.#leaving.track = track;
     this.#heard();
     await this.#video.switchCamera();
   }

@@ -55,6 +55,9 @@ export class Video extends Emitter {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #looks;
   #peer = '';
+  /** One thing at a time with each. @type {{ camera: Promise<unknown>, screen: Promise<unknown> }} */
+  #turns = { camera: Promise.resolve(), screen: Promise.resolve() };
+  #isOver = false;
 
   /**
    * @param {Client} client
@@ -111,11 +114,17 @@ export class Video extends Emitter {
     this.#bright.clear();
     const lines = pc && this.#lines.get(pc);
     if (lines && !lines.isRoom) this.#looks = setInterval(() => this.#look(), LOOK);
+    // What was shown or shown no longer since it got its lines.
+    for (const which of /** @type {const} */ (['camera', 'screen'])) {
+      const line = lines?.[which];
+      if (line && line.sender.track !== this[which]) this.#send(which).catch(() => {});
+    }
     for (const event of ['video', 'members', 'speaking']) this.emit(event);
   }
 
   /** It is over: nothing is sent any more. */
   close() {
+    this.#isOver = true;
     for (const track of [this.camera, this.screen]) track?.stop();
     [this.camera, this.screen] = [null, null];
     this.use(null);
@@ -165,17 +174,8 @@ export class Video extends Emitter {
    * @param {boolean} on
    * @returns {Promise<MediaStreamTrack | null>}
    */
-  async showCamera(on) {
-    const line = this.#line('camera');
-    if (on && this.camera) return this.camera;
-    const before = this.camera;
-    const track = on ? await camera(this.#client.options.video ?? true, this.#client.chosen.camera) : null;
-    this.camera = track;
-    this.#follow(track, () => this.showCamera(false));
-    this.emit('camera', track);
-    if (track) await line.sender.replaceTrack(track);
-    else if (before) await this.#darken(line, before, () => this.camera);
-    return track;
+  showCamera(on) {
+    return this.#inTurn('camera', async () => (on && this.camera) || this.#show('camera', on ? this.#take : null));
   }
 
   /**
@@ -183,30 +183,76 @@ export class Video extends Emitter {
    * @param {boolean} on
    * @returns {Promise<MediaStreamTrack | null>}
    */
-  async shareScreen(on) {
-    const line = this.#line('screen');
-    const before = this.screen;
-    const track = on ? await screen() : null;
-    this.screen = track;
-    this.#follow(track, () => this.shareScreen(false));
-    this.emit('screen', track);
-    if (track) {
-      await line.sender.replaceTrack(track);
-      before?.stop();
-    } else if (before) await this.#darken(line, before, () => this.screen);
-    return track;
+  shareScreen(on) {
+    return this.#inTurn('screen', () => this.#show('screen', on ? screen : null));
   }
 
   /** Takes the camera that is chosen now. */
   async switchCamera() {
-    if (!this.camera) return;
-    const before = this.camera;
-    const track = await camera(this.#client.options.video ?? true, this.#client.chosen.camera);
-    this.camera = track;
-    this.#follow(track, () => this.showCamera(false));
-    await this.#line('camera').sender.replaceTrack(track);
-    before.stop();
-    this.emit('camera', track);
+    await this.#inTurn('camera', async () => this.camera && this.#show('camera', this.#take));
+  }
+
+  #take = () => camera(this.#client.options.video ?? true, this.#client.chosen.camera);
+
+  /**
+   * Who clicks twice while the browser asks is not to have two cameras, of which he sees one.
+   * @param {'camera' | 'screen'} which
+   * @param {() => Promise<MediaStreamTrack | null>} work
+   */
+  #inTurn(which, work) {
+    const turn = this.#turns[which].then(work);
+    this.#turns[which] = turn.catch(() => {});
+    return turn;
+  }
+
+  /**
+   * What is taken is sent, or nothing any more. While the browser asks the call may end, or move into a room.
+   * @param {'camera' | 'screen'} which
+   * @param {(() => Promise<MediaStreamTrack>) | null} take
+   * @returns {Promise<MediaStreamTrack | null>}
+   */
+  async #show(which, take) {
+    this.#line(which);
+    const track = take && (await take());
+    if (this.#isOver) {
+      track?.stop();
+      throw new TandemError('ended', 'The call has ended.');
+    }
+    const before = this[which];
+    this[which] = track;
+    this.#follow(which, track);
+    this.emit(which, track);
+    try {
+      if (!track && before) {
+        before.enabled = false;
+        await pause(BLACK);
+      }
+      await this.#send(which);
+    } catch (error) {
+      track?.stop();
+      if (track && this[which] === track) {
+        this[which] = null;
+        this.emit(which, null);
+      }
+      throw error;
+    } finally {
+      before?.stop();
+    }
+    return track;
+  }
+
+  /**
+   * By the line of the connection that is looked at: another one that came meanwhile has sent it already.
+   * @param {'camera' | 'screen'} which
+   */
+  async #send(which) {
+    if (this.#isOver) return;
+    const line = this.#line(which);
+    try {
+      await line.sender.replaceTrack(this[which]);
+    } catch (error) {
+      if (!this.#isOver && this.#line(which) === line) throw error;
+    }
   }
 
   /**
@@ -221,25 +267,12 @@ export class Video extends Emitter {
 
   /**
    * The browser may end it: a camera is unplugged, a bar says "stop sharing".
+   * @param {'camera' | 'screen'} which
    * @param {MediaStreamTrack | null} track
-   * @param {() => Promise<unknown>} end
    */
-  #follow(track, end) {
-    track?.addEventListener('ended', () => {
-      if (track === this.camera || track === this.screen) end().catch(() => {});
-    });
-  }
-
-  /**
-   * @param {RTCRtpTransceiver} line
-   * @param {MediaStreamTrack} track What was sent.
-   * @param {() => MediaStreamTrack | null} now What is to be sent.
-   */
-  async #darken(line, track, now) {
-    track.enabled = false;
-    await pause(BLACK);
-    if (!now()) await line.sender.replaceTrack(null);
-    track.stop();
+  #follow(which, track) {
+    const end = async () => (track === this[which] ? this.#show(which, null) : null);
+    track?.addEventListener('ended', () => this.#inTurn(which, end).catch(() => {}));
   }
 
   /** Of two: nobody says when the other shows something; packets do. */

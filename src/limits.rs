@@ -541,8 +541,10 @@ pub const API_LOG_EVENTS: usize = 256;
 pub const API_LOG_BYTES: usize = 64 * 1024;
 /// How long somebody may be without a stream before he is gone, and with him his calls: longer than a change of networks takes.
 pub const API_ABSENCE: Duration = Duration::from_secs(60);
-/// Wrong tokens and keys of one address that are checked in a second; with further ones all is refused there until it is over.
+/// Wrong tokens and keys of one address that are checked in a second; then only those that have held before are taken there until it is over.
 pub const API_GUESSES: u32 = 20;
+/// How long after a token or key has held it is checked in spite of that: the time that tokens are mostly made for.
+pub const API_HELD: Duration = Duration::from_secs(3600);
 /// How long a call between clients rings.
 pub const API_RING: Duration = Duration::from_secs(60);
 /// Clients that are not connected which one client may have woken in a row, and then one each so long: a push rings somebody's telephone.

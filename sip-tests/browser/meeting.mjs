@@ -56,6 +56,19 @@ async function browser(name) {
         window.connections.push(this);
       }
     };
+    // All cameras that were taken. The browser asks for one until `window.allow` is called, where a test has it ask.
+    window.taken = [];
+    window.asks = () => { window.asked = new Promise((resolve) => { window.allow = resolve; }); };
+    const devices = navigator.mediaDevices;
+    const take = devices?.getUserMedia.bind(devices);
+    if (take) {
+      devices.getUserMedia = async (wanted) => {
+        const stream = await take(wanted);
+        window.taken.push(...stream.getVideoTracks());
+        if (wanted.video) await window.asked;
+        return stream;
+      };
+    }
     // What of the video is counted, for who looks for a fault.
     window.counted = async () => {
       const reports = [...((await window.connections.at(-1)?.getStats()) ?? new Map()).values()];
@@ -112,6 +125,7 @@ async function load({ page, name }, camera = { width: 640, height: 360 }) {
     window.log = [];
     window.follow = (call) => {
       window.call = call;
+      for (const event of ['moved', 'ended']) call.on(event, () => window.log.push(event));
       call.on('screen', (track) => window.log.push(`screen ${track ? 'on' : 'off'}`));
       call.on('camera', (track) => window.log.push(`camera ${track ? 'on' : 'off'}`));
       call.on('video', (all) => window.log.push(`video ${all.map(({ name, screen }) => `${name}${screen ? ' screen' : ''}`).join(', ')}`.trim()));
@@ -212,6 +226,37 @@ async function off(alice, bob) {
   tell('gone');
 }
 
+// Whatever is clicked while the browser asks: no camera is left on that nobody sees.
+async function noneLeftOn({ page }) {
+  const on = () => page.evaluate(() => window.taken.filter(({ readyState }) => readyState === 'live').length);
+  const none = async (what) => {
+    await until(`no camera is on: ${what}`, async () => (await on()) === 0 || on(), 60);
+    tell('no camera is on', what);
+  };
+  await page.evaluate(async () => {
+    await window.call.camera(false);
+    window.asks();
+    const twice = [window.call.camera(), window.call.camera()];
+    window.allow();
+    const [one, other] = await Promise.all(twice);
+    if (one !== other || one !== window.call.ownCamera) throw new Error('there is one camera');
+    await window.call.camera(false);
+  });
+  await none('clicked twice');
+  await page.evaluate(async () => {
+    await window.call.camera();
+    window.asks();
+    window.rest = window.call.camera(false).then(() => window.call.camera()).catch(({ kind }) => kind);
+    window.before = window.taken.length;
+  });
+  await until('the browser asks', () => page.evaluate(() => window.taken.length > window.before));
+  await page.evaluate(() => window.call.hangUp());
+  await until('the call has ended', () => page.evaluate(() => window.log.includes('ended')));
+  const told = await page.evaluate(async () => { window.allow(); return window.rest; });
+  if (told !== 'ended') throw new Error(`what a page is told of a camera that came too late: ${told}`);
+  await none('the call has ended');
+}
+
 // Two pages see each other directly, and go on seeing each other when a third brings them into a room.
 async function direct(alice, bob) {
   await load(alice);
@@ -232,11 +277,22 @@ async function direct(alice, bob) {
     window.carol = await connect(secret, { play: false });
     window.carol.on('incoming', (call) => call.accept());
   }, await token('carol'));
+  // The browser asks alice for her camera all the while.
+  await alice.page.evaluate(async () => {
+    await window.call.camera(false);
+    window.asks();
+    window.call.camera();
+  });
   await alice.page.evaluate(() => window.call.addParticipant('carol'));
-  for (const { page } of [alice, bob]) await page.waitForFunction(() => window.call.room !== '');
+  for (const { page } of [alice, bob]) await page.waitForFunction(() => window.log.includes('moved'));
+  await alice.page.evaluate(() => window.allow());
   await moves('moved alice sees bob, who', 'blue', () => alice.page.evaluate(() => window.shows('bob', false)));
   await moves('moved bob sees alice, who', 'red', () => bob.page.evaluate(() => window.shows('alice', false)));
-  for (const { page } of [alice, bob]) await page.evaluate(() => window.call.hangUp());
+  // A camera that goes dark goes off, too, where the call ends meanwhile.
+  for (const { page } of [alice, bob]) {
+    await page.evaluate(() => { window.call.camera(false).catch(() => {}); return window.call.hangUp(); });
+  }
+  await until('no camera is on', () => alice.page.evaluate(() => window.taken.every(({ readyState }) => readyState === 'ended')));
   await alice.page.evaluate(() => window.carol.close());
 }
 
@@ -294,7 +350,7 @@ async function main() {
   await inRoom(alice, bob);
   await screenShared(alice, bob);
   await off(alice, bob);
-  await alice.page.evaluate(() => window.call.hangUp());
+  await noneLeftOn(alice);
   await direct(alice, bob);
   await Promise.all([alice.context.close(), bob.context.close()]);
   tell('done');

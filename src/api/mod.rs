@@ -57,7 +57,7 @@ pub use outside::Presence;
 use crate::config::Api as Config;
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
-use crate::guard::cells::{Cells, Rate};
+use crate::guard::cells::{Cells, Rate, Seen};
 use crate::id::ApiId;
 use crate::keyed;
 use crate::limits;
@@ -103,6 +103,8 @@ pub struct Api {
     addresses: Option<Cells>,
     /// How often each has had a token or key that was wrong.
     guesses: Option<Cells>,
+    /// Tokens and keys that have held lately, by what stands for each.
+    held: Option<Seen>,
     clients: Clients,
     calls: Calls,
     /// The other sides of calls by SIP.
@@ -118,6 +120,11 @@ pub struct Api {
     deadlines: Deadlines<Timer>,
 }
 
+/// Whole seconds since the start.
+fn second(now: Instant) -> u32 {
+    (now.as_millis() / 1_000) as u32
+}
+
 impl Api {
     /// Nobody is there. `key` hashes what others choose.
     pub fn new(key: keyed::Key) -> Api {
@@ -125,6 +132,7 @@ impl Api {
             prints: key,
             addresses: None,
             guesses: None,
+            held: None,
             clients: Clients::new(key),
             calls: Calls::default(),
             lines: Lines::new(key),
@@ -236,10 +244,14 @@ impl Api {
         if !addresses.take(host, cx.now.as_nanos(), rate) {
             return Err(Problem::new(Kind::TooMany, "from this address"));
         }
-        // A seal costs a hash to check: of who was wrong too often nothing is checked for a while.
+        // A seal costs a hash to check: where too many were wrong only what has held before is checked for a while. One address may be a proxy with
+        // all who use it behind it.
         let (guesses, often) = (self.guesses.get_or_insert_with(Cells::new), limits::API_GUESSES);
         let often = Rate::per_second(often, often);
-        if request.token.is_some() && !guesses.has(host, cx.now.as_nanos(), often) {
+        if let Some(shown) = &request.token
+            && !guesses.has(host, cx.now.as_nanos(), often)
+            && !self.has_held(shown.expose(), cx.now)
+        {
             return Err(Problem::new(
                 Kind::TooMany,
                 "with a wrong token or key, from this address",
@@ -253,6 +265,20 @@ impl Api {
             guesses.take(host, cx.now.as_nanos(), often);
         }
         given
+    }
+
+    fn has_held(&self, shown: &str, now: Instant) -> bool {
+        let print = self.prints.of(&[shown.as_bytes()]) as u64;
+        let within = limits::API_HELD.as_secs() as u32;
+        self.held
+            .as_ref()
+            .is_some_and(|held| held.has(print, second(now), within))
+    }
+
+    /// A token or key has held, or is made here.
+    fn holds(&mut self, shown: &str, now: Instant) {
+        let print = self.prints.of(&[shown.as_bytes()]) as u64;
+        self.held.get_or_insert_with(Seen::new).put(print, second(now));
     }
 
     fn routed(&mut self, cx: &mut Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
@@ -283,6 +309,7 @@ impl Api {
         let mut keys = config.keys.iter();
         let key = shown.and_then(|shown| keys.find(|key| seal::is_same(&key.key, shown)));
         let key = key.ok_or_else(|| Problem::new(Kind::BadKey, "Authorization: Bearer with a key of api.keys"))?;
+        self.holds(key.key.expose(), cx.now);
         let print = self.prints.of(&[request.path.as_bytes(), &request.body]);
         // Tenants are those of the configuration, now and before.
         let issued = self.issued.entry(key.tenant.clone()).or_default();
@@ -292,7 +319,12 @@ impl Api {
         }
         let response = act::issue(config, key, &request.body, cx.wall);
         let response = response.unwrap_or_else(|problem| problem.response(&request.path, id));
+        let told: Option<Value> = serde_json::from_slice(&response.body).ok();
+        if let Some(token) = told.as_ref().and_then(|told| told["token"].as_str()) {
+            self.holds(token, cx.now);
+        }
         if let Some(mark) = mark {
+            let issued = self.issued.entry(key.tenant.clone()).or_default();
             issued.keep(mark, print, &response, (limits::API_ONCE_OF_BACK_END, cx.now));
         }
         Ok(Given::Response(response))
@@ -309,6 +341,7 @@ impl Api {
         let shown = request.token.as_ref();
         let shown = shown.ok_or_else(|| Problem::new(Kind::NoToken, "Authorization: Bearer with a token"))?;
         let claims = token::read(config, shown.expose(), cx.wall)?;
+        self.holds(shown.expose(), cx.now);
         if !scopes.is_empty() && !scopes.iter().any(|scope| claims.scopes.has(*scope)) {
             let words: Vec<&str> = scopes.iter().map(|scope| scope.word()).collect();
             return Err(Problem::new(

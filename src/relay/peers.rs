@@ -125,8 +125,7 @@ impl Peers {
     }
 
     fn has_media(&self, ip: IpAddr) -> bool {
-        let takes_in = |own: &IpAddr| *own == ip || (own.is_unspecified() && own.is_ipv4() == ip.is_ipv4());
-        self.media_at.iter().any(takes_in)
+        self.media_at.iter().any(|own| takes_in(*own, ip))
     }
 
     /// True for a port of this machine that may be reached: where media is, or what is relayed; of a loopback address that the operator
@@ -137,9 +136,8 @@ impl Peers {
         if self.own.contains(&ip) {
             return within(self.media) && self.has_media(ip) || within(self.relayed) && self.relayed_at.contains(&ip);
         }
-        let takes_in = |own: IpAddr| own == ip || (own.is_unspecified() && own.is_ipv4() == ip.is_ipv4());
         let mut listeners = self.listeners.iter();
-        !listeners.any(|own| own.port() == port && takes_in(own.ip()))
+        !listeners.any(|own| own.port() == port && takes_in(own.ip(), ip))
     }
 
     /// True for a port at which media of this node is.
@@ -170,6 +168,11 @@ impl Peers {
         let external = pairs.find(|(own, _)| *own == peer.ip());
         external.map_or(peer, |(_, external)| SocketAddr::new(*external, peer.port()))
     }
+}
+
+/// True for an address at which somebody is who has bound this one: the wildcard is all of its family.
+fn takes_in(bound: IpAddr, ip: IpAddr) -> bool {
+    bound == ip || (bound.is_unspecified() && bound.is_ipv4() == ip.is_ipv4())
 }
 
 /// What a translator or a tunnel makes of an address of IPv6 that has one of IPv4 in it (RFC 6052 2.1, RFC 3056 2).

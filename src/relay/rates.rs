@@ -64,7 +64,7 @@ impl<K: Eq + Hash> Shares<K> {
 
     /// True if there is one more for this one.
     pub(super) fn take(&mut self, now: Instant, who: K) -> bool {
-        let has = self.has(now, &who);
+        let has = self.has(now, &who) && self.given < self.all;
         if has {
             *self.by.entry(who).or_default() += 1;
             self.given += 1;
@@ -72,13 +72,13 @@ impl<K: Eq + Hash> Shares<K> {
         has
     }
 
-    /// The same without taking it.
+    /// True unless this one has taken all of its own, whatever others take.
     pub(super) fn has(&mut self, now: Instant, who: &K) -> bool {
         if now.since(self.began) >= SECOND {
             (self.began, self.given) = (now, 0);
             self.by.clear();
         }
-        self.given < self.all && self.by.get(who).is_none_or(|own| *own < self.each)
+        self.by.get(who).is_none_or(|own| *own < self.each)
     }
 }
 
@@ -122,5 +122,8 @@ mod tests {
         assert_eq!(given(1, 0..200), 100);
         assert_eq!(given(1, 0..200_000), 20_000 - 100);
         assert_eq!(given(2, 0..400), 200);
+        assert_eq!(given(3, 0..200_000), 20_000);
+        let has = |shares: &mut Shares<u32>, who| shares.has(at(3_000), &who);
+        assert!(!has(&mut shares, 0) && has(&mut shares, 1_000), "who has taken nothing");
     }
 }

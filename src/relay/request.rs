@@ -98,10 +98,11 @@ impl Server {
             | method::CONNECTION_BIND => {
                 let is_sealed = message.has_seal(Seal::Sha1) || message.has_seal(Seal::Sha256);
                 let host = Marker::host(client.from().ip());
-                // A password costs hashes to check: of who has guessed wrong too often in this second nothing is checked.
-                if is_sealed && !self.guesses.has(at.now, &host) {
-                    self.counters.guessed += 1;
-                    return self.hurried(&Back::new(client, &message));
+                // A password costs hashes to check: where too many were wrong in this second none is checked, but of who relays already, and so
+                // has shown that he knows one.
+                let is_heard = self.by_client.contains_key(&client.tuple()) || self.guesses.has(at.now, &host);
+                if is_sealed && !is_heard {
+                    return self.guessed(client);
                 }
                 match self.credentials.check(at, self.key, client.tuple(), &message) {
                     Err(code) => {
@@ -143,6 +144,15 @@ impl Server {
     fn hurried(&mut self, back: &Back) {
         if back.client.is_stream() {
             self.outputs.push_back(back.finish(back.error(ErrorCode::SERVER_ERROR)));
+        }
+    }
+
+    /// Nothing of it is checked, so an answer could have no seal; and without one a client that has sent one believes none but those that ask for
+    /// a password (RFC 8489 9.2.5), and waits on. A stream that ends tells it at once to come again.
+    fn guessed(&mut self, client: Client) {
+        self.counters.guessed += 1;
+        if let Client::Stream { id, .. } = client {
+            self.outputs.push_back(Output::Hang(id));
         }
     }
 

@@ -59,6 +59,8 @@ fn pages_and_a_phone_see_and_name_each_other_in_a_room() {
         "alice sees bob again, who is blue",
         "muted",
         "gone",
+        "no camera is on clicked twice",
+        "no camera is on the call has ended",
         "directly alice sees bob, who is blue",
         "directly bob sees alice, who is red",
         "moved alice sees bob, who is blue",

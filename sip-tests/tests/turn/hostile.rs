@@ -7,7 +7,7 @@ use sip_tests::turn::{Lab, Raw};
 use sip_tests::{ms, s};
 use std::net::SocketAddr;
 use tandem::limits;
-use tandem::relay::{Client, Packet};
+use tandem::relay::{Client, Packet, StreamId};
 
 /// A message with whatever attributes.
 fn message() -> impl Strategy<Value = Vec<u8>> {
@@ -234,4 +234,61 @@ fn wrong_passwords_are_checked_so_many_in_a_second() {
     );
     lab.run(s(2));
     assert_eq!(lab.refresh(&mut alice, 600).error(), None, "nor is this one any more");
+}
+
+/// However many hosts guess, those who do not are heard: what a network of IPv6 or thousands of stolen machines send bears on nobody else.
+#[test]
+fn those_who_guess_shut_nobody_else_out() {
+    let mut lab = Lab::new(8, "");
+    let mut bob = lab.caller("203.0.113.6:4000", "bob", "builder");
+    let hosts = limits::RELAY_ANSWERS / limits::RELAY_GUESSES_PER_HOST + 1;
+    let mut wrong = Vec::new();
+    for host in 0..hosts {
+        let address = format!("192.0.{}.{}:5000", 32 + host / 200, 1 + host % 200);
+        let mut mallory = lab.caller(&address, "alice", "wrong");
+        let transport = (attr::TRANSPORT, vec![17, 0, 0, 0]);
+        assert_eq!(lab.ask(&mut mallory, kind::ALLOCATE, &[transport]).error(), Some(401));
+        let request = Raw::new(kind::REFRESH, lab.transaction());
+        wrong.push((mallory.via, lab.sealed(&mallory, request)));
+    }
+    assert_eq!(lab.refresh(&mut bob, 600).error(), Some(437), "he has the nonce");
+    lab.run(s(2));
+    let before = lab.server.counters().challenged;
+    for (via, octets) in &wrong {
+        for _ in 0..limits::RELAY_GUESSES_PER_HOST {
+            lab.say(*via, octets);
+        }
+    }
+    lab.run(ms(50));
+    let guessed = lab.server.counters().challenged - before;
+    assert_eq!(guessed, u64::from(limits::RELAY_ANSWERS), "all that there are");
+    lab.allocate(&mut bob);
+    assert_eq!(lab.server.counters().guessed, 0, "nobody was refused unheard");
+}
+
+/// Who relays already has shown his password, and is heard beside those who guess behind his address. Who does not is told at once that he has
+/// to come again: an answer without a seal he would not believe (RFC 8489 9.2.5), and wait for another.
+#[test]
+fn who_relays_is_heard_beside_those_who_guess_behind_his_address() {
+    let mut lab = Lab::new(9, "");
+    let mut alice = lab.stream(1, "203.0.113.5:4000", "alice", "swordfish");
+    lab.allocate(&mut alice);
+    let mut bob = lab.stream(2, "203.0.113.5:4001", "bob", "builder");
+    assert_eq!(lab.refresh(&mut bob, 600).error(), Some(437), "he has the nonce");
+    let mut mallory = lab.caller("203.0.113.5:5000", "alice", "wrong");
+    let transport = (attr::TRANSPORT, vec![17, 0, 0, 0]);
+    assert_eq!(lab.ask(&mut mallory, kind::ALLOCATE, &[transport]).error(), Some(401));
+    lab.run(s(2));
+    let request = Raw::new(kind::REFRESH, lab.transaction());
+    let wrong = lab.sealed(&mallory, request);
+    for _ in 0..limits::RELAY_GUESSES_PER_HOST {
+        lab.say(mallory.via, &wrong);
+    }
+    lab.run(ms(50));
+    assert_eq!(lab.refresh(&mut alice, 600).error(), None);
+    let request = Raw::new(kind::REFRESH, lab.transaction());
+    let refresh = lab.sealed(&bob, request);
+    lab.say(bob.via, &refresh);
+    assert_eq!(lab.server.counters().guessed, 1);
+    assert_eq!(lab.hung, [StreamId(2)], "it is closed, without an answer");
 }

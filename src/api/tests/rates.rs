@@ -1,6 +1,7 @@
 //! Who asks too often is told to wait, and others are not.
 
 use super::bench::{ACME, Bench, OTHER, field, problem};
+use crate::api::token::{self, Scopes};
 use crate::api::wire::Method;
 use crate::effect::Fact;
 use crate::limits;
@@ -50,13 +51,25 @@ fn an_address_has_a_rate_whatever_it_asks_for() {
     assert_eq!(v6.iter().filter(|status| **status == 401).count(), 10);
 }
 
-/// Seals cost a hash: of an address that has wrong ones only so many are checked, and nothing else is taken there meanwhile.
+/// A token that a back end has made itself.
+fn made(bench: &Bench, name: &str) -> String {
+    let key = &bench.config.api.as_ref().unwrap().keys[0];
+    let scopes = Scopes::of(&["call".to_owned()]).unwrap();
+    token::mint(key, name, &scopes, bench.wall + Duration::from_secs(600))
+}
+
+/// The same with another seal.
+fn forged(token: &str) -> String {
+    let (text, seal) = token.rsplit_once('.').unwrap();
+    format!("{text}.{}", seal.chars().rev().collect::<String>())
+}
+
+/// Seals cost a hash: of an address that has wrong ones only so many are checked, and nothing that is not known is taken there meanwhile.
 #[test]
 fn an_address_has_so_many_wrong_tokens() {
     let mut bench = Bench::new("  per_client: 1000\n  per_address: 100000\n");
-    let alice = bench.token("alice");
-    let (text, seal) = alice.rsplit_once('.').unwrap();
-    let forged = format!("{text}.{}", seal.chars().rev().collect::<String>());
+    let alice = made(&bench, "alice");
+    let forged = forged(&alice);
     let answers: Vec<u16> = (0..100).map(|_| from(&mut bench, "198.51.100.1", &forged)).collect();
     let checked = limits::API_GUESSES as usize;
     assert_eq!(answers.iter().filter(|status| **status == 401).count(), checked);
@@ -70,6 +83,44 @@ fn an_address_has_so_many_wrong_tokens() {
     let answers: Vec<u16> = (0..100).map(|_| wrong(&mut bench)).collect();
     assert_eq!(answers.iter().filter(|status| **status == 401).count(), checked);
     assert_eq!(bench.get("/v1/problems", "").status, 200);
+}
+
+/// Behind a reverse proxy, or one address of many: who sends wrong tokens there takes nothing from those whose token has held, or was made
+/// here, nor from the back end. Nor does he get more of his own checked.
+#[test]
+fn whose_token_has_held_is_heard_beside_those_who_guess() {
+    let mut bench = Bench::new("  per_client: 1000\n  per_address: 100000\n");
+    let (address, alice) = ("127.0.0.1", made(&bench, "alice"));
+    assert_eq!(from(&mut bench, address, &alice), 200);
+    let wrong = forged(&alice);
+    // What needs no token says nothing of one.
+    let open = (Method::Get, "/v1/problems");
+    bench.ask_with(open, &wrong, &Value::Null, |request| {
+        request.peer = address.parse().unwrap()
+    });
+    let flood = |bench: &mut Bench| (0..100).filter(|_| from(bench, address, &wrong) == 401).count();
+    assert_eq!(flood(&mut bench), limits::API_GUESSES as usize);
+    assert_eq!(from(&mut bench, address, &alice), 200);
+    let post = |bench: &mut Bench, key: &str, name: &str| {
+        let wanted = json!({ "identity": name });
+        bench.ask_with((Method::Post, "/v1/tokens"), key, &wanted, |request| {
+            request.peer = address.parse().unwrap()
+        })
+    };
+    assert_eq!(post(&mut bench, ACME, "bob").status, 429, "the key was not seen yet");
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(post(&mut bench, ACME, "bob").status, 201);
+    assert_eq!(flood(&mut bench), limits::API_GUESSES as usize);
+    let issued = post(&mut bench, ACME, "carol");
+    assert_eq!(issued.status, 201, "and now it was");
+    let carol = super::bench::body(&issued)["token"].as_str().unwrap().to_owned();
+    assert_eq!(from(&mut bench, address, &carol), 200, "it is new, but of here");
+    let dora = made(&bench, "dora");
+    assert_eq!(from(&mut bench, address, &dora), 429, "nobody knows it yet");
+    // What has held does not for ever.
+    bench.wait(limits::API_HELD + Duration::from_secs(1));
+    assert_eq!(flood(&mut bench), limits::API_GUESSES as usize);
+    assert_eq!(post(&mut bench, ACME, "carol").status, 429);
 }
 
 #[test]

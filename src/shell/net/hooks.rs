@@ -33,9 +33,10 @@ struct Told {
 
 impl Hooks {
     pub(super) fn new() -> Hooks {
+        let clock = SystemClock::start();
         let place = || {
             Arc::new(Place {
-                clock: SystemClock::start(),
+                clock,
                 free: Arc::new(Semaphore::new(limits::POSTS)),
                 told: Mutex::default(),
             })
@@ -66,9 +67,8 @@ impl Hooks {
 }
 
 impl Place {
-    async fn tell(self: Arc<Place>, post: Post, context: Arc<Context>, permit: OwnedSemaphorePermit) -> bool {
+    async fn tell(self: Arc<Place>, post: Post, context: Arc<Context>, _permit: OwnedSemaphorePermit) -> bool {
         let taken = post::post(&post, &context).await;
-        drop(permit);
         if let Err(why) = &taken {
             self.failed(&post, why);
         }

@@ -117,7 +117,7 @@ impl Keys {
                 ca,
                 ..TrunkTls::default()
             };
-            let service = client(&tls, None).map_err(|why| format!("{key}: {why}"))?;
+            let service = client(&tls, None).map_err(|why| format!("{why} (key `{key}.ca`)"))?;
             keys.hooks.insert(hook, Arc::new(service));
         }
         if let Some(siprec) = config.recording.siprec.as_ref().filter(|siprec| siprec.ca.is_some()) {
@@ -200,9 +200,7 @@ impl Keys {
         let connector = TlsConnector::from(config.ok_or(io::ErrorKind::Unsupported)?);
         Ok(connector.connect(name, stream).await?.into())
     }
-}
 
-impl Keys {
     /// To the host of a URL that is told something.
     pub(super) async fn connect_hook(
         &self,
@@ -278,7 +276,7 @@ fn server(pair: &KeyPair, clients: Option<Arc<Clients>>) -> Result<ServerConfig,
 fn client(tls: &TrunkTls, own: Option<&KeyPair>) -> Result<ClientConfig, String> {
     let verifier = WebPkiServerVerifier::builder_with_provider(trusted(tls)?, provider())
         .build()
-        .map_err(|error| format!("the CAs cannot be used: {error} (key `trunks[].tls.ca`)"))?;
+        .map_err(|error| format!("the CAs that `ca` names cannot be used: {error}"))?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
