@@ -185,6 +185,12 @@ pub const SRTP_KEYS: usize = 4;
 pub const SRTP_STREAMS: usize = 4;
 /// RTP packets that one leg takes in a second, over time: speech in packets of 10 ms is 100, and as many again are events and copies.
 pub const RTP_PER_SECOND: u64 = 400;
+/// Octets of a packet that is sent on to all who hear a voice apart: of Opus in 20 ms at 200 kbit/s.
+pub const VOICE_BYTES: usize = 512;
+/// The packets of one voice that are sent on in a second, over time: speech in packets of 10 ms.
+pub const VOICE_PER_SECOND: u64 = 110;
+/// The same at once: a second of speech in packets of 20 ms that a network held back.
+pub const VOICE_BURST: u64 = 50;
 /// RTP packets that one leg takes at once: five seconds of speech in 20 ms that a network held back.
 pub const RTP_BURST: u64 = 250;
 /// Datagrams of STUN and DTLS that one leg hands on in a second, over time, of its peer and in each share of all others: a browser checks twenty

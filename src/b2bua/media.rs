@@ -33,6 +33,8 @@ struct Web {
     told: Option<(Remote, Stream)>,
     /// And of its video.
     video: Option<Box<Video>>,
+    /// That is another than its room knows.
+    has_new_lines: bool,
 }
 
 /// A media leg that is open, or closing.
@@ -212,8 +214,16 @@ impl MediaLeg {
             return;
         };
         web.video.clone_from(&agreed.video);
+        web.has_new_lines = true;
         let (leg, video) = (self.id, agreed.video.clone());
         self.tell(t, Command::Video { leg, video });
+    }
+
+    /// The names of the lines of its video, where those may be others than when this was asked last.
+    pub fn new_lines(&mut self) -> Option<Vec<Box<str>>> {
+        let web = self.web.as_mut()?;
+        let lines = web.video.iter().flat_map(|video| &video.lines);
+        std::mem::take(&mut web.has_new_lines).then(|| lines.map(|line| line.mid.clone()).collect())
     }
 
     /// The name of a line of its video, as its page knows it.

@@ -277,6 +277,10 @@ impl Call {
         if let Some(room) = &mut self.room {
             room.holds = holds;
         }
+        let media = self.leg_mut(one).and_then(|leg| leg.media.as_mut());
+        if let Some(lines) = media.and_then(|media| media.new_lines()) {
+            t.desk.rooms.tell(place, Input::Lines(lines));
+        }
         // One may have taken the place of another.
         if let Some(leg) = self.leg_mut(one) {
             leg.is_focus(number);

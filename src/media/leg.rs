@@ -159,6 +159,9 @@ impl Leg {
         if let (Change::Set(Some(new)), Some(old)) = (&mut gear.sealer, &self.tx.sealer) {
             new.go_on(old);
         }
+        if let (Change::Set(Some(new)), Some(sealer)) = (&mut gear.video, &self.tx.sealer) {
+            new.begin_behind(sealer);
+        }
         if let (Change::Set(Some(new)), Some(old)) = (&mut gear.video, &mut self.video) {
             new.go_on(old);
         }

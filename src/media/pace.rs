@@ -22,13 +22,18 @@ impl Pace {
 
     /// True if one more of so many in a second, and so many at once, may pass now.
     pub fn takes_at(&mut self, now: Instant, per_second: u64, burst: u64) -> bool {
+        self.takes_some(now, 1, per_second, burst)
+    }
+
+    /// The same of so many that pass together, or not at all.
+    pub fn takes_some(&mut self, now: Instant, count: u64, per_second: u64, burst: u64) -> bool {
         let each = 1_000_000_000 / per_second;
         let gone = now.as_nanos().saturating_sub(self.last.as_nanos());
         self.last = now;
         self.spent = self.spent.saturating_sub(gone);
-        let takes = self.spent + each <= burst * each;
+        let takes = self.spent + count * each <= burst * each;
         if takes {
-            self.spent += each;
+            self.spent += count * each;
         }
         takes
     }

@@ -41,7 +41,7 @@ use super::rtp::View;
 use super::source::Arrival;
 use super::video::stage;
 use crate::id::MediaRoomId;
-use crate::limits::{ROOM_CLASSES, ROOM_LINKS, ROOM_MEASURE, ROOM_SPEAKERS};
+use crate::limits::{ROOM_CLASSES, ROOM_LINKS, ROOM_MEASURE, ROOM_PART, ROOM_SPEAKERS};
 use crate::time::Instant;
 use apart::Apart;
 use bands::{Bands, Down};
@@ -122,13 +122,14 @@ impl Room {
     /// An empty one.
     pub fn new(spec: RoomSpec) -> Room {
         let speakers = usize::from(spec.speakers.clamp(1, ROOM_SPEAKERS));
+        let listeners = usize::from(spec.seats).min(ROOM_PART);
         Room {
             spec,
             members: Vec::with_capacity(usize::from(spec.seats)),
             speakers: Speakers::new(speakers),
             // Who has just lost a place is still faded out while another is faded in.
             voices: (0..2 * speakers)
-                .map(|_| Voice::new(spec.rate, spec.forwards.then_some(spec.seats)))
+                .map(|_| Voice::new(spec.rate, spec.forwards.then_some(listeners)))
                 .collect(),
             mix: Mix::new(spec.rate),
             rest: spec.forwards.then(|| Box::new(Mix::new(spec.rate))),
@@ -224,6 +225,11 @@ impl Room {
             self.is_changed = true;
         }
         has_room
+    }
+
+    /// Somebody hears or is heard who was not, or no longer.
+    pub(super) fn seated(&mut self) {
+        self.is_changed = true;
     }
 
     /// A leg is gone.
@@ -324,7 +330,7 @@ impl Room {
             let is_apart = leg.is_forwarded() && self.rest.is_some();
             let id = leg.id();
             let Some(member) = leg.member.as_mut() else { continue };
-            let mix = self.rest.as_deref().filter(|_| member.hears_rest).unwrap_or(&self.mix);
+            let mix = mix_of(&self.mix, self.rest.as_deref(), member.hears_rest);
             voice.begin((place.at, id), is_apart, &mix.down);
             self.is_changed |= is_apart;
             // What goes to others as it came is not in what he hears himself.
@@ -358,10 +364,10 @@ impl Room {
     }
 
     /// A packet of a member who is forwarded: by which voice, if somebody hears that.
-    pub(super) fn keep(&mut self, at: LegIx, arrival: Arrival, view: &View<'_>) -> Option<u8> {
+    pub(super) fn keep(&mut self, now: Instant, at: LegIx, arrival: Arrival, view: &View<'_>) -> Option<u8> {
         let mut voices = self.voices.iter_mut().zip(0u8..);
         let (voice, number) = voices.find(|(voice, _)| voice.whose().is_some_and(|whose| whose.0 == at))?;
-        voice.apart.as_mut()?.keep(arrival, view).then_some(number)
+        voice.apart.as_mut()?.keep(now, arrival, view).then_some(number)
     }
 
     /// A voice that is forwarded.
@@ -390,7 +396,7 @@ impl Room {
                 .and_then(|class| self.classes[usize::from(class)].as_deref());
             match class {
                 Some(class) if std::mem::take(&mut member.was_shared) => {
-                    let mix = self.rest.as_deref().filter(|_| member.hears_rest).unwrap_or(&self.mix);
+                    let mix = mix_of(&self.mix, self.rest.as_deref(), member.hears_rest);
                     self.encodes += encode.follow(&class.coder, mix.history.at(class.coder.rate()));
                 }
                 Some(class) => encode.align(&class.coder),
@@ -637,6 +643,11 @@ fn exchange(
             }
         }
     }
+}
+
+/// What is heard: the mix of all, or where voices are heard apart, of the rest.
+fn mix_of<'m>(all: &'m Mix, rest: Option<&'m Mix>, hears_rest: bool) -> &'m Mix {
+    rest.filter(|_| hears_rest).unwrap_or(all)
 }
 
 /// Samples of a tick.

@@ -65,6 +65,8 @@ pub struct Sender {
     /// on to the next.
     anchor: Option<(u32, Instant)>,
     feed: Option<Feed>,
+    /// Of so many numbers of the feed that are left out at once, none is left out of ours.
+    most: u16,
     packets: u64,
     octets: u32,
 }
@@ -92,9 +94,22 @@ impl Sender {
             newest: (first_timestamp, None),
             anchor: None,
             feed: None,
+            most: MAX_DROPOUT,
             packets: 0,
             octets: 0,
         }
+    }
+
+    /// With what is lost of the feed no more than so many numbers are left out at once; of more a new run is made. What one sends to many must
+    /// not move their numbers beyond what their roll-over bears (RFC 3711 3.3.1).
+    pub fn leaves_out(mut self, most: u16) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// Begins with this number, before anything was sent.
+    pub fn begin_at(&mut self, sequence: u16) {
+        self.sequence = sequence;
     }
 
     /// Sets the RTP clock; the timestamp goes on from where it is.
@@ -181,7 +196,7 @@ impl Sender {
                 })
             }
             // After so many packets that were not passed on, nothing is continued.
-            Arrival::Newest(_) if ahead >= MAX_DROPOUT => Some(self.begin(now, view)),
+            Arrival::Newest(_) if ahead >= self.most => Some(self.begin(now, view)),
             Arrival::Newest(_) if ahead != 0 => {
                 let (last, at) = feed.last;
                 let grown = view.timestamp.wrapping_sub(last);

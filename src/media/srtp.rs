@@ -127,6 +127,12 @@ impl Sealer {
             .ok_or(Fault::Malformed)
     }
 
+    /// The number behind the newest that was sealed of an SSRC, if any was: those before are worth nothing under this key.
+    pub fn next(&self, ssrc: u32) -> Option<u16> {
+        let known = self.rtp.iter().find(|(known, _)| *known == ssrc);
+        known.and_then(|(_, window)| window.next())
+    }
+
     /// Where the numbers of an SSRC are. None is forgotten, since a number must not be used again.
     fn stream(&mut self, ssrc: u32) -> Result<usize, Fault> {
         match self.rtp.iter().position(|(known, _)| *known == ssrc) {

@@ -44,6 +44,7 @@ use super::packet::{Channel, LegIx, Packet, TxBatch};
 use super::room::Place;
 use super::rtcp::feedback::{self, Head};
 use super::rtp::View;
+use super::srtp::Sealer;
 use crate::limits;
 use crate::time::Instant;
 use arrivals::Arrivals;
@@ -169,6 +170,18 @@ impl VideoLeg {
         }
     }
 
+    /// What was sealed once is not sealed again: a line that was there before, and not just before, goes on behind it (RFC 3711 9.1).
+    pub(super) fn begin_behind(&mut self, sealer: &Sealer) {
+        for slot in &mut self.slots {
+            slot.begin_behind(sealer);
+        }
+        for place in &mut self.voices {
+            if let Some(next) = sealer.next(place.ssrc()) {
+                place.begin_at(next);
+            }
+        }
+    }
+
     /// Takes over what goes on as it was.
     pub(super) fn go_on(&mut self, before: &mut VideoLeg) {
         for new in &mut self.published {
@@ -185,7 +198,13 @@ impl VideoLeg {
         }
         for new in &mut self.slots {
             if let Some(old) = before.slots.iter_mut().find(|old| old.ssrc() == new.ssrc()) {
+                let is_same =
+                    self.spec.lines[usize::from(new.line)].mid == before.spec.lines[usize::from(old.line)].mid;
                 new.go_on(old);
+                if !is_same {
+                    // It is told under its new name.
+                    new.told = None;
+                }
             }
         }
         for new in &mut self.voices {
@@ -204,7 +223,11 @@ impl VideoLeg {
         self.published
             .iter_mut()
             .for_each(|published| published.viewers.clear());
-        self.slots.iter_mut().for_each(Slot::clear);
+        for slot in &mut self.slots {
+            slot.clear();
+            // Its room forgets whom it saw, and is told anew when it is back.
+            slot.told = None;
+        }
         self.voices.iter_mut().for_each(|place| place.hear(None));
     }
 

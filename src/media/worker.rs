@@ -272,8 +272,8 @@ impl Worker {
             Role::Idle | Role::Tone(_) | Role::Play | Role::Fork(_) => {}
             Role::Room(room) => {
                 room::hear(arrival, class, view, leg);
-                if class == Class::Audio && leg.is_forwarded() {
-                    self.on_voice((&*leg, room), arrival, view);
+                if class == Class::Audio && leg.seat.speaks && leg.is_forwarded() {
+                    self.on_voice(now, (&*leg, room), arrival, view);
                 }
             }
             Role::Phone => function::hear(now, arrival, class, view, leg),
@@ -381,7 +381,14 @@ impl Worker {
         match input {
             // Handled by the caller: they have no place yet.
             Input::Open(_) | Input::Give(_) | Input::OpenRoom(_) | Input::Room { .. } => {}
-            Input::Seat { seat, .. } => leg.seat = seat,
+            Input::Seat { seat, .. } => {
+                leg.seat = seat;
+                if let Role::Room(room) = leg.role
+                    && let Some(room) = self.rooms[room.index()].as_mut()
+                {
+                    room.seated();
+                }
+            }
             Input::Named { name, .. } => leg.name(name),
             Input::Negotiated {
                 remote, stream, gear, ..

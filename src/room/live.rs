@@ -300,13 +300,14 @@ impl Live {
             Input::Shows(line, shown) => {
                 let of = |call| self.members.iter().find(|member| member.call == Some(call));
                 let shown = shown.and_then(|(call, is_screen)| Some((of(call)?.id, is_screen)));
-                if let Some(member) = self.member_mut(id) {
-                    match shown {
-                        Some(shown) => member.shows.insert(line.clone(), shown),
-                        None => member.shows.remove(&line),
-                    };
+                if self.member_mut(id).is_some_and(|member| member.sees(&line, shown)) {
+                    self.event(s, RoomEvent::Shows(id, line, shown));
                 }
-                self.event(s, RoomEvent::Shows(id, line, shown));
+            }
+            Input::Lines(lines) => {
+                let member = self.member_mut(id);
+                let gone = member.map(|member| member.sees_on(|line| lines.iter().any(|own| **own == *line)));
+                self.dark(s, id, gone.unwrap_or_default());
             }
             Input::Left => self.left(s, id),
         }
@@ -430,6 +431,13 @@ impl Live {
         }
     }
 
+    /// On these lines a member sees nobody any more.
+    fn dark(&self, s: &mut Step<'_>, id: MemberId, lines: Vec<Box<str>>) {
+        for line in lines {
+            self.event(s, RoomEvent::Shows(id, line, None));
+        }
+    }
+
     fn speaks(&mut self, s: &mut Step<'_>, id: MemberId, speaks: bool) {
         if let Some(member) = self.member_mut(id) {
             member.speaking = speaks;
@@ -462,7 +470,7 @@ impl Live {
     pub(super) fn settle(&mut self, s: &mut Step<'_>) {
         let alone = self.present() == 1 && !self.ending;
         let (room, settings) = (self.id, self.settings.clone());
-        let mut fell_silent = false;
+        let (mut fell_silent, mut dark) = (false, Vec::new());
         for member in &mut self.members {
             let (Some(hears), Some(call)) = (member.to_hear(&settings.music, alone), member.call) else {
                 continue;
@@ -470,6 +478,10 @@ impl Live {
             if member.holds || !matches!(hears, Hears::Mix(_)) {
                 // Its worker does not say that who has left the mix is not heard any more.
                 fell_silent |= std::mem::take(&mut member.speaking);
+                // Nor that it sees nobody.
+                if !member.shows.is_empty() {
+                    dark.push((member.id, member.sees_on(|_| false)));
+                }
             }
             if member.hears.as_ref() != Some(&hears) {
                 member.hears = Some(hears.clone());
@@ -479,6 +491,9 @@ impl Live {
                 };
                 s.effects.push_back(Effect::Hear(call, place, hears));
             }
+        }
+        for (id, lines) in dark {
+            self.dark(s, id, lines);
         }
         if fell_silent {
             self.tell_speaking_soon(s);

@@ -276,6 +276,28 @@ impl Member {
         *count <= limits::ROOM_KEYS_PER_SECOND
     }
 
+    /// On this line it sees somebody else, or nobody. False where it has no such line.
+    pub(super) fn sees(&mut self, line: &str, shown: Option<(MemberId, bool)>) -> bool {
+        let has_line = self.shows.contains_key(line) || self.shows.len() < limits::VIDEO_LINES;
+        match shown {
+            Some(shown) if has_line => {
+                self.shows.insert(line.into(), shown);
+            }
+            Some(_) => return false,
+            None => {
+                self.shows.remove(line);
+            }
+        }
+        true
+    }
+
+    /// It has only these lines from now on. Those that it has no longer, and on which it saw somebody.
+    pub(super) fn sees_on(&mut self, is_there: impl Fn(&str) -> bool) -> Vec<Box<str>> {
+        let gone: Vec<Box<str>> = self.shows.keys().filter(|line| !is_there(line)).cloned().collect();
+        self.shows.retain(|line, _| is_there(line));
+        gone
+    }
+
     /// Whom it sees.
     pub(super) fn slots(&self) -> Vec<Slot> {
         let slots = self.shows.iter().map(|(line, (member, is_screen))| Slot {

@@ -135,6 +135,8 @@ pub enum Input {
     Speaks(bool),
     /// On a line of its video, by its `a=mid`, the member with this call is seen now, or nobody; true where it is a screen.
     Shows(Box<str>, Option<(CallId, bool)>),
+    /// Its video has these lines from now on, by their `a=mid`.
+    Lines(Vec<Box<str>>),
     /// Its call is over, or elsewhere.
     Left,
 }

@@ -155,7 +155,7 @@ impl Offered {
             direction,
             held_by_peer: (self.direction.sends() && !answered.receives()) || is_nowhere,
             keys,
-            video: webrtc.and_then(|webrtc| webrtc.video(answer, media, local).agreed()),
+            video: webrtc.and_then(|webrtc| webrtc.video(answer, self.index, local).agreed()),
             connect,
             image: None,
         })

@@ -228,7 +228,7 @@ pub fn answer<'t>(
         .map(|(webrtc, theirs)| webrtc.connect(theirs, true))
         .transpose()?;
     let video = webrtc.filter(|_| connect.is_some());
-    let video = video.map_or_else(Default::default, |webrtc| webrtc.video(offer, media, local));
+    let video = video.map_or_else(Default::default, |webrtc| webrtc.video(offer, taken.index, local));
     let is_nowhere = connect.is_none() && taken.addr.is_unspecified();
     let asked = xr::asked(offer, media);
     let line = |(index, other): (usize, &Media<'t>)| {

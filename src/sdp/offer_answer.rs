@@ -259,8 +259,9 @@ impl OfferAnswer {
 
     /// The pending offer was answered before, by what `preview` agreed on.
     pub fn settle(&mut self, mut agreed: Agreed, answer: Direction) {
-        // After the first our offers leave it as it is.
-        if let Some(before) = &mut self.agreed {
+        // Where no more of it is taken, it stays as it is until the peer offers.
+        let sees = self.capabilities.webrtc.as_ref().is_some_and(|webrtc| webrtc.sees());
+        if let Some(before) = self.agreed.as_mut().filter(|_| !sees) {
             agreed.video = before.video.take().filter(|_| agreed.connect.is_some());
         }
         if let Some(pending) = self.pending.take() {

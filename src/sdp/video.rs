@@ -57,11 +57,11 @@ impl<'t> Answer<'t> {
     }
 }
 
-/// Takes what can be taken of an offer whose audio is `audio`. Our SSRCs count up from `ssrc`, two for each line, so that a line keeps its
+/// Takes what can be taken of an offer whose audio is the line at the place `audio`. Our SSRCs count up from `ssrc`, two for each line, so that a line keeps its
 /// own whatever becomes of others.
-pub(super) fn answer<'t>(offer: &Session<'t>, audio: &Media<'_>, local: &Local, sees: Sees) -> Answer<'t> {
+pub(super) fn answer<'t>(offer: &Session<'t>, audio: usize, local: &Local, sees: Sees) -> Answer<'t> {
     let mut answer = Answer::default();
-    let bundled = bundle(offer, audio.attribute("mid").unwrap_or_default());
+    let bundled = bundle(offer, offer.media[audio].attribute("mid").unwrap_or_default());
     voices(offer, (audio, local), &bundled, sees, &mut answer);
     let mut published = 0;
     for (index, (media, number)) in offer.media.iter().zip(0u32..).enumerate() {
@@ -88,19 +88,14 @@ pub(super) fn answer<'t>(offer: &Session<'t>, audio: &Media<'_>, local: &Local, 
 /// The places for voices: audio lines behind the one that is taken, on which the peer receives. All that are wanted, or none.
 fn voices<'t>(
     offer: &Session<'t>,
-    (audio, local): (&Media<'_>, &Local),
+    (audio, local): (usize, &Local),
     bundled: &[&str],
     sees: Sees,
     answer: &mut Answer<'t>,
 ) {
-    let lines = offer.media.iter().zip(0u32..).enumerate();
-    let behind = lines
-        .skip_while(|(_, (media, _))| media.attribute("mid") != audio.attribute("mid"))
-        .skip(1);
+    let behind = offer.media.iter().zip(0u32..).enumerate().skip(audio + 1);
     let found = behind.filter_map(|(index, (media, number))| {
-        let is_there = media.port != 0 || media.attribute("bundle-only").is_some();
-        let mid = media.attribute("mid").filter(|mid| mid.len() <= NAME_BYTES)?;
-        let is_place = media.is_audio() && media.proto.is_dtls() && is_there && media.attribute("rtcp-mux").is_some();
+        let mid = on_way(media, bundled).filter(|_| media.is_audio())?;
         let formats = codec::formats(media, None);
         let opus = formats
             .iter()
@@ -110,7 +105,7 @@ fn voices<'t>(
             payload_type: opus.payload_type,
             ssrc: sees.ssrc.wrapping_add(2 * number),
         };
-        (is_place && bundled.contains(&mid) && offer.direction(media).receives()).then_some((index, media, line))
+        (offer.direction(media).receives()).then_some((index, media, line))
     });
     let found: Vec<_> = found.take(sees.voices.into()).collect();
     if found.len() < sees.voices.into() {
@@ -156,6 +151,15 @@ fn bundle<'o>(offer: &'o Session<'_>, with: &str) -> Vec<&'o str> {
     groups.find(|mids| mids.contains(&with)).unwrap_or_default()
 }
 
+/// The name of a line that is there and goes on the way of the audio.
+fn on_way<'m>(media: &'m Media<'_>, bundled: &[&str]) -> Option<&'m str> {
+    // RFC 8843 6: a line that is only there in the bundle has port 0 in its first offer.
+    let is_there = media.port != 0 || media.attribute("bundle-only").is_some();
+    let is_ours = is_there && media.proto.is_dtls() && media.attribute("rtcp-mux").is_some();
+    let mid = media.attribute("mid").filter(|mid| mid.len() <= NAME_BYTES)?;
+    (is_ours && bundled.contains(&mid)).then_some(mid)
+}
+
 /// One line, if we can take it.
 fn read(
     offer: &Session<'_>,
@@ -164,13 +168,7 @@ fn read(
     own: (u32, u32),
     published: &mut usize,
 ) -> Option<VideoLine> {
-    let is_video = media.kind.eq_ignore_ascii_case("video") && media.proto.is_dtls();
-    // RFC 8843 6: a line that is only there in the bundle has port 0 in its first offer.
-    let is_there = media.port != 0 || media.attribute("bundle-only").is_some();
-    let mid = media.attribute("mid").filter(|mid| mid.len() <= NAME_BYTES)?;
-    if !is_video || !is_there || media.attribute("rtcp-mux").is_none() || !bundled.contains(&mid) {
-        return None;
-    }
+    let mid = on_way(media, bundled).filter(|_| media.kind.eq_ignore_ascii_case("video"))?;
     let formats = formats(media);
     let direction = offer.direction(media);
     let publishes = direction.sends() && *published < limits::VIDEO_PUBLISHED;

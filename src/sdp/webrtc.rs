@@ -27,6 +27,9 @@ const PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
 const TCP_PRIORITY: u32 = 126 << 24 | (4 << 13 | 8_191) << 8 | 255;
 /// Our first name for a stream.
 const MID: &str = "0";
+/// Octets of the name of the audio that are taken: what browsers write is a number, what others do a UUID. It stands in a line of ours with all
+/// other names.
+const MID_BYTES: usize = 64;
 /// What belongs to the way and not to one of the streams on it (RFC 8859).
 const OF_WAY: [&str; 6] = [
     "ice-ufrag",
@@ -129,8 +132,13 @@ impl Webrtc {
         });
     }
 
-    /// What is taken of an offer beside this audio.
-    pub(super) fn video<'t>(&self, offer: &Session<'t>, audio: &Media<'_>, local: &Local) -> video::Answer<'t> {
+    /// Something is taken beside audio.
+    pub(super) fn sees(&self) -> bool {
+        self.sees.is_some()
+    }
+
+    /// What is taken of an offer beside the audio at this place among its lines.
+    pub(super) fn video<'t>(&self, offer: &Session<'t>, audio: usize, local: &Local) -> video::Answer<'t> {
         let taken = self.sees.map(|sees| video::answer(offer, audio, local, sees));
         taken.unwrap_or_default()
     }
@@ -227,16 +235,15 @@ pub(super) fn bundle(lines: &mut [Media<'_>], audio: usize, is_lite: bool) -> Ve
     if !mids.is_empty() {
         head.push(Attribute::new("group", format!("BUNDLE {}", mids.join(" "))));
     }
+    let is_of_way = |attribute: &Attribute<'_>| OF_WAY.contains(&&*attribute.name);
+    // A line that is kept says what the way was when it was written.
+    for (_, line) in lines.iter_mut().enumerate().filter(|(at, _)| *at != audio) {
+        line.attributes.retain(|attribute| !is_of_way(attribute));
+    }
     let first = lines.iter().position(|line| line.port != 0);
     if let Some(first) = first.filter(|first| *first != audio) {
-        let is_of_way = |attribute: &&Attribute<'_>| OF_WAY.contains(&&*attribute.name);
-        let said = lines[audio]
-            .attributes
-            .iter()
-            .filter(is_of_way)
-            .cloned()
-            .map(Attribute::into_owned);
-        let said: Vec<_> = said.collect();
+        let said = lines[audio].attributes.iter().filter(|attribute| is_of_way(attribute));
+        let said: Vec<_> = said.cloned().map(Attribute::into_owned).collect();
         lines[first].attributes.extend(said);
     }
     head
@@ -283,6 +290,7 @@ const NO_FINGERPRINT: SdpError = SdpError::NotAcceptable(
 const NO_MUX: SdpError = SdpError::NotAcceptable(
     "The audio stream has no a=rtcp-mux; with browsers this node has RTP and RTCP on one port (RFC 5761).",
 );
+const NAMED: SdpError = SdpError::NotAcceptable("The audio stream has an a=mid of more than 64 octets.");
 const HELD: SdpError =
     SdpError::NotAcceptable("The audio stream has an a=setup with which nobody connects (RFC 4145 4).");
 const UNDECIDED: SdpError =
@@ -298,6 +306,9 @@ impl Peer {
         };
         if media.attribute("rtcp-mux").is_none() {
             return Err(NO_MUX);
+        }
+        if media.attribute("mid").is_some_and(|mid| mid.len() > MID_BYTES) {
+            return Err(NAMED);
         }
         let word = |name, least| {
             let is_ice = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';

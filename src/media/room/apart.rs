@@ -9,13 +9,18 @@
 //! Who speaks is known by what is decoded for the mix, so that nobody gets to the front by what his packets say of themselves (RFC 6464).
 
 use crate::id::MediaLegId;
+use crate::limits;
 use crate::media::command::VoiceLine;
+use crate::media::pace::Pace;
 use crate::media::packet::{LegIx, Packet, TxBatch};
 use crate::media::rtp::{HEADER_BYTES, Header, View};
 use crate::media::sender::{Route, Sender, Sent};
 use crate::media::source::Arrival;
 use crate::time::Instant;
 use codecs::Codec;
+
+/// Packets of a voice that may be missing at once on a place: more are a pause, by which the numbers of the listeners do not move.
+const GAP: u16 = 16;
 
 /// Whose voice is heard.
 pub type Whose = (LegIx, MediaLegId);
@@ -34,7 +39,7 @@ impl Place {
     /// As agreed; `random` gives its first numbers (RFC 3550 5.1).
     pub fn new(line: &VoiceLine, random: u64) -> Place {
         // In the lower half, so that the roll-over of the first packets is not in doubt (RFC 3711 3.3.1).
-        let mut sender = Sender::new(line.ssrc, random as u16 >> 1, (random >> 32) as u32);
+        let mut sender = Sender::new(line.ssrc, random as u16 >> 1, (random >> 32) as u32).leaves_out(GAP);
         sender.set_clock(Instant::ZERO, Codec::Opus.clock());
         Place {
             payload_type: line.payload_type,
@@ -47,6 +52,11 @@ impl Place {
     /// The SSRC.
     pub fn ssrc(&self) -> u32 {
         self.sender.ssrc()
+    }
+
+    /// Its first number is this, since those before were sealed once (RFC 3711 9.1).
+    pub fn begin_at(&mut self, sequence: u16) {
+        self.sender.begin_at(sequence);
     }
 
     /// Takes over what it was, but for how it is numbered.
@@ -93,6 +103,7 @@ pub struct Apart {
     pub listeners: Vec<(LegIx, u8)>,
     kept: Packet,
     arrival: Arrival,
+    pace: Pace,
 }
 
 impl Apart {
@@ -102,12 +113,17 @@ impl Apart {
             listeners: Vec::with_capacity(seats),
             kept: Packet::default(),
             arrival: Arrival::Restart,
+            pace: Pace::default(),
         }
     }
 
-    /// A packet of it came. False where nobody hears it.
-    pub fn keep(&mut self, arrival: Arrival, view: &View<'_>) -> bool {
-        if self.listeners.is_empty() || view.payload.is_empty() {
+    /// A packet of it came. False where nobody hears it, and where it is more than speech: each goes out as often as there are listeners.
+    pub fn keep(&mut self, now: Instant, arrival: Arrival, view: &View<'_>) -> bool {
+        let is_speech = (1..=limits::VOICE_BYTES).contains(&view.payload.len());
+        if self.listeners.is_empty() || !is_speech {
+            return false;
+        }
+        if !self.pace.takes_at(now, limits::VOICE_PER_SECOND, limits::VOICE_BURST) {
             return false;
         }
         let header = Header {

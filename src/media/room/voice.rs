@@ -36,8 +36,8 @@ enum State {
 }
 
 impl Voice {
-    /// Nobody's yet, in a room of this rate; with so many seats, where voices are forwarded.
-    pub fn new(room: Rate, forwards: Option<u16>) -> Voice {
+    /// Nobody's yet, in a room of this rate; for so many listeners, where voices are forwarded.
+    pub fn new(room: Rate, forwards: Option<usize>) -> Voice {
         Voice {
             at: LegIx(0),
             id: MediaLegId(0),
@@ -47,7 +47,7 @@ impl Voice {
             down: Down::default(),
             frame: vec![0; step(room)].into(),
             is_apart: false,
-            apart: forwards.map(|seats| Apart::new(seats.into())),
+            apart: forwards.map(Apart::new),
         }
     }
 

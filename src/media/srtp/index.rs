@@ -37,6 +37,11 @@ impl Window {
         Some(rolled << 16 | u64::from(sequence))
     }
 
+    /// The sequence number behind the newest.
+    pub(super) fn next(&self) -> Option<u16> {
+        self.newest.map(|newest| (newest as u16).wrapping_add(1))
+    }
+
     /// Whether this one may be taken. Nothing is noted yet: first it has to prove that it is genuine.
     pub(super) fn check(&self, index: u64) -> Result<(), Refused> {
         let Some(behind) = self.newest.and_then(|newest| newest.checked_sub(index)) else {

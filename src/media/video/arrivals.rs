@@ -56,6 +56,7 @@ impl Arrivals {
             self.astray += 1;
             if self.astray >= ANEW {
                 (self.untold, self.astray) = (None, 0);
+                self.ticks.fill(None);
             }
             return;
         }
@@ -104,7 +105,8 @@ impl Arrivals {
         let written = transport::write(buffer, head, report, all);
         let told = written.map_or(end, |(_, told)| first.wrapping_add(told as u16));
         self.untold = Some((told, end));
-        self.nth = self.nth.wrapping_add(1);
+        // The browser takes a number that is left out for a packet that was lost.
+        self.nth = self.nth.wrapping_add(u8::from(written.is_some()));
         self.due = Some(now + EVERY);
         written.map(|(len, _)| len)
     }

@@ -5,11 +5,14 @@
 
 use super::codec::{Vp8, begins_key_frame};
 use crate::id::MediaLegId;
+use crate::limits;
 use crate::media::command::{VideoCodec, VideoFormat};
+use crate::media::pace::Pace;
 use crate::media::packet::{LegIx, Packet};
 use crate::media::rtp::{HEADER_BYTES, Header, View};
 use crate::media::sender::Sent;
 use crate::media::source::Block;
+use crate::media::srtp::Sealer;
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -71,6 +74,8 @@ pub(crate) struct Slot {
     runs: [Option<Run>; RUNS],
     /// The shown stream goes on in the newest run.
     is_running: bool,
+    /// How fast our numbers may move.
+    pace: Pace,
     next: u16,
     next_rtx: u16,
     timestamp: u32,
@@ -106,6 +111,7 @@ impl Slot {
             target: 0,
             runs: [None; RUNS],
             is_running: false,
+            pace: Pace::default(),
             // In the lower half, so that the roll-over of the first packets is not in doubt (RFC 3711 3.3.1).
             next: random as u16 >> 1,
             next_rtx: (random >> 16) as u16 >> 1,
@@ -120,6 +126,12 @@ impl Slot {
             loss: 0,
             lossy: None,
         }
+    }
+
+    /// Goes on behind what was sealed of it before.
+    pub fn begin_behind(&mut self, sealer: &Sealer) {
+        self.next = sealer.next(self.ssrc).unwrap_or(self.next);
+        self.next_rtx = sealer.next(self.rtx).unwrap_or(self.next_rtx);
     }
 
     /// Takes over what it was, but for how it is numbered.
@@ -167,13 +179,28 @@ impl Slot {
         let current = self.runs[RUNS - 1].filter(|run| self.is_running && run.from == from && run.of == of);
         if let Some(run) = current {
             let is_behind = (view.sequence.wrapping_sub(run.first.1) as i16) < 0;
-            return (!is_behind).then_some(run);
+            if is_behind {
+                return None;
+            }
+            if self.keeps_pace(now, view.sequence.wrapping_add(run.sequence)) {
+                return Some(run);
+            }
+            self.is_running = false;
         }
         // The layer that is seen goes on until the other one begins.
         if from.nth != self.target || !begins_key_frame(from.codec, view.payload) {
             return None;
         }
         Some(self.begin(now, of, from, view))
+    }
+
+    /// Our numbers move no faster than packets may come, or a new run begins. Else who publishes could move those of all his viewers beyond what
+    /// their roll-over bears when they lose a few packets (RFC 3711 3.3.1).
+    fn keeps_pace(&mut self, now: Instant, sequence: u16) -> bool {
+        let ahead = sequence.wrapping_sub(self.next);
+        let numbers = if ahead < 1 << 15 { u64::from(ahead) + 1 } else { 0 };
+        self.pace
+            .takes_some(now, numbers, limits::VIDEO_PER_SECOND, limits::VIDEO_BURST)
     }
 
     fn begin(&mut self, now: Instant, of: (MediaLegId, u8), from: Layer, view: &View<'_>) -> Run {

@@ -76,3 +76,35 @@ fn a_long_pause_is_told_in_two() {
     arrivals.came(at(9_000), 2, 9);
     assert_eq!(told(&mut arrivals, at(9_000)), [(1, 1), (2, 1)]);
 }
+
+/// A count that begins anew has nothing of the round before: what comes late of it is told with its own time, and what is missing as missing.
+#[test]
+fn a_new_count_knows_nothing_of_the_old_one() {
+    let mut arrivals = Arrivals::new();
+    let begin = 40_000 - VIDEO_ARRIVALS as u16;
+    for n in 0..VIDEO_ARRIVALS as u16 {
+        arrivals.came(at(0), begin + n, 9);
+    }
+    while arrivals.write(at(0), HEAD, &mut [0; 1_500]).is_some() {}
+    for n in 0..ANEW + 2 {
+        arrivals.came(at(2), 20_100 + n, 9);
+    }
+    told(&mut arrivals, at(2));
+    // One that was on its way meanwhile.
+    arrivals.came(at(3), 20_100 + ANEW - 5, 9);
+    assert_eq!(told(&mut arrivals, at(3)), [(20_100 + ANEW - 5, 7)]);
+}
+
+/// The browser counts what it is told: there is no number for what was not written.
+#[test]
+fn what_is_told_is_counted_without_a_gap() {
+    let (mut arrivals, mut buffer) = (Arrivals::new(), [0; 1_500]);
+    // At the very beginning of time there is none to be told.
+    arrivals.came(Instant::ZERO, 0, 9);
+    assert_eq!(arrivals.write(at(0), HEAD, &mut buffer), None);
+    for nth in 0..3u8 {
+        arrivals.came(at(1), u16::from(nth) + 1, 9);
+        arrivals.write(at(1), HEAD, &mut buffer).unwrap();
+        assert_eq!(buffer[39], nth);
+    }
+}

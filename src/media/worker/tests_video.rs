@@ -641,5 +641,7 @@ fn another_place_leaves_the_first_as_it_was() {
     world.now += Duration::from_secs(1);
 }
 
+#[path = "tests_seats.rs"]
+mod seats;
 #[path = "tests_way.rs"]
 mod way;

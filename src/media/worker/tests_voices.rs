@@ -2,7 +2,7 @@
 
 use super::sim::*;
 use super::tests_room::{ROOM, room, spec, talk, tone};
-use crate::media::command::{Command, RoomSpec, Seat, Video, VoiceLine};
+use crate::media::command::{Command, Function, Keys, MasterKey, RoomSpec, Seat, Suite, Video, VoiceLine};
 use crate::media::rtcp;
 use codecs::{Codec, Rate};
 
@@ -201,4 +201,114 @@ fn who_has_too_few_places_hears_the_mix() {
     world.take(&all[0]);
     talk(&mut world, &mut all[..1], 50, 0);
     assert!(world.take(&all[0]).is_empty(), "nobody is left");
+}
+
+/// A room of one speaker, who is the second member, and a first one with a place for him.
+fn one_speaks() -> (World, Vec<Peer>) {
+    let (mut world, mut all) = room(forwarding(1), &[Codec::Opus; 2].map(stream));
+    give(&mut world, &all[0], 0, 1);
+    talk(&mut world, &mut all[1..], 50, 1);
+    world.take(&all[0]);
+    (world, all)
+}
+
+/// How far the numbers have moved in all.
+fn moved(packets: &[Heard]) -> u32 {
+    let steps = packets.windows(2);
+    let steps = steps.map(|two| u32::from(two[1].sequence.wrapping_sub(two[0].sequence)));
+    steps.sum()
+}
+
+/// RFC 3711 3.3.1: who misses more than 2^15 numbers does not know any more how often they have rolled over. Numbers of a speaker that jump
+/// do not bring a listener there by the few packets that he loses.
+#[test]
+fn a_speaker_whose_numbers_jump_does_not_move_ours() {
+    let (mut world, mut all) = one_speaks();
+    for _ in 0..50 {
+        all[1].sequence = all[1].sequence.wrapping_add(2_998);
+        talk(&mut world, &mut all[1..], 1, 1);
+    }
+    let heard = of(&world.take(&all[0]), place(0, 0));
+    assert!(
+        heard.len() > 40 && moved(&heard) < 50,
+        "{}: {}",
+        heard.len(),
+        moved(&heard)
+    );
+    // A few that are lost are seen to be.
+    talk(&mut world, &mut all[1..], 1, 1);
+    all[1].sequence = all[1].sequence.wrapping_add(3);
+    talk(&mut world, &mut all[1..], 1, 1);
+    assert_eq!(moved(&of(&world.take(&all[0]), place(0, 0))), 4);
+}
+
+/// What is no speech, by its size or its number, is not sent to all the others.
+#[test]
+fn no_more_is_sent_on_than_speech_is() {
+    let (mut world, mut all) = one_speaks();
+    for _ in 0..50 {
+        talk(&mut world, &mut all[1..], 1, 1);
+        let (type_, last) = (all[1].payload_type, all[1].timestamp.wrapping_sub(960));
+        for size in [1_200, 3, 1_200, 3, 1_200, 3, 1_200] {
+            let packet = all[1].packet(false, type_, last, &vec![0x08; size]);
+            world.deliver(&all[1], &packet);
+        }
+    }
+    let heard = of(&world.take(&all[0]), place(0, 0));
+    let largest = heard.iter().map(|packet| packet.payload.len()).max();
+    assert!(
+        (40..165).contains(&heard.len()) && largest <= Some(512),
+        "{} {largest:?}",
+        heard.len()
+    );
+}
+
+#[test]
+fn who_is_muted_or_deaf_is_so_at_once() {
+    let (mut world, mut all) = one_speaks();
+    let legs = [all[0].leg, all[1].leg];
+    let mut after = |seat: (usize, bool, bool), ticks: usize| {
+        let (n, speaks, hears) = seat;
+        let seat = Seat {
+            speaks,
+            hears,
+            shows: true,
+        };
+        world.command(Command::Seat { leg: legs[n], seat });
+        world.take(&all[0]);
+        talk(&mut world, &mut all[1..], ticks, 1);
+        of(&world.take(&all[0]), place(0, 0)).len()
+    };
+    assert_eq!(after((1, false, true), 15), 0, "muted");
+    assert!(after((1, true, true), 20) > 10);
+    assert_eq!(after((0, true, false), 15), 0, "deaf");
+    assert_eq!(after((0, true, true), 3), 2, "and hears again");
+}
+
+/// A number is sealed once: a place that comes back under its SSRC does not begin where it was before, and its packets are not dropped.
+#[test]
+fn a_place_that_comes_back_goes_on_behind_what_was_sealed() {
+    let (mut world, mut all) = room(forwarding(1), &[stream(Codec::Opus)]);
+    let listener = world.browser(3, stream(Codec::Opus), 300.0);
+    let leg = listener.leg;
+    let key = |first| MasterKey::new(Suite::AeadAes128Gcm, &[first; 28]).unwrap();
+    let keys = Keys::new(key(1), vec![key(2)]).map(Box::new);
+    world.command(Command::Protect { leg, keys });
+    world.function(leg, Function::Room(ROOM));
+    give(&mut world, &listener, 2, 1);
+    talk(&mut world, &mut all, 150, 1);
+    let mut heard = of(&world.take(&listener), place(2, 0));
+    assert!(heard.len() > 100);
+    for _ in 0..2 {
+        world.command(Command::Video { leg, video: None });
+        talk(&mut world, &mut all, 5, 1);
+        give(&mut world, &listener, 2, 1);
+        world.take(&listener);
+        talk(&mut world, &mut all, 40, 1);
+        let after = of(&world.take(&listener), place(2, 0));
+        assert!(after.len() > 30, "{}", after.len());
+        let last = heard[heard.len() - 1].sequence;
+        assert_eq!(after[0].sequence, last.wrapping_add(1));
+        heard = after;
+    }
 }

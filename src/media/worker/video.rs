@@ -73,7 +73,7 @@ impl Worker {
             let Some(viewer) = self.legs[at.index()].as_mut() else {
                 continue;
             };
-            let (Some(to), Some(video)) = (viewer.tx.to, viewer.video.as_mut()) else {
+            let (Some(to), Some(video), true) = (viewer.tx.to, viewer.video.as_mut(), viewer.seat.hears) else {
                 continue;
             };
             let slot = video.slots.get_mut(usize::from(place));
@@ -111,7 +111,7 @@ impl Worker {
             let Some(listener) = self.legs[at.index()].as_mut() else {
                 continue;
             };
-            let (Some(to), Some(video)) = (listener.tx.to, listener.video.as_mut()) else {
+            let (Some(to), Some(video), true) = (listener.tx.to, listener.video.as_mut(), listener.seat.hears) else {
                 continue;
             };
             let place = video.voices.get_mut(usize::from(place));
@@ -123,10 +123,10 @@ impl Worker {
     }
 
     /// A packet of a member, as it came.
-    pub(super) fn on_voice(&mut self, (leg, room): (&Leg, RoomIx), arrival: Arrival, view: &View<'_>) {
+    pub(super) fn on_voice(&mut self, now: Instant, (leg, room): (&Leg, RoomIx), arrival: Arrival, view: &View<'_>) {
         let (at, room_of) = (leg.tx.place, room);
         let room = self.rooms[room.index()].as_mut();
-        if let Some(number) = room.and_then(|room| room.keep(at, arrival, view)) {
+        if let Some(number) = room.and_then(|room| room.keep(now, at, arrival, view)) {
             let what = What::Voice(room_of, number);
             self.fan = Some(Fan { at, what, next: 0 });
         }
@@ -134,7 +134,7 @@ impl Worker {
 
     /// A packet of a publisher, opened.
     pub(super) fn on_video(&mut self, now: Instant, at: LegIx, leg: &mut Leg, view: &View<'_>, datagram: &[u8]) {
-        let is_seated = matches!(leg.role, Role::Room(_));
+        let is_seated = matches!(leg.role, Role::Room(_)) && leg.seat.shows;
         let Some(video) = leg.video.as_mut() else { return };
         video.arrived(now, view, datagram);
         match video.take(now, view, datagram) {

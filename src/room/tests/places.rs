@@ -112,3 +112,30 @@ fn rooms_on_demand_leave_room_for_those_of_the_configuration() {
     assert_eq!(full, Err(Refused::Full));
     assert_eq!(w.admits(), Ok(()));
 }
+
+fn slots(w: &World, place: Place) -> Vec<Box<str>> {
+    let slots = w.rooms.slots(place);
+    slots.into_iter().map(|slot| slot.line).collect()
+}
+
+/// A browser that names its lines anew again and again leaves no names behind, and who has left the mix sees nobody.
+#[test]
+fn whom_a_member_sees_is_bounded_and_forgotten_with_the_mix() {
+    let mut w = world("");
+    let (a, b) = (w.dials("alice"), w.dials("bob"));
+    w.then_hears(a);
+    w.then_hears(b);
+    // The second call.
+    let bob = Some((CallId(2), false));
+    for n in 0..100 {
+        w.tell(a, Input::Shows(format!("m{n}").into(), bob));
+    }
+    assert_eq!(slots(&w, a).len(), limits::VIDEO_LINES);
+    let lines = ["m3", "m90"].map(Into::into);
+    w.tell(a, Input::Lines(lines.to_vec()));
+    assert_eq!(slots(&w, a), ["m3".into()] as [Box<str>; 1]);
+    w.tell(a, Input::Holds(true));
+    assert!(slots(&w, a).is_empty());
+    let gone = |event: &RoomEvent| matches!(event, RoomEvent::Shows(id, _, None) if *id == a.member);
+    assert!(w.events().iter().any(gone));
+}

@@ -419,3 +419,75 @@ fn our_first_offer_has_lines_for_a_camera_and_for_others() {
     );
     assert_eq!((video.mid, video.transport, video.voices.len()), (Some(1), Some(2), 0));
 }
+
+fn browser(sees: Sees) -> OfferAnswer {
+    let mut webrtc = Webrtc::new(Fingerprint([0xab; 32]), |octets| octets.fill(1));
+    webrtc.see(Some(sees));
+    let mut can = capabilities(&[Codec::Opus], OpusParams::default());
+    can.webrtc = Some(Box::new(webrtc));
+    OfferAnswer::new(IpAddr::from([192, 0, 2, 10]), 20_000, 7, can)
+}
+
+const CAMERA: Sees = Sees {
+    ssrc: 5_000,
+    video: true,
+    voices: 0,
+};
+
+fn read(text: &str) -> Session<'static> {
+    Session::parse(text.as_bytes()).unwrap().into_owned()
+}
+
+/// A line before the audio says once what the way is, however often we offer.
+#[test]
+fn our_own_offers_say_the_way_once() {
+    let mut oa = browser(CAMERA);
+    let peer = IpAddr::from([198, 51, 100, 7]);
+    let both = offer("v a", &[video("v", "a=sendrecv\r\n"), audio("a")]);
+    oa.answer(&read(&both), Direction::SendRecv, peer).unwrap();
+    let back = both.replace("a=setup:actpass", "a=setup:active");
+    for round in 0..3 {
+        let ours = String::from_utf8(oa.offer(Direction::SendOnly).to_vec()).unwrap();
+        for name in [
+            "ice-ufrag",
+            "ice-pwd",
+            "fingerprint",
+            "setup",
+            "candidate",
+            "end-of-candidates",
+        ] {
+            let count = ours.matches(&format!("a={name}")).count();
+            assert_eq!(count, 2, "{name} in round {round}:\n{ours}");
+        }
+        oa.complete(&read(&back), peer).unwrap();
+    }
+}
+
+/// RFC 3264 6: a line that the answer to our further offer refuses is refused.
+#[test]
+fn a_line_that_is_refused_later_is_not_sent_on() {
+    let mut oa = browser(CAMERA);
+    let peer = IpAddr::from([198, 51, 100, 7]);
+    let lines = [audio("0"), video("1", "a=sendrecv\r\n"), video("2", "a=recvonly\r\n")];
+    oa.answer(&read(&offer("0 1 2", &lines)), Direction::SendRecv, peer)
+        .unwrap();
+    let places = |oa: &OfferAnswer| oa.agreed().unwrap().video.as_ref().map_or(0, |video| video.lines.len());
+    assert_eq!(places(&oa), 2);
+    oa.offer(Direction::SendOnly);
+    let [audio, first, second] = lines;
+    let second = second.replace("m=video 9", "m=video 0");
+    let back = offer("0 1", &[audio, first, second]).replace("a=setup:actpass", "a=setup:active");
+    oa.complete(&read(&back), peer).unwrap();
+    assert_eq!(places(&oa), 1);
+}
+
+/// Two lines with one name: the one that is taken is no place beside itself.
+#[test]
+fn the_audio_that_is_taken_is_no_place() {
+    let other = audio("0").replace("opus/48000/2", "G729/8000");
+    let place = |mid: &str| audio(mid).replace("sendrecv", "recvonly");
+    let (text, video) = seen(&offer("0 1 2", &[other, audio("0"), place("1"), place("2")]));
+    let mids: Vec<_> = video.voices.iter().map(|line| &*line.mid).collect();
+    assert_eq!(mids, ["1", "2"]);
+    assert_eq!(text.matches("a=ice-ufrag:").count(), 1, "{text}");
+}

@@ -248,3 +248,19 @@ fn browsers_of_all_kinds_are_understood() {
         assert_eq!(agreed.stream.codec, Codec::Opus, "{file}");
     }
 }
+
+/// What we write of it has to be read again: a name that would not fit in our own line is refused.
+#[test]
+fn a_name_that_is_too_long_is_refused() {
+    let named =
+        |len: usize| format!("{HEAD}{}", audio("actpass")).replace("a=mid:0", &format!("a=mid:{}", "x".repeat(len)));
+    let mut oa = OfferAnswer::new(local().addr, 20_000, 7, can(1));
+    assert!(oa.answer(&read(&named(64)), Direction::SendRecv, peer()).is_ok());
+    assert!(!oa.offer(Direction::SendOnly).is_empty());
+    for len in [65, 8_180] {
+        let mut oa = OfferAnswer::new(local().addr, 20_000, 7, can(1));
+        let answered = oa.answer(&read(&named(len)), Direction::SendRecv, peer());
+        let offered = oa.offer(Direction::SendOnly).len();
+        assert!(answered.is_err() && offered < 8_000, "{len}: {offered}");
+    }
+}
