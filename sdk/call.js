@@ -395,6 +395,8 @@ export class Call extends Emitter {
     if (isOfLeft && name === 'call.ended' && (named !== this.id || data.reason === 'moved')) {
       // The other is in the room already.
       left.ended = data.reason;
+    } else if (isOfLeft && name === 'call.unmoved') {
+      this.#stay('nobody came to the room');
     } else if (isOfLeft && named !== this.id) {
       // What still comes of the call that is left says nothing of this one.
     } else if (left && !isOfLeft && name === 'call.ended') {
@@ -490,11 +492,17 @@ export class Call extends Emitter {
    */
   async #move(room) {
     if (!this.#pc || this.#leaving || this.state === 'ended') return;
-    this.#leaving = { id: this.id, pc: this.#pc, track: this.#track, stream: this.stream, ended: '' };
+    const left = { id: this.id, pc: this.#pc, track: this.#track, stream: this.stream, ended: '' };
+    this.#leaving = left;
     this.direct = false;
     this.room = room;
     try {
       const pc = await this.#open();
+      if (this.#leaving !== left) {
+        // It was taken back while the microphone was asked for.
+        this.#leaving = left;
+        throw new Error('nobody came to the room');
+      }
       await pc.setLocalDescription();
       await this.#client.startCall(this, { targets: [{ room }], offer: pc.localDescription?.sdp });
     } catch (error) {
