@@ -117,6 +117,9 @@ impl World {
             ..
         } = self;
         worker.on_packet(*now, at, Channel::Rtp, address(leg), packet, out, outputs);
+        while self.worker.forward(self.now, &mut self.out) {
+            self.drain();
+        }
         self.drain();
         self.counted += calls() - before;
     }

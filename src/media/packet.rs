@@ -8,12 +8,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub const TAIL_ROOM: usize = 32;
 /// Packets in one batch: a tick of 8,192 legs is sent in several batches, 256 keep the batch within 400 KiB of cache.
 pub const TX_BATCH: usize = 256;
+/// The most packets that go in one of its `bursts`: together they are less than a datagram can be, and less than the 64 that Linux cuts one into.
+pub const TX_BURST: usize = 32;
 /// The most packets that one call of `Worker::on_packet` or `Worker::on_input` adds: twelve packets of 120 ms that waited behind a
 /// gap, with 120 ms of concealment, all cut into packets of 10 ms, a copy and a report.
 pub const TX_PER_CALL: usize = 160;
 
 /// A leg's place in its worker. The shell keeps the leg's sockets under the same index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LegIx(pub u16);
 
 impl LegIx {
@@ -140,6 +142,17 @@ impl TxBatch {
         &self.slots[..self.len]
     }
 
+    /// The same in parts of one leg, address and length, of which only the last packet may be shorter: what a system can send at once
+    /// (UDP_SEGMENT, udp(7)).
+    pub fn bursts(&self) -> impl Iterator<Item = &[Outgoing]> {
+        let mut rest = self.packets();
+        std::iter::from_fn(move || {
+            let (burst, behind) = rest.split_at_checked(burst(rest))?;
+            rest = behind;
+            (!burst.is_empty()).then_some(burst)
+        })
+    }
+
     /// How many it has.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -198,6 +211,19 @@ impl TxBatch {
     }
 }
 
+/// How many of the first go together.
+fn burst(packets: &[Outgoing]) -> usize {
+    let way = |outgoing: &Outgoing| (outgoing.leg, outgoing.channel, outgoing.to);
+    let Some(first) = packets.first() else { return 0 };
+    let same = packets.iter().take(TX_BURST).take_while(|next| way(next) == way(first));
+    let equal = same
+        .clone()
+        .take_while(|next| next.packet.len == first.packet.len)
+        .count();
+    let is_shorter = |next: &Outgoing| (1..first.packet.len).contains(&next.packet.len);
+    equal + usize::from(same.clone().nth(equal).is_some_and(is_shorter))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +240,43 @@ mod tests {
         assert_eq!((batch.packets().len(), batch.overflow()), (TX_BATCH, 1));
         batch.clear();
         assert!(!batch.must_flush());
+    }
+
+    /// Puts a packet of so many octets in.
+    fn put(batch: &mut TxBatch, leg: u16, port: u16, len: usize) {
+        let to = SocketAddr::from(([127, 0, 0, 1], port));
+        let packet = batch.next(LegIx(leg), Channel::Rtp, to).unwrap();
+        packet.set_len(len);
+    }
+
+    #[test]
+    fn what_goes_together_is_of_one_way_and_length_but_for_the_last() {
+        let mut batch = TxBatch::new();
+        let packets = [
+            (1, 4000, 900),
+            (1, 4000, 900),
+            (1, 4000, 700),
+            // Behind a shorter one nothing goes with it.
+            (1, 4000, 700),
+            (1, 4000, 701),
+            // Elsewhere, and by another socket.
+            (1, 4002, 701),
+            (2, 4002, 701),
+            (2, 4002, 0),
+        ];
+        packets
+            .iter()
+            .for_each(|(leg, port, len)| put(&mut batch, *leg, *port, *len));
+        let parts: Vec<usize> = batch.bursts().map(<[Outgoing]>::len).collect();
+        assert_eq!(parts, [3, 1, 1, 1, 1, 1]);
+        let all: usize = batch.bursts().flatten().map(|outgoing| outgoing.packet.len).sum();
+        assert_eq!(all, packets.iter().map(|(.., len)| len).sum::<usize>());
+        batch.clear();
+        assert_eq!(batch.bursts().count(), 0);
+        (0..TX_BURST + 3).for_each(|_| put(&mut batch, 1, 4000, limits::RTP_PACKET_BYTES));
+        let parts: Vec<usize> = batch.bursts().map(<[Outgoing]>::len).collect();
+        assert_eq!(parts, [TX_BURST, 3]);
+        const { assert!(TX_BURST * (limits::RTP_PACKET_BYTES + TAIL_ROOM) < 65_507) };
     }
 
     #[test]

@@ -5,6 +5,9 @@ use super::packet::Packet;
 /// Octets of the fixed header.
 pub const HEADER_BYTES: usize = 12;
 
+/// Octets of the header extension that `write_extended` adds.
+pub const EXTENSION_BYTES: usize = 8;
+
 /// What the first octets of a datagram on an RTP port say it is (RFC 7983 7, RFC 5761 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -107,7 +110,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The header of a packet that we send: no CSRC, no extension, no padding.
+/// The header of a packet that we send: no CSRC, no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Marker bit.
@@ -132,6 +135,16 @@ impl Header {
         buffer[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         buffer[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
         &mut buffer[HEADER_BYTES..]
+    }
+
+    /// The same with one header extension of three octets, by its number (RFC 8285 4.2), which has `EXTENSION_BYTES`.
+    pub fn write_extended(self, (id, [a, b, c]): (u8, [u8; 3]), packet: &mut Packet) -> &mut [u8] {
+        self.write(packet);
+        let buffer = packet.buffer();
+        buffer[0] |= 0x10;
+        let (extension, rest) = buffer[HEADER_BYTES..].split_at_mut(EXTENSION_BYTES);
+        extension.copy_from_slice(&[0xbe, 0xde, 0, 1, id << 4 | 2, a, b, c]);
+        rest
     }
 }
 

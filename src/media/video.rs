@@ -147,7 +147,7 @@ impl VideoLeg {
             .filter_map(|(at, line)| Some((at, line, line.sends?)));
         let slots = sends.map(|(at, line, ssrcs)| {
             let random = (seed ^ u64::from(ssrcs.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            Slot::new(at, ssrcs, &line.formats, random)
+            Slot::new(at, ssrcs, spec.send_time, &line.formats, random)
         });
         let slots = slots.collect();
         let voices = spec.voices.iter().map(|line| {

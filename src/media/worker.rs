@@ -4,7 +4,8 @@
 //! The shell calls it like this, in one thread:
 //!
 //! ```text
-//! packet on a leg's socket -> on_packet(now, leg, channel, from, packet)
+//! packet on a leg's socket -> on_packet(now, leg, channel, from, packet), again with the next of the same leg while it `gathers`
+//!                             and there is one, then forward(now)
 //! every 20 ms              -> on_tick(now), again while it answers `Tick::More`
 //! from the command ring    -> on_input(now, input)
 //! after each call          -> take all outputs; send and clear the batch when it `must_flush`,
@@ -85,7 +86,7 @@ pub struct Worker {
     room_cursor: usize,
     strays: Strays,
     /// What is on its way to those who see it.
-    fan: Option<Fan>,
+    fan: Fan,
     /// The most complexity that encoders of Opus may have now.
     effort: u8,
 }
@@ -105,7 +106,7 @@ impl Worker {
             room_by_id: HashMap::with_capacity_and_hasher(limits::ROOMS * 2, foldhash::fast::FixedState::default()),
             room_cursor: 0,
             strays: Strays::default(),
-            fan: None,
+            fan: Fan::default(),
             effort: 10,
         }
     }
@@ -153,7 +154,7 @@ impl Worker {
         self.legs.get_mut(at.index())?.as_mut()?.phone.as_deref_mut()
     }
 
-    /// Takes a datagram that came to one of a leg's sockets; after it `forward` is asked whether there is more to send. Gives the leg whose set-up it is for, where it is for that: STUN and DTLS of a
+    /// Takes a datagram that came to one of a leg's sockets; after it `forward` sends on what goes to others. Gives the leg whose set-up it is for, where it is for that: STUN and DTLS of a
     /// browser, which whoever calls hands on.
     pub fn on_packet(
         &mut self,
@@ -220,7 +221,6 @@ impl Worker {
         }
         self.legs[at.index()] = Some(leg);
         self.seal(out, from_here);
-        let _is_more = self.forward(now, out);
         set_up
     }
 

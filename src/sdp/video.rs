@@ -11,7 +11,7 @@
 //!   m=audio   a=mid:4   a=recvonly                                              a place for a voice
 //! ```
 //!
-//! What we send is known by `a=ssrc` (RFC 5576), so that its packets carry no header extensions. VP8 and H.264 are taken where they are offered,
+//! What we send is known by `a=ssrc` (RFC 5576); of header extensions its packets have the one that says when they went out, where the viewer takes it. VP8 and H.264 are taken where they are offered,
 //! VP8 first; a publisher sends what stands first, and whoever looks on can take both. Of feedback NACK, PLI and FIR (RFC 4585, RFC 5104) and
 //! REMB (draft-alvestrand-rmcat-remb) are agreed on; retransmissions go by RFC 4588. Where the browser sends it may number its packets over the
 //! whole way and is told when they came (draft-holmer-rmcat-transport-wide-cc-extensions-01); the numbers of all lines are one count, since all are
@@ -32,6 +32,8 @@ const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-
 /// That of the draft, 2.
 const TRANSPORT: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const TRANSPORT_FEEDBACK: &str = "transport-cc";
+/// The name by which browsers know the time at which a packet went out; there is no RFC of it.
+const SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
 /// What is taken of `a=rtcp-fb` (RFC 4585 4.2, RFC 5104 7.1).
 const FEEDBACK: [&str; 4] = ["nack", "nack pli", "ccm fir", "goog-remb"];
 /// Octets of the name of a line, or of a layer: what a one-byte header extension holds (RFC 8285 4.2).
@@ -78,6 +80,9 @@ pub(super) fn answer<'t>(offer: &Session<'t>, audio: usize, local: &Local, sees:
         video.repaired_rid = video.repaired_rid.or(extension(media, REPAIRED_RID));
         if line.receives {
             video.transport = video.transport.or(transport(media));
+        }
+        if line.sends.is_some() {
+            video.send_time = video.send_time.or(extension(media, SEND_TIME));
         }
         answer.lines.push((index, written(media, &line, local)));
         answer.video.lines.push(line);
@@ -213,6 +218,7 @@ fn can<'t>() -> Media<'t> {
     let mut attributes = vec![
         Attribute::new("extmap", format!("1 {MID}")),
         Attribute::new("extmap", format!("2 {TRANSPORT}")),
+        Attribute::new("extmap", format!("3 {SEND_TIME}")),
         Attribute::flag("rtcp-rsize"),
     ];
     for (number, rtx, name) in [(120, 121, "VP8"), (122, 123, "H264")] {
@@ -361,7 +367,8 @@ fn written<'t>(media: &Media<'t>, line: &VideoLine, local: &Local) -> Media<'t> 
         write_format(media, format, numbers.is_some(), &mut formats, &mut attributes);
     }
     let named = [MID, RID, REPAIRED_RID].map(|uri| (extension(media, uri).filter(|_| line.receives), uri));
-    for (id, uri) in named.into_iter().chain([(numbers, TRANSPORT)]) {
+    let send_time = extension(media, SEND_TIME).filter(|_| line.sends.is_some());
+    for (id, uri) in named.into_iter().chain([(numbers, TRANSPORT), (send_time, SEND_TIME)]) {
         if let Some(id) = id {
             attributes.push(Attribute::new("extmap", format!("{id} {uri}")));
         }

@@ -283,6 +283,11 @@ impl MediaEnd {
         !self.from_relay.is_empty()
     }
 
+    /// True for a relayed address of ours: what is for it does not go by the network.
+    pub(super) fn has(&self, to: SocketAddr) -> bool {
+        self.map.has(to)
+    }
+
     /// Takes a datagram for a relayed address of ours, from an address that may be a wildcard; false where it has to go by the network.
     pub(super) fn put(&mut self, mut from: SocketAddr, to: SocketAddr, packet: &Packet) -> bool {
         if !self.map.has(to) {

@@ -114,6 +114,9 @@ pub fn media(datagrams: Vec<Datagram<'_>>) {
                 &mut out,
                 &mut outputs,
             );
+            while worker.forward(now, &mut out) {
+                out.clear();
+            }
         }
         out.clear();
         now += Duration::from_millis(u64::from(how >> 2));

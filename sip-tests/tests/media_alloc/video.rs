@@ -27,6 +27,7 @@ fn shown(leg: u64) -> Command {
         lines: vec![line],
         voices: voices.collect(),
         transport: Some(5),
+        send_time: Some(2),
         ..Video::default()
     };
     Command::Video {

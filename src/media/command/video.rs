@@ -75,4 +75,6 @@ pub struct Video {
     pub repaired_rid: Option<u8>,
     /// Of the one that numbers all packets of its way (draft-holmer-rmcat-transport-wide-cc-extensions-01, 2): it wants to know when they came.
     pub transport: Option<u8>,
+    /// Of the one that says when a packet of ours went out (abs-send-time): by that a viewer estimates what its way carries.
+    pub send_time: Option<u8>,
 }

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::media::command::{VideoCodec, VideoFormat};
 use crate::media::pace::Pace;
 use crate::media::packet::{LegIx, Packet};
-use crate::media::rtp::{HEADER_BYTES, Header, View};
+use crate::media::rtp::{EXTENSION_BYTES, HEADER_BYTES, Header, View};
 use crate::media::sender::Sent;
 use crate::media::source::Block;
 use crate::media::srtp::Sealer;
@@ -65,6 +65,8 @@ pub(crate) struct Slot {
     pub line: u8,
     ssrc: u32,
     rtx: u32,
+    /// The number of the header extension by which the viewer knows when a packet went out.
+    send_time: Option<u8>,
     /// How the viewer numbers VP8 and H.264.
     formats: [Option<VideoFormat>; 2],
     pub shown: Option<Shown>,
@@ -99,13 +101,14 @@ fn place(codec: VideoCodec) -> usize {
 }
 
 impl Slot {
-    /// On this line, with these SSRCs; `random` gives its first numbers (RFC 3550 5.1).
-    pub fn new(line: u8, (ssrc, rtx): (u32, u32), formats: &[VideoFormat], random: u64) -> Slot {
+    /// On this line, with these SSRCs and this number of the header extension; `random` gives its first numbers (RFC 3550 5.1).
+    pub fn new(line: u8, (ssrc, rtx): (u32, u32), send_time: Option<u8>, formats: &[VideoFormat], random: u64) -> Slot {
         let of = |codec| formats.iter().find(|format| format.codec == codec).copied();
         Slot {
             line,
             ssrc,
             rtx,
+            send_time,
             formats: [of(VideoCodec::Vp8), of(VideoCodec::H264)],
             shown: None,
             target: 0,
@@ -136,9 +139,9 @@ impl Slot {
 
     /// Takes over what it was, but for how it is numbered.
     pub fn go_on(&mut self, old: &mut Slot) {
-        let (line, formats) = (self.line, self.formats);
+        let (line, formats, send_time) = (self.line, self.formats, self.send_time);
         std::mem::swap(self, old);
-        (self.line, self.formats) = (line, formats);
+        (self.line, self.formats, self.send_time) = (line, formats, send_time);
     }
 
     /// The SSRC.
@@ -253,14 +256,27 @@ impl Slot {
             self.next = header.sequence.wrapping_add(1);
             self.note(now, &run, &view, header.timestamp);
         }
-        let Some(body) = header.write(out).get_mut(..view.payload.len()) else {
+        let (head, body) = self.write_head(now, header, out);
+        let Some(body) = body.get_mut(..view.payload.len()) else {
             return false;
         };
         run.fill(&view, body);
-        out.set_len(HEADER_BYTES + view.payload.len());
+        out.set_len(head + view.payload.len());
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(view.payload.len() as u32);
         true
+    }
+
+    /// Writes a header, with when it goes out where the viewer wants to know: seconds in 24 bits, of which 18 are behind the point. How long it is, and
+    /// the space behind it.
+    fn write_head<'p>(&self, now: Instant, header: Header, out: &'p mut Packet) -> (usize, &'p mut [u8]) {
+        let Some(id) = self.send_time else {
+            return (HEADER_BYTES, header.write(out));
+        };
+        let seconds = (u128::from(now.as_nanos()) << 18) / 1_000_000_000;
+        let [.., a, b, c] = (seconds as u32).to_be_bytes();
+        let body = header.write_extended((id, [a, b, c]), out);
+        (HEADER_BYTES + EXTENSION_BYTES, body)
     }
 
     fn note(&mut self, now: Instant, run: &Run, view: &View<'_>, timestamp: u32) {
@@ -282,7 +298,7 @@ impl Slot {
     }
 
     /// Writes a packet once more, in the stream of retransmissions (RFC 4588 4); false where the viewer takes none, or it is another's.
-    pub fn rewrite(&mut self, sequence: u16, kept: &Packet, out: &mut Packet) -> bool {
+    pub fn rewrite(&mut self, now: Instant, sequence: u16, kept: &Packet, out: &mut Packet) -> bool {
         let mut runs = self.runs.iter().rev().flatten();
         let run = runs
             .find(|run| (sequence.wrapping_sub(run.first.0) as i16) >= 0)
@@ -298,7 +314,8 @@ impl Slot {
             sequence: self.next_rtx,
             ..run.header(&view, self.rtx, payload_type)
         };
-        let Some((number, body)) = header.write(out).split_first_chunk_mut::<2>() else {
+        let (head, body) = self.write_head(now, header, out);
+        let Some((number, body)) = body.split_first_chunk_mut::<2>() else {
             return false;
         };
         *number = sequence.to_be_bytes();
@@ -306,7 +323,7 @@ impl Slot {
             return false;
         };
         run.fill(&view, body);
-        out.set_len(HEADER_BYTES + 2 + view.payload.len());
+        out.set_len(head + 2 + view.payload.len());
         self.next_rtx = self.next_rtx.wrapping_add(1);
         true
     }

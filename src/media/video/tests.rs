@@ -13,7 +13,7 @@ fn slot() -> Slot {
         payload_type: 96,
         rtx: Some(97),
     };
-    Slot::new(0, (SSRC, SSRC + 1), &[format], 0x1234_5678_9abc_def0)
+    Slot::new(0, (SSRC, SSRC + 1), Some(3), &[format], 0x1234_5678_9abc_def0)
 }
 
 fn shown(leg: u64) -> Shown {
@@ -57,6 +57,10 @@ fn written(slot: &mut Slot, now: Instant, layer: u8, kept: &Packet) -> Option<(u
         let view = View::parse(out.as_slice()).unwrap();
         let payload = view.payload;
         assert_eq!((view.ssrc, view.payload_type, payload.len()), (SSRC, 96, 8));
+        // When it went out, in 2^-18 s.
+        let [a, b, c] = *extension::find(out.as_slice(), 3).unwrap().first_chunk().unwrap();
+        let wanted = (now.as_millis() as u128) * (1 << 18) / 1_000 % (1 << 24);
+        assert_eq!(u128::from(u32::from_be_bytes([0, a, b, c])), wanted);
         let picture = u16::from_be_bytes([payload[2], payload[3]]) & 0x7fff;
         (view.sequence, view.timestamp, picture, payload[4])
     })
@@ -136,7 +140,7 @@ fn padding_leaves_no_gap_and_what_is_sent_again_is_the_same() {
         (Some((0, 1)), Some((0, 3)))
     );
     let mut out = Packet::default();
-    assert!(slot.rewrite(next.0, &kept, &mut out));
+    assert!(slot.rewrite(now, next.0, &kept, &mut out));
     let view = View::parse(out.as_slice()).unwrap();
     assert_eq!((view.ssrc, view.payload_type, view.timestamp), (SSRC + 1, 97, next.1));
     assert_eq!(view.payload[..2], next.0.to_be_bytes());

@@ -75,6 +75,8 @@ pub struct World {
     pub udptl: BTreeMap<SocketAddr, Vec<Vec<u8>>>,
     /// Legs whose set-up a datagram was for, one each.
     pub set_ups: Vec<MediaLegId>,
+    /// How many packets went to one address in one go, of each go.
+    pub bursts: Vec<usize>,
     out: TxBatch,
     outputs: Outputs,
 }
@@ -96,6 +98,7 @@ impl World {
             rtcp: BTreeMap::new(),
             udptl: BTreeMap::new(),
             set_ups: Vec::new(),
+            bursts: Vec::new(),
             out: TxBatch::new(),
             outputs: Outputs::default(),
         }
@@ -189,28 +192,42 @@ impl World {
     }
 
     pub fn receive(&mut self, leg: MediaLegId, channel: Channel, from: SocketAddr, bytes: &[u8]) {
-        let mut packet = Packet::from_slice(bytes).unwrap();
-        let at = self.worker.place(leg).unwrap();
-        let set_up = self.worker.on_packet(
-            self.now,
-            at,
-            channel,
-            from,
-            &mut packet,
-            &mut self.out,
-            &mut self.outputs,
-        );
-        self.set_ups.extend(set_up);
-        self.collect();
-        while self.worker.forward(self.now, &mut self.out) {
+        self.receive_all(leg, channel, from, &[bytes]);
+    }
+
+    /// What came at once, as the shell takes it.
+    fn receive_all(&mut self, leg: MediaLegId, channel: Channel, from: SocketAddr, datagrams: &[&[u8]]) {
+        for (nth, bytes) in datagrams.iter().enumerate() {
+            let mut packet = Packet::from_slice(bytes).unwrap();
+            let at = self.worker.place(leg).unwrap();
+            let set_up = self.worker.on_packet(
+                self.now,
+                at,
+                channel,
+                from,
+                &mut packet,
+                &mut self.out,
+                &mut self.outputs,
+            );
+            self.set_ups.extend(set_up);
+            if self.worker.gathers() == Some(at) && nth + 1 < datagrams.len() {
+                continue;
+            }
+            while self.worker.forward(self.now, &mut self.out) {
+                self.collect();
+            }
             self.collect();
         }
-        self.collect();
     }
 
     /// Delivers a peer's packet.
     pub fn deliver(&mut self, peer: &Peer, bytes: &[u8]) {
         self.receive(peer.leg, Channel::Rtp, peer.address, bytes);
+    }
+
+    /// Delivers what a peer sends at once.
+    pub fn deliver_all(&mut self, peer: &Peer, datagrams: &[&[u8]]) {
+        self.receive_all(peer.leg, Channel::Rtp, peer.address, datagrams);
     }
 
     /// Each peer sends its next 20 ms, then the clock moves by a tick.
@@ -243,6 +260,7 @@ impl World {
     }
 
     fn collect(&mut self) {
+        self.bursts.extend(self.out.bursts().map(<[_]>::len));
         for outgoing in self.out.packets() {
             let bytes = outgoing.packet.as_slice();
             let leg = self.worker.legs[outgoing.leg.index()].as_ref();

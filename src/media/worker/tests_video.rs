@@ -20,6 +20,7 @@ const H264_RTX: u8 = 103;
 const MID: u8 = 4;
 const RID: u8 = 10;
 const TRANSPORT: u8 = 5;
+const SEND_TIME: u8 = 2;
 
 fn key(first: u8) -> MasterKey {
     MasterKey::new(Suite::AeadAes128Gcm, &[first; 28]).unwrap()
@@ -167,6 +168,7 @@ fn video(n: u8, places: usize, layers: &[&str], codecs: &[VideoCodec]) -> Video 
         rid: Some(RID),
         repaired_rid: None,
         transport: Some(TRANSPORT),
+        send_time: Some(SEND_TIME),
     }
 }
 
@@ -203,19 +205,31 @@ fn room(members: u8, places: usize) -> (World, Vec<Viewer>) {
     (world, viewers)
 }
 
-fn send(world: &mut World, viewer: &mut Viewer, plain: &[u8]) {
+fn seal(viewer: &mut Viewer, plain: &[u8]) -> Vec<u8> {
     let mut sealed = [plain, &[0; 32]].concat();
     let len = match rtp::kind(plain) {
         Kind::Rtcp => viewer.sealer.rtcp(&mut sealed, plain.len()),
         _ => viewer.sealer.rtp(&mut sealed, plain.len()),
     };
-    world.deliver(&viewer.peer, &sealed[..len.unwrap()]);
+    sealed.truncate(len.unwrap());
+    sealed
+}
+
+fn send(world: &mut World, viewer: &mut Viewer, plain: &[u8]) {
+    let sealed = seal(viewer, plain);
+    world.deliver(&viewer.peer, &sealed);
+}
+
+/// A browser sends so many frames at once.
+fn shoot_some(world: &mut World, viewer: &mut Viewer, frames: usize, is_key: bool) {
+    let packets: Vec<_> = (0..frames).flat_map(|_| viewer.camera.frame(is_key)).collect();
+    let sealed: Vec<_> = packets.iter().map(|plain| seal(viewer, plain)).collect();
+    let sealed: Vec<_> = sealed.iter().map(Vec::as_slice).collect();
+    world.deliver_all(&viewer.peer, &sealed);
 }
 
 fn shoot(world: &mut World, viewer: &mut Viewer, is_key: bool) {
-    for packet in viewer.camera.frame(is_key) {
-        send(world, viewer, &packet);
-    }
+    shoot_some(world, viewer, 1, is_key);
 }
 
 /// What came on a place, opened. The worker of this world shows headers only: of what is sealed the payload is as long, and no more.
@@ -582,6 +596,27 @@ fn a_packet_goes_to_more_than_a_batch_holds() {
     assert_eq!(count(&world), 0);
     shoot(&mut world, &mut publisher, true);
     assert_eq!(count(&world), 2 * VIEWERS);
+}
+
+/// What comes at once goes to each viewer in one go, in its order, however much it is.
+#[test]
+fn a_frame_goes_to_each_viewer_in_one_go() {
+    let (mut world, mut all) = room(3, 2);
+    shoot(&mut world, &mut all[0], true);
+    world.ticks(20);
+    shoot(&mut world, &mut all[0], true);
+    for (frames, goes) in [(1, &[2, 2][..]), (20, &[16, 16, 16, 16, 8, 8])] {
+        all.iter().for_each(|viewer| drop(world.take(&viewer.peer)));
+        world.bursts.clear();
+        shoot_some(&mut world, &mut all[0], frames, false);
+        assert_eq!(world.bursts, goes);
+        for (viewer, n) in all[1..].iter().zip(2..) {
+            let heard = world.take(&viewer.peer);
+            let packets = seen(&heard, slot_ssrc(n, 0));
+            assert_eq!(packets.len(), 2 * frames);
+            assert!(is_gapless(&packets));
+        }
+    }
 }
 
 /// A stream that begins anew, or is another, is shown from its next key frame on, under numbers that go on.

@@ -3,7 +3,7 @@
 
 use super::Worker;
 use crate::media::leg::{Leg, Role};
-use crate::media::packet::{Channel, LegIx, TxBatch};
+use crate::media::packet::{Channel, LegIx, Packet, TxBatch};
 use crate::media::room::RoomIx;
 use crate::media::rtcp::feedback::{self, Said};
 use crate::media::rtp::View;
@@ -11,62 +11,110 @@ use crate::media::sender::Route;
 use crate::media::source::Arrival;
 use crate::media::video::{Came, Layer, Shown, VideoLeg};
 use crate::time::Instant;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 
 /// Packets of a batch that are left to who sends for the first time.
 const TX_ROOM: usize = 32;
 
-/// A packet on its way to those who see it.
-#[derive(Clone, Copy, Debug)]
+/// The most packets that go on together: of a frame of 2 Mbit/s all, and a sixteenth of a batch.
+const BURST: usize = 16;
+
+/// Packets of one leg on their way to those who see it.
+#[derive(Debug, Default)]
 pub(super) struct Fan {
     at: LegIx,
-    what: What,
-    /// The viewer, or listener, that is next.
+    /// As they came.
+    packets: SmallVec<[What; BURST]>,
+    /// The viewer, or listener, of the first that is next.
     next: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     Video(Came),
     /// By this voice of this room.
     Voice(RoomIx, u8),
 }
 
+impl What {
+    /// What the same viewers see.
+    fn is_with(self, other: What) -> bool {
+        match (self, other) {
+            (What::Video(one), What::Video(other)) => one.published == other.published,
+            (What::Video(_) | What::Voice(..), What::Video(_) | What::Voice(..)) => false,
+        }
+    }
+}
+
+impl Fan {
+    /// One packet more is on its way; false where there is no room for it.
+    fn add(&mut self, at: LegIx, what: What) -> bool {
+        if self.packets.is_empty() {
+            (self.at, self.next) = (at, 0);
+        }
+        let fits = self.at == at && self.packets.len() < BURST;
+        if fits {
+            self.packets.push(what);
+        }
+        fits
+    }
+}
+
 impl Worker {
-    /// Sends on what came of a publisher to whom it did not get yet, since the batch was full: empty that and call again until this is false.
+    /// Of which leg what came may wait for what came right behind it: with that each viewer gets it in one go. Only `on_packet` of this leg may be
+    /// called before `forward`.
+    pub fn gathers(&self) -> Option<LegIx> {
+        let is_open = self.fan.packets.len() < BURST && matches!(self.fan.packets.last(), Some(What::Video(_)));
+        is_open.then_some(self.fan.at)
+    }
+
+    /// Sends on what came, as far as the batch has room for it: where this is true, empty that and call again.
     #[must_use = "what is not sent on is lost"]
     pub fn forward(&mut self, now: Instant, out: &mut TxBatch) -> bool {
-        let Some(mut fan) = self.fan.take() else { return false };
+        if self.fan.packets.is_empty() {
+            return false;
+        }
+        let mut fan = std::mem::take(&mut self.fan);
         let Some(leg) = self.legs[fan.at.index()].take() else {
             return false;
         };
         let from_here = out.len();
-        let is_done = match fan.what {
-            What::Video(came) => self.show(now, (&leg, came), &mut fan.next, out),
-            What::Voice(room, number) => self.speak(now, (&leg, room, number), &mut fan.next, out),
-        };
+        while let Some(first) = fan.packets.first().copied() {
+            let together = fan
+                .packets
+                .iter()
+                .take_while(|what| first.is_with(**what))
+                .count()
+                .max(1);
+            let is_done = match first {
+                What::Video(_) => self.show(now, (&leg, &fan.packets[..together]), &mut fan.next, out),
+                What::Voice(room, number) => self.speak(now, (&leg, room, number), &mut fan.next, out),
+            };
+            if !is_done {
+                break;
+            }
+            fan.packets.drain(..together);
+            fan.next = 0;
+        }
         self.legs[fan.at.index()] = Some(leg);
         self.seal(out, from_here);
-        if !is_done {
-            self.fan = Some(fan);
-        }
-        !is_done
+        self.fan = fan;
+        !self.fan.packets.is_empty()
     }
 
-    /// A packet of video, to all who see it. False where the batch is full before that.
-    fn show(&mut self, now: Instant, (leg, came): (&Leg, Came), next: &mut usize, out: &mut TxBatch) -> bool {
-        let Some((video, kept)) = leg.video.as_ref().and_then(|video| Some((video, video.kept(came)?))) else {
+    /// Packets of what one publishes, to all who see it. False where the batch is full before that.
+    fn show(&mut self, now: Instant, (leg, came): (&Leg, &[What]), next: &mut usize, out: &mut TxBatch) -> bool {
+        let kept = came.iter().filter_map(|what| kept(leg, *what));
+        let kept: SmallVec<[(Came, Layer, &Packet); BURST]> = kept.collect();
+        let Some((first, ..)) = kept.first().copied() else {
             return true;
         };
-        let published = &video.published[usize::from(came.published)];
-        let track = &published.tracks[usize::from(came.track)];
-        let from = Layer {
-            nth: came.track,
-            generation: track.generation,
-            codec: track.codec,
-        };
-        while let Some((at, place)) = published.viewers.get(*next).copied() {
-            if out.room() == 0 {
+        let video = leg.video.as_ref();
+        let published = video.and_then(|video| video.published.get(usize::from(first.published)));
+        let viewers = published.map_or(&[][..], |published| &published.viewers);
+        while let Some((at, place)) = viewers.get(*next).copied() {
+            if out.room() < kept.len() {
                 return false;
             }
             *next += 1;
@@ -77,15 +125,17 @@ impl Worker {
                 continue;
             };
             let slot = video.slots.get_mut(usize::from(place));
-            let is_it = |shown: &Shown| shown.id == leg.id() && shown.published == came.published;
+            let is_it = |shown: &Shown| shown.id == leg.id() && shown.published == first.published;
             let Some(slot) = slot.filter(|slot| slot.shown.as_ref().is_some_and(is_it)) else {
                 continue;
             };
-            let Some(packet) = out.next(at, Channel::Rtp, to) else {
-                continue;
-            };
-            if !slot.write(now, from, kept, packet) {
-                out.undo();
+            for (_, from, kept) in &kept {
+                let Some(packet) = out.next(at, Channel::Rtp, to) else {
+                    break;
+                };
+                if !slot.write(now, *from, kept, packet) {
+                    out.undo();
+                }
             }
         }
         true
@@ -122,13 +172,20 @@ impl Worker {
         true
     }
 
+    /// Where nobody called `forward` in time, what waits is lost.
+    fn goes_on(&mut self, at: LegIx, what: What) {
+        if !self.fan.add(at, what) {
+            self.fan = Fan::default();
+            self.fan.add(at, what);
+        }
+    }
+
     /// A packet of a member, as it came.
     pub(super) fn on_voice(&mut self, now: Instant, (leg, room): (&Leg, RoomIx), arrival: Arrival, view: &View<'_>) {
         let (at, room_of) = (leg.tx.place, room);
         let room = self.rooms[room.index()].as_mut();
         if let Some(number) = room.and_then(|room| room.keep(now, at, arrival, view)) {
-            let what = What::Voice(room_of, number);
-            self.fan = Some(Fan { at, what, next: 0 });
+            self.goes_on(at, What::Voice(room_of, number));
         }
     }
 
@@ -138,10 +195,7 @@ impl Worker {
         let Some(video) = leg.video.as_mut() else { return };
         video.arrived(now, view, datagram);
         match video.take(now, view, datagram) {
-            Some(came) if is_seated => {
-                let what = What::Video(came);
-                self.fan = Some(Fan { at, what, next: 0 });
-            }
+            Some(came) if is_seated => self.goes_on(at, What::Video(came)),
             // It is kept, and nobody sees it.
             Some(_) => {}
             None => video.dropped += 1,
@@ -177,7 +231,7 @@ impl Worker {
                 let all = std::iter::once(first).chain(more.map(|bit| first.wrapping_add(bit + 1)));
                 for sequence in all {
                     if video.may_ask(now) {
-                        self.send_again(video, (tx.place, tx.to), (ssrc, sequence), out);
+                        self.send_again(now, video, (tx.place, tx.to), (ssrc, sequence), out);
                     }
                 }
             }
@@ -200,6 +254,7 @@ impl Worker {
     /// A viewer has lost a packet: it gets it once more, if it is still kept.
     fn send_again(
         &self,
+        now: Instant,
         video: &mut VideoLeg,
         (place, to): (LegIx, Option<SocketAddr>),
         (ssrc, sequence): (u32, u16),
@@ -223,9 +278,27 @@ impl Worker {
             return;
         };
         if let Some(packet) = out.next(place, Channel::Rtp, to)
-            && !slot.rewrite(sequence, kept, packet)
+            && !slot.rewrite(now, sequence, kept, packet)
         {
             out.undo();
         }
     }
+}
+
+/// What a leg keeps of a packet of its video, and of which stream it is.
+fn kept(leg: &Leg, what: What) -> Option<(Came, Layer, &Packet)> {
+    let (What::Video(came), Some(video)) = (what, leg.video.as_ref()) else {
+        return None;
+    };
+    let track = video
+        .published
+        .get(usize::from(came.published))?
+        .tracks
+        .get(usize::from(came.track))?;
+    let from = Layer {
+        nth: came.track,
+        generation: track.generation,
+        codec: track.codec,
+    };
+    Some((came, from, video.kept(came)?))
 }

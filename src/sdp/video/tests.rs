@@ -16,7 +16,7 @@ const CODECS: &str = "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 goog-remb\r\na=rtcp-
     a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\na=rtpmap:104 H264/90000\r\na=fmtp:104 packetization-mode=1;profile-level-id=640032\r\n";
 const EXTENSIONS: &str = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
     a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\na=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
-    a=extmap:13 urn:3gpp:video-orientation\r\n";
+    a=extmap:13 urn:3gpp:video-orientation\r\na=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n";
 
 fn audio(mid: &str) -> String {
     format!("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\na=sendrecv\r\n{WAY}a=rtpmap:111 opus/48000/2\r\n")
@@ -107,6 +107,7 @@ fn a_camera_and_two_places_are_answered_on_one_way() {
         "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
         "a=fmtp:103 apt=102",
         "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
+        "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
         "a=sendrecv",
         "a=ssrc-group:FID 5002 5003",
         "a=ssrc:5002 cname:room",
@@ -119,11 +120,16 @@ fn a_camera_and_two_places_are_answered_on_one_way() {
         );
     }
     assert!(!text.contains("video-orientation") && !text.contains("rtcp-fb:102 nack\r\n"));
-    // Where it only receives, its own estimate counts, and nothing is numbered.
+    // Where it only receives, its own estimate counts: it is told when each packet went out, and nothing is numbered.
     let place = section(&text, "3");
     assert!(
-        place.contains("a=sendonly\r\n") && place.contains("a=ssrc:5006 ") && !place.contains("extmap"),
+        place.contains("a=sendonly\r\n") && place.contains("a=ssrc:5006 "),
         "{place}"
+    );
+    let extensions: Vec<&str> = place.lines().filter(|line| line.starts_with("a=extmap:")).collect();
+    assert_eq!(
+        extensions,
+        ["a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"]
     );
     assert!(
         place.contains("goog-remb\r\n") && !place.contains("transport-cc"),

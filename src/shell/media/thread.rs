@@ -13,6 +13,7 @@ use crate::media::packet::{Channel, LegIx, Packet, TxBatch};
 use crate::media::tuning::Load;
 use crate::media::worker::{Strays, Tick, Worker};
 use crate::shell::clock::SystemClock;
+use crate::shell::net::burst::Bursts;
 use crate::shell::rtc::Door;
 use crate::shell::within::{self, Arrival, MediaEnd};
 use crate::time::Instant;
@@ -222,6 +223,7 @@ pub(super) fn start(
                 taps: Vec::new(),
                 coming: None,
                 batch: TxBatch::new(),
+                bursts: Bursts::new(),
                 outputs: Outputs::default(),
                 commands,
                 events,
@@ -251,6 +253,7 @@ struct Thread {
     /// The sockets of the leg that the current input brings.
     coming: Option<Way>,
     batch: TxBatch,
+    bursts: Bursts,
     outputs: Outputs,
     commands: rtrb::Consumer<Message>,
     events: mpsc::Sender<MediaEvent>,
@@ -395,16 +398,25 @@ impl Thread {
     }
 
     /// Takes one packet of a socket. What else is there makes the socket ready in the next turn again: of most there is none, and to ask would
-    /// cost each packet a system call; nor does a flood on one leg keep the others waiting. Tells when it
-    /// came, if one did.
+    /// cost each packet a system call; nor does a flood on one leg keep the others waiting. Of video more is asked for, since it goes on to each who sees it
+    /// in one go. Tells when the last came, if one did.
     fn receive(&mut self, token: u64) -> Option<Instant> {
         let index = u16::try_from(token >> 1).ok()?;
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
-        let sockets = self.sockets[at.index()].as_mut()?;
-        let (length, from) = sockets.socket(channel).recv_from(self.packet.buffer()).ok()?;
-        watch_rtcp(&self.epoll, at, sockets);
-        self.packet.set_len(length);
-        Some(self.arrive(at, channel, from))
+        let mut came = None;
+        loop {
+            let sockets = self.sockets[at.index()].as_mut()?;
+            let Ok((length, from)) = sockets.socket(channel).recv_from(self.packet.buffer()) else {
+                break;
+            };
+            watch_rtcp(&self.epoll, at, sockets);
+            self.packet.set_len(length);
+            came = Some(self.take(at, channel, from));
+            if self.worker.gathers().is_none() {
+                break;
+            }
+        }
+        came.inspect(|now| self.go_on(*now))
     }
 
     /// Takes what the relay of this node has for legs, a share of it; what else is there wakes the thread again. Tells when the next tick is.
@@ -415,7 +427,9 @@ impl Thread {
                 return next_tick;
             };
             if at == within::SHARED {
-                next_tick = self.sort(from, next_tick);
+                if let Some(at) = self.sort(from) {
+                    next_tick = self.arrive_in_time(at, from, next_tick);
+                }
                 continue;
             }
             // Its leg may have gone, and another have its place.
@@ -437,8 +451,18 @@ impl Thread {
 
     /// A datagram of a leg lies in `packet`; tells when it came.
     fn arrive(&mut self, at: LegIx, channel: Channel, from: SocketAddr) -> Instant {
-        self.show(at, channel);
+        let now = self.take(at, channel, from);
+        self.go_on(now);
+        now
+    }
+
+    /// The same, but what it brings others stays with the worker until `go_on`.
+    fn take(&mut self, at: LegIx, channel: Channel, from: SocketAddr) -> Instant {
         let now = self.clock.instant();
+        if self.batch.must_flush() || self.worker.gathers().is_some_and(|gathered| gathered != at) {
+            self.go_on(now);
+        }
+        self.show(at, channel);
         let set_up = self.worker.on_packet(
             now,
             at,
@@ -451,6 +475,10 @@ impl Thread {
         if let Some(leg) = set_up {
             self.door.put(leg, from, &self.packet);
         }
+        now
+    }
+
+    fn go_on(&mut self, now: Instant) {
         while self.worker.forward(now, &mut self.batch) {
             self.send_batch();
         }
@@ -458,31 +486,34 @@ impl Thread {
             self.send_batch();
         }
         self.take_outputs();
-        now
     }
 
     fn send_batch(&mut self) {
-        for outgoing in self.batch.packets() {
-            if command::stream::connection(outgoing.to).is_some() {
+        for burst in self.batch.bursts() {
+            let Some(first) = burst.first() else { break };
+            if command::stream::connection(first.to).is_some() {
                 if let Some(streams) = &mut self.streams {
-                    let (now, packet) = (self.clock.instant(), outgoing.packet.as_slice());
-                    let broken = streams.send(&self.epoll, now, outgoing.to, packet);
-                    self.late.extend(broken.map(Stream::over));
+                    for outgoing in burst {
+                        let (now, packet) = (self.clock.instant(), outgoing.packet.as_slice());
+                        let broken = streams.send(&self.epoll, now, outgoing.to, packet);
+                        self.late.extend(broken.map(Stream::over));
+                    }
                 }
                 continue;
             }
-            if let Some(sockets) = &mut self.sockets[outgoing.leg.index()] {
-                watch_rtcp(&self.epoll, outgoing.leg, sockets);
-                let from = sockets.address(outgoing.channel);
-                let mut within = self.within.as_mut();
-                if !within
-                    .as_mut()
-                    .is_some_and(|end| end.put(from, outgoing.to, &outgoing.packet))
-                {
-                    // What the system will not take now is late already: it counts as lost on the way.
-                    let _ = sockets
-                        .socket(outgoing.channel)
-                        .send_to(outgoing.packet.as_slice(), outgoing.to);
+            if let Some(sockets) = &mut self.sockets[first.leg.index()] {
+                watch_rtcp(&self.epoll, first.leg, sockets);
+                let socket = sockets.socket(first.channel);
+                match self.within.as_mut().filter(|end| end.has(first.to)) {
+                    Some(end) => {
+                        let from = sockets.address(first.channel);
+                        for outgoing in burst {
+                            if !end.put(from, outgoing.to, &outgoing.packet) {
+                                self.bursts.send(socket, std::slice::from_ref(outgoing));
+                            }
+                        }
+                    }
+                    None => self.bursts.send(socket, burst),
                 }
             }
         }

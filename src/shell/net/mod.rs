@@ -1,6 +1,7 @@
 //! Sockets: datagrams and connections in, messages out; questions to the DNS.
 
 mod aside;
+pub(in crate::shell) mod burst;
 mod datagrams;
 mod der;
 mod dns;

@@ -21,30 +21,39 @@ impl Thread {
 
     /// Takes what has come to a port that browsers share, a turn of it. Tells when the next tick is.
     pub(super) fn take_shared(&mut self, token: u64, mut next_tick: Instant) -> Instant {
+        let mut came = None;
         for _ in 0..limits::SHARED_TURN {
             let Some(gate) = &mut self.gate else { break };
             let Some((length, from)) = gate.receive(token, self.packet.buffer()) else {
                 break;
             };
             self.packet.set_len(length);
-            next_tick = self.sort(from, next_tick);
+            let Some(at) = self.sort(from) else { continue };
+            let now = self.take(at, Channel::Rtp, from);
+            came = Some(now);
+            if self.worker.gathers().is_some() {
+                continue;
+            }
+            self.go_on(now);
+            if next_tick <= now {
+                next_tick = self.ticks(next_tick);
+            }
+        }
+        if let Some(now) = came {
+            self.go_on(now);
         }
         next_tick
     }
 
-    /// A datagram of a shared port lies in `packet`: it goes to its leg, or to the worker where that lives. Tells when the next tick is.
-    pub(super) fn sort(&mut self, from: SocketAddr, next_tick: Instant) -> Instant {
-        let Some(gate) = &mut self.gate else { return next_tick };
-        let Some(leg) = gate.whose(from, self.packet.as_slice()) else {
-            return next_tick;
-        };
-        match self.worker.place(leg) {
-            Some(at) => self.arrive_in_time(at, from, next_tick),
-            None => {
-                gate.hand_over(leg, from, &self.packet);
-                next_tick
-            }
+    /// A datagram of a shared port lies in `packet`: its leg, or it goes to the worker where that lives.
+    pub(super) fn sort(&mut self, from: SocketAddr) -> Option<LegIx> {
+        let gate = self.gate.as_mut()?;
+        let leg = gate.whose(from, self.packet.as_slice())?;
+        let at = self.worker.place(leg);
+        if at.is_none() {
+            gate.hand_over(leg, from, &self.packet);
         }
+        at
     }
 
     /// Takes what other workers have for legs that live here, and whose port they have. Tells when the next tick is.
