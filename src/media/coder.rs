@@ -2,6 +2,7 @@
 
 use super::command::Stream;
 use super::ratio::Ratio;
+use super::silence::Silence;
 use super::tuning::{Setting, Tuning};
 use codecs::{Codec, Rate, g711, g722, opus};
 
@@ -23,6 +24,8 @@ struct Opus {
     set: Setting,
     /// The last frame had nothing new to say (DTX).
     rests: bool,
+    /// What it says of zeros, for which it need not run.
+    silence: Box<Silence>,
 }
 
 /// An encoder, with the samples that wait until they fill a packet.
@@ -34,6 +37,8 @@ pub struct Coder {
     filled: usize,
     rate: Rate,
     ratio: Ratio,
+    /// Packets for which the encoder was run, but for those of `prime`.
+    encodes: u64,
 }
 
 impl std::fmt::Debug for Coder {
@@ -79,6 +84,7 @@ impl Coder {
             filled: 0,
             rate,
             ratio: Ratio::new(stream.codec, rate),
+            encodes: 0,
         })
     }
 
@@ -133,10 +139,21 @@ impl Coder {
         self.pending[..samples.min(self.frame)].fill(0);
     }
 
+    /// Packets for which the encoder was run since it was made, but for those of `prime`: not those of silence that lasts.
+    pub fn encodes(&self) -> u64 {
+        self.encodes
+    }
+
     /// The payload of the full packet: its length, or `None` where it need not be sent.
     pub fn encode(&mut self, payload: &mut [u8]) -> Option<usize> {
         self.filled = 0;
         let pcm = &self.pending[..self.frame];
+        if let Voice::Opus(opus) = &mut self.voice
+            && let Some(known) = opus.silence.repeat(pcm, payload)
+        {
+            return known;
+        }
+        self.encodes += 1;
         match &mut self.voice {
             Voice::Pcmu => Some(g711::encode_ulaw_slice(pcm, payload)),
             Voice::Pcma => Some(g711::encode_alaw_slice(pcm, payload)),
@@ -191,8 +208,10 @@ impl Coder {
             Voice::Opus(opus) => {
                 let from = told.len().saturating_sub(PRIME_PACKETS * self.frame);
                 let packets = told[from..].chunks_exact(self.frame);
+                // What it says of zeros is said by another.
+                opus.silence.forget();
                 packets
-                    .map(|pcm| opus.rests = opus.encode(pcm, &mut payload).is_none())
+                    .map(|pcm| opus.rests = opus.run(pcm, &mut payload).is_none())
                     .map(|()| 1)
                     .sum()
             }
@@ -248,6 +267,7 @@ impl Opus {
             tuning,
             set,
             rests: false,
+            silence: Box::new(Silence::new(frame_samples(stream, rate) * 1_000 / rate.hz() as usize)),
         })
     }
 
@@ -267,8 +287,15 @@ impl Opus {
         }
     }
 
-    /// Of a pause the first packet is sent, by which a decoder knows it for one, and those that say how it sounds.
+    /// What is said of silence is noted: where it lasts, the encoder need not run.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Option<usize> {
+        let len = self.run(pcm, payload);
+        self.silence.said(len.map(|len| &payload[..len]));
+        len
+    }
+
+    /// Of a pause the first packet is sent, by which a decoder knows it for one, and those that say how it sounds.
+    fn run(&mut self, pcm: &[i16], payload: &mut [u8]) -> Option<usize> {
         let len = self.library.encode(pcm, payload).ok()?;
         let rested = std::mem::replace(&mut self.rests, len <= opus::DTX_OCTETS);
         (!self.rests || !rested).then_some(len)

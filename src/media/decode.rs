@@ -120,6 +120,11 @@ impl Decode {
         self.jitter.offer(sequence, timestamp, content)
     }
 
+    /// Leaves out a packet in which nothing is to be heard; false where others wait before it.
+    pub fn skip(&mut self, sequence: u16) -> bool {
+        self.jitter.skip(sequence)
+    }
+
     /// When a waiting gap must be looked at again, or a pause has to be filled.
     pub fn deadline(&self) -> Option<Instant> {
         let pause = self.pause.as_ref().map(Pause::due);

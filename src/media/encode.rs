@@ -92,6 +92,11 @@ impl Encode {
         self.coder.complexity()
     }
 
+    /// As `Coder::encodes`.
+    pub fn encodes(&self) -> u64 {
+        self.coder.encodes()
+    }
+
     /// Takes a step of a pause for a peer that makes comfort noise itself: at the beginning and twice a second it is told how loud.
     pub fn rest(&mut self, now: Instant, pcm: &[i16], sender: &mut Sender, route: Route, out: &mut TxBatch) {
         self.pause(now, 0, sender, route, out);

@@ -65,6 +65,8 @@ pub(super) struct Rx {
     pub wide_band: bool,
     /// A fax by UDPTL was agreed on at some time.
     pub was_fax: bool,
+    /// The last packet says of itself that nobody would hear it (RFC 6464).
+    pub is_faint: bool,
     /// Packets came that were not passed on: what comes next does not continue what was.
     pub interrupted: bool,
     pub first_heard: Option<Instant>,
@@ -122,6 +124,7 @@ impl Rx {
             judge: Judge::default(),
             wide_band: false,
             was_fax: false,
+            is_faint: false,
             interrupted: false,
             first_heard: None,
             last_heard: None,
@@ -168,6 +171,14 @@ impl Rx {
             Offer::Late => self.late(view.sequence),
             Offer::TooLarge => self.counts.dropped += 1,
         }
+    }
+
+    /// A packet has nothing to be heard, by its own word: it is not decoded. What is behind it does not wait for it.
+    pub fn skip(&mut self, now: Instant, view: &View<'_>) {
+        if self.decode.as_mut().is_none_or(|decode| !decode.skip(view.sequence)) {
+            self.offer(view, Content::Nothing);
+        }
+        self.judge.sound(now, Sound::Silence);
     }
 
     /// A packet came too late to be passed on.

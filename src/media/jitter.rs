@@ -65,7 +65,7 @@ impl Store {
     /// Where the payload is now; `None` when there is no room for it.
     fn write(&mut self, payload: &[u8]) -> Option<[u8; MOST_BLOCKS]> {
         let needed = payload.len().div_ceil(BLOCK);
-        if needed > MOST_BLOCKS || needed > self.count {
+        if payload.len() > JITTER_PAYLOAD_BYTES || needed > self.count {
             return None;
         }
         let mut places = [0; MOST_BLOCKS];
@@ -211,6 +211,16 @@ impl Jitter {
         };
         self.held += 1;
         Offer::Taken
+    }
+
+    /// Leaves out the packet with this number, and what is missing before it; false where others wait, which come out first.
+    pub fn skip(&mut self, sequence: u16) -> bool {
+        let is_alone = self.held == 0;
+        let is_new = self.next.is_none_or(|next| sequence.wrapping_sub(next) < 0x8000);
+        if is_alone && is_new {
+            self.next = Some(sequence.wrapping_add(1));
+        }
+        is_alone
     }
 
     /// How long a gap waits now.
@@ -380,6 +390,19 @@ mod tests {
         offer(&mut jitter, 2 + HELD_MAX as u16);
         assert!(matches!(jitter.pop(at(1)), Some(Pop::Lost(1, 480, Some(_)))));
         assert_eq!(std::iter::from_fn(|| jitter.pop(at(1)).map(|_| ())).count(), HELD_MAX);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_waited_for() {
+        let mut jitter = Jitter::new(JITTER_BLOCKS);
+        assert!(jitter.skip(65_534) && jitter.skip(65_535) && jitter.skip(1));
+        assert_eq!(offer(&mut jitter, 0), Offer::Late);
+        offer(&mut jitter, 2);
+        assert!(!jitter.skip(3));
+        assert_eq!(jitter.pop(at(0)), Some(audio(2)));
+        assert!(jitter.skip(3) && jitter.skip(2));
+        offer(&mut jitter, 4);
+        assert_eq!(jitter.pop(at(0)), Some(audio(4)));
     }
 
     /// Payloads of any length come out as they went in, in any order, and what they took is free again.

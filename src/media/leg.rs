@@ -13,7 +13,7 @@ use super::phone::Phone;
 use super::play::Play;
 use super::reports::Reporter;
 pub(super) use super::role::{Class, Role};
-use super::room::Member;
+use super::room::{FAINT, Member};
 use super::rtcp::{self, feedback::Head};
 use super::rtp::{self, Kind, View};
 use super::sender::Sender;
@@ -198,9 +198,11 @@ impl Leg {
 
     /// Opens a packet in place where the leg is protected; false for one that goes no further.
     pub(super) fn open(&mut self, kind: Kind, packet: &mut Packet) -> bool {
+        self.rx.is_faint = false;
         let Some(opener) = self.rx.opener.as_mut() else {
             let is_clear = self.rtc && matches!(kind, Kind::Rtp | Kind::Rtcp);
             self.rx.counts.dropped += u64::from(is_clear);
+            self.heed(packet);
             return !is_clear;
         };
         let opened = match kind {
@@ -209,7 +211,10 @@ impl Leg {
             Kind::Stun | Kind::Dtls | Kind::Unknown => return true,
         };
         match opened {
-            Ok(len) => packet.set_len(len),
+            Ok(len) => {
+                packet.set_len(len);
+                self.heed(packet);
+            }
             Err(fault) => {
                 let counts = &mut self.rx.counts;
                 counts.dropped += 1;
@@ -217,6 +222,12 @@ impl Leg {
             }
         }
         opened.is_ok()
+    }
+
+    /// Notes what a packet says of its own loudness. That it is silent is believed, which harms nobody but him; that it is loud is not.
+    fn heed(&mut self, packet: &Packet) {
+        let video = self.video.as_ref();
+        self.rx.is_faint = video.is_some_and(|video| video.says_faint(packet.as_slice(), FAINT));
     }
 
     /// What it says may go to others as it comes.

@@ -13,6 +13,7 @@
 //! | `source`, `sender` | the received and the sent stream of numbers |
 //! | `bridge`, `function` | from one half to another; what a leg makes itself |
 //! | `jitter`, `decode`, `voice`, `encode`, `coder`, `ratio` | only where audio is rebuilt |
+//! | `silence` | what needs no encoder |
 //! | [`room`] | legs that hear one another: playout, the mix, encoders that listeners share |
 //! | `video` | video of a room's browsers, forwarded as it comes |
 //! | `pause`, `tuning` | comfort noise; how Opus follows loss and load |
@@ -66,6 +67,7 @@ pub mod rtcp;
 pub mod rtp;
 mod sender;
 pub mod shared;
+mod silence;
 mod source;
 pub mod srtp;
 pub mod tap;

@@ -93,8 +93,8 @@ struct Parts {
     phone: bool,
     play: bool,
     note: bool,
-    /// Sits in a room, with PCM of this rate.
-    member: Option<Rate>,
+    /// Sits in a room, with PCM of this rate, and may be forwarded there.
+    member: Option<(Rate, bool)>,
 }
 
 /// What is known of a leg without asking its worker.
@@ -456,7 +456,9 @@ impl Preparer {
             phone,
             play,
             note,
-            member: matches!(known.function, Function::Room(_)).then_some(rate),
+            member: self
+                .seated(known.function, stream.codec)
+                .map(|forwards| (rate, forwards)),
         }
     }
 
@@ -502,7 +504,10 @@ fn gear(known: &Known, want: Parts) -> Result<Gear, PrepareError> {
         gear.phone = Change::Set(want.phone.then(Box::default));
     }
     if want.member != known.has.member {
-        gear.member = Change::Set(want.member.map(|rate| Box::new(Member::new(rate))));
+        gear.member = Change::Set(
+            want.member
+                .map(|(rate, forwards)| Box::new(Member::new(rate, forwards))),
+        );
     }
     if known.has.play && !want.play {
         gear.play = Change::Set(None);

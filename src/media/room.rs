@@ -17,9 +17,11 @@
 mod apart;
 mod bands;
 mod class;
+mod forwarding;
 mod link;
 mod member;
 mod playout;
+mod recent;
 mod recorder;
 mod speakers;
 mod voice;
@@ -28,7 +30,7 @@ pub use apart::Place;
 pub use class::{Class, ClassKey};
 pub use link::{Link, Pipe, Pipes};
 pub use member::Member;
-pub(super) use member::hear;
+pub(super) use member::{FAINT, hear};
 pub use recorder::Recorder;
 
 use super::command::{Event, RoomSpec, RoomStats};
@@ -37,13 +39,10 @@ use super::input::Outputs;
 use super::leg::Leg;
 use super::packet::{LegIx, TxBatch};
 use super::play::Play;
-use super::rtp::View;
-use super::source::Arrival;
 use super::video::stage;
 use crate::id::MediaRoomId;
 use crate::limits::{ROOM_CLASSES, ROOM_LINKS, ROOM_MEASURE, ROOM_PART, ROOM_SPEAKERS};
 use crate::time::Instant;
-use apart::Apart;
 use bands::{Bands, Down};
 use codecs::{Rate, mix};
 use member::Own;
@@ -105,6 +104,8 @@ pub struct Room {
     rest: Option<Box<Mix>>,
     /// Who is forwarded, or who hears that, is another than before.
     is_changed: bool,
+    /// How many hear voices apart.
+    listeners: usize,
     classes: [Option<Box<Class>>; ROOM_CLASSES],
     play: Option<Box<Play>>,
     /// To its parts on other workers.
@@ -134,6 +135,7 @@ impl Room {
             mix: Mix::new(spec.rate),
             rest: spec.forwards.then(|| Box::new(Mix::new(spec.rate))),
             is_changed: false,
+            listeners: 0,
             classes: [const { None }; ROOM_CLASSES],
             play: None,
             links: Vec::with_capacity(ROOM_LINKS),
@@ -284,6 +286,7 @@ impl Room {
         self.ticks = self.ticks.wrapping_add(1);
         self.listen(now, legs);
         self.give_places(legs);
+        self.begin_apart(now, legs);
         self.hear_apart(legs);
         self.part(legs);
         self.add_up(legs, outputs);
@@ -308,10 +311,7 @@ impl Room {
     /// Who has lost the place is faded out, and who has got one is faded in.
     fn give_places(&mut self, legs: &mut Legs) {
         for voice in &mut self.voices {
-            let was_forwarded = voice.whose().is_some();
-            let is_kept = voice.keep(self.speakers.has(voice.at));
-            self.is_changed |= was_forwarded != voice.whose().is_some();
-            if is_kept {
+            if voice.keep(self.speakers.has(voice.at)) {
                 continue;
             }
             let member = legs[voice.at.index()].as_mut().and_then(|leg| leg.member.as_mut());
@@ -323,56 +323,21 @@ impl Room {
             if self.voices.iter().any(|voice| voice.is_of(place.at)) {
                 continue;
             }
+            let forwards = self.forwards_more();
             let free = self.voices.iter_mut().zip(0u8..).find(|(voice, _)| voice.is_free());
             let (Some((voice, number)), Some(leg)) = (free, legs[place.at.index()].as_mut()) else {
                 continue;
             };
-            let is_apart = leg.is_forwarded() && self.rest.is_some();
+            let is_apart = leg.is_forwarded() && forwards;
             let id = leg.id();
             let Some(member) = leg.member.as_mut() else { continue };
             let mix = mix_of(&self.mix, self.rest.as_deref(), member.hears_rest);
             voice.begin((place.at, id), is_apart, &mix.down);
-            self.is_changed |= is_apart;
             // What goes to others as it came is not in what he hears himself.
             if !(is_apart && member.hears_rest) {
                 member.own = Own::Speaks(number);
             }
         }
-    }
-
-    /// Each who hears voices apart gets those who speak on his places: who is heard there stays, so that one stream is one voice.
-    fn hear_apart(&mut self, legs: &mut Legs) {
-        if self.rest.is_none() || !(self.is_changed || self.ticks.is_multiple_of(stage::LOOK)) {
-            return;
-        }
-        self.is_changed = false;
-        let voices = &mut self.voices;
-        voices.iter_mut().for_each(Voice::unhear);
-        for at in &self.members {
-            let Some(leg) = legs[at.index()].as_mut() else { continue };
-            let Leg {
-                member, video, seat, ..
-            } = &mut **leg;
-            let hears = seat.hears && member.as_ref().is_some_and(|member| member.hears_rest);
-            let Some(video) = video.as_mut() else { continue };
-            if hears {
-                voice::take_places(voices, *at, &mut video.voices);
-            } else {
-                video.voices.iter_mut().for_each(|place| place.hear(None));
-            }
-        }
-    }
-
-    /// A packet of a member who is forwarded: by which voice, if somebody hears that.
-    pub(super) fn keep(&mut self, now: Instant, at: LegIx, arrival: Arrival, view: &View<'_>) -> Option<u8> {
-        let mut voices = self.voices.iter_mut().zip(0u8..);
-        let (voice, number) = voices.find(|(voice, _)| voice.whose().is_some_and(|whose| whose.0 == at))?;
-        voice.apart.as_mut()?.keep(now, arrival, view).then_some(number)
-    }
-
-    /// A voice that is forwarded.
-    pub(super) fn voice(&self, number: u8) -> Option<&Apart> {
-        self.voices.get(usize::from(number))?.apart.as_ref()
     }
 
     /// Who needs an encoder of its own from now on gets it to where the shared one is; whose stream begins, or begins again, has its packets
@@ -407,7 +372,8 @@ impl Room {
 
     /// Who is seen by whom.
     fn look(&self, now: Instant, legs: &mut Legs) {
-        let has_video = |at: &LegIx| legs[at.index()].as_ref().is_some_and(|leg| leg.video.is_some());
+        let video_of = |at: &LegIx| legs[at.index()].as_ref().and_then(|leg| leg.video.as_ref());
+        let has_video = |at: &LegIx| video_of(at).is_some_and(|video| video.has_pictures());
         if !self.ticks.is_multiple_of(stage::LOOK) || !self.members.iter().any(has_video) {
             return;
         }
@@ -490,6 +456,7 @@ impl Room {
             }
             self.cursor = self.cursor.map(|cursor| cursor + 1);
             if let Some(leg) = legs[at.index()].as_mut() {
+                self.send_early(leg, out);
                 self.send_to(now, leg, out);
                 self.tell(at, leg, outputs);
                 leg.tick_video(now, out);
@@ -503,6 +470,7 @@ impl Room {
         if self.ticks.is_multiple_of(MEASURE) {
             self.tell_measured(outputs);
         }
+        self.voices.iter_mut().for_each(Voice::end);
         self.cursor = None;
         true
     }
@@ -546,9 +514,9 @@ impl Room {
             }
             Own::No | Own::Lingers(_) => whole.at(rate),
         };
-        let before = tx.sender.packets();
+        let before = encode.encodes();
         encode.push(now, Lead::Joined, pcm, &mut tx.sender, route, out);
-        self.encodes += tx.sender.packets() - before;
+        self.encodes += encode.encodes() - before;
         member.was_shared = false;
         member.wait(class.is_some());
     }

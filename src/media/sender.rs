@@ -129,6 +129,11 @@ impl Sender {
         self.ssrc
     }
 
+    /// When the newest was sent.
+    pub fn last_sent(&self) -> Option<Instant> {
+        self.newest.1
+    }
+
     /// Packets sent.
     pub fn packets(&self) -> u64 {
         self.packets

@@ -14,6 +14,7 @@
 //! | `slot` | one stream that goes out: whom it shows, and how that one's numbers become ours |
 //! | `stage` | who of a room is seen by whom, and in which layer |
 //! | `budget` | how many of the layers a viewer gets |
+//! | `retry` | when a layer is tried again that was lost on the way to him |
 //!
 //! A place shows another from a key frame on, and never before, so that what a decoder gets is one unbroken stream: sequence numbers
 //! without a gap, a clock that goes on, picture identifiers that count up (RFC 7741 4.2). A key frame is asked for by PLI (RFC 4585 6.3.1), once for
@@ -34,6 +35,7 @@ mod arrivals;
 mod budget;
 mod codec;
 mod extension;
+mod retry;
 mod slot;
 pub mod stage;
 mod track;
@@ -252,6 +254,20 @@ impl VideoLeg {
         if let Some([high, low]) = extension::find(datagram, id) {
             arrivals.came(now, u16::from_be_bytes([*high, *low]), view.ssrc);
         }
+    }
+
+    /// It shows something, or sees somebody.
+    pub(super) fn has_pictures(&self) -> bool {
+        !self.published.is_empty() || !self.slots.is_empty()
+    }
+
+    /// A packet of audio says that it is so faint (RFC 6464), in dB below the loudest.
+    pub(super) fn says_faint(&self, datagram: &[u8], faint: u8) -> bool {
+        let level = self.spec.level.and_then(|id| extension::find(datagram, id));
+        // The first bit tells whether it is speech.
+        level
+            .and_then(|octets| octets.first())
+            .is_some_and(|level| level & 0x7f > faint)
     }
 
     /// Takes a packet that the peer has sealed: keeps it, and tells which it is, if it is new.

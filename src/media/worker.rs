@@ -271,9 +271,9 @@ impl Worker {
         match leg.role {
             Role::Idle | Role::Tone(_) | Role::Play | Role::Fork(_) => {}
             Role::Room(room) => {
-                room::hear(arrival, class, view, leg);
+                room::hear(now, (arrival, class), view, leg);
                 if class == Class::Audio && leg.seat.speaks && leg.is_forwarded() {
-                    self.on_voice(now, (&*leg, room), arrival, view);
+                    self.on_voice(now, (leg, room), arrival, view);
                 }
             }
             Role::Phone => function::hear(now, arrival, class, view, leg),

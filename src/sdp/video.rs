@@ -29,6 +29,10 @@ use codecs::Codec;
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+/// How loud a packet of audio is (RFC 6464 4).
+const LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+/// Its number where we offer it: video has those before.
+const LEVEL_NUMBER: u8 = 3;
 /// That of the draft, 2.
 const TRANSPORT: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const TRANSPORT_FEEDBACK: &str = "transport-cc";
@@ -49,7 +53,9 @@ pub(super) struct Answer<'t> {
 impl<'t> Answer<'t> {
     /// What is agreed on, if there is any.
     pub fn agreed(self) -> Option<Box<Video>> {
-        Some(Box::new(self.video)).filter(|video| !video.lines.is_empty() || !video.voices.is_empty())
+        let video = &self.video;
+        let has_some = !video.lines.is_empty() || !video.voices.is_empty() || video.level.is_some();
+        has_some.then(|| Box::new(self.video))
     }
 
     /// The line at this place, if it is taken.
@@ -64,6 +70,7 @@ impl<'t> Answer<'t> {
 pub(super) fn answer<'t>(offer: &Session<'t>, audio: usize, local: &Local, sees: Sees) -> Answer<'t> {
     let mut answer = Answer::default();
     let bundled = bundle(offer, offer.media[audio].attribute("mid").unwrap_or_default());
+    answer.video.level = extension(&offer.media[audio], LEVEL);
     voices(offer, (audio, local), &bundled, sees, &mut answer);
     let mut published = 0;
     for (index, (media, number)) in offer.media.iter().zip(0u32..).enumerate() {
@@ -346,6 +353,12 @@ fn extension(media: &Media<'_>, uri: &str) -> Option<u8> {
         let is_it = rest.split_ascii_whitespace().next() == Some(uri);
         (is_it && (1..=14).contains(&id)).then_some(id)
     })
+}
+
+/// The line by which a browser's audio says how loud it is: as it was agreed on or is offered, or in a first offer of ours.
+pub(super) fn level(media: Option<&Media<'_>>) -> Option<Attribute<'static>> {
+    let id = media.map_or(Some(LEVEL_NUMBER), |media| extension(media, LEVEL))?;
+    Some(Attribute::new("extmap", format!("{id} {LEVEL}")))
 }
 
 /// The same of the one that numbers the way's packets, where its feedback is offered too.

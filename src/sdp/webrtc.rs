@@ -2,8 +2,8 @@
 //! (RFC 8122) and who begins (RFC 8842), that RTP and RTCP share one port (RFC 5761), and which streams share one way (BUNDLE, RFC 8843).
 //!
 //! We are ICE lite: the peer finds the way, so that its candidates, of whatever kind, are not read; nor is `c=`, which tells the default
-//! one, nor the port. With a peer that is lite too, another edge or a forwarder of media, we are not, and look for the way among its candidates. Of audio header extensions, feedback and sources (`extmap`, `rtcp-fb`, `ssrc`) are not taken and need no word; those of
-//! video are read beside this (`video`).
+//! one, nor the port. With a peer that is lite too, another edge or a forwarder of media, we are not, and look for the way among its candidates. Of audio feedback and sources (`rtcp-fb`, `ssrc`) are not taken and need no word, nor do
+//! header extensions (`extmap`) but the one that says how loud a packet is (RFC 6464), in a room; those of video are read beside this (`video`).
 //!
 //! ```text
 //!   a=ice-lite                                       a=fingerprint:sha-256 4A:AD:...
@@ -116,10 +116,11 @@ impl Webrtc {
         self
     }
 
-    /// The audio line says its SSRC.
-    fn source(&self) -> Option<Attribute<'static>> {
-        self.sees
-            .map(|_| Attribute::new("ssrc", format!("{} cname:room", self.ssrc)))
+    /// The audio line says its SSRC, and that it wants to be told how loud each packet is, where that is offered or was agreed on.
+    fn source(&self, media: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
+        let Some(_sees) = self.sees else { return Vec::new() };
+        let source = Attribute::new("ssrc", format!("{} cname:room", self.ssrc));
+        [source].into_iter().chain(video::level(media)).collect()
     }
 
     /// This is taken from now on beside audio, with SSRCs of ours that count up, or refused.
@@ -188,7 +189,7 @@ impl Webrtc {
     pub(super) fn offer(&self, local: &Local, kept: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
         let mid = kept.and_then(|media| media.attribute("mid")).unwrap_or(MID);
         let lines = self.lines(&self.ours, "actpass", mid, local);
-        lines.into_iter().chain(self.source()).collect()
+        lines.into_iter().chain(self.source(kept)).collect()
     }
 
     /// Those of an answer.
@@ -199,7 +200,7 @@ impl Webrtc {
         };
         let mid = offered.attribute("mid").unwrap_or_default();
         let lines = self.lines(&connect.ours, setup, mid, local);
-        lines.into_iter().chain(self.source()).collect()
+        lines.into_iter().chain(self.source(Some(offered))).collect()
     }
 
     fn lines(&self, ours: &Credentials, setup: &'static str, mid: &str, local: &Local) -> Vec<Attribute<'static>> {

@@ -77,4 +77,6 @@ pub struct Video {
     pub transport: Option<u8>,
     /// Of the one that says when a packet of ours went out (abs-send-time): by that a viewer estimates what its way carries.
     pub send_time: Option<u8>,
+    /// Of the one that says how loud a packet of audio is (RFC 6464).
+    pub level: Option<u8>,
 }

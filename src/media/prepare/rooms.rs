@@ -7,7 +7,7 @@ use crate::media::command::{Command, Function, Recording, RoomSpec, Side, Stream
 use crate::media::input::{Input, RoomChange};
 use crate::media::play::Play;
 use crate::media::room::{Class, ClassKey, Link, Recorder, Room, step};
-use codecs::Rate;
+use codecs::{Codec, Rate};
 
 /// What is known of a room.
 #[derive(Clone, Debug)]
@@ -106,6 +106,13 @@ impl Preparer {
             .collect();
         inputs.extend(members.into_iter().filter_map(|leg| self.fit(leg)));
         inputs
+    }
+
+    /// Of who sits in a room, whether what he says in this codec may be forwarded there.
+    pub(super) fn seated(&self, function: Function, codec: Codec) -> Option<bool> {
+        let Function::Room(room) = function else { return None };
+        let forwards = self.rooms.get(&room).is_some_and(|room| room.spec.forwards);
+        Some(forwards && codec == Codec::Opus)
     }
 
     /// The encoders for listeners that a member of a room brings, where it is the first of its kind.

@@ -6,14 +6,17 @@
 //!   a packet of who is heard --> its voice keeps it --> each who has a place for that voice: our numbers --> sealed --> sent
 //! ```
 //!
-//! Who speaks is known by what is decoded for the mix, so that nobody gets to the front by what his packets say of themselves (RFC 6464).
+//! Who speaks is known by what is decoded for the mix, so that nobody gets to the front, and in the way of others, by what his packets say of themselves
+//! (RFC 6464). Only that they are silent is believed, and they are not decoded then: who lies there is not heard himself, and that is all. By the time that
+//! it is known who speaks, some of it has come: that goes out first ([`Recent`]), in the same tick, under numbers and times as if it had gone out when it came.
 
+use super::recent::{Kept, Recent, is_speech};
 use crate::id::MediaLegId;
 use crate::limits;
 use crate::media::command::VoiceLine;
 use crate::media::pace::Pace;
-use crate::media::packet::{LegIx, Packet, TxBatch};
-use crate::media::rtp::{HEADER_BYTES, Header, View};
+use crate::media::packet::{LegIx, TxBatch};
+use crate::media::rtp::View;
 use crate::media::sender::{Route, Sender, Sent};
 use crate::media::source::Arrival;
 use crate::time::Instant;
@@ -32,6 +35,8 @@ pub struct Place {
     sender: Sender,
     /// Who is heard.
     pub whose: Option<Whose>,
+    /// He is heard from this tick on: what he said before comes first.
+    begins: bool,
     reported: u64,
 }
 
@@ -45,6 +50,7 @@ impl Place {
             payload_type: line.payload_type,
             sender,
             whose: None,
+            begins: false,
             reported: 0,
         }
     }
@@ -70,17 +76,24 @@ impl Place {
     pub fn hear(&mut self, whose: Option<Whose>) {
         if self.whose != whose {
             self.whose = whose;
+            self.begins = whose.is_some();
             self.sender.cut();
         }
     }
 
+    /// Whether he is heard from this tick on; asked once.
+    pub fn begins(&mut self) -> bool {
+        std::mem::take(&mut self.begins)
+    }
+
     /// Sends what is kept of a voice.
-    fn send(&mut self, now: Instant, arrival: Arrival, view: &View<'_>, route: Route, out: &mut TxBatch) {
-        let Some(spliced) = self.sender.splice(now, arrival, view) else {
+    fn send(&mut self, kept: &Kept, route: Route, out: &mut TxBatch) {
+        let Some(view) = kept.view() else { return };
+        let Some(spliced) = self.sender.splice(kept.at, kept.arrival, &view) else {
             return;
         };
         self.sender
-            .send_spliced(now, route, spliced, self.payload_type, out, |space| {
+            .send_spliced(kept.at, route, spliced, self.payload_type, out, |space| {
                 space.get_mut(..view.payload.len())?.copy_from_slice(view.payload);
                 Some(view.payload.len())
             });
@@ -101,9 +114,13 @@ impl Place {
 pub struct Apart {
     /// On which of their places.
     pub listeners: Vec<(LegIx, u8)>,
-    kept: Packet,
-    arrival: Arrival,
+    kept: Kept,
+    /// What was said before this tick, where it is forwarded from this tick on. Its place is taken by that of the speaker, who has it while he is not
+    /// forwarded.
+    pub early: Box<Recent>,
     pace: Pace,
+    /// The same in octets.
+    octets: Pace,
 }
 
 impl Apart {
@@ -111,41 +128,33 @@ impl Apart {
     pub fn new(seats: usize) -> Apart {
         Apart {
             listeners: Vec::with_capacity(seats),
-            kept: Packet::default(),
-            arrival: Arrival::Restart,
+            kept: Kept::default(),
+            early: Box::default(),
             pace: Pace::default(),
+            octets: Pace::default(),
         }
     }
 
     /// A packet of it came. False where nobody hears it, and where it is more than speech: each goes out as often as there are listeners.
     pub fn keep(&mut self, now: Instant, arrival: Arrival, view: &View<'_>) -> bool {
-        let is_speech = (1..=limits::VOICE_BYTES).contains(&view.payload.len());
-        if self.listeners.is_empty() || !is_speech {
+        if self.listeners.is_empty() || !is_speech(view) {
             return false;
         }
-        if !self.pace.takes_at(now, limits::VOICE_PER_SECOND, limits::VOICE_BURST) {
-            return false;
-        }
-        let header = Header {
-            marker: view.marker,
-            payload_type: 0,
-            sequence: view.sequence,
-            timestamp: view.timestamp,
-            ssrc: view.ssrc,
-        };
-        let Some(body) = header.write(&mut self.kept).get_mut(..view.payload.len()) else {
-            return false;
-        };
-        body.copy_from_slice(view.payload);
-        self.kept.set_len(HEADER_BYTES + view.payload.len());
-        self.arrival = arrival;
-        true
+        let most = limits::VOICE_BYTES_PER_SECOND;
+        let takes = self.pace.takes_at(now, limits::VOICE_PER_SECOND, limits::VOICE_BURST)
+            && self.octets.takes_some(now, view.payload.len() as u64, most, most);
+        takes && self.kept.put(now, arrival, view)
     }
 
-    /// Sends what is kept to a place.
-    pub fn send(&self, now: Instant, place: &mut Place, route: Route, out: &mut TxBatch) {
-        if let Ok(view) = View::parse(self.kept.as_slice()) {
-            place.send(now, self.arrival, &view, route, out);
-        }
+    /// Sends what came to a place.
+    pub fn send(&self, place: &mut Place, route: Route, out: &mut TxBatch) {
+        place.send(&self.kept, route, out);
+    }
+
+    /// Sends what had come before this tick to a place, but not what came while another was heard there: the clock of the place would run ahead of time.
+    pub fn send_early(&self, place: &mut Place, route: Route, out: &mut TxBatch) {
+        let sent = place.sender.last_sent();
+        let unheard = self.early.iter().filter(|kept| sent.is_none_or(|sent| kept.at > sent));
+        unheard.for_each(|kept| place.send(kept, route, out));
     }
 }

@@ -103,13 +103,14 @@ impl Class {
         self.count = 0;
         let listens = std::mem::take(&mut self.listeners);
         let runs = listens && !rests;
-        let mut encoded = 0;
+        let mut primed = 0;
         if runs && !self.runs {
             // Nothing was encoded for a while.
             let before = history.len() - pcm.len() - self.coder.filled();
-            encoded += self.coder.prime(&history[..before]);
+            primed = self.coder.prime(&history[..before]);
         }
         self.runs = runs;
+        let before = self.coder.encodes();
         let mut rest = pcm;
         while !rest.is_empty() {
             rest = self.coder.take(rest);
@@ -122,13 +123,13 @@ impl Class {
                 }
             } else if self.coder.is_full() {
                 let Some(packet) = self.packets.get_mut(self.count) else {
-                    return encoded;
+                    break;
                 };
                 packet.len = self.coder.encode(&mut packet.octets);
-                (self.count, encoded) = (self.count + 1, encoded + 1);
+                self.count += 1;
             }
         }
-        encoded
+        primed + self.coder.encodes() - before
     }
 
     /// The packets of this tick.

@@ -1,6 +1,7 @@
 //! What a leg has while it sits in a room.
 
 use super::playout::{Got, Playout};
+use super::recent::Recent;
 use super::speakers::{Candidate, INAUDIBLE};
 use super::step;
 use crate::media::half::Rx;
@@ -20,6 +21,12 @@ pub const LINGER: u8 = 10;
 /// A listener that reports more loss than this, in 1/256, hears an encoder with FEC: 5 %; and goes back below the other: 1 %.
 const LOSSY: u8 = 13;
 const CLEAN: u8 = 3;
+/// What is fainter is heard by nobody (`speakers::INAUDIBLE`), as packets say it (RFC 6464 3): in dB below the loudest.
+pub(in crate::media) const FAINT: u8 = 65;
+/// A tick.
+const TICK_MS: u32 = 20;
+/// How much of a word is softer than what is known for speech.
+const SOFT_MS: u32 = 40;
 /// How fast the loudness follows what is softer, of the difference, a tick.
 const FALL: f32 = 0.1;
 
@@ -42,6 +49,8 @@ pub struct Member {
     agc: Agc,
     rate: Rate,
     frame: Box<[i16]>,
+    /// The last packet said that it is silent.
+    is_quiet: bool,
     /// Speech, at this tick.
     speech: bool,
     loud: f32,
@@ -58,17 +67,20 @@ pub struct Member {
     pub told: bool,
     /// It hears voices apart, and the mix of the others.
     pub hears_rest: bool,
+    /// What it said last while it is not forwarded, in a room that forwards it.
+    pub recent: Option<Box<Recent>>,
 }
 
 impl Member {
-    /// For PCM of this rate.
-    pub fn new(rate: Rate) -> Member {
+    /// For PCM of this rate; it may be forwarded, or not.
+    pub fn new(rate: Rate, forwards: bool) -> Member {
         Member {
             playout: Playout::new(rate),
             activity: Activity::new(),
             agc: Agc::new(),
             rate,
             frame: vec![0; step(rate)].into(),
+            is_quiet: false,
             speech: false,
             loud: INAUDIBLE,
             own: Own::No,
@@ -78,6 +90,7 @@ impl Member {
             is_aligned: false,
             told: false,
             hears_rest: false,
+            recent: forwards.then(Box::default),
         }
     }
 
@@ -90,7 +103,7 @@ impl Member {
         speaks: bool,
         gate: bool,
     ) -> Option<Candidate> {
-        let got = self.playout.take(now, rx, &mut self.frame);
+        let got = self.playout.take(now, rx, (&mut self.frame, self.is_quiet));
         let heard = match got {
             Got::Sound => self.activity.hear(&self.frame),
             Got::Nothing => {
@@ -111,6 +124,12 @@ impl Member {
     /// Brings what it says to the loudness of all.
     pub fn level(&mut self) {
         self.agc.apply(&mut self.frame, self.speech);
+    }
+
+    /// How much of what came is behind what was heard at this tick, with that and a little before: in what was found out to be speech that begins
+    /// softly. In milliseconds.
+    pub(in crate::media) fn unheard_ms(&self, rx: &Rx) -> u32 {
+        self.playout.depth_ms(rx) + TICK_MS + SOFT_MS
     }
 
     /// Its 20 ms, at its own rate.
@@ -167,13 +186,20 @@ impl Member {
 }
 
 /// A packet of a member.
-pub(in crate::media) fn hear(arrival: Arrival, kind: Kind, view: &View<'_>, leg: &mut Leg) {
+pub(in crate::media) fn hear(now: Instant, (arrival, kind): (Arrival, Kind), view: &View<'_>, leg: &mut Leg) {
     let Some(decode) = leg.rx.decode.as_mut() else { return };
     if std::mem::take(&mut leg.rx.interrupted) || arrival == Arrival::Restart {
         decode.restart();
         if let Some(member) = leg.member.as_mut() {
             member.playout.restart();
         }
+    }
+    let is_quiet = kind == Kind::Audio && leg.rx.is_faint;
+    if let Some(member) = leg.member.as_mut() {
+        member.is_quiet = is_quiet;
+    }
+    if is_quiet {
+        return leg.rx.skip(now, view);
     }
     let content = match kind {
         Kind::Audio => Content::Audio(view.payload),

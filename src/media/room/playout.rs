@@ -97,12 +97,17 @@ impl Playout {
         self.len + rx.decode.as_ref().map_or(0, |decode| decode.waiting())
     }
 
+    /// The same in milliseconds.
+    pub(in crate::media) fn depth_ms(&self, rx: &Rx) -> u32 {
+        (self.depth(rx) / (self.rate.hz() as usize / 1_000)) as u32
+    }
+
     fn samples(&self, ms: u16) -> usize {
         usize::from(ms) * self.rate.hz() as usize / 1_000
     }
 
-    /// The next 20 ms.
-    pub(in crate::media) fn take(&mut self, now: Instant, rx: &mut Rx, out: &mut [i16]) -> Got {
+    /// The next 20 ms, of who says nothing now by his own word (`is_quiet`), or may.
+    pub(in crate::media) fn take(&mut self, now: Instant, rx: &mut Rx, (out, is_quiet): (&mut [i16], bool)) -> Got {
         let step = out.len();
         if !self.plays {
             let rests = rx.decode.as_ref().is_some_and(|decode| decode.is_resting());
@@ -116,7 +121,10 @@ impl Playout {
         self.skip(now, rx);
         let want = if self.surplus > 0 { 2 * step } else { step };
         self.collect(now, rx, want);
-        if self.len < step && !self.make_up(rx, step) {
+        if self.len < step && is_quiet {
+            self.restart();
+        }
+        if !self.plays || (self.len < step && !self.make_up(rx, step)) {
             out.fill(0);
             return Got::Nothing;
         }

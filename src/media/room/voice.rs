@@ -2,9 +2,12 @@
 
 use super::apart::{Apart, Place, Whose};
 use super::bands::{Bands, Down, Up};
+use super::recent::Recent;
 use super::step;
 use crate::id::MediaLegId;
+use crate::limits;
 use crate::media::packet::LegIx;
+use crate::time::Instant;
 use codecs::{Rate, mix};
 
 /// One of a few who are heard at once.
@@ -25,6 +28,8 @@ pub struct Voice {
     pub is_apart: bool,
     /// Who those are; in a room that forwards voices.
     pub apart: Option<Apart>,
+    /// Who was forwarded at the last tick.
+    forwarded: Option<Whose>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,7 @@ impl Voice {
             frame: vec![0; step(room)].into(),
             is_apart: false,
             apart: forwards.map(Apart::new),
+            forwarded: None,
         }
     }
 
@@ -85,6 +91,30 @@ impl Voice {
     /// Whose it is, while it is forwarded.
     pub fn whose(&self) -> Option<Whose> {
         (self.is_apart && self.state == State::Heard).then_some((self.at, self.id))
+    }
+
+    /// It is forwarded from this tick on: what was kept of what its leg said before goes first, as much of it as is wanted. The leg gets an empty
+    /// place for it in turn.
+    pub fn take_early(&mut self, now: Instant, recent: &mut Box<Recent>, (ms, listeners): (u32, usize)) {
+        if let Some(apart) = &mut self.apart {
+            std::mem::swap(recent, &mut apart.early);
+            recent.clear();
+            apart.early.trim(now, ms, limits::VOICE_EARLY / listeners.max(1));
+        }
+    }
+
+    /// The tick is over.
+    pub fn end(&mut self) {
+        if let Some(apart) = &mut self.apart {
+            apart.early.clear();
+        }
+    }
+
+    /// Whether another is forwarded than at the last tick, and who; asked once a tick.
+    pub fn turn(&mut self) -> Option<Option<Whose>> {
+        let now = self.whose();
+        let before = std::mem::replace(&mut self.forwarded, now);
+        (before != now).then_some(now)
     }
 
     /// Nobody hears it apart.

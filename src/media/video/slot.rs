@@ -4,6 +4,7 @@
 //! key frame of another stream, where the last ended.
 
 use super::codec::{Vp8, begins_key_frame};
+use super::retry::{PATIENCE, Retry};
 use crate::id::MediaLegId;
 use crate::limits;
 use crate::media::command::{VideoCodec, VideoFormat};
@@ -14,7 +15,6 @@ use crate::media::sender::Sent;
 use crate::media::source::Block;
 use crate::media::srtp::Sealer;
 use crate::time::Instant;
-use std::time::Duration;
 
 /// Runs that are remembered: what was lost in one of them can be sent again.
 const RUNS: usize = 8;
@@ -24,8 +24,6 @@ const FRAME: u32 = 3_000;
 const LOSSY: u8 = 26;
 /// Where fewer are, more may be.
 const SOUND: u8 = 6;
-/// How long it is before more is sent to who has lost much.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +89,7 @@ pub(crate) struct Slot {
     pub told: Option<(MediaLegId, bool)>,
     loss: u8,
     lossy: Option<Instant>,
+    retry: Retry,
 }
 
 fn place(codec: VideoCodec) -> usize {
@@ -128,6 +127,7 @@ impl Slot {
             told: None,
             loss: 0,
             lossy: None,
+            retry: Retry::default(),
         }
     }
 
@@ -159,7 +159,7 @@ impl Slot {
         if self.shown != shown {
             self.shown = shown;
             self.is_running = false;
-            (self.loss, self.lossy) = (0, None);
+            (self.loss, self.lossy, self.retry) = (0, None, Retry::default());
         }
     }
 
@@ -207,6 +207,7 @@ impl Slot {
     }
 
     fn begin(&mut self, now: Instant, of: (MediaLegId, u8), from: Layer, view: &View<'_>) -> Run {
+        self.retry.sees(now, from.nth);
         let gone = self.sent_at.map_or(0, |sent| {
             let ticks = now.since(sent).as_micros() as u64 * 9 / 100;
             (ticks as u32).max(FRAME)
@@ -333,12 +334,20 @@ impl Slot {
         self.loss = block.fraction_lost;
         if self.loss >= LOSSY {
             self.lossy = Some(now);
+            self.retry.lost(now);
+        } else {
+            self.retry.held(now);
         }
+    }
+
+    /// This layer was lost on the way to the viewer, and it is too early to try it again.
+    pub fn waits(&self, now: Instant, layer: u8) -> bool {
+        self.retry.waits(now, layer)
     }
 
     /// It loses much, or did a moment ago: none but the smallest layer.
     pub fn is_lossy(&self, now: Instant) -> bool {
-        self.loss >= SOUND && self.lossy.is_some() || self.lossy.is_some_and(|lossy| now.since(lossy) < PATIENCE)
+        self.loss >= SOUND && self.lossy.is_some() || self.lossy.is_some_and(|lossy| now.since(lossy) < PATIENCE[0])
     }
 
     /// What a sender report says of it, where it has sent since the last but one (RFC 3550 6.4).

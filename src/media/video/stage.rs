@@ -190,6 +190,12 @@ impl Choice {
     fn rate(&self, nth: usize) -> u64 {
         self.layers[nth].1
     }
+
+    /// The layer that is the next larger one.
+    fn next(&self) -> Option<u8> {
+        let next = self.layers[..self.len].get(self.nth + 1)?;
+        Some(next.0)
+    }
 }
 
 /// The layer of each place.
@@ -207,7 +213,14 @@ fn choose_layers(now: Instant, video: &mut VideoLeg, legs: &Legs) {
         Verdict::Keep => choices.iter_mut().flatten().for_each(|choice| choice.nth = choice.sent),
         Verdict::Try => {
             choices.iter_mut().flatten().for_each(|choice| choice.nth = choice.sent);
-            if let Some(first) = choices.iter_mut().flatten().find(|choice| choice.nth + 1 < choice.len) {
+            let mut all = video.slots.iter().zip(&mut choices);
+            let first = all.find_map(|(slot, choice)| {
+                let next = choice.as_ref().and_then(Choice::next);
+                choice
+                    .as_mut()
+                    .filter(|_| next.is_some_and(|next| !slot.waits(now, next)))
+            });
+            if let Some(first) = first {
                 first.nth += 1;
             }
         }
@@ -225,7 +238,7 @@ fn fit(now: Instant, slots: &[Slot], choices: &mut [Option<Choice>], (kept, more
     for (slot, choice) in slots.iter().zip(choices) {
         let Some(choice) = choice else { continue };
         let highest = if slot.is_lossy(now) { 1 } else { choice.len };
-        while choice.nth + 1 < highest {
+        while choice.nth + 1 < highest && choice.next().is_some_and(|next| !slot.waits(now, next)) {
             let step = choice.rate(choice.nth + 1).saturating_sub(choice.rate(choice.nth));
             let bound = if choice.nth < choice.sent { kept } else { more };
             if used.saturating_add(step) > bound {

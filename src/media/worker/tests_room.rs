@@ -587,3 +587,6 @@ fn a_member_is_small() {
     let sum: usize = sizes.iter().sum();
     assert!(sum < 20 * 1_024, "{sum}: {sizes:?}");
 }
+
+#[path = "tests_silence.rs"]
+mod tests_silence;

@@ -169,6 +169,7 @@ fn video(n: u8, places: usize, layers: &[&str], codecs: &[VideoCodec]) -> Video 
         repaired_rid: None,
         transport: Some(TRANSPORT),
         send_time: Some(SEND_TIME),
+        level: None,
     }
 }
 
@@ -676,6 +677,8 @@ fn another_place_leaves_the_first_as_it_was() {
     world.now += Duration::from_secs(1);
 }
 
+#[path = "tests_loss.rs"]
+mod loss;
 #[path = "tests_seats.rs"]
 mod seats;
 #[path = "tests_way.rs"]

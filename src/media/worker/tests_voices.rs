@@ -4,7 +4,7 @@ use super::sim::*;
 use super::tests_room::{ROOM, room, spec, talk, tone};
 use crate::media::command::{Command, Function, Keys, MasterKey, RoomSpec, Seat, Suite, Video, VoiceLine};
 use crate::media::rtcp;
-use codecs::{Codec, Rate};
+use codecs::{Codec, Rate, opus};
 
 /// Of a place of a member.
 fn place(n: usize, nth: usize) -> u32 {
@@ -245,22 +245,64 @@ fn a_speaker_whose_numbers_jump_does_not_move_ours() {
 /// What is no speech, by its size or its number, is not sent to all the others.
 #[test]
 fn no_more_is_sent_on_than_speech_is() {
-    let (mut world, mut all) = one_speaks();
-    for _ in 0..50 {
-        talk(&mut world, &mut all[1..], 1, 1);
-        let (type_, last) = (all[1].payload_type, all[1].timestamp.wrapping_sub(960));
-        for size in [1_200, 3, 1_200, 3, 1_200, 3, 1_200] {
-            let packet = all[1].packet(false, type_, last, &vec![0x08; size]);
-            world.deliver(&all[1], &packet);
+    for (sizes, most) in [([1_290, 3, 1_290, 3, 1_290, 3, 1_290], 8_000), ([1_200; 7], 128_000)] {
+        let (mut world, mut all) = one_speaks();
+        for _ in 0..50 {
+            talk(&mut world, &mut all[1..], 1, 1);
+            let (type_, last) = (all[1].payload_type, all[1].timestamp.wrapping_sub(960));
+            for size in sizes {
+                let packet = all[1].packet(false, type_, last, &vec![0x08; size]);
+                world.deliver(&all[1], &packet);
+            }
         }
+        let heard = of(&world.take(&all[0]), place(0, 0));
+        let octets: usize = heard.iter().map(|packet| packet.payload.len()).sum();
+        assert!(
+            (40..165).contains(&heard.len()) && octets <= most,
+            "{} {octets}",
+            heard.len()
+        );
     }
-    let heard = of(&world.take(&all[0]), place(0, 0));
-    let largest = heard.iter().map(|packet| packet.payload.len()).max();
-    assert!(
-        (40..165).contains(&heard.len()) && largest <= Some(512),
-        "{} {largest:?}",
-        heard.len()
-    );
+}
+
+/// Opus has up to 510 kbit/s, and a page may ask for as much.
+#[test]
+fn who_sends_much_is_heard_too() {
+    for bitrate in [256_000, 510_000] {
+        let mut world = World::of(8);
+        world.command(Command::OpenRoom(forwarding(1)));
+        let mut all = [1, 2].map(|n| world.full_peer(n, stream(Codec::Opus), tone(n)));
+        for (n, peer) in all.iter_mut().enumerate() {
+            world.function(peer.leg, Function::Room(ROOM));
+            give(&mut world, peer, n, 1);
+            peer.encode_by(opus::EncoderParams {
+                bitrate,
+                fec: false,
+                ..opus::EncoderParams::default()
+            });
+        }
+        // Something of everything, so that all bits are of use.
+        let mut noise = codecs::noise::Noise::new(-20.0);
+        let mut say = |world: &mut World, all: &mut [Peer; 2], ticks: usize| -> usize {
+            let mut octets = 0;
+            for _ in 0..ticks {
+                let mut pcm = [0; 960];
+                noise.fill(&mut pcm);
+                let packet = all[1].say(&pcm);
+                octets += packet.len() - 12;
+                world.deliver(&all[1], &packet);
+                world.tick();
+            }
+            octets
+        };
+        say(&mut world, &mut all, 50);
+        world.take(&all[0]);
+        let octets = say(&mut world, &mut all, 200);
+        let heard = of(&world.take(&all[0]), place(0, 0));
+        assert!(octets > 200 * 512, "they are large: {octets}");
+        assert_eq!(heard.len(), 200, "at {bitrate}");
+        assert!(is_one_stream(&heard));
+    }
 }
 
 #[test]
@@ -312,3 +354,152 @@ fn a_place_that_comes_back_goes_on_behind_what_was_sealed() {
         heard = after;
     }
 }
+
+/// A tick in which this one says that, or all are silent; what he sent.
+fn say(world: &mut World, all: &mut [Peer], who: Option<usize>) -> Option<Vec<u8>> {
+    let mut said = None;
+    for (n, peer) in all.iter_mut().enumerate() {
+        let packet = if who == Some(n) { peer.speak() } else { peer.hush() };
+        if who == Some(n) {
+            said = Some(packet[12..].to_vec());
+        }
+        world.deliver(peer, &packet);
+    }
+    world.tick();
+    said
+}
+
+/// Before it is known who speaks, some of it has come: that is heard too, as one stream with what comes then, on a place that another has had before.
+#[test]
+fn what_is_said_first_is_heard_too() {
+    let gated = RoomSpec {
+        gate: true,
+        ..forwarding(1)
+    };
+    let (mut world, mut all) = room(gated, &[Codec::Opus; 3].map(stream));
+    for (n, peer) in all.iter().enumerate() {
+        give(&mut world, peer, n, 1);
+    }
+    let mut whole = Vec::new();
+    for round in 0..6 {
+        let who = 1 + round % 2;
+        for _ in 0..40 {
+            say(&mut world, &mut all, None);
+        }
+        whole.extend(of(&world.take(&all[0]), place(0, 0)));
+        let said: Vec<Vec<u8>> = (0..30).map(|_| say(&mut world, &mut all, Some(who)).unwrap()).collect();
+        let heard = of(&world.take(&all[0]), place(0, 0));
+        let payloads: Vec<Vec<u8>> = heard.iter().map(|packet| packet.payload.clone()).collect();
+        let first = payloads.iter().position(|payload| *payload == said[0]);
+        let first = first.unwrap_or_else(|| panic!("round {round}: the first packet of {} is not heard", said.len()));
+        assert!(first <= 4, "{first} packets of the silence before");
+        assert_eq!(payloads[first..], said);
+        assert!(heard[0].marker && heard[1..].iter().all(|packet| !packet.marker));
+        let clock = |packet: &Heard| packet.timestamp.wrapping_sub(heard[0].timestamp);
+        assert!(heard.iter().zip(0..).all(|(packet, n)| clock(packet) == n * 960));
+        whole.extend(heard);
+    }
+    assert!(is_one_stream(&whole));
+    // Nothing is sent twice, nor late: six rounds of 70 packets by the clock.
+    let clock = whole[whole.len() - 1].timestamp.wrapping_sub(whole[0].timestamp);
+    assert!((i64::from(clock) - 380 * 960).abs() < 10 * 960, "{clock}");
+}
+
+/// Browsers that say nothing, with so many places for voices each.
+fn fill(world: &mut World, numbers: std::ops::Range<usize>, places: usize) {
+    let key = |first| MasterKey::new(Suite::AeadAes128Gcm, &[first; 28]).unwrap();
+    for n in numbers {
+        let leg = world.numbered(10 + n as u64, stream(Codec::Opus));
+        let keys = Keys::new(key(1), vec![key(2)]).map(Box::new);
+        world.command(Command::Protect { leg, keys });
+        let voices = (0..places).map(|nth| VoiceLine {
+            mid: format!("v{nth}").into(),
+            payload_type: 109,
+            ssrc: place(9, nth),
+        });
+        let video = Video {
+            voices: voices.collect(),
+            ..Video::default()
+        };
+        let video = Some(Box::new(video));
+        world.command(Command::Video { leg, video });
+        world.function(leg, Function::Room(ROOM));
+    }
+}
+
+/// What goes out at once is bounded: the more listeners, the less of what was said first.
+#[test]
+fn what_is_said_first_is_less_for_many() {
+    const LISTENERS: usize = 300;
+    let mut world = World::of(LISTENERS + 1);
+    world.command(Command::OpenRoom(RoomSpec {
+        seats: 1_000,
+        gate: true,
+        ..forwarding(1)
+    }));
+    let mut all = [world.peer(1, stream(Codec::Opus), tone(1))];
+    world.function(all[0].leg, Function::Room(ROOM));
+    fill(&mut world, 0..LISTENERS, 1);
+    for _ in 0..30 {
+        say(&mut world, &mut all, None);
+    }
+    let count = |world: &mut World| -> usize {
+        let all = std::mem::take(&mut world.rtp).into_values().flatten();
+        all.filter(|packet| packet.ssrc == place(9, 0)).count()
+    };
+    assert_eq!(count(&mut world), 0);
+    let mut counts = Vec::new();
+    for _ in 0..12 {
+        say(&mut world, &mut all, Some(0));
+        counts.push(count(&mut world));
+    }
+    let begin = counts.iter().position(|count| *count > 0).unwrap();
+    assert_eq!(counts[begin], 3 * LISTENERS, "{counts:?}");
+    assert!(
+        counts[begin + 1..].iter().all(|count| *count == LISTENERS),
+        "{counts:?}"
+    );
+}
+
+/// A worker sends no more than it can: with many listeners, some of those who speak at once are in the mix of the rest, and nobody hears himself there.
+#[test]
+fn the_more_hear_the_fewer_voices_are_forwarded() {
+    let mut world = World::of(920);
+    world.command(Command::OpenRoom(RoomSpec {
+        seats: 1_000,
+        ..forwarding(4)
+    }));
+    let mut all = [1, 2, 3].map(|n| world.peer(n, stream(Codec::Opus), tone(n)));
+    for (n, peer) in all.iter().enumerate() {
+        world.function(peer.leg, Function::Room(ROOM));
+        give(&mut world, peer, n, 4);
+    }
+    // Which tones each hears on its places, and which in the rest.
+    let mut heard = |world: &mut World| {
+        talk(world, &mut all, 30, 2);
+        world.rtp.clear();
+        talk(world, &mut all, 30, 2);
+        [0, 1, 2].map(|n: usize| {
+            let packets = world.take(&all[n]);
+            let apart = (0..4).flat_map(|nth| tones(&of(&packets, place(n, nth)), 3));
+            let mut apart: Vec<usize> = apart.collect();
+            apart.sort_unstable();
+            (apart, tones(&of(&packets, ours(n as u8 + 1)), 3))
+        })
+    };
+    fill(&mut world, 0..300, 4);
+    let few = heard(&mut world);
+    assert_eq!(few, [(vec![1], vec![]), (vec![0], vec![]), (vec![0, 1], vec![])]);
+    fill(&mut world, 300..900, 4);
+    let many = heard(&mut world);
+    let (apart, rest) = many[2].clone();
+    assert_eq!((apart.len(), rest.len()), (1, 1), "{many:?}");
+    assert_ne!(apart, rest, "{many:?}");
+    for n in [0, 1] {
+        let (apart, rest) = &many[n];
+        assert_eq!([&apart[..], rest].concat(), [1 - n], "{many:?}");
+    }
+}
+
+#[path = "tests_level.rs"]
+mod level;

@@ -89,7 +89,7 @@ impl Worker {
                 .max(1);
             let is_done = match first {
                 What::Video(_) => self.show(now, (&leg, &fan.packets[..together]), &mut fan.next, out),
-                What::Voice(room, number) => self.speak(now, (&leg, room, number), &mut fan.next, out),
+                What::Voice(room, number) => self.speak((&leg, room, number), &mut fan.next, out),
             };
             if !is_done {
                 break;
@@ -142,13 +142,7 @@ impl Worker {
     }
 
     /// A packet of a voice, to all who hear it apart. False where the batch is full before that.
-    fn speak(
-        &mut self,
-        now: Instant,
-        (leg, room, number): (&Leg, RoomIx, u8),
-        next: &mut usize,
-        out: &mut TxBatch,
-    ) -> bool {
+    fn speak(&mut self, (leg, room, number): (&Leg, RoomIx, u8), next: &mut usize, out: &mut TxBatch) -> bool {
         let room = self.rooms[room.index()].as_ref();
         let Some(voice) = room.and_then(|room| room.voice(number)) else {
             return true;
@@ -166,7 +160,7 @@ impl Worker {
             };
             let place = video.voices.get_mut(usize::from(place));
             if let Some(place) = place.filter(|place| place.whose.is_some_and(|(_, id)| id == leg.id())) {
-                voice.send(now, place, Route { leg: at, to }, out);
+                voice.send(place, Route { leg: at, to }, out);
             }
         }
         true
@@ -180,12 +174,24 @@ impl Worker {
         }
     }
 
-    /// A packet of a member, as it came.
-    pub(super) fn on_voice(&mut self, now: Instant, (leg, room): (&Leg, RoomIx), arrival: Arrival, view: &View<'_>) {
+    /// A packet of a member, as it came. Of who is not forwarded it is kept for a moment.
+    pub(super) fn on_voice(
+        &mut self,
+        now: Instant,
+        (leg, room): (&mut Leg, RoomIx),
+        arrival: Arrival,
+        view: &View<'_>,
+    ) {
         let (at, room_of) = (leg.tx.place, room);
         let room = self.rooms[room.index()].as_mut();
         if let Some(number) = room.and_then(|room| room.keep(now, at, arrival, view)) {
             self.goes_on(at, What::Voice(room_of, number));
+        } else if let Some(recent) = leg.member.as_mut().and_then(|member| member.recent.as_mut()) {
+            if leg.rx.is_faint {
+                // What is said begins behind it.
+                recent.clear();
+            }
+            recent.keep(now, arrival, view);
         }
     }
 

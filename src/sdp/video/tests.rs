@@ -137,6 +137,42 @@ fn a_camera_and_two_places_are_answered_on_one_way() {
     );
 }
 
+/// How loud its packets are a browser tells in a room, where it can (RFC 6464), under the number that it has given it.
+#[test]
+fn a_browser_says_how_loud_it_is() {
+    const LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+    for (line, wanted) in [
+        (format!("a=extmap:7 {LEVEL} vad=on\r\n"), Some(7)),
+        (format!("a=extmap:15 {LEVEL}\r\n"), None),
+        (String::new(), None),
+    ] {
+        let mut oa = browser(CAMERA);
+        let offered = offer("0", &[format!("{}{line}", audio("0"))]);
+        let answer = oa
+            .answer(&read(&offered), Direction::SendRecv, IpAddr::from([198, 51, 100, 7]))
+            .unwrap();
+        let answer = String::from_utf8(answer.to_vec()).unwrap();
+        assert_eq!(
+            answer.matches("extmap").count(),
+            usize::from(wanted.is_some()),
+            "{answer}"
+        );
+        let level = oa.agreed().unwrap().video.as_ref().and_then(|video| video.level);
+        assert_eq!(level, wanted);
+        let again = String::from_utf8(oa.offer(Direction::SendRecv).to_vec()).unwrap();
+        let line = wanted.map(|number| format!("a=extmap:{number} {LEVEL}\r\n"));
+        assert!(
+            line.is_none_or(|line| answer.contains(&line) && again.contains(&line)),
+            "{again}"
+        );
+    }
+    let ours = String::from_utf8(browser(CAMERA).offer(Direction::SendRecv).to_vec()).unwrap();
+    assert!(
+        section(&ours, "0").contains(&format!("a=extmap:3 {LEVEL}\r\n")),
+        "{ours}"
+    );
+}
+
 /// Numbers without feedback, or feedback without numbers, are of no use.
 #[test]
 fn a_way_is_numbered_where_both_halves_of_it_are_offered() {

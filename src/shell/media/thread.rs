@@ -405,7 +405,9 @@ impl Thread {
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
         let mut came = None;
         loop {
-            let Some(sockets) = self.sockets[at.index()].as_mut() else { break };
+            let Some(sockets) = self.sockets[at.index()].as_mut() else {
+                break;
+            };
             let Ok((length, from)) = sockets.socket(channel).recv_from(self.packet.buffer()) else {
                 break;
             };

@@ -1,0 +1,114 @@
+//! Which layers a viewer is not sent for a while, since they were lost on the way to him.
+//!
+//! Where much is lost, the smallest is sent. The layer that was lost is tried again after 5 s, and each time that it is lost anew after twice as long, up to a
+//! minute: each trial costs pictures, and a key frame both ways. What has held for half a minute counts as never lost.
+
+use crate::limits::VIDEO_LAYERS;
+use crate::time::Instant;
+use std::time::Duration;
+
+/// How long it is before a layer is sent again that was lost: after the first time, and at most.
+pub(super) const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// How long one has to hold.
+const HELD: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    patience: Duration,
+    until: Instant,
+}
+
+/// What is known of the layers of who is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Retry {
+    lost: [Option<Lost>; VIDEO_LAYERS],
+    /// Which is seen, and since when.
+    seen: Option<(u8, Instant)>,
+}
+
+impl Retry {
+    /// This one is seen from now on, or yet.
+    pub fn sees(&mut self, now: Instant, layer: u8) {
+        if self.seen.is_none_or(|(seen, _)| seen != layer) {
+            self.seen = Some((layer, now));
+        }
+    }
+
+    /// Much is lost of what is seen.
+    pub fn lost(&mut self, now: Instant) {
+        let Some((layer, since)) = &mut self.seen else { return };
+        *since = now;
+        let Some(lost) = self.lost.get_mut(usize::from(*layer)) else {
+            return;
+        };
+        // Reports of it go on until another is seen.
+        if lost.is_some_and(|lost| now < lost.until) {
+            return;
+        }
+        let patience = lost.map_or(PATIENCE[0], |lost| (2 * lost.patience).min(PATIENCE[1]));
+        *lost = Some(Lost {
+            patience,
+            until: now + patience,
+        });
+    }
+
+    /// Little is.
+    pub fn held(&mut self, now: Instant) {
+        let held = self.seen.filter(|(_, since)| now.since(*since) >= HELD);
+        if let Some(lost) = held.and_then(|(layer, _)| self.lost.get_mut(usize::from(layer))) {
+            *lost = None;
+        }
+    }
+
+    /// It is too early for this one.
+    pub fn waits(&self, now: Instant, layer: u8) -> bool {
+        let lost = self.lost.get(usize::from(layer)).copied().flatten();
+        lost.is_some_and(|lost| now < lost.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(1_000 + seconds)
+    }
+
+    /// For how many seconds a layer waits.
+    fn waits(retry: &Retry, from: u64, layer: u8) -> usize {
+        (from..from + 100)
+            .take_while(|second| retry.waits(at(*second), layer))
+            .count()
+    }
+
+    #[test]
+    fn each_layer_waits_twice_as_long_each_time_and_what_holds_begins_anew() {
+        let mut retry = Retry::default();
+        retry.lost(at(0));
+        let mut waited = Vec::new();
+        let mut now = 0;
+        for _ in 0..6 {
+            retry.sees(at(now), 2);
+            retry.lost(at(now));
+            // Of the same trial.
+            retry.lost(at(now + 1));
+            waited.push(waits(&retry, now, 2));
+            retry.sees(at(now + 1), 0);
+            retry.held(at(now + 50));
+            now += 100;
+        }
+        assert_eq!(waited, [5, 10, 20, 40, 60, 60]);
+        assert_eq!([0, 1, 7].map(|layer| waits(&retry, now, layer)), [0; 3]);
+        // Ten seconds are not long enough.
+        retry.sees(at(now), 2);
+        retry.held(at(now + 29));
+        retry.lost(at(now + 29));
+        assert_eq!(waits(&retry, now + 29, 2), 60);
+        retry.sees(at(now + 90), 1);
+        retry.sees(at(now + 100), 2);
+        retry.held(at(now + 131));
+        retry.lost(at(now + 132));
+        assert_eq!(waits(&retry, now + 132, 2), 5);
+    }
+}
