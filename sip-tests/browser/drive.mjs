@@ -269,8 +269,9 @@ async function browse(profile, flags) {
 }
 
 // A page registers, and then its calls.
-async function play(browser, origin, { library, uri, password, silent, calls }) {
-  const query = new URLSearchParams({ library, server: options.server, uri, password, ...(silent && { silent }) });
+async function play(browser, origin, { library, uri, password, silent, trickles, calls }) {
+  const more = { ...(silent && { silent }), ...(trickles && { trickles }) };
+  const query = new URLSearchParams({ library, server: options.server, uri, password, ...more });
   const page = await open(browser, `${origin}/?${query}`);
   await step('registered');
   for (const call of calls) {

@@ -1,5 +1,6 @@
 // A phone on a page, on one of two libraries: registers, answers what rings, and tells each step to `tell`, which the driver has put here.
-// Options of the page: `library` (jssip or sipjs), `server`, `uri`, `password`, and `silent` for one that asks for no microphone.
+// Options of the page: `library` (jssip or sipjs), `server`, `uri`, `password`, `silent` for one that asks for no microphone, and `trickles` for one that tells
+// its candidates by INFO (jssip).
 
 import { listen } from './ear.js';
 

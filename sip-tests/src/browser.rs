@@ -66,6 +66,8 @@ pub struct Manners {
     pub is_mute: bool,
     /// It is ICE lite, and no browser: it sends no checks, and answers those that come.
     pub is_lite: bool,
+    /// Its descriptions do not say where it is, but that it will tell (RFC 8840 4.1).
+    pub trickles: bool,
 }
 
 impl Default for Manners {
@@ -76,6 +78,7 @@ impl Default for Manners {
             is_cut_off: false,
             is_mute: false,
             is_lite: false,
+            trickles: false,
         }
     }
 }
@@ -104,6 +107,39 @@ pub fn lines_of(certificate: usize, name: &str, number: usize, generation: u64, 
         format!("a=setup:{setup}"),
         "a=ssrc:4711 cname:browser".into(),
     ]
+}
+
+/// Completes a description by these lines of [`lines`], as the manners are.
+pub fn describe(manners: Manners, own: &mut Description, mut lines: Vec<String>) {
+    let is_said = |manners: Manners| !manners.is_lite && !manners.trickles;
+    lines.retain(|line| is_said(manners) || !line.starts_with("a=candidate:"));
+    own.head.clear();
+    if manners.is_lite {
+        own.head.push("a=ice-lite".into());
+        if !manners.trickles {
+            let (ip, port) = (own.at.ip(), own.at.port());
+            lines.push(format!("a=candidate:1 1 udp 2130706431 {ip} {port} typ host"));
+            lines.push("a=end-of-candidates".into());
+        }
+    }
+    own.nowhere = manners.trickles;
+    own.lines.extend(lines);
+}
+
+/// The lines of an answer: the stream has the name of the offer (RFC 5888 9.2).
+pub fn named_as(offer: &Description, mut lines: Vec<String>) -> Vec<String> {
+    if let (Some(mid), Some(line)) = (
+        said(offer, "mid"),
+        lines.iter_mut().find(|line| line.starts_with("a=mid:")),
+    ) {
+        *line = format!("a=mid:{mid}");
+    }
+    lines
+}
+
+/// The value of an attribute of its audio section.
+pub fn word<'d>(description: &'d Description, name: &str) -> &'d str {
+    said(description, name).unwrap_or_else(|| panic!("{name} in {description:?}"))
 }
 
 /// `a=setup` of the answer to an offer, if that is for a browser (RFC 8842 5.3).

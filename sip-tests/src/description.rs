@@ -75,6 +75,10 @@ pub struct Description {
     pub rtcp: Option<u16>,
     /// Writes `c=0.0.0.0` in place of the address: hold as in RFC 2543.
     pub zero: bool,
+    /// Writes port 9 and `c=0.0.0.0`: its candidates will come later (RFC 8840 4.1.1).
+    pub nowhere: bool,
+    /// Lines before the streams.
+    pub head: Vec<String>,
     /// `o=` version.
     pub version: u64,
     /// More m-sections, each with its own lines, placed before (true) or behind the audio.
@@ -93,6 +97,8 @@ impl Description {
             ptime: Some(20),
             rtcp: None,
             zero: false,
+            nowhere: false,
+            head: Vec::new(),
             version: 1,
             others: Vec::new(),
             lines: Vec::new(),
@@ -102,7 +108,7 @@ impl Description {
     /// As text.
     pub fn write(&self) -> String {
         let (family, ip) = (if self.at.is_ipv4() { "IP4" } else { "IP6" }, self.at.ip());
-        let shown = if self.zero {
+        let shown = if self.zero || self.nowhere {
             "0.0.0.0".to_owned()
         } else {
             ip.to_string()
@@ -112,14 +118,16 @@ impl Description {
             7000 + u64::from(self.at.port()),
             self.version
         );
+        self.head.iter().for_each(|line| text.push_str(&format!("{line}\r\n")));
         self.others
             .iter()
             .filter(|(before, _)| *before)
             .for_each(|(_, lines)| text.push_str(lines));
+        let port = if self.nowhere { 9 } else { self.at.port() };
         let pts: Vec<String> = self.formats.iter().map(|format| format.pt.to_string()).collect();
         let is_browser = self.lines.iter().any(|line| line.starts_with("a=fingerprint:"));
         let proto = if is_browser { "UDP/TLS/RTP/SAVPF" } else { "RTP/AVP" };
-        text.push_str(&format!("m=audio {} {proto} {}\r\n", self.at.port(), pts.join(" ")));
+        text.push_str(&format!("m=audio {port} {proto} {}\r\n", pts.join(" ")));
         for format in &self.formats {
             text.push_str(&format!("a=rtpmap:{} {}\r\n", format.pt, format.name));
             if let Some(fmtp) = &format.fmtp {

@@ -226,6 +226,8 @@ fn heard(folder: &Path) -> Vec<Option<f32>> {
 /// All that the pages below do.
 fn pages(microphone: &Path) -> String {
     let to_carrier = r#"{"with":"carrier","by":"page"}"#;
+    let by_carrier = r#"{"with":"carrier","by":"carrier","number":"+14155550101"}"#;
+    let trickles = page("jssip", "alice", &format!("{to_carrier},{by_carrier}"));
     let calls = |number: &str, is_moved: bool| {
         format!(
             r#"{{"with":"phone","by":"page","target":"sip:bob@example.com","hangs":"page","isPlain":true}},
@@ -234,11 +236,12 @@ fn pages(microphone: &Path) -> String {
         )
     };
     format!(
-        r#""microphone":"{}","pages":[{},{}],"silent":{},
+        r#""microphone":"{}","pages":[{},{},{}],"silent":{},
            "readme":{{"file":"{}","uri":"sip:alice@example.com","password":"secret-alice","number":"102"}}"#,
         microphone.display(),
         page("jssip", "alice", &calls("+14155550101", true)),
         page("sipjs", "ann", &calls("+14155550103", false)),
+        trickles.replacen('{', r#"{"trickles":true,"#, 1),
         page("jssip", "alice", to_carrier),
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md").display(),
     )
@@ -246,7 +249,8 @@ fn pages(microphone: &Path) -> String {
 
 /// RFC 8445, 5764, 8839, 8829: pages on two libraries call a phone and a carrier in G.711 by way of the node, and are called by them. ICE, DTLS-SRTP and
 /// Opus on one side, RTP in the clear on the other; each hears the other's tone. The carrier has a voice, and takes digits, before it answers.
-/// Then the same on a page that may not use a microphone, whose candidates are names (RFC 8828 mode 3), and on the page that README describes.
+/// Then the same on a page that tells its candidates by INFO (RFC 8840), on one that may not use a microphone, whose candidates are names (RFC 8828 mode 3),
+/// and on the page that README describes.
 #[test]
 fn pages_and_phones_and_a_carrier_hear_each_other_through_the_node() {
     let folder = Folder::new("browser-bridge");
@@ -270,15 +274,17 @@ fn pages_and_phones_and_a_carrier_hear_each_other_through_the_node() {
     for (step, times) in [
         ("call local sip:bob@example.com", 2),
         ("call remote sip:bob@example.com", 2),
-        ("call local sip:+14155550199@example.com", 3),
+        ("call local sip:+14155550199@example.com", 4),
+        ("described without candidates", 2),
+        ("trickled 200", 2),
         ("tone 440", 6),
         ("moved", 1),
-        ("early 700 42#", 3),
-        ("tone 550", 5),
-        ("carrier 1000", 5),
+        ("early 700 42#", 4),
+        ("tone 550", 7),
+        ("carrier 1000", 7),
         // As the page's statistics have it.
         ("path host-host udp AEAD_AES_256_GCM FEFD", 4),
-        ("page jssip", 2),
+        ("page jssip", 3),
         ("page sipjs", 1),
         ("readme done", 1),
     ] {

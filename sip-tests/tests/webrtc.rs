@@ -5,6 +5,8 @@
 
 #[path = "webrtc/shared.rs"]
 mod shared;
+#[path = "webrtc/trickle.rs"]
+mod trickle;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -14,8 +16,9 @@ use sip_tests::script::EDGE;
 use sip_tests::tone::write_rtp;
 use sip_tests::{CallRef, Change, Peer, World, ms, s};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use tandem::id::MediaLegId;
-use tandem::media::command::{Connect, Credentials, DtlsRole, Event, Fingerprint, Setup, Unsecured};
+use tandem::media::command::{Connect, Credentials, DtlsRole, Event, Fingerprint, Lite, Setup, Unsecured, stream};
 use tandem::media::srtp::{Opener, Sealer};
 use tandem::pii::Secret;
 use tandem::rtc::{self, Machine};
@@ -468,11 +471,10 @@ fn both(role: DtlsRole, manners: Manners, ufrag: &str) -> (Connect, Browser) {
         },
         fingerprints: vec![Fingerprint::parse(&said("a=fingerprint:sha-256 ")).unwrap()],
         role,
-        candidates: if manners.is_lite {
-            vec![elsewhere(), at()]
-        } else {
-            Vec::new()
-        },
+        lite: manners.is_lite.then(|| Lite {
+            candidates: vec![elsewhere(), at()],
+            trickles: false,
+        }),
     };
     (connect, Browser::new(manners, &own, &node).unwrap())
 }
@@ -564,7 +566,7 @@ fn a_peer_that_is_lite_is_found_and_asked_for_consent() {
         assert_eq!(alone.events.len(), 1, "it consents for a minute: {:?}", alone.events);
         alone.at = "203.0.113.99:9".parse().unwrap();
         (0..1_600).for_each(|_| alone.step());
-        assert_eq!(alone.events.last(), Some(&Setup::Failed(Unsecured::NoConsent)));
+        assert_eq!(alone.events.last(), Some(&Setup::Failed(Unsecured::AnswersCeased)));
     }
 }
 
@@ -589,6 +591,33 @@ fn a_copied_nomination_moves_nothing() {
     let moved = alone.events.last();
     assert_eq!(moved, Some(&Setup::Path(elsewhere())));
     assert_eq!(alone.events.len(), 2, "{:?}", alone.events);
+}
+
+/// RFC 7675 5.1: consent is for the way that media takes. Who has come by TCP, and is heard by UDP alone from then on, has none.
+#[test]
+fn consent_by_another_way_is_none_for_a_stream() {
+    let by_tcp = stream::of_stream(NonZeroU32::MIN, at());
+    for goes_on in [true, false] {
+        let mut alone = Alone::new(DtlsRole::Server, Manners::default());
+        alone.at = by_tcp;
+        (0..12).for_each(|_| alone.step());
+        let [Setup::Secured { peer, .. }] = &alone.events[..] else {
+            panic!("{:?}", alone.events);
+        };
+        assert_eq!(*peer, by_tcp);
+        if !goes_on {
+            alone.at = at();
+        }
+        for _ in 0..2_000 {
+            alone.now += ms(20);
+            let check = alone.browser.check("nodePasswordOf22Characters", false);
+            alone.machine.datagram(alone.now, LEG, alone.at, &check);
+            alone.machine.on_time(alone.now);
+            alone.drain();
+        }
+        let last = alone.events.last();
+        assert_eq!(last == Some(&Setup::Failed(Unsecured::NoConsent)), !goes_on, "{last:?}");
+    }
 }
 
 /// A browser that has two ways, and chooses one and then the other with each check, is followed twice a second.

@@ -86,6 +86,7 @@ impl Leg {
         }
         let cseq = incoming.invite.cseq().map_or(0, |cseq| cseq.number);
         self.describe_us(t, &mut response);
+        self.tell_packages(t, Some(&incoming.invite), &mut response);
         if let Some(incoming) = self.incoming_mut() {
             incoming.last = status;
         }
@@ -122,6 +123,7 @@ impl Leg {
         let mut response = Draft::response(&incoming.invite, 200, Some(self.local_tag()));
         copy_record_route(&incoming.invite, &mut response);
         self.describe_us(t, &mut response);
+        self.tell_packages(t, Some(&incoming.invite), &mut response);
         self.timer.answer(t.now(), &incoming.invite, &mut response);
         if let Some(body) = incoming.answer.filter(|_| !said) {
             response.set_body(super::send::SDP, body);

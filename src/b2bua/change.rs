@@ -209,6 +209,7 @@ impl Leg {
         }
         let mut response = Draft::response(request, 200, None);
         self.describe_us(t, &mut response);
+        self.tell_packages(t, Some(request), &mut response);
         if is_invite || self.is_up() {
             self.timer.answer(t.now(), request, &mut response);
         }
@@ -333,6 +334,7 @@ impl Leg {
             return;
         };
         self.describe_us(t, &mut invite);
+        self.tell_packages(t, None, &mut invite);
         self.timer.write_request(&mut invite);
         invite.set_body(SDP, offer);
         self.change = Change::Ours;

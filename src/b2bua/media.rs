@@ -139,7 +139,9 @@ impl MediaLeg {
 
     /// Tells the worker what was agreed. While the peer sends, its silence is watched; from the answer on, whatever may be wrong.
     pub fn negotiated(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed, silence: Option<Duration>, is_up: bool) {
-        self.connect(t, agreed);
+        if let Some(connect) = &agreed.connect {
+            self.connect(t, connect);
+        }
         self.show(t, agreed);
         // First: nothing is sent in the clear where it should not be, not even one packet.
         if self.web.is_none() && (agreed.keys.is_some() || self.is_protected) {
@@ -183,24 +185,31 @@ impl MediaLeg {
 
     /// What both sides say of their way, if that is new. With another certificate it is another peer (RFC 8842 5.1): the keys of the one before
     /// are worth nothing from now on, and where that was means nothing.
-    fn connect(&mut self, t: &mut Turn<'_, '_>, agreed: &Agreed) {
-        let (Some(web), Some(connect)) = (&mut self.web, &agreed.connect) else {
-            return;
-        };
-        let before = web.connect.replace(connect.clone());
-        if before.as_ref() == Some(connect) {
+    fn connect(&mut self, t: &mut Turn<'_, '_>, connect: &Connect) {
+        let Some(web) = &mut self.web else { return };
+        if web.connect.as_deref() == Some(connect) {
             return;
         }
+        let connect = Box::new(connect.clone());
+        let before = web.connect.replace(connect.clone());
         let is_other = before.is_some_and(|before| before.fingerprints != connect.fingerprints);
         if is_other {
             web.number = web.number.wrapping_add(1);
             web.peer = None;
         }
-        let (leg, number, connect) = (self.id, web.number, connect.clone());
+        let (leg, number) = (self.id, web.number);
         if is_other {
             self.tell(t, Command::Protect { leg, keys: None });
         }
         self.tell(t, Command::Connect { leg, number, connect });
+    }
+
+    /// The peer that it is connected with has told more candidates; of another one it is told when that is heard.
+    pub fn trickled(&mut self, t: &mut Turn<'_, '_>, connect: &Connect) {
+        let now = self.web.as_ref().and_then(|web| web.connect.as_ref());
+        if now.is_some_and(|now| now.theirs == connect.theirs) {
+            self.connect(t, connect);
+        }
     }
 
     /// Its browser is set up by this number.

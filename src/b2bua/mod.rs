@@ -17,6 +17,7 @@
 //! | `announce` | what a caller is told by voice before the call is refused |
 //! | `request`, `response` | what comes in dialogs |
 //! | `info` | digits that go out by INFO |
+//! | `webrtc`, `trickle` | sides that are browsers; candidates that they tell by INFO |
 //! | `transfer`, `refer`, `replaces` | transfer and pick-up |
 //! | `focus` | what a room is asked for by REFER |
 //! | `end`, `cause` | how it ends, and why |
@@ -59,6 +60,7 @@ mod siprec;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod trickle;
 mod webrtc;
 mod whereabouts;
 mod wire;

@@ -95,6 +95,7 @@ impl Leg {
             },
         );
         self.describe_us(t, &mut invite);
+        self.tell_packages(t, None, &mut invite);
         self.timer.write_request(&mut invite);
         for (name, value) in &outgoing.credentials {
             invite.push(*name, value);

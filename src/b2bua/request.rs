@@ -142,14 +142,12 @@ impl Call {
         }
     }
 
-    /// INFO: a key of the phone that switches recording; DTMF of phones that send it so goes on as the other side takes it; packages we know none (RFC 6086 4.2.2).
+    /// INFO: a key of the phone that switches recording; DTMF of phones that send it so goes on as the other side takes it; candidates (`trickle`).
     fn on_info(&mut self, t: &mut Turn<'_, '_>, id: LegId, tx: ServerTx, request: &Message) {
         let partner = self.partner(id);
         let Some(leg) = self.leg_mut(id) else { return };
         if !request.all_named("Info-Package").is_empty() {
-            let mut response = Draft::response(request, 469, None);
-            response.push_named("Recv-Info", "");
-            return t.net.layer.respond(t.cx, tx, response);
+            return self.on_package(t, id, tx, request);
         }
         if let Some(wish) = request.all_named("Record").first() {
             return self.on_record(t, id, tx, request, wish);

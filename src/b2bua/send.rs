@@ -18,8 +18,10 @@ use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
 /// The extensions that we support (RFC 3261 20.37).
-pub const SUPPORTED: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
-/// The same as a field says it.
+pub const SUPPORTED: [&str; 5] = ["100rel", "replaces", "timer", "norefersub", "trickle-ice"];
+/// The same as a field says it to a peer with ICE (RFC 8840 4).
+const SUPPORTED_WITH_ICE: &str = "100rel, replaces, timer, norefersub, trickle-ice";
+/// And to all others.
 const SUPPORTED_FIELD: &str = "100rel, replaces, timer, norefersub";
 /// The one body that we read in a call.
 pub const SDP: &str = "application/sdp";
@@ -101,7 +103,11 @@ impl Leg {
     pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
         draft.push(Name::Contact, self.contact(t.cx));
         draft.push(Name::Allow, self.allow(t.cx.config));
-        draft.push(Name::Supported, SUPPORTED_FIELD);
+        let supported = match self.is_web(t) {
+            true => SUPPORTED_WITH_ICE,
+            false => SUPPORTED_FIELD,
+        };
+        draft.push(Name::Supported, supported);
         let agent = if draft.method().is_some() {
             Name::UserAgent
         } else {
@@ -342,6 +348,7 @@ mod tests {
 
     #[test]
     fn the_field_says_what_is_supported() {
-        assert_eq!(SUPPORTED_FIELD, SUPPORTED.join(", "));
+        assert_eq!(SUPPORTED_WITH_ICE, SUPPORTED.join(", "));
+        assert_eq!(SUPPORTED_FIELD, SUPPORTED[..4].join(", "));
     }
 }

@@ -22,23 +22,34 @@ pub fn setting(config: &Config, who: &Who) -> Setting {
 impl Leg {
     /// What is said to its peer, if that is a browser: what it offers tells, else how it is reached, or what is configured.
     pub fn webrtc(&self, t: &mut Turn<'_, '_>) -> Option<Webrtc> {
-        let fingerprint = t.desk.fingerprint?;
+        let fingerprint = t.desk.fingerprint.filter(|_| self.looks_like_web(t))?;
+        let tcp = t.cx.config.media.browser_tcp;
+        Some(Webrtc::new(fingerprint, |octets| t.cx.rng.fill_bytes(octets)).listens(tcp))
+    }
+
+    /// Its peer is a browser, or will be taken for one.
+    pub fn is_web(&self, t: &Turn<'_, '_>) -> bool {
+        match &self.oa {
+            Some(oa) => oa.is_web(),
+            None => t.desk.fingerprint.is_some() && self.looks_like_web(t),
+        }
+    }
+
+    fn looks_like_web(&self, t: &Turn<'_, '_>) -> bool {
         let setting = setting(t.cx.config, &self.who);
         let offered = match &self.state {
             State::Incoming(incoming) => incoming.offer.as_deref().and_then(|offer| Session::parse(offer).ok()),
             State::Outgoing(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
         };
         let offers = offered.map(|offer| offer.audio().is_some_and(|audio| audio.proto.is_dtls()));
-        let is_browser = match (setting, offers) {
+        match (setting, offers) {
             // What it does not protect would go to whatever address it names.
             _ if self.flow.is_inside() => true,
             (Setting::No, _) => false,
             (Setting::Auto | Setting::Yes, Some(offers)) => offers,
             (Setting::Yes, None) => true,
             (Setting::Auto, None) => self.is_on_web(),
-        };
-        let tcp = t.cx.config.media.browser_tcp;
-        is_browser.then(|| Webrtc::new(fingerprint, |octets| t.cx.rng.fill_bytes(octets)).listens(tcp))
+        }
     }
 
     /// It is reached by a WebSocket, or by a proxy that has one to it (RFC 7118 5.3).
@@ -70,7 +81,12 @@ impl Call {
         }
         let mut cause = cause::cause(488, self.blame(id), why.to_string());
         cause.q850 = match why {
-            Unsecured::NoCheck | Unsecured::NoHandshake | Unsecured::NoConsent => q850::NETWORK_OUT_OF_ORDER,
+            Unsecured::NoCheck
+            | Unsecured::NoCandidate
+            | Unsecured::NoAnswer
+            | Unsecured::NoHandshake
+            | Unsecured::NoConsent
+            | Unsecured::AnswersCeased => q850::NETWORK_OUT_OF_ORDER,
             Unsecured::Dtls(_) => cause.q850,
         };
         if self.waits_for_answer(id) || self.talks(id) {

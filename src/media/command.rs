@@ -16,7 +16,7 @@ pub use keying::{Keys, MasterKey, RTCP_LIFETIME, Srtp, Suite};
 pub use measured::{LegStats, Missing, PeerView, Trouble, Troubles, Xr};
 pub use recording::{Format, Of, Recording, Side};
 pub use room::{RoomSpec, RoomStats, Seat};
-pub use rtc::{CheckName, Connect, Credentials, DtlsFault, DtlsRole, Fingerprint, Setup, Unsecured};
+pub use rtc::{CheckName, Connect, Credentials, DtlsFault, DtlsRole, Fingerprint, Lite, Setup, Unsecured};
 pub use sound::{Music, Sound};
 pub use video::{Video, VideoCodec, VideoFormat, VideoLine, VideoSource, VoiceLine};
 

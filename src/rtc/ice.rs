@@ -121,8 +121,15 @@ impl Ice {
 
     /// The peer is lite: a way is looked for among its candidates. What is chosen already stays until another is.
     pub fn search(&mut self, now: Instant, connect: &Connect) {
-        let is_lite = !connect.candidates.is_empty();
-        self.search = is_lite.then(|| Search::new(now, &connect.candidates, self.secret));
+        let lite = connect.lite.as_ref();
+        self.search = lite.map(|lite| Search::new(now, &lite.candidates, self.secret));
+    }
+
+    /// The same peer has told more candidates (RFC 8838 11).
+    pub fn widen(&mut self, now: Instant, connect: &Connect) {
+        if let (Some(search), Some(lite)) = (&mut self.search, &connect.lite) {
+            search.widen(now, &lite.candidates);
+        }
     }
 
     /// Takes a message of STUN, and answers it where an answer is owed. `way` is where the peer is spoken to so far.

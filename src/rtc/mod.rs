@@ -110,6 +110,18 @@ impl Agent {
         }
     }
 
+    /// Why it is given up then.
+    fn why(&self) -> Unsecured {
+        match (self.secured, self.ice.is_heard(), &self.connect.lite) {
+            (Some(_), _, None) => Unsecured::NoConsent,
+            (Some(_), _, Some(_)) => Unsecured::AnswersCeased,
+            (None, true, _) => Unsecured::NoHandshake,
+            (None, false, None) => Unsecured::NoCheck,
+            (None, false, Some(lite)) if lite.candidates.is_empty() => Unsecured::NoCandidate,
+            (None, false, Some(_)) => Unsecured::NoAnswer,
+        }
+    }
+
     fn due(&self) -> Instant {
         let sooner = self.wake.into_iter().chain(self.ice.due());
         sooner.fold(self.ends(), Instant::min)
@@ -151,7 +163,7 @@ impl Machine {
     }
 
     /// Both sides have described themselves. Again with another name of the peer: it looks for another way (RFC 8445 9), and the keys go
-    /// on; with another number it is another peer.
+    /// on; with more candidates of a peer that is lite, those are looked at too; with another number it is another peer.
     pub fn connect(&mut self, now: Instant, leg: MediaLegId, number: u32, connect: Connect) {
         match self.legs.get_mut(&leg) {
             Some(agent) if agent.number == number && !agent.failed => {
@@ -159,6 +171,8 @@ impl Machine {
                     agent.ice.restart(agent.connect.ours.clone());
                     agent.heard = now;
                     agent.ice.search(now, &connect);
+                } else {
+                    agent.ice.widen(now, &connect);
                 }
                 agent.connect = connect;
             }
@@ -336,11 +350,7 @@ impl Machine {
             } else if agent.ends() <= now {
                 // Who is not connected yet may still come, if signalling lets the leg live.
                 (agent.since, agent.heard) = (now, now);
-                let why = match (agent.secured, agent.ice.is_heard()) {
-                    (Some(_), _) => Unsecured::NoConsent,
-                    (None, true) => Unsecured::NoHandshake,
-                    (None, false) => Unsecured::NoCheck,
-                };
+                let why = agent.why();
                 if !agent.failed {
                     self.tell(leg, Setup::Failed(why));
                 }

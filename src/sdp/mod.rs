@@ -16,6 +16,7 @@ pub mod offer_answer;
 pub mod parse;
 mod peer;
 pub mod session;
+mod trickle;
 mod video;
 mod webrtc;
 pub mod write;
@@ -28,4 +29,5 @@ pub use negotiate::{Agreed, Capabilities, Codecs, Direction, Local, acceptable, 
 pub use offer_answer::{OfferAnswer, capabilities, ordered, wish_of};
 pub use parse::SdpError;
 pub use session::{Attribute, Connection, Line, Media, Origin, Proto, Session, Text};
+pub use trickle::Trickled;
 pub use webrtc::{Sees, Webrtc};

@@ -5,9 +5,9 @@
 //! `b2bua/change.rs` and `ng/call.rs` bring it there.
 
 use super::image;
-use crate::media::command::{Gains, OpusParams, Srtp, Suite};
+use crate::media::command::{Connect, Gains, OpusParams, Srtp, Suite};
 use crate::sdp::{
-    self, Agreed, Capabilities, Codecs, Direction, Image, Local, Offered, SdpError, Security, Sees, Session,
+    self, Agreed, Capabilities, Codecs, Direction, Image, Local, Offered, SdpError, Security, Sees, Session, Trickled,
 };
 use bytes::Bytes;
 use codecs::{Codec, Rate};
@@ -179,6 +179,33 @@ impl OfferAnswer {
         if let Some(webrtc) = &mut self.capabilities.webrtc {
             webrtc.renew(fill);
         }
+    }
+
+    /// The names of our lines in the description that a peer knows (RFC 5888 4); none where it knows none.
+    fn with_mids<R>(&self, work: impl FnOnce(Option<&[&str]>) -> R) -> R {
+        let pending = self.pending.as_ref().map(|pending| &pending.offer);
+        let Some(said) = self.ours.as_ref().or(pending).map(Said::read) else {
+            return work(None);
+        };
+        let lines = said.media.iter().filter(|line| line.port != 0);
+        let mids: Vec<&str> = lines.filter_map(|line| line.attribute("mid")).collect();
+        work(Some(&mids))
+    }
+
+    /// Reads what a browser or another peer with ICE tells of its candidates in an INFO (RFC 8840 4.4); `None` where that is of none of our lines.
+    ///
+    /// # Errors
+    /// 400 for a body that is no such thing.
+    pub fn trickled(&self, body: &[u8]) -> Result<Option<Trickled>, SdpError> {
+        self.with_mids(|mids| Trickled::read(body, mids))
+    }
+
+    /// Takes it: it counts for what is agreed, or will be. What is connected by it from now on, if that is another than before.
+    pub fn trickle(&mut self, told: &Trickled) -> Option<Box<Connect>> {
+        let connect = self.capabilities.webrtc.as_mut()?.trickle(told)?;
+        let agreed = self.agreed.as_mut()?.connect.as_mut()?;
+        (**agreed).clone_from(connect);
+        Some(agreed.clone())
     }
 
     /// The peer is a browser.

@@ -49,6 +49,15 @@ impl std::error::Error for SdpError {}
 impl<'t> Session<'t> {
     /// Reads a body; unknown lines are kept. Costs time linear in the body; what exceeds the `SDP_` limits is `Malformed`.
     pub fn parse(body: &'t [u8]) -> Result<Session<'t>, SdpError> {
+        Session::parse_as(body, Form::Whole)
+    }
+
+    /// Reads a part of a description, in the form of RFC 8840 9.2: attributes, and m-lines with theirs. The same limits hold.
+    pub fn fragment(body: &'t [u8]) -> Result<Session<'t>, SdpError> {
+        Session::parse_as(body, Form::Fragment)
+    }
+
+    fn parse_as(body: &'t [u8], form: Form) -> Result<Session<'t>, SdpError> {
         if body.len() > SIP_MESSAGE_BYTES {
             return Err(SdpError::Malformed(
                 "The session description is larger than a SIP message may be.",
@@ -60,15 +69,22 @@ impl<'t> Session<'t> {
             ));
         }
         match std::str::from_utf8(body) {
-            Ok(text) => read(text),
-            Err(_) => read(&String::from_utf8_lossy(body)).map(Session::into_owned),
+            Ok(text) => read(text, form),
+            Err(_) => read(&String::from_utf8_lossy(body), form).map(Session::into_owned),
         }
     }
 }
 
-fn read(text: &str) -> Result<Session<'_>, SdpError> {
+/// What a body is to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Whole,
+    Fragment,
+}
+
+fn read(text: &str, form: Form) -> Result<Session<'_>, SdpError> {
     let mut rest = text;
-    if next_line(&mut rest).map(str::trim_end) != Some("v=0") {
+    if form == Form::Whole && next_line(&mut rest).map(str::trim_end) != Some("v=0") {
         return Err(SdpError::Malformed(
             "The body does not begin with v=0, so it is not SDP.",
         ));
@@ -86,7 +102,15 @@ fn read(text: &str) -> Result<Session<'_>, SdpError> {
         let (kind, value) = split_line(line).ok_or(SdpError::Malformed(
             "A line of the session description is not of the form letter=value.",
         ))?;
+        if form == Form::Fragment && !matches!(kind, 'a' | 'm') {
+            return Err(SdpError::Malformed(
+                "A line of the fragment is neither a= nor m=, and no others are allowed there (RFC 8840 9.2).",
+            ));
+        }
         reader.line(kind, value)?;
+    }
+    if form == Form::Fragment && count == 0 {
+        return Err(SdpError::Malformed("The fragment of a session description is empty."));
     }
     Ok(reader.finish())
 }

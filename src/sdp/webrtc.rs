@@ -2,11 +2,13 @@
 //! (RFC 8122) and who begins (RFC 8842), that RTP and RTCP share one port (RFC 5761), and which streams share one way (BUNDLE, RFC 8843).
 //!
 //! We are ICE lite: the peer finds the way, so that its candidates, of whatever kind, are not read; nor is `c=`, which tells the default
-//! one, nor the port. With a peer that is lite too, another edge or a forwarder of media, we are not, and look for the way among its candidates. Of audio feedback and sources (`rtcp-fb`, `ssrc`) are not taken and need no word, nor do
-//! header extensions (`extmap`) but the one that says how loud a packet is (RFC 6464), in a room; those of video are read beside this (`video`).
+//! one, nor the port. With a peer that is lite too, another edge or a forwarder of media, we are not, and look for the way among its candidates
+//! (`trickle`). Ours are all in each description, with the word that no more will come, so that a peer may trickle its own and we never do. Of audio feedback and
+//! sources (`rtcp-fb`, `ssrc`) are not taken and need no word, nor do header extensions (`extmap`) but the one that says how loud a packet is (RFC 6464), in a
+//! room; those of video are read beside this (`video`).
 //!
 //! ```text
-//!   a=ice-lite                                       a=fingerprint:sha-256 4A:AD:...
+//!   a=ice-lite, a=ice-options:trickle                a=fingerprint:sha-256 4A:AD:...
 //!   a=group:BUNDLE 0                                 a=setup:passive        (actpass in an offer)
 //!   a=ice-ufrag:..., a=ice-pwd:...                   a=mid:0
 //!   a=candidate:1 1 udp 2130706431 ADDRESS PORT typ host                    a=rtcp-mux
@@ -15,11 +17,11 @@
 use super::negotiate::Local;
 use super::parse::SdpError;
 use super::session::{Attribute, Media, Session};
+use super::trickle::{self, Trickled};
 use super::video;
 use crate::limits;
-use crate::media::command::{CheckName, Connect, Credentials, DtlsRole, Fingerprint};
+use crate::media::command::{CheckName, Connect, Credentials, DtlsRole, Fingerprint, Lite};
 use crate::pii::Secret;
-use std::net::{IpAddr, SocketAddr};
 
 /// The priority of the only candidate of a component (RFC 8445 5.1.2.1): 126, 65535, 1.
 const PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
@@ -66,6 +68,8 @@ pub struct Webrtc {
     sees: Option<Sees>,
     /// What was agreed last.
     agreed: Option<Box<Connect>>,
+    /// What the peer has told of its candidates beside descriptions, of each generation: a fork has its own. The last told is the last.
+    trickled: Vec<Trickled>,
 }
 
 /// Credentials of 64 and 128 bits (RFC 8445 5.3 wants 24 and 128), of characters that ICE has. By the first a check finds its leg among all that
@@ -97,6 +101,7 @@ impl Webrtc {
             tcp: None,
             sees: None,
             agreed: None,
+            trickled: Vec::new(),
         }
     }
 
@@ -152,13 +157,28 @@ impl Webrtc {
 
     /// We let the peer look for a way: as long as it is not known for one that looks for none.
     pub(super) fn is_lite(&self) -> bool {
-        self.agreed.as_ref().is_none_or(|agreed| agreed.candidates.is_empty())
+        self.agreed.as_ref().is_none_or(|agreed| agreed.lite.is_none())
     }
 
     /// What holds from now on.
     pub(super) fn agreed(&mut self, connect: &Connect) {
         self.ours = connect.ours.clone();
         self.agreed = Some(Box::new(connect.clone()));
+    }
+
+    /// The peer has told more candidates (RFC 8840 4.4). What is connected by them from now on, if that is another than before.
+    pub(super) fn trickle(&mut self, told: &Trickled) -> Option<&Connect> {
+        let before = self.trickled.iter().position(|before| before.is_of(told.of()));
+        let before = before.map(|at| self.trickled.remove(at));
+        if self.trickled.len() == limits::EARLY_DIALOGS {
+            self.trickled.remove(0);
+        }
+        self.trickled.push(match before {
+            Some(before) => before.and(told),
+            None => told.clone(),
+        });
+        let agreed = self.agreed.as_deref_mut()?;
+        told.join(agreed).then_some(agreed)
     }
 
     /// What is agreed with a peer that has answered, or that is answered now.
@@ -176,13 +196,17 @@ impl Webrtc {
             (SetUp::Passive, _) => DtlsRole::Client,
             (SetUp::ActPass, _) => return Err(UNDECIDED),
         };
-        Ok(Box::new(Connect {
+        let mut connect = Connect {
             ours: next.unwrap_or(&self.ours).clone(),
             theirs: theirs.credentials,
             fingerprints: theirs.fingerprints,
-            candidates: theirs.candidates,
+            lite: theirs.lite,
             role,
-        }))
+        };
+        for trickled in &self.trickled {
+            trickled.join(&mut connect);
+        }
+        Ok(Box::new(connect))
     }
 
     /// The lines of our stream in an offer.
@@ -230,6 +254,8 @@ impl Webrtc {
 /// that is not the audio, it says what the audio says.
 pub(super) fn bundle(lines: &mut [Media<'_>], audio: usize, is_lite: bool) -> Vec<Attribute<'static>> {
     let mut head: Vec<_> = is_lite.then(|| Attribute::flag("ice-lite")).into_iter().collect();
+    // RFC 8840 4: said in each description, also where all candidates are in it.
+    head.push(Attribute::new("ice-options", "trickle"));
     let is_in = |line: &&Media<'_>| line.port != 0;
     let mids = lines.iter().filter(is_in).filter_map(|line| line.attribute("mid"));
     let mids: Vec<&str> = mids.collect();
@@ -273,7 +299,7 @@ pub(super) struct Peer {
     fingerprints: Vec<Fingerprint>,
     setup: SetUp,
     /// Of one that is lite.
-    candidates: Vec<SocketAddr>,
+    lite: Option<Lite>,
 }
 
 pub(super) const WANTED: SdpError = SdpError::NotAcceptable(
@@ -283,7 +309,7 @@ const NO_ICE: SdpError = SdpError::NotAcceptable(
     "The audio stream has no a=ice-ufrag of 4 to 256 characters and a=ice-pwd of 22 to 256 (RFC 8839 5.4).",
 );
 const NOWHERE: SdpError = SdpError::NotAcceptable(
-    "The peer is ICE lite, and has no candidate by UDP with an IP address: nobody would look for a way.",
+    "The peer is ICE lite, and has no candidate by UDP with an IP address, nor says that one will come: nobody would look for a way.",
 );
 const NO_FINGERPRINT: SdpError = SdpError::NotAcceptable(
     "The audio stream has no a=fingerprint by sha-256, without which nobody knows who the peer is (RFC 8122 5).",
@@ -301,22 +327,20 @@ impl Peer {
     /// What a stream says, or the session where the stream says nothing (RFC 8839 5.4, RFC 8122 5, RFC 4145 4).
     pub fn read(session: &Session<'_>, media: &Media<'_>) -> Result<Peer, SdpError> {
         let one = |name: &'static str| media.attribute(name).or_else(|| session.attributes(name).next());
-        let candidates = match session.attributes("ice-lite").next() {
-            Some(_) => candidates(media).ok_or(NOWHERE)?,
-            None => Vec::new(),
-        };
+        let lite = trickle::lite(session, media);
+        if lite
+            .as_ref()
+            .is_some_and(|lite| lite.candidates.is_empty() && !lite.trickles)
+        {
+            return Err(NOWHERE);
+        }
         if media.attribute("rtcp-mux").is_none() {
             return Err(NO_MUX);
         }
         if media.attribute("mid").is_some_and(|mid| mid.len() > MID_BYTES) {
             return Err(NAMED);
         }
-        let word = |name, least| {
-            let is_ice = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-            one(name)
-                .map(str::trim)
-                .filter(|text| (least..=256).contains(&text.len()) && text.bytes().all(is_ice))
-        };
+        let word = |name, least| one(name).and_then(|text| trickle::word(text, least));
         let (ufrag, pwd) = word("ice-ufrag", 4).zip(word("ice-pwd", 22)).ok_or(NO_ICE)?;
         let setup = match one("setup").map(str::trim) {
             // What an offer means that says nothing (RFC 4145 4.1).
@@ -345,7 +369,7 @@ impl Peer {
             },
             fingerprints,
             setup,
-            candidates,
+            lite,
         })
     }
 
@@ -358,29 +382,6 @@ impl Peer {
             (true, WebrtcUse::Never) | (false, _) => Ok(None),
         }
     }
-}
-
-/// Where a peer is that is lite: its candidates for RTP by UDP, the best first (RFC 8839 5.1).
-fn candidates(media: &Media<'_>) -> Option<Vec<SocketAddr>> {
-    let read = |value: &str| {
-        let words: Vec<&str> = value.split_whitespace().take(6).collect();
-        let &[_, "1", transport, priority, ip, port] = &words[..] else {
-            return None;
-        };
-        let (ip, port): (IpAddr, u16) = ip.parse().ok().zip(port.parse().ok())?;
-        let is_one = transport.eq_ignore_ascii_case("udp") && port > 0 && !ip.is_unspecified() && !ip.is_multicast();
-        let priority = priority.parse::<u32>().ok().filter(|_| is_one)?;
-        Some((priority, SocketAddr::new(ip, port)))
-    };
-    let mut found: Vec<(u32, SocketAddr)> = media
-        .attributes("candidate")
-        .take(limits::SDP_CANDIDATES)
-        .filter_map(read)
-        .collect();
-    found.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
-    found.dedup_by_key(|(_, addr)| *addr);
-    found.truncate(limits::RTC_ADDRESSES);
-    (!found.is_empty()).then(|| found.into_iter().map(|(_, addr)| addr).collect())
 }
 
 /// Whether a leg is a browser's.

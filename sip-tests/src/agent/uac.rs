@@ -61,8 +61,8 @@ impl Agent {
         if self.policy.srtp {
             sdp.lines.push(srtp::line("1", &self.name, call));
         }
-        if self.policy.browser.is_some() {
-            sdp.lines.extend(browser::lines(&self.name, call, 0, "actpass"));
+        if let Some(manners) = self.policy.browser {
+            browser::describe(manners, &mut sdp, browser::lines(&self.name, call, 0, "actpass"));
         }
         sdp
     }

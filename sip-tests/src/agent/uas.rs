@@ -104,7 +104,8 @@ impl Agent {
             own.lines.push(srtp::line(&tag, &self.name, call));
         }
         if let Some(setup) = browser::answer_to(&offer, self.policy.browser) {
-            own.lines.extend(browser::lines(&self.name, call, 0, setup));
+            let lines = browser::named_as(&offer, browser::lines(&self.name, call, 0, setup));
+            browser::describe(self.policy.browser.unwrap_or_default(), &mut own, lines);
         }
         if target.holding {
             own.direction = if matches!(own.direction.as_str(), "sendrecv" | "sendonly") {

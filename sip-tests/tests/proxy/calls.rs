@@ -452,6 +452,43 @@ fn a_refer_passes() {
     w.finish();
 }
 
+/// RFC 8840 11: candidates that come in INFO of a proxied dialog are between the phones, in an early dialog and in one that is up, as are the words that
+/// make both take them.
+#[test]
+fn trickled_candidates_pass() {
+    let (mut w, alice, bob) = two(27);
+    w.policy(bob).answer = Answer::Manual;
+    let lines = ["Supported: trickle-ice", "Recv-Info: trickle-ice"];
+    let a = w.call_with(alice, "bob", &lines);
+    let b = w.incoming(bob);
+    w.rings(a);
+    let invite = w.last_received(bob, |m| m.is("INVITE"));
+    assert_eq!(
+        (invite.text("Supported"), invite.text("Recv-Info")),
+        ("trickle-ice", "trickle-ice")
+    );
+    let body = "a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\nm=audio 9 RTP/AVP 0\r\na=mid:1\r\na=end-of-candidates\r\n";
+    let lines = [
+        "Info-Package: trickle-ice",
+        "Content-Type: application/trickle-ice-sdpfrag",
+        "Content-Disposition: Info-Package",
+    ];
+    for is_up in [false, true] {
+        if is_up {
+            w.accept(b);
+            w.up(a);
+        }
+        for (from, to) in [(a, bob), (b, alice)] {
+            assert_eq!(w.request(from, "INFO", &lines, Some(body)), 200, "up: {is_up}");
+            let got = w.last_received(to, |m| m.is("INFO"));
+            assert_eq!((got.text("Info-Package"), got.body.as_str()), ("trickle-ice", body));
+        }
+    }
+    w.hang_up(a);
+    w.expect_over(b, 200);
+    w.finish();
+}
+
 /// RFC 3261 16.3, 16.7 step 10: who forks before us sends an INVITE for each branch, with one Call-ID and tag. Each is a call, and is
 /// counted; requests within a dialog are those of the branch that has it.
 #[test]

@@ -1,9 +1,10 @@
 //! A side that is a browser: what media is told when its peer becomes another.
 
 use super::bench::*;
+use crate::dialog::Dialog;
 use crate::id::MediaLegId;
 use crate::media::command::{Command, Event, Fingerprint, Keys, MasterKey, Setup, Suite};
-use crate::sip::Method;
+use crate::sip::{Method, Name};
 use std::net::SocketAddr;
 
 const ALICE_WEB: (&str, &str) = ("display_name: Alice }", "display_name: Alice, webrtc: yes }");
@@ -67,4 +68,99 @@ fn a_browser_with_another_certificate_has_no_keys_until_it_has_its_own() {
     assert_eq!(b.media[since..], []);
     set_up(&mut b, leg, 1, Setup::Secured { peer, keys: keys(3) });
     assert_eq!(told(&b, leg), ["connect", "keys", "no keys", "connect", "keys"]);
+}
+
+/// What media was told of where the peer of a leg is: its name, and its candidates.
+fn connects(b: &Bench, leg: MediaLegId) -> Vec<(String, Vec<String>)> {
+    let of = |command: &Command| match command {
+        Command::Connect { leg: own, connect, .. } if *own == leg => {
+            let candidates = connect.lite.iter().flat_map(|lite| &lite.candidates);
+            Some((
+                connect.theirs.ufrag.to_string(),
+                candidates.map(SocketAddr::to_string).collect(),
+            ))
+        }
+        _other => None,
+    };
+    b.media.iter().filter_map(of).collect()
+}
+
+/// RFC 8840 4.3: of several early dialogs each trickles its own; media hears of the one that it is connected with.
+#[test]
+fn forks_trickle_each_its_own_candidates() {
+    let mut b = Bench::changed(ALICE_WEB.0, ALICE_WEB.1);
+    b.with(|calls, _, _| calls.known_by(Fingerprint([7; 32])));
+    b.invite(BOB, "bob", "alice", Some(sdp(5000, "")));
+    let theirs = b.one(ALICE);
+    assert!(theirs.has_token(Name::Supported, "trickle-ice"));
+    let answer = |ufrag: &str| {
+        let lite = offer("AA").replace("a=group", "a=ice-lite\r\na=ice-options:trickle\r\na=group");
+        lite.replace("eV5c", ufrag).replace("actpass", "active")
+    };
+    let fork = |b: &mut Bench, tag: &str| {
+        b.answer_with(ALICE, &theirs, 183, tag, Some(answer(&tag.repeat(4))), &[])
+            .unwrap()
+    };
+    let (mut p, mut q) = (fork(&mut b, "p"), fork(&mut b, "q"));
+    let leg = b.media_legs()[1];
+    let none = Vec::new();
+    assert_eq!(
+        connects(&b, leg),
+        [("pppp".to_owned(), none.clone()), ("qqqq".to_owned(), none)]
+    );
+    let trickle = |b: &mut Bench, dialog: &mut Dialog, ufrag: &str, at: &str| {
+        let body = format!(
+            "a=ice-ufrag:{ufrag}\r\na=ice-pwd:0123456789abcdefghij+/\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 udp 9 {at} typ host\r\n"
+        );
+        let body = Some(("application/trickle-ice-sdpfrag", body));
+        b.ask_with(ALICE, dialog, Method::Info, body, &[("Info-Package", "trickle-ice")]);
+        assert_eq!(b.heads(ALICE), ["200 INFO"]);
+    };
+    trickle(&mut b, &mut p, "pppp", "192.0.2.1 1000");
+    // Under the name of the other, and of nobody.
+    trickle(&mut b, &mut q, "pppp", "192.0.2.3 3000");
+    trickle(&mut b, &mut q, "nobody", "192.0.2.4 4000");
+    assert_eq!(connects(&b, leg).len(), 2);
+    trickle(&mut b, &mut q, "qqqq", "192.0.2.2 2000");
+    assert_eq!(
+        connects(&b, leg)[2..],
+        [("qqqq".to_owned(), vec!["192.0.2.2:2000".to_owned()])]
+    );
+    // It says no more than its first answer, and yet what came since counts (RFC 8840 4.3.2).
+    b.answer(ALICE, &theirs, 200, Some(answer("pppp")));
+    let last = connects(&b, leg).pop();
+    assert_eq!(last, Some(("pppp".to_owned(), vec!["192.0.2.1:1000".to_owned()])));
+}
+
+/// What comes before our answer counts with it.
+#[test]
+fn what_is_trickled_before_our_answer_is_not_lost() {
+    let mut b = Bench::changed(ALICE_WEB.0, ALICE_WEB.1);
+    b.with(|calls, _, _| calls.known_by(Fingerprint([7; 32])));
+    let lite = offer("AA").replace("a=group", "a=ice-lite\r\na=ice-options:trickle\r\na=group");
+    let invite = b.invite(ALICE, "alice", "bob", Some(lite));
+    let theirs = b.one(BOB);
+    b.answer(BOB, &theirs, 180, None);
+    let ringing = b.one(ALICE);
+    assert!(ringing.status() == 180 && ringing.body().is_empty());
+    let mut alice = Dialog::uac(crate::dialog::Begun::of(&invite).unwrap(), &ringing).unwrap();
+    for (ufrag, port) in [("eV5c", 1_000), ("eV5c", 1_001)] {
+        let body = format!(
+            "a=ice-ufrag:{ufrag}\r\na=ice-pwd:0123456789abcdefghij+/\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n\
+             a=candidate:1 1 udp 9 192.0.2.1 {port} typ host\r\n"
+        );
+        let body = Some(("application/trickle-ice-sdpfrag", body));
+        b.ask_with(
+            ALICE,
+            &mut alice,
+            Method::Info,
+            body,
+            &[("Info-Package", "trickle-ice")],
+        );
+        assert_eq!(b.heads(ALICE), ["200 INFO"]);
+    }
+    b.answer(BOB, &theirs, 200, Some(sdp(5000, "")));
+    let leg = b.media_legs()[0];
+    let candidates = ["192.0.2.1:1000", "192.0.2.1:1001"].map(str::to_owned).to_vec();
+    assert_eq!(connects(&b, leg), [("eV5c".to_owned(), candidates)]);
 }

@@ -89,8 +89,17 @@ pub struct Connect {
     pub fingerprints: Vec<Fingerprint>,
     /// Who begins.
     pub role: DtlsRole,
-    /// Where the peer is, the best first, if it is ICE lite: then we look for the way (RFC 8445 6.1.1). None of others, which do that themselves.
+    /// Where the peer is, if it is ICE lite: then we look for the way (RFC 8445 6.1.1). None of others, which do that themselves.
+    pub lite: Option<Lite>,
+}
+
+/// What a peer says of where it is that looks for no way itself (RFC 8445 2.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lite {
+    /// Its candidates, the best of its description first, behind them what it told later: `limits::RTC_ADDRESSES` at most.
     pub candidates: Vec<SocketAddr>,
+    /// More may come (trickle ICE, RFC 8838).
+    pub trickles: bool,
 }
 
 /// How the set-up of a leg goes.
@@ -114,10 +123,16 @@ pub enum Setup {
 pub enum Unsecured {
     /// No check that is the peer's came in `limits::RTC_SETUP`.
     NoCheck,
+    /// The peer is ICE lite, and has told no address of its own.
+    NoCandidate,
+    /// The peer is ICE lite, and no address of its has answered a check of ours.
+    NoAnswer,
     /// Checks came, and no handshake was begun, or it is not done.
     NoHandshake,
     /// The peer does not ask any more (RFC 7675).
     NoConsent,
+    /// The peer is ICE lite, and does not answer any more (RFC 7675).
+    AnswersCeased,
     /// The handshake failed.
     Dtls(DtlsFault),
 }
@@ -126,8 +141,8 @@ impl Unsecured {
     /// Time alone brought it, which may be that of a peer that has not been answered yet.
     pub fn is_of_time(&self) -> bool {
         match self {
-            Unsecured::NoCheck | Unsecured::NoHandshake => true,
-            Unsecured::NoConsent | Unsecured::Dtls(_) => false,
+            Unsecured::NoCheck | Unsecured::NoCandidate | Unsecured::NoAnswer | Unsecured::NoHandshake => true,
+            Unsecured::NoConsent | Unsecured::AnswersCeased | Unsecured::Dtls(_) => false,
         }
     }
 }
@@ -159,8 +174,18 @@ impl fmt::Display for Unsecured {
             Unsecured::NoCheck => f.write_str(
                 "no ICE check came from the browser: it does not reach the address and ports of our media, or cannot send UDP",
             ),
+            Unsecured::NoCandidate => f.write_str(
+                "the peer is ICE lite, so that this node is to reach it, and it has told no address by UDP (a=candidate) to be reached at",
+            ),
+            Unsecured::NoAnswer => f.write_str(
+                "the peer is ICE lite, so that this node is to reach it, and no address of its a=candidate lines has answered an ICE check: \
+                 see whether a firewall lets UDP through between those and our media ports",
+            ),
             Unsecured::NoHandshake => f.write_str("the DTLS handshake did not come to an end"),
             Unsecured::NoConsent => f.write_str("the browser is not reached any more: its ICE checks have ceased"),
+            Unsecured::AnswersCeased => {
+                f.write_str("the peer, which is ICE lite, is not reached any more: it has ceased to answer our ICE checks")
+            }
             Unsecured::Dtls(fault) => write!(f, "DTLS handshake failed: {fault}"),
         }
     }

@@ -160,7 +160,7 @@ fn a_check_with_our_name_is_heard_whatever_strangers_send() {
             },
             fingerprints: Vec::new(),
             role: DtlsRole::Server,
-            candidates: Vec::new(),
+            lite: None,
         }),
     };
     let flood = |world: &mut World| {

@@ -60,17 +60,33 @@ pub(super) struct Search {
 impl Search {
     /// Of these candidates, the best first.
     pub fn new(now: Instant, candidates: &[SocketAddr], secret: Secret) -> Search {
-        let pair = |to: &SocketAddr| Pair {
-            to: *to,
-            transaction: transaction(secret, now, *to),
-            sent: 0,
-            at: now,
-        };
-        Search {
-            pairs: candidates.iter().take(limits::RTC_ADDRESSES).map(pair).collect(),
+        let mut search = Search {
+            pairs: SmallVec::new(),
             next: now,
             phase: Phase::Searching,
             secret,
+        };
+        search.widen(now, candidates);
+        search
+    }
+
+    /// More of them, which are checked too, unless one is nominated already (RFC 8838 11, 13). None is forgotten by a list that lacks it: an answer
+    /// that is repeated need not have what came since (RFC 8840 4.3.2).
+    pub fn widen(&mut self, now: Instant, candidates: &[SocketAddr]) {
+        if self.phase != Phase::Searching {
+            return;
+        }
+        for to in candidates {
+            let is_known = self.pairs.iter().any(|pair| pair.to == *to);
+            if is_known || self.pairs.len() == limits::RTC_ADDRESSES {
+                continue;
+            }
+            self.pairs.push(Pair {
+                to: *to,
+                transaction: transaction(self.secret, now, *to),
+                sent: 0,
+                at: now,
+            });
         }
     }
 

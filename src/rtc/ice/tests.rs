@@ -22,7 +22,7 @@ pub fn connect() -> Connect {
         ours: credentials("ours", "ourPasswordOfTwentyTwo"),
         theirs: credentials("them", "theirPasswordOf22orSoo"),
         role: DtlsRole::Server,
-        candidates: Vec::new(),
+        lite: None,
         fingerprints: Vec::new(),
     }
 }

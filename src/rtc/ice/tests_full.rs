@@ -1,5 +1,6 @@
 use super::tests::{addr, at, came, connect, credentials};
 use super::*;
+use crate::media::command::Lite;
 use crate::stun::message::{BINDING, Class, Message, Writer, kind};
 
 /// A peer that is lite: it answers what is for it.
@@ -21,7 +22,10 @@ fn answer(connect: &Connect, check: &[u8], pwd: &str) -> (Vec<u8>, bool) {
 
 fn lite(candidates: &[&str]) -> Connect {
     Connect {
-        candidates: candidates.iter().map(|text| addr(text)).collect(),
+        lite: Some(Lite {
+            candidates: candidates.iter().map(|text| addr(text)).collect(),
+            trickles: true,
+        }),
         ..connect()
     }
 }
@@ -105,4 +109,40 @@ fn a_restart_looks_anew_and_keeps_the_way_until_then() {
     assert_eq!(ice.chosen(), Some(addr("198.51.100.7:2000")));
     run(&mut ice, &second, 1_000, 1_100, &["203.0.113.9:3000"]);
     assert_eq!(ice.chosen(), Some(addr("203.0.113.9:3000")));
+}
+
+/// RFC 8838 11: a candidate that comes later is checked at once, also where those before were given up; 13: none once one is nominated. A list that
+/// lacks one forgets none.
+#[test]
+fn candidates_that_come_later_are_asked_too() {
+    let (first, second, third) = ("192.0.2.66:1000", "198.51.100.7:2000", "203.0.113.9:3000");
+    let mut ice = Ice::default();
+    ice.search(at(0), &lite(&[]));
+    assert_eq!((ice.due(), run(&mut ice, &lite(&[]), 0, 1_000, &[]).len()), (None, 0));
+    ice.widen(at(1_000), &lite(&[first]));
+    assert_eq!(run(&mut ice, &lite(&[first]), 1_000, 60_000, &[]).len(), 7);
+    let both = lite(&[first, second]);
+    ice.widen(at(60_000), &both);
+    ice.widen(at(60_000), &lite(&[first]));
+    let sent = run(&mut ice, &both, 60_000, 61_000, &[second]);
+    assert_eq!(sent, [(60_000, addr(second), false), (60_010, addr(second), true)]);
+    ice.widen(at(61_000), &lite(&[first, second, third]));
+    let sent = run(&mut ice, &both, 61_000, 80_000, &[second, third]);
+    assert!(!sent.is_empty() && sent.iter().all(|(_, to, _)| *to == addr(second)));
+    assert_eq!(ice.chosen(), Some(addr(second)));
+}
+
+/// Whoever tells more and more makes us ask few.
+#[test]
+fn a_flood_of_candidates_is_bounded() {
+    let mut ice = Ice::default();
+    ice.search(at(0), &lite(&[]));
+    let mut asked = Vec::new();
+    for turn in 0..60 {
+        let flood: Vec<String> = (0..8).map(|n| format!("192.0.2.{n}:{}", 1_000 + turn)).collect();
+        let flood: Vec<&str> = flood.iter().map(String::as_str).collect();
+        ice.widen(at(turn * 1_000), &lite(&flood));
+        asked.extend(run(&mut ice, &lite(&flood), turn * 1_000, (turn + 1) * 1_000, &[]));
+    }
+    assert_eq!(asked.len(), 7 * limits::RTC_ADDRESSES);
 }

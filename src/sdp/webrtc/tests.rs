@@ -65,6 +65,7 @@ fn a_browser_is_answered_with_all_that_it_needs() {
     let body = session.to_string();
     for line in [
         "a=ice-lite",
+        "a=ice-options:trickle",
         "a=group:BUNDLE 0",
         "m=audio 20000 UDP/TLS/RTP/SAVPF 111 110",
         "a=mid:0",
@@ -128,10 +129,10 @@ fn a_peer_that_is_lite_is_looked_for_among_its_candidates() {
     let (session, agreed) = answered(&lite, &can(1)).unwrap();
     assert_eq!(session.attributes("ice-lite").count(), 0);
     let expected = ["[2001:db8::7]:40002", "192.0.2.7:40000"].map(|addr| addr.parse().unwrap());
-    assert_eq!(agreed.connect.unwrap().candidates, expected);
+    assert_eq!(agreed.connect.unwrap().lite.unwrap().candidates, expected);
     let (session, agreed) = answered(&body, &can(1)).unwrap();
     assert_eq!(session.attributes("ice-lite").count(), 1);
-    assert!(agreed.connect.unwrap().candidates.is_empty());
+    assert!(agreed.connect.unwrap().lite.is_none());
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn what_cannot_be_connected_is_refused_with_its_reason() {
         ("sha-256", "sha-1", NO_FINGERPRINT),
         ("19:E2:", "19:", NO_FINGERPRINT),
         ("setup:actpass", "setup:holdconn", HELD),
-        ("a=group:BUNDLE 0\r\n", "a=ice-lite\r\n", NOWHERE),
+        ("a=group:BUNDLE 0\r\n", "a=ice-lite\r\na=end-of-candidates\r\n", NOWHERE),
     ] {
         let body = good.replacen(from, to, 1);
         assert_ne!(body, good, "{from}");

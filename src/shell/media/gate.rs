@@ -18,6 +18,7 @@ use crate::media::shared::SharedPort;
 use crate::shell::rtc::{Heard, Source};
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -31,6 +32,27 @@ const LEAST: usize = 32;
 /// True for the token of a shared socket.
 pub(super) fn is_gate(token: u64) -> bool {
     (TOKENS - SOCKETS + 1..=TOKENS).contains(&token)
+}
+
+/// Those of this worker, in the order of their tokens.
+fn of(home: WorkerId, shared: &[Arc<Shared>]) -> impl Iterator<Item = &Arc<Shared>> {
+    shared.iter().filter(move |shared| shared.home == home)
+}
+
+/// The sockets of a worker are waited on from now on.
+///
+/// # Errors
+/// The system has no room for that: no browser of this worker would ever be heard.
+pub(super) fn watch(home: WorkerId, shared: &[Arc<Shared>], epoll: &OwnedFd) -> io::Result<()> {
+    for (token, shared) in (0..SOCKETS).map(|nth| TOKENS - nth).zip(of(home, shared)) {
+        epoll::add(
+            epoll,
+            &shared.socket,
+            epoll::EventData::new_u64(token),
+            epoll::EventFlags::IN,
+        )?;
+    }
+    Ok(())
 }
 
 /// What is new about a leg that has a port of this worker.
@@ -73,7 +95,7 @@ pub(super) fn gates(shared: &[Arc<Shared>], wakes: &[Wake], key: Key) -> (Vec<Ga
         let wake = wake.clone();
         heard.push(Heard { ring, wake });
         gates.push(Gate {
-            ports: shared.iter().filter(|shared| shared.home == home).cloned().collect(),
+            ports: of(home, shared).cloned().collect(),
             whose: SharedPort::new(limits::LEGS_PER_WORKER, key),
             sources,
             to: Vec::with_capacity(wakes.len()),
@@ -100,15 +122,6 @@ impl Gate {
     /// Which they are.
     pub fn ports(&self) -> impl Iterator<Item = Port> + '_ {
         self.ports.iter().map(|shared| shared.port)
-    }
-
-    /// Its sockets are waited on.
-    pub fn watch(&self, epoll: &OwnedFd) {
-        for (token, shared) in (0..SOCKETS).map(|nth| TOKENS - nth).zip(&self.ports) {
-            // It fails only when memory for it has run out: browsers are then told that no check of theirs came.
-            let data = epoll::EventData::new_u64(token);
-            let _ = epoll::add(epoll, &shared.socket, data, epoll::EventFlags::IN);
-        }
     }
 
     /// The next datagram of a socket.

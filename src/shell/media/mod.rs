@@ -76,16 +76,16 @@ impl MediaThreads {
     ) -> Result<(MediaThreads, mpsc::Receiver<MediaEvent>), String> {
         let (events, receiver) = mpsc::channel(limits::MEDIA_EVENTS);
         let mut workers = Vec::with_capacity(media.workers);
+        let ports = PortRange::new(media, listeners);
+        let shared = ports.shared(media)?;
         let (setup, doors) = Setup::start(clock, media.workers, events.clone())?;
         for (number, door) in doors.into_iter().enumerate() {
             let id = WorkerId(u16::try_from(number).map_err(|_| "media.workers is too large".to_owned())?);
-            workers
-                .push(start(id, clock, events.clone(), door).map_err(|error| format!("media thread {id}: {error}"))?);
+            let started = start(id, clock, events.clone(), door, &shared);
+            workers.push(started.map_err(|error| format!("media thread {id}: {error}"))?);
         }
         let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
         let seeds = seed.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        let ports = PortRange::new(media, listeners);
-        let shared = ports.shared(media)?;
         let mut threads = MediaThreads {
             workers,
             setup,
@@ -278,9 +278,17 @@ impl MediaThreads {
     pub fn event(&mut self, event: MediaEvent) -> Option<Event> {
         let told = event.output.as_ref().and_then(Output::event);
         self.settle(event.worker, event.output, event.sockets);
-        for stream in event.streams.into_iter().filter(|stream| !stream.is_over) {
-            if let Some(home) = self.preparer.home(stream.leg) {
-                self.send(home, Message::Stream(stream));
+        for stream in event.streams {
+            if let Some((door, _)) = self.door.as_ref().filter(|_| stream.is_refused) {
+                door.refuse();
+            }
+            if stream.is_over {
+                continue;
+            }
+            match self.preparer.home(stream.leg) {
+                Some(home) => self.send(home, Message::Stream(stream)),
+                // Its leg has ended meanwhile.
+                None => self.door.iter().for_each(|(door, _)| door.refuse()),
             }
         }
         told
@@ -464,10 +472,16 @@ impl Handle {
     }
 }
 
-fn start(id: WorkerId, clock: SystemClock, events: mpsc::Sender<MediaEvent>, door: Door) -> std::io::Result<Handle> {
+fn start(
+    id: WorkerId,
+    clock: SystemClock,
+    events: mpsc::Sender<MediaEvent>,
+    door: Door,
+    shared: &[Arc<Shared>],
+) -> std::io::Result<Handle> {
     let (ring, commands) = rtrb::RingBuffer::new(limits::MEDIA_COMMANDS);
     let gauges = Arc::<Gauges>::default();
-    let (wake, thread) = thread::start(id, clock, commands, events, gauges.clone(), door)?;
+    let (wake, thread) = thread::start(id, clock, commands, events, gauges.clone(), door, shared)?;
     Ok(Handle {
         gauges,
         ring,

@@ -18,6 +18,7 @@ use crate::shell::rtc::Answer;
 use crate::time::Instant;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
+use smallvec::SmallVec;
 use socket2::SockRef;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
@@ -33,6 +34,8 @@ use tokio::time::timeout;
 
 /// What the system keeps of what a client has not taken: half a second of 2 Mbit/s.
 const SEND_BUFFER: usize = 128 * 1024;
+/// How long nothing is accepted after an error.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The largest packet as it is sent.
 const FRAME: usize = HEAD + limits::RTP_PACKET_BYTES + TAIL_ROOM;
 
@@ -52,6 +55,8 @@ pub(in crate::shell) struct Stream {
     since: Instant,
     /// It is to be closed, where that may take its time.
     pub(super) is_over: bool,
+    /// It could not be taken.
+    pub(super) is_refused: bool,
     _place: Place,
 }
 
@@ -73,6 +78,12 @@ impl Stream {
     pub fn over(mut self: Box<Self>) -> MediaEvent {
         self.is_over = true;
         MediaEvent::stream(self)
+    }
+
+    /// The same of one that could not be taken, which is counted.
+    pub fn refused(mut self: Box<Self>) -> MediaEvent {
+        self.is_refused = true;
+        self.over()
     }
 
     /// Reads what is there; false at its end.
@@ -182,7 +193,7 @@ impl StreamDoor {
     }
 
     /// One more was refused.
-    fn refuse(&self) {
+    pub(super) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -214,19 +225,27 @@ impl StreamDoor {
             waits: 0..0,
             since: Instant::ZERO,
             is_over: false,
+            is_refused: false,
             _place: place,
         })
+    }
+}
+
+/// The next connection. An error is one of the system, such as being out of descriptors, and would come again at once.
+async fn next_of<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+    loop {
+        match accept().await {
+            Ok(next) => return next,
+            // Give others a chance to close.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
 }
 
 /// Accepts for ever.
 pub(super) async fn accept(listener: TcpListener, door: Arc<StreamDoor>, events: mpsc::Sender<MediaEvent>) {
     loop {
-        let Ok((socket, peer)) = listener.accept().await else {
-            // Out of descriptors: give others a chance to close.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+        let (socket, peer) = next_of(|| listener.accept()).await;
         let Some(place) = door.places.take(peer.ip()) else {
             door.refuse();
             continue;
@@ -249,6 +268,8 @@ pub(super) struct Streams {
     list: Box<[Option<Box<Stream>>]>,
     free: Vec<usize>,
     by_number: HashMap<NonZeroU32, usize, foldhash::fast::FixedState>,
+    /// The places of each leg's, the oldest first.
+    by_leg: HashMap<MediaLegId, SmallVec<[usize; limits::STREAMS_PER_LEG]>, foldhash::fast::FixedState>,
     /// From who sets up legs.
     answers: rtrb::Consumer<Answer>,
 }
@@ -267,7 +288,9 @@ impl Streams {
             answers,
             list: (0..limits::STREAMS).map(|_| None).collect(),
             free: (0..limits::STREAMS).rev().collect(),
+            // A table that is half empty never grows.
             by_number: HashMap::with_capacity_and_hasher(2 * limits::STREAMS, foldhash::fast::FixedState::default()),
+            by_leg: HashMap::with_capacity_and_hasher(2 * limits::STREAMS, foldhash::fast::FixedState::default()),
         }
     }
 
@@ -288,6 +311,7 @@ impl Streams {
         }
         self.by_number
             .extend(stream::connection(stream.from).map(|number| (number, place)));
+        self.by_leg.entry(stream.leg).or_default().push(place);
         self.list[place] = Some(stream);
         Ok(place)
     }
@@ -302,26 +326,25 @@ impl Streams {
         let stream = self.list.get_mut(place)?.take()?;
         let _ = epoll::delete(epoll, &stream.socket);
         stream::connection(stream.from).and_then(|number| self.by_number.remove(&number));
+        if let Some(places) = self.by_leg.get_mut(&stream.leg) {
+            places.retain(|own| *own != place);
+            if places.is_empty() {
+                self.by_leg.remove(&stream.leg);
+            }
+        }
         self.free.push(place);
         Some(stream)
     }
 
     /// Takes out one of a leg's: the oldest.
     pub fn remove_of(&mut self, epoll: &OwnedFd, leg: MediaLegId) -> Option<Box<Stream>> {
-        if self.by_number.is_empty() {
-            return None;
-        }
-        let of_leg = self.list.iter().enumerate().filter_map(|(place, stream)| {
-            let stream = stream.as_ref().filter(|stream| stream.leg == leg)?;
-            Some((stream::connection(stream.from), place))
-        });
-        let (_, place) = of_leg.min()?;
-        self.remove(epoll, place)
+        let oldest = *self.by_leg.get(&leg)?.first()?;
+        self.remove(epoll, oldest)
     }
 
     /// How many a leg has.
     pub fn count(&self, leg: MediaLegId) -> usize {
-        self.list.iter().flatten().filter(|stream| stream.leg == leg).count()
+        self.by_leg.get(&leg).map_or(0, |places| places.len())
     }
 
     /// Sends a packet to the peer of a stream; gives it back when that is of no use any more.
@@ -330,31 +353,26 @@ impl Streams {
         let sent = self.at(place)?.send(now, packet);
         match sent {
             Sent::Whole | Sent::Lost => None,
-            Sent::Part => {
-                self.wait(epoll, place, epoll::EventFlags::IN | epoll::EventFlags::OUT);
-                None
-            }
-            Sent::Broken => self.remove(epoll, place),
+            // Who cannot be waited for is of no use either: its rest would never go.
+            Sent::Part if self.wait(epoll, place, epoll::EventFlags::IN | epoll::EventFlags::OUT) => None,
+            Sent::Part | Sent::Broken => self.remove(epoll, place),
         }
     }
 
     /// The socket takes more; false where it is of no use any more.
     pub fn flush(&mut self, epoll: &OwnedFd, place: usize) -> bool {
         match self.at(place).map(Stream::flush) {
-            Some(Ok(true)) => {
-                self.wait(epoll, place, epoll::EventFlags::IN);
-                true
-            }
+            Some(Ok(true)) => self.wait(epoll, place, epoll::EventFlags::IN),
             Some(Ok(false)) | None => true,
             Some(Err(_)) => false,
         }
     }
 
-    fn wait(&mut self, epoll: &OwnedFd, place: usize, for_what: epoll::EventFlags) {
-        if let Some(stream) = self.at(place) {
-            let data = epoll::EventData::new_u64(TOKEN | place as u64);
-            let _ = epoll::modify(epoll, &stream.socket, data, for_what);
-        }
+    /// False if the system cannot do that.
+    fn wait(&mut self, epoll: &OwnedFd, place: usize, for_what: epoll::EventFlags) -> bool {
+        let data = epoll::EventData::new_u64(TOKEN | place as u64);
+        self.at(place)
+            .is_none_or(|stream| epoll::modify(epoll, &stream.socket, data, for_what).is_ok())
     }
 }
 

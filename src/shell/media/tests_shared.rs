@@ -1,5 +1,7 @@
 //! The port that browsers share, with real sockets: whose a datagram is, and legs that live on another worker than the one that has their port.
 
+use super::super::gate;
+use super::super::ports::PortRange;
 use super::{Bench, SOON};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
@@ -8,6 +10,7 @@ use crate::media::srtp::{Opener, Sealer};
 use crate::pii::Secret;
 use crate::stun::integrity::{Key, Seal};
 use crate::stun::message::{BINDING, Class, Message, Writer, kind};
+use rustix::event::epoll;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -33,12 +36,21 @@ pub struct Web {
 
 impl Web {
     pub fn check(&mut self) -> Vec<u8> {
+        self.check_of(0)
+    }
+
+    /// One of at least so many octets.
+    pub fn check_of(&mut self, octets: usize) -> Vec<u8> {
         self.checks += 1;
         let mut writer = Writer::new(Class::Request, BINDING, [self.checks; 12]);
         writer.attribute(kind::USERNAME, format!("{}:them", self.name).as_bytes());
         writer.attribute(kind::PRIORITY, &[0, 0, 0, 1]);
         writer.attribute(kind::ICE_CONTROLLING, &[7; 8]);
         writer.attribute(kind::USE_CANDIDATE, &[]);
+        let plain = 20 + 8 + (self.name.len() + 5).next_multiple_of(4) - 4 + 8 + 12 + 4 + 24 + 8;
+        if let Some(more) = octets.checked_sub(plain + 4) {
+            writer.attribute(kind::SOFTWARE, &vec![b'x'; more]);
+        }
         writer.seal(Seal::Sha1, &Key::short_term(PWD));
         writer.fingerprint();
         writer.finish()
@@ -125,7 +137,7 @@ pub fn open(bench: &mut Bench, number: u64, worker: WorkerId, port: u16, socket:
         theirs: credentials("them", "theirPasswordOf22Characters"),
         fingerprints: Vec::new(),
         role: DtlsRole::Server,
-        candidates: Vec::new(),
+        lite: None,
     });
     let number = 0;
     bench.command(worker, Command::Connect { leg, number, connect });
@@ -204,4 +216,19 @@ async fn a_leg_that_moves_keeps_the_port_of_its_first_worker() {
     bench.hears(|event| matches!(event, Event::Closed(..))).await;
     assert!(!web.hears_itself(5));
     bench.threads.stop();
+}
+
+/// A socket that cannot be waited on is an error where the node starts, and not silence.
+#[test]
+fn a_port_that_cannot_be_waited_on_is_told_of() {
+    let media = config::Media {
+        shared_port: Some(22_150),
+        ..super::media(Some("127.0.82.36".parse().unwrap()), 22_150)
+    };
+    let shared = PortRange::new(&media, std::iter::empty()).shared(&media).unwrap();
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    gate::watch(WorkerId(0), &shared, &epoll).unwrap();
+    gate::watch(WorkerId(1), &shared, &epoll).unwrap();
+    // It is there already.
+    assert!(gate::watch(WorkerId(0), &shared, &epoll).is_err());
 }

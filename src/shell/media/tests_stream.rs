@@ -1,9 +1,9 @@
 //! Browsers that come by TCP, with real sockets (RFC 6544, RFC 4571).
 
 use super::shared::{Web, open};
-use super::{Bench, SOON, remote, stream};
+use super::{Bench, Message as Told, SOON, remote, stream};
 use crate::config;
-use crate::id::WorkerId;
+use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
 use crate::media::command::{Command, Event, Function, stream::of_stream};
 use crate::media::frames::Inbox;
@@ -154,10 +154,16 @@ async fn strangers_on_tcp_are_refused_and_bounded() {
         tcp.send(first);
         assert!(tcp.is_closed(), "{first:?}");
     }
+    // A check, but for its length.
+    let long = web.check_of(limits::STREAM_FIRST + 4);
+    assert_eq!(long.len(), limits::STREAM_FIRST + 4);
+    let mut tcp = Tcp::to(door);
+    tcp.send(&long);
+    assert!(tcp.is_closed());
     let mut silent = Tcp::to(door);
     assert!(silent.is_closed());
     let counted = async {
-        while bench.threads.strays().no_leg < 5 {
+        while bench.threads.strays().no_leg < 6 {
             tokio::task::yield_now().await;
         }
     };
@@ -177,5 +183,56 @@ async fn strangers_on_tcp_are_refused_and_bounded() {
     let mut crowd: Vec<Tcp> = (0..limits::STREAMS_PER_HOST + 1).map(|_| Tcp::to(door)).collect();
     assert!(crowd.last_mut().unwrap().is_closed());
     assert!(streams[1].is_answered(&mut web), "whoever was there is still heard");
+    bench.threads.stop();
+}
+
+/// A length that no packet has ends a stream, and nothing behind it is taken (RFC 4571 2).
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_stream_with_a_packet_that_is_too_long_is_closed() {
+    let (mut bench, door) = bench("127.0.82.45", 22_400, 22_445);
+    let mut web = leg(&mut bench, 1);
+    let mut tcp = Tcp::to(door);
+    let check = web.check();
+    tcp.send(&check);
+    bench.takes_a_stream().await;
+    assert!(tcp.is_answered(&mut web));
+    let longest = vec![0x80; limits::RTP_PACKET_BYTES];
+    tcp.send(&longest);
+    assert!(tcp.is_answered(&mut web), "the longest is none of those");
+    tcp.send(&[&longest[..], &[0]].concat());
+    bench.hears_of_a_stream(true).await;
+    assert!(tcp.is_closed());
+    bench.threads.stop();
+}
+
+/// One whose leg is not where it was brought, or has ended, is closed and counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_stream_that_no_leg_takes_is_closed_and_counted() {
+    let (mut bench, door) = bench("127.0.82.46", 22_500, 22_546);
+    let mut web = leg(&mut bench, 1);
+    for is_known in [true, false] {
+        let before = bench.threads.strays().no_leg;
+        let mut tcp = Tcp::to(door);
+        let check = web.check();
+        tcp.send(&check);
+        let mut event = loop {
+            let event = timeout(SOON, bench.events.recv()).await.unwrap().unwrap();
+            if !event.streams.is_empty() {
+                break event;
+            }
+            let _told = bench.threads.event(event);
+        };
+        event.streams[0].leg = MediaLegId(99);
+        if is_known {
+            let stream = event.streams.pop().unwrap();
+            bench.threads.send(WorkerId(0), Told::Stream(stream));
+            bench.threads.flush();
+            bench.hears_of_a_stream(true).await;
+        } else {
+            assert_eq!(bench.threads.event(event), None);
+        }
+        assert!(tcp.is_closed());
+        assert_eq!(bench.threads.strays().no_leg, before + 1);
+    }
     bench.threads.stop();
 }

@@ -3,7 +3,7 @@
 mod doors;
 
 use super::gate::{self, Gate, Share};
-use super::ports::{Way, throw_away};
+use super::ports::{Shared, Way, throw_away};
 use super::stream::{self, Stream, Streams};
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
@@ -198,6 +198,7 @@ pub(super) fn start(
     events: mpsc::Sender<MediaEvent>,
     gauges: Arc<Gauges>,
     door: Door,
+    shared: &[Arc<Shared>],
 ) -> io::Result<(Wake, std::thread::JoinHandle<()>)> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let waiter = Wake::new()?;
@@ -208,6 +209,7 @@ pub(super) fn start(
         epoll::EventData::new_u64(COMMANDS),
         epoll::EventFlags::IN,
     )?;
+    gate::watch(id, shared, &epoll)?;
     let thread = std::thread::Builder::new()
         .name(format!("media-{}", id.0))
         .spawn(move || {
@@ -380,7 +382,6 @@ impl Thread {
                     self.join_gate();
                 }
                 Message::Gate(gate) => {
-                    gate.watch(&self.epoll);
                     self.gate = Some(gate);
                     self.join_gate();
                 }

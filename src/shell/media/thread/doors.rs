@@ -84,7 +84,7 @@ impl Thread {
     pub(super) fn add_stream(&mut self, stream: Box<Stream>) {
         let leg = stream.leg;
         let Some(streams) = self.streams.as_mut().filter(|_| self.worker.place(leg).is_some()) else {
-            return self.late.push_back(stream.over());
+            return self.late.push_back(stream.refused());
         };
         let oldest = (streams.count(leg) >= limits::STREAMS_PER_LEG)
             .then(|| streams.remove_of(&self.epoll, leg))
@@ -95,7 +95,7 @@ impl Thread {
             Ok(place) => {
                 self.take_packets(place);
             }
-            Err(stream) => self.late.push_back(stream.over()),
+            Err(stream) => self.late.push_back(stream.refused()),
         }
     }
 
