@@ -405,10 +405,7 @@ impl Thread {
         let index = u16::try_from(token >> 1).ok()?;
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
         let mut came = None;
-        loop {
-            let Some(sockets) = self.sockets[at.index()].as_mut() else {
-                break;
-            };
+        while let Some(sockets) = self.sockets[at.index()].as_mut() {
             let Ok((length, from)) = sockets.socket(channel).recv_from(self.packet.buffer()) else {
                 break;
             };
