@@ -47,12 +47,16 @@ export function nameOf(member: Partial<MemberView>): string;
  * @property {boolean} screen It is a screen, and no camera.
  * @property {string} mid The line of the connection.
  * @property {MediaStreamTrack} track For an element `video`: `new MediaStream([track])`. A line's track is the same whoever is seen there.
+ * @typedef {'microphone-refused' | 'no-microphone' | 'camera-refused' | 'no-camera' | 'screen-refused' | 'no-screen' | 'no-video' |
+ *   'no-network' | 'no-way' | 'wrong-moment' | 'ended' | 'closed' | 'unknown'} Fault
+ *   Kinds of errors that are no problems of the API. `ended`: the call ended meanwhile, or the node has ended the stream of events (the token has expired
+ *   or was withdrawn); `closed`: the client was closed before it was connected; `unknown`: what was answered is no problem of the API.
  * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State
  * @typedef {{ client?: string, number?: string, sip?: string, room?: string, display?: string, muted: boolean, holds: boolean }} MemberView
  *   One of `client`, `number`, `sip` and `room` is there.
  * @typedef {{ id: string, state: 'ringing' | 'up', from: MemberView, to: MemberView, offer?: string, revision?: number }} CallView
  */
-/** Why something was refused: an RFC 9457 problem of the API, or of the page itself (`kind` then is of the browser). */
+/** Why something was refused: an RFC 9457 problem of the API, or one of the page or its browser. */
 export class TandemError extends Error {
     /**
      * @param {string} kind
@@ -60,9 +64,8 @@ export class TandemError extends Error {
      * @param {number} [status]
      */
     constructor(kind: string, message: string, status?: number);
-    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `camera-refused`, `no-camera`,
-     * `screen-refused`, `no-screen`, `no-video`, `no-network`, `no-way`. */
-    kind: string;
+    /** The last part of the problem's type, such as `not-connected`; or a `Fault`. @type {Fault | (string & {})} */
+    kind: Fault | (string & {});
     /** The status of HTTP; 0 where there is none. */
     status: number;
 }
@@ -206,6 +209,11 @@ export type Seen = {
      */
     track: MediaStreamTrack;
 };
+/**
+ * Kinds of errors that are no problems of the API. `ended`: the call ended meanwhile, or the node has ended the stream of events (the token has expired
+ * or was withdrawn); `closed`: the client was closed before it was connected; `unknown`: what was answered is no problem of the API.
+ */
+export type Fault = "microphone-refused" | "no-microphone" | "camera-refused" | "no-camera" | "screen-refused" | "no-screen" | "no-video" | "no-network" | "no-way" | "wrong-moment" | "ended" | "closed" | "unknown";
 export type State = "ringing" | "connecting" | "up" | "ended";
 /**
  * One of `client`, `number`, `sip` and `room` is there.

@@ -34,13 +34,17 @@
  * @property {boolean} screen It is a screen, and no camera.
  * @property {string} mid The line of the connection.
  * @property {MediaStreamTrack} track For an element `video`: `new MediaStream([track])`. A line's track is the same whoever is seen there.
+ * @typedef {'microphone-refused' | 'no-microphone' | 'camera-refused' | 'no-camera' | 'screen-refused' | 'no-screen' | 'no-video' |
+ *   'no-network' | 'no-way' | 'wrong-moment' | 'ended' | 'closed' | 'unknown'} Fault
+ *   Kinds of errors that are no problems of the API. `ended`: the call ended meanwhile, or the node has ended the stream of events (the token has expired
+ *   or was withdrawn); `closed`: the client was closed before it was connected; `unknown`: what was answered is no problem of the API.
  * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State
  * @typedef {{ client?: string, number?: string, sip?: string, room?: string, display?: string, muted: boolean, holds: boolean }} MemberView
  *   One of `client`, `number`, `sip` and `room` is there.
  * @typedef {{ id: string, state: 'ringing' | 'up', from: MemberView, to: MemberView, offer?: string, revision?: number }} CallView
  */
 
-/** Why something was refused: an RFC 9457 problem of the API, or of the page itself (`kind` then is of the browser). */
+/** Why something was refused: an RFC 9457 problem of the API, or one of the page or its browser. */
 export class TandemError extends Error {
   /**
    * @param {string} kind
@@ -50,8 +54,7 @@ export class TandemError extends Error {
   constructor(kind, message, status = 0) {
     super(message);
     this.name = 'TandemError';
-    /** The last part of the problem's type, such as `not-connected`; or `microphone-refused`, `no-microphone`, `camera-refused`, `no-camera`,
-     * `screen-refused`, `no-screen`, `no-video`, `no-network`, `no-way`. */
+    /** The last part of the problem's type, such as `not-connected`; or a `Fault`. @type {Fault | (string & {})} */
     this.kind = kind;
     /** The status of HTTP; 0 where there is none. */
     this.status = status;

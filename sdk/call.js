@@ -1,7 +1,10 @@
 // A call.
 
-import { Emitter, TandemError, nameOf, pause, targetOf } from './base.js';
+import { Emitter, TandemError, nameOf, targetOf } from './base.js';
+import { Connection } from './connection.js';
+import { Move, forget } from './move.js';
 import { measure } from './quality.js';
+import { Sound } from './sound.js';
 import { Video } from './video.js';
 
 /** @typedef {import('./base.js').Target} Target */
@@ -32,32 +35,20 @@ const RENEW_SOON = 10_000;
 export class Call extends Emitter {
   /** @type {Client} */
   #client;
-  /** @type {RTCPeerConnection | null} */
-  #pc = null;
-  /** @type {MediaStreamTrack | null} */
-  #track = null;
-  /** @type {RTCIceCandidateInit[]} */
-  #gathered = [];
-  #telling = false;
-  /** @type {RTCIceCandidateInit[]} */
-  #early = [];
+  /** @type {Connection | null} */
+  #link = null;
   /** @type {string | null} */
   #offer = null;
-  /** The number of our offer that waits for its answer. @type {Promise<number | null> | null} */
-  #offered = null;
+  /** It has rung here. */
+  #isCalled = false;
+  /** The other's candidates that came before there was a connection. @type {RTCIceCandidateInit[]} */
+  #early = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #interrupted;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #renewal;
-  /** @type {HTMLAudioElement | null} */
-  #audio = null;
-  #hasRelay = false;
-  /** What a TURN server has refused. */
-  #refusal = '';
-  /**
-   * What goes on until the room is heard; `ended` is why, where it has ended before.
-   * @type {{ id: string, pc: RTCPeerConnection | null, track: MediaStreamTrack | null, stream: MediaStream | null, ended: string } | null}
-   */
+  #sound = new Sound();
+  /** What goes on until the room is heard. @type {Move | null} */
   #leaving = null;
   /** One negotiation at a time. @type {Promise<unknown>} */
   #turn = Promise.resolve();
@@ -77,6 +68,7 @@ export class Call extends Emitter {
     this.#video.on('video', () => this.emit('video', this.videos));
     this.#video.on('members', () => this.emit('members', this.members));
     this.#video.on('speaking', () => this.emit('speaking', this.speaking));
+    this.#sound.on('blocked', () => this.emit('blocked'));
     for (const own of ['camera', 'screen']) this.#video.on(own, (track) => this.emit(own, track));
     this.id = '';
     this.direction = direction;
@@ -108,9 +100,8 @@ export class Call extends Emitter {
    */
   async start(target) {
     try {
-      const pc = await this.#open();
-      await pc.setLocalDescription();
-      await this.#client.startCall(this, { targets: [target], offer: pc.localDescription?.sdp });
+      const link = await this.#open();
+      await this.#client.startCall(this, { targets: [target], offer: await link.local() });
     } catch (error) {
       this.over('failed', null);
       throw error;
@@ -122,6 +113,7 @@ export class Call extends Emitter {
    * @param {CallView} view
    */
   ring(view) {
+    this.#isCalled = true;
     this.#offer = view.offer ?? null;
     this.id = view.id;
     this.#client.calls.set(this.id, this);
@@ -145,10 +137,9 @@ export class Call extends Emitter {
     try {
       const sdp = this.#offer;
       this.#offer = null;
-      const pc = await this.#open({ type: 'offer', sdp });
-      await pc.setLocalDescription();
+      const link = await this.#open({ type: 'offer', sdp });
       const device = this.#client.device;
-      await this.#client.ask('POST', `/v1/calls/${this.id}/accept`, { answer: pc.localDescription?.sdp, device });
+      await this.#client.ask('POST', `/v1/calls/${this.id}/accept`, { answer: await link.local(), device });
       this.#enter('connecting');
       this.named(this.id);
       this.#connected();
@@ -215,8 +206,8 @@ export class Call extends Emitter {
    * @param {string} digits
    */
   async sendDigits(digits) {
-    const sender = this.#pc?.getSenders().find((sender) => sender.dtmf?.canInsertDTMF);
-    if (this.direct) sender?.dtmf?.insertDTMF(digits);
+    const dtmf = this.#link?.sender?.dtmf;
+    if (this.direct && dtmf?.canInsertDTMF) dtmf.insertDTMF(digits);
     await this.#client.ask('POST', `/v1/calls/${this.id}/dtmf`, { digits });
   }
 
@@ -316,35 +307,26 @@ export class Call extends Emitter {
    * @returns {Promise<boolean>}
    */
   async play() {
-    if (!this.#audio || !this.stream) return false;
-    this.#audio.srcObject = this.stream;
-    try {
-      await this.#audio.play();
-      return true;
-    } catch (error) {
-      if (/** @type {Error} */ (error).name === 'NotAllowedError') this.emit('blocked');
-      return false;
-    }
+    if (!this.#sound.isOn || !this.stream) return false;
+    return this.#sound.play(this.stream, this.#client.chosen.speaker);
   }
 
   /** Takes the devices that are chosen now. */
   async switchDevices() {
-    const sink = /** @type {any} */ (this.#audio);
-    if (sink?.setSinkId) await sink.setSinkId(this.#client.chosen.speaker ?? '');
-    if (!this.#pc?.getSenders()[0] || this.state === 'ended') return;
+    await this.#sound.use(this.#client.chosen.speaker);
+    if (!this.#link?.sender || this.state === 'ended') return;
     const track = await this.#client.microphone();
     // While the browser asks the call may end, or move into a room.
-    const pc = this.#pc;
+    const link = this.#link;
     try {
-      await pc?.getSenders()[0]?.replaceTrack(track);
+      await link.sender?.replaceTrack(track);
     } catch (error) {
       track.stop();
       throw error;
     }
-    if (this.#pc !== pc || /** @type {string} */ (this.state) === 'ended') return track.stop();
-    this.#track?.stop();
-    this.#track = track;
-    if (this.#leaving?.pc === pc) this.#leaving.track = track;
+    if (this.#link !== link || /** @type {string} */ (this.state) === 'ended') return track.stop();
+    link.track.stop();
+    link.track = track;
     this.#heard();
     await this.#video.switchCamera();
   }
@@ -354,7 +336,7 @@ export class Call extends Emitter {
    * @returns {Promise<Quality>}
    */
   async stats() {
-    const { quality, counted } = await measure(this.#pc, this.#before);
+    const { quality, counted } = await measure(this.#link?.pc ?? null, this.#before);
     this.#before = counted;
     return quality;
   }
@@ -364,21 +346,10 @@ export class Call extends Emitter {
     if (this.state !== 'up' && this.state !== 'connecting') return;
     this.emit('path', 'restarting');
     this.#inTurn(async () => {
-      const pc = this.#pc;
-      if (!pc || pc.signalingState !== 'stable') return;
-      pc.setConfiguration(await this.#client.ice());
-      this.#renew();
-      pc.restartIce();
-      await pc.setLocalDescription();
-      const offer = pc.localDescription?.sdp;
-      this.#offered = this.#client.ask('POST', `/v1/calls/${this.id}/offer`, { offer }).then(({ revision }) => revision);
       try {
-        await this.#offered;
-      } catch (error) {
-        this.#offered = null;
-        // The other's offer came first, and takes the place of ours.
-        await this.#rollback();
-        if (!(error instanceof TandemError) || error.kind !== 'glare') throw error;
+        await this.#link?.restart(this.id);
+      } finally {
+        this.#renew();
       }
     });
   }
@@ -390,17 +361,9 @@ export class Call extends Emitter {
    */
   told(name, data) {
     const named = typeof data.call === 'string' ? data.call : data.call.id;
-    const left = this.#leaving;
-    const isOfLeft = left !== null && named === left.id;
-    if (isOfLeft && name === 'call.ended' && (named !== this.id || data.reason === 'moved')) {
-      // The other is in the room already.
-      left.ended = data.reason;
-    } else if (isOfLeft && name === 'call.unmoved') {
-      this.#stay('nobody came to the room');
-    } else if (isOfLeft && named !== this.id) {
-      // What still comes of the call that is left says nothing of this one.
-    } else if (left && !isOfLeft && name === 'call.ended') {
-      this.#stay(data.detail ?? data.reason);
+    const left = this.#leaving?.told(this.id, named, name, data);
+    if (left?.done) {
+      if (left.reason !== undefined) this.#stay(left.reason);
     } else if (name === 'call.moved') {
       this.#inTurn(() => this.#move(data.room));
     } else if (name === 'call.participant') {
@@ -416,19 +379,15 @@ export class Call extends Emitter {
     } else if (name === 'call.early') {
       this.#inTurn(() => this.#remote({ type: 'answer', sdp: data.answer }));
     } else if (name === 'call.refused') {
-      this.#inTurn(() => this.#rollback());
+      this.#inTurn(async () => this.#link?.rollback());
     } else if (name === 'call.transfer') {
       this.emit('transfer', data.status);
     } else if (name === 'call.candidates') {
-      this.#inTurn(() => this.#candidates(data.candidates));
+      this.#inTurn(async () => (this.#link ? this.#link.candidates(data.candidates) : this.#early.push(...data.candidates)));
     } else if (name === 'call.offer') {
       this.#inTurn(() => this.#answer(data.offer, data.revision));
     } else if (name === 'call.answer') {
-      this.#inTurn(async () => {
-        if ((await this.#offered) !== data.revision) return;
-        this.#offered = null;
-        await this.#remote({ type: 'answer', sdp: data.answer });
-      });
+      this.#inTurn(async () => this.#link?.answered(data.answer, data.revision));
     } else if (name === 'call.updated') {
       this.#views(data.call);
       this.emit('updated');
@@ -448,7 +407,7 @@ export class Call extends Emitter {
     if (view.state === 'up' && this.direction === 'outgoing' && this.state === 'ringing') {
       // The answer is among what was lost: it is asked for again.
       this.#enter('connecting');
-      this.#inTurn(() => this.#rollback());
+      this.#inTurn(async () => this.#link?.rollback());
       this.restart();
     } else if (view.state === 'up' && view.offer && view.revision && this.state !== 'ringing') {
       const { offer, revision } = view;
@@ -470,11 +429,11 @@ export class Call extends Emitter {
     this.detail = detail;
     clearTimeout(this.#interrupted);
     clearTimeout(this.#renewal);
-    this.#track?.stop();
     this.#video.close();
-    this.#pc?.close();
-    if (this.#leaving) this.#leave(this.#leaving);
-    if (this.#audio) this.#audio.srcObject = null;
+    this.#link?.close();
+    this.#leaving?.leave(this.id);
+    this.#leaving = null;
+    this.#sound.close();
     this.#client.calls.delete(this.id);
     this.#enter('ended');
     this.emit('ended', reason, by, detail);
@@ -491,20 +450,19 @@ export class Call extends Emitter {
    * @param {string} room
    */
   async #move(room) {
-    if (!this.#pc || this.#leaving || this.state === 'ended') return;
-    const left = { id: this.id, pc: this.#pc, track: this.#track, stream: this.stream, ended: '' };
+    if (!this.#link || this.#leaving || this.state === 'ended') return;
+    const left = new Move(this.#client, this.id, this.#link);
     this.#leaving = left;
     this.direct = false;
     this.room = room;
     try {
-      const pc = await this.#open();
+      const link = await this.#open();
       if (this.#leaving !== left) {
         // It was taken back while the microphone was asked for.
         this.#leaving = left;
         throw new Error('nobody came to the room');
       }
-      await pc.setLocalDescription();
-      await this.#client.startCall(this, { targets: [{ room }], offer: pc.localDescription?.sdp });
+      await this.#client.startCall(this, { targets: [{ room }], offer: await link.local() });
     } catch (error) {
       this.#stay(/** @type {Error} */ (error).message);
     }
@@ -517,46 +475,28 @@ export class Call extends Emitter {
   #stay(why) {
     const left = this.#leaving;
     if (!left || this.state === 'ended') return;
-    if (this.id !== left.id) {
-      this.#client.calls.delete(this.id);
-      this.#client.ask('POST', `/v1/calls/${this.id}/hangup`).catch(() => {});
-    }
+    if (this.id !== left.id) forget(this.#client, this.id);
     this.id = left.id;
     if (left.ended) return this.over('failed', null, why);
     this.#leaving = null;
-    if (this.#pc !== left.pc) this.#pc?.close();
-    if (this.#track !== left.track) this.#track?.stop();
-    this.#pc = left.pc;
-    this.#video.use(this.#pc);
-    this.#track = left.track;
-    this.stream = left.stream;
+    if (this.#link !== left.link) this.#link?.close();
+    this.#link = left.link;
+    this.#video.use(left.link.pc);
+    this.stream = left.link.stream;
     [this.direct, this.room] = [true, ''];
-    [this.#gathered, this.#early] = [[], []];
     this.#heard();
     this.emit('path', `failed: ${why}`);
     this.#connected();
-  }
-
-  /**
-   * Nothing of the call that is left goes on.
-   * @param {{ id: string, pc: RTCPeerConnection | null, track: MediaStreamTrack | null }} left
-   */
-  #leave(left) {
-    this.#leaving = null;
-    left.pc?.close();
-    left.track?.stop();
-    if (left.id === this.id) return;
-    this.#client.calls.delete(left.id);
-    this.#client.ask('POST', `/v1/calls/${left.id}/hangup`).catch(() => {});
   }
 
   /** The room is heard: the other connection ends. */
   #arrived() {
     const left = this.#leaving;
     if (!left || this.id === left.id) return;
-    this.#leave(left);
+    this.#leaving = null;
+    left.leave(this.id);
     this.peer = this.room;
-    if (this.#audio) this.play();
+    this.play();
     this.emit('moved', this.room);
   }
 
@@ -566,7 +506,7 @@ export class Call extends Emitter {
       this.#inTurn(() => this.#remote({ type: 'answer', sdp: data.answer }).catch((error) => this.#stay(error.message)));
       return;
     }
-    if (this.direction === 'incoming' && !this.room) {
+    if (this.#isCalled) {
       // Our own device knows; another has taken it.
       if (data.device !== this.#client.device) this.over('answered-elsewhere', this.#client.name);
       return;
@@ -574,60 +514,49 @@ export class Call extends Emitter {
     this.#enter('connecting');
     this.#inTurn(async () => {
       // What was heard before is what was agreed.
-      if (this.#pc?.signalingState === 'have-local-offer') await this.#remote({ type: 'answer', sdp: data.answer });
+      if (this.#link?.pc.signalingState === 'have-local-offer') await this.#remote({ type: 'answer', sdp: data.answer });
       this.#connected();
     });
   }
 
   /**
-   * A connection with a microphone, behind the other's offer if there is one.
+   * A connection with a microphone, behind the other's offer if there is one. With a room that forwards voices it has a line for each.
    * @param {RTCSessionDescriptionInit} [offer]
    */
   async #open(offer) {
-    const [configuration, track] = await Promise.all([this.#client.ice(), this.#client.microphone()]);
+    const voices = this.room && !offer ? this.#client.voices(this.room) : 0;
+    const [link, places] = await Promise.all([Connection.open(this.#client), voices]);
     if (this.state === 'ended') {
-      track.stop();
+      link.close();
       throw new TandemError('ended', 'The call has ended.');
     }
-    this.#track = track;
-    const pc = new RTCPeerConnection(configuration);
-    this.#pc = pc;
-    pc.addEventListener('icecandidate', ({ candidate }) => {
-      if (candidate) this.#gathered.push(candidate.toJSON());
-      if (candidate?.type === 'relay') this.#hasRelay = true;
-      this.#tell();
-    });
-    pc.addEventListener('icecandidateerror', ({ url, errorCode, errorText }) => {
-      // 701 is not the server's: it cannot be reached.
-      if (url?.startsWith('turn') && errorCode < 700) this.#refusal = `${errorCode} ${errorText}`.replace(/[ .]*$/, '');
-    });
-    pc.addEventListener('track', ({ track: coming, streams }) => {
-      if (coming.kind !== 'audio') return;
-      this.stream = streams[0] ?? new MediaStream([coming]);
-      // Who moves into a room hears the other until he is there.
-      if (this.#leaving) return;
-      if (this.#client.options.play !== false) {
-        this.#audio = this.#audio ?? new Audio();
-        const sink = /** @type {any} */ (this.#audio);
-        if (this.#client.chosen.speaker && sink.setSinkId) sink.setSinkId(this.#client.chosen.speaker).catch(() => {});
-        this.play();
-      }
-      this.emit('stream', this.stream);
-    });
-    pc.addEventListener('connectionstatechange', () => this.#connected());
-    if (offer) await this.#remote(offer);
-    pc.addTrack(track, new MediaStream([track]));
+    this.#link = link;
+    link.on('candidate', () => this.#tell());
+    link.on('stream', () => this.#hears(link));
+    link.on('state', () => this.#connected());
+    await link.candidates(this.#early.splice(0));
+    await link.begin(offer, places);
     this.#heard();
     if (this.direct || this.room) {
-      await this.#video.open(pc, { isRoom: !this.direct, isAnswer: offer !== undefined, peer: this.peer });
-      this.#video.use(pc);
+      await this.#video.open(link.pc, { isRoom: !this.direct, isAnswer: offer !== undefined, peer: this.peer });
+      this.#video.use(link.pc);
     }
-    return pc;
+    return link;
+  }
+
+  /** @param {Connection} link */
+  #hears(link) {
+    if (link !== this.#link) return;
+    this.stream = link.stream;
+    // Who moves into a room hears the other until he is there.
+    if (this.#leaving) return;
+    if (this.stream && this.#client.options.play !== false) this.#sound.play(this.stream, this.#client.chosen.speaker);
+    this.emit('stream', this.stream);
   }
 
   /** How the connection is. */
   #connected() {
-    const state = this.#pc?.connectionState;
+    const state = this.#link?.pc.connectionState;
     clearTimeout(this.#interrupted);
     if (state === 'connected') this.#arrived();
     if (this.state !== 'connecting' && this.state !== 'up') return;
@@ -636,7 +565,7 @@ export class Call extends Emitter {
       this.#renew();
       if (this.state === 'connecting') this.#enter('up');
     } else if (state === 'disconnected' || state === 'failed') {
-      if (state === 'failed') this.emit('trouble', new TandemError('no-way', `No way to the other was found: ${this.#apart()}`));
+      if (state === 'failed') this.emit('trouble', new TandemError('no-way', `No way to the other was found: ${this.#link?.apart}`));
       // The caller goes first, so that not both offer at once.
       const later = this.direction === 'incoming' ? 2_000 : 0;
       this.#interrupted = setTimeout(() => this.restart(), later + (state === 'failed' ? 0 : INTERRUPTED));
@@ -649,17 +578,9 @@ export class Call extends Emitter {
     const left = this.#client.keysEnd - Date.now();
     if (left === Infinity || this.state === 'ended') return;
     this.#renewal = setTimeout(async () => {
-      const { quality } = await measure(this.#pc, this.#before);
+      const { quality } = await measure(this.#link?.pc ?? null, this.#before);
       if (quality.path?.local === 'relay') this.restart();
     }, Math.max(left - RENEW, RENEW_SOON));
-  }
-
-  /** What keeps the two apart, as far as it is seen from here. */
-  #apart() {
-    if (!this.#client.relay) return 'a firewall keeps the two apart, and the operator has no TURN server (api.turn). From another network it may work.';
-    if (this.#hasRelay) return 'the TURN server is reached, and does not reach the other.';
-    if (this.#refusal) return `a firewall keeps the two apart, and the TURN server has refused to help (${this.#refusal}).`;
-    return 'a firewall keeps the two apart, and lets nothing through to the TURN server either, be it UDP, TCP or TLS.';
   }
 
   /** @param {State} state */
@@ -671,10 +592,10 @@ export class Call extends Emitter {
 
   /** Who is muted, or on hold, says nothing; who is on hold hears nothing either. */
   #heard() {
-    for (const track of [this.#track, this.#leaving?.track]) {
-      if (track) track.enabled = !this.muted && !this.held;
+    for (const link of [this.#link, this.#leaving?.link]) {
+      if (link) link.track.enabled = !this.muted && !this.held;
     }
-    if (this.#audio) this.#audio.muted = this.held;
+    this.#sound.mute(this.held);
   }
 
   /**
@@ -693,48 +614,15 @@ export class Call extends Emitter {
     this.#tell();
   }
 
-  /** Tells candidates, several at once, once the call has a name and the other waits for them. The node needs none (RFC 8445 2.5). */
-  async #tell() {
-    if (!this.direct) return;
-    const may = this.id && this.#pc?.localDescription && (this.direction === 'outgoing' || this.state !== 'ringing');
-    if (this.#telling || !may) return;
-    this.#telling = true;
-    await pause(20);
-    try {
-      while (this.#gathered.length > 0 && this.state !== 'ended') {
-        const candidates = this.#gathered.splice(0, 32);
-        await this.#client.ask('POST', `/v1/calls/${this.id}/candidates`, { candidates });
-      }
-    } catch {
-      // The call is over, or these are too many: what was told has to do.
-    } finally {
-      this.#telling = false;
-    }
-  }
-
-  /** @param {RTCIceCandidateInit[]} candidates */
-  async #candidates(candidates) {
-    if (!this.#pc?.remoteDescription) {
-      this.#early.push(...candidates);
-      return;
-    }
-    for (const candidate of candidates) {
-      // One that the browser does not take (another offer's, a kind that it does not know) is no harm.
-      await this.#pc.addIceCandidate(candidate).catch(() => {});
-    }
+  /** Tells candidates once the call has a name and the other waits for them. */
+  #tell() {
+    const may = this.id && (this.direction === 'outgoing' || this.state !== 'ringing');
+    if (this.direct && may) this.#link?.tell(this.id);
   }
 
   /** @param {RTCSessionDescriptionInit} description */
   async #remote(description) {
-    if (!this.#pc || this.state === 'ended') return;
-    await this.#pc.setRemoteDescription(description);
-    await this.#candidates(this.#early.splice(0));
-  }
-
-  /** What was offered is withdrawn. */
-  async #rollback() {
-    this.#offered = null;
-    if (this.#pc?.signalingState === 'have-local-offer') await this.#pc.setLocalDescription({ type: 'rollback' });
+    if (this.state !== 'ended') await this.#link?.remote(description);
   }
 
   /**
@@ -742,12 +630,7 @@ export class Call extends Emitter {
    * @param {number} revision
    */
   async #answer(sdp, revision) {
-    if (!this.#pc || this.state === 'ended') return;
-    // An offer of our own that waits is rolled back by this (RFC 8829 4.1.10.2).
-    await this.#remote({ type: 'offer', sdp });
-    await this.#pc.setLocalDescription();
-    const answer = this.#pc.localDescription?.sdp;
-    await this.#client.ask('POST', `/v1/calls/${this.id}/answer`, { answer, revision });
+    if (this.state !== 'ended') await this.#link?.answer(this.id, sdp, revision);
   }
 
   /**

@@ -15,13 +15,15 @@ export async function measure(pc, before) {
   /** @type {Map<string, any>} */
   const reports = new Map(/** @type {any} */ (await pc?.getStats()) ?? []);
   let lost = 0;
-  let buffer = 0;
+  // Of all lines of sound: in a room that forwards voices each has some packets.
+  const waited = { seconds: 0, samples: 0 };
   for (const report of reports.values()) {
     if (report.type === 'inbound-rtp' && report.kind === 'audio') {
-      quality.received = report.packetsReceived ?? 0;
-      quality.jitter = report.jitter ?? 0;
-      lost = report.packetsLost ?? 0;
-      if (report.jitterBufferEmittedCount > 0) buffer = report.jitterBufferDelay / report.jitterBufferEmittedCount;
+      quality.received += report.packetsReceived ?? 0;
+      quality.jitter = Math.max(quality.jitter, report.jitter ?? 0);
+      lost += report.packetsLost ?? 0;
+      waited.seconds += report.jitterBufferDelay ?? 0;
+      waited.samples += report.jitterBufferEmittedCount ?? 0;
     } else if (report.type === 'outbound-rtp' && report.kind === 'audio') {
       quality.sent = report.packetsSent ?? 0;
     } else if (report.type === 'transport' && report.selectedCandidatePairId) {
@@ -36,6 +38,7 @@ export async function measure(pc, before) {
   }
   const [got, gone] = [quality.received - before.received, Math.max(0, lost - before.lost)];
   quality.loss = got + gone > 0 ? gone / (got + gone) : 0;
+  const buffer = waited.samples > 0 ? waited.seconds / waited.samples : 0;
   if (quality.received > 0) quality.mos = score(1000 * ((quality.roundTrip ?? 0) / 2 + buffer) + 20, quality.loss);
   return { quality, counted: { received: quality.received, lost } };
 }

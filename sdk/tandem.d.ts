@@ -70,6 +70,12 @@ export class Client extends Emitter {
      * @returns {Promise<RTCConfiguration>}
      */
     ice(): Promise<RTCConfiguration>;
+    /**
+     * Used by calls: how many voices a room forwards at once, each on a line of its own.
+     * @param {string} room
+     * @returns {Promise<number>}
+     */
+    voices(room: string): Promise<number>;
     /** When the keys for TURN end, in milliseconds since 1970; never where there are none. */
     get keysEnd(): number;
     /** True where the operator has TURN servers: without them, those who do not reach each other cannot talk. */

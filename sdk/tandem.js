@@ -157,6 +157,20 @@ export class Client extends Emitter {
     return { iceServers: this.#turn.servers, iceTransportPolicy: this.options.iceTransportPolicy ?? 'all', bundlePolicy: 'max-bundle' };
   }
 
+  /**
+   * Used by calls: how many voices a room forwards at once, each on a line of its own.
+   * @param {string} room
+   * @returns {Promise<number>}
+   */
+  async voices(room) {
+    try {
+      return (await this.ask('GET', `/v1/rooms/${encodeURIComponent(room)}`)).voices;
+    } catch {
+      // The call itself is told why.
+      return 0;
+    }
+  }
+
   /** When the keys for TURN end, in milliseconds since 1970; never where there are none. */
   get keysEnd() {
     return this.#turn?.relay ? this.#turn.until : Infinity;

@@ -86,8 +86,10 @@ export class Video extends Emitter {
     this.#peer = peer;
     if (isAnswer) {
       const offered = pc.getTransceivers().filter(({ receiver }) => receiver.track.kind === 'video');
-      [lines.camera = null, lines.screen = null] = offered;
-      for (const line of offered.slice(0, 2)) line.direction = 'sendrecv';
+      // A room that calls takes a camera, and shows others on the further lines.
+      const own = offered.slice(0, isRoom ? 1 : 2);
+      [lines.camera = null, lines.screen = null] = own;
+      for (const line of own) line.direction = 'sendrecv';
     } else {
       lines.camera = pc.addTransceiver('video', { direction: 'sendrecv', sendEncodings: isRoom ? LAYERS : [] });
       lines.screen = pc.addTransceiver('video', { direction: isRoom ? 'sendonly' : 'sendrecv', sendEncodings: SCREEN });
@@ -260,7 +262,9 @@ export class Video extends Emitter {
    * @returns {RTCRtpTransceiver}
    */
   #line(which) {
-    const line = this.#pc && this.#lines.get(this.#pc)?.[which];
+    const lines = this.#pc && this.#lines.get(this.#pc);
+    const line = lines?.[which];
+    if (!line && lines?.camera) throw new TandemError('no-video', 'A room that has called this page takes no screen: call the room to share one.');
     if (!line) throw new TandemError('no-video', 'This call has no video: those with a room have, and those between two pages.');
     return line;
   }

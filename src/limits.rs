@@ -571,8 +571,8 @@ pub const API_WAKE_EACH: Duration = Duration::from_secs(10);
 pub const API_REOFFER: Duration = Duration::from_secs(20);
 /// How long a call between clients waits until one of them calls the room that it is to move into. Who does, does so at once.
 pub const API_MOVE: Duration = Duration::from_secs(30);
-/// Octets of a session description: those of browsers with video and many codecs have ten thousand.
-pub const API_SDP_BYTES: usize = 24 * 1024;
+/// Octets of a session description: that of a page which sees 16 others in a room and hears 16 on lines of their own has over forty thousand.
+pub const API_SDP_BYTES: usize = 48 * 1024;
 /// Candidates in one request.
 pub const API_CANDIDATES: usize = 32;
 /// Candidates of one side for one offer or answer: a host with many interfaces has some dozens.

@@ -85,7 +85,8 @@ function show() {
   $('more').hidden = !is_up || !has_video;
   $('incoming').hidden = ringing === null;
   $('settings').hidden = $('help').hidden = client === null;
-  if (ringing) $('incoming-title').textContent = `${ringing.display || ringing.peer} calls`;
+  // A room calls by itself; who invites to one is somebody.
+  if (ringing) $('incoming-title').textContent = `${ringing.id && ringing.room ? `Room ${ringing.room}` : ringing.display || ringing.peer} calls`;
   if (!current) return;
   $('peer').textContent = current.room ? `Room ${current.room}` : current.peer;
   const { muted, holds } = current.remote;

@@ -3,77 +3,7 @@
 // sip-tests/tests/client_sdk.rs.
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-
-const options = JSON.parse(process.argv[2]);
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
-  '--autoplay-policy=no-user-gesture-required', '--disable-features=LocalNetworkAccessChecks',
-];
-
-const tell = (what, detail = '') => console.log(`STEP ${what} ${detail}`.trim());
-
-function fail(error) {
-  console.log(`FAILED ${error?.stack ?? error}`);
-  process.exit(1);
-}
-
-function must(is, what) {
-  if (!is) throw new Error(what);
-}
-
-// What an operator's back end does. The node's certificate is its own: NODE_TLS_REJECT_UNAUTHORIZED.
-async function token(identity) {
-  const answer = await fetch(`${options.url}/v1/tokens`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${options.key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ identity }),
-  });
-  must(answer.status === 201, `a token: ${answer.status}`);
-  return (await answer.json()).token;
-}
-
-async function browser(name) {
-  const context = await chromium.launchPersistentContext(join(options.folder, `profile-${name}`), {
-    executablePath: options.chromium,
-    headless: true,
-    ignoreHTTPSErrors: true,
-    args: [...FLAGS, `--use-file-for-fake-audio-capture=${join(options.folder, `${name}.wav`)}`],
-  });
-  const page = context.pages()[0] ?? (await context.newPage());
-  page.on('console', (message) => console.log(`${name}: ${message.text()}`));
-  page.on('pageerror', fail);
-  // What a page makes by itself can be listened to, too.
-  await page.addInitScript(() => {
-    window.connections = [];
-    const Own = RTCPeerConnection;
-    window.RTCPeerConnection = class extends Own {
-      constructor(...details) {
-        super(...details);
-        window.connections.push(this);
-      }
-    };
-    // The loudest tone of what comes by the last connection, in Hz; 0 where it is silent.
-    window.hearLast = () => {
-      const connection = window.connections.at(-1);
-      if (window.heard?.connection !== connection) {
-        const track = connection.getReceivers()[0]?.track;
-        if (!track) return 0;
-        const context = new AudioContext({ sampleRate: 48000 });
-        const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
-        context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
-        window.heard = { connection, analyser };
-      }
-      const bins = new Float32Array(window.heard.analyser.frequencyBinCount);
-      window.heard.analyser.getFloatFrequencyData(bins);
-      const at = bins.reduce((best, level, nth) => (level > bins[best] ? nth : best), 0);
-      return bins[at] > -60 ? Math.round((at * 48000) / 8192) : 0;
-    };
-  });
-  return { context, page };
-}
+import { PLAIN, browser, must, options, pause, picture, run, tell, token, until } from './shared.mjs';
 
 // What runs in the pages: the package, and an ear.
 async function load(page, name) {
@@ -91,27 +21,11 @@ async function load(page, name) {
     window.client.on('incoming', (call) => { window.follow(call); window.log.push(`incoming ${call.peer}`); });
     for (const event of ['connected', 'disconnected', 'closed']) window.client.on(event, () => window.log.push(event));
     // The loudest tone of what comes, in Hz; 0 where it is silent.
-    window.hear = async () => {
-      window.ear ??= (() => {
-        const context = new AudioContext({ sampleRate: 48000 });
-        const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
-        context.createMediaStreamSource(window.call.stream).connect(analyser);
-        return { context, analyser };
-      })();
-      const bins = new Float32Array(window.ear.analyser.frequencyBinCount);
-      window.ear.analyser.getFloatFrequencyData(bins);
-      const at = bins.reduce((best, level, nth) => (level > bins[best] ? nth : best), 0);
-      return bins[at] > -60 ? Math.round((at * 48000) / 8192) : 0;
+    window.hear = () => {
+      window.ear ??= window.listen(window.call.stream);
+      return window.loudest(window.ear);
     };
-  }, [await token(name), { echoCancellation: false, noiseSuppression: false, autoGainControl: false }]);
-}
-
-async function until(what, look) {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (await look()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`never: ${what}`);
+  }, [await token(name), PLAIN]);
 }
 
 const logged = (page, line) => until(line, () => page.evaluate((line) => window.log.includes(line), line));
@@ -173,7 +87,7 @@ async function byPackage(alice, bob) {
 
 const hearsLast = (page, tone) => until(`${tone} Hz`, async () => Math.abs((await page.evaluate(() => window.hearLast())) - tone) <= 12);
 // For who is at the other end, and writes down what it hears.
-const talk = () => new Promise((resolve) => setTimeout(resolve, 4000));
+const talk = () => pause(4000);
 
 // A phone number: the node calls it, by the rights of the user that the key names.
 async function byNumber({ page }) {
@@ -196,7 +110,7 @@ async function byNumber({ page }) {
   // Another path: an offer, and its answer by the node.
   await page.evaluate(() => window.call.restart());
   await logged(page, 'path restarting');
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await pause(2000);
   await hearsLast(page, options.tones.carrier);
   await talk();
   await page.evaluate(() => window.call.hangUp());
@@ -237,14 +151,6 @@ async function byMeeting(alice, bob) {
   for (const page of [alice.page, bob.page]) await page.evaluate(() => window.call.hangUp());
   await alice.page.evaluate(() => window.carol.close());
   tell('meeting', 'ended');
-}
-
-async function picture(page, name, { width, height, dark }) {
-  await page.setViewportSize({ width, height });
-  await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
-  await page.screenshot({ path: join(options.folder, `${name}.png`) });
-  // Nothing sticks out to the side.
-  must(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} fits`);
 }
 
 const small = { width: 320, height: 640 };
@@ -306,7 +212,7 @@ async function byReadme({ page }) {
   tell('readme', 'done');
 }
 
-async function main() {
+run(async () => {
   const [alice, bob] = await Promise.all([browser('alice'), browser('bob')]);
   await byPackage(alice, bob);
   await byPhonePage(alice, bob);
@@ -315,7 +221,4 @@ async function main() {
   await byReadme(alice);
   await Promise.all([alice.context.close(), bob.context.close()]);
   tell('done');
-}
-
-setTimeout(() => fail(`not done in ${options.seconds} s`), options.seconds * 1000).unref();
-main().then(() => process.exit(0)).catch(fail);
+});

@@ -5,19 +5,15 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { bundle } from './bundle.mjs';
 import { Ear } from './carrier.mjs';
+import { FLAGS, TRUSTS, fail, here, options, pause, until } from './shared.mjs';
 
-const options = JSON.parse(process.argv[2]);
-const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--ignore-certificate-errors', '--autoplay-policy=no-user-gesture-required',
-];
+const [ANY_CERTIFICATE, ANY_MICROPHONE, ANY_SOUND] = TRUSTS;
 // Whoever asks may use the microphone: then a page need not even ask to be told the addresses of the machine.
-const PERMITTED = ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream'];
+const PERMITTED = [ANY_MICROPHONE, '--use-fake-device-for-media-stream'];
 if (options.microphone) PERMITTED.push(`--use-file-for-fake-audio-capture=${options.microphone}`);
 // The tone of the microphone, of the phone, and of the carrier's ends: the one before the answer and the one behind it.
 const TONES = { page: 1000, phone: 440, early: 700, carrier: 550 };
@@ -97,21 +93,6 @@ function commands() {
 async function phoneSays(type) {
   let detail;
   do detail = await step('phone'); while (detail !== type);
-}
-
-function fail(error) {
-  console.log(`FAILED ${error?.stack ?? error}`);
-  process.exit(1);
-}
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what, look) {
-  for (let tries = 0; tries < 300; tries += 1) {
-    if (await look()) return;
-    await pause(50);
-  }
-  throw new Error(`never: ${what}`);
 }
 
 // The page hears this tone for more than a second, in which another may hear the page.
@@ -264,7 +245,7 @@ async function browse(profile, flags) {
   return chromium.launchPersistentContext(join(options.folder, profile), {
     executablePath: options.chromium,
     headless: true,
-    args: [...FLAGS, ...flags],
+    args: [...FLAGS, ANY_CERTIFICATE, ANY_SOUND, ...flags],
   });
 }
 

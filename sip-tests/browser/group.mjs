@@ -5,25 +5,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { chromium } from 'playwright-core';
+import { join } from 'node:path';
 import { bundle } from './bundle.mjs';
 import { Ear } from './carrier.mjs';
-
-const options = JSON.parse(process.argv[2]);
-const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
-  '--autoplay-policy=no-user-gesture-required',
-];
-
-const tell = (what, detail = '') => console.log(`STEP ${what} ${detail}`.trim());
-
-function fail(error) {
-  console.log(`FAILED ${error?.stack ?? error}`);
-  process.exit(1);
-}
+import { TRUSTS, browser, fail, here, options, pause, run, tell, until } from './shared.mjs';
 
 async function serve() {
   const files = {
@@ -45,32 +30,11 @@ async function serve() {
 const CHANNEL = { red: 0, green: 1, blue: 2 };
 
 async function member(port, { name, password }) {
-  const context = await chromium.launchPersistentContext(join(options.folder, `profile-${name}`), {
-    executablePath: options.chromium,
-    headless: true,
-    args: [
-      ...FLAGS,
-      `--use-file-for-fake-audio-capture=${join(options.folder, `${name}.wav`)}`,
-      `--use-file-for-fake-video-capture=${join(options.folder, `${name}.y4m`)}`,
-    ],
-  });
-  const page = context.pages()[0] ?? (await context.newPage());
-  page.on('console', (message) => console.log(`${name}: ${message.text()}`));
-  page.on('pageerror', fail);
+  const { context, page } = await browser(name, { flags: TRUSTS, film: true });
   const query = new URLSearchParams({ server: options.server, uri: `sip:${name}@example.com`, password });
   await page.goto(`http://127.0.0.1:${port}/?${query}`);
   await page.evaluate(() => window.registered);
   return { name, context, page };
-}
-
-async function until(what, look) {
-  let last;
-  for (let tries = 0; tries < 400; tries += 1) {
-    last = await look();
-    if (last === true) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`never: ${what}; last ${JSON.stringify(last)}`);
 }
 
 // A page sees this colour move on somewhere: frames come for it.
@@ -156,7 +120,7 @@ async function apart() {
   const first = async () => (await members[0].page.evaluate(() => window.lines())).find(({ mid }) => mid === '0').packets;
   await until('the first line rests', async () => {
     const before = await first();
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await pause(1000);
     return before === (await first()) || before;
   });
   await hears(members[0], options.members.slice(1).map(({ tone }) => tone));
@@ -182,7 +146,7 @@ async function main() {
   }
   await carrierHears(caller, [options.phoneTone, ...options.members.map(({ tone }) => tone)]);
   // What the phone hears it writes down.
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await pause(2000);
   tell('all heard');
   for (const one of members) console.log(`${one.name} sent ${JSON.stringify(await one.page.evaluate(() => window.sent()))}`);
   // Chromium begins with 300 kbit/s; from what it is told of what came it learns that the way carries more.
@@ -200,7 +164,7 @@ async function main() {
   await first.page.evaluate(() => window.leave());
   await until('gone', async () => {
     const [before] = await rest[0].page.evaluate(() => window.look());
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await pause(1000);
     const [after] = await rest[0].page.evaluate(() => window.look());
     return before.frames === after.frames || [before, after];
   });
@@ -220,5 +184,4 @@ async function main() {
   tell('done');
 }
 
-setTimeout(() => fail(`not done in ${options.seconds} s`), options.seconds * 1000).unref();
-(options.voices ? apart() : main()).then(() => process.exit(0)).catch(fail);
+run(options.voices ? apart : main);

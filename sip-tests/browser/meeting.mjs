@@ -3,59 +3,15 @@
 // as in sip-tests/tests/client_sdk/meeting.rs.
 
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-
-const options = JSON.parse(process.argv[2]);
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--ignore-certificate-errors', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
-  '--autoplay-policy=no-user-gesture-required', '--disable-features=LocalNetworkAccessChecks', '--auto-accept-this-tab-capture',
-];
-
-const tell = (what, detail = '') => console.log(`STEP ${what} ${detail}`.trim());
-
-function fail(error) {
-  console.log(`FAILED ${error?.stack ?? error}`);
-  process.exit(1);
-}
-
-async function token(identity) {
-  const answer = await fetch(`${options.url}/v1/tokens`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${options.key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ identity }),
-  });
-  if (answer.status !== 201) throw new Error(`a token: ${answer.status}`);
-  return (await answer.json()).token;
-}
+import { PLAIN, REACHES, TRUSTS, browser as open, options, picture, run, tell, token, until } from './shared.mjs';
 
 /** @type {{ name: string, page: import('playwright-core').Page }[]} */
 const all = [];
 
 async function browser(name) {
-  const context = await chromium.launchPersistentContext(join(options.folder, `profile-${name}`), {
-    executablePath: options.chromium,
-    headless: true,
-    ignoreHTTPSErrors: true,
-    args: [
-      ...FLAGS,
-      `--use-file-for-fake-audio-capture=${join(options.folder, `${name}.wav`)}`,
-      `--use-file-for-fake-video-capture=${join(options.folder, `${name}.y4m`)}`,
-    ],
-  });
-  const page = context.pages()[0] ?? (await context.newPage());
-  page.on('console', (message) => console.log(`${name}: ${message.text()}`));
-  page.on('pageerror', fail);
+  const one = await open(name, { flags: [...TRUSTS, REACHES, '--auto-accept-this-tab-capture'], film: true });
+  const { page } = one;
   await page.addInitScript(() => {
-    window.connections = [];
-    const Own = RTCPeerConnection;
-    window.RTCPeerConnection = class extends Own {
-      constructor(...details) {
-        super(...details);
-        window.connections.push(this);
-      }
-    };
     // All cameras that were taken. The browser asks for one until `window.allow` is called, where a test has it ask.
     window.taken = [];
     window.asks = () => { window.asked = new Promise((resolve) => { window.allow = resolve; }); };
@@ -86,18 +42,8 @@ async function browser(name) {
       return { frames: totalVideoFrames, colour: [...canvas.getImageData(8, 8, 1, 1).data].slice(0, 3), width: video.videoWidth };
     };
   });
-  all.push({ name, page });
-  return { name, context, page };
-}
-
-async function until(what, look, tries = 400) {
-  let last;
-  for (let nth = 0; nth < tries; nth += 1) {
-    last = await look();
-    if (last === true) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`never: ${what}; last ${JSON.stringify(last)}`);
+  all.push(one);
+  return one;
 }
 
 const CHANNEL = { red: 0, green: 1, blue: 2 };
@@ -116,11 +62,10 @@ async function moves(what, colour, look) {
 }
 
 // A page that has the package and nothing else.
-async function load({ page, name }, camera = { width: 640, height: 360 }) {
+async function load({ page, name }, camera = { width: 640, height: 360 }, key = options.key) {
   await page.goto(`${options.url}/phone`);
-  await page.evaluate(async ([secret, video]) => {
+  await page.evaluate(async ([secret, audio, video]) => {
     const { connect } = await import('/sdk/tandem.js');
-    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     window.client = await connect(secret, { audio, video, places: 4 });
     window.log = [];
     window.follow = (call) => {
@@ -144,23 +89,15 @@ async function load({ page, name }, camera = { width: 640, height: 360 }) {
       }
       return window.look(video);
     };
-  }, [await token(name), camera]);
-}
-
-async function picture(page, name, { width, height, dark }) {
-  await page.setViewportSize({ width, height });
-  await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
-  await page.waitForTimeout(300);
-  // Whoever wants to look at them says where they are to stay.
-  await page.screenshot({ path: join(process.env.PICTURES ?? options.folder, `${name}.png`), fullPage: true });
-  if (!(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))) throw new Error(`${name} does not fit`);
+  }, [await token(name, key), PLAIN, camera]);
 }
 
 async function pictures(page, name) {
-  await picture(page, `${name}-small`, { width: 360, height: 740, dark: false });
-  await picture(page, `${name}-small-dark`, { width: 360, height: 740, dark: true });
-  await picture(page, `${name}-wide-dark`, { width: 1280, height: 800, dark: true });
-  await picture(page, `${name}-wide`, { width: 1280, height: 800, dark: false });
+  const all = { fullPage: true };
+  await picture(page, `${name}-small`, { width: 360, height: 740, dark: false }, all);
+  await picture(page, `${name}-small-dark`, { width: 360, height: 740, dark: true }, all);
+  await picture(page, `${name}-wide-dark`, { width: 1280, height: 800, dark: true }, all);
+  await picture(page, `${name}-wide`, { width: 1280, height: 800, dark: false }, all);
 }
 
 const tile = (page, name) => page.evaluate((name) => {
@@ -339,7 +276,36 @@ async function layers(alice, bob, carol) {
   for (const { page } of [alice, bob, carol]) await page.evaluate(() => window.call.hangUp());
 }
 
+// A room calls Dora by her number, who is at a page.
+async function called(alice, dora) {
+  await load(alice);
+  await load(dora, undefined, options.office);
+  await alice.page.evaluate(async () => window.follow(await window.client.call('room:3000')));
+  await alice.page.waitForFunction(() => window.call.state === 'up');
+  await alice.page.evaluate(() => window.call.camera());
+  await dora.page.evaluate(() => window.client.on('incoming', (call) => { window.follow(call); call.accept(); }));
+  await alice.page.evaluate(() => window.call.addParticipant({ number: '105' }));
+  await dora.page.waitForFunction(() => window.call?.state === 'up');
+  tell('room', `${await dora.page.evaluate(() => window.call.room)} rings`);
+  await dora.page.evaluate(() => window.call.camera());
+  // She is asked whether she wants to be in it.
+  await dora.page.evaluate(() => window.call.dtmf('1'));
+  await moves('dora sees alice, who', 'red', () => dora.page.evaluate(() => window.shows('alice', false)));
+  await moves('alice sees dora, who', 'blue', () => alice.page.evaluate(() => window.shows('dora', false)));
+  const names = () => dora.page.evaluate(() => window.call.members.map(({ name, me }) => (me ? `(${name})` : name)).join(' '));
+  await until('both', async () => (await names()) === 'alice (dora)' || names());
+  tell('members', await names());
+  tell('dora', await dora.page.evaluate(() => window.call.shareScreen().catch(({ kind }) => kind)));
+  for (const { page } of [alice, dora]) await page.evaluate(() => window.call.hangUp());
+}
+
 async function main() {
+  if (options.play === 'called') {
+    const both = await Promise.all(['alice', 'dora'].map(browser));
+    await called(...both);
+    await Promise.all(both.map(({ context }) => context.close()));
+    return tell('done');
+  }
   if (options.play === 'layers') {
     const all = await Promise.all(['alice', 'bob', 'carol'].map(browser));
     await layers(...all);
@@ -356,8 +322,6 @@ async function main() {
   tell('done');
 }
 
-setTimeout(() => fail(`not done in ${options.seconds} s`), options.seconds * 1000).unref();
-main().then(() => process.exit(0)).catch(async (error) => {
+run(main, async () => {
   for (const { name, page } of all) for (const line of await page.evaluate(() => window.counted()).catch(() => [])) console.log(`${name} ${line}`);
-  fail(error);
 });

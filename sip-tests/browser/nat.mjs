@@ -3,67 +3,23 @@
 
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { chromium } from 'playwright-core';
 import { bundle } from './bundle.mjs';
+import { PLAIN, REACHES, browser, fail, here, must, options, pause, tell, token, until as soon } from './shared.mjs';
 
-const options = JSON.parse(process.argv[2]);
 // WebRTC checks the certificate of TURN by TLS as any other; this one is known by its key.
 const certificate = new X509Certificate(readFileSync(options.certificate));
 const key = createHash('sha256').update(certificate.publicKey.export({ type: 'spki', format: 'der' })).digest('base64');
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', `--ignore-certificate-errors-spki-list=${key}`, '--use-fake-device-for-media-stream',
-  '--autoplay-policy=document-user-activation-required', '--disable-features=LocalNetworkAccessChecks',
-];
-const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
-const TRIES = 600;
+const FLAGS = [`--ignore-certificate-errors-spki-list=${key}`, '--autoplay-policy=document-user-activation-required', REACHES];
 
-const tell = (...what) => console.log(`STEP ${what.join(' ')}`);
-
-function fail(error) {
-  console.log(`FAILED ${error?.stack ?? error}`);
-  process.exit(1);
-}
-
-function must(is, what) {
-  if (!is) throw new Error(what);
-}
-
-const goesBy = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-async function until(what, look) {
-  for (let tries = 0; tries < TRIES; tries += 1) {
-    if (await look()) return;
-    await goesBy(50);
-  }
-  throw new Error(`never: ${what}`);
-}
-
-// What an operator's back end does. The node's certificate is its own: NODE_TLS_REJECT_UNAUTHORIZED.
-async function token(identity) {
-  const answer = await fetch(`${options.url}/v1/tokens`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${options.key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ identity }),
-  });
-  must(answer.status === 201, `a token: ${answer.status}`);
-  return (await answer.json()).token;
-}
+const until = (what, look) => soon(what, look, 600);
 
 const people = {};
 
 async function open(name) {
-  const context = await chromium.launchPersistentContext(join(options.folder, `profile-${name}`), {
-    executablePath: join(options.folder, `chromium-${name}`),
-    headless: true,
-    args: [...FLAGS, `--use-file-for-fake-audio-capture=${join(options.folder, `${name}.wav`)}`],
-  });
+  const { context, page } = await browser(name, { flags: FLAGS, executable: join(options.folder, `chromium-${name}`) });
   await context.grantPermissions(['microphone'], { origin: options.url });
-  const page = context.pages()[0] ?? (await context.newPage());
-  page.on('console', (message) => console.log(`${name}: ${message.text()}`));
-  page.on('pageerror', fail);
   await page.exposeFunction('tell', (line) => people[name].steps.push(line));
   people[name] = { name, context, page, tone: options.tones[name] };
 }
@@ -88,18 +44,10 @@ async function load({ page, name }) {
     // The loudest tone of what comes, in Hz; 0 where it is silent.
     window.hear = () => {
       if (!window.call.stream) return 0;
-      window.ear ??= (() => {
-        const context = new AudioContext({ sampleRate: 48000 });
-        const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
-        context.createMediaStreamSource(window.call.stream).connect(analyser);
-        return analyser;
-      })();
-      const bins = new Float32Array(window.ear.frequencyBinCount);
-      window.ear.getFloatFrequencyData(bins);
-      const at = bins.reduce((best, level, nth) => (level > bins[best] ? nth : best), 0);
-      return bins[at] > -60 ? Math.round((at * 48000) / 8192) : 0;
+      window.ear ??= window.listen(window.call.stream);
+      return window.loudest(window.ear);
     };
-  }, [await token(name), { echoCancellation: false, noiseSuppression: false, autoGainControl: false }]);
+  }, [await token(name), PLAIN]);
 }
 
 const logged = ({ page, name }, line) => until(`${name} logs ${line}`, () => page.evaluate((line) => window.log.some((one) => one.startsWith(line)), line));
@@ -204,7 +152,7 @@ const commands = {
     await words(carol, 'No way');
     // The other looks for another way.
     await logged(alice, 'path restarting');
-    await goesBy(500);
+    await pause(500);
     tell('carol', await carol.page.textContent('#trouble'));
     await pictures(carol, `nowhere-${why}`);
     await alice.page.evaluate(() => window.call.hangUp());
@@ -252,7 +200,7 @@ const commands = {
       return alice.page.isVisible('#talk');
     });
     await says(alice, '#state', 'Connected');
-    await goesBy(500);
+    await pause(500);
     await page.waitForSelector('#listen:not([hidden])');
     tell('blocked', await page.textContent('#trouble'));
     await pictures({ page }, 'blocked');

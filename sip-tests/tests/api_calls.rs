@@ -11,6 +11,8 @@ mod company;
 mod meeting;
 #[path = "api_calls/middle.rs"]
 mod middle;
+#[path = "api_calls/rooms.rs"]
+mod rooms;
 
 use client::{CHAT, Client, OFFER, OFFICE, SHOP, ask, problem, read, world};
 use serde_json::{Value, json};

@@ -30,6 +30,9 @@ mod network;
 mod process;
 #[path = "interop/program.rs"]
 mod program;
+#[allow(dead_code, reason = "another test uses the rest of it")]
+#[path = "interop/softphone.rs"]
+mod softphone;
 
 use baresip::Phone;
 use network::{Folder, Network, write_tone};

@@ -29,6 +29,11 @@ mod network;
 mod process;
 #[path = "interop/program.rs"]
 mod program;
+#[allow(dead_code, reason = "another test uses the rest of it")]
+#[path = "interop/softphone.rs"]
+mod softphone;
+#[path = "client_sdk/voices.rs"]
+mod voices;
 
 use baresip::Phone;
 use network::{Folder, Network, write_tone};
@@ -43,6 +48,8 @@ const SOON: Duration = Duration::from_secs(20);
 /// For all that the pages do; two browsers on a busy machine take some seconds to start.
 const PLAY: Duration = Duration::from_secs(120);
 const KEY: &str = "0123456789abcdef0123456789abcdef";
+/// Of a back end whose clients are users: Dora rings at her page.
+const OFFICE: &str = "fedcba9876543210fedcba9876543210";
 /// Of a page that is not ours.
 const ORIGIN: &str = "https://shop.example";
 /// Where the carrier is: a phone that answers at once, and says this tone.
@@ -63,18 +70,23 @@ fn scripts() -> PathBuf {
 }
 
 fn start_node(network: &Network, folder: &Path) -> Process {
+    start_node_with(network, folder, "", "info")
+}
+
+/// With more rooms, behind a comma, and what its log has.
+fn start_node_with(network: &Network, folder: &Path, rooms: &str, log: &str) -> Process {
     let text = format!(
         "listen: [ \"udp://{ip}:5060\" ]
 domains: [ example.com ]
 store: {{ path: {store} }}
 media: {{ ports: 20000-20199, workers: 1 }}
-users: [ {{ name: web, password: nobody registers, number: \"+15550100000\", calls: 100 }} ]
+users: [ {{ name: web, password: nobody registers, number: \"+15550100000\", calls: 100 }}, {{ name: dora, password: rings at her page, number: \"105\" }} ]
 trunks: [ {{ name: carrier, peers: [ \"sip:{ip}:{CARRIER_PORT}\" ], codecs: [ pcma ], options: never }} ]
-rooms: [ {{ number: \"3000\", name: standup, agc: no, gate: no, entry: none }} ]
-routes: [ {{ to: \"+15550003000\", from: trunk/carrier, do: room/3000 }}, {{ to: \"+\", from: user/web, do: trunk/carrier }}, {{ to: \"88*\", do: room }} ]
+rooms: [ {{ number: \"3000\", name: standup, agc: no, gate: no, entry: none, moderators: [ web ] }}{rooms} ]
+routes: [ {{ to: \"+15550003000\", from: trunk/carrier, do: room/3000 }}, {{ to: \"+\", from: user/web, do: trunk/carrier }}, {{ to: \"88*\", do: room }}, {{ to: \"3001\", do: room }} ]
 api:
   listen: \"{ip}:8445\"
-  keys: [ {{ tenant: acme, key: {KEY}, calls_as: web, meetings: \"88\" }} ]
+  keys: [ {{ tenant: acme, key: {KEY}, calls_as: web, meetings: \"88\" }}, {{ tenant: office, key: {OFFICE}, users: yes }} ]
   origins: [ \"{ORIGIN}\" ]
 ",
         ip = network.first,
@@ -82,7 +94,11 @@ api:
     );
     fs::write(folder.join("t.yaml"), text).expect("our own folder");
     let mut command = network.command(program());
-    command.arg("run").arg(folder.join("t.yaml")).env("NO_COLOR", "1");
+    command
+        .arg("run")
+        .arg(folder.join("t.yaml"))
+        .env("NO_COLOR", "1")
+        .env("RUST_LOG", log);
     let node = Process::start("tandem", "this repository", &mut command);
     node.wait_for("Ready.", SOON);
     node
@@ -205,6 +221,45 @@ fn tsc(folder: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{told}");
 }
 
+/// Whatever the package itself says went wrong has a kind that its users find in its documentation and in its types.
+#[test]
+fn each_kind_of_error_is_documented() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("our own file");
+    let (base, readme) = (read("base.js"), read("README.md"));
+    let types = base
+        .split("@typedef {")
+        .find(|part| part.contains("} Fault\n"))
+        .expect("the kinds");
+    let row = readme
+        .lines()
+        .find(|line| line.starts_with("| what goes wrong |"))
+        .expect("the row");
+    let mut kinds = 0;
+    for file in fs::read_dir(&folder).expect("our own folder") {
+        let path = file.expect("our own folder").path();
+        if path.extension().is_none_or(|extension| extension != "js") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("our own file");
+        for made in text.split("new TandemError(").skip(1) {
+            let quote = &made[..1];
+            // One that the API has named.
+            if !["'", "`"].contains(&quote) {
+                continue;
+            }
+            let kind = made[1..].split(quote).next().expect("a text");
+            for device in ["microphone", "camera"] {
+                let kind = kind.replace("${word}", device);
+                assert!(types.contains(&format!("'{kind}'")), "sdk/base.js: {kind}");
+                assert!(row.contains(&format!("`{kind}`")), "sdk/README.md: {kind}");
+            }
+            kinds += 1;
+        }
+    }
+    assert!(kinds > 10, "{kinds}");
+}
+
 #[test]
 fn the_package_has_the_types_that_it_says() {
     let folder = Folder::new("client-types");
@@ -213,6 +268,9 @@ fn the_package_has_the_types_that_it_says() {
         "tandem",
         "base",
         "call",
+        "connection",
+        "move",
+        "sound",
         "video",
         "devices",
         "quality",

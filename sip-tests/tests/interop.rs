@@ -21,6 +21,7 @@ mod interop {
     pub mod scene;
     pub mod sink;
     pub mod sipp;
+    pub mod softphone;
     pub mod tap;
 
     mod carrier;

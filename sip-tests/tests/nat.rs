@@ -25,6 +25,9 @@ mod network;
 mod process;
 #[path = "interop/program.rs"]
 mod program;
+#[allow(dead_code, reason = "another test uses the rest of it")]
+#[path = "interop/softphone.rs"]
+mod softphone;
 
 #[path = "browser/baresip.rs"]
 mod baresip;

@@ -113,6 +113,7 @@ impl Api {
         match operation {
             Operation::TurnKeys => Ok(turn(config, &claims.who, cx.wall)),
             Operation::ListCalls => Ok(self.list(me, claims)),
+            Operation::ShowRoom => self.show_room(cx.config, (me, claims), call),
             Operation::StartCall => self.start(cx, me, claims, body::read(body)?),
             Operation::ShowCall => self.show(me, claims, call),
             Operation::HangUp => self.hang_up(cx, me, claims, call),

@@ -12,7 +12,7 @@ use super::call::{Call, Side};
 use crate::cx::Cx;
 use crate::dialog::DialogId;
 use crate::limits;
-use crate::pii::Redacted;
+use crate::pii::Scrubbed;
 use crate::room::view::{MemberId, MemberView, RoomView, Slot, Status};
 use crate::time::Instant;
 use bytes::Bytes;
@@ -290,7 +290,7 @@ fn shown(member: &MemberView, is_muted: bool, is_masked: bool) -> Value {
 
 fn name(member: &MemberView, is_masked: bool) -> String {
     match is_masked {
-        true => Redacted(&member.display).to_string(),
+        true => Scrubbed(&member.display).to_string(),
         false => member.display.clone(),
     }
 }

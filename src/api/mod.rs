@@ -23,6 +23,7 @@
 //! | `call` | a call: its two sides |
 //! | `outside`, `line` | calls by SIP: who may have them, and the user agent that speaks for a client |
 //! | `company` | what clients in a room are told of who is there |
+//! | `room` | what a page has to know of a room before it calls it |
 //! | `meeting` | a third participant: a call moves into a room |
 //! | `push` | who is not connected is woken |
 //! | `act`, `talk` | what requests do: whose calls there are, and what is done in one |
@@ -43,6 +44,7 @@ mod once;
 mod outside;
 pub mod problem;
 mod push;
+mod room;
 mod route;
 mod seal;
 mod talk;
@@ -259,10 +261,14 @@ impl Api {
         }
         let given = self.routed(cx, config, id, request);
         let is_wrong = |problem: &Problem| matches!(problem.kind, Kind::BadToken | Kind::BadKey);
-        if given.as_ref().is_err_and(is_wrong)
-            && let Some(guesses) = &mut self.guesses
-        {
-            guesses.take(host, cx.now.as_nanos(), often);
+        if given.as_ref().is_err_and(is_wrong) {
+            if let Some(guesses) = &mut self.guesses {
+                guesses.take(host, cx.now.as_nanos(), often);
+            }
+            // It may have held before: its key is withdrawn.
+            if let (Some(shown), Some(held)) = (&request.token, &mut self.held) {
+                held.forget(self.prints.of(&[shown.expose().as_bytes()]) as u64);
+            }
         }
         given
     }
@@ -568,6 +574,7 @@ fn public(operation: Operation) -> Response {
         | Operation::Dtmf
         | Operation::Transfer
         | Operation::AddParticipant
-        | Operation::RemoveParticipant => unreachable!("the table asks for a token or a key"),
+        | Operation::RemoveParticipant
+        | Operation::ShowRoom => unreachable!("the table asks for a token or a key"),
     }
 }

@@ -18,7 +18,7 @@ use crate::id::{ConnectionId, Flow, Owner};
 use crate::limits;
 use crate::routing::{self, Plan, Source};
 use crate::sip::uri::{Scheme, escaped};
-use crate::sip::{Host, Message, Method, NameAddr, Uri};
+use crate::sip::{Host, Message, Method, Name, NameAddr, Uri};
 use crate::transaction::Event;
 use bytes::Bytes;
 use serde_json::{Value, json as value};
@@ -199,7 +199,10 @@ impl Api {
         }
         let from = invite.from().map_err(|error| error.status)?;
         let secret = cx.token(8);
-        let members = [caller(&from), (Who::Client(me, who.name.clone()), None)];
+        let (caller, display) = caller(&from);
+        // Where a room calls, it is that, whoever has asked it to: only then is its client told who is in it, and who is seen.
+        let caller = room_of(cx.config, invite).unwrap_or(caller);
+        let members = [(caller, display), (Who::Client(me, who.name.clone()), None)];
         let most = super::share(cx.config, limits::API_CALLS);
         let started = self.calls.start(&who.tenant, members, offer, &secret, cx.wall, most);
         let (number, call) = started.map_err(|_| 503u16)?;
@@ -439,6 +442,22 @@ fn caller(from: &NameAddr) -> (Who, Option<String>) {
         None => Who::Sip(format!("sip:{}@{}", escaped(&cut(&user)), from.uri.host)),
     };
     (who, display.map(cut))
+}
+
+/// The room that calls (RFC 4579 5.1). A client is called by this node alone, so that nobody else says so of himself.
+fn room_of(config: &Config, invite: &Message) -> Option<Who> {
+    let contacts = invite.addresses(Name::Contact).ok()?;
+    let focus = contacts
+        .into_iter()
+        .find(|contact| contact.params.get("isfocus").is_some())?;
+    let number = focus
+        .uri
+        .user_decoded()
+        .filter(|number| config.room_settings(number).is_some())?;
+    Some(Who::Room {
+        dialled: number.clone(),
+        number,
+    })
 }
 
 /// The sentence for it.

@@ -26,6 +26,7 @@ pub enum Operation {
     Transfer,
     AddParticipant,
     RemoveParticipant,
+    ShowRoom,
     Description,
     Problems,
 }
@@ -47,7 +48,7 @@ pub(super) enum Need {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) method: Method,
-    /// `{call}` stands for one segment.
+    /// `{call}` or `{room}` stands for one segment.
     pub(super) path: &'static str,
     pub(super) need: Need,
     pub(super) operation: Operation,
@@ -98,6 +99,7 @@ pub(super) static TABLE: &[Row] = &[
         CALL,
         Operation::RemoveParticipant,
     ),
+    row(Method::Get, "/v1/rooms/{room}", TALK, Operation::ShowRoom),
     row(Method::Get, "/v1/openapi.json", Need::Nothing, Operation::Description),
     row(Method::Get, "/v1/problems", Need::Nothing, Operation::Problems),
 ];
@@ -105,7 +107,7 @@ pub(super) static TABLE: &[Row] = &[
 /// What is found for a path.
 #[derive(Debug)]
 pub(super) enum Found<'p> {
-    /// This, and what stands for `{call}`.
+    /// This, and what stands for `{call}` or `{room}`.
     Row(&'static Row, &'p str),
     /// The path takes these methods.
     Methods(Vec<Method>),
@@ -125,13 +127,13 @@ pub(super) fn find(method: Method, path: &str) -> Found<'_> {
     }
 }
 
-/// What stands for `{call}` where the path is of this form; nothing where there is no such part.
+/// What stands for `{call}` or `{room}` where the path is of this form; nothing where there is no such part.
 fn fits<'p>(form: &str, path: &'p str) -> Option<&'p str> {
     let (mut call, mut parts) = ("", path.split('/'));
     for wanted in form.split('/') {
         let part = parts.next()?;
         match wanted {
-            "{call}" if (1..=limits::API_CALL_NAME_BYTES).contains(&part.len()) => call = part,
+            "{call}" | "{room}" if (1..=limits::API_CALL_NAME_BYTES).contains(&part.len()) => call = part,
             _ if wanted == part => {}
             _ => return None,
         }
@@ -157,6 +159,8 @@ mod tests {
             (Method::Post, "/v1/calls/c1-ab/hangup", "HangUp c1-ab"),
             (Method::Get, "/v1/calls/c1-ab/hangup", "[Post]"),
             (Method::Other, "/v1/calls", "[Get, Post]"),
+            (Method::Get, "/v1/rooms/%2B3000", "ShowRoom %2B3000"),
+            (Method::Get, "/v1/rooms/", "nothing"),
             (Method::Post, "/v1/events", "[Get]"),
             (Method::Get, "/v1/calls/", "nothing"),
             (Method::Post, "/v1/calls//hangup", "nothing"),

@@ -31,6 +31,7 @@ impl Api {
         call.accept(wall)?;
         let (id, view) = (call.id.clone(), call.view());
         let callee = call.member(Side::Callee).who.client();
+        let room = call.room().map(str::to_owned);
         self.deadlines.cancel(Timer::Unanswered(about.number));
         self.lines.accept(cx, about.number, &wanted.answer);
         fact(cx, &id, "was accepted".to_owned());
@@ -40,6 +41,9 @@ impl Api {
         let told = value!({ "call": view, "device": wanted.device });
         if let Some(callee) = callee {
             self.tell(cx, callee, "call.accepted", &told);
+        }
+        if let Some(room) = room {
+            self.has_company(cx.now, about.number, &room);
         }
         Ok(ok(&view))
     }

@@ -234,12 +234,8 @@ impl Call {
     }
 
     /// Whom a room calls is offered video, if he is at a browser; places for voices are not: a page that knows nothing of them would not play them.
-    /// Nor is video to a client of the HTTP API: to that it is a call with a number, in which it is told of nobody whom it sees.
     pub fn offer_sight(&mut self, t: &mut Turn<'_, '_>, id: LegId) {
         let Stage::DialOut(place) = self.stage else { return };
-        if self.leg(id).is_some_and(|leg| leg.flow.is_inside()) {
-            return;
-        }
         let (settings, worker) = (t.desk.rooms.settings(place.room).cloned(), self.worker);
         let is_open = self.leg_mut(id).is_some_and(|leg| leg.open_media(t, worker));
         if let Some(settings) = settings.filter(|_| is_open) {

@@ -3,6 +3,7 @@
 use super::checked::{Config, Listen};
 use super::count;
 use crate::media::command::Music;
+use crate::pii::Scrubbed;
 use std::net::IpAddr;
 
 /// The difference between two configurations.
@@ -310,9 +311,16 @@ fn at_the_next_start(new: &Config, path: &str) -> String {
 /// Names that a sentence lists before it says "and N more".
 const LISTED: usize = 10;
 
+/// A sentence with them goes into the log.
 fn listed(names: &[String]) -> String {
-    if names.len() <= LISTED {
-        return names.join(", ");
+    let shown: Vec<String> = names
+        .iter()
+        .take(LISTED)
+        .map(|name| Scrubbed(name).to_string())
+        .collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
-    format!("{} and {} more", names[..LISTED].join(", "), names.len() - LISTED)
 }

@@ -135,6 +135,14 @@ impl Seen {
         set[at] = (key >> 32) << 32 | u64::from(second.saturating_add(1));
     }
 
+    /// It is as if it was never seen.
+    pub(crate) fn forget(&mut self, key: u64) {
+        let set = &mut self.places[Seen::set(key)];
+        set.iter_mut()
+            .filter(|place| **place >> 32 == key >> 32)
+            .for_each(|place| *place = 0);
+    }
+
     fn set(key: u64) -> std::ops::Range<usize> {
         let first = (key as usize).wrapping_mul(WAYS) & (limits::GUARD_SEEN - 1);
         first..first + WAYS
@@ -191,5 +199,7 @@ mod tests {
         }
         assert!(!seen.has(0, 4, 10), "it was the oldest");
         assert!((1..=4).all(|key| seen.has(key << 32, 4, 10)));
+        seen.forget(2 << 32);
+        assert!(!seen.has(2 << 32, 4, 10) && seen.has(3 << 32, 4, 10));
     }
 }

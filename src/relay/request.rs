@@ -35,6 +35,9 @@ pub(super) struct Back {
     pub(super) transaction: [u8; 12],
     /// The request had one, so the answer has one.
     fingerprint: bool,
+    /// The request had a seal.
+    is_sealed: bool,
+    /// That of the answer, once the request's is found good.
     seal: Option<(Seal, Key)>,
 }
 
@@ -45,6 +48,7 @@ impl Back {
             method: message.method,
             transaction: message.transaction,
             fingerprint: message.fingerprint().is_some(),
+            is_sealed: is_sealed(message),
             seal: None,
         }
     }
@@ -69,6 +73,10 @@ impl Back {
         }
         Output::Answer(self.client, writer.finish())
     }
+}
+
+fn is_sealed(message: &Message<'_>) -> bool {
+    message.has_seal(Seal::Sha1) || message.has_seal(Seal::Sha256)
 }
 
 /// Whether a name whose time has been over for so long does not get this any more: nothing new at all, and what there is for no longer than a call
@@ -96,7 +104,7 @@ impl Server {
             | method::CHANNEL_BIND
             | method::CONNECT
             | method::CONNECTION_BIND => {
-                let is_sealed = message.has_seal(Seal::Sha1) || message.has_seal(Seal::Sha256);
+                let is_sealed = is_sealed(&message);
                 let host = Marker::host(client.from().ip());
                 // A password costs hashes to check: where too many were wrong in this second none is checked, but of who relays already, and so
                 // has shown that he knows one.
@@ -125,7 +133,7 @@ impl Server {
         if !self.may_answer(at, client) {
             self.counters.unanswered += 1;
             if let (true, Some(message)) = (client.is_stream(), Message::parse(octets)) {
-                self.hurried(&Back::new(client, &message));
+                self.later(&Back::new(client, &message));
             }
         } else if let Some(answer) = stun::answer(octets, client.from()) {
             self.counters.bindings += 1;
@@ -141,26 +149,45 @@ impl Server {
 
     /// What is beyond a rate. A datagram comes again, and goes without an answer; a request on a stream does not come again before its client
     /// gives up (RFC 8489 6.2.2), so that it is told to ask later. There is no more of this than is read, a turn at a time.
-    fn hurried(&mut self, back: &Back) {
+    fn later(&mut self, back: &Back) {
         if back.client.is_stream() {
             self.outputs.push_back(back.finish(back.error(ErrorCode::SERVER_ERROR)));
         }
     }
 
     /// Nothing of it is checked, so an answer could have no seal; and without one a client that has sent one believes none but those that ask for
-    /// a password (RFC 8489 9.2.5), and waits on. A stream that ends tells it at once to come again.
+    /// a password (RFC 8489 9.2.5): it takes the answer for forged, and gives up or waits on. A stream that ends tells it at once to come again.
     fn guessed(&mut self, client: Client) {
         self.counters.guessed += 1;
+        self.hang(client);
+    }
+
+    fn hang(&mut self, client: Client) {
         if let Client::Stream { id, .. } = client {
             self.outputs.push_back(Output::Hang(id));
         }
     }
 
+    /// The same for one more answer to this client. Who relays by a stream has shown who he is: what others behind his address ask for takes nothing
+    /// from him, and his stream is not to end for it.
+    fn may_challenge(&mut self, at: Clock, client: Client) -> bool {
+        let own = self.by_client.get(&client.tuple()).copied();
+        let Some(own) = own.filter(|_| client.is_stream()) else {
+            return self.may_answer(at, client);
+        };
+        let account = self.allocations[own as usize].account();
+        self.requests.take(at.now, self.key.hash_one(account))
+    }
+
     /// An answer to one who has not shown who he is. It may be longer than its request, and go to a source that is forged.
     fn challenge(&mut self, at: Clock, back: &Back, code: ErrorCode) {
-        if !self.may_answer(at, back.client) {
+        if !self.may_challenge(at, back.client) {
             self.counters.unanswered += 1;
-            return self.hurried(back);
+            // As in `guessed`.
+            return match back.is_sealed {
+                true => self.hang(back.client),
+                false => self.later(back),
+            };
         }
         let mut writer = back.error(code);
         if code == ErrorCode::BAD_REQUEST {
@@ -179,7 +206,7 @@ impl Server {
             self.counters.hurried += 1;
             let mut back = Back::new(client, message);
             back.seal = Some((who.seal, who.key));
-            return self.hurried(&back);
+            return self.later(&back);
         }
         let mut back = Back::new(client, message);
         if who.over.is_some_and(|over| is_too_late(message, over)) {

@@ -4,6 +4,7 @@ use super::server::{Control, Server};
 use super::sources::{self, Generated};
 use super::store;
 use crate::config::{self, Config, Log};
+use crate::pii::Scrubbed;
 use crate::routing;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -212,7 +213,7 @@ async fn reload(path: &Path, is_default: bool) -> Option<Control> {
             for made in generated.iter().filter(|made| made.is_new) {
                 info!(
                     "a password was made for user {}, kept in {}",
-                    made.user,
+                    Scrubbed(&made.user),
                     made.kept_in.display()
                 );
             }
@@ -220,7 +221,7 @@ async fn reload(path: &Path, is_default: bool) -> Option<Control> {
         }
         Err(problems) => {
             for problem in &problems {
-                warn!("reload refused: {problem}");
+                warn!("reload refused: {}", Scrubbed(&problem.to_string()));
             }
             warn!("reload refused, nothing was changed: {} problems", problems.len());
             None

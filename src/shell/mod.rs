@@ -26,6 +26,7 @@ mod trouble;
 mod within;
 
 use crate::config::Log;
+use crate::pii::Scrubbed;
 use log::Lines;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -67,7 +68,11 @@ pub fn logging(log: &Log) -> Result<Logging, String> {
         .is_ok()
     {
         let _ = LEVEL.set(handle);
-        std::panic::set_hook(Box::new(|bug| tracing::error!("a bug: {bug}")));
+        std::panic::set_hook(Box::new(|bug| {
+            // What a message says of values may be a peer's.
+            let bug = bug.to_string().replace('\n', " ");
+            tracing::error!("a bug: {}", Scrubbed(&bug));
+        }));
     }
     Ok(Logging(writer))
 }

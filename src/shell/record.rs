@@ -8,7 +8,7 @@ use crate::effect::{Blame, Cause, Fact, LegReport, Party};
 use crate::id::CallId;
 use crate::media::command::{LegStats, RoomStats};
 use crate::media::worker::Strays;
-use crate::pii::{Redacted, Scrubbed};
+use crate::pii::Scrubbed;
 use crate::time::Wall;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -216,6 +216,7 @@ impl Recorder {
             self.faults = (minute, 0);
         }
         self.faults.1 += 1;
+        let fault = Scrubbed(fault);
         match self.faults.1 {
             n if n < FAULTS_LOGGED => warn!(%call, "{what}: {fault}"),
             FAULTS_LOGGED => {
@@ -234,7 +235,7 @@ impl Recorder {
     fn started(&mut self, call: CallId, from: &Party, caller: &str, called: &str) -> String {
         self.counters.calls += 1;
         let source = party(from);
-        let (from, to, source_shown) = (Redacted(caller), Redacted(called), Scrubbed(&source));
+        let (from, to, source_shown) = (Scrubbed(caller), Scrubbed(called), Scrubbed(&source));
         if enabled!(Level::INFO) {
             self.begun = Some((call, format!("call from {from} ({source_shown}) to {to}")));
         }
@@ -319,7 +320,7 @@ impl Recorder {
             }
             Fact::RoomMeasured { room, stats } => tell_room(&room, stats),
             Fact::Room { room, what } => info!("room {} {}", Scrubbed(&room), Scrubbed(&what)),
-            Fact::ClientCall { call, what } => info!("client call {call} {what}"),
+            Fact::ClientCall { call, what } => info!("client call {call} {}", Scrubbed(&what)),
             Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
             Fact::NgBegan { .. } | Fact::NgEnded { .. } | Fact::NgRefused { .. } | Fact::NgUnheeded { .. } => {
                 self.fold_ng(fact, minute);
@@ -372,6 +373,7 @@ impl Recorder {
                 self.counters.ng_refused += 1;
                 self.new_minute(minute);
                 self.refusals.1 += 1;
+                let why = Scrubbed(&why);
                 // Those that come beside them in this minute are counted together.
                 if self.refusals.1 <= REFUSALS_LOGGED {
                     info!("NG: refused {what} of {peer}: {why}");

@@ -238,20 +238,3 @@ fn a_room_is_told_of_so_often() {
     leaves(&mut w, &[(&ann, &a), (&ben, &b)]);
     w.finish();
 }
-
-/// To a client it is a call with a number, in which it is told of nobody whom it would see.
-#[test]
-fn a_client_that_a_room_calls_is_offered_no_video() {
-    let text = config().replace("name: standup }", "name: standup, entry: none, outgoing: user/carol }");
-    let mut w = World::builder(47).config(&text).build();
-    let mut alice = Client::new(&mut w, OFFICE, "alice", &["call"]);
-    assert_eq!(w.control("room 3000 call alice"), Ok(Vec::new()));
-    let call = alice.wait(&mut w, "call.incoming")["call"].clone();
-    let offer = call["offer"].as_str().unwrap();
-    assert!(offer.contains("m=audio") && !offer.contains("m=video"), "{offer}");
-    let path = format!("/v1/calls/{}/reject", call["id"].as_str().unwrap());
-    assert_eq!(alice.post(&mut w, &path, &Value::Null).status, 204);
-    w.run(s(2));
-    assert_eq!(w.census().calls, 0);
-    w.finish();
-}

@@ -110,18 +110,7 @@ impl Drop for Folder {
 
 /// A minute of a tone: for a phone it must last longer than the calls, since its end would end them.
 pub fn write_tone(path: &Path, tone: f32, rate: u32) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).expect("our own folder");
-    let mut tone = codecs::tone::Sine::new(tone, -10.0, rate);
-    for _ in 0..rate * 60 {
-        writer.write_sample(tone.next_sample() as i16).expect("our own folder");
-    }
-    writer.finalize().expect("our own folder");
+    crate::softphone::write_tone(path, tone, rate, 60);
 }
 
 /// A camera's film as YUV, that begins anew at its end: of one colour, the light of which differs by so much from square to square and from frame to

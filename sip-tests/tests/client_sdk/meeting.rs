@@ -2,7 +2,7 @@
 
 use super::network::{Folder, Network, write_film, write_tone};
 use super::process::Process;
-use super::{KEY, NUMBER, PLAY, SOON, TONES, scripts, start_carrier, start_node};
+use super::{KEY, NUMBER, OFFICE, PLAY, SOON, TONES, scripts, start_carrier, start_node};
 use std::path::Path;
 
 /// YUV of a camera that sees red, and of one that sees blue.
@@ -27,7 +27,8 @@ fn start_browsers(network: &Network, folder: &Path, more: &str) -> Process {
     Process::start("the browsers", "Node.js", &mut command)
 }
 
-fn has_said_nothing_bad(node: &mut Process) {
+/// Its log has nothing that an operator would have to look at.
+pub(super) fn has_said_nothing_bad(node: &mut Process) {
     node.signal("TERM");
     assert_eq!(node.exit(SOON), Some(0));
     for sign in [" WARN ", " ERROR ", "panicked at"] {
@@ -72,6 +73,33 @@ fn pages_and_a_phone_see_and_name_each_other_in_a_room() {
     }
     phone.signal("TERM");
     phone.exit(SOON);
+    has_said_nothing_bad(&mut node);
+}
+
+/// Who is called into a room by number, and is at a page, sees those who are in it and is seen.
+#[test]
+fn a_page_that_is_called_into_a_room_by_number_has_video() {
+    let folder = Folder::new("client-called");
+    let network = Network::new("10.94.0");
+    let mut node = start_node(&network, &folder.0);
+    for (name, yuv) in [FILMS[0], ("dora", FILMS[1].1)] {
+        write_film(&folder.0.join(format!("{name}.y4m")), (320, 240), yuv, 0);
+    }
+    write_tone(&folder.0.join("dora.wav"), TONES[1].1, 48_000);
+    let more = format!(r#""play":"called","office":"{OFFICE}""#);
+    let mut browsers = start_browsers(&network, &folder.0, &more);
+    assert_eq!(browsers.exit(PLAY), Some(0), "the pages did all that they should");
+    for step in [
+        "room 3000 rings",
+        "dora sees alice, who is red",
+        "alice sees dora, who is blue",
+        "members alice (dora)",
+        "dora no-video",
+        "done",
+    ] {
+        let step = format!("STEP {step}");
+        assert_eq!(browsers.journal.count(&step), 1, "{step}");
+    }
     has_said_nothing_bad(&mut node);
 }
 

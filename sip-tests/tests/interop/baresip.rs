@@ -4,13 +4,13 @@ use super::ear::{Ear, RATE, has_all, levels};
 use super::journal::Journal;
 use super::process::Process;
 use super::scene::{SOON, Scene, eventually, rtp_ports};
+use super::softphone::{self, Setup, recordings};
 use super::tap::Tap;
 use codecs::spectrum::dominant;
-use codecs::tone::Sine;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -21,9 +21,6 @@ use std::time::Duration;
 const TONE_SECONDS: u32 = 40;
 /// Where the phone takes commands, at its own address.
 const CONTROL_PORT: u16 = 4444;
-/// Where the phone keeps what it heard.
-const RECORDINGS: &str = "rec";
-
 /// What it says when it is registered.
 const REGISTERED: &str = "} 200 OK (";
 /// How long nothing must come before it counts as silence.
@@ -115,20 +112,26 @@ impl Phone {
 
     fn launch(scene: &Scene, account: &Account<'_>, node: SocketAddr) -> Phone {
         let folder = scene.folder().join(format!("{}-{}", account.name, account.host));
-        fs::create_dir_all(folder.join(RECORDINGS)).expect("our own folder");
         let ports = rtp_ports();
         // What is sealed tells nothing to who only sees it.
         let tap = Tap::open(ports.0, ports.1).filter(|_| account.encrypts.is_none());
         let rate = account.speaks.rate();
-        write_tone(&folder.join("tone.wav"), account.hz, rate, account.seconds);
-        let address = IpAddr::V4(scene.host(account.host));
-        fs::write(folder.join("config"), config(&folder, address, ports, rate)).expect("our own folder");
-        fs::write(folder.join("accounts"), account_line(account, node)).expect("our own folder");
+        let address = scene.host(account.host).to_string();
+        let setup = Setup {
+            listen: (&address, 5060),
+            // baresip sends RTP from there whatever its address is, so that is what its SDP must say.
+            media: "127.0.0.1",
+            ports,
+            rate,
+            tone: (account.hz, account.seconds),
+            more: &more(&folder, &address),
+            account: &account_line(account, node),
+        };
         let mut command = Command::new("baresip");
-        command.args(["-4", "-s", "-f"]).arg(&folder);
+        setup.write(&folder, &mut command);
         let process = Process::start(account.name, "the package baresip-core", &mut command);
         process.wait_for("baresip is ready", SOON);
-        let control = TcpStream::connect((address, CONTROL_PORT)).expect("baresip takes commands once it is ready");
+        let control = TcpStream::connect((&*address, CONTROL_PORT)).expect("baresip takes commands once it is ready");
         let events = Arc::new(Journal::new(1));
         read_events(control.try_clone().expect("a second handle"), events.clone());
         Phone {
@@ -197,14 +200,14 @@ impl Phone {
 
     /// Half a second of sound that it writes down from now on, in any of its calls, is like this.
     fn writes(&self, what: &str, is_it: impl Fn(&[i16]) -> bool) {
-        let folder = self.folder.join(RECORDINGS);
+        let folder = &self.folder;
         let half = self.rate as usize / 2;
-        let before: BTreeMap<PathBuf, usize> = recordings(&folder)
+        let before: BTreeMap<PathBuf, usize> = recordings(folder)
             .into_iter()
             .map(|path| (path.clone(), samples(&path).len()))
             .collect();
         eventually(&format!("the phone hears {what}"), SOON, || {
-            recordings(&folder).iter().any(|path| {
+            recordings(folder).iter().any(|path| {
                 let pcm = samples(path);
                 pcm.len() >= before.get(path).unwrap_or(&0) + half && is_it(&pcm[pcm.len() - half..])
             })
@@ -228,11 +231,11 @@ impl Phone {
 
     /// After a call: what it wrote down as heard has this tone in its second half.
     pub fn has_heard(&self, hz: f32) {
-        let folder = self.folder.join(RECORDINGS);
+        let folder = &self.folder;
         eventually("the phone has kept what it heard", SOON, || {
-            !recordings(&folder).is_empty()
+            !recordings(folder).is_empty()
         });
-        let path = recordings(&folder).pop().expect("it was there");
+        let path = recordings(folder).pop().expect("it was there");
         let mut tone = None;
         eventually(
             &format!("the phone has heard {hz} Hz in {}", path.display()),
@@ -247,9 +250,7 @@ impl Phone {
 
 /// What dominates the middle half of a recording, if it is complete.
 fn heard(path: &Path) -> Option<codecs::spectrum::Dominant> {
-    let mut reader = hound::WavReader::open(path).ok()?;
-    let rate = reader.spec().sample_rate;
-    let pcm: Vec<i16> = reader.samples::<i16>().filter_map(Result::ok).collect();
+    let (pcm, rate) = softphone::recorded(path)?;
     dominant(&pcm[pcm.len() / 4..pcm.len() * 3 / 4], rate)
 }
 
@@ -263,67 +264,19 @@ fn samples(path: &Path) -> Vec<i16> {
         .collect()
 }
 
-/// The files with heard sound, one for each call, the newest last.
-fn recordings(folder: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(folder)
-        .expect("our own folder")
-        .flatten()
-        .map(|entry| entry.path());
-    let mut heard: Vec<PathBuf> = files
-        .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
-        .collect();
-    heard.sort();
-    heard
-}
-
-/// Writes a file with a tone.
-pub fn write_tone(path: &Path, hz: f32, rate: u32, seconds: u32) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).expect("our own folder");
-    let mut tone = Sine::new(hz, -10.0, rate);
-    for _ in 0..rate * seconds {
-        writer.write_sample(tone.next_sample() as i16).expect("our own folder");
-    }
-    writer.finalize().expect("our own folder");
-}
-
-/// baresip sends RTP from 127.0.0.1 whatever its address is, so that is what its SDP must say: `net_interface`.
-fn config(folder: &Path, address: IpAddr, (first, last): (u16, u16), rate: u32) -> String {
-    let folder = folder.display();
+/// Modules and lines besides those of every phone.
+fn more(folder: &Path, address: &str) -> String {
     format!(
-        "sip_listen {address}:5060
-net_interface 127.0.0.1
-audio_source aufile,{folder}/tone.wav
-audio_player aubridge,heard
-audio_alert aubridge,alert
-ausrc_srate {rate}
-auplay_srate {rate}
-ausrc_channels 1
-auplay_channels 1
-rtp_ports {first}-{last}
-module_path {modules}
-module opus.so
+        "module opus.so
 module g711.so
 module g722.so
-module aufile.so
-module aubridge.so
-module sndfile.so
 module srtp.so
-snd_path {folder}/{RECORDINGS}
-module_tmp uuid.so
-module_app account.so
-module_app menu.so
-module_app ctrl_tcp.so
+{written}module_app ctrl_tcp.so
 ctrl_tcp_listen {address}:{CONTROL_PORT}
 opus_stereo no
 opus_sprop_stereo no
 ",
-        modules = "/usr/lib/baresip/modules",
+        written = softphone::writes_down(folder),
     )
 }
 
@@ -341,7 +294,7 @@ fn account_line(account: &Account<'_>, node: SocketAddr) -> String {
         .map_or_else(String::new, |how| format!(";mediaenc={how}"));
     format!(
         "<sip:{name}@{};transport={transport}>;auth_user={name};auth_pass={password};answermode={mode};\
-         audio_codecs={codec};regint=600{encrypts}\n",
+         audio_codecs={codec};regint=600{encrypts}",
         node.ip()
     )
 }

@@ -1,11 +1,12 @@
 //! Music on hold, announcements and the word on recording, as real phones and a carrier hear them from files.
 
-use super::baresip::{Account, Phone, QUIET, Speaks, write_tone};
+use super::baresip::{Account, Phone, QUIET, Speaks};
 use super::node::{Node, tandem};
 use super::phones::{all_calls_end, all_hung_up};
 use super::scene::{SOON, Scene};
 use super::sink::Sink;
 use super::sipp::Setup;
+use super::softphone::write_tone;
 use codecs::Codec;
 use std::fs;
 

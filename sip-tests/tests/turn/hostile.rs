@@ -292,3 +292,45 @@ fn who_relays_is_heard_beside_those_who_guess_behind_his_address() {
     assert_eq!(lab.server.counters().guessed, 1);
     assert_eq!(lab.hung, [StreamId(2)], "it is closed, without an answer");
 }
+
+/// Beyond the rate of strangers a request with a seal gets no answer without one, which would be taken for forged (RFC 8489 9.2.5): its stream ends, and its
+/// client comes again. Who relays by a stream is told of a stale nonce all the same.
+#[test]
+fn what_has_a_seal_gets_no_answer_without_one_beyond_a_rate() {
+    let mut lab = Lab::new(10, "");
+    let mut alice = lab.stream(1, "203.0.113.5:4000", "alice", "swordfish");
+    lab.allocate(&mut alice);
+    let mut bob = lab.stream(2, "203.0.113.5:4001", "bob", "builder");
+    let stranger = lab.stream(3, "203.0.113.5:4002", "", "");
+    lab.run(s(2));
+    let binding = Raw::new(kind::BINDING, [1; 12]).write(None, false);
+    for _ in 0..limits::RELAY_ANSWERS_PER_HOST {
+        lab.say(stranger.via, &binding);
+    }
+    lab.told(stranger.via);
+    for caller in [&mut alice, &mut bob] {
+        (caller.realm, caller.nonce) = (Some("example.com".into()), Some(b"of yesterday".to_vec()));
+        let request = Raw::new(kind::REFRESH, lab.transaction());
+        let refresh = lab.sealed(caller, request);
+        lab.say(caller.via, &refresh);
+    }
+    let told: Vec<_> = lab
+        .told(alice.via)
+        .iter()
+        .map(|told| Raw::read(told).expect("STUN").error())
+        .collect();
+    assert_eq!(told, [Some(438)]);
+    assert!(lab.told(bob.via).is_empty(), "nothing that he would not believe");
+    assert_eq!(lab.hung, [StreamId(2)]);
+    // Who sends no seal believes an answer without one.
+    let allocate = Raw::new(kind::ALLOCATE, [1; 12]).write(None, false);
+    lab.say(stranger.via, &allocate);
+    let told: Vec<_> = lab
+        .told(stranger.via)
+        .iter()
+        .map(|told| Raw::read(told).expect("STUN").error())
+        .collect();
+    assert_eq!(told, [Some(500)]);
+    lab.run(s(2));
+    assert_eq!(lab.refresh(&mut alice, 600).error(), None);
+}

@@ -1,17 +1,12 @@
 //! Browsers that come to one port (`media: { browser_ports: shared }`): by name, and by where they are.
 
-use super::{at, both, elsewhere, our_port};
+use super::bench::{Bench, PASSWORD, at, elsewhere};
+use super::our_port;
 use sip_tests::browser::{self, Browser, Manners};
 use sip_tests::description::{events, opus};
 use sip_tests::script::EDGE;
-use sip_tests::{World, ms, s};
-use std::net::SocketAddr;
-use tandem::id::{MediaLegId, WorkerId};
-use tandem::keyed::Key;
-use tandem::media::command::{CheckName, DtlsRole, Event, Setup};
-use tandem::media::shared::SharedPort;
-use tandem::rtc::{self, Machine};
-use tandem::time::Instant;
+use sip_tests::{World, s};
+use tandem::media::command::DtlsRole;
 
 /// Two browsers behind one address, a phone and a room, all on one worker.
 #[test]
@@ -64,99 +59,11 @@ fn a_browser_that_moves_takes_its_port_along() {
     w.finish();
 }
 
-/// One port, the machine that sets legs up, and browsers. What is sent to an address comes to the last browser that has it.
-struct Port {
-    machine: Machine,
-    shared: SharedPort,
-    browsers: Vec<(MediaLegId, Browser, SocketAddr)>,
-    now: Instant,
-    events: Vec<(MediaLegId, Setup)>,
-    /// Checks of ours.
-    checks: usize,
-}
-
-impl Port {
-    fn new() -> Port {
-        Port {
-            machine: Machine::new(browser::node_identity()),
-            shared: SharedPort::new(8, Key::UNKEYED),
-            browsers: Vec::new(),
-            now: Instant::from_nanos(1_000_000_000),
-            events: Vec::new(),
-            checks: 0,
-        }
-    }
-
-    fn open(&mut self, leg: u64, role: DtlsRole, from: SocketAddr) -> MediaLegId {
-        self.open_with(leg, role, from, Manners::default())
-    }
-
-    fn open_with(&mut self, leg: u64, role: DtlsRole, from: SocketAddr, manners: Manners) -> MediaLegId {
-        let (leg, name) = (MediaLegId(leg), format!("ofLeg{leg}"));
-        let (connect, browser) = both(role, manners, &name);
-        self.machine.share(leg, WorkerId(0));
-        self.shared.name(leg, CheckName::of(name.as_bytes()).unwrap());
-        self.machine.connect(self.now, leg, 0, connect);
-        self.browsers.push((leg, browser, from));
-        leg
-    }
-
-    fn come(&mut self, from: SocketAddr, octets: &[u8]) {
-        if let Some(leg) = self.shared.leg(from, octets) {
-            self.machine.datagram(self.now, leg, from, octets);
-        }
-        self.drain();
-    }
-
-    fn step(&mut self) {
-        self.now += ms(20);
-        for nth in 0..self.browsers.len() {
-            let (_, browser, from) = &mut self.browsers[nth];
-            let (from, datagrams) = (*from, browser.step(self.now));
-            for datagram in datagrams {
-                self.come(from, &datagram);
-            }
-        }
-        self.machine.on_time(self.now);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.machine.poll_output() {
-            match output {
-                rtc::Output::Send { to, octets, .. } => {
-                    self.checks += usize::from(octets.starts_with(&[0, 1]));
-                    let there = self.browsers.iter_mut().rev().find(|(_, _, from)| *from == to);
-                    if let Some((_, browser, _)) = there {
-                        browser.take(self.now, &octets, false);
-                    }
-                }
-                rtc::Output::Event(Event::Setup(leg, _, setup)) => self.events.push((leg, setup)),
-                rtc::Output::Event(other) => panic!("{other:?}"),
-                rtc::Output::Source { leg, from, is_its } => self.shared.source(leg, from, is_its),
-            }
-        }
-    }
-
-    /// Whose media is that comes from there.
-    fn owner(&mut self, from: SocketAddr) -> Option<MediaLegId> {
-        self.shared.leg(from, &[0x80, 111, 0, 1])
-    }
-
-    fn secured(&self, leg: MediaLegId) -> Vec<SocketAddr> {
-        let of = |(own, setup): &(MediaLegId, Setup)| match setup {
-            Setup::Secured { peer, .. } if *own == leg => Some(*peer),
-            Setup::Secured { .. } | Setup::Path(_) | Setup::Failed(_) => None,
-        };
-        self.events.iter().filter_map(of).collect()
-    }
-}
-
 /// Mallory has a leg of her own, whose checks she can seal, and can send in anybody's name: she gets nobody's media for that.
 #[test]
 fn who_sends_checks_in_anothers_name_takes_nothing_from_it() {
     for role in [DtlsRole::Server, DtlsRole::Client] {
-        let mut port = Port::new();
+        let mut port = Bench::sharing();
         let alice = port.open(1, role, at());
         (0..20).for_each(|_| port.step());
         assert_eq!((port.owner(at()), port.secured(alice)), (Some(alice), vec![at()]));
@@ -164,10 +71,10 @@ fn who_sends_checks_in_anothers_name_takes_nothing_from_it() {
         let (_, mallory, _) = port.browsers.pop().unwrap();
         for n in 0..500 {
             // With a nomination, without one, and both in turn from where she is.
-            let forged = mallory.check("nodePasswordOf22Characters", n % 2 == 0);
+            let forged = mallory.check(PASSWORD, n % 2 == 0);
             let mut forged = forged[..forged.len() - 32].to_vec();
             forged[8..12].copy_from_slice(&(n as u32).to_be_bytes());
-            let forged = browser::sealed(forged, "nodePasswordOf22Characters");
+            let forged = browser::sealed(forged, PASSWORD);
             port.come(at(), &forged);
             port.step();
             assert_eq!(port.owner(at()), Some(alice), "at {n}");
@@ -187,7 +94,7 @@ fn who_sends_checks_in_anothers_name_takes_nothing_from_it() {
 #[test]
 fn a_port_that_is_used_again_goes_to_the_new_leg_once_it_has_answered() {
     for role in [DtlsRole::Server, DtlsRole::Client] {
-        let mut port = Port::new();
+        let mut port = Bench::sharing();
         let old = port.open(1, role, at());
         (0..20).for_each(|_| port.step());
         assert_eq!(port.owner(at()), Some(old));
@@ -202,19 +109,19 @@ fn a_port_that_is_used_again_goes_to_the_new_leg_once_it_has_answered() {
         );
         // The end of the old one takes nothing from it.
         port.machine.close(port.now, old);
-        port.shared.forget(old);
+        port.port().forget(old);
         (0..40).for_each(|_| port.step());
         assert_eq!(port.owner(at()), Some(new));
         port.machine.close(port.now, new);
-        port.shared.forget(new);
-        assert_eq!((port.owner(at()), port.shared.len()), (None, (0, 0)));
+        port.port().forget(new);
+        assert_eq!((port.owner(at()), port.port().len()), (None, (0, 0)));
     }
 }
 
 /// What it answers finds its leg, though it has no name of ours in it.
 #[test]
 fn a_peer_that_is_lite_is_found_by_a_shared_port_too() {
-    let mut port = Port::new();
+    let mut port = Bench::sharing();
     let manners = Manners {
         is_lite: true,
         ..Manners::default()
@@ -232,22 +139,22 @@ fn a_peer_that_is_lite_is_found_by_a_shared_port_too() {
 /// Who is at a leg's address and does not answer is not heard there; once the leg before is gone, the next check is enough.
 #[test]
 fn a_source_is_free_again_when_its_leg_is_gone() {
-    let mut port = Port::new();
+    let mut port = Bench::sharing();
     let old = port.open(1, DtlsRole::Server, at());
     (0..20).for_each(|_| port.step());
     let new = port.open(2, DtlsRole::Server, elsewhere());
     let (_, browser, _) = &port.browsers[1];
     let check = |n: u8, browser: &Browser| {
-        let check = browser.check("nodePasswordOf22Characters", true);
+        let check = browser.check(PASSWORD, true);
         let mut check = check[..check.len() - 32].to_vec();
         check[8] = n;
-        browser::sealed(check, "nodePasswordOf22Characters")
+        browser::sealed(check, PASSWORD)
     };
     let checks = [1, 2].map(|n| check(n, browser));
     port.come(at(), &checks[0]);
     assert_eq!(port.owner(at()), Some(old));
     port.machine.close(port.now, old);
-    port.shared.forget(old);
+    port.port().forget(old);
     port.come(at(), &checks[1]);
     assert_eq!(port.owner(at()), Some(new));
 }

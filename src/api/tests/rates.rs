@@ -123,6 +123,29 @@ fn whose_token_has_held_is_heard_beside_those_who_guess() {
     assert_eq!(post(&mut bench, ACME, "carol").status, 429);
 }
 
+/// What has held and does no longer, since its key was withdrawn, is a guess as any other.
+#[test]
+fn a_token_whose_key_is_withdrawn_is_checked_as_often_as_a_guess() {
+    let mut bench = Bench::new("  per_client: 1000\n  per_address: 100000\n");
+    let (address, alice) = ("198.51.100.1", made(&bench, "alice"));
+    let other = bench.post("/v1/tokens", OTHER, &json!({ "identity": "bob" }));
+    let other = super::bench::body(&other)["token"].as_str().unwrap().to_owned();
+    assert_eq!(from(&mut bench, address, &alice), 200);
+    let mut new = (*bench.config).clone();
+    new.api.as_mut().unwrap().keys.remove(0);
+    bench.config = new.into();
+    bench.step(|api, cx| api.reconfigure(cx));
+    let answers: Vec<u16> = (0..100).map(|_| from(&mut bench, address, &alice)).collect();
+    let checked = limits::API_GUESSES as usize;
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), checked);
+    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 100 - checked);
+    assert_eq!(
+        from(&mut bench, address, &other),
+        200,
+        "that of another key still holds"
+    );
+}
+
 #[test]
 fn strangers_leave_nothing_behind() {
     let mut bench = Bench::new("  per_address: 100000\n");

@@ -23,10 +23,24 @@ static FILES: &[(&str, &str, &[u8])] = &[
     ("/sdk/base.d.ts", TEXT, include_bytes!("../../../sdk/base.d.ts")),
     ("/sdk/call.js", SCRIPT, include_bytes!("../../../sdk/call.js")),
     ("/sdk/call.d.ts", TEXT, include_bytes!("../../../sdk/call.d.ts")),
+    (
+        "/sdk/connection.js",
+        SCRIPT,
+        include_bytes!("../../../sdk/connection.js"),
+    ),
+    (
+        "/sdk/connection.d.ts",
+        TEXT,
+        include_bytes!("../../../sdk/connection.d.ts"),
+    ),
     ("/sdk/devices.js", SCRIPT, include_bytes!("../../../sdk/devices.js")),
     ("/sdk/devices.d.ts", TEXT, include_bytes!("../../../sdk/devices.d.ts")),
+    ("/sdk/move.js", SCRIPT, include_bytes!("../../../sdk/move.js")),
+    ("/sdk/move.d.ts", TEXT, include_bytes!("../../../sdk/move.d.ts")),
     ("/sdk/quality.js", SCRIPT, include_bytes!("../../../sdk/quality.js")),
     ("/sdk/quality.d.ts", TEXT, include_bytes!("../../../sdk/quality.d.ts")),
+    ("/sdk/sound.js", SCRIPT, include_bytes!("../../../sdk/sound.js")),
+    ("/sdk/sound.d.ts", TEXT, include_bytes!("../../../sdk/sound.d.ts")),
     ("/sdk/video.js", SCRIPT, include_bytes!("../../../sdk/video.js")),
     ("/sdk/video.d.ts", TEXT, include_bytes!("../../../sdk/video.d.ts")),
     ("/sdk/package.json", JSON, include_bytes!("../../../sdk/package.json")),
@@ -66,4 +80,32 @@ pub(super) fn find(method: &Method, path: &str) -> Option<Response<Body>> {
         fields.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
     }
     Some(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_the_package_is_served() {
+        let mut count = 0;
+        for (folder, path) in [("sdk", "/sdk"), ("sdk/phone", "/phone")] {
+            let files = std::fs::read_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+            for file in files.expect("our own folder") {
+                let file = file.expect("our own folder");
+                let name = file.file_name().into_string().expect("our own names");
+                let is_page = name == "index.html";
+                let path = if is_page {
+                    path.to_owned()
+                } else {
+                    format!("{path}/{name}")
+                };
+                if file.path().is_file() {
+                    assert!(FILES.iter().any(|(own, ..)| *own == path), "{path}");
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(count, FILES.len());
+    }
 }

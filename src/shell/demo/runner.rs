@@ -7,6 +7,7 @@ use crate::media::command::{Command as Media, LegSpec};
 use crate::media::packet::{Channel, Packet};
 use crate::media::witness::{self, Testimony};
 use crate::phone::{Command, Input, Phone, Report, Settings};
+use crate::pii::Scrubbed;
 use crate::shell::clock::{self, SystemClock};
 use crate::shell::media::{MediaEvent, MediaThreads, Tap};
 use crate::shell::net::{Net, NetEvent};
@@ -203,7 +204,7 @@ impl Runner {
                 self.inputs.extend(ended.map(Input::Media));
             }
             Output::Ports(count) => self.inputs.push_back(Input::Ports(self.media.bind_ports(count))),
-            Output::Record(Fact::Warning(text)) => tracing::warn!("{text}"),
+            Output::Record(Fact::Warning(text)) => tracing::warn!("{}", Scrubbed(&text)),
             // A phone asks no store, wakes nobody, leaves no records, and takes neither connections nor commands of strangers.
             Output::Record(_)
             | Output::Store(..)

@@ -93,7 +93,7 @@ mod tests {
         };
         assert_eq!(
             sentence(&began),
-            "TURN user 17000***000:+1415***101 at 198.51.100.7:4000 by UDP has 192.0.2.1:50000 and [2001:db8::1]:50002 from now on"
+            "TURN user 170***000:+1415***101 at 198.51.100.7:4000 by UDP has 192.0.2.1:50000 and [2001:db8::1]:50002 from now on"
         );
         let ended = |why| Fact::Ended {
             user: "alice".into(),

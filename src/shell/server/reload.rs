@@ -3,6 +3,7 @@
 use super::Server;
 use crate::config::{Changes, Config, Listen};
 use crate::node::{Input, aor};
+use crate::pii::Scrubbed;
 use crate::shell::net::Keys;
 use crate::shell::pace::Pace;
 use crate::shell::store::Store;
@@ -105,6 +106,9 @@ impl Server {
 pub(super) fn forget_strangers(store: &mut Store, config: &Config) {
     let known: HashSet<_> = config.users.iter().map(aor).collect();
     for gone in store.retain(|aor| known.contains(aor)) {
-        info!("the bindings of {gone} are removed: the configuration has no such user");
+        info!(
+            "the bindings of {} are removed: the configuration has no such user",
+            Scrubbed(&gone.0)
+        );
     }
 }
