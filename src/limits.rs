@@ -192,8 +192,8 @@ pub const VOICE_BYTES_PER_SECOND: u64 = 64_000;
 /// Voices of a part of a room that are forwarded at once, times those who hear them: 80,000 packets of 20 ms a second, at 9 us each three quarters of a
 /// core. That is 16 voices for a hundred, 4 for four hundred, and one for a thousand.
 pub const VOICES_SENT: usize = 1_600;
-/// Packets that go out at once when somebody is forwarded from then on, to all who hear him: what he said before it was known. At 9 us each they take
-/// half of a tick; where more than a thousand hear him, he has no such packets.
+/// Packets that go out at once when some are forwarded from then on, to all who hear them: what they said before it was known. At 9 us each they take
+/// half of a tick; where more than a thousand hear, there are none.
 pub const VOICE_EARLY: usize = 1_000;
 /// The packets of one voice that are sent on in a second, over time: speech in packets of 10 ms.
 pub const VOICE_PER_SECOND: u64 = 110;

@@ -69,7 +69,8 @@ pub use crate::routing::Source;
 pub use focus::wanted;
 pub use outcome::Missed;
 pub use refer::wants_no_subscription;
-pub use send::{SUPPORTED, allow};
+pub use send::{SUPPORTED, WITH_ICE, allow};
+pub use webrtc::offers_ice;
 
 use crate::config::Config;
 use crate::cx::Cx;
@@ -369,6 +370,11 @@ impl Calls {
     /// By this certificate we are known to browsers; without it there are none.
     pub fn known_by(&mut self, fingerprint: Fingerprint) {
         self.desk.fingerprint = Some(fingerprint);
+    }
+
+    /// There is a certificate by which browsers know us.
+    pub fn has_ice(&self) -> bool {
+        self.desk.fingerprint.is_some()
     }
 
     /// Spare ports.

@@ -61,7 +61,11 @@ impl Call {
         let Some(leg) = self.leg_mut(id) else { return };
         let is_web = leg.is_web(t);
         let packages = request.all_named("Info-Package");
-        let name = |package: &str| package.split(';').next().unwrap_or_default().trim() == PACKAGE;
+        let name = |package: &str| {
+            let name = package.split(';').next().unwrap_or_default().trim();
+            // RFC 6086 7.2: one package, however it is written.
+            name == PACKAGE && !package.contains(',')
+        };
         if !is_web || packages.len() != 1 || !packages.iter().all(|package| name(package)) {
             let mut response = Draft::response(request, 469, None);
             response.push_named("Recv-Info", if is_web { PACKAGE } else { "" });

@@ -9,6 +9,7 @@ use crate::cx::RngCore;
 use crate::id::Transport;
 use crate::media::command::{Setup, Unsecured};
 use crate::sdp::{Session, Webrtc};
+use crate::sip::Message;
 
 /// Whether a peer may be a browser.
 pub fn setting(config: &Config, who: &Who) -> Setting {
@@ -95,4 +96,11 @@ impl Call {
             self.branch_unheard(t, id, cause);
         }
     }
+}
+
+/// A request's offer is a browser's: of others we take no ICE, and who requires it is to offer without (RFC 8840 5.1).
+pub fn offers_ice(request: &Message) -> bool {
+    let body = request.body();
+    let offer = Session::parse(&body).ok();
+    offer.is_some_and(|offer| offer.audio().is_some_and(|audio| audio.proto.is_dtls()))
 }

@@ -5,7 +5,7 @@ use super::local;
 use super::machines::Machines;
 use super::relay::BAD_GRUU;
 use super::rooms::room_dialled;
-use crate::b2bua::{self, SUPPORTED, Source};
+use crate::b2bua::{self, SUPPORTED, Source, WITH_ICE};
 use crate::config::{User, Way};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
@@ -246,7 +246,9 @@ impl Machines {
         let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         response.push(Name::Allow, self.allow(cx, flow, request));
         response.push(Name::Accept, ACCEPTED);
-        response.push(Name::Supported, SUPPORTED.join(", "));
+        let with_ice = self.calls.has_ice().then_some(WITH_ICE);
+        let supported: Vec<&str> = SUPPORTED.into_iter().chain(with_ice).collect();
+        response.push(Name::Supported, supported.join(", "));
         let transport = flow.transport.uri_param().unwrap_or("udp");
         let us = self.own_host(cx, flow, request);
         let port = flow.local.port();
@@ -437,10 +439,9 @@ fn unsupported(request: &Message) -> Vec<String> {
         _other => &[],
     };
     let has = |tag: &str| {
-        SUPPORTED
-            .iter()
-            .chain(registrar)
-            .any(|own| own.eq_ignore_ascii_case(tag))
+        let mut own = SUPPORTED.iter().chain(registrar);
+        own.any(|own| own.eq_ignore_ascii_case(tag))
+            || (WITH_ICE.eq_ignore_ascii_case(tag) && b2bua::offers_ice(request))
     };
     request
         .values(Name::Require)

@@ -86,26 +86,8 @@ impl Trickled {
         let fragment = Session::fragment(body)?;
         let ends = |attributes: &[Attribute<'_>]| said(attributes, "end-of-candidates").next().is_some();
         let mut told: Option<Trickled> = None;
-        let mut add = |of: Option<Credentials>, candidates: Vec<SocketAddr>, is_last: bool| {
-            let of = of.ok_or(UNNAMED)?;
-            match &mut told {
-                // Who shares one way has one name (RFC 8859).
-                Some(told) if told.of == of => {
-                    told.candidates.extend(candidates);
-                    told.is_last |= is_last;
-                }
-                Some(_) => {}
-                None => {
-                    told = Some(Trickled {
-                        of,
-                        candidates,
-                        is_last,
-                    });
-                }
-            }
-            Ok::<(), SdpError>(())
-        };
         let of_all = credentials(&fragment.attributes)?;
+        let mut is_named = of_all.is_some();
         for line in &fragment.media {
             let mid = said(&line.attributes, "mid").next();
             let candidates = best(said(&line.attributes, "candidate"));
@@ -115,16 +97,24 @@ impl Trickled {
                     None => continue,
                 }
             };
-            let own = credentials(&line.attributes)?.or_else(|| of_all.clone());
-            let is_ours = mids.is_none_or(|mids| mids.contains(&mid.trim()));
-            match is_ours {
-                true => add(own, candidates, ends(&line.attributes))?,
-                false if own.is_none() => return Err(UNNAMED),
-                false => {}
+            // Names stand where the description has them: in a bundle only one line may have some (RFC 8840 4.4, RFC 8843 7.1.3).
+            let Some(of) = credentials(&line.attributes)?.or_else(|| of_all.clone()) else {
+                continue;
+            };
+            is_named = true;
+            if mids.is_none_or(|mids| mids.contains(&mid.trim())) {
+                let is_last = ends(&line.attributes);
+                add(&mut told, of, candidates, is_last);
             }
         }
-        if ends(&fragment.attributes) || fragment.media.is_empty() {
-            add(of_all, Vec::new(), ends(&fragment.attributes))?;
+        if !is_named {
+            return Err(UNNAMED);
+        }
+        let is_last = ends(&fragment.attributes);
+        match (&mut told, of_all) {
+            (Some(told), _) => told.is_last |= is_last,
+            (None, Some(of)) if is_last || fragment.media.is_empty() => add(&mut told, of, Vec::new(), is_last),
+            (None, Some(_) | None) => {}
         }
         if let Some(told) = &mut told {
             told.candidates.truncate(limits::RTC_ADDRESSES);
@@ -174,6 +164,24 @@ impl Trickled {
             lite.trickles = !self.is_last;
         }
         before != (lite.candidates.len(), lite.trickles)
+    }
+}
+
+fn add(told: &mut Option<Trickled>, of: Credentials, candidates: Vec<SocketAddr>, is_last: bool) {
+    match told {
+        // Who shares one way has one name (RFC 8859).
+        Some(told) if told.of == of => {
+            told.candidates.extend(candidates);
+            told.is_last |= is_last;
+        }
+        Some(_) => {}
+        None => {
+            *told = Some(Trickled {
+                of,
+                candidates,
+                is_last,
+            });
+        }
     }
 }
 

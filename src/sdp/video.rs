@@ -32,7 +32,7 @@ const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-
 /// How loud a packet of audio is (RFC 6464 4).
 const LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 /// Its number where we offer it: video has those before.
-const LEVEL_NUMBER: u8 = 3;
+const LEVEL_NUMBER: u8 = 4;
 /// That of the draft, 2.
 const TRANSPORT: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const TRANSPORT_FEEDBACK: &str = "transport-cc";

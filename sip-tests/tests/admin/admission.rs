@@ -116,6 +116,11 @@ fn unknown_extensions_are_refused() {
     }
     let call = w.call_with(acme, "+14155550101", &["Require: nothere"]);
     w.expect_over(call, 420);
+    // RFC 8840 5.1: ICE is for browsers here, so that who requires it of others is to offer without.
+    let options = outside("OPTIONS", "sip:example.com", ALICE, "ice", 1).with("Require", "trickle-ice");
+    assert_eq!(exchange(&mut w, alice, options).text("Unsupported"), "trickle-ice");
+    let call = w.call_with(acme, "+14155550101", &["Require: trickle-ice"]);
+    w.expect_over(call, 420);
     // Proxy-Require is for proxies (RFC 3261 20.29), which we are not.
     let call = w.call_with(acme, "+14155550101", &["Proxy-Require: nothere"]);
     w.up(call);

@@ -98,7 +98,7 @@ fn a_port_that_is_used_again_goes_to_the_new_leg_once_it_has_answered() {
         let old = port.open(1, role, at());
         (0..20).for_each(|_| port.step());
         assert_eq!(port.owner(at()), Some(old));
-        port.browsers.clear();
+        let (_, before, _) = port.browsers.pop().unwrap();
         let new = port.open(2, role, at());
         (0..40).for_each(|_| port.step());
         assert_eq!(
@@ -107,6 +107,13 @@ fn a_port_that_is_used_again_goes_to_the_new_leg_once_it_has_answered() {
             "{role:?}: {:?}",
             port.events
         );
+        // The old one knows that address, and its holder can still seal checks, and send them in its name: they are answered, and take nothing back.
+        for nominates in [true, false] {
+            let check = before.check("nodePasswordOf22Characters", nominates);
+            port.come(at(), &check);
+            port.step();
+            assert_eq!(port.owner(at()), Some(new), "nominates: {nominates}");
+        }
         // The end of the old one takes nothing from it.
         port.machine.close(port.now, old);
         port.port().forget(old);

@@ -74,7 +74,7 @@ fn a_browser_that_trickles_is_answered_with_all_and_told_that_its_infos_came() {
     for seed in [21, 22] {
         let (mut w, alice, bob) = world(seed, TRICKLES);
         rings_aloud(&mut w, bob);
-        let lines = ["Supported: 100rel, trickle-ice", "Recv-Info: trickle-ice"];
+        let lines = ["Supported: 100rel", "Require: trickle-ice", "Recv-Info: trickle-ice"];
         let a = w.call_with(alice, "bob", &lines);
         let b = w.incoming(bob);
         w.rings(a);

@@ -58,7 +58,7 @@ impl Room {
         if self.ticks.is_multiple_of(stage::LOOK) {
             self.forward_less(legs);
         }
-        let listeners = self.listeners;
+        let mut most = limits::VOICE_EARLY / self.listeners.max(1);
         for voice in &mut self.voices {
             let Some(turn) = voice.turn() else { continue };
             self.is_changed = true;
@@ -69,7 +69,7 @@ impl Room {
             let Some(member) = member.as_mut() else { continue };
             let ms = member.unheard_ms(rx);
             if let Some(recent) = &mut member.recent {
-                voice.take_early(now, recent, (ms, listeners));
+                most -= voice.take_early(now, recent, (ms, most));
             }
         }
     }

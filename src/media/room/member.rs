@@ -23,6 +23,8 @@ const LOSSY: u8 = 13;
 const CLEAN: u8 = 3;
 /// What is fainter is heard by nobody (`speakers::INAUDIBLE`), as packets say it (RFC 6464 3): in dB below the loudest.
 pub(in crate::media) const FAINT: u8 = 65;
+/// So many packets in a row have to say it: until then it may be a pause within a word, and speech lasts on behind itself (`voice::Activity`).
+const FAINT_RUN: u8 = 10;
 /// A tick.
 const TICK_MS: u32 = 20;
 /// How much of a word is softer than what is known for speech.
@@ -49,8 +51,8 @@ pub struct Member {
     agc: Agc,
     rate: Rate,
     frame: Box<[i16]>,
-    /// The last packet said that it is silent.
-    is_quiet: bool,
+    /// The last packets that said that they are silent.
+    faint: u8,
     /// Speech, at this tick.
     speech: bool,
     loud: f32,
@@ -80,7 +82,7 @@ impl Member {
             agc: Agc::new(),
             rate,
             frame: vec![0; step(rate)].into(),
-            is_quiet: false,
+            faint: 0,
             speech: false,
             loud: INAUDIBLE,
             own: Own::No,
@@ -103,7 +105,7 @@ impl Member {
         speaks: bool,
         gate: bool,
     ) -> Option<Candidate> {
-        let got = self.playout.take(now, rx, (&mut self.frame, self.is_quiet));
+        let got = self.playout.take(now, rx, (&mut self.frame, self.faint > FAINT_RUN));
         let heard = match got {
             Got::Sound => self.activity.hear(&self.frame),
             Got::Nothing => {
@@ -194,12 +196,12 @@ pub(in crate::media) fn hear(now: Instant, (arrival, kind): (Arrival, Kind), vie
             member.playout.restart();
         }
     }
-    let is_quiet = kind == Kind::Audio && leg.rx.is_faint;
     if let Some(member) = leg.member.as_mut() {
-        member.is_quiet = is_quiet;
-    }
-    if is_quiet {
-        return leg.rx.skip(now, view);
+        let is_faint = kind == Kind::Audio && leg.rx.is_faint;
+        member.faint = if is_faint { member.faint.saturating_add(1) } else { 0 };
+        if member.faint > FAINT_RUN {
+            return leg.rx.skip(now, view);
+        }
     }
     let content = match kind {
         Kind::Audio => Content::Audio(view.payload),

@@ -5,7 +5,6 @@ use super::bands::{Bands, Down, Up};
 use super::recent::Recent;
 use super::step;
 use crate::id::MediaLegId;
-use crate::limits;
 use crate::media::packet::LegIx;
 use crate::time::Instant;
 use codecs::{Rate, mix};
@@ -94,13 +93,13 @@ impl Voice {
     }
 
     /// It is forwarded from this tick on: what was kept of what its leg said before goes first, as much of it as is wanted. The leg gets an empty
-    /// place for it in turn.
-    pub fn take_early(&mut self, now: Instant, recent: &mut Box<Recent>, (ms, listeners): (u32, usize)) {
-        if let Some(apart) = &mut self.apart {
-            std::mem::swap(recent, &mut apart.early);
-            recent.clear();
-            apart.early.trim(now, ms, limits::VOICE_EARLY / listeners.max(1));
-        }
+    /// place for it in turn. Tells how many packets that is.
+    pub fn take_early(&mut self, now: Instant, recent: &mut Box<Recent>, (ms, most): (u32, usize)) -> usize {
+        let Some(apart) = &mut self.apart else { return 0 };
+        std::mem::swap(recent, &mut apart.early);
+        recent.clear();
+        apart.early.trim(now, ms, most);
+        apart.early.iter().count()
     }
 
     /// The tick is over.

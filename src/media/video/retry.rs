@@ -18,7 +18,7 @@ struct Lost {
     until: Instant,
 }
 
-/// What is known of the layers of who is shown.
+/// What is known of the layers that fit on the way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Retry {
     lost: [Option<Lost>; VIDEO_LAYERS],
@@ -27,6 +27,11 @@ pub(super) struct Retry {
 }
 
 impl Retry {
+    /// What was lost was lost on the viewer's way, whoever was shown.
+    pub fn shows_another(&mut self) {
+        self.seen = None;
+    }
+
     /// This one is seen from now on, or yet.
     pub fn sees(&mut self, now: Instant, layer: u8) {
         if self.seen.is_none_or(|(seen, _)| seen != layer) {
@@ -110,5 +115,10 @@ mod tests {
         retry.held(at(now + 131));
         retry.lost(at(now + 132));
         assert_eq!(waits(&retry, now + 132, 2), 5);
+        // Another one who is shown comes by the same way.
+        retry.shows_another();
+        retry.sees(at(now + 140), 2);
+        retry.lost(at(now + 141));
+        assert_eq!(waits(&retry, now + 141, 2), 10);
     }
 }

@@ -159,7 +159,8 @@ impl Slot {
         if self.shown != shown {
             self.shown = shown;
             self.is_running = false;
-            (self.loss, self.lossy, self.retry) = (0, None, Retry::default());
+            (self.loss, self.lossy) = (0, None);
+            self.retry.shows_another();
         }
     }
 

@@ -230,6 +230,18 @@ impl World {
         self.receive_all(peer.leg, Channel::Rtp, peer.address, datagrams);
     }
 
+    /// Delivers a packet behind which more is looked for: how many wait then, and of which leg.
+    pub fn gather(&mut self, peer: &Peer, datagram: &[u8]) -> (usize, Option<LegIx>) {
+        let mut packet = Packet::from_slice(datagram).unwrap();
+        let at = self.worker.place(peer.leg).unwrap();
+        let (out, outputs) = (&mut self.out, &mut self.outputs);
+        let from = peer.address;
+        let _set_up = self
+            .worker
+            .on_packet(self.now, at, Channel::Rtp, from, &mut packet, out, outputs);
+        (self.worker.gathered(), self.worker.gathers())
+    }
+
     /// Each peer sends its next 20 ms, then the clock moves by a tick.
     pub fn step(&mut self, peers: &mut [&mut Peer]) {
         for peer in peers {

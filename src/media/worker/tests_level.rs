@@ -82,6 +82,33 @@ fn who_says_that_he_is_loud_takes_no_place_and_who_says_that_he_is_silent_is_not
     assert_eq!(heard(&mut world, &mut all, [silence, (true, Some(SILENT))]), [1]);
 }
 
+/// A pause within a word is not the end of it: who says so keeps his voice, its stream and its time.
+#[test]
+fn a_short_silence_is_heard_as_it_is() {
+    let (mut world, all) = room(gated(true), &[Codec::Opus; 3].map(stream));
+    let mut all: [Peer; 3] = all.try_into().ok().unwrap();
+    for (n, peer) in all.iter().enumerate() {
+        tells(&mut world, peer, n, 1);
+    }
+    let say = |world: &mut World, peer: &mut Peer, is_pause: bool| {
+        let packet = if is_pause { peer.hush() } else { peer.speak() };
+        world.deliver(peer, &says(&packet, if is_pause { SILENT } else { 20 }));
+        world.tick();
+    };
+    (0..50).for_each(|_| say(&mut world, &mut all[0], false));
+    let before: LegStats = world.stats(&all[0]);
+    drop(world.take(&all[2]));
+    let sent = 100;
+    (0..sent).for_each(|n| say(&mut world, &mut all[0], n % 10 >= 6));
+    let packets = of(&world.take(&all[2]), place(2, 0));
+    assert_eq!(
+        (packets.len(), packets.iter().filter(|packet| packet.marker).count()),
+        (sent, 0)
+    );
+    let after: LegStats = world.stats(&all[0]);
+    assert_eq!(after.concealed, before.concealed);
+}
+
 /// What is lost while nobody speaks is not made up from what was said before.
 #[test]
 fn losses_of_silence_are_silence() {

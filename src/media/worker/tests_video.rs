@@ -606,6 +606,13 @@ fn a_frame_goes_to_each_viewer_in_one_go() {
     shoot(&mut world, &mut all[0], true);
     world.ticks(20);
     shoot(&mut world, &mut all[0], true);
+    // What is no video is not waited behind.
+    let packet = all[0].camera.frame(false).map(|plain| seal(&mut all[0], &plain));
+    let at = world.worker.place(all[0].peer.leg).unwrap();
+    assert_eq!(world.gather(&all[0].peer, &packet[0]), (1, Some(at)));
+    assert_eq!(world.gather(&all[0].peer, &[0x80; 12]), (1, Some(at)));
+    assert_eq!(world.gather(&all[0].peer, &packet[1]), (2, Some(at)));
+    world.deliver(&all[0].peer, &[0x80; 12]);
     for (frames, goes) in [(1, &[2, 2][..]), (20, &[16, 16, 16, 16, 8, 8])] {
         all.iter().for_each(|viewer| drop(world.take(&viewer.peer)));
         world.bursts.clear();

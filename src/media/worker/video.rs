@@ -69,6 +69,11 @@ impl Worker {
         is_open.then_some(self.fan.at)
     }
 
+    /// How many packets wait.
+    pub fn gathered(&self) -> usize {
+        self.fan.packets.len()
+    }
+
     /// Sends on what came, as far as the batch has room for it: where this is true, empty that and call again.
     #[must_use = "what is not sent on is lost"]
     pub fn forward(&mut self, now: Instant, out: &mut TxBatch) -> bool {

@@ -65,6 +65,33 @@ fn a_fragment_is_read_as_the_rfc_writes_it() {
     assert!(!format!("{one:?}").contains("asd88"), "{one:?}");
 }
 
+/// RFC 8840 4.4, RFC 8843 7.1.3: names stand in the line where the description has them, and the end may stand before all lines. A line of the same
+/// bundle that has no names spoils nothing.
+#[test]
+fn names_stand_where_the_description_has_them() {
+    let line = format!("m=audio 9 RTP/AVP 0\r\n{NAMES}a=mid:0\r\na=candidate:1 1 UDP 9 192.0.2.1 5000 typ host\r\n");
+    let more = "m=video 9 RTP/AVP 0\r\na=mid:1\r\n";
+    for (body, is_last) in [
+        (format!("a=end-of-candidates\r\n{line}"), true),
+        (
+            format!("a=group:BUNDLE 0 1\r\n{line}{more}a=end-of-candidates\r\n"),
+            false,
+        ),
+        (
+            format!("{}a=end-of-candidates\r\n{line}", NAMES.replace("8hhY", "other")),
+            true,
+        ),
+    ] {
+        let told = read(&body).unwrap().unwrap();
+        assert_eq!(
+            (&*told.of.ufrag, told.candidates, told.is_last),
+            ("8hhY", addrs(&["192.0.2.1:5000"]), is_last),
+            "{body}"
+        );
+    }
+    assert_eq!(read(&format!("a=end-of-candidates\r\n{more}")), Err(UNNAMED));
+}
+
 #[test]
 fn what_is_no_fragment_is_refused_with_its_reason() {
     let good = told(&["192.0.2.1 5000"]);

@@ -168,9 +168,18 @@ fn a_browser_says_how_loud_it_is() {
     }
     let ours = String::from_utf8(browser(CAMERA).offer(Direction::SendRecv).to_vec()).unwrap();
     assert!(
-        section(&ours, "0").contains(&format!("a=extmap:3 {LEVEL}\r\n")),
+        section(&ours, "0").contains(&format!("a=extmap:4 {LEVEL}\r\n")),
         "{ours}"
     );
+    // RFC 8843 9.4: in a bundle a number means the same on all lines.
+    let mut meanings = std::collections::HashMap::new();
+    for (number, uri) in ours
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=extmap:")?.split_once(' '))
+    {
+        assert_eq!(*meanings.entry(number).or_insert(uri), uri, "{ours}");
+    }
+    assert_eq!(meanings.len(), 4);
 }
 
 /// Numbers without feedback, or feedback without numbers, are of no use.

@@ -399,8 +399,8 @@ impl Thread {
     }
 
     /// Takes one packet of a socket. What else is there makes the socket ready in the next turn again: of most there is none, and to ask would
-    /// cost each packet a system call; nor does a flood on one leg keep the others waiting. Of video more is asked for, since it goes on to each who sees it
-    /// in one go. Tells when the last came, if one did.
+    /// cost each packet a system call; nor does a flood on one leg keep the others waiting. Behind video more is asked for while that is video too, since it goes
+    /// on to each who sees it in one go. Tells when the last came, if one did.
     fn receive(&mut self, token: u64) -> Option<Instant> {
         let index = u16::try_from(token >> 1).ok()?;
         let (at, channel) = (LegIx(index), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp });
@@ -411,8 +411,9 @@ impl Thread {
             };
             watch_rtcp(&self.epoll, at, sockets);
             self.packet.set_len(length);
+            let before = self.worker.gathered();
             came = Some(self.take(at, channel, from));
-            if self.worker.gathers().is_none() {
+            if self.worker.gathers().is_none() || self.worker.gathered() == before {
                 break;
             }
         }

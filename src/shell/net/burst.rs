@@ -10,11 +10,16 @@ use std::io::IoSlice;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
+/// Bursts until it is tried again, where a way did not take one: a second of a busy room.
+const RESTS: u32 = 5_000;
+
 /// What is needed for it, made once.
 pub(in crate::shell) struct Bursts {
     headers: MultiHeaders<SockaddrStorage>,
-    /// The system and its interfaces do it; it is asked before the first. One that knows nothing of it would take a burst for one datagram.
+    /// The system does it; it is asked before the first. One that knows nothing of it would take a burst for one datagram.
     is_possible: Option<bool>,
+    /// So many bursts go out one by one, since a way did not take one.
+    rest: u32,
 }
 
 impl Bursts {
@@ -22,13 +27,18 @@ impl Bursts {
         Bursts {
             headers: MultiHeaders::preallocate(1, Some(nix::cmsg_space!(u16))),
             is_possible: None,
+            rest: 0,
         }
     }
 
     /// Sends one of a batch's bursts.
     pub fn send(&mut self, socket: &UdpSocket, burst: &[Outgoing]) {
-        if burst.len() > 1 && self.is_possible_by(socket) && self.send_at_once(socket, burst) {
-            return;
+        if burst.len() > 1 {
+            let may = self.rest == 0 && self.is_possible_by(socket);
+            self.rest = self.rest.saturating_sub(1);
+            if may && self.send_at_once(socket, burst) {
+                return;
+            }
         }
         for outgoing in burst {
             // What the system will not take now is late already: it counts as lost on the way.
@@ -60,9 +70,9 @@ impl Bursts {
         match sent {
             // A full buffer loses them, as it does each alone.
             Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => true,
-            // An interface cannot (EIO), or the system: it is not asked again.
-            Err(Errno::EIO | Errno::EOPNOTSUPP | Errno::ENOPROTOOPT) => {
-                self.is_possible = Some(false);
+            // An interface cannot, or a way through a tunnel (EIO): most others of this machine are the same.
+            Err(Errno::EIO | Errno::EOPNOTSUPP) => {
+                self.rest = RESTS;
                 false
             }
             // The way takes no datagram of this length whole, or an earlier one came back.

@@ -31,7 +31,7 @@ impl Thread {
             let Some(at) = self.sort(from) else { continue };
             let now = self.take(at, Channel::Rtp, from);
             came = Some(now);
-            if self.worker.gathers().is_some() {
+            if self.worker.gathers().is_some() && now < next_tick {
                 continue;
             }
             self.go_on(now);
