@@ -53,6 +53,8 @@ export class Call extends Emitter {
   /** One negotiation at a time. @type {Promise<unknown>} */
   #turn = Promise.resolve();
   #before = { received: 0, lost: 0 };
+  /** How it ended. @type {[string, string | null, string] | null} */
+  #end = null;
   /** @type {Video} */
   #video;
 
@@ -436,7 +438,20 @@ export class Call extends Emitter {
     this.#sound.close();
     this.#client.calls.delete(this.id);
     this.#enter('ended');
+    this.#end = [reason, by, detail];
     this.emit('ended', reason, by, detail);
+  }
+
+  /**
+   * The same; who asks for the end of a call that is over is told of it too: one that is refused at once has ended before anybody could ask.
+   * @param {string} name
+   * @param {(...details: any[]) => void} listener
+   * @returns {() => void}
+   */
+  on(name, listener) {
+    const end = this.#end;
+    if (name === 'ended' && end) queueMicrotask(() => listener(...end));
+    return super.on(name, listener);
   }
 
   /** @param {CallView} view */

@@ -169,10 +169,10 @@ impl Number {
                 is_apart |= between.is_whitespace();
                 at += bytes;
             }
-            let (goes_on, rest) = (at > number.bytes, &text[at..]);
+            let rest = &text[at..];
             // A sentence may go on with a number of something else.
             let is_other = kept(rest).is_some() || (is_apart && !has_two_digits(rest));
-            if !goes_on || is_other {
+            if is_other {
                 return number;
             }
         }

@@ -115,6 +115,9 @@ async function byNumber({ page }) {
   await talk();
   await page.evaluate(() => window.call.hangUp());
   tell('number', 'ended');
+  // One that leads nowhere has ended before anybody could ask; who asks then is told.
+  await page.evaluate(async () => window.follow(await window.client.call({ number: '5' })));
+  await logged(page, 'ended not-found');
   const refused = await page.evaluate(() => window.client.call('sip:bob@elsewhere.example').catch((error) => error.kind));
   tell('number', `refused ${refused}`);
 }

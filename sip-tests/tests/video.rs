@@ -427,7 +427,7 @@ fn who_is_called_at_a_browser_sees_and_is_seen() {
     let (alice, carol) = (browser(&mut w, "alice", 0), browser(&mut w, "carol", 0));
     let mids: Vec<String> = (1..=6).map(|nth| format!("v{nth}")).collect();
     let policy = w.policy(alice);
-    policy.sections = vec![(true, format!("a=group:BUNDLE audio0 {}\r\n", mids.join(" ")))];
+    policy.sections = vec![(true, format!("a=group:BUNDLE 0 {}\r\n", mids.join(" ")))];
     for mid in &mids {
         let direction = if mid == "v1" { "sendrecv" } else { "recvonly" };
         policy.sections.push((false, section(mid, direction)));

@@ -4,6 +4,7 @@
 //! without reliability has arrived (RFC 8840 4.3.2).
 
 use super::call::Call;
+use super::change::Refusal;
 use super::desk::Turn;
 use super::leg::{Leg, LegId, State};
 use crate::id::ServerTx;
@@ -16,7 +17,7 @@ const PACKAGE: &str = "trickle-ice";
 const KIND: &str = "application/trickle-ice-sdpfrag";
 
 impl Leg {
-    /// Says which packages the peer may send (RFC 6086 5.2.3): in an INVITE, and in responses to what has said it itself.
+    /// Says which packages the peer may send (RFC 6086 5.2.3): in an INVITE, and in responses to requests with Recv-Info.
     pub fn tell_packages(&self, t: &Turn<'_, '_>, request: Option<&Message>, draft: &mut Draft) {
         let is_owed = match request {
             Some(request) => !request.all_named("Recv-Info").is_empty(),
@@ -78,12 +79,7 @@ impl Call {
         }
         match leg.trickled(t, request) {
             Ok(()) => leg.reply(t, tx, request, 200),
-            Err(error) => {
-                let mut response = Draft::response(request, error.status(), None);
-                response.push(Name::Warning, format!("399 tandem \"{}\"", error.reason()));
-                response.push(Name::Server, crate::USER_AGENT);
-                t.net.layer.respond(t.cx, tx, response);
-            }
+            Err(error) => leg.refuse_change(t, tx, request, &Refusal::Sdp(error)),
         }
     }
 }

@@ -77,11 +77,11 @@ pub struct Trickled {
 }
 
 impl Trickled {
-    /// Reads a body of application/trickle-ice-sdpfrag (RFC 8840 9), of which lines with these names are ours; none: all are. `None` where nothing in
-    /// it is.
+    /// Reads a body of application/trickle-ice-sdpfrag (RFC 8840 9). `mids` are the names of our lines, without which all lines are ours; `None` where
+    /// nothing in it is for them.
     ///
     /// # Errors
-    /// 400 for what is none.
+    /// 400 for a malformed body.
     pub(super) fn read(body: &[u8], mids: Option<&[&str]>) -> Result<Option<Trickled>, SdpError> {
         let fragment = Session::fragment(body)?;
         let ends = |attributes: &[Attribute<'_>]| said(attributes, "end-of-candidates").next().is_some();

@@ -129,6 +129,26 @@ fn voices<'t>(
     }
 }
 
+/// A payload type of several lines of one way means the same on all of them (RFC 8843 9.1): what the audio's line says of it, and of the length of its packets,
+/// those for voices say too.
+pub(super) fn name_alike(lines: &mut [Media<'_>], audio: usize) {
+    let said: Vec<_> = lines[audio]
+        .attributes
+        .iter()
+        .filter(|own| matches!(&*own.name, "fmtp" | "ptime" | "maxptime"))
+        .cloned()
+        .collect();
+    let voices = lines.iter_mut().skip(audio + 1);
+    for line in voices.filter(|line| line.is_audio() && line.proto.is_dtls() && line.port != 0) {
+        let is_its = |own: &&Attribute<'_>| {
+            let number = own.value.as_deref().and_then(|value| value.split(' ').next());
+            own.name != "fmtp" || line.formats.iter().any(|format| number == Some(&**format))
+        };
+        let said: Vec<_> = said.iter().filter(is_its).cloned().collect();
+        line.attributes.extend(said);
+    }
+}
+
 /// The line of our answer for a place for a voice.
 fn voice_line<'t>(media: &Media<'t>, line: &VoiceLine, local: &Local) -> Media<'t> {
     let (number, mid, ssrc) = (line.payload_type, &line.mid, line.ssrc);

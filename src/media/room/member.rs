@@ -23,7 +23,7 @@ const LOSSY: u8 = 13;
 const CLEAN: u8 = 3;
 /// What is fainter is heard by nobody (`speakers::INAUDIBLE`), as packets say it (RFC 6464 3): in dB below the loudest.
 pub(in crate::media) const FAINT: u8 = 65;
-/// So many packets in a row have to say it: until then it may be a pause within a word, and speech lasts on behind itself (`voice::Activity`).
+/// More packets in a row have to say it: until then it may be a pause within a word, and speech lasts on behind itself (`voice::Activity`).
 const FAINT_RUN: u8 = 10;
 /// A tick.
 const TICK_MS: u32 = 20;
@@ -51,7 +51,7 @@ pub struct Member {
     agc: Agc,
     rate: Rate,
     frame: Box<[i16]>,
-    /// The last packets that said that they are silent.
+    /// Packets in a row that said that they are faint.
     faint: u8,
     /// Speech, at this tick.
     speech: bool,
@@ -105,7 +105,8 @@ impl Member {
         speaks: bool,
         gate: bool,
     ) -> Option<Candidate> {
-        let got = self.playout.take(now, rx, (&mut self.frame, self.faint > FAINT_RUN));
+        let is_quiet = self.is_quiet();
+        let got = self.playout.take(now, rx, (&mut self.frame, is_quiet));
         let heard = match got {
             Got::Sound => self.activity.hear(&self.frame),
             Got::Nothing => {
@@ -121,6 +122,11 @@ impl Member {
         };
         let is_heard = speaks && self.loud > INAUDIBLE && (heard.speech || !gate);
         is_heard.then_some(Candidate { at, loud: self.loud })
+    }
+
+    /// It says nothing, by its own word.
+    fn is_quiet(&self) -> bool {
+        self.faint > FAINT_RUN
     }
 
     /// Brings what it says to the loudness of all.
@@ -199,7 +205,7 @@ pub(in crate::media) fn hear(now: Instant, (arrival, kind): (Arrival, Kind), vie
     if let Some(member) = leg.member.as_mut() {
         let is_faint = kind == Kind::Audio && leg.rx.is_faint;
         member.faint = if is_faint { member.faint.saturating_add(1) } else { 0 };
-        if member.faint > FAINT_RUN {
+        if member.is_quiet() {
             return leg.rx.skip(now, view);
         }
     }

@@ -32,7 +32,7 @@ impl Retry {
         self.seen = None;
     }
 
-    /// This one is seen from now on, or yet.
+    /// This one is seen from now on, or still.
     pub fn sees(&mut self, now: Instant, layer: u8) {
         if self.seen.is_none_or(|(seen, _)| seen != layer) {
             self.seen = Some((layer, now));

@@ -86,6 +86,7 @@ impl Worker {
         };
         let from_here = out.len();
         while let Some(first) = fan.packets.first().copied() {
+            // A voice goes alone.
             let together = fan
                 .packets
                 .iter()

@@ -349,6 +349,27 @@ fn our_own_offers_keep_it() {
     assert_eq!(oa.agreed().unwrap().video, None);
 }
 
+/// RFC 8843 9.1: of one payload type all lines of a way say the same.
+#[test]
+fn a_voice_of_the_same_number_is_described_as_the_mix() {
+    let alike = audio("1").replace("sendrecv", "recvonly");
+    let (text, _) = seen(&offer(
+        "0 1 2",
+        &[audio("0"), alike.clone(), alike.replace("mid:1", "mid:2")],
+    ));
+    let said = |mid: &str| -> Vec<String> {
+        let lines = section(&text, mid).lines().map(str::to_owned).collect::<Vec<_>>();
+        let is_it = |line: &String| {
+            ["a=rtpmap:111 ", "a=fmtp:111 ", "a=ptime:", "a=maxptime:"]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        lines.into_iter().filter(is_it).collect()
+    };
+    assert!(said("0").iter().any(|line| line.starts_with("a=fmtp:111 ")), "{text}");
+    assert_eq!((said("1"), said("2")), (said("0"), said("0")));
+}
+
 /// Audio lines behind the first are places for voices: as many as are wanted, or none.
 #[test]
 fn places_for_voices_are_all_that_are_wanted_or_none() {
