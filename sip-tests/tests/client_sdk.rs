@@ -204,7 +204,7 @@ fn two_pages_talk_to_each_other_directly() {
     assert_eq!(node.journal.count("was accepted"), 8);
     assert_eq!(node.journal.count(": hung-up"), 7);
     assert_eq!(node.journal.count(": moved"), 1);
-    assert_eq!(node.journal.count("stopped after 5 calls"), 1);
+    assert_eq!(node.journal.count("stopped after 6 calls"), 1);
 }
 
 /// The compiler, with what `folder` has of the package. Without the types that are kept beside it, which it would believe.

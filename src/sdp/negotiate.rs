@@ -249,7 +249,6 @@ pub fn answer<'t>(
         line
     };
     let mut lines: Vec<_> = offer.media.iter().enumerate().map(line).collect();
-    super::video::name_alike(&mut lines, taken.index);
     let is_lite = connect.as_ref().map(|connect| connect.lite.is_none());
     let head = is_lite.map(|is_lite| webrtc::bundle(&mut lines, taken.index, is_lite));
     let agreed = Agreed {

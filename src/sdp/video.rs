@@ -132,12 +132,9 @@ fn voices<'t>(
 /// A payload type of several lines of one way means the same on all of them (RFC 8843 9.1): what the audio's line says of it, and of the length of its packets,
 /// those for voices say too.
 pub(super) fn name_alike(lines: &mut [Media<'_>], audio: usize) {
-    let said: Vec<_> = lines[audio]
-        .attributes
-        .iter()
-        .filter(|own| matches!(&*own.name, "fmtp" | "ptime" | "maxptime"))
-        .cloned()
-        .collect();
+    let is_about = |own: &Attribute<'_>| matches!(&*own.name, "fmtp" | "ptime" | "maxptime");
+    let said = lines[audio].attributes.iter().filter(|own| is_about(own));
+    let said: Vec<_> = said.cloned().collect();
     let voices = lines.iter_mut().skip(audio + 1);
     for line in voices.filter(|line| line.is_audio() && line.proto.is_dtls() && line.port != 0) {
         let is_its = |own: &&Attribute<'_>| {
@@ -145,6 +142,7 @@ pub(super) fn name_alike(lines: &mut [Media<'_>], audio: usize) {
             own.name != "fmtp" || line.formats.iter().any(|format| number == Some(&**format))
         };
         let said: Vec<_> = said.iter().filter(is_its).cloned().collect();
+        line.attributes.retain(|own| !is_about(own));
         line.attributes.extend(said);
     }
 }

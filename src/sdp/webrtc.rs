@@ -262,6 +262,7 @@ pub(super) fn bundle(lines: &mut [Media<'_>], audio: usize, is_lite: bool) -> Ve
     if !mids.is_empty() {
         head.push(Attribute::new("group", format!("BUNDLE {}", mids.join(" "))));
     }
+    video::name_alike(lines, audio);
     let is_of_way = |attribute: &Attribute<'_>| OF_WAY.contains(&&*attribute.name);
     // A line that is kept says what the way was when it was written.
     for (_, line) in lines.iter_mut().enumerate().filter(|(at, _)| *at != audio) {
