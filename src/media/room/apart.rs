@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Who speaks is known by what is decoded for the mix, so that nobody gets to the front, and in the way of others, by what his packets say of themselves
-//! (RFC 6464). Only that they are silent is believed, and they are not decoded then: who lies there is not heard himself, and that is all. By the time that
+//! (RFC 6464). Only that they are silent is believed, where more than ten in a row say it, and they are not decoded then: who lies there is soon not heard himself, and
+//! that is all. By the time that
 //! it is known who speaks, some of it has come: that goes out first ([`Recent`]), in the same tick, under numbers and times as if it had gone out when it came.
 
 use super::recent::{Kept, Recent, is_speech};

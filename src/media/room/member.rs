@@ -25,7 +25,7 @@ const CLEAN: u8 = 3;
 pub(in crate::media) const FAINT: u8 = 65;
 /// More packets in a row have to say it: until then it may be a pause within a word, and speech lasts on behind itself (`voice::Activity`).
 const FAINT_RUN: u8 = 10;
-/// A tick.
+/// Milliseconds of a tick.
 const TICK_MS: u32 = 20;
 /// How much of a word is softer than what is known for speech.
 const SOFT_MS: u32 = 40;
