@@ -1,4 +1,4 @@
-// The tiles of a call with video: a screen large, those who are in it, and a small one of oneself.
+// The tiles of a call with video: a screen large, those who are in it, and oneself.
 
 /** @typedef {import('../tandem.js').Call} Call */
 
@@ -33,7 +33,7 @@ export class Stage {
 
   /**
    * @param {HTMLElement} place Where the tiles go.
-   * @param {HTMLElement} own The small one of oneself.
+   * @param {HTMLElement} own The one of oneself.
    */
   constructor(place, own) {
     this.place = place;
@@ -57,7 +57,7 @@ export class Stage {
     }
     for (const wanted of tiles) this.#draw(wanted);
     this.place.dataset.screen = String(tiles.some(({ screen }) => screen));
-    this.place.dataset.count = String(tiles.length);
+    this.place.dataset.many = String(tiles.length > 1);
     this.place.dataset.alone = String(alone);
     this.#preview(is_up ? call : null);
   }

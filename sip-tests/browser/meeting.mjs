@@ -3,7 +3,7 @@
 // as in sip-tests/tests/client_sdk/meeting.rs.
 
 import { execFileSync } from 'node:child_process';
-import { PLAIN, REACHES, TRUSTS, browser as open, options, picture, run, tell, token, until } from './shared.mjs';
+import { PLAIN, REACHES, TRUSTS, browser as open, must, options, picture, run, tell, token, until } from './shared.mjs';
 
 /** @type {{ name: string, page: import('playwright-core').Page }[]} */
 const all = [];
@@ -93,11 +93,20 @@ async function load({ page, name }, camera = { width: 640, height: 360 }, key = 
 }
 
 async function pictures(page, name) {
-  const all = { fullPage: true };
-  await picture(page, `${name}-small`, { width: 360, height: 740, dark: false }, all);
-  await picture(page, `${name}-small-dark`, { width: 360, height: 740, dark: true }, all);
-  await picture(page, `${name}-wide-dark`, { width: 1280, height: 800, dark: true }, all);
-  await picture(page, `${name}-wide`, { width: 1280, height: 800, dark: false }, all);
+  const small = { width: 360, height: 740 };
+  const wide = { width: 1280, height: 800 };
+  for (const [size, is] of [['small', small], ['wide', wide]]) {
+    for (const dark of [true, false]) await picture(page, `${name}-${size}${dark ? '-dark' : ''}`, { ...is, dark });
+    const wrong = await page.evaluate(() => {
+      const tiles = [...document.querySelectorAll('#stage > .tile:not([hidden])')];
+      const box = (element) => element.getBoundingClientRect();
+      const cover = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      if (tiles.some((one, nth) => tiles.slice(nth + 1).some((other) => cover(box(one), box(other))))) return 'one tile covers another';
+      const end = box(document.getElementById('hangup'));
+      return end.top < 0 || end.bottom > innerHeight ? 'the end of the call is out of sight' : '';
+    });
+    must(wrong === '', `${name}, ${size}: ${wrong}`);
+  }
 }
 
 const tile = (page, name) => page.evaluate((name) => {
