@@ -3,7 +3,9 @@
 use super::*;
 use crate::id::WorkerId;
 use crate::media::command::{Command, Dtmf, EventFormat, LegSpec, LegStats, OpusParams, Port, Remote, Stream, Xr};
+pub use crate::media::command::{Event, Function};
 use crate::media::dtmf::Report;
+pub use crate::media::input::{Input, Output};
 use crate::media::prepare::Preparer;
 use crate::media::rtp::Header;
 use codecs::tone::Sine;

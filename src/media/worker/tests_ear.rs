@@ -1,7 +1,6 @@
 //! Keys in the audio of a leg without telephone events: told like others, events for who takes them, and cut from what is heard there.
 
 use super::sim::*;
-use super::*;
 use crate::media::command::{Command, Dtmf, Stream};
 use codecs::tone::Cadence;
 use codecs::{Codec, Rate};

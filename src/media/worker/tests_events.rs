@@ -1,7 +1,6 @@
 //! DTMF through a worker: received, relayed, between clocks, as tones, and sent (RFC 4733).
 
 use super::sim::*;
-use super::*;
 use crate::media::command::{Command, EventFormat, Stream, Tone};
 use codecs::Codec;
 

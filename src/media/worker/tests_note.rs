@@ -1,7 +1,6 @@
 //! A name that a peer says: noted in each codec, once, and given back as a sound.
 
 use super::sim::*;
-use super::*;
 use crate::limits::ROOM_NAME;
 use crate::media::command::{Command, Music, Stream};
 use codecs::{Codec, Rate};

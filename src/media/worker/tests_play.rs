@@ -1,7 +1,6 @@
 //! Music on hold and announcements: what the peer hears, in each codec, again and again or once.
 
 use super::sim::*;
-use super::*;
 use crate::media::command::{Command, Music, Sound, Stream};
 use codecs::tone::Sine;
 use codecs::{Codec, Rate};

@@ -2,7 +2,6 @@
 
 use super::sim::*;
 use super::tests_room::{ROOM, at, room, spec, talk, tone, window};
-use super::*;
 use crate::id::MediaRoomId;
 use crate::media::command::{Command, RoomSpec, Seat, Stream};
 use crate::media::room::{Pipe, Pipes};

@@ -2,7 +2,6 @@
 
 use super::sim::*;
 use super::tests_room::{ROOM, heard_at, spec, spectrum, tone};
-use super::*;
 use crate::media::command::{Command, OpusParams, Stream};
 use codecs::{Codec, Rate};
 
