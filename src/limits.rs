@@ -189,12 +189,12 @@ pub const RTP_PER_SECOND: u64 = 400;
 pub const VOICE_BYTES: usize = 1_276;
 /// The octets of one voice that are sent on in a second, over time and at once: 512 kbit/s, of which Opus takes 510 (RFC 7587 6.1).
 pub const VOICE_BYTES_PER_SECOND: u64 = 64_000;
-/// Voices of a part of a room that are forwarded at once, times those who hear them: 80,000 packets of 20 ms a second, at 10 us each four fifths of a
-/// core. That is 16 voices for a hundred, 4 for four hundred, and one for a thousand.
-pub const VOICES_SENT: usize = 1_600;
-/// Packets that go out at once when some are forwarded from then on, to all who hear them: what they said before it was known. At 10 us each they take
-/// half of a tick; where more than a thousand hear, there are none.
-pub const VOICE_EARLY: usize = 1_000;
+/// Copies of voices that a part of a room forwards at once, one for each who hears one: 80,000 packets of 20 ms a second. Each costs some 10 us, so that
+/// is four fifths of a core: 16 voices for a hundred, 4 for four hundred, and one for a thousand.
+pub const VOICE_COPIES: usize = 1_600;
+/// Copies of packets that go out at once when some are forwarded from then on: of what they said before it was known. They cost what those of
+/// `VOICE_COPIES` do, so that they take half of a tick; where more than a thousand hear, there are none.
+pub const VOICE_EARLY_COPIES: usize = 1_000;
 /// The packets of one voice that are sent on in a second, over time: speech in packets of 10 ms.
 pub const VOICE_PER_SECOND: u64 = 110;
 /// The same at once: a second of speech in packets of 20 ms that a network held back.

@@ -163,10 +163,10 @@ impl Number {
             number.bytes = at;
             let mut is_apart = false;
             for _ in 0..BETWEEN {
-                let Some((Unit::Between(between), bytes)) = Unit::first(&text[at..]) else {
+                let Some((Unit::Between { is_space }, bytes)) = Unit::first(&text[at..]) else {
                     break;
                 };
-                is_apart |= between.is_whitespace();
+                is_apart |= is_space;
                 at += bytes;
             }
             let rest = &text[at..];
@@ -192,7 +192,7 @@ impl Number {
 enum Unit {
     Digit(char),
     Plus,
-    Between(char),
+    Between { is_space: bool },
 }
 
 impl Unit {
@@ -207,8 +207,8 @@ impl Unit {
         // RFC 3966 5.1.1, and what else is in use; the figures of other scripts are digits, too.
         let unit = match unit {
             '+' | '\u{ff0b}' => Unit::Plus,
-            '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' => Unit::Between(unit),
-            space if space == ' ' || (!space.is_ascii() && space.is_whitespace()) => Unit::Between(' '),
+            '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' => Unit::Between { is_space: false },
+            space if space == ' ' || (!space.is_ascii() && space.is_whitespace()) => Unit::Between { is_space: true },
             digit if digit.is_numeric() => Unit::Digit(digit),
             _ => return None,
         };

@@ -52,6 +52,15 @@ fn nothing_in_the_clear(w: &mut World, call: CallRef) {
     assert_eq!(w.voice(call).forged, 0);
 }
 
+/// Both hear each other, the browser nothing that is not sealed, until it hangs up.
+fn they_talk_and_part(mut w: World, browser: CallRef, phone: CallRef) {
+    w.expect_tones(browser, phone);
+    nothing_in_the_clear(&mut w, browser);
+    w.hang_up(browser);
+    w.expect_over(phone, 200);
+    w.finish();
+}
+
 #[test]
 fn a_browser_calls_a_phone_and_is_called() {
     let (mut w, alice, bob) = world(1, Manners::default());
@@ -322,10 +331,7 @@ fn forged_checks_and_strangers_are_refused_and_counted() {
         "{flooded} of 2,000 forged checks were looked at"
     );
     w.run(s(2));
-    w.expect_tones(a, b);
-    w.hang_up(a);
-    w.expect_over(b, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 #[test]
@@ -351,11 +357,7 @@ fn hold_resume_and_a_restart_of_ice_keep_the_keys() {
         w.voice(a).browser.as_ref().unwrap().reached,
         "checks by the new names are answered"
     );
-    w.expect_tones(a, b);
-    nothing_in_the_clear(&mut w, a);
-    w.hang_up(b);
-    w.expect_over(a, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 /// RFC 8842 5.1, 5.3: with another certificate it is another peer. What the old one sends is nobody's from that moment, and nothing goes to it,
@@ -380,11 +382,7 @@ fn another_certificate_ends_the_old_keys_at_once() {
     });
     w.voice(a).browser = None;
     assert_eq!(w.reinvite(a, Change::default()), 200);
-    w.expect_tones(a, b);
-    nothing_in_the_clear(&mut w, a);
-    w.hang_up(b);
-    w.expect_over(a, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 /// RFC 8445 7.3: a browser that moves to another address nominates it, and its media follows with the same keys.
@@ -397,10 +395,7 @@ fn a_browser_that_moves_is_followed() {
     w.expect_tones(a, b);
     w.net.rebind("203.0.113.200".parse().unwrap());
     w.run(s(3));
-    w.expect_tones(a, b);
-    w.hang_up(a);
-    w.expect_over(b, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 #[test]

@@ -419,7 +419,7 @@ impl Leg {
         };
         let Some(port) = port else { return false };
         let dtmf = dtmf(t.cx.config, &self.who);
-        let media = MediaLeg::open(t, port, worker, dtmf, webrtc.is_some());
+        let media = MediaLeg::open(t, port, worker, dtmf, webrtc.as_ref().map(|_| addr));
         t.desk.add_media(media.id, self.id, worker);
         let ssrc = media.ssrc;
         self.media = Some(media);

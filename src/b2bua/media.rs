@@ -1,13 +1,14 @@
 //! One leg's media as signalling sees it: which port and worker it has, and what it was told last.
 
 use super::desk::Turn;
+use super::webrtc::is_own_door;
 use crate::effect::Output;
 use crate::id::{MediaLegId, WorkerId};
 use crate::media::command::{
     Command, Connect, Dtmf, Function, Keys, Music, Port, Recording, Remote, Seat, Side, Stream, Troubles, Video,
 };
-use crate::sdp::Agreed;
-use std::net::SocketAddr;
+use crate::sdp::{Agreed, Trickled};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Where the leg lives.
@@ -21,8 +22,10 @@ enum Place {
 }
 
 /// What is known of a leg's browser.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Web {
+    /// Our address.
+    own: IpAddr,
     /// What its set-up was told last.
     connect: Option<Box<Connect>>,
     /// How often it has become another browser.
@@ -35,6 +38,20 @@ struct Web {
     video: Option<Box<Video>>,
     /// That is another than its room knows.
     has_new_lines: bool,
+}
+
+impl Web {
+    fn new(own: IpAddr) -> Web {
+        Web {
+            own,
+            connect: None,
+            number: 0,
+            peer: None,
+            told: None,
+            video: None,
+            has_new_lines: false,
+        }
+    }
 }
 
 /// A media leg that is open, or closing.
@@ -76,10 +93,10 @@ pub struct MediaLeg {
 }
 
 impl MediaLeg {
-    /// Opens a leg on a worker.
-    pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId, dtmf: Dtmf, rtc: bool) -> MediaLeg {
+    /// Opens a leg on a worker; with our address, if its peer is a browser.
+    pub fn open(t: &mut Turn<'_, '_>, port: Port, worker: WorkerId, dtmf: Dtmf, own: Option<IpAddr>) -> MediaLeg {
         let mut spec = t.desk.stock.new_leg(t.cx, port);
-        spec.rtc = rtc;
+        spec.rtc = own.is_some();
         let (id, ssrc) = (spec.id, spec.ssrc);
         t.cx.emit(Output::Media(worker, Command::Open(Box::new(spec))));
         MediaLeg {
@@ -98,7 +115,7 @@ impl MediaLeg {
             is_held: false,
             is_protected: false,
             forks: false,
-            web: rtc.then(Box::default),
+            web: own.map(|own| Box::new(Web::new(own))),
             seat: Seat::default(),
             recorded: None,
         }
@@ -187,10 +204,13 @@ impl MediaLeg {
     /// are worth nothing from now on, and where that was means nothing.
     fn connect(&mut self, t: &mut Turn<'_, '_>, connect: &Connect) {
         let Some(web) = &mut self.web else { return };
-        if web.connect.as_deref() == Some(connect) {
+        let (mut connect, own) = (Box::new(connect.clone()), web.own);
+        if let Some(lite) = &mut connect.lite {
+            lite.candidates.retain(|at| !is_own_door(t.cx.config, own, *at));
+        }
+        if web.connect.as_ref() == Some(&connect) {
             return;
         }
-        let connect = Box::new(connect.clone());
         let before = web.connect.replace(connect.clone());
         let is_other = before.is_some_and(|before| before.fingerprints != connect.fingerprints);
         if is_other {
@@ -205,10 +225,12 @@ impl MediaLeg {
     }
 
     /// The peer that it is connected with has told more candidates; of another one it is told when that is heard.
-    pub fn trickled(&mut self, t: &mut Turn<'_, '_>, connect: &Connect) {
-        let now = self.web.as_ref().and_then(|web| web.connect.as_ref());
-        if now.is_some_and(|now| now.theirs == connect.theirs) {
-            self.connect(t, connect);
+    pub fn trickled(&mut self, t: &mut Turn<'_, '_>, told: &Trickled) {
+        let connect = self.web.as_ref().and_then(|web| web.connect.clone());
+        if let Some(mut connect) = connect
+            && told.join(&mut connect)
+        {
+            self.connect(t, &connect);
         }
     }
 

@@ -69,7 +69,7 @@ pub use crate::routing::Source;
 pub use focus::wanted;
 pub use outcome::Missed;
 pub use refer::wants_no_subscription;
-pub use send::{SUPPORTED, WITH_ICE, allow};
+pub use send::{allow, supported};
 pub use webrtc::offers_ice;
 
 use crate::config::Config;

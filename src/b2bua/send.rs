@@ -17,16 +17,14 @@ use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-/// The extensions that we support (RFC 3261 20.37).
-pub const SUPPORTED: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
-/// What we support besides where there is ICE (RFC 8840 5).
-pub const WITH_ICE: &str = "trickle-ice";
-/// The same as a field says it to a peer with ICE.
-const SUPPORTED_WITH_ICE: &str = "100rel, replaces, timer, norefersub, trickle-ice";
-/// And to all others.
-const SUPPORTED_FIELD: &str = "100rel, replaces, timer, norefersub";
 /// The one body that we read in a call.
 pub const SDP: &str = "application/sdp";
+
+/// The extensions that we support (RFC 3261 20.37): the last where there is ICE (RFC 8840 5).
+pub fn supported(has_ice: bool) -> &'static [&'static str] {
+    const ALL: [&str; 5] = ["100rel", "replaces", "timer", "norefersub", "trickle-ice"];
+    &ALL[..ALL.len() - usize::from(!has_ice)]
+}
 
 /// The methods that we take in a call (RFC 3261 20.5): a transfer from users only, and where the configuration lets them.
 pub const fn allow(config: &Config, is_user: bool) -> &'static str {
@@ -105,11 +103,7 @@ impl Leg {
     pub fn describe_us(&self, t: &Turn<'_, '_>, draft: &mut Draft) {
         draft.push(Name::Contact, self.contact(t.cx));
         draft.push(Name::Allow, self.allow(t.cx.config));
-        let supported = match self.is_web(t) {
-            true => SUPPORTED_WITH_ICE,
-            false => SUPPORTED_FIELD,
-        };
-        draft.push(Name::Supported, supported);
+        draft.push(Name::Supported, supported(self.is_web(t)).join(", "));
         let agent = if draft.method().is_some() {
             Name::UserAgent
         } else {
@@ -342,15 +336,4 @@ pub fn listener(contact: &Uri, flow: Flow) -> Option<Target> {
     let is_gone = flow.transport.is_reliable() && addr != flow.peer && addr.ip() == flow.peer.ip();
     // A browser listens nowhere (RFC 7118 5.4).
     (is_gone && !flow.transport.is_websocket()).then(|| Target::new(flow.transport, addr))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_field_says_what_is_supported() {
-        assert_eq!(SUPPORTED_FIELD, SUPPORTED.join(", "));
-        assert_eq!(SUPPORTED_WITH_ICE, [SUPPORTED_FIELD, WITH_ICE].join(", "));
-    }
 }

@@ -78,7 +78,7 @@ impl Offer {
             Source::Trunk(trunk) => config.trunk(*trunk).map(|trunk| (&*trunk.codecs, trunk.srtp)),
         };
         let local = local(config, flow);
-        let is_protected = session.audio().is_some_and(|audio| audio.proto.is_dtls());
+        let is_protected = session.has_dtls();
         let judged = match image {
             _ if flow.is_inside() && !is_protected => Err(SdpError::NotAcceptable(
                 "A client of the API has its media protected by DTLS, as browsers do.",

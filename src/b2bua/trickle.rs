@@ -39,17 +39,16 @@ impl Leg {
             State::Outgoing(outgoing) => outgoing.early_of_mut(request).and_then(|early| early.answer.as_mut()),
             State::Incoming(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
         };
-        let early = early.and_then(|(agreed, _)| agreed.connect.as_mut());
-        if early.as_ref().is_some_and(|early| !told.is_of(&early.theirs)) {
-            return Ok(());
+        if let Some(early) = early.and_then(|(agreed, _)| agreed.connect.as_mut()) {
+            // One fork tells nothing in another's name.
+            if early.theirs != *told.of() {
+                return Ok(());
+            }
+            told.join(early);
         }
-        let agreed = oa.trickle(&told);
-        let connect = match early {
-            Some(early) => told.join(early).then(|| early.clone()),
-            None => agreed,
-        };
-        if let (Some(connect), Some(media)) = (connect, &mut self.media) {
-            media.trickled(t, &connect);
+        oa.trickle(&told);
+        if let Some(media) = &mut self.media {
+            media.trickled(t, &told);
         }
         Ok(())
     }

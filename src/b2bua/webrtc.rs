@@ -6,10 +6,12 @@ use super::desk::Turn;
 use super::leg::{Leg, LegId, State, Who};
 use crate::config::{Config, Webrtc as Setting};
 use crate::cx::RngCore;
+use crate::dialog::way::is_private;
 use crate::id::Transport;
 use crate::media::command::{Setup, Unsecured};
 use crate::sdp::{Session, Webrtc};
 use crate::sip::Message;
+use std::net::{IpAddr, SocketAddr};
 
 /// Whether a peer may be a browser.
 pub fn setting(config: &Config, who: &Who) -> Setting {
@@ -18,6 +20,20 @@ pub fn setting(config: &Config, who: &Who) -> Setting {
         // No carrier is known that is one.
         Who::Trunk(..) => Setting::No,
     }
+}
+
+/// Where this node itself listens for signalling, NG or TURN: whose candidate that is would have checks of ours go there, from an address that
+/// may be trusted there. `own` is that of our media; a listener on all addresses is at each that is private, too.
+pub fn is_own_door(config: &Config, own: IpAddr, at: SocketAddr) -> bool {
+    let of_turn = config.turn.iter().flat_map(|turn| &turn.doors.listen);
+    let listen = config.listen.iter().chain(of_turn).map(|listen| listen.addr);
+    let mut doors = listen.chain(config.ng.as_ref().map(|ng| ng.listen));
+    let ip = at.ip();
+    let is_ours = ip == own || ip.is_loopback() || config.advertise == Some(ip);
+    doors.any(|door| {
+        let takes_in = door.ip() == ip || (door.ip().is_unspecified() && is_private(ip));
+        door.port() == at.port() && (is_ours || takes_in)
+    })
 }
 
 impl Leg {
@@ -42,7 +58,7 @@ impl Leg {
             State::Incoming(incoming) => incoming.offer.as_deref().and_then(|offer| Session::parse(offer).ok()),
             State::Outgoing(_) | State::Cancelled(_) | State::Up | State::Leaving | State::Gone => None,
         };
-        let offers = offered.map(|offer| offer.audio().is_some_and(|audio| audio.proto.is_dtls()));
+        let offers = offered.map(|offer| offer.has_dtls());
         match (setting, offers) {
             // What it does not protect would go to whatever address it names.
             _ if self.flow.is_inside() => true,
@@ -101,6 +117,5 @@ impl Call {
 /// A request's offer is a browser's: of others we take no ICE, and who requires it is to offer without (RFC 8840 5.1).
 pub fn offers_ice(request: &Message) -> bool {
     let body = request.body();
-    let offer = Session::parse(&body).ok();
-    offer.is_some_and(|offer| offer.audio().is_some_and(|audio| audio.proto.is_dtls()))
+    Session::parse(&body).is_ok_and(|offer| offer.has_dtls())
 }

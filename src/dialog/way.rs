@@ -29,7 +29,8 @@ pub fn is_on_flow(next_hop: &Uri, flow: &Flow) -> bool {
     same || (is_private(ip) && !is_private(flow.peer.ip()))
 }
 
-fn is_private(ip: IpAddr) -> bool {
+/// Of a network that is not the Internet, or of this host.
+pub fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),

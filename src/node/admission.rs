@@ -5,7 +5,7 @@ use super::local;
 use super::machines::Machines;
 use super::relay::BAD_GRUU;
 use super::rooms::room_dialled;
-use crate::b2bua::{self, SUPPORTED, Source, WITH_ICE};
+use crate::b2bua::{self, Source};
 use crate::config::{User, Way};
 use crate::cx::Cx;
 use crate::effect::{Fact, Output};
@@ -246,9 +246,7 @@ impl Machines {
         let mut response = Draft::response(request, status, Some(&cx.answer_tag()));
         response.push(Name::Allow, self.allow(cx, flow, request));
         response.push(Name::Accept, ACCEPTED);
-        let with_ice = self.calls.has_ice().then_some(WITH_ICE);
-        let supported: Vec<&str> = SUPPORTED.into_iter().chain(with_ice).collect();
-        response.push(Name::Supported, supported.join(", "));
+        response.push(Name::Supported, b2bua::supported(self.calls.has_ice()).join(", "));
         let transport = flow.transport.uri_param().unwrap_or("udp");
         let us = self.own_host(cx, flow, request);
         let port = flow.local.port();
@@ -434,15 +432,15 @@ fn served(flow: Flow, request: &Message) -> Result<(), (u16, &'static str)> {
 
 /// The option tags of Require that we do not support (RFC 3261 8.2.2.3).
 fn unsupported(request: &Message) -> Vec<String> {
+    if request.get(Name::Require).is_none() {
+        return Vec::new();
+    }
     let registrar = match request.method() {
         Method::Register => &registrar::SUPPORTED[..],
         _other => &[],
     };
-    let has = |tag: &str| {
-        let mut own = SUPPORTED.iter().chain(registrar);
-        own.any(|own| own.eq_ignore_ascii_case(tag))
-            || (WITH_ICE.eq_ignore_ascii_case(tag) && b2bua::offers_ice(request))
-    };
+    let own = b2bua::supported(b2bua::offers_ice(request));
+    let has = |tag: &str| own.iter().chain(registrar).any(|own| own.eq_ignore_ascii_case(tag));
     request
         .values(Name::Require)
         .map(|tag| tag.trim().to_owned())

@@ -76,11 +76,12 @@ impl Offered {
         &self,
         answer: &Session<'_>,
         media: &Media<'_>,
+        own: IpAddr,
         capabilities: &Capabilities,
     ) -> Result<(Option<Box<Connect>>, Option<Crypto>), SdpError> {
         match &capabilities.webrtc {
             Some(_) if !media.proto.is_dtls() => Err(WANTED),
-            Some(webrtc) => Ok((Some(webrtc.connect(Peer::read(answer, media)?, false)?), None)),
+            Some(webrtc) => Ok((Some(webrtc.connect(Peer::read(answer, media, own)?, false)?), None)),
             None => Ok((
                 None,
                 crypto::answered(media, capabilities.security.as_ref(), &self.said)?,
@@ -114,7 +115,7 @@ impl Offered {
             ));
         }
         let (security, webrtc) = (capabilities.security.as_ref(), capabilities.webrtc.as_ref());
-        let (connect, crypto) = self.protection(answer, media, capabilities)?;
+        let (connect, crypto) = self.protection(answer, media, local.addr, capabilities)?;
         let formats = codec::formats(media, Some(&self.numbered));
         let (codec, audio, rx) = self.spoken(&formats).ok_or(UNSPOKEN)?;
         let theirs = codec::numbered(&formats);

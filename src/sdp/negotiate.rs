@@ -427,7 +427,7 @@ fn audio_of<'a, 't>(
     let had_keys = can.srtp != Srtp::Required || can.security.is_some_and(Security::is_used);
     let peer = match media.port == 0 {
         true => None,
-        false => Peer::offered(offer, media, can.webrtc)?,
+        false => Peer::offered(offer, media, can.webrtc, local.addr)?,
     };
     let is_rtp = media.proto.is_rtp();
     let crypto = match peer.is_some() || (media.port == 0 && (is_rtp && had_keys || can.webrtc != WebrtcUse::Never)) {

@@ -5,7 +5,7 @@
 //! `b2bua/change.rs` and `ng/call.rs` bring it there.
 
 use super::image;
-use crate::media::command::{Connect, Gains, OpusParams, Srtp, Suite};
+use crate::media::command::{Gains, OpusParams, Srtp, Suite};
 use crate::sdp::{
     self, Agreed, Capabilities, Codecs, Direction, Image, Local, Offered, SdpError, Security, Sees, Session, Trickled,
 };
@@ -197,15 +197,17 @@ impl OfferAnswer {
     /// # Errors
     /// 400 for a body that is no such thing.
     pub fn trickled(&self, body: &[u8]) -> Result<Option<Trickled>, SdpError> {
-        self.with_mids(|mids| Trickled::read(body, mids))
+        self.with_mids(|mids| Trickled::read(body, mids, self.local.addr))
     }
 
-    /// Takes it: it counts for what is agreed, or will be. What is connected by it from now on, if that is another than before.
-    pub fn trickle(&mut self, told: &Trickled) -> Option<Box<Connect>> {
-        let connect = self.capabilities.webrtc.as_mut()?.trickle(told)?;
-        let agreed = self.agreed.as_mut()?.connect.as_mut()?;
-        (**agreed).clone_from(connect);
-        Some(agreed.clone())
+    /// Takes it: it counts for what is agreed, or will be.
+    pub fn trickle(&mut self, told: &Trickled) {
+        if let Some(webrtc) = &mut self.capabilities.webrtc {
+            webrtc.trickle(told);
+        }
+        if let Some(connect) = self.agreed.as_mut().and_then(|agreed| agreed.connect.as_mut()) {
+            told.join(connect);
+        }
     }
 
     /// The peer is a browser.

@@ -307,6 +307,11 @@ impl<'t> Session<'t> {
             .find(|media| media.is_audio() && media.proto.is_known() && media.port != 0)
     }
 
+    /// That stream is a browser's, or of another peer with ICE: protected by DTLS.
+    pub fn has_dtls(&self) -> bool {
+        self.audio().is_some_and(|audio| audio.proto.is_dtls())
+    }
+
     /// The codecs of that stream that this node can speak, in the writer's order.
     pub fn audio_codecs(&self) -> Vec<Codec> {
         let formats = self

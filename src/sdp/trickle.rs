@@ -32,14 +32,21 @@ fn candidate(value: &str) -> Option<(u32, SocketAddr)> {
         return None;
     };
     let (ip, port): (IpAddr, u16) = ip.parse().ok().zip(port.parse().ok())?;
+    let ip = ip.to_canonical();
     let is_one = transport.eq_ignore_ascii_case("udp") && port > 0 && !ip.is_unspecified() && !ip.is_multicast();
     let priority = priority.parse::<u32>().ok().filter(|_| is_one)?;
     Some((priority, SocketAddr::new(ip, port)))
 }
 
-/// Of these lines, the best first.
-fn best<'a>(values: impl Iterator<Item = &'a str>) -> Vec<SocketAddr> {
-    let mut found: Vec<(u32, SocketAddr)> = values.take(limits::SDP_CANDIDATES).filter_map(candidate).collect();
+/// From our address a check can come there: it is of the same family, and no host but ours is at a loopback address.
+fn is_in_reach(own: IpAddr, there: IpAddr) -> bool {
+    own.is_ipv4() == there.is_ipv4() && (own.is_loopback() || !there.is_loopback())
+}
+
+/// Of these lines, the best first: those that are in reach of this address of ours.
+fn best<'a>(own: IpAddr, values: impl Iterator<Item = &'a str>) -> Vec<SocketAddr> {
+    let found = values.take(limits::SDP_CANDIDATES).filter_map(candidate);
+    let mut found: Vec<(u32, SocketAddr)> = found.filter(|(_, addr)| is_in_reach(own, addr.ip())).collect();
     found.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
     let mut best: Vec<SocketAddr> = Vec::with_capacity(limits::RTC_ADDRESSES);
     for (_, addr) in found {
@@ -57,13 +64,13 @@ pub(super) fn word(text: &str, least: usize) -> Option<&str> {
     ((least..=256).contains(&text.len()) && text.bytes().all(is_ice)).then_some(text)
 }
 
-/// What a peer's description says of where it is, if it is ICE lite.
-pub(super) fn lite(session: &Session<'_>, media: &Media<'_>) -> Option<Lite> {
+/// What a peer's description says of where it is, if it is ICE lite; `own` is the address of our media.
+pub(super) fn lite(session: &Session<'_>, media: &Media<'_>, own: IpAddr) -> Option<Lite> {
     session.attributes("ice-lite").next()?;
     let either = |name: &'static str| session.attributes(name).chain(media.attributes(name));
     let trickles = either("ice-options").any(|options| options.split_whitespace().any(|option| option == "trickle"));
     Some(Lite {
-        candidates: best(media.attributes("candidate")),
+        candidates: best(own, media.attributes("candidate")),
         trickles: trickles && either("end-of-candidates").next().is_none(),
     })
 }
@@ -72,25 +79,23 @@ pub(super) fn lite(session: &Session<'_>, media: &Media<'_>) -> Option<Lite> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trickled {
     of: Credentials,
-    candidates: Vec<SocketAddr>,
-    is_last: bool,
+    lite: Lite,
 }
 
 impl Trickled {
-    /// Reads a body of application/trickle-ice-sdpfrag (RFC 8840 9). `mids` are the names of our lines, without which all lines are ours; `None` where
-    /// nothing in it is for them.
+    /// Reads a body of application/trickle-ice-sdpfrag (RFC 8840 9). `mids` are the names of our lines, without which all lines are ours, and `own` is the address of
+    /// our media; `None` where nothing in it is for them.
     ///
     /// # Errors
     /// 400 for a malformed body.
-    pub(super) fn read(body: &[u8], mids: Option<&[&str]>) -> Result<Option<Trickled>, SdpError> {
+    pub(super) fn read(body: &[u8], mids: Option<&[&str]>, own: IpAddr) -> Result<Option<Trickled>, SdpError> {
         let fragment = Session::fragment(body)?;
         let ends = |attributes: &[Attribute<'_>]| said(attributes, "end-of-candidates").next().is_some();
-        let mut told: Option<Trickled> = None;
+        let (mut told, mut is_last): (Option<Trickled>, _) = (None, false);
         let of_all = credentials(&fragment.attributes)?;
         let mut is_named = of_all.is_some();
         for line in &fragment.media {
             let mid = said(&line.attributes, "mid").next();
-            let candidates = best(said(&line.attributes, "candidate"));
             let Some(mid) = mid else {
                 match said(&line.attributes, "candidate").next() {
                     Some(_) => return Err(NO_LINE),
@@ -102,87 +107,70 @@ impl Trickled {
                 continue;
             };
             is_named = true;
-            if mids.is_none_or(|mids| mids.contains(&mid.trim())) {
-                let is_last = ends(&line.attributes);
-                add(&mut told, of, candidates, is_last);
+            if mids.is_some_and(|mids| !mids.contains(&mid.trim())) {
+                continue;
             }
+            let more = Trickled::new(of, best(own, said(&line.attributes, "candidate")));
+            match &mut told {
+                // Who shares one way has one name (RFC 8859).
+                Some(told) if told.of != more.of => continue,
+                Some(told) => drop(told.add(&more)),
+                None => told = Some(more),
+            }
+            is_last |= ends(&line.attributes);
         }
         if !is_named {
             return Err(UNNAMED);
         }
-        let is_last = ends(&fragment.attributes);
-        match (&mut told, of_all) {
-            (Some(told), _) => told.is_last |= is_last,
-            (None, Some(of)) if is_last || fragment.media.is_empty() => add(&mut told, of, Vec::new(), is_last),
-            (None, Some(_) | None) => {}
+        let all_end = ends(&fragment.attributes);
+        if all_end || fragment.media.is_empty() {
+            told = told.or_else(|| of_all.map(|of| Trickled::new(of, Vec::new())));
         }
         if let Some(told) = &mut told {
-            told.candidates.truncate(limits::RTC_ADDRESSES);
+            told.lite.trickles = !(is_last || all_end);
         }
         Ok(told)
     }
 
-    /// By whom it is told.
-    pub(super) fn of(&self) -> &Credentials {
+    /// These, and more may come.
+    fn new(of: Credentials, candidates: Vec<SocketAddr>) -> Trickled {
+        let trickles = true;
+        Trickled {
+            of,
+            lite: Lite { candidates, trickles },
+        }
+    }
+
+    /// By whom it is told, and of which generation.
+    pub fn of(&self) -> &Credentials {
         &self.of
     }
 
-    /// It is of this generation of this peer.
-    pub fn is_of(&self, theirs: &Credentials) -> bool {
-        self.of == *theirs
-    }
-
-    /// Adds more of the same generation.
-    pub(super) fn and(self, more: &Trickled) -> Trickled {
-        let mut lite = Lite {
-            candidates: self.candidates,
-            trickles: !self.is_last,
-        };
-        more.add_to(&mut lite);
-        Trickled {
-            of: self.of,
-            candidates: lite.candidates,
-            is_last: !lite.trickles,
-        }
+    /// Adds more of the same generation. True if that says something new.
+    pub(super) fn add(&mut self, more: &Trickled) -> bool {
+        add(&mut self.lite, &more.lite)
     }
 
     /// Adds it to what is known of a peer that is lite, where it is the same generation. True if that says something new.
     pub fn join(&self, connect: &mut Connect) -> bool {
         let lite = connect.lite.as_mut().filter(|_| connect.theirs == self.of);
-        lite.is_some_and(|lite| self.add_to(lite))
-    }
-
-    /// What was told before is told again (RFC 8840 4.4), and nothing counts after the end (RFC 8838 14).
-    fn add_to(&self, lite: &mut Lite) -> bool {
-        let before = (lite.candidates.len(), lite.trickles);
-        if lite.trickles {
-            for candidate in &self.candidates {
-                if lite.candidates.len() < limits::RTC_ADDRESSES && !lite.candidates.contains(candidate) {
-                    lite.candidates.push(*candidate);
-                }
-            }
-            lite.trickles = !self.is_last;
-        }
-        before != (lite.candidates.len(), lite.trickles)
+        lite.is_some_and(|lite| add(lite, &self.lite))
     }
 }
 
-fn add(told: &mut Option<Trickled>, of: Credentials, candidates: Vec<SocketAddr>, is_last: bool) {
-    match told {
-        // Who shares one way has one name (RFC 8859).
-        Some(told) if told.of == of => {
-            told.candidates.extend(candidates);
-            told.is_last |= is_last;
-        }
-        Some(_) => {}
-        None => {
-            *told = Some(Trickled {
-                of,
-                candidates,
-                is_last,
-            });
+/// What was told before is told again (RFC 8840 4.4), and nothing counts after the end (RFC 8838 14). True if more says something new.
+fn add(known: &mut Lite, more: &Lite) -> bool {
+    if !known.trickles {
+        return false;
+    }
+    let before = known.candidates.len();
+    for candidate in &more.candidates {
+        if known.candidates.len() < limits::RTC_ADDRESSES && !known.candidates.contains(candidate) {
+            known.candidates.push(*candidate);
         }
     }
+    known.trickles = more.trickles;
+    !more.trickles || known.candidates.len() > before
 }
 
 /// Values of an attribute; its name may be written in any case (RFC 8840 9.2).

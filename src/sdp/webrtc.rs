@@ -22,6 +22,7 @@ use super::video;
 use crate::limits;
 use crate::media::command::{CheckName, Connect, Credentials, DtlsRole, Fingerprint, Lite};
 use crate::pii::Secret;
+use std::net::IpAddr;
 
 /// The priority of the only candidate of a component (RFC 8445 5.1.2.1): 126, 65535, 1.
 const PRIORITY: u32 = 126 << 24 | 65_535 << 8 | 255;
@@ -122,7 +123,7 @@ impl Webrtc {
     }
 
     /// The audio line says its SSRC, and that it wants to be told how loud each packet is, where that is offered or was agreed on.
-    fn source(&self, media: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
+    fn room_lines(&self, media: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
         let Some(_sees) = self.sees else { return Vec::new() };
         let source = Attribute::new("ssrc", format!("{} cname:room", self.ssrc));
         [source].into_iter().chain(video::level(media)).collect()
@@ -166,19 +167,19 @@ impl Webrtc {
         self.agreed = Some(Box::new(connect.clone()));
     }
 
-    /// The peer has told more candidates (RFC 8840 4.4). What is connected by them from now on, if that is another than before.
-    pub(super) fn trickle(&mut self, told: &Trickled) -> Option<&Connect> {
-        let before = self.trickled.iter().position(|before| before.is_of(told.of()));
+    /// The peer has told more candidates (RFC 8840 4.4): they count for what is agreed, or will be.
+    pub(super) fn trickle(&mut self, told: &Trickled) {
+        let before = self.trickled.iter().position(|before| before.of() == told.of());
         let before = before.map(|at| self.trickled.remove(at));
         if self.trickled.len() == limits::EARLY_DIALOGS {
             self.trickled.remove(0);
         }
-        self.trickled.push(match before {
-            Some(before) => before.and(told),
-            None => told.clone(),
-        });
-        let agreed = self.agreed.as_deref_mut()?;
-        told.join(agreed).then_some(agreed)
+        let mut all = before.unwrap_or_else(|| told.clone());
+        all.add(told);
+        self.trickled.push(all);
+        if let Some(agreed) = self.agreed.as_deref_mut() {
+            told.join(agreed);
+        }
     }
 
     /// What is agreed with a peer that has answered, or that is answered now.
@@ -213,7 +214,7 @@ impl Webrtc {
     pub(super) fn offer(&self, local: &Local, kept: Option<&Media<'_>>) -> Vec<Attribute<'static>> {
         let mid = kept.and_then(|media| media.attribute("mid")).unwrap_or(MID);
         let lines = self.lines(&self.ours, "actpass", mid, local);
-        lines.into_iter().chain(self.source(kept)).collect()
+        lines.into_iter().chain(self.room_lines(kept)).collect()
     }
 
     /// Those of an answer.
@@ -224,7 +225,7 @@ impl Webrtc {
         };
         let mid = offered.attribute("mid").unwrap_or_default();
         let lines = self.lines(&connect.ours, setup, mid, local);
-        lines.into_iter().chain(self.source(Some(offered))).collect()
+        lines.into_iter().chain(self.room_lines(Some(offered))).collect()
     }
 
     fn lines(&self, ours: &Credentials, setup: &'static str, mid: &str, local: &Local) -> Vec<Attribute<'static>> {
@@ -310,7 +311,8 @@ const NO_ICE: SdpError = SdpError::NotAcceptable(
     "The audio stream has no a=ice-ufrag of 4 to 256 characters and a=ice-pwd of 22 to 256 (RFC 8839 5.4).",
 );
 const NOWHERE: SdpError = SdpError::NotAcceptable(
-    "The peer is ICE lite, and has no candidate by UDP with an IP address, nor says that one will come: nobody would look for a way.",
+    "The peer is ICE lite, and has no candidate by UDP with an IP address that our media reaches (of its family, and no loopback), nor says that one will \
+     come: nobody would look for a way.",
 );
 const NO_FINGERPRINT: SdpError = SdpError::NotAcceptable(
     "The audio stream has no a=fingerprint by sha-256, without which nobody knows who the peer is (RFC 8122 5).",
@@ -326,9 +328,10 @@ const UNDECIDED: SdpError =
 
 impl Peer {
     /// What a stream says, or the session where the stream says nothing (RFC 8839 5.4, RFC 8122 5, RFC 4145 4).
-    pub fn read(session: &Session<'_>, media: &Media<'_>) -> Result<Peer, SdpError> {
+    /// `own` is the address of our media.
+    pub fn read(session: &Session<'_>, media: &Media<'_>, own: IpAddr) -> Result<Peer, SdpError> {
         let one = |name: &'static str| media.attribute(name).or_else(|| session.attributes(name).next());
-        let lite = trickle::lite(session, media);
+        let lite = trickle::lite(session, media, own);
         if lite
             .as_ref()
             .is_some_and(|lite| lite.candidates.is_empty() && !lite.trickles)
@@ -375,10 +378,15 @@ impl Peer {
     }
 
     /// The stream of an offer that is taken, where it is a browser's and may be; none where it is none and need not be.
-    pub fn offered(session: &Session<'_>, media: &Media<'_>, can: WebrtcUse) -> Result<Option<Peer>, SdpError> {
+    pub fn offered(
+        session: &Session<'_>,
+        media: &Media<'_>,
+        can: WebrtcUse,
+        own: IpAddr,
+    ) -> Result<Option<Peer>, SdpError> {
         match (media.proto.is_dtls(), can) {
             (false, WebrtcUse::Always) if media.proto.is_rtp() => Err(WANTED),
-            (true, WebrtcUse::Always | WebrtcUse::Maybe) => Peer::read(session, media).map(Some),
+            (true, WebrtcUse::Always | WebrtcUse::Maybe) => Peer::read(session, media, own).map(Some),
             // What it is then is said where keys are asked for.
             (true, WebrtcUse::Never) | (false, _) => Ok(None),
         }
@@ -397,4 +405,4 @@ pub(super) enum WebrtcUse {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

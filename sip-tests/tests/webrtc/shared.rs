@@ -1,7 +1,7 @@
 //! Browsers that come to one port (`media: { browser_ports: shared }`): by name, and by where they are.
 
 use super::bench::{Bench, PASSWORD, at, elsewhere};
-use super::our_port;
+use super::{our_port, they_talk_and_part};
 use sip_tests::browser::{self, Browser, Manners};
 use sip_tests::description::{events, opus};
 use sip_tests::script::EDGE;
@@ -53,10 +53,7 @@ fn a_browser_that_moves_takes_its_port_along() {
     w.expect_tones(a, b);
     w.net.rebind("203.0.113.200".parse().unwrap());
     w.run(s(3));
-    w.expect_tones(a, b);
-    w.hang_up(a);
-    w.expect_over(b, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 /// Mallory has a leg of her own, whose checks she can seal, and can send in anybody's name: she gets nobody's media for that.

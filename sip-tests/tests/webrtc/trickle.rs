@@ -1,7 +1,7 @@
 //! Peers whose candidates come after their description, in INFO (RFC 8838, RFC 8840); and peers that are ICE lite, whose candidates are all that is
 //! known of where they are.
 
-use super::{nothing_in_the_clear, our_port, profile, world};
+use super::{nothing_in_the_clear, our_port, profile, they_talk_and_part, world};
 use sip_tests::browser::{self, Manners, word};
 use sip_tests::{CallRef, Change, Peer, State, World, ms, s};
 use std::net::SocketAddr;
@@ -178,10 +178,7 @@ fn infos_of_other_packages_and_forms_are_refused() {
     assert_eq!(w.request(b, "INFO", &[package, kind], Some(&good)), 469);
     assert_eq!(w.last_received(bob, |m| m.status() == 469).text("Recv-Info"), "");
     assert_eq!(w.last_received(bob, |m| m.is("INVITE")).get("Recv-Info"), None);
-    w.expect_tones(a, b);
-    w.hang_up(a);
-    w.expect_over(b, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 /// A peer that is lite looks for no way, and has told none: by the candidate of its INFO it is found. Of another generation none counts, of a flood few
@@ -241,10 +238,7 @@ fn a_callee_that_is_lite_trickles_while_it_rings() {
     assert_eq!(info(&mut w, a, &body), 200);
     w.expect_hears(b, Some(a));
     w.up(b);
-    w.expect_tones(a, b);
-    w.hang_up(b);
-    w.expect_over(a, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 /// RFC 8838 15: a restart begins a generation, whose candidates come as those of the first did.
@@ -271,11 +265,7 @@ fn a_restart_is_trickled_like_the_beginning() {
     assert_eq!(info(&mut w, a, &second), 200);
     w.run(s(1));
     assert!(w.voice(a).browser.as_ref().unwrap().reached);
-    w.expect_tones(a, b);
-    nothing_in_the_clear(&mut w, a);
-    w.hang_up(b);
-    w.expect_over(a, 200);
-    w.finish();
+    they_talk_and_part(w, a, b);
 }
 
 /// The checks of a peer that is lite are ours: what is wrong with them is no fault of a browser's.

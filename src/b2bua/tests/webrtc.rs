@@ -164,3 +164,94 @@ fn what_is_trickled_before_our_answer_is_not_lost() {
     let candidates = ["192.0.2.1:1000", "192.0.2.1:1001"].map(str::to_owned).to_vec();
     assert_eq!(connects(&b, leg), [("eV5c".to_owned(), candidates)]);
 }
+
+/// A candidate where this node listens itself is none: a stranger's description would have our checks go there.
+#[test]
+fn nobody_has_us_ask_our_own_doors() {
+    let mut b = Bench::changed(ALICE_WEB.0, ALICE_WEB.1);
+    b.with(|calls, _, _| calls.known_by(Fingerprint([7; 32])));
+    let invite = b.invite(BOB, "bob", "alice", Some(sdp(5000, "")));
+    let theirs = b.one(ALICE);
+    let candidate = |at: &str| format!("a=candidate:1 1 udp 9 {at} typ host\r\n");
+    let lite = offer("AA").replace("a=group", "a=ice-lite\r\na=ice-options:trickle\r\na=group");
+    let answer = lite.replace("actpass", "active") + &candidate("192.0.2.1 5060") + &candidate("192.0.2.1 16500");
+    let mut alice = b.answer(ALICE, &theirs, 200, Some(answer)).unwrap();
+    let ok = b.one(BOB);
+    b.ack(BOB, &invite, &ok);
+    b.heard(ALICE);
+    let leg = b.media_legs()[1];
+    let has = |b: &Bench| {
+        connects(b, leg)
+            .pop()
+            .map(|(_, candidates)| candidates)
+            .unwrap_or_default()
+    };
+    assert_eq!(has(&b), ["192.0.2.1:16500"]);
+    // Nor one that is told later.
+    let body = format!(
+        "a=ice-ufrag:eV5c\r\na=ice-pwd:0123456789abcdefghij+/\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n{}{}",
+        candidate("192.0.2.1 5060"),
+        candidate("192.0.2.77 5060"),
+    );
+    let body = Some(("application/trickle-ice-sdpfrag", body));
+    b.ask_with(
+        ALICE,
+        &mut alice,
+        Method::Info,
+        body,
+        &[("Info-Package", "trickle-ice")],
+    );
+    assert_eq!(b.heads(ALICE), ["200 INFO"]);
+    assert_eq!(has(&b), ["192.0.2.1:16500", "192.0.2.77:5060"]);
+}
+
+/// Alice calls bob, who takes digits by INFO, from a browser.
+fn browser_calls() -> (Bench, Dialog) {
+    let mut b = Bench::changed_in(&[
+        (ALICE_WEB.0, ALICE_WEB.1.to_owned()),
+        ("ring: 30s }", "ring: 30s, dtmf: info }".to_owned()),
+    ]);
+    b.with(|calls, _, _| calls.known_by(Fingerprint([7; 32])));
+    let invite = b.invite(ALICE, "alice", "bob", Some(offer("AA")));
+    let theirs = b.one(BOB);
+    b.answer(BOB, &theirs, 200, Some(sdp(5000, ""))).unwrap();
+    let ok = b.one(ALICE);
+    let alice = b.ack(ALICE, &invite, &ok);
+    b.heard(BOB);
+    (b, alice)
+}
+
+/// RFC 6086 7.2: an INFO has one package, and it is one that we know.
+#[test]
+fn an_info_is_of_one_package() {
+    let (mut b, mut alice) = browser_calls();
+    let fragment = "a=ice-ufrag:eV5c\r\na=ice-pwd:0123456789abcdefghij+/\r\na=end-of-candidates\r\n";
+    for (packages, answer) in [
+        (&["trickle-ice"][..], "200 INFO"),
+        (&["trickle-ice;about=x"], "200 INFO"),
+        (&["trickle-ice, trickle-ice"], "469 INFO"),
+        (&["trickle-ice;about=x, other"], "469 INFO"),
+        (&["trickle-ice", "trickle-ice"], "469 INFO"),
+        (&["other"], "469 INFO"),
+    ] {
+        let fields: Vec<(&'static str, &str)> = packages.iter().map(|package| ("Info-Package", *package)).collect();
+        let body = Some(("application/trickle-ice-sdpfrag", fragment.to_owned()));
+        b.ask_with(ALICE, &mut alice, Method::Info, body, &fields);
+        assert_eq!(b.heads(ALICE), [answer], "{packages:?}");
+        assert_eq!(b.heads(BOB), [""; 0], "{packages:?}");
+    }
+}
+
+/// Without a package it is an INFO as every phone sends it, and goes on to the other side.
+#[test]
+fn an_info_of_a_browser_without_a_package_goes_on() {
+    let (mut b, mut alice) = browser_calls();
+    let body = Some(("application/dtmf-relay", "Signal=5\r\nDuration=200\r\n".to_owned()));
+    b.ask(ALICE, &mut alice, Method::Info, body);
+    assert_eq!(b.heads(ALICE), ["200 INFO"]);
+    let info = b.one(BOB);
+    assert_eq!(
+        (info.method(), &info.body()[..]),
+        (Method::Info, &b"Signal=5\r\nDuration=200\r\n"[..])
+    );
+}

@@ -111,7 +111,7 @@ pub static ROOM: Section = Section {
             "mixed: everybody hears one mix. forwarded: those who speak (`speakers` at once), in Opus, go as they come to each browser whose page has as many places \
              for voices (`m=audio`, recvonly) beside its first line, on which it hears a mix of all others: phones with other codecs, and what is played. Nothing is \
              encoded for it while nobody of those speaks. `agc` has no part in what is forwarded. Who has fewer places, and every phone, hears the mix. Each packet of a \
-             voice goes out once for each listener, which takes some 10 us: so no more voices are forwarded at once than 1600 divided by those who hear them (16 for \
+             voice goes out once for each listener: so no more voices are forwarded at once than 1600 divided by those who hear them (16 for \
              100, 4 for 400, 1 for 1000, which is four fifths of a core while they speak); who speaks besides is in that mix. A room of 1000 in which \
              several speak at once is cheaper with mixed.",
         ),

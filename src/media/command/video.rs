@@ -60,7 +60,7 @@ pub struct VoiceLine {
     pub ssrc: u32,
 }
 
-/// All video of a leg, and its places for voices.
+/// All video of a leg, its places for voices, and how its audio says how loud it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Video {
     /// In the order of the description.

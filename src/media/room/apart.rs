@@ -144,7 +144,10 @@ impl Apart {
         let most = limits::VOICE_BYTES_PER_SECOND;
         let takes = self.pace.takes_at(now, limits::VOICE_PER_SECOND, limits::VOICE_BURST)
             && self.octets.takes_some(now, view.payload.len() as u64, most, most);
-        takes && self.kept.put(now, arrival, view)
+        if takes {
+            self.kept.put(now, arrival, view);
+        }
+        takes
     }
 
     /// Sends what came to a place.

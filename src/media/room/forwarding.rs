@@ -23,14 +23,11 @@ impl Room {
     }
 
     fn forwarded(&self) -> usize {
-        self.voices
-            .iter()
-            .filter(|voice| voice.is_apart && !voice.is_free())
-            .count()
+        self.voices.iter().filter(|voice| voice.is_forwarded()).count()
     }
 
     fn most_forwarded(&self) -> usize {
-        (limits::VOICES_SENT / self.listeners.max(1)).max(1)
+        (limits::VOICE_COPIES / self.listeners.max(1)).max(1)
     }
 
     /// So many have come that fewer voices can be forwarded: those go on in the mix.
@@ -40,7 +37,7 @@ impl Room {
             if excess == 0 {
                 return;
             }
-            if !voice.is_apart || voice.is_free() {
+            if !voice.is_forwarded() {
                 continue;
             }
             voice.is_apart = false;
@@ -58,7 +55,7 @@ impl Room {
         if self.ticks.is_multiple_of(stage::LOOK) {
             self.forward_less(legs);
         }
-        let mut most = limits::VOICE_EARLY / self.listeners.max(1);
+        let mut most = limits::VOICE_EARLY_COPIES / self.listeners.max(1);
         for voice in &mut self.voices {
             let Some(turn) = voice.turn() else { continue };
             self.is_changed = true;

@@ -2,7 +2,6 @@
 //! first syllable have come and gone by then. So the last few are kept, and go out first when he is forwarded.
 
 use crate::limits;
-use crate::media::pace::Pace;
 use crate::media::packet::Packet;
 use crate::media::rtp::{HEADER_BYTES, Header, View};
 use crate::media::source::Arrival;
@@ -36,8 +35,8 @@ impl Default for Kept {
 }
 
 impl Kept {
-    /// Keeps this one; false where it has no room.
-    pub fn put(&mut self, now: Instant, arrival: Arrival, view: &View<'_>) -> bool {
+    /// Keeps this one, which [`is_speech`].
+    pub fn put(&mut self, now: Instant, arrival: Arrival, view: &View<'_>) {
         let header = Header {
             marker: view.marker,
             payload_type: 0,
@@ -45,13 +44,9 @@ impl Kept {
             timestamp: view.timestamp,
             ssrc: view.ssrc,
         };
-        let Some(body) = header.write(&mut self.packet).get_mut(..view.payload.len()) else {
-            return false;
-        };
-        body.copy_from_slice(view.payload);
+        header.write(&mut self.packet)[..view.payload.len()].copy_from_slice(view.payload);
         self.packet.set_len(HEADER_BYTES + view.payload.len());
         (self.at, self.arrival) = (now, arrival);
-        true
     }
 
     /// The packet.
@@ -67,7 +62,6 @@ pub struct Recent {
     /// Where the next goes, and how many there are.
     next: usize,
     len: usize,
-    pace: Pace,
 }
 
 impl Default for Recent {
@@ -76,16 +70,15 @@ impl Default for Recent {
             kept: (0..KEPT).map(|_| Kept::default()).collect(),
             next: 0,
             len: 0,
-            pace: Pace::default(),
         }
     }
 }
 
 impl Recent {
-    /// Keeps one more; the oldest is forgotten. No more of them than are forwarded of a voice.
+    /// Keeps one more, if it is speech; the oldest is forgotten.
     pub fn keep(&mut self, now: Instant, arrival: Arrival, view: &View<'_>) {
-        let takes = is_speech(view) && self.pace.takes_at(now, limits::VOICE_PER_SECOND, limits::VOICE_BURST);
-        if takes && self.kept[self.next].put(now, arrival, view) {
+        if is_speech(view) {
+            self.kept[self.next].put(now, arrival, view);
             self.next = (self.next + 1) % KEPT;
             self.len = (self.len + 1).min(KEPT);
         }

@@ -87,6 +87,11 @@ impl Voice {
         }
     }
 
+    /// It is forwarded, or was until a moment ago.
+    pub fn is_forwarded(&self) -> bool {
+        self.is_apart && !self.is_free()
+    }
+
     /// Whose it is, while it is forwarded.
     pub fn whose(&self) -> Option<Whose> {
         (self.is_apart && self.state == State::Heard).then_some((self.at, self.id))
@@ -97,7 +102,6 @@ impl Voice {
     pub fn take_early(&mut self, now: Instant, recent: &mut Box<Recent>, (ms, most): (u32, usize)) -> usize {
         let Some(apart) = &mut self.apart else { return 0 };
         std::mem::swap(recent, &mut apart.early);
-        recent.clear();
         apart.early.trim(now, ms, most);
         apart.early.iter().count()
     }

@@ -13,8 +13,10 @@ const FILL: u64 = 85;
 const ROOM: u64 = 120;
 /// How long a trial takes: until an estimate follows what comes.
 const TRIAL: Duration = Duration::from_secs(3);
-/// From one to the next, at least and at most.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// From one to the next, at least.
+const FIRST: Duration = Duration::from_secs(5);
+/// And at most.
+const MOST: Duration = Duration::from_secs(60);
 
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl Default for Budget {
         Budget {
             trial: None,
             next: None,
-            patience: PATIENCE[0],
+            patience: FIRST,
         }
     }
 }
@@ -59,9 +61,9 @@ impl Budget {
             }
             let has_failed = is_lossy || sent > estimate;
             self.patience = if has_failed {
-                (2 * self.patience).min(PATIENCE[1])
+                (2 * self.patience).min(MOST)
             } else {
-                PATIENCE[0]
+                FIRST
             };
             (self.trial, self.next) = (None, Some(now + self.patience));
         }

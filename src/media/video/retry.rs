@@ -7,8 +7,14 @@ use crate::limits::VIDEO_LAYERS;
 use crate::time::Instant;
 use std::time::Duration;
 
-/// How long it is before a layer is sent again that was lost: after the first time, and at most.
-pub(super) const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// How long it is before a layer is sent again that was lost: after the first time.
+const FIRST: Duration = Duration::from_secs(5);
+/// And at most.
+const MOST: Duration = Duration::from_secs(60);
+/// Of all packets, in 1/256: where so many are lost, less is sent.
+const LOSSY: u8 = 26;
+/// Where fewer are, more may be.
+const SOUND: u8 = 6;
 /// How long one has to hold.
 const HELD: Duration = Duration::from_secs(30);
 
@@ -22,6 +28,10 @@ struct Lost {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Retry {
     lost: [Option<Lost>; VIDEO_LAYERS],
+    /// What the viewer reported last, of 256 packets.
+    loss: u8,
+    /// When much was lost last.
+    lossy: Option<Instant>,
     /// Which is seen, and since when.
     seen: Option<(u8, Instant)>,
 }
@@ -29,7 +39,7 @@ pub(super) struct Retry {
 impl Retry {
     /// What was lost was lost on the viewer's way, whoever was shown.
     pub fn shows_another(&mut self) {
-        self.seen = None;
+        (self.seen, self.loss, self.lossy) = (None, 0, None);
     }
 
     /// This one is seen from now on, or still.
@@ -39,8 +49,25 @@ impl Retry {
         }
     }
 
+    /// The viewer reports that so many of 256 packets were lost.
+    pub fn heard(&mut self, now: Instant, loss: u8) {
+        self.loss = loss;
+        if loss >= LOSSY {
+            self.lossy = Some(now);
+            self.lost(now);
+        } else {
+            self.held(now);
+        }
+    }
+
+    /// Much is lost, or was a moment ago: none but the smallest layer.
+    pub fn is_lossy(&self, now: Instant) -> bool {
+        self.lossy
+            .is_some_and(|lossy| self.loss >= SOUND || now.since(lossy) < FIRST)
+    }
+
     /// Much is lost of what is seen.
-    pub fn lost(&mut self, now: Instant) {
+    fn lost(&mut self, now: Instant) {
         let Some((layer, since)) = &mut self.seen else { return };
         *since = now;
         let Some(lost) = self.lost.get_mut(usize::from(*layer)) else {
@@ -50,7 +77,7 @@ impl Retry {
         if lost.is_some_and(|lost| now < lost.until) {
             return;
         }
-        let patience = lost.map_or(PATIENCE[0], |lost| (2 * lost.patience).min(PATIENCE[1]));
+        let patience = lost.map_or(FIRST, |lost| (2 * lost.patience).min(MOST));
         *lost = Some(Lost {
             patience,
             until: now + patience,
@@ -58,7 +85,7 @@ impl Retry {
     }
 
     /// Little is.
-    pub fn held(&mut self, now: Instant) {
+    fn held(&mut self, now: Instant) {
         let held = self.seen.filter(|(_, since)| now.since(*since) >= HELD);
         if let Some(lost) = held.and_then(|(layer, _)| self.lost.get_mut(usize::from(layer))) {
             *lost = None;

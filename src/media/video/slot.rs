@@ -4,7 +4,7 @@
 //! key frame of another stream, where the last ended.
 
 use super::codec::{Vp8, begins_key_frame};
-use super::retry::{PATIENCE, Retry};
+use super::retry::Retry;
 use crate::id::MediaLegId;
 use crate::limits;
 use crate::media::command::{VideoCodec, VideoFormat};
@@ -20,10 +20,6 @@ use crate::time::Instant;
 const RUNS: usize = 8;
 /// A frame of 30 in a second, in ticks of the clock: the least that a new run lies behind the old one.
 const FRAME: u32 = 3_000;
-/// Of all packets, in 1/256: where so many are lost, less is sent.
-const LOSSY: u8 = 26;
-/// Where fewer are, more may be.
-const SOUND: u8 = 6;
 
 /// Who is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +83,6 @@ pub(crate) struct Slot {
     reported: u32,
     /// Who was told to be shown.
     pub told: Option<(MediaLegId, bool)>,
-    loss: u8,
-    lossy: Option<Instant>,
     retry: Retry,
 }
 
@@ -125,8 +119,6 @@ impl Slot {
             octets: 0,
             reported: 0,
             told: None,
-            loss: 0,
-            lossy: None,
             retry: Retry::default(),
         }
     }
@@ -159,7 +151,6 @@ impl Slot {
         if self.shown != shown {
             self.shown = shown;
             self.is_running = false;
-            (self.loss, self.lossy) = (0, None);
             self.retry.shows_another();
         }
     }
@@ -332,13 +323,7 @@ impl Slot {
 
     /// The viewer reports of it.
     pub fn heard(&mut self, now: Instant, block: &Block) {
-        self.loss = block.fraction_lost;
-        if self.loss >= LOSSY {
-            self.lossy = Some(now);
-            self.retry.lost(now);
-        } else {
-            self.retry.held(now);
-        }
+        self.retry.heard(now, block.fraction_lost);
     }
 
     /// This layer was lost on the way to the viewer, and it is too early to try it again.
@@ -348,7 +333,7 @@ impl Slot {
 
     /// It loses much, or did a moment ago: none but the smallest layer.
     pub fn is_lossy(&self, now: Instant) -> bool {
-        self.loss >= SOUND && self.lossy.is_some() || self.lossy.is_some_and(|lossy| now.since(lossy) < PATIENCE[0])
+        self.retry.is_lossy(now)
     }
 
     /// What a sender report says of it, where it has sent since the last but one (RFC 3550 6.4).

@@ -19,17 +19,10 @@ fn says(packet: &[u8], level: u8) -> Vec<u8> {
 
 /// A member says how loud its packets are, and has so many places for voices.
 fn tells(world: &mut World, peer: &Peer, n: usize, places: usize) {
-    let voices = (0..places).map(|nth| VoiceLine {
-        mid: format!("v{nth}").into(),
-        payload_type: 109,
-        ssrc: place(n, nth),
-    });
-    let video = Video {
-        voices: voices.collect(),
+    let video = Some(Box::new(Video {
         level: Some(LEVEL),
-        ..Video::default()
-    };
-    let video = Some(Box::new(video));
+        ..voices(n, places)
+    }));
     world.command(Command::Video { leg: peer.leg, video });
 }
 

@@ -18,21 +18,23 @@ fn forwarding(speakers: u8) -> RoomSpec {
     }
 }
 
-/// A member has so many places for voices from now on.
-fn give(world: &mut World, peer: &Peer, n: usize, places: usize) {
+/// So many places for voices of a member.
+fn voices(n: usize, places: usize) -> Video {
     let voices = (0..places).map(|nth| VoiceLine {
         mid: format!("v{nth}").into(),
         payload_type: 109,
         ssrc: place(n, nth),
     });
-    let video = Video {
+    Video {
         voices: voices.collect(),
         ..Video::default()
-    };
-    world.command(Command::Video {
-        leg: peer.leg,
-        video: Some(Box::new(video)),
-    });
+    }
+}
+
+/// A member has so many places for voices from now on.
+fn give(world: &mut World, peer: &Peer, n: usize, places: usize) {
+    let (leg, video) = (peer.leg, Some(Box::new(voices(n, places))));
+    world.command(Command::Video { leg, video });
 }
 
 fn of(heard: &[Heard], ssrc: u32) -> Vec<Heard> {
@@ -411,16 +413,7 @@ fn fill(world: &mut World, numbers: std::ops::Range<usize>, places: usize) {
         let leg = world.numbered(10 + n as u64, stream(Codec::Opus));
         let keys = Keys::new(key(1), vec![key(2)]).map(Box::new);
         world.command(Command::Protect { leg, keys });
-        let voices = (0..places).map(|nth| VoiceLine {
-            mid: format!("v{nth}").into(),
-            payload_type: 109,
-            ssrc: place(9, nth),
-        });
-        let video = Video {
-            voices: voices.collect(),
-            ..Video::default()
-        };
-        let video = Some(Box::new(video));
+        let video = Some(Box::new(voices(9, places)));
         world.command(Command::Video { leg, video });
         world.function(leg, Function::Room(ROOM));
     }
@@ -456,6 +449,46 @@ fn what_is_said_first_is_less_for_many() {
     assert_eq!(counts[begin], 3 * LISTENERS, "{counts:?}");
     assert!(
         counts[begin + 1..].iter().all(|count| *count == LISTENERS),
+        "{counts:?}"
+    );
+}
+
+/// The bound is that of all who begin at the same time.
+#[test]
+fn what_several_say_first_is_less_for_many_in_all() {
+    const LISTENERS: usize = 150;
+    let mut world = World::of(LISTENERS + 2);
+    world.command(Command::OpenRoom(RoomSpec {
+        seats: 1_000,
+        gate: true,
+        ..forwarding(2)
+    }));
+    // The same sound, so that both are found out in the same tick.
+    let mut all = [1, 2].map(|n| world.peer(n, stream(Codec::Opus), tone(1)));
+    for peer in &all {
+        world.function(peer.leg, Function::Room(ROOM));
+    }
+    fill(&mut world, 0..LISTENERS, 2);
+    let mut ticks = |world: &mut World, speak: bool, ticks: usize| -> Vec<usize> {
+        let tick = |_| {
+            for peer in &mut all {
+                let packet = if speak { peer.speak() } else { peer.hush() };
+                world.deliver(peer, &packet);
+            }
+            world.tick();
+            let all = std::mem::take(&mut world.rtp).into_values().flatten();
+            all.filter(|packet| [place(9, 0), place(9, 1)].contains(&packet.ssrc))
+                .count()
+        };
+        (0..ticks).map(tick).collect()
+    };
+    assert_eq!(ticks(&mut world, false, 30), [0; 30]);
+    let counts = ticks(&mut world, true, 12);
+    let begin = counts.iter().position(|count| *count > 0).unwrap();
+    // Each alone would have had five and more.
+    assert_eq!(counts[begin], 6 * LISTENERS, "{counts:?}");
+    assert!(
+        counts[begin + 1..].iter().all(|count| *count == 2 * LISTENERS),
         "{counts:?}"
     );
 }

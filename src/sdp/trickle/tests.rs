@@ -8,8 +8,11 @@ fn addrs(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
+/// An address of our media.
+const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 200));
+
 fn read(body: &str) -> Result<Option<Trickled>, SdpError> {
-    Trickled::read(body.as_bytes(), Some(&["0", "1"]))
+    Trickled::read(body.as_bytes(), Some(&["0", "1"]), OWN)
 }
 
 fn connect(ufrag: &str, lite: Option<Lite>) -> Connect {
@@ -47,8 +50,8 @@ fn a_fragment_is_read_as_the_rfc_writes_it() {
     );
     let one = read(&body).unwrap().unwrap();
     assert_eq!(&*one.of.ufrag, "8hhY");
-    assert_eq!(one.candidates, addrs(&["[2001:db8::1]:5000", "192.0.2.3:5010"]));
-    assert!(one.is_last);
+    assert_eq!(one.lite.candidates, addrs(&["192.0.2.3:5010"]));
+    assert!(!one.lite.trickles);
     // Names of the line come before those of all.
     let own = body.replace(
         "a=mid:0\r\n",
@@ -57,11 +60,11 @@ fn a_fragment_is_read_as_the_rfc_writes_it() {
     assert_eq!(&*read(&own).unwrap().unwrap().of.ufrag, "other");
     // The end of all, and nothing more.
     let end = read(&format!("{NAMES}a=end-of-candidates\r\n")).unwrap().unwrap();
-    assert!(end.is_last && end.candidates.is_empty());
+    assert!(!end.lite.trickles && end.lite.candidates.is_empty());
     // Candidates of lines that we do not have.
     assert_eq!(read(&body.replace("a=mid:0", "a=mid:7")), Ok(None));
-    let any = Trickled::read(body.replace("a=mid:0", "a=mid:7").as_bytes(), None);
-    assert!(any.unwrap().is_some_and(|told| told.candidates.len() == 3));
+    let any = Trickled::read(body.replace("a=mid:0", "a=mid:7").as_bytes(), None, OWN);
+    assert!(any.unwrap().is_some_and(|told| told.lite.candidates.len() == 2));
     assert!(!format!("{one:?}").contains("asd88"), "{one:?}");
 }
 
@@ -84,12 +87,45 @@ fn names_stand_where_the_description_has_them() {
     ] {
         let told = read(&body).unwrap().unwrap();
         assert_eq!(
-            (&*told.of.ufrag, told.candidates, told.is_last),
+            (&*told.of.ufrag, told.lite.candidates, !told.lite.trickles),
             ("8hhY", addrs(&["192.0.2.1:5000"]), is_last),
             "{body}"
         );
     }
     assert_eq!(read(&format!("a=end-of-candidates\r\n{more}")), Err(UNNAMED));
+}
+
+/// By an address of ours nothing comes to another family; and a loopback is our own host's, whoever writes it.
+#[test]
+fn what_is_out_of_our_reach_is_no_candidate() {
+    let there = [
+        "192.0.2.1 5000",
+        "2001:db8::1 5001",
+        "127.0.0.1 5002",
+        "::1 5003",
+        "::ffff:192.0.2.2 5004",
+        "::ffff:127.0.0.9 5005",
+    ];
+    let description = format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\na=ice-lite\r\n{}",
+        &told(&there)[NAMES.len()..]
+    );
+    for (own, want) in [
+        ("192.0.2.200", &["192.0.2.1:5000", "192.0.2.2:5004"][..]),
+        ("2001:db8::200", &["[2001:db8::1]:5001"]),
+        (
+            "127.0.0.2",
+            &["192.0.2.1:5000", "127.0.0.1:5002", "192.0.2.2:5004", "127.0.0.9:5005"],
+        ),
+        ("::1", &["[2001:db8::1]:5001", "[::1]:5003"]),
+    ] {
+        let own: IpAddr = own.parse().unwrap();
+        let trickled = Trickled::read(told(&there).as_bytes(), None, own).unwrap().unwrap();
+        assert_eq!(trickled.lite.candidates, addrs(want), "trickled to {own}");
+        let session = Session::parse(description.as_bytes()).unwrap();
+        let lite = lite(&session, &session.media[0], own).unwrap();
+        assert_eq!(lite.candidates, addrs(want), "described to {own}");
+    }
 }
 
 #[test]
@@ -159,20 +195,22 @@ fn only_what_is_new_and_of_this_generation_is_added() {
     }
     assert_eq!(two.lite.map(|lite| lite.candidates.len()), Some(limits::RTC_ADDRESSES));
     // What is told before both sides have described themselves is kept in the same way.
-    let all = flood
-        .chunks(50)
-        .fold(more.clone(), |all, part| all.and(&read(&told(part)).unwrap().unwrap()));
-    assert_eq!(all.candidates.len(), limits::RTC_ADDRESSES);
-    assert_eq!(all.candidates[..2], more.candidates[..]);
-    let all = all.and(&end).and(&read(&told(&["192.0.2.77 7"])).unwrap().unwrap());
-    assert!(all.is_last && !all.candidates.contains(&addrs(&["192.0.2.77:7"])[0]));
+    let all = flood.chunks(50).fold(more.clone(), |mut all, part| {
+        all.add(&read(&told(part)).unwrap().unwrap());
+        all
+    });
+    assert_eq!(all.lite.candidates.len(), limits::RTC_ADDRESSES);
+    assert_eq!(all.lite.candidates[..2], more.lite.candidates[..]);
+    let (mut all, late) = (all, read(&told(&["192.0.2.77 7"])).unwrap().unwrap());
+    assert!(all.add(&end) && !all.add(&late));
+    assert!(!all.lite.trickles && !all.lite.candidates.contains(&addrs(&["192.0.2.77:7"])[0]));
 }
 
 proptest! {
     #[test]
     fn any_fragment_is_read_or_refused(lines in proptest::collection::vec("(a=candidate:1 1 udp 5 192.0.2.[1-9] [0-9]{1,5})|(a=mid:[01])|(m=audio 9 RTP/AVP 0)|(a=ice-(ufrag|pwd):[a-z]{4,30})|[ -~]{0,20}", 0..30), odd in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Trickled::read(&odd, None);
-        if let Ok(Some(told)) = Trickled::read(lines.join("\r\n").as_bytes(), None) {
+        let _ = Trickled::read(&odd, None, OWN);
+        if let Ok(Some(told)) = Trickled::read(lines.join("\r\n").as_bytes(), None, OWN) {
             let mut one = connect(&told.of.ufrag, Some(Lite { candidates: Vec::new(), trickles: true }));
             one.theirs = told.of.clone();
             told.join(&mut one);

@@ -2,11 +2,11 @@
 
 use super::{MID, TRANSPORT};
 use crate::media::command::{Fingerprint, OpusParams, Video, VideoCodec, VideoFormat, VideoSource};
-use crate::sdp::{Agreed, Direction, Local, OfferAnswer, Sees, Session, Webrtc, answer, capabilities};
+use crate::sdp::webrtc::tests::{PRINT, local, peer};
+use crate::sdp::{Agreed, Direction, OfferAnswer, Sees, Session, Webrtc, answer, capabilities};
 use codecs::Codec;
 use std::net::IpAddr;
 
-const PRINT: &str = "19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2";
 const WAY: &str = "a=ice-ufrag:eV5c\r\na=ice-pwd:0123456789abcdefghij+/\r\na=setup:actpass\r\na=rtcp-mux\r\n";
 /// As Chromium lists them, shortened.
 const CODECS: &str = "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 goog-remb\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 nack\r\n\
@@ -43,15 +43,8 @@ fn answered(body: &str, sees: bool) -> (String, Agreed) {
     }));
     let mut can = capabilities(&[Codec::Opus], OpusParams::default());
     can.webrtc = Some(Box::new(webrtc));
-    let local = Local {
-        addr: IpAddr::from([192, 0, 2, 10]),
-        port: 20_000,
-        session_id: 7,
-        version: 1,
-        direction: Direction::SendRecv,
-    };
     let offer = Session::parse(body.as_bytes()).unwrap();
-    let (session, agreed) = answer(&offer, &local, &can, IpAddr::from([198, 51, 100, 7])).unwrap();
+    let (session, agreed) = answer(&offer, &local(), &can, peer()).unwrap();
     (session.to_string(), agreed)
 }
 

@@ -28,11 +28,12 @@ use crate::media::tap::Sinks;
 use crate::media::worker::Strays;
 use gate::Share;
 use ports::{PortRange, Way};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use stream::{StreamDoor, Streams};
+use stream::{Stream, StreamDoor, Streams};
 use thread::{Gauges, Message};
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -60,7 +61,9 @@ pub struct MediaThreads {
     shared: Vec<Arc<Shared>>,
     /// For browsers that come by TCP, if they may.
     door: Option<(Arc<StreamDoor>, Aside)>,
-    /// Legs that do, and with whose port.
+    /// Streams of legs that are between two workers: they come behind their leg.
+    moving: BTreeMap<MediaLegId, SmallVec<[Box<Stream>; limits::STREAMS_PER_LEG]>>,
+    /// Legs that share a port, and whose that is.
     sharing: BTreeMap<MediaLegId, WorkerId>,
     seeds: u64,
     /// Commands that were dropped because their worker was too far behind.
@@ -94,6 +97,7 @@ impl MediaThreads {
             ports,
             shared,
             sharing: BTreeMap::new(),
+            moving: BTreeMap::new(),
             door: None,
             seeds,
             dropped: 0,
@@ -175,7 +179,7 @@ impl MediaThreads {
             return None;
         }
         let leg = command.leg();
-        let sockets = match &command {
+        let mut sockets = match &command {
             Command::Open(spec) => match self.sockets(spec) {
                 Some(sockets) => Some(sockets),
                 None => return Some(Event::Closed(spec.id, LegStats::default())),
@@ -197,13 +201,11 @@ impl MediaThreads {
             .wrapping_add(1_442_695_040_888_963_407);
         match self.preparer.prepare(worker, command, self.seeds) {
             Ok(inputs) => {
-                let mut sockets = sockets;
                 for input in inputs {
-                    let own = if matches!(input, Input::Open(_)) {
-                        sockets.take()
-                    } else {
-                        None
-                    };
+                    if let Input::Take { leg, .. } = &input {
+                        self.moving.entry(*leg).or_default();
+                    }
+                    let own = sockets.take_if(|_| matches!(input, Input::Open(_)));
                     self.send(worker, Message::Input(input, own));
                 }
             }
@@ -277,12 +279,20 @@ impl MediaThreads {
     /// Takes what a thread had to tell; gives what signalling is to hear of it.
     pub fn event(&mut self, event: MediaEvent) -> Option<Event> {
         let told = event.output.as_ref().and_then(Output::event);
+        let came = match &event.output {
+            Some(Output::Taken { leg, .. }) => self.moving.remove(&leg.id()).unwrap_or_default(),
+            Some(_) | None => SmallVec::new(),
+        };
         self.settle(event.worker, event.output, event.sockets);
-        for stream in event.streams {
+        for stream in event.streams.into_iter().chain(came) {
             if let Some((door, _)) = self.door.as_ref().filter(|_| stream.is_refused) {
                 door.refuse();
             }
             if stream.is_over {
+                continue;
+            }
+            if let Some(waiting) = self.moving.get_mut(&stream.leg) {
+                waiting.push(stream);
                 continue;
             }
             match self.preparer.home(stream.leg) {
@@ -302,6 +312,7 @@ impl MediaThreads {
                     door.forget(leg.id());
                 }
                 self.preparer.closed(leg.id());
+                self.moving.remove(&leg.id());
                 self.setup.close(leg.id());
                 if let Some(home) = self.sharing.remove(&leg.id()) {
                     self.send(home, Message::Share(leg.id(), Share::Gone));

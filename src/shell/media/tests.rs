@@ -83,16 +83,11 @@ impl Bench {
         self.threads.flush();
     }
 
-    /// Waits for a browser that comes by TCP, and brings it to its leg.
-    async fn takes_a_stream(&mut self) {
-        self.hears_of_a_stream(false).await;
-    }
-
-    /// Waits for a stream that has come, or for one that is over.
-    async fn hears_of_a_stream(&mut self, over: bool) {
+    /// Waits for a stream that is over.
+    async fn hears_of_a_stream(&mut self) {
         let search = async {
             while let Some(event) = self.events.recv().await {
-                let is_stream = event.output.is_none() && event.streams.iter().any(|stream| stream.is_over == over);
+                let is_stream = event.output.is_none() && event.streams.iter().any(|stream| stream.is_over);
                 let _told = self.threads.event(event);
                 self.threads.flush();
                 if is_stream {

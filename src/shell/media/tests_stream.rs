@@ -1,7 +1,7 @@
 //! Browsers that come by TCP, with real sockets (RFC 6544, RFC 4571).
 
 use super::shared::{Web, open};
-use super::{Bench, Message as Told, SOON, remote, stream};
+use super::{Bench, MediaEvent, Message as Told, SOON, remote, stream};
 use crate::config;
 use crate::id::{MediaLegId, WorkerId};
 use crate::limits;
@@ -112,15 +112,34 @@ fn leg(bench: &mut Bench, number: u64) -> Web {
     )
 }
 
+/// A browser has come by TCP, and its leg has not been told of it.
+async fn is_there(bench: &mut Bench, door: SocketAddr, web: &mut Web) -> (Tcp, MediaEvent) {
+    let mut tcp = Tcp::to(door);
+    let check = web.check();
+    tcp.send(&check);
+    loop {
+        let event = timeout(SOON, bench.events.recv()).await.unwrap().unwrap();
+        if !event.streams.is_empty() {
+            return (tcp, event);
+        }
+        let _told = bench.threads.event(event);
+    }
+}
+
+/// It has come, and is answered.
+async fn comes(bench: &mut Bench, door: SocketAddr, web: &mut Web) -> Tcp {
+    let (mut tcp, event) = is_there(bench, door, web).await;
+    assert_eq!(bench.threads.event(event), None);
+    bench.threads.flush();
+    assert!(tcp.is_answered(web));
+    tcp
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_browser_that_comes_by_tcp_is_heard_and_its_stream_moves_with_its_leg() {
     let (mut bench, door) = bench("127.0.82.41", 22_200, 22_241);
     let mut web = leg(&mut bench, 1);
-    let mut tcp = Tcp::to(door);
-    let check = web.check();
-    tcp.send(&check);
-    bench.takes_a_stream().await;
-    assert!(tcp.is_answered(&mut web));
+    let mut tcp = comes(&mut bench, door, &mut web).await;
     // What signalling says when the set-up tells where the browser is.
     let peer = of_stream(NonZeroU32::MIN, tcp.socket.local_addr().unwrap());
     let (leg, remote, stream) = (web.leg, remote(peer), stream());
@@ -138,6 +157,23 @@ async fn a_browser_that_comes_by_tcp_is_heard_and_its_stream_moves_with_its_leg(
     bench.command(WorkerId(0), Command::Close(leg));
     bench.hears(|event| matches!(event, Event::Closed(..))).await;
     assert!(tcp.is_closed());
+    bench.threads.stop();
+}
+
+/// One that has come while its leg was between two workers comes there with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_stream_that_comes_while_its_leg_moves_is_not_lost() {
+    let (mut bench, door) = bench("127.0.82.48", 22_600, 22_648);
+    let mut web = leg(&mut bench, 1);
+    let (leg, to) = (web.leg, WorkerId(1));
+    let (mut tcp, came) = is_there(&mut bench, door, &mut web).await;
+    bench.command(WorkerId(0), Command::Move { leg, to });
+    assert_eq!(bench.threads.event(came), None);
+    bench.threads.flush();
+    bench.hears(|event| *event == Event::Moved(leg, to)).await;
+    assert!(tcp.is_answered(&mut web));
+    assert_eq!(bench.threads.strays().no_leg, 0);
+    assert!(bench.threads.moving.is_empty());
     bench.threads.stop();
 }
 
@@ -170,14 +206,9 @@ async fn strangers_on_tcp_are_refused_and_bounded() {
     timeout(SOON, counted).await.expect("all are counted");
     let mut streams: Vec<Tcp> = Vec::new();
     for _ in 0..=limits::STREAMS_PER_LEG {
-        let mut tcp = Tcp::to(door);
-        let check = web.check();
-        tcp.send(&check);
-        bench.takes_a_stream().await;
-        assert!(tcp.is_answered(&mut web));
-        streams.push(tcp);
+        streams.push(comes(&mut bench, door, &mut web).await);
     }
-    bench.hears_of_a_stream(true).await;
+    bench.hears_of_a_stream().await;
     assert!(streams[0].is_closed(), "the oldest makes room");
     assert!(streams[1].is_answered(&mut web));
     let mut crowd: Vec<Tcp> = (0..limits::STREAMS_PER_HOST + 1).map(|_| Tcp::to(door)).collect();
@@ -191,16 +222,12 @@ async fn strangers_on_tcp_are_refused_and_bounded() {
 async fn a_stream_with_a_packet_that_is_too_long_is_closed() {
     let (mut bench, door) = bench("127.0.82.45", 22_400, 22_445);
     let mut web = leg(&mut bench, 1);
-    let mut tcp = Tcp::to(door);
-    let check = web.check();
-    tcp.send(&check);
-    bench.takes_a_stream().await;
-    assert!(tcp.is_answered(&mut web));
+    let mut tcp = comes(&mut bench, door, &mut web).await;
     let longest = vec![0x80; limits::RTP_PACKET_BYTES];
     tcp.send(&longest);
     assert!(tcp.is_answered(&mut web), "the longest is none of those");
     tcp.send(&[&longest[..], &[0]].concat());
-    bench.hears_of_a_stream(true).await;
+    bench.hears_of_a_stream().await;
     assert!(tcp.is_closed());
     bench.threads.stop();
 }
@@ -212,22 +239,13 @@ async fn a_stream_that_no_leg_takes_is_closed_and_counted() {
     let mut web = leg(&mut bench, 1);
     for is_known in [true, false] {
         let before = bench.threads.strays().no_leg;
-        let mut tcp = Tcp::to(door);
-        let check = web.check();
-        tcp.send(&check);
-        let mut event = loop {
-            let event = timeout(SOON, bench.events.recv()).await.unwrap().unwrap();
-            if !event.streams.is_empty() {
-                break event;
-            }
-            let _told = bench.threads.event(event);
-        };
+        let (mut tcp, mut event) = is_there(&mut bench, door, &mut web).await;
         event.streams[0].leg = MediaLegId(99);
         if is_known {
             let stream = event.streams.pop().unwrap();
             bench.threads.send(WorkerId(0), Told::Stream(stream));
             bench.threads.flush();
-            bench.hears_of_a_stream(true).await;
+            bench.hears_of_a_stream().await;
         } else {
             assert_eq!(bench.threads.event(event), None);
         }

@@ -1,6 +1,8 @@
 //! One media thread: waits for packets, commands and the next tick, and walks the worker through them.
 
 mod doors;
+#[cfg(test)]
+mod tests;
 
 use super::gate::{self, Gate, Share};
 use super::ports::{Shared, Way, throw_away};
@@ -214,31 +216,7 @@ pub(super) fn start(
         .name(format!("media-{}", id.0))
         .spawn(move || {
             hurry(id);
-            let sockets = std::iter::repeat_with(|| None).take(limits::LEGS_PER_WORKER).collect();
-            let mut thread = Thread {
-                id,
-                clock,
-                worker: Worker::new(limits::LEGS_PER_WORKER),
-                epoll,
-                wake,
-                sockets,
-                taps: Vec::new(),
-                coming: None,
-                batch: TxBatch::new(),
-                bursts: Bursts::new(),
-                outputs: Outputs::default(),
-                commands,
-                events,
-                late: VecDeque::new(),
-                gauges,
-                door,
-                within: None,
-                gate: None,
-                streams: None,
-                load: Load::default(),
-                packet: Packet::default(),
-            };
-            thread.run();
+            Thread::new(id, clock, (epoll, wake), (commands, events), gauges, door).run();
         })?;
     Ok((waiter, thread))
 }
@@ -275,6 +253,39 @@ struct Thread {
 }
 
 impl Thread {
+    fn new(
+        id: WorkerId,
+        clock: SystemClock,
+        (epoll, wake): (OwnedFd, Arc<OwnedFd>),
+        (commands, events): (rtrb::Consumer<Message>, mpsc::Sender<MediaEvent>),
+        gauges: Arc<Gauges>,
+        door: Door,
+    ) -> Thread {
+        Thread {
+            id,
+            clock,
+            worker: Worker::new(limits::LEGS_PER_WORKER),
+            epoll,
+            wake,
+            sockets: std::iter::repeat_with(|| None).take(limits::LEGS_PER_WORKER).collect(),
+            taps: Vec::new(),
+            coming: None,
+            batch: TxBatch::new(),
+            bursts: Bursts::new(),
+            outputs: Outputs::default(),
+            commands,
+            events,
+            late: VecDeque::new(),
+            gauges,
+            door,
+            within: None,
+            gate: None,
+            streams: None,
+            load: Load::default(),
+            packet: Packet::default(),
+        }
+    }
+
     fn run(&mut self) {
         let mut ready = Vec::with_capacity(READY);
         let mut next_tick = self.clock.instant() + TICK;

@@ -67,9 +67,15 @@ impl Bursts {
             [ControlMessage::UdpGsoSegments(&length)],
             MsgFlags::empty(),
         );
+        let sent = sent.map(drop);
+        self.is_over(sent)
+    }
+
+    /// What the system said of a burst: false where it is to be tried one by one.
+    fn is_over(&mut self, sent: Result<(), Errno>) -> bool {
         match sent {
             // A full buffer loses them, as it does each alone.
-            Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => true,
+            Ok(()) | Err(Errno::EAGAIN | Errno::ENOBUFS) => true,
             // An interface cannot, or a way through a tunnel (EIO): most others of this machine are the same.
             Err(Errno::EIO | Errno::EOPNOTSUPP) => {
                 self.rest = RESTS;
@@ -130,6 +136,34 @@ mod tests {
             assert_eq!(bursts.is_possible, Some(true), "the loopback does it");
             all_arrive(address, Some(false));
         }
+    }
+
+    /// An interface that cannot, or a tunnel: bursts go one by one, and it is tried again some time.
+    #[test]
+    fn a_way_that_takes_no_bursts_is_left_alone_for_a_while() {
+        let here = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let there = UdpSocket::bind("127.0.0.1:0").unwrap();
+        there.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let pair = burst(there.local_addr().unwrap(), &[10, 10]);
+        for errno in [Errno::EIO, Errno::EOPNOTSUPP] {
+            let mut bursts = Bursts::new();
+            assert!(!bursts.is_over(Err(errno)), "it goes one by one");
+            bursts.send(&here, &pair);
+            assert_eq!(arrives(&there).len(), 2);
+            for _ in 1..RESTS {
+                bursts.send(&here, &pair);
+            }
+            arrives(&there);
+            assert_eq!(bursts.is_possible, None, "the system was not even asked");
+            bursts.send(&here, &pair);
+            assert_eq!((arrives(&there).len(), bursts.is_possible), (2, Some(true)));
+        }
+        // What is full is full for each alone; what is wrong with one burst is not with the next.
+        let mut bursts = Bursts::new();
+        assert!(bursts.is_over(Err(Errno::EAGAIN)) && bursts.is_over(Err(Errno::ENOBUFS)));
+        assert!(!bursts.is_over(Err(Errno::EMSGSIZE)) && !bursts.is_over(Err(Errno::ECONNREFUSED)));
+        bursts.send(&here, &pair);
+        assert_eq!((arrives(&there).len(), bursts.is_possible), (2, Some(true)));
     }
 
     #[test]

@@ -108,7 +108,8 @@ fn the_streams_of_a_leg_are_found_among_those_of_all() {
     assert_eq!(room, (streams.by_leg.capacity(), streams.by_number.capacity()));
 }
 
-/// Out of descriptors (EMFILE): the connection waits where it is, and asking for it without a pause would take the whole processor.
+/// Out of descriptors (EMFILE): the connection waits where it is, and asking for it without a pause would take the whole processor. By the real clock,
+/// of which it takes one pause: tokio's own would be a feature for this test alone.
 #[tokio::test]
 async fn after_an_error_nothing_is_accepted_for_a_while() {
     let begun = tokio::time::Instant::now();
@@ -116,11 +117,11 @@ async fn after_an_error_nothing_is_accepted_for_a_while() {
     let next = next_of(|| {
         asked += 1;
         std::future::ready(match asked {
-            4 => Ok("a connection"),
+            2 => Ok("a connection"),
             _other => Err(io::Error::from(rustix::io::Errno::MFILE)),
         })
     });
     assert_eq!(next.await, "a connection");
-    assert_eq!(asked, 4);
-    assert!(begun.elapsed() >= 3 * ACCEPT_PAUSE);
+    assert_eq!(asked, 2);
+    assert!(begun.elapsed() >= ACCEPT_PAUSE);
 }
