@@ -553,6 +553,8 @@ pub enum Fact {
         status: u16,
         /// Why, in words, without personal data.
         why: &'static str,
+        /// What it was and in whose name, where that helps whoever has to find out: `REGISTER of alice@example.com`.
+        what: Option<Box<str>>,
     },
     /// Nothing is heard of a source for a while.
     Banned {

@@ -480,6 +480,10 @@ pub const ROOM_GUESSER_NUMBERS: usize = 32;
 /// Octets of a message of a TURN client, and of a datagram of its peer: what Ethernet carries, with room for the head of an indication
 /// and for larger frames; what is longer is dropped.
 pub const RELAY_MESSAGE_BYTES: usize = 4_096;
+/// Rooms of the configuration that an operator is told of who asks for one that there is not: a screen's worth.
+pub const ROOM_NAMES_TOLD: usize = 20;
+/// Characters of a user's name, and of a host, that a stranger's refused request puts into the log.
+pub const REFUSED_CHARS: usize = 64;
 /// TURN allocations at once, whatever the configuration says: nearly all ports that one address has.
 pub const RELAY_ALLOCATIONS: u64 = 60_000;
 /// Permissions of one allocation: as many peers as a client may have, and as many as a table of 32 places takes; further ones are

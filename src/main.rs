@@ -1,6 +1,7 @@
 //! Arguments in, exit code out.
 
-use clap::{Parser, Subcommand};
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tandem::shell::{commands, rooms};
@@ -16,17 +17,33 @@ struct Arguments {
     command: Command,
 }
 
+/// Which configuration: two ways to say it.
+#[derive(Args)]
+struct File {
+    /// The configuration; without it config/tandem.yaml, or the same built in where that file is missing
+    file: Option<PathBuf>,
+    /// The same as [FILE]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl File {
+    fn path(self) -> Option<PathBuf> {
+        self.file.or(self.config)
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Start a node and run it until SIGTERM; SIGHUP reads the file again
     Run {
-        /// The configuration; without it config/tandem.yaml, or the same built in where that file is missing
-        file: Option<PathBuf>,
+        #[command(flatten)]
+        file: File,
     },
     /// Check a configuration: print everything that is wrong with it and exit with 1, or one line that sums it up
     Check {
-        /// The configuration
-        file: PathBuf,
+        #[command(flatten)]
+        file: File,
     },
     /// Show a whole node at work in under a minute, on loopback and with nobody at the keyboard
     Demo {
@@ -36,31 +53,33 @@ enum Command {
     },
     /// List recent calls from the store, the newest first
     Calls {
-        /// The configuration that names the store
-        file: Option<PathBuf>,
+        #[command(flatten)]
+        file: File,
         /// How many
-        #[arg(short, long, default_value_t = 20)]
+        #[arg(short, long, default_value_t = 20, value_parser = some())]
         number: usize,
     },
-    /// List who is banned and was, and what was dropped or refused unheard, from the store
+    /// List who is banned and was, and what was dropped or refused unheard, from the store; counts are up to a minute old
     Guard {
-        /// The configuration that names the store
-        file: Option<PathBuf>,
+        #[command(flatten)]
+        file: File,
         /// How many bans
-        #[arg(short, long, default_value_t = 20)]
+        #[arg(short, long, default_value_t = 20, value_parser = some())]
         number: usize,
     },
     /// List the rooms of the running node in which somebody is
     Rooms {
-        /// The configuration with which the node runs; without it config/tandem.yaml, or the same built in
-        #[arg(short, long, value_name = "FILE")]
-        config: Option<PathBuf>,
+        #[command(flatten)]
+        file: File,
     },
     /// Show who is in a room of the running node, or do something with it
     Room {
         /// Its number or its name
         name: String,
         /// The configuration with which the node runs; without it config/tandem.yaml, or the same built in
+        #[arg(value_parser = file_of_room)]
+        file: Option<PathBuf>,
+        /// The same as [FILE], also behind the command
         #[arg(short, long, global = true, value_name = "FILE")]
         config: Option<PathBuf>,
         #[command(subcommand)]
@@ -68,15 +87,29 @@ enum Command {
     },
     /// Tell what would happen to a call, and which line of the configuration decides
     Route {
-        /// The configuration
-        file: PathBuf,
+        #[command(flatten)]
+        file: File,
         /// Who calls: user/alice or trunk/acme
         #[arg(long)]
         from: String,
-        /// The number or name that is called
+        /// Who is called: a number, a name or a URI (102, bob@example.com, sip:102@example.com, tel:+14155550199)
         #[arg(long)]
         to: String,
     },
+}
+
+/// How many lines: not none.
+fn some() -> impl TypedValueParser<Value = usize> {
+    RangedU64ValueParser::<usize>::new().range(1..=1_000_000)
+}
+
+/// Where a file may stand, an order may be misspelt.
+fn file_of_room(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text.contains(['/', '.']) || path.exists() {
+        return Ok(path);
+    }
+    Err("it is no command for a room (tandem room --help lists them), and there is no such file".to_owned())
 }
 
 /// What is done with a room. Members are numbers, as `tandem room NAME` lists them.
@@ -133,7 +166,7 @@ enum Order {
     StopRecording,
     /// Give a member another role
     Promote {
-        /// A number
+        /// A number, as `tandem room NAME` lists it
         member: String,
         /// moderator, speaker or listener
         role: String,
@@ -177,18 +210,26 @@ impl Order {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { file } => commands::run(file),
-        Command::Check { file } => commands::check(&file),
+        Command::Run { file } => commands::run(file.path()),
+        Command::Check { file } => commands::check(file.path()),
         Command::Demo { out } => commands::demo(&out),
-        Command::Calls { file, number } => commands::calls(file, number),
-        Command::Guard { file, number } => commands::guard(file, number),
-        Command::Rooms { config } => rooms::ask(config, &["rooms"]),
-        Command::Room { name, config, order } => {
+        Command::Calls { file, number } => commands::calls(file.path(), number),
+        Command::Guard { file, number } => commands::guard(file.path(), number),
+        Command::Rooms { file } => rooms::ask(file.path(), &["rooms"]),
+        Command::Room {
+            name,
+            file,
+            config,
+            order,
+        } => {
+            if file.is_some() && config.is_some() {
+                return commands::failed("two configurations are named: one is enough");
+            }
             let words = order.map_or_else(Vec::new, Order::words);
             let words = words.iter().map(String::as_str);
             let words: Vec<&str> = ["room", name.as_str()].into_iter().chain(words).collect();
-            rooms::ask(config, &words)
+            rooms::ask(config.or(file), &words)
         }
-        Command::Route { file, from, to } => commands::route(&file, &from, &to),
+        Command::Route { file, from, to } => commands::route(file.path(), &from, &to),
     }
 }

@@ -2,6 +2,8 @@
 
 #[path = "interop/program.rs"]
 mod program;
+#[path = "cli/starts.rs"]
+mod starts;
 
 use program::program;
 use rusqlite::Connection;
@@ -83,6 +85,8 @@ fn who_only_looks_needs_no_secret_but_run_and_check_do() {
         err.contains("TANDEM_TEST_NOT_SET") && err.contains("TANDEM_TEST_NO_PIN"),
         "{err}"
     );
+    // Of PINs that are not there nobody knows whether they are the same.
+    assert!(err.ends_with("\n3 problems\n"), "{err}");
     let (code, out, err) = folder.tandem(&["calls", &file]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert_eq!(out, "No calls yet: the store t.db does not exist.\n");
@@ -99,6 +103,46 @@ fn who_only_looks_needs_no_secret_but_run_and_check_do() {
         (code, err.as_str()),
         (Some(1), "tandem: there is no trunk \"other\"; the trunks are acme.\n")
     );
+}
+
+/// Whoever knows one command knows the others.
+#[test]
+fn every_command_takes_its_configuration_in_both_ways() {
+    let folder = Folder::new("ways");
+    let file = folder.configuration();
+    let call = ["--from", "trunk/acme", "--to", "600"];
+    for (command, rest) in [
+        (&["check"][..], &[][..]),
+        (&["calls"], &[]),
+        (&["guard"], &[]),
+        (&["rooms"], &[]),
+        (&["room", "3000"], &[]),
+        (&["room", "3000"], &["mute", "2"]),
+        (&["route"], &call[..]),
+    ] {
+        let said: Vec<_> = [&[file.as_str()][..], &["-c", &file], &["--config", &file]]
+            .iter()
+            .map(|way| folder.tandem(&[command, *way, rest].concat()))
+            .collect();
+        assert!(said.iter().all(|one| *one == said[0]), "{command:?}: {said:?}");
+        assert_ne!(said[0].0, Some(2), "{command:?}: {said:?}");
+        assert!(!said[0].2.contains("config/tandem.yaml"), "{command:?}: {said:?}");
+        let (_, help, _) = folder.tandem(&[command, &["--help"]].concat());
+        assert!(
+            help.contains("[FILE]") && help.contains("-c, --config <FILE>"),
+            "{help}"
+        );
+        let (code, _, err) = folder.tandem(&[command, &[&file, "-c", &file], rest].concat());
+        assert_ne!(code, Some(0), "{command:?}: {err}");
+    }
+    // An order that is misspelt is no file.
+    let (code, _, err) = folder.tandem(&["room", "3000", "mtue"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("it is no command for a room"), "{err}");
+    // Without a file, it is what `run` would take.
+    let (code, out, _) = folder.tandem(&["check"]);
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("the configuration that is built in is good: "), "{out}");
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn load_shipped(
             generate: &generate,
             sound: &|_| Ok(Sound::silence(Duration::ZERO)),
             cores: 4,
+            ..Sources::NONE
         },
     );
     (path, config)

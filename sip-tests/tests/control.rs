@@ -139,7 +139,7 @@ fn what_is_no_command_is_told_before_anybody_is_asked() {
     let place = Place::new(3, "");
     for (arguments, code, why) in [
         (&["room"][..], 2, "required arguments"),
-        (&["room", "3000", "shout"], 2, "unexpected argument 'shout'"),
+        (&["room", "3000", "shout"], 2, "it is no command for a room"),
         (&["room", "3000", "mute"], 2, "required arguments"),
         (&["room", "3000", "call"], 2, "required arguments"),
         (&["room", "3000", "mute", "alice"], 1, "\"alice\" is no member"),
@@ -155,7 +155,9 @@ fn what_is_no_command_is_told_before_anybody_is_asked() {
 
 #[test]
 fn a_node_answers_and_nobody_else_may_ask_it() {
-    let mut place = Place::new(4, "");
+    let rooms =
+        "rooms: [ { number: \"3000\" }, { number: \"3001\", name: talk } ]\nroutes: [ { to: \"88*\", do: room } ]\n";
+    let mut place = Place::new(4, rooms);
     // As a node that was killed has left it.
     drop(UnixListener::bind(place.socket()).expect("as this test has set it up"));
     fs::set_permissions(place.socket(), fs::Permissions::from_mode(0o777)).expect("our own file");
@@ -163,16 +165,27 @@ fn a_node_answers_and_nobody_else_may_ask_it() {
     assert_eq!(mode(&place.socket()), 0o600);
     assert_eq!(
         place.tandem(&["rooms"]),
-        (Some(0), "Nobody is in a room.\n".to_owned(), String::new())
+        (
+            Some(0),
+            "Nobody is in a room; the configuration has 3000, 3001 (talk).\n".to_owned(),
+            String::new()
+        )
     );
-    let no_room = "tandem: there is no such room, or nobody is in it\n";
-    for arguments in [
-        &["room", "3000"][..],
-        &["room", "3000", "lock"],
-        &["room", "3000", "watch"],
-        &["room", "a b\n", "end"],
+    // A room that there is, one that is made when it is called, and none.
+    let empty = (Some(0), "Nobody is in room 3001 (talk).\n".to_owned(), String::new());
+    assert_eq!(place.tandem(&["room", "talk"]), empty);
+    let none = |name: &str| format!("there is no room {name:?}: the configuration has 3000, 3001 (talk)");
+    let on_demand = "nobody is in room 88123: it is made on demand, when somebody calls it".to_owned();
+    for (arguments, why) in [
+        (&["room", "4000"][..], none("4000")),
+        (&["room", "4000", "lock"], none("4000")),
+        (&["room", "4000", "watch"], none("4000")),
+        (&["room", "a b\n", "end"], none("a b\n")),
+        (&["room", "88123"], on_demand.clone()),
+        (&["room", "88123", "end"], on_demand),
+        (&["room", "3000", "lock"], "nobody is in room 3000".to_owned()),
     ] {
-        let refused = (Some(1), String::new(), no_room.to_owned());
+        let refused = (Some(1), String::new(), format!("tandem: {why}\n"));
         assert_eq!(place.tandem(arguments), refused, "{arguments:?}");
     }
     place.stop();
@@ -222,7 +235,7 @@ fn a_socket_that_was_asked_for_and_cannot_be_is_an_error() {
     for (number, prepared, why) in [
         (6, "file", "there is a file that is no socket"),
         (7, "listener", "another node listens there"),
-        (8, "nothing", "No such file or directory"),
+        (8, "nothing", "its folder does not exist"),
     ] {
         let socket = if prepared == "nothing" {
             "nowhere/t.sock"

@@ -17,6 +17,8 @@ mod process;
 #[path = "interop/program.rs"]
 mod program;
 
+#[path = "shell/told.rs"]
+mod told;
 #[path = "shell/turn_tcp.rs"]
 mod turn_tcp;
 #[path = "shell/within.rs"]

@@ -177,7 +177,12 @@ impl Api {
             if [401, 403, 429].contains(&status) {
                 let peer = SocketAddr::new(request.peer, 0);
                 let why = title;
-                cx.emit(Output::Record(Fact::Refused { peer, status, why }));
+                cx.emit(Output::Record(Fact::Refused {
+                    peer,
+                    status,
+                    why,
+                    what: None,
+                }));
             }
             Given::Response(problem.response(&request.path, id))
         });

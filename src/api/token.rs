@@ -53,13 +53,12 @@ impl Scopes {
         self.0.contains(&scope)
     }
 
-    /// Of words, each of which must be one.
+    /// Of words, each of which must be one; a token for nothing is refused, since nobody wants it.
     pub(super) fn of(words: &[String]) -> Result<Scopes, Problem> {
-        let one = |word: &String| {
-            let unknown = || Problem::new(Kind::CannotBe, "scopes: call, join and admin are known");
-            Scope::read(word).ok_or_else(unknown)
-        };
-        words.iter().map(one).collect::<Result<_, _>>().map(Scopes)
+        let scopes: Option<Vec<Scope>> = words.iter().map(|word| Scope::read(word)).collect();
+        let why = "scopes: one or more of call, join and admin are taken; left out, they are call and join";
+        let scopes = scopes.filter(|scopes| !scopes.is_empty());
+        scopes.map(Scopes).ok_or_else(|| Problem::new(Kind::CannotBe, why))
     }
 
     /// As a token has them (RFC 8693 4.2). Unknown ones mean nothing.
@@ -138,7 +137,8 @@ pub(super) fn read(config: &Config, token: &str, now: Wall) -> Result<Claims, Pr
     let key = keys.find(|key| seal::is_signed(&key.key, text, signature));
     let key = key.ok_or_else(|| bad("no key that is in force has signed it"))?;
     let body = seal::decode(rest).and_then(|octets| body::read_claims(&octets));
-    let body = body.ok_or_else(|| bad("its claims cannot be read"))?;
+    let wanted = "its claims cannot be read: sub, exp and scope are wanted, the last as words with spaces between (`scope`, not `scopes`)";
+    let body = body.ok_or_else(|| bad(wanted))?;
     let until = Wall(body.exp.saturating_mul(1000));
     if until <= now {
         return Err(Problem::new(Kind::TokenExpired, "ask the back end for a new one"));
@@ -155,12 +155,18 @@ pub(super) fn read(config: &Config, token: &str, now: Wall) -> Result<Claims, Pr
     if !is_name(&body.sub) {
         return Err(bad("sub is no name that is taken here"));
     }
+    let scopes = Scopes::read(&body.scope);
+    if scopes == Scopes::default() {
+        return Err(bad(
+            "its scope has none of call, join and admin: it is for nothing here",
+        ));
+    }
     Ok(Claims {
         who: Identity {
             tenant: key.tenant.clone(),
             name: body.sub.into(),
         },
-        scopes: Scopes::read(&body.scope),
+        scopes,
         until,
         key: mark_of(key),
     })

@@ -444,6 +444,7 @@ pub fn refuse(t: &mut Turn<'_, '_>, flow: Flow, tx: ServerTx, request: &Message,
         peer: flow.peer,
         status: refusal.status,
         why: refusal.why,
+        what: None,
     }));
 }
 

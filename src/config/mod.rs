@@ -59,8 +59,21 @@ pub struct Sources<'a> {
     pub generate: &'a dyn Fn(&Path, &str) -> Result<Secret, String>,
     /// The sound of a WAV file, or why there is none, as half a sentence.
     pub sound: &'a dyn Fn(&Path) -> Result<Sound, String>,
+    /// Whether a certificate and its private key can be used together, or which of the two cannot.
+    pub pair: &'a dyn Fn(&KeyPair) -> Result<(), Unfit>,
+    /// Whether CAs can be read from a file, or why not, as a sentence.
+    pub authorities: &'a dyn Fn(&Path) -> Result<(), String>,
     /// Processor cores, for the default of `media.workers`.
     pub cores: usize,
+}
+
+/// Why a certificate and its private key cannot be used together, as a sentence: the fault of one of their files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// Of the certificate's.
+    Certificate(String),
+    /// Of the key's.
+    Key(String),
 }
 
 impl Sources<'_> {
@@ -71,6 +84,8 @@ impl Sources<'_> {
         read: &|_| Err("there are no files here".to_owned()),
         generate: &|_, user| Ok(Secret::new(format!("generated-{user}"))),
         sound: &|_| Err("there are no files here".to_owned()),
+        pair: &|_| Ok(()),
+        authorities: &|_| Ok(()),
         cores: 1,
     };
 }
@@ -136,7 +151,7 @@ fn summary(config: &Config) -> String {
 }
 
 /// `1 user`, `2 users`.
-fn count(number: usize, what: &str) -> String {
+pub fn count(number: usize, what: &str) -> String {
     if number == 1 {
         format!("1 {what}")
     } else {

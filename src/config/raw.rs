@@ -63,6 +63,8 @@ pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
             text,
         });
     }
+    // Editors of Windows put a byte order mark there, and YAML 1.2 (5.2) allows it; it is no part of the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut budget = limits::CONFIG_NODES;
     let shape = match (ShapeSeed { budget: &mut budget }).deserialize(serde_yaml::Deserializer::from_str(text)) {
         Ok(shape) => shape,
@@ -449,6 +451,20 @@ mod tests {
             tree("a: &x b\nd: *x\ne: f"),
             "{a@1:1=b@1:4 d@2:1=b@1:4 e@3:1=f@3:4 }@1:1"
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        for text in [
+            "a: 1\nb: [ c ]\n",
+            "# a comment\na: 1\n",
+            "---\na: 1\n",
+            "- a",
+            "word",
+            "",
+        ] {
+            assert_eq!(tree(&format!("\u{feff}{text}")), tree(text));
+        }
     }
 
     #[test]

@@ -228,6 +228,20 @@ impl Config {
             .find(|room| room.number == number || room.name == number)
     }
 
+    /// Those with a number of their own, for people: `the configuration has 3000 (standup), 3001`.
+    pub fn room_names(&self) -> String {
+        let name = |room: &Arc<Room>| match room.name == room.number {
+            true => room.number.clone(),
+            false => format!("{} ({})", room.number, room.name),
+        };
+        let names: Vec<String> = self.rooms.iter().take(limits::ROOM_NAMES_TOLD).map(name).collect();
+        match self.rooms.len().saturating_sub(names.len()) {
+            0 if names.is_empty() => "the configuration has none".to_owned(),
+            0 => format!("the configuration has {}", names.join(", ")),
+            more => format!("the configuration has {} and {more} more", names.join(", ")),
+        }
+    }
+
     /// The settings of the room that is called by this number: its own, or those of rooms on demand. None for what may be no room's name.
     pub fn room_settings(&self, number: &str) -> Option<&Arc<Room>> {
         let own = self.rooms.iter().find(|room| room.number == number);

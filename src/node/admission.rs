@@ -11,6 +11,7 @@ use crate::cx::Cx;
 use crate::effect::{Fact, Output};
 use crate::event::CONFERENCE;
 use crate::id::{Flow, TrunkIx};
+use crate::limits;
 use crate::proxy::{Passed, Refusal};
 use crate::registrar;
 use crate::registrar::gruu::NoDevice;
@@ -149,6 +150,7 @@ impl Machines {
                 peer: flow.peer,
                 status: 0,
                 why,
+                what: None,
             }));
             return None;
         }
@@ -169,15 +171,33 @@ impl Machines {
             Verdict::User(user) if self.guard.is_user(cx, &user.name) => return Some(user),
             Verdict::User(_) => self.busy(cx, flow, request, "its user sends more requests than `guard.per_user`"),
             Verdict::Refused(response, why) => {
-                match response.start {
-                    Start::Response(403, _) => self.guessed(cx),
-                    Start::Response(401 | 407, _) if request.get(by.credentials()).is_none() => self.probed(cx),
-                    Start::Response(..) | Start::Request(..) => {}
-                }
-                self.refuse(cx, flow, request, response, why);
+                let what = match response.start {
+                    Start::Response(403, _) => {
+                        self.guessed(cx);
+                        Some(self.words(cx, flow, request, claimed))
+                    }
+                    Start::Response(401 | 407, _) if request.get(by.credentials()).is_none() => {
+                        self.probed(cx);
+                        None
+                    }
+                    Start::Response(..) | Start::Request(..) => None,
+                };
+                self.refuse_what(cx, flow, request, response, (why, what));
             }
         }
         None
+    }
+
+    /// What a request is and in whose name, for whoever has to find out why it was refused: bounded, since a stranger wrote it.
+    fn words(&self, cx: &Cx<'_>, flow: Flow, request: &Message, claimed: &UriText<'_>) -> Box<str> {
+        let short = |text: String| text.chars().take(limits::REFUSED_CHARS).collect::<String>();
+        let user = claimed
+            .user_decoded()
+            .map_or_else(String::new, |user| short(user.into_owned()));
+        let (method, host) = (request.method(), short(Host::from(claimed.host).to_string()));
+        let trunk = self.trunk_of(cx, flow, None).map(|ix| cx.config.trunk_words(ix));
+        let trunk = trunk.map_or_else(String::new, |trunk| format!(" by {trunk}"));
+        format!("{method} of {user}@{host}{trunk}").into()
     }
 
     /// The carrier at the other end, by its certificate or its address.
@@ -375,6 +395,17 @@ impl Machines {
         response: Draft,
         why: &'static str,
     ) {
+        self.refuse_what(cx, flow, request, response, (why, None));
+    }
+
+    fn refuse_what(
+        &mut self,
+        cx: &mut Cx<'_>,
+        flow: Flow,
+        request: &Message,
+        response: Draft,
+        (why, what): (&'static str, Option<Box<str>>),
+    ) {
         let status = match response.start {
             Start::Response(status, _) => status,
             Start::Request(..) => 0,
@@ -390,6 +421,7 @@ impl Machines {
                 peer: flow.peer,
                 status,
                 why,
+                what,
             }));
         }
         self.reply(cx, flow, request, response);

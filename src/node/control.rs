@@ -1,12 +1,14 @@
 //! What operators ask by the control socket, and what those of them are told who look on.
 
 use super::machines::Machines;
+use crate::config::Config;
 use crate::control::{Happened, Line, Named, Request};
 use crate::cx::Cx;
 use crate::effect::Output;
 use crate::id::ControlId;
 use crate::limits;
 use crate::room::view::{Action, Asker, MemberId, MemberView, Refused, RoomEvent, RoomView, Status};
+use crate::routing;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -131,7 +133,7 @@ impl Machines {
             Request::Take(name, call) => {
                 let room = self.room_named(cx, &name)?.number;
                 let taken = self.calls.room_take(cx, &mut self.net, &room, call);
-                taken.map_err(|refused| refused.to_string())?;
+                taken.map_err(|refused| words(&room, refused))?;
                 Ok((Vec::new(), true))
             }
             Request::Watch(name) => {
@@ -154,7 +156,7 @@ impl Machines {
         let room = self.room_named(cx, name)?.number;
         self.calls
             .room_act(cx, &mut self.net, &room, Asker::Operator, action)
-            .map_err(|refused| refused.to_string())
+            .map_err(|refused| words(&room, refused))
     }
 
     /// The room with this number, or else the only one with this name; where nobody is in it too, if the configuration has it.
@@ -167,7 +169,7 @@ impl Machines {
         match (named.next(), named.next()) {
             (Some(view), None) => Ok(view),
             (Some(_), Some(_)) => Err(format!("several rooms are called {name:?}: write the number")),
-            (None, _) => Err(Refused::NoRoom.to_string()),
+            (None, _) => Err(no_room(cx.config, name)),
         }
     }
 
@@ -207,6 +209,25 @@ impl Watches {
     pub(super) fn remove(&mut self, id: ControlId) {
         self.0.remove(&id);
     }
+}
+
+/// Why something was not done with a room that there is.
+fn words(room: &str, refused: Refused) -> String {
+    match refused {
+        Refused::NoRoom => format!("nobody is in room {room}"),
+        Refused::NoMember | Refused::NotAllowed | Refused::Full | Refused::Unreached | Refused::Impossible(_) => {
+            refused.to_string()
+        }
+    }
+}
+
+/// Nobody is in a room of this name, and the configuration has none; one may be made of a number that is called.
+fn no_room(config: &Config, name: &str) -> String {
+    if routing::makes_room(config, name) {
+        return format!("nobody is in room {name}: it is made on demand, when somebody calls it");
+    }
+    let rooms = config.room_names();
+    format!("there is no room {name:?}: {rooms}")
 }
 
 fn summed_up(view: &RoomView) -> Line {

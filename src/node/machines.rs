@@ -237,6 +237,7 @@ impl Machines {
                     peer: flow.peer,
                     status: 0,
                     why: error.reason,
+                    what: None,
                 }));
             }
         }

@@ -116,6 +116,7 @@ impl Machines {
                 peer: flow.peer,
                 status: 0,
                 why: "a SUBSCRIBE from nobody of our domains: not answered",
+                what: None,
             }));
             return None;
         }

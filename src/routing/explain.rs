@@ -1,18 +1,31 @@
 //! `tandem route`: what would happen to a call, and why, for somebody who reads the file at three in the morning.
 
+use super::called::Called;
 use super::{Decision, Pass, Plan, Source, decide, numbers, owner, pass, rule_words};
 use crate::config::number::{How, Normal};
 use crate::config::{Action, Config, Pattern, Route, Trunk, User, Way};
 use std::fmt::Write;
 
-/// What would happen to a call, which line decides, which lines were passed over and why. Ends in a newline.
-pub fn explain(config: &Config, source: &Source, dialled: &str) -> String {
+/// What would happen to a call, which line decides, which lines were passed over and why; `called` is a number, a name or a URI. Where that
+/// is for the running node to say, it says so. Ends in a newline.
+pub fn explain(config: &Config, source: &Source, called: &str) -> String {
+    let mut out = format!("{} calls {called}.\n", source.words(config));
+    let dialled = match Called::read(config, source, called) {
+        Called::Here(dialled, how) => {
+            how.iter().for_each(|how| line(&mut out, format_args!("{how}")));
+            dialled
+        }
+        Called::Elsewhere(sentence) => {
+            line(&mut out, format_args!("{sentence}"));
+            return out;
+        }
+    };
+    let dialled = dialled.as_str();
     let normal = numbers::inward(config, source, dialled);
     let decision = decide(config, source, dialled);
-    let mut out = format!(
-        "{} calls {dialled}.\n{}\n",
-        source.words(config),
-        number_words(config, source, dialled, &normal)
+    line(
+        &mut out,
+        format_args!("{}", number_words(config, source, dialled, &normal)),
     );
     let mut decided = false;
     for (ix, route) in config.routes.iter().enumerate() {

@@ -7,6 +7,7 @@
 //!   without a route, also beside `{ to: "+", from: user/*, do: trunk/acme }`;
 //! - a call from a trunk is not sent to a trunk, unless the route's `from` names trunks: nobody calls the world at our cost.
 
+mod called;
 mod explain;
 pub mod numbers;
 
@@ -211,6 +212,16 @@ fn plan(config: &Config, route: &Route, number: &str) -> Plan {
     }
 }
 
+/// True where a route makes a room of this number when somebody calls it, though the configuration has none of its own for it.
+pub fn makes_room(config: &Config, number: &str) -> bool {
+    let makes = |route: &Route| match &route.action {
+        Action::Room(Some(room)) => room == number,
+        Action::Room(None) => route.to.matches(number) && config.room_settings(number).is_some(),
+        Action::User(_) | Action::Trunk(_) | Action::Echo | Action::Tone | Action::Reject(_) | Action::Way(_) => false,
+    };
+    config.routes.iter().any(makes)
+}
+
 /// The room of this number: a number that may be none is refused.
 fn joined(config: &Config, number: &str) -> Plan {
     match config.room_settings(number) {
@@ -263,7 +274,14 @@ impl Source {
                     let names = config.trunks.iter().take(20).map(|trunk| trunk.name.as_str()).collect();
                     format!("there is no trunk {name:?}; {}.", known("trunk", names))
                 }),
-            Some(_) | None => Err(format!("{text:?} is no caller. Write user/NAME or trunk/NAME.")),
+            Some(_) | None => {
+                let user = config.user(text).map(|user| format!("user/{}", user.name));
+                let trunk = config
+                    .trunk_by_name(text)
+                    .map(|(_, trunk)| format!("trunk/{}", trunk.name));
+                let meant = user.or(trunk).unwrap_or_else(|| "user/NAME or trunk/NAME".to_owned());
+                Err(format!("{text:?} is no caller. Write {meant}."))
+            }
         }
     }
 

@@ -190,6 +190,78 @@ fn the_explanation_of_the_guards() {
     assert!(told("user/alice", "zoe").contains("\nzoe is no number: it is compared as a name.\n"));
 }
 
+/// What a call by a URI would do is what the node does with it: hosts that are ours count, and their users are who is called.
+#[test]
+fn a_uri_is_explained_as_the_call_that_it_makes() {
+    let text = "listen: [ \"udp://192.0.2.7:5060\" ]\nadvertise: 203.0.113.9\ndomains: [ example.com, { name: p.example, do: proxy } ]
+users:
+  - { name: al, password: x, number: \"101\" }
+  - { name: bob, password: x, numbers: [ \"102\", \"+49301234\" ] }
+  - { name: pat, password: x, domain: p.example }
+rooms: [ { number: \"3000\" } ]";
+    let config = parse("x", text, &Sources::NONE).unwrap();
+    let told = |from: &str, to: &str| explain(&config, &Source::User(from.into()), to);
+    let rings = "decides\nAll phones of bob ring for up to 60 s.\n";
+    for to in [
+        "bob",
+        "sip:bob@example.com",
+        "SIP:bob@EXAMPLE.com:5060;transport=tcp",
+        "sips:bob@example.com",
+        "bob@example.com",
+        "\"Bob\" <sip:bob@example.com>;tag=1",
+        "sip:b%6fb@example.com",
+        "sip:102@192.0.2.7",
+        "102@203.0.113.9",
+        "sip:+49-30-1234;x=y@p.example;user=phone",
+        "tel:+49-30-1234",
+    ] {
+        assert!(told("al", to).ends_with(rings), "{}", told("al", to));
+    }
+    assert!(told("al", "sip:3000@example.com").contains("joins room 3000"));
+    assert!(told("al", " ").ends_with("The call is refused with 484: nobody is named.\n"));
+    assert!(told("al", "sip:bob@example.com").starts_with(
+        "user/al calls sip:bob@example.com.\nIt is bob here: example.com is ours.\nbob is no number: it is compared as a name.\n"
+    ));
+    for (from, to, end) in [
+        (
+            "al",
+            "bob@elsewhere.net",
+            "The call is refused with 404: elsewhere.net is not one of `domains`, nor an address of this node.\n",
+        ),
+        (
+            "al",
+            "sip:bob@192.0.2.8",
+            "The call is refused with 404: 192.0.2.8 is not one of `domains`, nor an address of this node.\n",
+        ),
+        (
+            "pat",
+            "bob@elsewhere.net",
+            "is proxied to elsewhere.net, since the domain of pat says do: proxy. What becomes of it there only elsewhere.net knows.\n",
+        ),
+        (
+            "al",
+            "sip:example.com",
+            "The call is refused with 484: nobody is named.\n",
+        ),
+        (
+            "al",
+            "sip:bob@example.com;gr=urn:uuid:1",
+            "That is one device (gr, RFC 5627) of bob at example.com: only the running node knows whether it is registered.\n",
+        ),
+        ("al", "sip:b ob@example.com", "so nobody can call it.\n"),
+        ("al", "zoe", "no user has that name or number.\n"),
+    ] {
+        assert!(told(from, to).ends_with(end), "{}", told(from, to));
+    }
+    // Behind a wildcard it is any address of the machine, perhaps.
+    let config = parse("x", &text.replace("192.0.2.7", "0.0.0.0"), &Sources::NONE).unwrap();
+    let told = explain(&config, &Source::User("al".into()), "sip:bob@192.0.2.8");
+    assert!(
+        told.contains("knows whether 192.0.2.8 is") && told.ends_with(rings),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_explanation_says_where_a_fax_is_refused() {
     let text = "listen: udp://127.0.0.1\ndomains: [ a.example ]\nusers: [ { name: al, password: x }, { name: bo, password: x, t38: no }, \
@@ -244,7 +316,9 @@ fn a_caller_who_does_not_exist_is_named_with_those_who_do() {
         wrong("trunk/zoe"),
         "there is no trunk \"zoe\"; the trunks are acme, ten."
     );
-    assert_eq!(wrong("alice"), "\"alice\" is no caller. Write user/NAME or trunk/NAME.");
+    assert_eq!(wrong("alice"), "\"alice\" is no caller. Write user/alice.");
+    assert_eq!(wrong("ten"), "\"ten\" is no caller. Write trunk/ten.");
+    assert_eq!(wrong("zoe"), "\"zoe\" is no caller. Write user/NAME or trunk/NAME.");
     let empty = parse("x", "listen: udp://127.0.0.1", &Sources::NONE).unwrap();
     assert_eq!(
         Source::parse(&empty, "user/zoe").unwrap_err(),

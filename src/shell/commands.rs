@@ -1,5 +1,8 @@
 //! The commands of the program. Each prints sentences and gives the exit code.
 
+use super::clock::SystemClock;
+use super::fresh::Fresh;
+use super::net::Keys;
 use super::server::{Control, Server};
 use super::sources::{self, Generated};
 use super::store;
@@ -18,13 +21,53 @@ const DEFAULT_FILE: &str = "config/tandem.yaml";
 /// The same, for a program that runs outside of its source tree.
 const DEFAULT_TEXT: &str = include_str!("../../config/tandem.yaml");
 
+/// A configuration that is asked for: the file that was named, or the usual one, or what is built in where that is missing.
+#[derive(Clone)]
+struct Wanted {
+    path: PathBuf,
+    is_default: bool,
+}
+
+impl Wanted {
+    fn of(file: Option<PathBuf>) -> Wanted {
+        let is_default = file.is_none();
+        let path = file.unwrap_or_else(|| DEFAULT_FILE.into());
+        Wanted { path, is_default }
+    }
+
+    /// Nobody has named a file, and there is none.
+    fn is_built_in(&self) -> bool {
+        self.is_default && !self.path.exists()
+    }
+
+    /// As people are told of it.
+    fn name(&self) -> PathBuf {
+        match self.is_built_in() {
+            true => "the configuration that is built in".into(),
+            false => self.path.clone(),
+        }
+    }
+
+    fn load(&self, sources: &config::Sources<'_>) -> Result<Config, Vec<config::Problem>> {
+        match self.is_built_in() {
+            true => config::parse(&self.path.display().to_string(), DEFAULT_TEXT, sources),
+            false => config::load(&self.path, sources),
+        }
+    }
+
+    fn refused(&self, problems: Vec<config::Problem>) -> ExitCode {
+        complain(&config::report(&self.path, &Err(problems)));
+        ExitCode::FAILURE
+    }
+}
+
 /// `tandem run`.
 pub fn run(file: Option<PathBuf>) -> ExitCode {
-    let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    let (loaded, generated) = load(&path, file.is_none());
+    let wanted = Wanted::of(file);
+    let (loaded, generated) = sources::running(|sources| wanted.load(sources));
     let config = match loaded {
         Ok(config) => config,
-        Err(problems) => return refused(&path, problems),
+        Err(problems) => return wanted.refused(problems),
     };
     let logging = match super::logging(&config.log) {
         Ok(logging) => logging,
@@ -34,8 +77,8 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => return failed(&format!("the system gives no event loop: {why}")),
     };
-    let banner = super::listing::banner(&config, &path, &generated);
-    let ended = runtime.block_on(serve(config, path, file.is_none(), &banner));
+    let banner = super::listing::banner(&config, &wanted.name(), &generated);
+    let ended = runtime.block_on(serve(config, wanted, &generated, &banner));
     // A name that is still being looked up keeps nobody waiting.
     runtime.shutdown_background();
     // What is said below is the last word.
@@ -47,14 +90,24 @@ pub fn run(file: Option<PathBuf>) -> ExitCode {
 }
 
 /// `tandem check`.
-pub fn check(file: &Path) -> ExitCode {
-    match sources::checking(|sources| config::load(file, sources)) {
-        Ok(config) => {
-            say(&config::report(file, &Ok(config)));
-            ExitCode::SUCCESS
+pub fn check(file: Option<PathBuf>) -> ExitCode {
+    let wanted = Wanted::of(file);
+    let config = match sources::checking(|sources| wanted.load(sources)) {
+        Ok(config) => config,
+        Err(problems) => return wanted.refused(problems),
+    };
+    // The certificate that a node has made for itself is in no line of the file.
+    let now = SystemClock::start().now().wall;
+    match Keys::load(&config, &config.store.path, now) {
+        Ok((keys, _)) => {
+            for sentence in keys.warnings(now) {
+                complain(&format!("tandem: {sentence}\n"));
+            }
         }
-        Err(problems) => refused(file, problems),
+        Err(why) => return failed(&why),
     }
+    say(&config::report(&wanted.name(), &Ok(config)));
+    ExitCode::SUCCESS
 }
 
 /// `tandem calls`.
@@ -67,7 +120,7 @@ pub fn calls(file: Option<PathBuf>, number: usize) -> ExitCode {
 /// `tandem guard`.
 pub fn guard(file: Option<PathBuf>, number: usize) -> ExitCode {
     from_store(file, "bans", |database, store| {
-        let now = super::clock::SystemClock::start().now().wall;
+        let now = SystemClock::start().now().wall;
         let (bans, cuts) = database
             .guard(now, number)
             .map_err(|error| format!("the store {} cannot be read: {error}", store.display()))?;
@@ -103,24 +156,25 @@ fn from_store(
 }
 
 /// `tandem route`.
-pub fn route(file: &Path, from: &str, to: &str) -> ExitCode {
-    match sources::looking(file, |sources| config::load(file, sources)) {
-        Err(problems) => refused(file, problems),
-        Ok(config) => match routing::Source::parse(&config, from) {
-            Ok(source) => {
-                say(&routing::explain(&config, &source, to));
-                ExitCode::SUCCESS
-            }
-            Err(why) => failed(&why),
-        },
+pub fn route(file: Option<PathBuf>, from: &str, to: &str) -> ExitCode {
+    let config = match configured(file) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match routing::Source::parse(&config, from) {
+        Ok(source) => {
+            say(&routing::explain(&config, &source, to));
+            ExitCode::SUCCESS
+        }
+        Err(why) => failed(&why),
     }
 }
 
 /// The configuration of a node that somebody wants to look at; its errors are told.
 pub fn configured(file: Option<PathBuf>) -> Result<Config, ExitCode> {
-    let path = file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    let loaded = sources::looking(&path, |sources| load_with(&path, file.is_none(), sources));
-    loaded.map_err(|problems| refused(&path, problems))
+    let wanted = Wanted::of(file);
+    let loaded = sources::looking(&wanted.path, |sources| wanted.load(sources));
+    loaded.map_err(|problems| wanted.refused(problems))
 }
 
 /// To standard output. Whoever reads it may have gone (`| head`), and that is no fault of ours.
@@ -133,38 +187,22 @@ fn complain(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn refused(path: &Path, problems: Vec<config::Problem>) -> ExitCode {
-    complain(&config::report(path, &Err(problems)));
-    ExitCode::FAILURE
-}
-
 /// A sentence to standard error.
 pub fn failed(why: &str) -> ExitCode {
     complain(&format!("tandem: {why}\n"));
     ExitCode::FAILURE
 }
 
-fn load(path: &Path, is_default: bool) -> (Result<Config, Vec<config::Problem>>, Vec<Generated>) {
-    sources::running(|sources| load_with(path, is_default, sources))
-}
-
-fn load_with(path: &Path, is_default: bool, sources: &config::Sources<'_>) -> Result<Config, Vec<config::Problem>> {
-    if is_default && !path.exists() {
-        return config::parse(&path.display().to_string(), DEFAULT_TEXT, sources);
-    }
-    config::load(path, sources)
-}
-
-async fn serve(config: Config, path: PathBuf, is_default: bool, banner: &str) -> Result<(), String> {
+async fn serve(config: Config, wanted: Wanted, generated: &[Generated], banner: &str) -> Result<(), String> {
     let (control, controls) = mpsc::channel(8);
     // Before anybody reads that we are ready: a signal that is sent then must not find its default action.
     let signals = Signals::open().map_err(|error| format!("the system does not let us hear signals: {error}"))?;
-    let server = Server::start(config, controls)?;
+    let server = Server::start(config, controls, generated)?;
     say(&format!(
         "{banner}{}",
-        super::listing::listening(&server.bound(), super::net::own_address())
+        super::listing::listening(&server.bound(), &server.doors(), super::net::own_address())
     ));
-    tokio::spawn(obey(signals, control, path, is_default));
+    tokio::spawn(obey(signals, control, wanted));
     server.run().await
 }
 
@@ -187,10 +225,10 @@ impl Signals {
 }
 
 /// SIGHUP reads the file again; SIGTERM and SIGINT stop.
-async fn obey(mut signals: Signals, control: mpsc::Sender<Control>, path: PathBuf, is_default: bool) {
+async fn obey(mut signals: Signals, control: mpsc::Sender<Control>, wanted: Wanted) {
     loop {
         let order = tokio::select! {
-            _ = signals.hangup.recv() => reload(&path, is_default).await,
+            _ = signals.hangup.recv() => reload(&wanted).await,
             _ = signals.terminate.recv() => Some(Control::Stop),
             _ = signals.interrupt.recv() => Some(Control::Stop),
         };
@@ -203,14 +241,18 @@ async fn obey(mut signals: Signals, control: mpsc::Sender<Control>, path: PathBu
 }
 
 /// Reads the file beside the signalling loop: a large one takes its time, and calls must not wait for it.
-async fn reload(path: &Path, is_default: bool) -> Option<Control> {
-    let own = path.to_owned();
-    let read = move || load(&own, is_default);
-    let (loaded, generated) = tokio::task::spawn_blocking(read).await.ok()?;
-    match loaded {
-        Ok(config) => {
-            info!("SIGHUP: {} is read again", path.display());
-            for made in generated.iter().filter(|made| made.is_new) {
+async fn reload(wanted: &Wanted) -> Option<Control> {
+    let own = wanted.clone();
+    let read = move || {
+        let (loaded, generated) = sources::running(|sources| own.load(sources));
+        let kept = loaded.as_ref().map_or(Ok(()), |_| keep(&generated));
+        (loaded, kept, generated)
+    };
+    let (loaded, kept, generated) = tokio::task::spawn_blocking(read).await.ok()?;
+    match (loaded, kept) {
+        (Ok(config), Ok(())) => {
+            info!("SIGHUP: {} is read again", wanted.name().display());
+            for made in generated.iter().filter(|made| made.new.is_some()) {
                 info!(
                     "a password was made for user {}, kept in {}",
                     Scrubbed(&made.user),
@@ -219,14 +261,26 @@ async fn reload(path: &Path, is_default: bool) -> Option<Control> {
             }
             Some(Control::Reload(Box::new(config)))
         }
-        Err(problems) => {
+        (Ok(_), Err(why)) => {
+            warn!("reload refused, nothing was changed: {why}");
+            None
+        }
+        (Err(problems), _) => {
             for problem in &problems {
                 warn!("reload refused: {}", Scrubbed(&problem.to_string()));
             }
-            warn!("reload refused, nothing was changed: {} problems", problems.len());
+            let count = config::count(problems.len(), "problem");
+            warn!("reload refused, nothing was changed: {count}");
             None
         }
     }
+}
+
+fn keep(generated: &[Generated]) -> Result<(), String> {
+    let mut fresh = Fresh::default();
+    generated.iter().try_for_each(|made| made.keep(&mut fresh))?;
+    fresh.stays();
+    Ok(())
 }
 
 /// `tandem demo`.

@@ -1,6 +1,7 @@
 //! The control socket (`control.socket`): operators on this machine ask the node, a line each, and are answered in lines. Tasks of their own
 //! read and write the connections; the signalling loop has their lines as inputs and gives answers as outputs.
 
+use super::sources::plain;
 use crate::config;
 use crate::id::ControlId;
 use crate::limits;
@@ -17,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 /// What happens on the socket.
 #[derive(Debug)]
@@ -51,7 +52,6 @@ impl Operators {
         };
         let why = match listen(path) {
             Ok(listener) => {
-                info!("operators reach this node by {}", path.display());
                 tokio::spawn(accept(listener, sender));
                 let operators = Operators {
                     path: Some(path.clone()),
@@ -66,6 +66,11 @@ impl Operators {
         }
         warn!("{why}; `tandem room` does not reach this node");
         Ok((Operators::default(), receiver))
+    }
+
+    /// Where they come, if they can.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// What has happened: a line of somebody, or that he is gone, is the machine's.
@@ -113,7 +118,10 @@ fn listen(path: &Path) -> Result<tokio::net::UnixListener, String> {
         listener.set_nonblocking(true)?;
         tokio::net::UnixListener::from_std(listener)
     });
-    opened.map_err(|error| error.to_string())
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "its folder does not exist".to_owned(),
+        _ => plain(&error),
+    })
 }
 
 /// Removes a socket that a node has left behind, and nothing else.
@@ -121,14 +129,14 @@ fn make_way(path: &Path) -> Result<(), String> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(plain(&error)),
     };
     if !found.file_type().is_socket() {
         return Err("there is a file that is no socket".to_owned());
     }
     match UnixStream::connect(path) {
         Ok(_) => Err("another node listens there".to_owned()),
-        Err(_) => fs::remove_file(path).map_err(|error| error.to_string()),
+        Err(_) => fs::remove_file(path).map_err(|error| plain(&error)),
     }
 }
 

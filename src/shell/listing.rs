@@ -53,11 +53,14 @@ fn service(route: &crate::config::Route) -> Option<String> {
     }
 }
 
-/// Where it listens. `own` is the address of this machine that phones can use where a listener has them all.
-pub fn listening(bound: &[Listen], own: Option<IpAddr>) -> String {
+/// Where it listens, for SIP and at `doors` for all else. `own` is the address of this machine that phones can use where a listener has them all.
+pub fn listening(bound: &[Listen], doors: &[String], own: Option<IpAddr>) -> String {
     let mut text = String::from("\nListening on:\n");
     for listen in bound {
         let _ = writeln!(text, "  {}://{}", listen.transport.param(), listen.addr);
+    }
+    for door in doors {
+        let _ = writeln!(text, "  {door}");
     }
     if let Some(own) = own.filter(|_| bound.iter().any(|listen| listen.addr.ip().is_unspecified())) {
         let _ = writeln!(text, "Phones in this network use {own} as their server.");
@@ -142,6 +145,7 @@ pub fn guard(bans: &[ListedBan], cuts: &[ListedCut]) -> String {
         let [hour, day] = listed.counts;
         let _ = writeln!(text, "{hour:>12} {day:>12}  messages {}", cut(&listed.what, 200));
     }
+    text.push_str("Bans are listed at once; what is dropped or refused is counted up to a minute later.\n");
     text
 }
 
@@ -234,9 +238,11 @@ mod tests {
              198.51.77.1 was banned from 2026-11-22 13:05:59 until 2026-11-22 13:15:59 UTC, 7 messages were dropped: it guessed\n\
              198.51.77.1 was banned from 2026-11-22 13:05:59 until 2026-11-22 13:06:00 UTC, when the node ended: it guessed\n\
              \x20 within 1 h  within 24 h  dropped or refused unheard\n\
-             \x20         12          345  messages of banned sources\n"
+             \x20         12          345  messages of banned sources\n\
+             Bans are listed at once; what is dropped or refused is counted up to a minute later.\n"
         );
-        let nothing = "Nobody is banned, and nobody was.\nNothing was dropped or refused unheard within a day.\n";
+        let nothing = "Nobody is banned, and nobody was.\nNothing was dropped or refused unheard within a day.\n\
+                       Bans are listed at once; what is dropped or refused is counted up to a minute later.\n";
         assert_eq!(guard(&[], &[]), nothing);
     }
 }

@@ -1,11 +1,14 @@
 //! The socket of NG (`ng.listen`). A task of its own fetches what comes, so that it wakes the signalling loop as connections do; answers
 //! leave from the loop.
 
+use super::net;
+use crate::config::Listen;
+use crate::id::Transport;
 use crate::limits;
 use bytes::Bytes;
 use std::net::{SocketAddr, UdpSocket};
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::debug;
 
 /// A command, and who sent it.
 pub type Datagram = (SocketAddr, Bytes);
@@ -21,13 +24,21 @@ impl NgSocket {
         let Some(listen) = listen else {
             return Ok((NgSocket::default(), receiver));
         };
-        let failed = |error: std::io::Error| format!("ng.listen: {listen} cannot be opened: {error}");
+        let door = Listen {
+            transport: Transport::Udp,
+            addr: listen,
+        };
+        let failed = |error: std::io::Error| net::explain(&error, door, "ng.listen");
         let socket = UdpSocket::bind(listen).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let reader = tokio::net::UdpSocket::from_std(socket.try_clone().map_err(failed)?).map_err(failed)?;
-        info!("NG is taken at udp://{}", socket.local_addr().map_err(failed)?);
         tokio::spawn(fetch(reader, sender));
         Ok((NgSocket(Some(socket)), receiver))
+    }
+
+    /// Where it is taken, if it is.
+    pub fn bound(&self) -> Option<SocketAddr> {
+        self.0.as_ref()?.local_addr().ok()
     }
 
     /// Sends an answer. One that the system does not take is lost: its command comes again.

@@ -12,6 +12,7 @@ use crate::pii::Scrubbed;
 use crate::time::Wall;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::{Level, debug, enabled, info, warn};
 
@@ -300,7 +301,12 @@ impl Recorder {
                     warn!("{what} is down: {why}");
                 }
             }
-            Fact::Refused { peer, status, why } => self.refused(peer, status, why, minute),
+            Fact::Refused {
+                peer,
+                status,
+                why,
+                what,
+            } => self.refused((peer, what.as_deref()), status, why, minute),
             Fact::Banned { source, lasts, why } => {
                 warn!("{source} is banned for {} s: {why}", lasts.as_secs());
             }
@@ -386,19 +392,20 @@ impl Recorder {
         }
     }
 
-    fn refused(&mut self, peer: std::net::SocketAddr, status: u16, why: &'static str, minute: u64) {
+    fn refused(&mut self, (peer, what): (SocketAddr, Option<&str>), status: u16, why: &'static str, minute: u64) {
         *self.counters.refused.entry(status).or_default() += 1;
         self.new_minute(minute);
         self.refusals.1 += 1;
+        let what = Scrubbed(what.unwrap_or("a request"));
         match self.refusals.1 {
-            n if n < REFUSALS_LOGGED => info!(status, "refused a request from {peer}: {why}"),
+            n if n < REFUSALS_LOGGED => info!(status, "refused {what} from {peer}: {why}"),
             REFUSALS_LOGGED => {
                 info!(
                     status,
-                    "refused a request from {peer}: {why}; further refusals of this minute are only counted"
+                    "refused {what} from {peer}: {why}; further refusals of this minute are only counted"
                 );
             }
-            _ => debug!(status, "refused a request from {peer}: {why}"),
+            _ => debug!(status, "refused {what} from {peer}: {why}"),
         }
     }
 

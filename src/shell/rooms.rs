@@ -3,6 +3,7 @@
 use super::clock::SystemClock;
 use super::commands::{configured, failed, say};
 use super::listing::{cut, duration, utc};
+use crate::config::Config;
 use crate::control::{Happened, Line, Named, Request, status_word};
 use crate::limits;
 use crate::room::view::{Joined, MemberView, RoomView};
@@ -26,14 +27,14 @@ pub fn ask(file: Option<PathBuf>, words: &[&str]) -> ExitCode {
     let Some(socket) = &config.control.socket else {
         return failed("this configuration says control: { socket: no }, so that no node can be asked");
     };
-    match answered(socket, &request) {
+    match answered(&config, socket, &request) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
     }
 }
 
 /// Asks, and shows what is said. The error is a sentence.
-fn answered(socket: &Path, request: &Request) -> Result<(), String> {
+fn answered(config: &Config, socket: &Path, request: &Request) -> Result<(), String> {
     let lost = |error: std::io::Error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => "the node does not answer".to_owned(),
         _ => format!("the node was asked, but not heard: {error}"),
@@ -81,7 +82,8 @@ fn answered(socket: &Path, request: &Request) -> Result<(), String> {
     }
     let now = SystemClock::start().now().wall;
     match (request, rooms.first()) {
-        (Request::Rooms, _) => say(&table(&rooms)),
+        (Request::Rooms, None) => say(&format!("Nobody is in a room; {}.\n", config.room_names())),
+        (Request::Rooms, Some(_)) => say(&table(&rooms)),
         (Request::Room(_), Some((room, _))) => say(&roster(room, &members, now)),
         (Request::Room(_), None) | (Request::Act(..) | Request::Take(..) | Request::Watch(_), _) => {}
     }
@@ -103,9 +105,6 @@ fn connect(socket: &Path) -> Result<UnixStream, String> {
 
 /// The table of `tandem rooms`.
 fn table(rooms: &[(RoomView, usize)]) -> String {
-    if rooms.is_empty() {
-        return "Nobody is in a room.\n".to_owned();
-    }
     let mut text = format!(
         "{:<16} {:<20} {:>13}  {:<20} {}\n",
         "room", "name", "members", "since (UTC)", "state"
@@ -239,7 +238,6 @@ mod tests {
              3000             standup                    3 of 20  2026-11-22 13:05:59  locked, recorded\n\
              3000             standup                   12 of 20  2026-11-22 13:05:59\n"
         );
-        assert_eq!(table(&[]), "Nobody is in a room.\n");
     }
 
     #[test]

@@ -8,15 +8,15 @@
 //! threads is handed over at its end.
 
 mod reload;
+mod start;
 mod stop;
 
 use super::api::{Api, Asked};
 use super::bell::{Bell, take};
 use super::clock::SystemClock;
 use super::control::{Operators, Spoken};
-use super::files::enough_files;
 use super::media::{MediaEvent, MediaThreads};
-use super::net::{Keys, Net, NetEvent};
+use super::net::{Net, NetEvent};
 use super::ng::{Datagram, NgSocket};
 use super::pace::Pace;
 use super::record::Recorder;
@@ -29,7 +29,6 @@ use crate::id::Flow;
 use crate::node::{Input, Node};
 use crate::time::{Instant, Wall};
 use bytes::Bytes;
-use reload::forget_strangers;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -38,7 +37,7 @@ use std::time::Duration;
 use stop::Stopping;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 /// Events of one kind that are handled before the others have their turn.
 const TURN: usize = 128;
@@ -108,80 +107,21 @@ struct Queues {
 }
 
 impl Server {
-    /// Opens the store and every socket. Must run within a tokio runtime, which then serves connections. The error is a sentence for
-    /// the operator.
-    pub fn start(config: Config, control: mpsc::Receiver<Control>) -> Result<Server, String> {
-        let clock = SystemClock::start();
-        let now = clock.now();
-        enough_files(&config);
-        let bell = Bell::new().map_err(no_events)?;
-        let (net, net_events) = listening(&config, now.wall)?;
-        let (api, asked) = Api::open(config.api.as_ref(), net.secure())?;
-        let (ng, commands) = NgSocket::open(config.ng.as_ref().map(|ng| ng.listen))?;
-        let (mut store, written, closed) = Store::open(&config.store, now.wall)?;
-        // Behind the store, whose folder may be new.
-        let (operators, spoken) = Operators::open(&config.control)?;
-        if closed > 0 {
-            warn!("{closed} calls were up when the node was killed; their records are closed now");
-        }
-        forget_strangers(&mut store, &config);
-        let (recordings, recorded) = Recordings::start(&config.recording, clock)?;
-        let (mut media, media_events) = MediaThreads::start(&config.media, net.bound().iter().map(|l| l.addr), clock)?;
-        media.record_by(recordings.sinks());
-        let relay = Relay::start(&config, net.keys(), clock, &mut media)?;
-        let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
-        let pace = Pace::new(now.now, net.room());
-        let config = Arc::new(config);
-        let kept = [
-            Input::Secret(store.secret()),
-            Input::Bound(store.sources(now.wall)),
-            Input::Fingerprint(media.fingerprint()),
-            Input::Sleepers(store.sleepers()),
-        ];
-        let node = Node::new(config.clone(), seed, now);
-        let queues = Queues {
-            net: net_events,
-            written,
-            media: media_events,
-            recorded,
-            ng: commands,
-            spoken,
-            asked,
-            control,
-            taken: Default::default(),
-        };
-        Ok(Server {
-            config,
-            clock,
-            node,
-            net,
-            ng,
-            operators,
-            api,
-            store,
-            media,
-            recordings,
-            relay,
-            recorder: Recorder::default(),
-            inputs: VecDeque::from(kept),
-            runtime: Handle::current(),
-            bell,
-            queues,
-            timed: now.now,
-            woke: now.now,
-            pace,
-            taken: Vec::new(),
-            paused: Duration::ZERO,
-            is_more: false,
-            stopping: None,
-            bugs: 0,
-            told_day: 0,
-        })
-    }
-
-    /// Where it listens.
+    /// Where it listens for SIP.
     pub fn bound(&self) -> Vec<Listen> {
         self.net.bound()
+    }
+
+    /// Where others than by SIP come, each with a word on what is there.
+    pub fn doors(&self) -> Vec<String> {
+        let api = self
+            .api
+            .bound()
+            .map(|addr| format!("https://{addr} (the API, and a telephone at /phone)"));
+        let turn = self.config.turn.iter().flat_map(|turn| &turn.doors.listen);
+        let turn = turn.map(|listen| format!("{listen} (STUN and TURN)"));
+        let ng = self.ng.bound().map(|addr| format!("udp://{addr} (NG)"));
+        api.into_iter().chain(turn).chain(ng).collect()
     }
 
     /// Runs in a thread of its own until it was stopped and nothing is left. The error is a sentence: what in the node itself broke.
@@ -494,25 +434,4 @@ impl Server {
             NetEvent::Posted(ticket, taken) => self.inputs.push_back(Input::Posted(ticket, taken)),
         }
     }
-}
-
-fn no_events(error: std::io::Error) -> String {
-    format!("the system gives no events of sockets: {error}")
-}
-
-/// All that the configuration has of SIP's sockets. The error is a sentence.
-fn listening(config: &Config, now: Wall) -> Result<(Net, mpsc::Receiver<NetEvent>), String> {
-    let (mut net, events) = Net::new(now.0).map_err(no_events)?;
-    let (keys, made) = Keys::load(config, &config.store.path, now)?;
-    if let Some(sentence) = made {
-        info!("{sentence}");
-    }
-    net.set_keys(keys);
-    if let Some(complaint) = net.set_dns(&config.dns) {
-        warn!("{complaint}");
-    }
-    for listen in &config.listen {
-        net.listen(*listen)?;
-    }
-    Ok((net, events))
 }

@@ -1,13 +1,13 @@
 //! What a configuration may refer to outside itself: environment, files, and passwords made at the first start.
 
-use super::sounds;
-use crate::config::Sources;
+use super::clock::{self, SystemClock};
+use super::fresh::Fresh;
+use super::{net, sounds};
+use crate::config::{KeyPair, Sources, Unfit};
 use crate::media::command::Sound;
 use crate::pii::Secret;
 use std::cell::RefCell;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,28 +23,44 @@ pub struct Generated {
     pub user: String,
     /// The file that keeps the password.
     pub kept_in: PathBuf,
-    /// It was not in the file before.
-    pub is_new: bool,
+    /// The password, where it is not in the file yet.
+    pub new: Option<Secret>,
 }
 
-/// For a node that runs: passwords that do not exist yet are made and kept. Also tells which ones are of that kind.
+impl Generated {
+    /// Keeps it for the starts to come, if it is new. The error is a sentence.
+    pub fn keep(&self, fresh: &mut Fresh) -> Result<(), String> {
+        let Some(password) = &self.new else { return Ok(()) };
+        let (user, path) = (&self.user, &self.kept_in);
+        fresh
+            .line(path, &format!("{user} {}\n", password.expose()))
+            .map_err(|error| {
+                format!(
+                    "the password that was made for user {user} cannot be kept in {}: {} (key `users[].password.generate`)",
+                    path.display(),
+                    plain(&error)
+                )
+            })
+    }
+}
+
+/// For a node that runs: passwords that do not exist yet are made. Also tells which ones are of that kind; those that are new are to be kept.
 pub fn running<T>(work: impl FnOnce(&Sources<'_>) -> T) -> (T, Vec<Generated>) {
     let list = RefCell::new(Vec::new());
     let generate = |path: &Path, user: &str| {
         let known = kept(path, user)?;
         let is_new = known.is_none();
-        let password = match known {
-            Some(password) => password,
-            None => keep(path, user)?,
-        };
+        let password = known.map_or_else(password, Ok)?;
         list.borrow_mut().push(Generated {
             user: user.to_owned(),
             kept_in: path.to_owned(),
-            is_new,
+            new: is_new.then(|| password.clone()),
         });
         Ok(password)
     };
-    let result = with(&generate, work);
+    // Who only serves SIP by UDP goes on with a certificate that has ended: it is told of.
+    let pair = |pair: &KeyPair| net::usable(pair).map(|_| ());
+    let result = with(&generate, &pair, work);
     (result, list.into_inner())
 }
 
@@ -52,9 +68,18 @@ pub fn running<T>(work: impl FnOnce(&Sources<'_>) -> T) -> (T, Vec<Generated>) {
 pub fn checking<T>(work: impl FnOnce(&Sources<'_>) -> T) -> T {
     let generate = |path: &Path, user: &str| {
         let known = kept(path, user)?;
-        known.map_or_else(|| password().map(Secret::new), Ok)
+        known.map_or_else(password, Ok)
     };
-    with(&generate, work)
+    let now = SystemClock::start().now().wall;
+    let pair = |pair: &KeyPair| match net::usable(pair)? {
+        Some(end) if end <= now => {
+            let file = pair.certificate.display();
+            let why = format!("the certificate in {file} ended on {}: peers refuse it", end.civil());
+            Err(Unfit::Certificate(why))
+        }
+        Some(_) | None => Ok(()),
+    };
+    with(&generate, &pair, work)
 }
 
 /// For commands that use no secret, and must work where the node's are not at hand: only the file itself has to be there.
@@ -69,17 +94,25 @@ pub fn looking<T>(file: &Path, work: impl FnOnce(&Sources<'_>) -> T) -> T {
         },
         generate: &|_, _| Ok(Secret::new(unknown)),
         sound: &|_| Ok(Sound::silence(Duration::ZERO)),
+        pair: &|_| Ok(()),
+        authorities: &|_| Ok(()),
         cores: 1,
     })
 }
 
-fn with<T>(generate: &dyn Fn(&Path, &str) -> Result<Secret, String>, work: impl FnOnce(&Sources<'_>) -> T) -> T {
+fn with<T>(
+    generate: &dyn Fn(&Path, &str) -> Result<Secret, String>,
+    pair: &dyn Fn(&KeyPair) -> Result<(), Unfit>,
+    work: impl FnOnce(&Sources<'_>) -> T,
+) -> T {
     work(&Sources {
         has_secrets: true,
         env: &|name| std::env::var(name).ok(),
         read: &read,
         generate,
         sound: &sounds::read,
+        pair,
+        authorities: &net::authorities,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     })
 }
@@ -100,41 +133,26 @@ fn kept(path: &Path, user: &str) -> Result<Option<Secret>, String> {
     Ok(known.map(|(_, password)| Secret::new(password.trim())))
 }
 
-/// Makes one and keeps it.
-fn keep(path: &Path, user: &str) -> Result<Secret, String> {
-    let password = password()?;
-    append(path, &format!("{user} {password}\n"))
-        .map_err(|error| format!("{} cannot be written: {}", path.display(), plain(&error)))?;
-    Ok(Secret::new(password))
-}
-
-fn password() -> Result<String, String> {
-    let seed = super::clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
-    Ok(seed
-        .iter()
-        .take(PASSWORD)
+fn password() -> Result<Secret, String> {
+    let seed = clock::seed().map_err(|error| format!("no randomness from the system: {error}"))?;
+    let letters = seed.iter().take(PASSWORD);
+    let text: String = letters
         .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
-        .collect())
+        .collect();
+    Ok(Secret::new(text))
 }
 
-fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(line.as_bytes())?;
-    file.sync_all()
-}
-
+/// Why something was not done with a file, as half a sentence.
 pub(super) fn plain(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
         std::io::ErrorKind::PermissionDenied => "we may not read or write it".to_owned(),
         std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        std::io::ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
+        std::io::ErrorKind::AlreadyExists => "there is something else of that name".to_owned(),
+        std::io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        std::io::ErrorKind::ReadOnlyFilesystem => "nothing can be written to that disk".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -144,12 +162,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_made_once_and_only_by_a_node_that_runs() {
+    fn a_password_is_made_once_and_kept_only_by_a_node_that_runs() {
         let folder = std::env::temp_dir().join(format!("tandem-sources-{}", std::process::id()));
         let path = folder.join("passwords");
         let generate = |running: bool| {
             let ask = |sources: &Sources<'_>| (sources.generate)(&path, "alice").unwrap();
-            if running { super::running(ask).0 } else { checking(ask) }
+            if !running {
+                return checking(ask);
+            }
+            let (password, generated) = super::running(ask);
+            let mut fresh = Fresh::default();
+            generated.iter().for_each(|made| made.keep(&mut fresh).unwrap());
+            fresh.stays();
+            password
         };
         let looked = generate(false);
         assert!(!path.exists());
@@ -158,7 +183,12 @@ mod tests {
         assert_eq!(first.expose().len(), PASSWORD);
         assert_eq!(generate(true), first);
         assert_eq!(generate(false), first);
-        assert_ne!(keep(&path, "bob").unwrap(), first);
+        let (bob, _never_kept) = running(|sources| (sources.generate)(&path, "bob").unwrap());
+        assert_ne!(bob, first);
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("alice {}\n", first.expose())
+        );
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(&folder).unwrap();

@@ -390,5 +390,6 @@ fn refuse(cx: &mut Cx<'_>, flow: Flow, status: u16, why: &'static str) {
         peer: flow.peer,
         status,
         why,
+        what: None,
     }));
 }

@@ -19,7 +19,7 @@ const BOB: f32 = 700.0;
 const CAROL: f32 = 1_000.0;
 const DAVE: f32 = 1_300.0;
 
-const NOBODY: &str = "Nobody is in a room.\n";
+const NOBODY: &str = "Nobody is in a room; the configuration has 3000 (standup).\n";
 
 fn configuration(recordings: &Path) -> String {
     format!(
@@ -167,7 +167,7 @@ impl<'n> Party<'n> {
         };
         assert_eq!(rooms(node), NOBODY);
         assert_eq!(operator.room(), "Nobody is in room 3000 (standup).");
-        operator.is_refused("lock", "there is no such room, or nobody is in it");
+        operator.is_refused("lock", "nobody is in room 3000");
         let mut command = Command::new(program());
         command.args(["room", "3000", "watch", "-c", node.file()]);
         Party {

@@ -59,6 +59,9 @@ fn what_a_token_cannot_be_for_is_told() {
         (json!({ "identity": "a b" }), "cannot-be"),
         (json!({ "identity": long }), "cannot-be"),
         (json!({ "identity": "a", "scopes": ["root"] }), "cannot-be"),
+        (json!({ "identity": "a", "scopes": ["call", "jion"] }), "cannot-be"),
+        (json!({ "identity": "a", "scopes": [] }), "cannot-be"),
+        (json!({ "identity": "a", "scope": ["call"] }), "bad-body"),
         (json!({ "identity": "a", "lifetime": 0 }), "cannot-be"),
         (json!({ "identity": "a", "lifetime": 601 }), "cannot-be"),
         (json!({ "identity": "a", "lifetime": u64::MAX }), "cannot-be"),
@@ -132,6 +135,34 @@ fn a_token_is_good_only_as_it_was_made_and_in_its_time() {
     bench.wait(Duration::from_secs(1));
     assert_eq!(problem(&bench.get("/v1/calls", &good)), "token-expired");
     assert!(!bench.facts.is_empty(), "each is told as refused");
+}
+
+/// What a token is for is misspelt, nothing, or at another name: its back end is told, and not its page that it may not.
+#[test]
+fn a_token_for_nothing_is_refused() {
+    let mut bench = Bench::new("");
+    for (name, scope, why) in [
+        ("scope", json!("cal"), "none of call, join and admin"),
+        ("scope", json!(""), "none of call, join and admin"),
+        ("scopes", json!(["call"]), "`scope`, not `scopes`"),
+    ] {
+        let mut claims = json!({ "sub": "alice", "exp": 1_800_000_030u64 });
+        claims[name] = scope;
+        let response = bench.get("/v1/calls", &made(ACME, &head(), &claims));
+        assert_eq!(
+            (problem(&response).as_str(), response.status),
+            ("bad-token", 401),
+            "{why}"
+        );
+        let detail = body(&response)["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(why), "{detail}");
+    }
+    let shared = json!({ "sub": "alice", "scope": "mail call", "exp": 1_800_000_030u64 });
+    assert_eq!(
+        bench.get("/v1/calls", &made(ACME, &head(), &shared)).status,
+        200,
+        "words of others are no fault"
+    );
 }
 
 #[test]

@@ -61,13 +61,14 @@ fn back_ends(map: &Map<'_>, users: &[User], check: &mut Check<'_>) -> Vec<ApiKey
             continue;
         };
         let key = secret::of(&at, check);
-        let is_short = key.expose().len() < limits::API_SECRET_BYTES;
-        if check.sources.has_secrets && is_short && !key.expose().is_empty() {
+        // Where one is missing or empty, that is told already.
+        let is_known = check.sources.has_secrets && !key.expose().is_empty();
+        if is_known && key.expose().len() < limits::API_SECRET_BYTES {
             let least = limits::API_SECRET_BYTES;
             let text = format!("the key is short: {least} octets are the least. Make one by: openssl rand -hex 32");
             at.wrong(&mut check.problems, text);
         }
-        if check.sources.has_secrets && found.iter().any(|other| other.key == key) {
+        if is_known && found.iter().any(|other| other.key == key) {
             at.wrong(
                 &mut check.problems,
                 "this key is in the list twice. Each tells whose it is.",
@@ -137,7 +138,7 @@ fn push(map: &Map<'_>, check: &mut Check<'_>) -> Option<ClientPush> {
     map.get("push")?;
     let map = map.section("push", &keys::API_PUSH, &mut check.problems);
     let token = map.get("token").map(|field| secret::of(&field, check));
-    let ca = map.get("ca").and_then(|field| tls::file(&field, check));
+    let ca = map.get("ca").and_then(|field| tls::authorities(&field, check));
     let url = map.require("url", &mut check.problems)?;
     let url = url.parse(&mut check.problems, values::http_url)?;
     Some(ClientPush { url, token, ca })

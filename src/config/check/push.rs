@@ -19,7 +19,7 @@ pub(super) fn push(root: &Map<'_>, check: &mut Check<'_>) -> Option<Push> {
         values::duration_in(text, SECOND..=MINUTE)
     });
     let token = map.get("token").map(|field| secret::of(&field, check));
-    let ca = map.get("ca").and_then(|field| tls::file(&field, check));
+    let ca = map.get("ca").and_then(|field| tls::authorities(&field, check));
     let url = map
         .require("url", &mut check.problems)?
         .parse(&mut check.problems, values::http_url)?;

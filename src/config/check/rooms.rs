@@ -105,7 +105,9 @@ fn own_number(text: &str, around: &Around<'_>) -> Result<String, Wrong> {
 fn room(map: &Map<'_>, number: String, around: &Around<'_>, check: &mut Check<'_>) -> Room {
     let usual = Room::on_demand();
     let (pin, moderator_pin) = (pin(map, "pin", check), pin(map, "moderator_pin", check));
-    if check.sources.has_secrets && pin.is_some() && pin == moderator_pin {
+    // Where one is missing or empty, that is told at its key, and two such are not the same.
+    let is_known = pin.as_ref().is_some_and(|pin| !pin.expose().is_empty());
+    if check.sources.has_secrets && is_known && pin == moderator_pin {
         let text = "pin and moderator_pin are the same, so everybody would be a moderator.";
         check.problems.add(map.mark, &map.path, text);
     }

@@ -13,7 +13,7 @@ use crate::sip::uri::{Scheme, Uri};
 pub(super) fn siprec(recording: &Map<'_>, listen: &[Listen], check: &mut Check<'_>) -> Option<Siprec> {
     let field = recording.get("siprec")?;
     let map = field.map(&keys::SIPREC, &mut check.problems);
-    let ca = map.get("ca").and_then(|field| tls::file(&field, check));
+    let ca = map.get("ca").and_then(|field| tls::authorities(&field, check));
     let problems = &mut check.problems;
     let srtp = map.value("srtp", Srtp::Off, problems, values::srtp);
     let files = map.value("files", false, problems, values::yes_or_no);

@@ -3,7 +3,7 @@
 use super::{Check, DAY};
 use crate::config::checked::{Dns, KeyPair, Listen, Tls, Trunk, TrunkTls};
 use crate::config::read::{Field, Map};
-use crate::config::{keys, values};
+use crate::config::{Unfit, keys, values};
 use crate::id::Transport;
 use crate::sip::uri::{Scheme, Uri};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) fn tls(root: &Map<'_>, check: &mut Check<'_>) -> Tls {
     let map = root.section("tls", &keys::TLS, &mut check.problems);
     let certificate = pair(&map, check);
-    let client_ca = map.get("client_ca").and_then(|field| file(&field, check));
+    let client_ca = map.get("client_ca").and_then(|field| authorities(&field, check));
     let client_required = map.value("client_required", false, &mut check.problems, values::yes_or_no);
     let min_expiry_warning = map.value("min_expiry_warning", 14 * DAY, &mut check.problems, |text| {
         values::duration_in(text, Duration::ZERO..=365 * DAY)
@@ -30,7 +30,7 @@ pub(super) fn tls(root: &Map<'_>, check: &mut Check<'_>) -> Tls {
 pub(super) fn trunk(map: &Map<'_>, check: &mut Check<'_>) -> TrunkTls {
     let map = map.section("tls", &keys::TRUNK_TLS, &mut check.problems);
     let certificate = pair(&map, check);
-    let ca = map.get("ca").and_then(|field| file(&field, check));
+    let ca = map.get("ca").and_then(|field| authorities(&field, check));
     let name = map
         .get("name")
         .and_then(|field| field.parse(&mut check.problems, values::domain));
@@ -101,20 +101,51 @@ fn pair(map: &Map<'_>, check: &mut Check<'_>) -> Option<KeyPair> {
         let text = format!("{missing} is missing beside it: a certificate and its private key belong together.");
         field.wrong(&mut check.problems, text);
     }
-    let certificate = certificate.and_then(|field| file(&field, check));
-    let key = key.and_then(|field| file(&field, check));
-    Some(KeyPair {
-        certificate: certificate?,
-        key: key?,
-    })
+    let files = [&certificate, &key].map(|field| {
+        let field = field.as_ref()?;
+        Some((field, file(field, check)?))
+    });
+    let [
+        Some((certificate, (certificate_path, is_one))),
+        Some((key, (key_path, is_other))),
+    ] = files
+    else {
+        return None;
+    };
+    let pair = KeyPair {
+        certificate: certificate_path,
+        key: key_path,
+    };
+    let judged = if is_one && is_other {
+        (check.sources.pair)(&pair)
+    } else {
+        Ok(())
+    };
+    match judged {
+        Ok(()) => {}
+        Err(Unfit::Certificate(why)) => certificate.wrong(&mut check.problems, why),
+        Err(Unfit::Key(why)) => key.wrong(&mut check.problems, why),
+    }
+    Some(pair)
 }
 
-/// A file that can be read now.
-pub(super) fn file(field: &Field<'_>, check: &mut Check<'_>) -> Option<PathBuf> {
+/// A file with CAs.
+pub(super) fn authorities(field: &Field<'_>, check: &mut Check<'_>) -> Option<PathBuf> {
+    let (path, is_there) = file(field, check)?;
+    if is_there && let Err(why) = (check.sources.authorities)(&path) {
+        field.wrong(&mut check.problems, why);
+    }
+    Some(path)
+}
+
+/// A file; false where it cannot be read now, which is told.
+fn file(field: &Field<'_>, check: &mut Check<'_>) -> Option<(PathBuf, bool)> {
     let path: PathBuf = field.parse(&mut check.problems, |text| Ok(text.into()))?;
-    if let Err(why) = (check.sources.read)(&path) {
+    let read = (check.sources.read)(&path);
+    if let Err(why) = &read {
         let text = format!("the file {} cannot be read: {why}.", path.display());
         field.wrong(&mut check.problems, text);
     }
-    Some(path)
+    let is_there = read.is_ok();
+    Some((path, is_there))
 }

@@ -31,6 +31,15 @@ fn without_it_nothing_is_served_and_what_is_left_out_has_a_default() {
     );
 }
 
+/// What is not there is not the same as something else that is not there.
+#[test]
+fn two_keys_that_are_missing_are_two_problems() {
+    let found =
+        api("listen: \"0.0.0.0:8445\", keys: [ { tenant: a, key: { env: NO_A } }, { tenant: b, key: { env: NO_B } } ]");
+    let named = |name: &str| found.iter().filter(|problem| problem.contains(name)).count();
+    assert_eq!((found.len(), named("NO_A"), named("NO_B")), (2, 1, 1), "{found:?}");
+}
+
 #[test]
 fn everything_can_be_said() {
     let text = keyed(

@@ -352,8 +352,8 @@ fn secrets_come_from_elsewhere_and_never_print() {
         env: &env,
         read: &read,
         generate: &generate,
-        sound: Sources::NONE.sound,
         cores: 3,
+        ..Sources::NONE
     };
     let password = |text: &str| {
         let text = format!("listen: udp://127.0.0.1:5060\nusers: [ {{ name: al, password: {text} }} ]");

@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::debug;
 
 /// Header fields of one request: browsers send twenty.
 const FIELDS: usize = 64;
@@ -46,6 +46,8 @@ pub enum Asked {
 /// Who waits for answers, or listens.
 #[derive(Default)]
 pub struct Api {
+    /// Where it is served, if it is.
+    bound: Option<SocketAddr>,
     open: HashMap<ApiId, mpsc::Sender<Reply>>,
 }
 
@@ -53,11 +55,10 @@ impl Api {
     /// Opens the socket, if one is configured. Must run within a tokio runtime. The error is a sentence for the operator.
     pub fn open(config: Option<&config::Api>, secure: Secure) -> Result<(Api, mpsc::Receiver<Asked>), String> {
         let (sender, receiver) = mpsc::channel(limits::API_QUEUE);
+        let mut api = Api::default();
         if let Some(config) = config {
-            let addr = config.listen;
-            let opened = secure.listen(addr);
-            let listener = opened.map_err(|error| format!("api.listen: {addr} cannot be opened: {error}"))?;
-            info!("the API is served at https://{addr}, with a telephone at /phone");
+            let (listener, bound) = secure.listen(config.listen)?;
+            api.bound = Some(bound);
             let door = Arc::new(Door {
                 secure,
                 asked: sender,
@@ -65,7 +66,12 @@ impl Api {
             });
             tokio::spawn(accept(listener, door));
         }
-        Ok((Api::default(), receiver))
+        Ok((api, receiver))
+    }
+
+    /// Where it is served, if it is.
+    pub fn bound(&self) -> Option<SocketAddr> {
+        self.bound
     }
 
     /// What has happened, for the machine.

@@ -7,6 +7,7 @@ mod script;
 mod sound;
 
 use super::server::{Control, Server};
+use super::sources::plain;
 use crate::config::{self, Config, Sources};
 use crate::media::command::OpusParams;
 use crate::phone::{Command, Settings};
@@ -32,7 +33,8 @@ const BOB_HZ: f32 = 1300.0;
 
 /// Runs the demo. The error is a sentence.
 pub fn run(out: &Path) -> Result<bool, String> {
-    std::fs::create_dir_all(out).map_err(|error| format!("the folder {} cannot be made: {error}", out.display()))?;
+    std::fs::create_dir_all(out)
+        .map_err(|error| format!("the folder {} cannot be made: {}", out.display(), plain(&error)))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -51,7 +53,7 @@ fn scratch() -> PathBuf {
 async fn play(out: &Path, folder: &Path) -> Result<bool, String> {
     let passwords = [password()?, password()?];
     let (control, controls) = mpsc::channel(2);
-    let server = Server::start(node(folder, &passwords)?, controls)?;
+    let server = Server::start(node(folder, &passwords)?, controls, &[])?;
     println!("A node listens on udp://{NODE}:5060 and tcp://{NODE}:5060. Around it:");
     println!("  carrier  {CARRIER}  G.711 A-law, trunk acme, speaks {CARRIER_HZ} Hz");
     println!("  alice    {ALICE}  Opus, +14155550101, registers by digest, speaks {ALICE_HZ} Hz");

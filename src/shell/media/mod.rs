@@ -18,7 +18,7 @@ use super::net::{self, Aside};
 use super::rtc::{Answers, Door, Handle as Sending, Setup};
 use super::within::{self, RelayEnd};
 use crate::config;
-use crate::id::{MediaLegId, WorkerId};
+use crate::id::{MediaLegId, Transport, WorkerId};
 use crate::keyed::Key;
 use crate::limits;
 use crate::media::command::{CheckName, Command, Connect, Event, Fingerprint, LegSpec, LegStats, Port};
@@ -118,7 +118,11 @@ impl MediaThreads {
             let _within = runtime.enter();
             let listener = net::bind_stream(addr).and_then(tokio::net::TcpListener::from_std);
             let listener = listener.map_err(|error| {
-                format!("TCP port {port} on {ip}, where browsers connect (media.browser_tcp), cannot be bound: {error}. Give it another one.")
+                let listen = config::Listen {
+                    transport: Transport::Tcp,
+                    addr,
+                };
+                net::explain(&error, listen, "media.browser_tcp")
             })?;
             runtime.spawn(stream::accept(listener, door.clone(), events.clone()));
         }

@@ -10,9 +10,10 @@
 //! used again, until it is closed.
 
 use crate::config;
-use crate::id::WorkerId;
+use crate::id::{Transport, WorkerId};
 use crate::media::command::Port;
 use crate::media::packet::Channel;
+use crate::shell::net;
 use crate::time::Instant;
 use socket2::{Domain, Protocol, SockRef, Type};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -154,9 +155,11 @@ impl PortRange {
                 continue;
             };
             let socket = open(ip, rtp).map_err(|error| {
-                format!(
-                    "UDP port {rtp} on {ip}, which browsers share (media.browser_ports), cannot be bound: {error}. Give media.ports another range."
-                )
+                let listen = config::Listen {
+                    transport: Transport::Udp,
+                    addr: SocketAddr::new(ip, rtp),
+                };
+                net::explain(&error, listen, "media.ports")
             })?;
             // The system grants what net.core.rmem_max says, and doubles it.
             let _ = SockRef::from(&socket).set_recv_buffer_size(SHARED_BUFFER);

@@ -58,7 +58,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 pub(super) use tcp::{KEEP_ALIVE, bind as bind_stream};
-pub use tls::{Keys, browser_certificate};
+pub use tls::{Keys, OwnCertificate, authorities, browser_certificate, usable};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -523,7 +523,13 @@ pub fn own_address() -> Option<IpAddr> {
 
 /// Opening a listener failed: what to do about it.
 pub(super) fn explain(error: &io::Error, listen: Listen, key: &str) -> String {
-    let url = format!("{}://{}", listen.transport.param(), listen.addr);
+    let scheme = listen.transport.param();
+    explain_as(scheme, error, listen, key)
+}
+
+/// The same where what is spoken there is not SIP.
+pub(super) fn explain_as(scheme: &str, error: &io::Error, listen: Listen, key: &str) -> String {
+    let url = format!("{scheme}://{}", listen.addr);
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let holder = taken::holder(listen.transport, listen.addr).unwrap_or_else(|| "another program".to_owned());

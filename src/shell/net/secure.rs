@@ -1,7 +1,9 @@
 //! What the HTTP API has of connections here: a socket that listens, TLS by the certificates in force, and the thread for what TLS
 //! computes.
 
-use super::{Context, Places, limits, places, tcp};
+use super::{Context, Places, explain_as, limits, places, tcp};
+use crate::config::Listen;
+use crate::id::Transport;
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
@@ -26,9 +28,17 @@ impl Secure {
         Secure { context, places }
     }
 
-    /// A socket that listens.
-    pub(in crate::shell) fn listen(&self, addr: SocketAddr) -> io::Result<TcpListener> {
-        tcp::bind(addr).and_then(TcpListener::from_std)
+    /// A socket that listens, and where it is bound. The error is a sentence, and names who holds the port, if that can be seen.
+    pub(in crate::shell) fn listen(&self, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+        let opened = tcp::bind(addr).and_then(|listener| {
+            let bound = listener.local_addr()?;
+            Ok((TcpListener::from_std(listener)?, bound))
+        });
+        let listen = Listen {
+            transport: Transport::Tls,
+            addr,
+        };
+        opened.map_err(|error| explain_as("https", &error, listen, "api.listen"))
     }
 
     /// A place for a connection from there, unless there are enough.

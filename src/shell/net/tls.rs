@@ -6,21 +6,23 @@
 use super::der;
 use super::session::Session;
 use super::verify::{Clients, Servers};
-use crate::config::{Config, KeyPair, Listen, TrunkTls};
+use crate::config::{Config, KeyPair, Listen, TrunkTls, Unfit};
 use crate::effect::Hook;
 use crate::id::Identity;
+use crate::pii::Secret;
+use crate::shell::fresh::Fresh;
+use crate::shell::sources;
 use crate::time::Wall;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,30 +69,30 @@ struct Carrier {
 }
 
 impl Keys {
-    /// Reads every file that the configuration names, and makes a certificate where it names none. Also gives the sentence that
-    /// says so; it is kept beside the store. The error is a sentence with the file and the key of the configuration.
-    pub fn load(config: &Config, store: &Path, wall: Wall) -> Result<(Keys, Option<String>), String> {
+    /// Reads every file that the configuration names. Where it names no certificate, and none is kept beside `store`, one is made: it is
+    /// given, too, for its first start to keep. The error is a sentence with the file and the key of the configuration.
+    pub fn load(config: &Config, store: &Path, wall: Wall) -> Result<(Keys, Option<OwnCertificate>), String> {
         let mut keys = Keys {
             warn_before: config.tls.min_expiry_warning,
             ..Keys::default()
         };
         let mut made = None;
         if config.api.is_some() || listeners(config).any(|listen| listen.transport.is_secure()) {
-            let pair = match &config.tls.certificate {
-                Some(pair) => pair.clone(),
+            let (pair, certified) = match &config.tls.certificate {
+                Some(pair) => (pair.clone(), certified(pair).map_err(sentence)?),
                 None => {
-                    let (pair, sentence) = own_pair(config, store, wall)?;
-                    made = sentence;
-                    pair
+                    let (pair, certified, new) = own_certificate(config, store, wall)?;
+                    made = new;
+                    (pair, certified)
                 }
             };
-            let clients = Arc::new(clients(config)?);
+            let (clients, certified) = (Arc::new(clients(config)?), Arc::new(certified));
+            keys.note_end(&pair, &certified);
             keys.server = Some(Server {
-                config: Arc::new(server(&pair, Some(clients.clone()))?),
-                for_browsers: Arc::new(server(&pair, None)?),
+                config: Arc::new(server(certified.clone(), Some(clients.clone()))?),
+                for_browsers: Arc::new(server(certified, None)?),
                 clients,
             });
-            keys.note_end(&pair)?;
         }
         let own = config.tls.certificate.as_ref();
         keys.strangers = Some(Arc::new(client(&TrunkTls::default(), own)?));
@@ -100,7 +102,7 @@ impl Keys {
                 name: trunk.tls.name.clone(),
             };
             if let Some(pair) = &trunk.tls.certificate {
-                keys.note_end(pair)?;
+                keys.note_end(pair, &certified(pair).map_err(sentence)?);
             }
             for peer in &trunk.peers {
                 keys.trunks
@@ -154,12 +156,9 @@ impl Keys {
         soon.map(sentence).collect()
     }
 
-    fn note_end(&mut self, pair: &KeyPair) -> Result<(), String> {
-        let chain = certificates(&pair.certificate)?;
-        if let Some(end) = chain.first().and_then(|first| der::not_after(first)) {
-            self.ends.push((pair.certificate.clone(), end));
-        }
-        Ok(())
+    fn note_end(&mut self, pair: &KeyPair, certified: &CertifiedKey) {
+        self.ends
+            .extend(end(certified).map(|end| (pair.certificate.clone(), end)));
     }
 
     /// Also gives who came, if they have shown a certificate.
@@ -259,7 +258,7 @@ fn trusted(tls: &TrunkTls) -> Result<Arc<RootCertStore>, String> {
     }
 }
 
-fn server(pair: &KeyPair, clients: Option<Arc<Clients>>) -> Result<ServerConfig, String> {
+fn server(certified: Arc<CertifiedKey>, clients: Option<Arc<Clients>>) -> Result<ServerConfig, String> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?;
@@ -267,9 +266,7 @@ fn server(pair: &KeyPair, clients: Option<Arc<Clients>>) -> Result<ServerConfig,
         None => builder.with_no_client_auth(),
         Some(clients) => builder.with_client_cert_verifier(clients),
     };
-    builder
-        .with_single_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
-        .map_err(|error| mismatch(pair, &error))
+    Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
 }
 
 /// `own` is our certificate where the trunk has no other one for us.
@@ -284,18 +281,54 @@ fn client(tls: &TrunkTls, own: Option<&KeyPair>) -> Result<ClientConfig, String>
         .with_custom_certificate_verifier(Arc::new(Servers(verifier)));
     match tls.certificate.as_ref().or(own) {
         None => Ok(builder.with_no_client_auth()),
-        Some(pair) => builder
-            .with_client_auth_cert(certificates(&pair.certificate)?, private_key(&pair.key)?)
-            .map_err(|error| mismatch(pair, &error)),
+        Some(pair) => {
+            let certified = certified(pair).map_err(sentence)?;
+            Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
+        }
     }
 }
 
-fn mismatch(pair: &KeyPair, error: &rustls::Error) -> String {
-    format!(
-        "the certificate in {} and the key in {} cannot be used together: {error}",
-        pair.certificate.display(),
-        pair.key.display()
-    )
+/// Whether a certificate and its private key can be used together; when the certificate ends, where it says so.
+pub fn usable(pair: &KeyPair) -> Result<Option<Wall>, Unfit> {
+    certified(pair).map(|certified| end(&certified))
+}
+
+/// Whether CAs can be read from a file. The error is a sentence.
+pub fn authorities(path: &Path) -> Result<(), String> {
+    roots(path).map(|_| ())
+}
+
+fn certified(pair: &KeyPair) -> Result<CertifiedKey, Unfit> {
+    let (chain, key) = (
+        certificates(&pair.certificate).map_err(Unfit::Certificate)?,
+        private_key(&pair.key).map_err(Unfit::Key)?,
+    );
+    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| unfit(pair, &error))
+}
+
+fn unfit(pair: &KeyPair, error: &rustls::Error) -> Unfit {
+    let (certificate, key) = (pair.certificate.display(), pair.key.display());
+    match error {
+        rustls::Error::InvalidCertificate(_) => {
+            Unfit::Certificate(format!("the certificate in {certificate} cannot be used: {error}"))
+        }
+        rustls::Error::InconsistentKeys(_) => Unfit::Key(format!(
+            "the private key in {key} is not that of the certificate in {certificate}; where that file holds several, the node's own comes \
+             first"
+        )),
+        _other => Unfit::Key(format!("the private key in {key} cannot be used: {error}")),
+    }
+}
+
+fn sentence(unfit: Unfit) -> String {
+    match unfit {
+        Unfit::Certificate(why) | Unfit::Key(why) => why,
+    }
+}
+
+/// When a certificate ends.
+fn end(certified: &CertifiedKey) -> Option<Wall> {
+    certified.cert.first().and_then(|first| der::not_after(first))
 }
 
 fn roots(path: &Path) -> Result<Arc<RootCertStore>, String> {
@@ -332,31 +365,70 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     })
 }
 
+/// A certificate that a node has made for itself, and that is on no disk yet.
+#[derive(Clone, Debug)]
+pub struct OwnCertificate {
+    pair: KeyPair,
+    certificate: String,
+    key: Secret,
+}
+
+impl OwnCertificate {
+    /// Keeps it for the starts to come, and tells so in a sentence; so is the error.
+    pub fn keep(&self, fresh: &mut Fresh) -> Result<String, String> {
+        let KeyPair { certificate, key } = &self.pair;
+        fresh
+            .file(key, 0o600, self.key.expose())
+            .and_then(|()| fresh.file(certificate, 0o644, &self.certificate))
+            .map_err(|why| {
+                format!(
+                    "the certificate that was made for tls and wss cannot be kept in {}: {}. The folder is that of the store (key `store.path`); \
+                     one that you have goes into the key `tls`, and then none is made",
+                    certificate.display(),
+                    sources::plain(&why)
+                )
+            })?;
+        Ok(format!(
+            "a self-signed certificate was made for tls and wss and is kept in {}. Phones and browsers must be told to trust it; one \
+             that they trust already goes into the key `tls`",
+            certificate.display()
+        ))
+    }
+}
+
 /// The certificate that the node made earlier, or a new one.
-fn own_pair(config: &Config, store: &Path, wall: Wall) -> Result<(KeyPair, Option<String>), String> {
+fn own_certificate(
+    config: &Config,
+    store: &Path,
+    wall: Wall,
+) -> Result<(KeyPair, CertifiedKey, Option<OwnCertificate>), String> {
     let folder = store.parent().unwrap_or_else(|| Path::new(""));
     let pair = KeyPair {
         certificate: folder.join(OWN_CERTIFICATE),
         key: folder.join(OWN_KEY),
     };
     if pair.certificate.exists() && pair.key.exists() {
-        return Ok((pair, None));
+        let certified = certified(&pair).map_err(|unfit| {
+            format!(
+                "{}. This node made {} and {} for itself: remove both, and it makes new ones (key `tls`)",
+                sentence(unfit),
+                pair.certificate.display(),
+                pair.key.display()
+            )
+        })?;
+        return Ok((pair, certified, None));
     }
     let failed = |why: &dyn std::fmt::Display| format!("no certificate can be made for this node: {why} (key `tls`)");
     let key = rcgen::KeyPair::generate().map_err(|why| failed(&why))?;
     let certificate = own_params(config, wall).self_signed(&key).map_err(|why| failed(&why))?;
-    let keep = || -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        write(&pair.key, 0o600, &key.serialize_pem())?;
-        write(&pair.certificate, 0o644, &certificate.pem())
+    let private = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    let certified = CertifiedKey::from_der(vec![certificate.der().clone()], private, &provider());
+    let made = OwnCertificate {
+        pair: pair.clone(),
+        certificate: certificate.pem(),
+        key: Secret::new(key.serialize_pem()),
     };
-    keep().map_err(|why| failed(&format!("{}: {why}", folder.display())))?;
-    let sentence = format!(
-        "a self-signed certificate was made for tls and wss and is kept in {}. Phones and browsers must be told to trust it; one \
-         that they trust already goes into the key `tls`",
-        pair.certificate.display()
-    );
-    Ok((pair, Some(sentence)))
+    Ok((pair, certified.map_err(|why| failed(&why))?, Some(made)))
 }
 
 /// A certificate for media with browsers, and its key (PKCS #8), both as DER: of one process, and signed by itself, since it is known by its
@@ -409,17 +481,6 @@ pub(super) fn own_params(config: &Config, wall: Wall) -> CertificateParams {
     params.not_before = rcgen::date_time_ymd(this_year - 1, 1, 1);
     params.not_after = rcgen::date_time_ymd(this_year + OWN_YEARS, 1, 1);
     params
-}
-
-fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 #[cfg(test)]

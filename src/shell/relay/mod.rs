@@ -103,7 +103,6 @@ impl Relay {
         let builder = std::thread::Builder::new().name("relay".to_owned());
         let thread = builder.spawn(move || thread.run()).map_err(none)?;
         tokio::spawn(told::tell(told));
-        info!("{}", told::opened(&turn.doors));
         Ok(Relay(Some(Running {
             turn: turn.clone(),
             commands,
@@ -116,6 +115,12 @@ impl Relay {
             told: [0; TOLD],
             _aside: aside,
         })))
+    }
+
+    /// Where clients come and what they get, if TURN is configured, as a sentence.
+    pub fn opened(&self) -> Option<String> {
+        let running = self.0.as_ref()?;
+        Some(told::opened(&running.turn.doors))
     }
 
     /// Another configuration, certificates that were read again. Where it is reached stays.

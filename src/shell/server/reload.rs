@@ -4,6 +4,7 @@ use super::Server;
 use crate::config::{Changes, Config, Listen};
 use crate::node::{Input, aor};
 use crate::pii::Scrubbed;
+use crate::shell::fresh::Fresh;
 use crate::shell::net::Keys;
 use crate::shell::pace::Pace;
 use crate::shell::store::Store;
@@ -18,7 +19,7 @@ impl Server {
         // What is served until a restart needs a certificate until then.
         config.keep_doors(&self.config);
         // What is different in certificates is in their files, and not in the configuration.
-        let keys = match Keys::load(&config, &self.config.store.path, self.clock.now().wall) {
+        let keys = match self.keys(&config) {
             Ok(keys) => keys,
             Err(why) => return warn!("reload refused, nothing was changed: {why}"),
         };
@@ -51,6 +52,18 @@ impl Server {
         crate::shell::set_level(&config.log);
         self.config = Arc::new(config);
         self.inputs.push_back(Input::Config(self.config.clone()));
+    }
+
+    /// Certificates as their files have them now; one that was made for this configuration is kept, and told of.
+    fn keys(&self, config: &Config) -> Result<Keys, String> {
+        let (keys, own) = Keys::load(config, &self.config.store.path, self.clock.now().wall)?;
+        if let Some(own) = own {
+            let mut fresh = Fresh::default();
+            let sentence = own.keep(&mut fresh)?;
+            fresh.stays();
+            info!("{sentence}");
+        }
+        Ok(keys)
     }
 
     /// Opens and closes listeners; if one cannot be opened, all is as before.
@@ -90,11 +103,8 @@ impl Server {
 
     /// Certificates that were read again take the place of the old ones, and so do the servers for names: both may be different
     /// where the configuration is not.
-    pub(super) fn switch_files(&mut self, config: &Config, (keys, made): (Keys, Option<String>)) {
+    pub(super) fn switch_files(&mut self, config: &Config, keys: Keys) {
         self.net.set_keys(keys);
-        if let Some(sentence) = made {
-            info!("{sentence}");
-        }
         self.warn_of_certificates();
         if let Some(complaint) = self.net.set_dns(&config.dns) {
             warn!("{complaint}");
