@@ -35,7 +35,7 @@
  * @property {string} mid The line of the connection.
  * @property {MediaStreamTrack} track For an element `video`: `new MediaStream([track])`. A line's track is the same whoever is seen there.
  * @typedef {'microphone-refused' | 'no-microphone' | 'camera-refused' | 'no-camera' | 'screen-refused' | 'no-screen' | 'no-video' |
- *   'no-network' | 'no-way' | 'wrong-moment' | 'ended' | 'closed' | 'unknown'} Fault
+ *   'no-network' | 'no-way' | 'wrong-moment' | 'wrong-pin' | 'ended' | 'closed' | 'unknown'} Fault
  *   Kinds of errors that are no problems of the API. `ended`: the call ended meanwhile, or the node has ended the stream of events (the token has expired
  *   or was withdrawn); `closed`: the client was closed before it was connected; `unknown`: what was answered is no problem of the API.
  * @typedef {'ringing' | 'connecting' | 'up' | 'ended'} State

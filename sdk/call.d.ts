@@ -3,7 +3,8 @@
  * is added, a call between clients becomes one with a room.
  *
  * Events: `state` (state), `ringing` (it rings at a number), `stream` (MediaStream; before the answer too), `ended` (reason, by, a sentence
- * that says more), `updated`, `dtmf` (digits), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
+ * that says more), `updated`, `dtmf` (digits), `pin` (the room wants its PIN: how often it was `wrong`, and may be tried yet, `left`; null when it was
+ * right), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
  * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for). Of what is
  * seen: `video` (all who are seen now), `members` (all in the room), `speaking` (the ids of those who speak), `camera` and `screen` (our own
  * track, or null: the browser may end it).
@@ -34,6 +35,8 @@ export class Call extends Emitter {
         muted: boolean;
         holds: boolean;
     };
+    /** The room wants its PIN: how often it was wrong, and may be tried yet. @type {import('./pin.js').Asked | null} */
+    pin: import("./pin.js").Asked | null;
     /** What the other says. @type {MediaStream | null} */
     stream: MediaStream | null;
     /** @type {string | null} */
@@ -61,6 +64,8 @@ export class Call extends Emitter {
     reject(reason?: "declined" | "busy"): Promise<void>;
     /** Ends it, whatever it is doing. */
     hangUp(): Promise<void>;
+    /** Used by the client, which closes: the other is not told that somebody has hung up. */
+    close(): Promise<void>;
     /** @param {boolean} [on] */
     mute(on?: boolean): Promise<void>;
     /**
@@ -78,6 +83,11 @@ export class Call extends Emitter {
      * @param {string} digits
      */
     dtmf(digits: string): Promise<void>;
+    /**
+     * Gives the PIN that a room has asked for (`pin`). Done when it was right; else a `TandemError` says so, of the kind `wrong-pin`.
+     * @param {string} pin Digits. Empty where only moderators have one.
+     */
+    enterPin(pin: string): Promise<void>;
     /**
      * One more: a call between two clients moves into a room, where all hear each other. `participant` tells what became of a number that the
      * room calls.

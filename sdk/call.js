@@ -3,6 +3,7 @@
 import { Emitter, TandemError, nameOf, targetOf } from './base.js';
 import { Connection } from './connection.js';
 import { Move, forget } from './move.js';
+import { give } from './pin.js';
 import { measure } from './quality.js';
 import { Sound } from './sound.js';
 import { Video } from './video.js';
@@ -27,7 +28,8 @@ const RENEW_SOON = 10_000;
  * is added, a call between clients becomes one with a room.
  *
  * Events: `state` (state), `ringing` (it rings at a number), `stream` (MediaStream; before the answer too), `ended` (reason, by, a sentence
- * that says more), `updated`, `dtmf` (digits), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
+ * that says more), `updated`, `dtmf` (digits), `pin` (the room wants its PIN: how often it was `wrong`, and may be tried yet, `left`; null when it was
+ * right), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
  * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for). Of what is
  * seen: `video` (all who are seen now), `members` (all in the room), `speaking` (the ids of those who speak), `camera` and `screen` (our own
  * track, or null: the browser may end it).
@@ -88,6 +90,8 @@ export class Call extends Emitter {
     this.held = false;
     /** What the other says of himself. */
     this.remote = { muted: false, holds: false };
+    /** The room wants its PIN: how often it was wrong, and may be tried yet. @type {import('./pin.js').Asked | null} */
+    this.pin = null;
     /** What the other says. @type {MediaStream | null} */
     this.stream = null;
     /** @type {string | null} */
@@ -160,8 +164,18 @@ export class Call extends Emitter {
 
   /** Ends it, whatever it is doing. */
   async hangUp() {
+    await this.#leave();
+  }
+
+  /** Used by the client, which closes: the other is not told that somebody has hung up. */
+  async close() {
+    await this.#leave({ reason: 'closed' });
+  }
+
+  /** @param {{ reason: 'closed' }} [why] */
+  async #leave(why) {
     if (this.state === 'ended') return;
-    const told = this.id ? this.#client.ask('POST', `/v1/calls/${this.id}/hangup`) : Promise.resolve();
+    const told = this.id ? this.#client.ask('POST', `/v1/calls/${this.id}/hangup`, why) : Promise.resolve();
     await this.#ending(told, 'hung-up');
   }
 
@@ -219,6 +233,14 @@ export class Call extends Emitter {
    */
   dtmf(digits) {
     return this.sendDigits(digits);
+  }
+
+  /**
+   * Gives the PIN that a room has asked for (`pin`). Done when it was right; else a `TandemError` says so, of the kind `wrong-pin`.
+   * @param {string} pin Digits. Empty where only moderators have one.
+   */
+  async enterPin(pin) {
+    await give(this, pin);
   }
 
   /**
@@ -390,6 +412,10 @@ export class Call extends Emitter {
       this.#inTurn(() => this.#answer(data.offer, data.revision));
     } else if (name === 'call.answer') {
       this.#inTurn(async () => this.#link?.answered(data.answer, data.revision));
+    } else if (name === 'call.pin') {
+      const told = data.wrong === undefined ? null : { wrong: data.wrong, left: data.left };
+      this.pin = data.asked ? told : null;
+      this.emit('pin', told);
     } else if (name === 'call.updated') {
       this.#views(data.call);
       this.emit('updated');
@@ -472,27 +498,32 @@ export class Call extends Emitter {
     this.room = room;
     try {
       const link = await this.#open();
-      if (this.#leaving !== left) {
-        // It was taken back while the microphone was asked for.
-        this.#leaving = left;
-        throw new Error('nobody came to the room');
-      }
-      await this.#client.startCall(this, { targets: [{ room }], offer: await link.local() });
+      if (this.#leaving === left) await this.#client.startCall(this, { targets: [{ room }], offer: await link.local() });
+      // It may have been taken back meanwhile.
+      if (this.#leaving !== left) this.#back(left, 'nobody came to the room');
     } catch (error) {
-      this.#stay(/** @type {Error} */ (error).message);
+      this.#back(left, /** @type {Error} */ (error).message);
     }
   }
 
   /**
-   * The room is not reached: without it there is still the other, unless he has left.
+   * The room is not reached.
    * @param {string} why
    */
   #stay(why) {
-    const left = this.#leaving;
-    if (!left || this.state === 'ended') return;
+    if (this.#leaving) this.#back(this.#leaving, why);
+  }
+
+  /**
+   * Without the room there is still the other, unless he has left.
+   * @param {Move} left
+   * @param {string} why
+   */
+  #back(left, why) {
+    if (this.state === 'ended') return;
     if (this.id !== left.id) forget(this.#client, this.id);
     this.id = left.id;
-    if (left.ended) return this.over('failed', null, why);
+    if (left.isOver) return this.over('failed', null, why);
     this.#leaving = null;
     if (this.#link !== left.link) this.#link?.close();
     this.#link = left.link;

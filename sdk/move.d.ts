@@ -16,8 +16,8 @@ export class Move {
     constructor(client: Client, id: string, link: Connection);
     id: string;
     link: import("./connection.js").Connection;
-    /** Why what is left has ended before, if it has. */
-    ended: string;
+    /** What is left has ended before. */
+    isOver: boolean;
     /**
      * What an event says of it. `done`: it is no news for the call. A reason: the room is not reached.
      * @param {string} now The id of the call by now.

@@ -17,8 +17,8 @@ export class Move {
     this.#client = client;
     this.id = id;
     this.link = link;
-    /** Why what is left has ended before, if it has. */
-    this.ended = '';
+    /** What is left has ended before. */
+    this.isOver = false;
   }
 
   /**
@@ -36,7 +36,7 @@ export class Move {
     }
     if (name === 'call.ended' && (of !== now || data.reason === 'moved')) {
       // The other is in the room already.
-      this.ended = data.reason;
+      this.isOver = true;
       return { done: true };
     }
     if (name === 'call.unmoved') return { done: true, reason: 'nobody came to the room' };

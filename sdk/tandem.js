@@ -442,7 +442,7 @@ export class Client extends Emitter {
   /** @param {TandemError} [error] */
   #end(error) {
     if (this.#closed) return;
-    for (const call of [...this.calls.values()]) call.hangUp().catch(() => {});
+    for (const call of [...this.calls.values()]) call.close().catch(() => {});
     this.#closed = true;
     this.#stop.abort();
     this.#hurry();

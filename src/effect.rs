@@ -612,12 +612,27 @@ pub enum Fact {
         /// With what stands behind it.
         flag: Box<str>,
     },
-    /// Something happened to a call between clients of the HTTP API.
+    /// Something happened to a call of a client of the HTTP API.
     ClientCall {
         /// As the API names it.
-        call: Box<str>,
-        /// In words, without personal data.
+        name: Box<str>,
+        /// The same call as the other facts name it; none of one between two clients.
+        call: Option<CallId>,
+        /// In words.
         what: String,
+    },
+    /// A request of the HTTP API was refused.
+    ApiRefused {
+        /// From where.
+        peer: IpAddr,
+        /// Its method and its path, without what may be secret.
+        what: String,
+        /// Who has asked, as far as its key or token was good.
+        by: Option<String>,
+        /// The status of HTTP.
+        status: u16,
+        /// Why, as a sentence.
+        why: String,
     },
     /// Something happened in a room.
     Room {

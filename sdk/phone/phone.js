@@ -33,9 +33,15 @@ const WORDS = {
   'ended-by-admin': 'Ended by the operator.',
   unavailable: 'Nobody can be reached there now.',
   'not-found': 'There is no such number or address.',
-  'not-allowed': 'You may not call that.',
+  'not-allowed': 'That is not allowed.',
   failed: 'The call has failed.',
 };
+
+/** Where the sentence that comes with the reason says more than the words. */
+const SAYS_WHY = new Set(['failed', 'gone', 'unavailable', 'not-allowed']);
+
+/** @param {string} text */
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 
 /**
  * What consists of digits is a number.
@@ -73,11 +79,13 @@ function show() {
   $('dial').hidden = client === null || talks || ringing !== null;
   $('talk').hidden = !talks;
   const is_up = talks && current?.state === 'up';
-  const has_video = talks && current !== null && (current.direct || current.room !== '');
-  stage.update(talks ? current : null);
+  const asks_pin = talks && Boolean(current?.pin);
+  $('door').hidden = !asks_pin;
+  const has_video = talks && !current?.pin && current !== null && (current.direct || current.room !== '');
+  stage.update(talks && !asks_pin ? current : null);
   const tiles = !$('stage').hidden;
   document.body.classList.toggle('group', tiles);
-  $('keys').hidden = !is_up || (tiles && !keypad);
+  $('keys').hidden = !is_up || asks_pin || (tiles && !keypad);
   $('keypad').hidden = !tiles;
   $('keypad').setAttribute('aria-pressed', String(keypad));
   $('camera').hidden = !is_up || !has_video;
@@ -90,7 +98,9 @@ function show() {
   if (!current) return;
   $('peer').textContent = current.room ? `Room ${current.room}` : current.peer;
   const { muted, holds } = current.remote;
-  const states = { ringing: 'Ringing', connecting: 'Connecting', up: holds ? 'The other holds' : muted ? 'The other is muted' : 'Connected', ended: '' };
+  if (asks_pin) $('pin-title').textContent = `Room ${current.room} asks for its PIN`;
+  const up = asks_pin ? 'At the door' : holds ? 'The other holds' : muted ? 'The other is muted' : 'Connected';
+  const states = { ringing: 'Ringing', connecting: 'Connecting', up, ended: '' };
   $('state').textContent = states[current.state];
   $('mute').setAttribute('aria-pressed', String(current.muted));
   $('hold').setAttribute('aria-pressed', String(current.held));
@@ -111,6 +121,11 @@ function follow(call) {
     show();
   });
   for (const event of ['updated', 'video', 'members', 'speaking', 'camera', 'screen', 'moved']) call.on(event, show);
+  call.on('pin', () => {
+    /** @type {HTMLInputElement} */ ($('pin')).value = '';
+    show();
+    $(call.pin ? 'pin' : 'hangup').focus();
+  });
   call.on('participant', (status) => {
     if (status >= 300) trouble(`Who was added does not come (status ${status}).`);
   });
@@ -128,7 +143,7 @@ function follow(call) {
   call.on('ended', (reason, by, detail) => {
     if (current === call) current = null;
     const words = /** @type {Record<string, string>} */ (WORDS)[reason];
-    if (words) trouble(reason === 'failed' && detail ? `${words} ${detail}` : words);
+    if (words) trouble([words, ...(SAYS_WHY.has(reason) && detail ? [sentence(detail)] : [])].join(' '));
     show();
     $('to').focus();
   });
@@ -241,6 +256,21 @@ $('call').addEventListener('submit', async (event) => {
   } catch (error) {
     explain(error);
   }
+  show();
+});
+
+$('pin-form').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  trouble('');
+  const button = /** @type {HTMLButtonElement} */ ($('enter-pin'));
+  button.disabled = true;
+  try {
+    await current?.enterPin(/** @type {HTMLInputElement} */ ($('pin')).value.trim());
+  } catch (error) {
+    // How the call has ended is told by itself.
+    if (!(error instanceof TandemError) || error.kind !== 'ended') explain(error);
+  }
+  button.disabled = false;
   show();
 });
 

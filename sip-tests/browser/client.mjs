@@ -156,15 +156,50 @@ async function byMeeting(alice, bob) {
   tell('meeting', 'ended');
 }
 
+// A room that asks for a PIN: a wrong one is an error with a kind, and by the right one somebody is in it.
+async function byPin({ page }) {
+  await load(page, 'alice');
+  await page.evaluate(async () => {
+    window.follow(await window.client.call({ room: 'safe' }));
+    window.call.on('pin', (asked) => window.log.push(`pin ${asked && `${asked.wrong} ${asked.left}`}`));
+    window.call.on('members', () => window.log.push('inside'));
+  });
+  await logged(page, 'pin 0 3');
+  const give = (pin) => page.evaluate((pin) => window.call.enterPin(pin).then(() => 'right', ({ kind, message }) => `${kind}: ${message}`), pin);
+  tell('pin', await give('1111'));
+  tell('pin', await give('47a'));
+  tell('pin', await give('4711'));
+  await logged(page, 'inside');
+  tell('pin', await give('4711'));
+  must((await page.evaluate(() => window.call.pin)) === null, 'it is no longer asked for');
+  await page.evaluate(() => window.call.hangUp());
+  // Who is wrong too often is told so, and sent away.
+  await page.evaluate(async () => {
+    window.log = [];
+    window.follow(await window.client.call({ room: 'safe' }));
+  });
+  await until('asked', () => page.evaluate(() => window.call.pin !== null));
+  for (const pin of ['1', '2', '3']) tell('pin', await give(pin));
+  await logged(page, 'ended not-allowed');
+  tell('pin', 'done');
+}
+
 const small = { width: 320, height: 640 };
 const phone = { width: 390, height: 844 };
 const large = { width: 1280, height: 800 };
+
+// How the page looks now, on a phone and on a desk, by day and by night.
+async function pictures(page, name) {
+  for (const [size, of] of [['', phone], ['-large', large]]) {
+    for (const dark of [false, true]) await picture(page, `${name}${size}${dark ? '-dark' : ''}`, { ...of, dark });
+  }
+}
 
 async function byPhonePage(alice, bob) {
   for (const [name, { page }] of [['alice', alice], ['bob', bob]]) {
     await page.goto('about:blank');
     await page.goto(`${options.url}/phone`);
-    if (name === 'alice') await picture(page, 'phone-enter', { ...phone, dark: false });
+    if (name === 'alice') await pictures(page, 'phone-enter');
     await page.keyboard.type(await token(name));
     await page.keyboard.press('Enter');
     await page.waitForFunction((name) => document.getElementById('who').textContent === name, name);
@@ -190,6 +225,31 @@ async function byPhonePage(alice, bob) {
   await bob.page.waitForFunction(() => document.getElementById('state').textContent === 'The other is muted');
   await page.keyboard.press('Escape');
   for (const one of [page, bob.page]) await one.waitForSelector('#dial:not([hidden])');
+  // A call that leads nowhere says why.
+  await page.fill('#to', '5');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#trouble:not([hidden])');
+  tell('phone', await page.textContent('#trouble'));
+  await pictures(page, 'phone-failed');
+  // A room asks for its PIN, in words.
+  await page.fill('#to', 'room:safe');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#door:not([hidden])');
+  tell('phone', await page.textContent('#pin-title'));
+  await pictures(page, 'phone-pin');
+  must(await page.evaluate(() => document.activeElement?.id === 'pin'), 'it may be typed at once');
+  await page.keyboard.type('1111');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#trouble:not([hidden])');
+  tell('phone', await page.textContent('#trouble'));
+  await pictures(page, 'phone-pin-wrong');
+  await page.keyboard.type('4711');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#door', { state: 'hidden' });
+  await page.waitForFunction(() => document.getElementById('state').textContent === 'Connected');
+  must(await page.isHidden('#trouble'), 'what was wrong is right');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('#dial:not([hidden])');
   tell('phone', 'done');
 }
 
@@ -197,7 +257,7 @@ async function byPhonePage(alice, bob) {
 async function byReadme({ page }) {
   const [lines] = readFileSync(options.readme, 'utf8').match(/ {4}<button[\s\S]*?<\/script>/) ?? [];
   must(lines, 'README has lines for a page');
-  const html = `<!doctype html>\n${lines.replaceAll('https://NODE:8445', options.url)}`;
+  let html = `<!doctype html>\n${lines.replaceAll('https://NODE:8445', options.url)}`;
   await page.route(`${options.origin}/**`, async (route) => {
     if (new URL(route.request().url()).pathname !== '/token') return route.fulfill({ contentType: 'text/html', body: html });
     return route.fulfill({ contentType: 'text/plain', body: await token('alice') });
@@ -212,6 +272,22 @@ async function byReadme({ page }) {
   await talk();
   await page.click('#end');
   await until('the end', () => page.evaluate(() => window.connections.at(-1).connectionState === 'closed'));
+  // What its user reads of a call that leads nowhere, and of a node that does not know him.
+  const reads = async (words) => {
+    await page.goto(`${options.origin}/`);
+    await page.waitForFunction(() => document.getElementById('call').onclick);
+    await page.click('#call');
+    await until(words, async () => {
+      const told = await page.textContent('#told');
+      return told.startsWith(words) || told;
+    });
+    tell('readme', words);
+  };
+  must(html.includes("'+15551234567'"), 'README calls a number');
+  html = html.replace("'+15551234567'", "{ number: '5' }");
+  await reads('The call is over: not-found.');
+  html = html.replace("fetch('/token').then((answer) => answer.text())", "'nonsense'");
+  await reads('The access token is not good here');
   tell('readme', 'done');
 }
 
@@ -219,6 +295,7 @@ run(async () => {
   const [alice, bob] = await Promise.all([browser('alice'), browser('bob')]);
   await byPackage(alice, bob);
   await byPhonePage(alice, bob);
+  await byPin(alice);
   await byMeeting(alice, bob);
   await byNumber(alice);
   await byReadme(alice);

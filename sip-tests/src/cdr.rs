@@ -118,6 +118,7 @@ impl Records {
             | Fact::NgRefused { .. }
             | Fact::NgUnheeded { .. }
             | Fact::ClientCall { .. }
+            | Fact::ApiRefused { .. }
             | Fact::Room { .. }
             | Fact::Warning(_) => {}
         }

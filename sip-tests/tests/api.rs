@@ -97,7 +97,45 @@ fn a_call_goes_from_one_to_the_other_and_a_broken_stream_goes_on() {
     assert_eq!(ask.ask("POST", &format!("{call}/hangup"), &bob, &[], "").status, 204);
     assert_eq!(to_alice.event().2["reason"], "hung-up");
     assert_eq!(ask.ask("GET", &call, &bob, &[], "").status, 404);
-    node.process.wait_times("client call", 3, SOON);
+    // One who looks for the call finds all of it by its name.
+    let named = format!("client call {}", call.rsplit('/').next().expect("its name"));
+    node.process.wait_times(&named, 3, SOON);
+    node.process
+        .wait_for(&format!("{named} of acme begins: alice calls bob"), SOON);
+    node.stop();
+}
+
+/// What an operator reads of one who is refused: what he has asked for, who he is as far as that is known, from where, and why.
+#[test]
+fn who_is_refused_is_told_of_in_the_log() {
+    let node = Node::start(12, "  per_address: 1000\n");
+    let alice = token(&node, "alice");
+    let mut ask = Https::open(&node);
+    assert_eq!(ask.ask("GET", "/v1/calls", "nonsense", &[], "").status, 401);
+    node.process.wait_for(
+        "refused GET /v1/calls by somebody from 127.0.0.1: The access token is not good here: it is no JWT",
+        SOON,
+    );
+    let start = json!({ "targets": [{ "number": "+15551234567" }], "offer": OFFER }).to_string();
+    assert_eq!(ask.ask("POST", "/v1/calls", &alice, &[], &start).status, 403);
+    node.process.wait_for(
+        "refused POST /v1/calls by alice of acme from 127.0.0.1: This client may not call that",
+        SOON,
+    );
+    // Neither the token nor the number.
+    for secret in ["nonsense", "+15551234567"] {
+        assert_eq!(node.process.journal.count(secret), 0, "{secret}");
+    }
+    // So many in a minute, as with all that is refused.
+    for _ in 0..60 {
+        assert_eq!(ask.ask("GET", "/v1/turn", "", &[], "").status, 401);
+    }
+    node.process
+        .wait_for("further refusals of this minute are only counted", SOON);
+    assert!(node.process.journal.count("refused GET /v1/turn") <= 40);
+    // What comes of mistakes in a page is told to who looks for it.
+    assert_eq!(ask.ask("GET", "/v1/calls/1-a", &alice, &[], "").status, 404);
+    assert_eq!(node.process.journal.count("There is no such call"), 0);
     node.stop();
 }
 
@@ -105,6 +143,14 @@ fn a_call_goes_from_one_to_the_other_and_a_broken_stream_goes_on() {
 fn what_everybody_may_read_is_there() {
     let node = Node::start(2, "");
     let mut ask = Https::open(&node);
+    for path in ["/", "/phone/"] {
+        let answer = ask.ask("GET", path, "", &[], "");
+        assert_eq!(
+            (answer.status, answer.field("location")),
+            (302, Some("/phone")),
+            "{path}"
+        );
+    }
     for (path, kind, begins) in [
         ("/sdk/tandem.js", "text/javascript", "// Calls in a page"),
         ("/sdk/tandem.d.ts", "text/plain", ""),
@@ -136,11 +182,10 @@ fn what_everybody_may_read_is_there() {
     );
     assert_eq!(ask.ask("POST", "/phone", "", &[], "").status, 405);
     for path in [
-        "/",
         "/sdk/",
         "/sdk/../Cargo.toml",
         "/sdk/%2e%2e/Cargo.toml",
-        "/phone/",
+        "/phone/x",
         "/v1",
         "/v1/calls/x/y",
     ] {

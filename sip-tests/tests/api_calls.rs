@@ -20,6 +20,8 @@ use sip_tests::agent::Wire;
 use sip_tests::{Answer, State, World, ms, s};
 use std::net::SocketAddr;
 use tandem::api::wire::Method;
+use tandem::effect::Fact;
+use tandem::id::CallId;
 
 const USUAL: [&str; 2] = ["call", "join"];
 
@@ -262,6 +264,106 @@ fn a_proxied_user_is_called_at_his_client_too() {
     w.hang_up(b);
     w.run(s(1));
     w.finish();
+}
+
+/// What the log has of clients' calls, with the name that the node's other lines have.
+fn logged(w: &World) -> Vec<(Option<CallId>, String)> {
+    let of = |fact: &Fact| match fact {
+        Fact::ClientCall { call, what, .. } => Some((*call, what.clone())),
+        _other => None,
+    };
+    w.facts.iter().filter_map(of).collect()
+}
+
+/// How the node's calls have ended.
+fn ended(w: &World) -> Vec<(CallId, String)> {
+    let of = |fact: &Fact| match fact {
+        Fact::CallEnded { call, cause, .. } => Some((*call, format!("{} {}", cause.status, cause.text))),
+        _other => None,
+    };
+    w.facts.iter().filter_map(of).collect()
+}
+
+/// All that the log has of a call is found by one name; and a page that is gone has not hung up, of which the record says the same.
+#[test]
+fn the_log_has_a_call_by_one_name_and_says_how_its_page_left() {
+    let mut w = world(13);
+    let acme = w.carrier("acme", "198.51.100.1:5060");
+    w.policy(acme).answer = Answer::After(s(1));
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    for (sent, reason, record) in [
+        (Value::Null, "hung-up by ann", "200 the caller hung up"),
+        (
+            json!({ "reason": "closed" }),
+            "gone by ann (its page was closed)",
+            "200 the caller is gone: its page was closed",
+        ),
+    ] {
+        let call = ann.call(&mut w, &number());
+        ann.wait(&mut w, "call.accepted");
+        w.run(s(5));
+        assert_eq!(ann.post(&mut w, &format!("{call}/hangup"), &sent).status, 204);
+        w.run(s(1));
+        check_log(&w, "ann calls +442079460000", reason, record);
+    }
+    ann.call(&mut w, &number());
+    ann.wait(&mut w, "call.accepted");
+    w.feed(ann.closes());
+    w.run(s(62));
+    let why = "its page has listened to no events for 60 s: its connection was lost";
+    check_log(
+        &w,
+        "ann calls +442079460000",
+        &format!("gone by ann ({why})"),
+        &format!("480 the caller is gone: {why}"),
+    );
+    // Of those who are called, too.
+    let bob = w.registered("bob");
+    let mut alice = Client::new(&mut w, OFFICE, "alice", &USUAL);
+    let b = w.call(bob, "alice");
+    let id = alice.wait(&mut w, "call.incoming")["call"]["id"].clone();
+    let call = format!("/v1/calls/{}", id.as_str().unwrap());
+    let accept = json!({ "answer": client::answer() });
+    assert_eq!(alice.post(&mut w, &format!("{call}/accept"), &accept).status, 200);
+    w.up(b);
+    let closed = json!({ "reason": "closed" });
+    assert_eq!(alice.post(&mut w, &format!("{call}/hangup"), &closed).status, 204);
+    w.expect_over(b, 200);
+    check_log(
+        &w,
+        "sip:bob@example.com calls alice",
+        "gone by alice (its page was closed)",
+        "200 the callee is gone: its page was closed",
+    );
+    // One that leads nowhere.
+    ann.post(
+        &mut w,
+        "/v1/calls",
+        &json!({ "targets": [{ "number": "5" }], "offer": OFFER }),
+    );
+    w.run(s(1));
+    let (told, ended) = (logged(&w), ended(&w));
+    let last = ended.last().unwrap();
+    assert!(last.1.starts_with("404"), "{last:?}");
+    let own = told.iter().filter(|(call, _)| *call == Some(last.0)).count();
+    assert_eq!(own, 2, "{told:?}");
+    w.finish();
+}
+
+/// Of the last call: its lines have the name by which the node's other lines have it.
+fn check_log(w: &World, who: &str, reason: &str, record: &str) {
+    let (told, ended) = (logged(w), ended(w));
+    let (call, text) = ended.last().unwrap();
+    assert_eq!(text, record);
+    let own = told.iter().filter(|(named, _)| *named == Some(*call));
+    let own: Vec<&str> = own.map(|(_, what)| what.as_str()).collect();
+    assert_eq!(own.len(), 3, "{told:?}");
+    assert!(own[0].contains(" begins: ") && own[0].ends_with(who), "{own:?}");
+    assert_eq!(own[1], "was accepted");
+    assert!(
+        own[2].starts_with("ended after ") && own[2].ends_with(reason),
+        "{own:?}"
+    );
 }
 
 /// A client asks by TLS, so that it may be called by SIPS (RFC 5630 5.3).

@@ -46,7 +46,7 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 /// For all that the pages do; two browsers on a busy machine take some seconds to start.
-const PLAY: Duration = Duration::from_secs(120);
+const PLAY: Duration = Duration::from_secs(180);
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 /// Of a back end whose clients are users: Dora rings at her page.
 const OFFICE: &str = "fedcba9876543210fedcba9876543210";
@@ -70,7 +70,8 @@ fn scripts() -> PathBuf {
 }
 
 fn start_node(network: &Network, folder: &Path) -> Process {
-    start_node_with(network, folder, "", "info")
+    let safe = ", { number: \"3002\", name: safe, pin: \"4711\", entry: none }";
+    start_node_with(network, folder, safe, "info")
 }
 
 /// With more rooms, behind a comma, and what its log has.
@@ -149,6 +150,41 @@ fn start_browsers(network: &Network, folder: &Path) -> Process {
     Process::start("the browsers", "Node.js", &mut command)
 }
 
+/// What the pages tell, and how often.
+const STEPS: [(&str, usize); 31] = [
+    ("connected bob", 1),
+    ("up", 1),
+    ("heard both", 1),
+    ("pair host host udp", 2),
+    ("muted and back", 1),
+    ("resumed", 1),
+    ("restarted", 1),
+    ("ended", 1),
+    ("refused not-connected", 1),
+    ("phone This person is not connected.", 1),
+    ("phone There is no such number or address.", 1),
+    ("phone Room safe asks for its PIN", 1),
+    ("phone The PIN was wrong. It may be tried 2 times more.", 1),
+    ("pin wrong-pin: The PIN was wrong. It may be tried 2 times more.", 2),
+    ("pin wrong-pin: A PIN has digits", 1),
+    ("pin wrong-pin: The PIN was wrong. It may be tried once more.", 1),
+    ("pin wrong-pin: The PIN was wrong too often.", 1),
+    ("pin right", 1),
+    ("pin wrong-moment", 1),
+    ("pin done", 1),
+    ("phone done", 1),
+    ("meeting heard both", 1),
+    ("meeting ended", 1),
+    ("number up", 1),
+    ("number pair host host udp", 1),
+    ("number held and back", 1),
+    ("number ended", 1),
+    ("number refused cannot-be", 1),
+    ("readme The call is over: not-found.", 1),
+    ("readme The access token is not good here", 1),
+    ("readme done", 1),
+];
+
 /// Direct: both reach each other, and the node has no media.
 #[test]
 fn two_pages_talk_to_each_other_directly() {
@@ -158,27 +194,7 @@ fn two_pages_talk_to_each_other_directly() {
     let carrier = start_carrier(&network, &folder.0, &[]);
     let mut browsers = start_browsers(&network, &folder.0);
     assert_eq!(browsers.exit(PLAY), Some(0), "the pages did all that they should");
-    for (step, times) in [
-        ("connected bob", 1),
-        ("up", 1),
-        ("heard both", 1),
-        ("pair host host udp", 2),
-        ("muted and back", 1),
-        ("resumed", 1),
-        ("restarted", 1),
-        ("ended", 1),
-        ("refused not-connected", 1),
-        ("phone This person is not connected.", 1),
-        ("phone done", 1),
-        ("meeting heard both", 1),
-        ("meeting ended", 1),
-        ("number up", 1),
-        ("number pair host host udp", 1),
-        ("number held and back", 1),
-        ("number ended", 1),
-        ("number refused cannot-be", 1),
-        ("readme done", 1),
-    ] {
+    for (step, times) in STEPS {
         let step = format!("STEP {step}");
         assert_eq!(browsers.journal.count(&step), times, "{step}");
     }
@@ -199,12 +215,29 @@ fn two_pages_talk_to_each_other_directly() {
     for sign in [" WARN ", " ERROR ", "panicked at"] {
         assert_eq!(node.journal.count(sign), 0, "the log has {sign:?}");
     }
-    // As the API has them: three between clients, three with a room into which one of those moved, two with a number. Of five the node had the
-    // media.
-    assert_eq!(node.journal.count("was accepted"), 8);
-    assert_eq!(node.journal.count(": hung-up"), 7);
+    check_calls(&node);
+}
+
+/// What the log says of the calls.
+fn check_calls(node: &Process) {
+    // As the API has them: three between clients, three with a room into which one of those moved, three with a room that asks for a PIN, two with
+    // a number. Of eight the node had the media.
+    assert_eq!(node.journal.count("was accepted"), 11);
+    assert_eq!(node.journal.count(": hung-up"), 8);
     assert_eq!(node.journal.count(": moved"), 1);
-    assert_eq!(node.journal.count("stopped after 6 calls"), 1);
+    // Carol's page closed its client, and who did not know the PIN was sent away.
+    assert_eq!(node.journal.count(": gone by carol (its page was closed)"), 1);
+    assert_eq!(
+        node.journal.count("the callee is gone: its page was closed")
+            + node.journal.count("the caller is gone: its page was closed"),
+        1
+    );
+    assert_eq!(node.journal.count("stopped after 11 calls"), 1);
+    assert_eq!(
+        node.journal
+            .count(": not-allowed (the PIN of the room was wrong too often)"),
+        1
+    );
 }
 
 /// The compiler, with what `folder` has of the package. Without the types that are kept beside it, which it would believe.
@@ -270,6 +303,7 @@ fn the_package_has_the_types_that_it_says() {
         "call",
         "connection",
         "move",
+        "pin",
         "sound",
         "video",
         "devices",

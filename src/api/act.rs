@@ -4,10 +4,10 @@ use super::answer::{json, ok};
 use super::body::{self, Target};
 use super::call::{Call, Side, Who};
 use super::problem::{Kind, Problem};
-use super::route::Operation;
+use super::route::{Meant, Operation};
 use super::token::{self, Claims, Identity, Scope, Scopes};
 use super::wire::Response;
-use super::{Api, Client, Timer, fact, share};
+use super::{Api, Client, Timer, share};
 use crate::config::Api as Config;
 use crate::config::ApiKey;
 use crate::cx::Cx;
@@ -91,6 +91,15 @@ fn is_protected(line: &str) -> bool {
     port == Some("0") || proto.is_some_and(|proto| proto.split('/').any(|part| part == "TLS" || part == "DTLS"))
 }
 
+/// The client who asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker<'c> {
+    /// Its place among the clients.
+    pub(super) me: u64,
+    /// What its token says.
+    pub(super) claims: &'c Claims,
+}
+
 /// Whom a request is about.
 pub(super) struct About {
     /// The call.
@@ -100,23 +109,24 @@ pub(super) struct About {
 }
 
 impl Api {
-    /// Does what somebody asks for. `me` is his place among the clients.
+    /// Does what somebody asks for.
     pub(super) fn act(
         &mut self,
         cx: &mut Cx<'_>,
         config: &Config,
-        (me, claims): (u64, &Claims),
-        (operation, call): (Operation, &str),
+        asker: Asker<'_>,
+        meant: Meant<'_>,
         body: &[u8],
     ) -> Result<Response, Problem> {
-        let about = |api: &Api| api.about(me, claims, call);
-        match operation {
+        let claims = asker.claims;
+        let about = |api: &Api| api.about(asker, meant.named);
+        match meant.row.operation {
             Operation::TurnKeys => Ok(turn(config, &claims.who, cx.wall)),
-            Operation::ListCalls => Ok(self.list(me, claims)),
-            Operation::ShowRoom => self.show_room(cx.config, (me, claims), call),
-            Operation::StartCall => self.start(cx, me, claims, body::read(body)?),
-            Operation::ShowCall => self.show(me, claims, call),
-            Operation::HangUp => self.hang_up(cx, me, claims, call),
+            Operation::ListCalls => Ok(self.list(asker)),
+            Operation::ShowRoom => self.show_room(cx.config, asker, meant.named),
+            Operation::StartCall => self.start(cx, asker, body::read(body)?),
+            Operation::ShowCall => self.show(asker, meant.named),
+            Operation::HangUp => self.hang_up(cx, asker, meant.named, body::read(body)?),
             Operation::Accept => {
                 let about = about(self)?;
                 self.accept(cx, &about, &body::read(body)?)
@@ -147,10 +157,7 @@ impl Api {
                 let body::Mute { mute } = body::read(body)?;
                 self.change(cx, &about, |call, side| call.member_mut(side).muted = mute)
             }
-            Operation::Dtmf => {
-                let about = about(self)?;
-                self.dtmf(cx, &about, &body::read(body)?)
-            }
+            Operation::Dtmf => self.dtmf(cx, &about(self)?, &body::read(body)?),
             Operation::Transfer => {
                 let about = about(self)?;
                 let body::Transfer { target } = body::read(body)?;
@@ -159,12 +166,12 @@ impl Api {
             Operation::AddParticipant => {
                 let about = about(self)?;
                 let body::Transfer { target } = body::read(body)?;
-                self.add(cx, (me, claims), about.number, &target)
+                self.add(cx, asker, about.number, &target)
             }
             Operation::RemoveParticipant => {
                 let about = about(self)?;
                 let body::Transfer { target } = body::read(body)?;
-                self.remove(cx, (me, claims), about.number, target)
+                self.remove(cx, asker, about.number, target)
             }
             Operation::IssueToken | Operation::Events | Operation::Description | Operation::Problems => {
                 unreachable!("these are answered before")
@@ -173,7 +180,7 @@ impl Api {
     }
 
     /// One's own call with this name. Others do not learn that there is one.
-    fn about(&self, me: u64, claims: &Claims, call: &str) -> Result<About, Problem> {
+    fn about(&self, Asker { me, claims }: Asker<'_>, call: &str) -> Result<About, Problem> {
         let found = self.calls.named(&claims.who, call).and_then(|number| {
             let call = self.calls.get(number)?;
             Some((
@@ -202,7 +209,7 @@ impl Api {
     }
 
     /// One's own calls; all of the tenant for an administrator.
-    fn list(&mut self, me: u64, claims: &Claims) -> Response {
+    fn list(&mut self, Asker { me, claims }: Asker<'_>) -> Response {
         let own = self
             .clients
             .get(me)
@@ -219,7 +226,7 @@ impl Api {
         ok(&value!({ "calls": calls }))
     }
 
-    fn show(&self, me: u64, claims: &Claims, name: &str) -> Result<Response, Problem> {
+    fn show(&self, Asker { me, claims }: Asker<'_>, name: &str) -> Result<Response, Problem> {
         let call = self
             .calls
             .named(&claims.who, name)
@@ -232,19 +239,17 @@ impl Api {
         }
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, me: u64, claims: &Claims, wanted: body::NewCall) -> Result<Response, Problem> {
+    fn start(&mut self, cx: &mut Cx<'_>, asker: Asker<'_>, wanted: body::NewCall) -> Result<Response, Problem> {
         let [target] = wanted.targets.as_slice() else {
             return Err(Problem::new(Kind::CannotBe, "targets: exactly one is called"));
         };
         description(&wanted.offer, "offer")?;
-        if self.clients.get(me).is_some_and(|client| is_busy(client)) {
+        if self.clients.get(asker.me).is_some_and(|client| is_busy(client)) {
             return Err(Problem::new(Kind::Busy, "the caller has too many calls"));
         }
         match target {
-            Target::Client(name) => self.call_client(cx, (me, claims), name, wanted.offer),
-            Target::Number(_) | Target::Sip(_) | Target::Room(_) => {
-                self.call_out(cx, (me, claims), target, wanted.offer)
-            }
+            Target::Client(name) => self.call_client(cx, asker, name, wanted.offer),
+            Target::Number(_) | Target::Sip(_) | Target::Room(_) => self.call_out(cx, asker, target, wanted.offer),
         }
     }
 
@@ -252,10 +257,11 @@ impl Api {
     fn call_client(
         &mut self,
         cx: &mut Cx<'_>,
-        (me, claims): (u64, &Claims),
+        asker: Asker<'_>,
         name: &str,
         offer: String,
     ) -> Result<Response, Problem> {
+        let Asker { me, claims } = asker;
         if !claims.scopes.has(Scope::Call) {
             return Err(Problem::new(Kind::WrongScope, "it needs call"));
         }
@@ -270,7 +276,7 @@ impl Api {
         let is_awake = found.is_some();
         let other = match found {
             Some(other) => other,
-            None => self.asleep(cx, (me, claims), &called)?,
+            None => self.asleep(cx, asker, &called)?,
         };
         if self.clients.get(other).is_some_and(|callee| is_busy(callee)) {
             return Err(Problem::new(Kind::Busy, "the callee has too many calls"));
@@ -282,6 +288,7 @@ impl Api {
         let (number, call) = self
             .calls
             .start(&called.tenant, members, offer, &secret, cx.wall, most)?;
+        call.log_begin(cx);
         let (id, view, for_callee) = (call.id.clone(), call.view(), call.view_for(Side::Callee));
         for client in [me, other] {
             if let Some(client) = self.clients.get(client) {
@@ -289,14 +296,9 @@ impl Api {
             }
         }
         self.deadlines.set(Timer::Unanswered(number), cx.now + limits::API_RING);
-        fact(
-            cx,
-            &id,
-            format!("of {} begins: one client calls another", called.tenant),
-        );
         self.tell(cx, other, "call.incoming", &value!({ "call": for_callee }));
         if !is_awake {
-            self.wake(cx, number, (&called, &claims.who.name), &id);
+            self.wake(cx, number, &called, &claims.who.name);
         }
         let mut response = json(201, view.to_string().into());
         response.headers.push(("Location", format!("/v1/calls/{id}")));

@@ -69,6 +69,24 @@ pub(super) enum Refusal {
     Busy,
 }
 
+/// `POST .../hangup`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HangUp {
+    #[serde(default)]
+    pub(super) reason: Leaving,
+}
+
+/// Why somebody leaves a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Leaving {
+    #[default]
+    HungUp,
+    /// His page closes.
+    Closed,
+}
+
 /// `POST .../offer`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,6 +12,9 @@
 
 use super::problem::{Kind, Problem};
 use super::token::Identity;
+use crate::cx::Cx;
+use crate::effect::{Fact, Output};
+use crate::id::CallId;
 use crate::limits;
 use crate::time::Wall;
 use serde_json::{Value, json};
@@ -63,6 +66,16 @@ impl Who {
         }
     }
 
+    /// As the log has it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Who::Client(_, name) => name.to_string(),
+            Who::Number(number) => number.clone(),
+            Who::Sip(uri) => uri.clone(),
+            Who::Room { number, .. } => format!("room {number}"),
+        }
+    }
+
     /// As it is told.
     fn view(&self) -> Value {
         match self {
@@ -108,9 +121,31 @@ pub(super) struct Call {
     revision: u32,
     /// A third was added: it moves into this room.
     pub(super) moves: Option<String>,
+    /// As the facts of `b2bua` name it, where it is one of those too.
+    pub(super) node: Option<CallId>,
+    /// How it has begun, in words, until the log has that.
+    begun: Option<String>,
 }
 
 impl Call {
+    /// Leaves a fact. The first says how it has begun.
+    pub(super) fn log(&mut self, cx: &mut Cx<'_>, what: String) {
+        self.log_begin(cx);
+        self.leave_fact(cx, what);
+    }
+
+    /// The fact that it has begun, if it was not left before.
+    pub(super) fn log_begin(&mut self, cx: &mut Cx<'_>) {
+        if let Some(begun) = self.begun.take() {
+            self.leave_fact(cx, begun);
+        }
+    }
+
+    fn leave_fact(&self, cx: &mut Cx<'_>, what: String) {
+        let (name, call) = (self.id.as_str().into(), self.node);
+        cx.emit(Output::Record(Fact::ClientCall { name, call, what }));
+    }
+
     pub(super) fn member(&self, side: Side) -> &Member {
         match side {
             Side::Caller => &self.caller,
@@ -267,7 +302,7 @@ impl Calls {
         secret: &str,
         at: Wall,
         most: usize,
-    ) -> Result<(u64, &Call), Problem> {
+    ) -> Result<(u64, &mut Call), Problem> {
         let own = self.by_tenant.entry(tenant.clone()).or_default();
         if self.all.len() >= limits::API_CALLS || own.len() >= most {
             return Err(Problem::new(Kind::Full, "too many calls are up"));
@@ -281,6 +316,11 @@ impl Calls {
             holds: false,
             candidates: 0,
         });
+        let begun = format!(
+            "of {tenant} begins: {} calls {}",
+            caller.who.shown(),
+            callee.who.shown()
+        );
         let call = Call {
             id: format!("{:x}-{secret}", self.last),
             tenant: tenant.clone(),
@@ -292,9 +332,10 @@ impl Calls {
             pending: Some(Pending { by: Side::Caller, sdp }),
             revision: 1,
             moves: None,
+            node: None,
+            begun: Some(begun),
         };
-        let call: &Call = self.all.entry(self.last).or_insert(call);
-        Ok((self.last, call))
+        Ok((self.last, self.all.entry(self.last).or_insert(call)))
     }
 
     /// The number of the one with this name, if it is of this tenant.

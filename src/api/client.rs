@@ -27,6 +27,8 @@ pub(super) struct Client {
     pub(super) came: bool,
     /// He listens with a token that is good for being called.
     pub(super) callable: bool,
+    /// Why his last stream has ended, in words.
+    pub(super) left: &'static str,
     /// How often he wakes others.
     pub(super) wakes: Cell,
     /// How messages of SIP reach him within the node.
@@ -112,6 +114,7 @@ impl Clients {
             listens: false,
             came: false,
             callable: false,
+            left: "it has opened no stream of events",
             wakes: Cell::default(),
             flow: way(self.last),
             key: claims.key,

@@ -4,7 +4,7 @@
 //! is told how things are then. Each of it is told to a call only when it is different from what that was told last, and a room is looked at
 //! only every `limits::ROOM_SPEAKING`, however often something of it changes: the first change is told at once.
 //!
-//! Who is at the door of a room, for a PIN or a moderator, is told nothing. Phone numbers that stand for names lose their middle for streams
+//! Who is at the door of a room, for a PIN or a moderator, is told nothing of it but that the PIN is asked for. Phone numbers that stand for names lose their middle for streams
 //! whose token is good for rooms alone, and for all where clients of several tenants have been in the room.
 
 use super::Api;
@@ -45,6 +45,8 @@ struct Told {
     members: Text,
     slots: Text,
     speaking: Arc<str>,
+    /// It is asked for the PIN, and was wrong so often.
+    asked_pin: Option<u8>,
 }
 
 /// Clients' calls with a room.
@@ -138,6 +140,8 @@ pub struct Sitting {
     pub member: MemberId,
     /// Whom it sees.
     pub slots: Vec<Slot>,
+    /// It is asked for the PIN, and was wrong so often.
+    pub asked_pin: Option<u8>,
 }
 
 impl Api {
@@ -182,6 +186,9 @@ impl Api {
         };
         gathering.is_large = !is_small;
         let is_mixed = gathering.is_mixed;
+        for sitting in sittings {
+            self.tell_pin(cx, &view.number, sitting);
+        }
         let is_inside = |sitting: &&Sitting| there.contains_key(&sitting.member);
         let inside = || sittings.iter().filter(is_inside);
         let muted = inside().filter(|own| self.is_muted(own.call)).map(|own| own.member);
@@ -207,13 +214,37 @@ impl Api {
                     sitting.slots.iter().filter_map(|slot| seen(is_masked, slot)).collect()
                 }),
                 speaking: speaking.clone(),
+                asked_pin: sitting.asked_pin,
             };
             self.is_in_room(cx, sitting.call, &view.number);
-            self.tell_company(cx, (&view.number, sitting.call), told);
+            self.tell_company(cx, &view.number, sitting.call, told);
         }
     }
 
-    fn tell_company(&mut self, cx: &mut Cx<'_>, (room, call): (&str, u64), new: Told) {
+    /// Tells a client that is at the door that the PIN is asked for, or was wrong, or is no longer asked for.
+    fn tell_pin(&mut self, cx: &mut Cx<'_>, room: &str, sitting: &Sitting) {
+        let gathering = self.company.rooms.get_mut(room);
+        let Some(told) = gathering.and_then(|gathering| gathering.calls.get_mut(&sitting.call)) else {
+            return;
+        };
+        if std::mem::replace(&mut told.asked_pin, sitting.asked_pin) == sitting.asked_pin {
+            return;
+        }
+        let Some(call) = self.calls.get(sitting.call) else {
+            return;
+        };
+        let mut data = json!({ "call": call.id, "asked": false });
+        if let Some(wrong) = sitting.asked_pin {
+            let left = limits::ROOM_PIN_TRIES.saturating_sub(wrong);
+            (data["asked"], data["wrong"], data["left"]) = (json!(left > 0), json!(wrong), json!(left));
+        }
+        let data = Bytes::from(data.to_string());
+        for client in call.clients() {
+            self.tell_now(cx, client, "call.pin", &[data.clone(), data.clone()]);
+        }
+    }
+
+    fn tell_company(&mut self, cx: &mut Cx<'_>, room: &str, call: u64, new: Told) {
         let gathering = self.company.rooms.get_mut(room);
         let Some(old) = gathering.and_then(|gathering| gathering.calls.get_mut(&call)) else {
             return;

@@ -1,7 +1,7 @@
 //! A third participant. A call between two clients moves into a room, without a gap: each of the two calls the room, and leaves the other when
 //! he hears it. In a room the others are called by the room itself, or told where it is.
 
-use super::act::no_such_call;
+use super::act::{Asker, no_such_call};
 use super::answer::{done, json};
 use super::body::Target;
 use super::call::{Call, State, Who};
@@ -9,7 +9,7 @@ use super::outside::{destination, key_of, named, number_of, user_of};
 use super::problem::{Kind, Problem};
 use super::token::{Claims, Identity};
 use super::wire::Response;
-use super::{Api, Timer, fact};
+use super::{Api, Timer};
 use crate::config::{Config, User};
 use crate::cx::Cx;
 use crate::limits;
@@ -34,10 +34,11 @@ impl Api {
     pub(super) fn add(
         &mut self,
         cx: &mut Cx<'_>,
-        (me, claims): (u64, &Claims),
+        asker: Asker<'_>,
         number: u64,
         target: &Target,
     ) -> Result<Response, Problem> {
+        let Asker { me, claims } = asker;
         let call = self.calls.get(number).ok_or_else(no_such_call)?;
         call.must_be(State::Up)?;
         let side = call.side_of(me).ok_or_else(no_such_call)?;
@@ -73,7 +74,7 @@ impl Api {
                 }
                 room
             }
-            None => self.moves(cx, (me, claims), number, user, called)?,
+            None => self.moves(cx, asker, number, user, called)?,
         };
         if let Target::Client(name) = target {
             self.invite(cx, claims, name, &room);
@@ -85,7 +86,7 @@ impl Api {
     fn moves(
         &mut self,
         cx: &mut Cx<'_>,
-        (me, claims): (u64, &Claims),
+        Asker { me, claims }: Asker<'_>,
         number: u64,
         user: &User,
         add: Option<(Uri, String)>,
@@ -95,12 +96,9 @@ impl Api {
         let call = self.calls.get_mut(number).ok_or_else(no_such_call)?;
         call.moves = Some(room.clone());
         let clients: Vec<u64> = call.clients().collect();
-        let (id, told) = (
-            call.id.clone(),
-            value!({ "call": call.id, "room": room, "by": *claims.who.name }),
-        );
+        let told = value!({ "call": call.id, "room": room, "by": *claims.who.name });
+        call.log(cx, format!("moves into room {room}"));
         self.deadlines.set(Timer::Unmoved(number), cx.now + limits::API_MOVE);
-        fact(cx, &id, "moves into a room".to_owned());
         for client in clients {
             self.tell(cx, client, "call.moved", &told);
         }
@@ -174,23 +172,22 @@ impl Api {
     fn forget_move(&mut self, cx: &mut Cx<'_>, number: u64, why: &str) {
         let Some(call) = self.calls.get_mut(number) else { return };
         let Some(room) = call.moves.take() else { return };
-        let (id, clients) = (call.id.clone(), call.clients());
+        call.log(cx, format!("stays as it was: {why}"));
+        let (told, clients) = (value!({ "call": call.id, "room": room }), call.clients());
         self.deadlines.cancel(Timer::Unmoved(number));
-        let told = value!({ "call": id, "room": room });
         for client in clients {
             if let Some(client) = self.clients.get(client) {
                 client.adds.retain(|add| add.room != room);
             }
             self.tell(cx, client, "call.unmoved", &told);
         }
-        fact(cx, &id, format!("stays as it was: {why}"));
     }
 
     /// Somebody is to be sent away from the room that a call is with: the room decides whether who asks may (its moderators).
     pub(super) fn remove(
         &mut self,
         cx: &mut Cx<'_>,
-        (me, claims): (u64, &Claims),
+        Asker { me, claims }: Asker<'_>,
         number: u64,
         target: Target,
     ) -> Result<Response, Problem> {
@@ -203,7 +200,7 @@ impl Api {
         let config = cx.config.clone();
         let local = self.clients.get(me).map(|client| client.flow.local.ip());
         let meant = self.meant(&config, claims, &target, local.ok_or_else(no_such_call)?)?;
-        self.lines.remove(cx, number, (target, meant));
+        self.lines.remove(cx, number, target, meant);
         Ok(done())
     }
 

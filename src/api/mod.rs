@@ -14,6 +14,7 @@
 //! | file | does |
 //! |---|---|
 //! | `wire` | requests, replies, events as values |
+//! | `request` | one request, from what it shows to its answer |
 //! | `route` | which request means what |
 //! | `body` | what the bodies hold |
 //! | `problem` | why a request is refused (RFC 9457) |
@@ -23,6 +24,7 @@
 //! | `call` | a call: its two sides |
 //! | `outside`, `line` | calls by SIP: who may have them, and the user agent that speaks for a client |
 //! | `company` | what clients in a room are told of who is there |
+//! | `end` | the end of a call, and of a client who does not come back |
 //! | `room` | what a page has to know of a room before it calls it |
 //! | `meeting` | a third participant: a call moves into a room |
 //! | `push` | who is not connected is woken |
@@ -37,6 +39,7 @@ mod call;
 mod client;
 mod company;
 mod cors;
+mod end;
 mod line;
 mod log;
 mod meeting;
@@ -44,6 +47,7 @@ mod once;
 mod outside;
 pub mod problem;
 mod push;
+mod request;
 mod room;
 mod route;
 mod seal;
@@ -56,32 +60,31 @@ pub mod wire;
 pub use company::Sitting;
 pub use outside::Presence;
 
-use crate::config::Api as Config;
 use crate::cx::Cx;
-use crate::effect::{Fact, Output};
-use crate::guard::cells::{Cells, Rate, Seen};
+use crate::effect::Output;
+use crate::guard::cells::{Cells, Seen};
 use crate::id::ApiId;
 use crate::keyed;
 use crate::limits;
-use crate::marker::Marker;
 use crate::time::{Deadlines, Instant};
+use act::Asker;
 use answer::Given;
 use call::{Calls, State};
 use client::{Client, Clients, Stream};
 use company::Company;
+use end::End;
 use line::Lines;
 use once::Once;
 use problem::{Kind, Problem};
-use route::{Found, Need, Operation, Row};
+use request::Asking;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use token::{Claims, Scope};
-use wire::{Event, Method, Reply, Request, Response};
+use token::Scope;
+use wire::{Event, Reply, Request};
 
-/// The description of all this (OpenAPI 3.1).
-const DESCRIPTION: &str = include_str!("openapi.json");
+/// Why a client has no stream, where that was not our doing.
+const LOST: &str = "its connection was lost";
 
 /// Who wants to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +116,8 @@ pub struct Api {
     lines: Lines,
     /// Those of them that are with rooms.
     company: Company,
+    /// Calls by SIP of which it is not known yet how the node's other facts name them, by their Call-ID.
+    unnamed: BTreeMap<Box<str>, u64>,
     /// Who can be called by SIP, for the node: drained after each input.
     presence: VecDeque<Presence>,
     /// Whose each stream is.
@@ -120,11 +125,6 @@ pub struct Api {
     /// Tokens that back ends have asked for lately, by tenant.
     issued: BTreeMap<Arc<str>, Once>,
     deadlines: Deadlines<Timer>,
-}
-
-/// Whole seconds since the start.
-fn second(now: Instant) -> u32 {
-    (now.as_millis() / 1_000) as u32
 }
 
 impl Api {
@@ -139,6 +139,7 @@ impl Api {
             calls: Calls::default(),
             lines: Lines::new(key),
             company: Company::default(),
+            unnamed: BTreeMap::new(),
             presence: VecDeque::new(),
             streams: BTreeMap::new(),
             issued: BTreeMap::new(),
@@ -171,21 +172,9 @@ impl Api {
             let problem = Problem::new(Kind::NoSuchPath, "the API is switched off");
             return cx.emit(Output::Api(id, Reply::Done(problem.response(&request.path, id))));
         };
-        let given = self.answer(cx, config, id, request).unwrap_or_else(|problem| {
-            let (status, _, title) = problem.kind.words();
-            // Each says something of who asks; the others, of what he asks for.
-            if [401, 403, 429].contains(&status) {
-                let peer = SocketAddr::new(request.peer, 0);
-                let why = title;
-                cx.emit(Output::Record(Fact::Refused {
-                    peer,
-                    status,
-                    why,
-                    what: None,
-                }));
-            }
-            Given::Response(problem.response(&request.path, id))
-        });
+        let mut asking = Asking::new(id, request);
+        let given = self.answer(cx, config, &mut asking);
+        let given = given.unwrap_or_else(|problem| Given::Response(asking.refused(cx, problem)));
         let more = cors::fields(&config.origins, request);
         cx.emit(Output::Api(id, given.reply(more)));
         // What comes of it is told behind the answer.
@@ -199,6 +188,7 @@ impl Api {
         if let Some(client) = self.clients.get(number) {
             client.streams.retain(|stream| stream.id != id);
             client.heed_streams();
+            client.left = LOST;
             if client.streams.is_empty() {
                 self.deadlines.set(Timer::Absent(number), cx.now + limits::API_ABSENCE);
             }
@@ -231,7 +221,7 @@ impl Api {
                 Timer::Absent(client) => self.gone(cx, client),
                 Timer::Expired(stream) => self.end_stream(cx, stream, "its token has expired"),
                 Timer::Unanswered(call) if self.is_up(call) => self.offer_unanswered(cx, call),
-                Timer::Unanswered(call) => self.over(cx, call, "no-answer", None),
+                Timer::Unanswered(call) => self.over(cx, call, End::by_nobody("no-answer")),
                 Timer::Unmoved(call) => self.unmoved(cx, call),
             }
         }
@@ -243,166 +233,12 @@ impl Api {
         self.calls.get(call).is_some_and(|call| call.state == State::Up)
     }
 
-    fn answer(&mut self, cx: &mut Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
-        let host = Marker::host(request.peer).to_string();
-        let host = self.prints.of(&[host.as_bytes()]) as u64;
-        let rate = Rate::per_second(config.per_address, config.per_address);
-        let addresses = self.addresses.get_or_insert_with(Cells::new);
-        if !addresses.take(host, cx.now.as_nanos(), rate) {
-            return Err(Problem::new(Kind::TooMany, "from this address"));
-        }
-        // A seal costs a hash to check: where too many were wrong only what has held before is checked for a while. One address may be a proxy with
-        // all who use it behind it.
-        let (guesses, often) = (self.guesses.get_or_insert_with(Cells::new), limits::API_GUESSES);
-        let often = Rate::per_second(often, often);
-        if let Some(shown) = &request.token
-            && !guesses.has(host, cx.now.as_nanos(), often)
-            && !self.has_held(shown.expose(), cx.now)
-        {
-            return Err(Problem::new(
-                Kind::TooMany,
-                "with a wrong token or key, from this address",
-            ));
-        }
-        let given = self.routed(cx, config, id, request);
-        let is_wrong = |problem: &Problem| matches!(problem.kind, Kind::BadToken | Kind::BadKey);
-        if given.as_ref().is_err_and(is_wrong) {
-            if let Some(guesses) = &mut self.guesses {
-                guesses.take(host, cx.now.as_nanos(), often);
-            }
-            // It may have held before: its key is withdrawn.
-            if let (Some(shown), Some(held)) = (&request.token, &mut self.held) {
-                held.forget(self.prints.of(&[shown.expose().as_bytes()]) as u64);
-            }
-        }
-        given
-    }
-
-    fn has_held(&self, shown: &str, now: Instant) -> bool {
-        let print = self.prints.of(&[shown.as_bytes()]) as u64;
-        let within = limits::API_HELD.as_secs() as u32;
-        self.held
-            .as_ref()
-            .is_some_and(|held| held.has(print, second(now), within))
-    }
-
-    /// A token or key has held, or is made here.
-    fn holds(&mut self, shown: &str, now: Instant) {
-        let print = self.prints.of(&[shown.as_bytes()]) as u64;
-        self.held.get_or_insert_with(Seen::new).put(print, second(now));
-    }
-
-    fn routed(&mut self, cx: &mut Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
-        let (row, call) = match route::find(request.method, &request.path) {
-            Found::Row(row, call) => (row, call),
-            Found::Methods(methods) if request.method == Method::Options => {
-                return Ok(Given::Response(cors::preflight(&methods)));
-            }
-            Found::Methods(methods) => {
-                let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
-                let mut problem = Problem::new(Kind::NoSuchMethod, format!("it takes {}", names.join(", ")));
-                problem.headers.push(("Allow", names.join(", ")));
-                return Err(problem);
-            }
-            Found::Nothing => return Err(Problem::new(Kind::NoSuchPath, "/v1/openapi.json says what there is")),
-        };
-        match row.need {
-            Need::Nothing => Ok(Given::Response(public(row.operation))),
-            Need::Key => self.for_back_end(cx, config, id, request),
-            Need::Token => self.for_client(cx, config, (id, request), (row, call), &[]),
-            Need::Scope(scopes) => self.for_client(cx, config, (id, request), (row, call), scopes),
-        }
-    }
-
-    /// A back end wants a token for one of its users.
-    fn for_back_end(&mut self, cx: &Cx<'_>, config: &Config, id: ApiId, request: &Request) -> Result<Given, Problem> {
-        let shown = request.token.as_ref();
-        let mut keys = config.keys.iter();
-        let key = shown.and_then(|shown| keys.find(|key| seal::is_same(&key.key, shown)));
-        let key = key.ok_or_else(|| Problem::new(Kind::BadKey, "Authorization: Bearer with a key of api.keys"))?;
-        self.holds(key.key.expose(), cx.now);
-        let print = self.prints.of(&[request.path.as_bytes(), &request.body]);
-        // Tenants are those of the configuration, now and before.
-        let issued = self.issued.entry(key.tenant.clone()).or_default();
-        let mark = request.key.as_deref().map(once::key).transpose()?;
-        if let Some(before) = mark.map(|mark| issued.find(mark, print, cx.now)).transpose()?.flatten() {
-            return Ok(Given::Response(before));
-        }
-        let response = act::issue(config, key, &request.body, cx.wall);
-        let response = response.unwrap_or_else(|problem| problem.response(&request.path, id));
-        let told: Option<Value> = serde_json::from_slice(&response.body).ok();
-        if let Some(token) = told.as_ref().and_then(|told| told["token"].as_str()) {
-            self.holds(token, cx.now);
-        }
-        if let Some(mark) = mark {
-            let issued = self.issued.entry(key.tenant.clone()).or_default();
-            issued.keep(mark, print, &response, (limits::API_ONCE_OF_BACK_END, cx.now));
-        }
-        Ok(Given::Response(response))
-    }
-
-    fn for_client(
-        &mut self,
-        cx: &mut Cx<'_>,
-        config: &Config,
-        (id, request): (ApiId, &Request),
-        (row, call): (&Row, &str),
-        scopes: &[Scope],
-    ) -> Result<Given, Problem> {
-        let shown = request.token.as_ref();
-        let shown = shown.ok_or_else(|| Problem::new(Kind::NoToken, "Authorization: Bearer with a token"))?;
-        let claims = token::read(config, shown.expose(), cx.wall)?;
-        self.holds(shown.expose(), cx.now);
-        if !scopes.is_empty() && !scopes.iter().any(|scope| claims.scopes.has(*scope)) {
-            let words: Vec<&str> = scopes.iter().map(|scope| scope.word()).collect();
-            return Err(Problem::new(
-                Kind::WrongScope,
-                format!("it needs {}", words.join(" or ")),
-            ));
-        }
-        let epoch = cx.random() as u32;
-        let way = |number| outside::way(cx.config, number, request.local, request.peer);
-        let most = share(cx.config, limits::API_CLIENTS);
-        let me = self.clients.enter(&claims, epoch, most, way);
-        let full = || Problem::new(Kind::Full, "too many clients are there");
-        let me = me.ok_or_else(full)?;
-        let client = self.clients.get(me).ok_or_else(full)?;
-        client.came = true;
-        if client.streams.is_empty() {
-            self.deadlines.set(Timer::Absent(me), cx.now + limits::API_ABSENCE);
-        }
-        let rate = Rate::per_second(config.per_client, config.per_client);
-        if !client.rate.take(cx.now.as_nanos(), rate) {
-            return Err(Problem::new(Kind::TooMany, "by this client"));
-        }
-        if row.operation == Operation::Events {
-            return self.listen(cx, id, me, &claims, request.after.as_deref());
-        }
-        let print = self.prints.of(&[request.path.as_bytes(), &request.body]);
-        let mark = request.key.as_deref().filter(|_| row.method == Method::Post);
-        let mark = mark.map(once::key).transpose()?;
-        if let Some(before) = mark
-            .map(|mark| client.once.find(mark, print, cx.now))
-            .transpose()?
-            .flatten()
-        {
-            return Ok(Given::Response(before));
-        }
-        let done = self.act(cx, config, (me, &claims), (row.operation, call), &request.body);
-        let response = done.unwrap_or_else(|problem| problem.response(&request.path, id));
-        if let Some((mark, client)) = mark.zip(self.clients.get(me)) {
-            client.once.keep(mark, print, &response, (limits::API_ONCE, cx.now));
-        }
-        Ok(Given::Response(response))
-    }
-
     /// Opens a stream, and tells what was missed. Where that is no longer known, it says so, and what holds now.
     fn listen(
         &mut self,
         cx: &mut Cx<'_>,
         id: ApiId,
-        me: u64,
-        claims: &Claims,
+        Asker { me, claims }: Asker<'_>,
         after: Option<&str>,
     ) -> Result<Given, Problem> {
         let Some(client) = self.clients.get(me) else {
@@ -452,31 +288,18 @@ impl Api {
     }
 
     /// Ends a stream; its client may come back.
-    fn end_stream(&mut self, cx: &mut Cx<'_>, id: ApiId, why: &str) {
+    fn end_stream(&mut self, cx: &mut Cx<'_>, id: ApiId, why: &'static str) {
         let last = Event {
             id: None,
             name: "end",
             data: json!({ "reason": why }).to_string().into(),
         };
         cx.emit(Output::Api(id, Reply::Last(last)));
+        let whose = self.streams.get(&id).copied();
         self.closed(cx, id);
-    }
-
-    /// A client has not come back.
-    fn gone(&mut self, cx: &mut Cx<'_>, number: u64) {
-        let calls: Vec<u64> = self
-            .clients
-            .get(number)
-            .map_or_else(Vec::new, |client| client.calls.iter().copied().collect());
-        for call in calls {
-            self.over(cx, call, "gone", None);
+        if let Some(client) = whose.and_then(|number| self.clients.get(number)) {
+            client.left = why;
         }
-        if let Some(client) = self.clients.get(number) {
-            (client.listens, client.callable) = (false, false);
-        }
-        let config = cx.config.clone();
-        self.be_present(&config, number);
-        self.clients.remove(number);
     }
 
     /// Tells a client something, by all its streams, and keeps it for those that break.
@@ -496,51 +319,6 @@ impl Api {
             cx.emit(Output::Api(stream.id, Reply::More(Event { id: None, name, data })));
         }
     }
-
-    /// A call is over: its clients are told, and so is the other side of one by SIP. `by` is the name of whose doing it was.
-    fn over(&mut self, cx: &mut Cx<'_>, number: u64, why: &'static str, by: Option<&str>) {
-        self.over_because(cx, number, why, (by, None));
-    }
-
-    /// The same, with a sentence that says more.
-    fn over_because(
-        &mut self,
-        cx: &mut Cx<'_>,
-        number: u64,
-        why: &'static str,
-        (by, detail): (Option<&str>, Option<&str>),
-    ) {
-        let Some(call) = self.calls.remove(number) else { return };
-        self.deadlines.cancel(Timer::Unanswered(number));
-        self.deadlines.cancel(Timer::Unmoved(number));
-        if let Some(room) = call.room() {
-            self.company.leave(cx.now, room, number);
-        }
-        let status = match why {
-            "busy" => 486,
-            "gone" => 480,
-            _other => 603,
-        };
-        self.lines.leave(cx, number, status);
-        let mut told = json!({ "call": call.id, "reason": why, "by": by });
-        if let Some(detail) = detail {
-            told["detail"] = json!(detail);
-        }
-        for client in call.clients() {
-            if let Some(client) = self.clients.get(client) {
-                client.calls.remove(&number);
-            }
-            self.tell(cx, client, "call.ended", &told);
-            self.forget_sleeper(client);
-        }
-        self.stays_out(cx, &call);
-        let seconds = call.answered.map(|at| cx.wall.since(at).as_secs());
-        let what = match seconds {
-            Some(seconds) => format!("ended after {seconds} s: {why}"),
-            None => format!("failed: {why}"),
-        };
-        fact(cx, &call.id, what);
-    }
 }
 
 /// What one tenant may have of something that all share: half, where there are several, so that none leaves the others without.
@@ -549,37 +327,4 @@ fn share(config: &crate::config::Config, all: usize) -> usize {
     let first = keys.next();
     let are_several = first.is_some_and(|first| keys.any(|key| key.tenant != first.tenant));
     if are_several { all / 2 } else { all }
-}
-
-/// A fact of a call between clients.
-fn fact(cx: &mut Cx<'_>, call: &str, what: String) {
-    let call = call.into();
-    cx.emit(Output::Record(Fact::ClientCall { call, what }));
-}
-
-/// What everybody may read.
-fn public(operation: Operation) -> Response {
-    match operation {
-        Operation::Description => answer::json(200, DESCRIPTION.into()),
-        Operation::Problems => answer::json(200, problem::list().to_string().into()),
-        Operation::IssueToken
-        | Operation::TurnKeys
-        | Operation::Events
-        | Operation::ListCalls
-        | Operation::StartCall
-        | Operation::ShowCall
-        | Operation::Accept
-        | Operation::Reject
-        | Operation::HangUp
-        | Operation::Offer
-        | Operation::Answer
-        | Operation::Candidates
-        | Operation::Hold
-        | Operation::Mute
-        | Operation::Dtmf
-        | Operation::Transfer
-        | Operation::AddParticipant
-        | Operation::RemoveParticipant
-        | Operation::ShowRoom => unreachable!("the table asks for a token or a key"),
-    }
 }

@@ -58,7 +58,7 @@ impl Once {
 
     /// Keeps an answer; the oldest of `most` makes room. One that is of the moment is not kept: who asks again with the same key wants to
     /// know whether it goes now (429, 5xx).
-    pub(super) fn keep(&mut self, key: &str, print: u128, response: &Response, (most, now): (usize, Instant)) {
+    pub(super) fn keep(&mut self, key: &str, print: u128, response: &Response, most: usize, now: Instant) {
         if response.status == 429 || response.status >= 500 {
             return;
         }

@@ -4,17 +4,19 @@
 //! That user is the configuration's: `users` of an API key lets an identity be the user of its name, who then rings where he is called;
 //! `calls_as` names the one for all others. Without either a client has no way out.
 
+use super::act::Asker;
 use super::answer::{done, json};
 use super::body::{self, Target};
 use super::call::{Call, Side, State, Who};
+use super::end::{End, GONE};
 use super::line::Told;
 use super::problem::{Kind, Problem};
 use super::token::{self, Claims, Scope};
 use super::wire::Response;
-use super::{Api, Timer, fact};
-use crate::config::{ApiKey, Config, User};
+use super::{Api, Timer};
+use crate::config::{ApiKey, Config, Room, User};
 use crate::cx::Cx;
-use crate::id::{ConnectionId, Flow, Owner};
+use crate::id::{CallId, ConnectionId, Flow, Owner};
 use crate::limits;
 use crate::routing::{self, Plan, Source};
 use crate::sip::uri::{Scheme, escaped};
@@ -71,7 +73,7 @@ impl Api {
     pub(super) fn call_out(
         &mut self,
         cx: &mut Cx<'_>,
-        (me, claims): (u64, &Claims),
+        Asker { me, claims }: Asker<'_>,
         target: &Target,
         offer: String,
     ) -> Result<Response, Problem> {
@@ -97,15 +99,20 @@ impl Api {
         if let Some(client) = self.clients.get(me) {
             client.calls.insert(number);
         }
-        fact(
-            cx,
-            &id,
-            format!("of {tenant} begins: a client calls by the rights of {}", user.name),
-        );
-        self.lines.call(cx, number, flow, &from, to, offer);
+        let call_id = self.lines.call(cx, number, flow, &from, to, offer);
+        self.unnamed.insert(call_id.into(), number);
         let mut response = json(201, view.to_string().into());
         response.headers.push(("Location", format!("/v1/calls/{id}")));
         Ok(response)
+    }
+
+    /// The facts of the node name the call with this Call-ID so.
+    pub fn call_named(&mut self, cx: &mut Cx<'_>, call_id: &str, call: CallId) {
+        let number = self.unnamed.remove(call_id);
+        if let Some(named) = number.and_then(|number| self.calls.get_mut(number)) {
+            named.node = Some(call);
+            named.log_begin(cx);
+        }
     }
 
     /// The other side, which is no client, is asked to call somebody else.
@@ -206,7 +213,7 @@ impl Api {
         let most = super::share(cx.config, limits::API_CALLS);
         let started = self.calls.start(&who.tenant, members, offer, &secret, cx.wall, most);
         let (number, call) = started.map_err(|_| 503u16)?;
-        let (id, told) = (call.id.clone(), value!({ "call": call.view_for(Side::Callee) }));
+        let told = value!({ "call": call.view_for(Side::Callee) });
         if let Err(status) = self.lines.ring(cx, number, flow, invite.clone()) {
             self.calls.remove(number);
             return Err(status);
@@ -214,7 +221,7 @@ impl Api {
         if let Some(client) = self.clients.get(me) {
             client.calls.insert(number);
         }
-        fact(cx, &id, format!("of {} begins: a client is called by SIP", who.tenant));
+        self.unnamed.insert(invite.call_id().into(), number);
         self.tell(cx, me, "call.incoming", &told);
         Ok(())
     }
@@ -233,7 +240,7 @@ impl Api {
                     return;
                 }
                 let data = value!({ "call": call.view(), "answer": answer });
-                fact(cx, &id, "was accepted".to_owned());
+                call.log(cx, "was accepted".to_owned());
                 ("call.accepted", data)
             }
             Told::Offer(offer) => match self.line_offers(cx, number, side, &offer) {
@@ -270,11 +277,11 @@ impl Api {
             ),
             Told::Failed(status, why) => {
                 let detail = failure(status, why);
-                return self.over_because(cx, number, reason(status), (None, Some(&detail)));
+                return self.over(cx, number, End::by_nobody(reason(status)).saying(Some(detail)));
             }
-            Told::Cancelled(Some(200)) => return self.over(cx, number, "answered-elsewhere", None),
-            Told::Cancelled(_) => return self.over(cx, number, "cancelled", None),
-            Told::Bye(why) => return self.over_because(cx, number, "hung-up", (None, why.as_deref())),
+            Told::Cancelled(Some(200)) => return self.over(cx, number, End::by_nobody("answered-elsewhere")),
+            Told::Cancelled(_) => return self.over(cx, number, End::by_nobody("cancelled")),
+            Told::Bye(status, why) => return self.over(cx, number, End::by_nobody(left(status)).saying(why)),
         };
         let call = self.calls.get(number);
         let clients: Vec<u64> = call.into_iter().flat_map(Call::clients).collect();
@@ -374,18 +381,24 @@ pub(super) fn destination(
             let (who, dialled) = named(config, target, local)?;
             Ok((who, uri(&dialled)?))
         }
-        Target::Room(dialled) => {
+        Target::Room(written) => {
             // A token for rooms alone must lead nowhere else.
-            match routing::decide(config, &Source::User(user.name.clone()), dialled).plan {
-                Plan::Room(number) => {
-                    let (to, dialled) = (uri(dialled)?, dialled.clone());
-                    Ok((Who::Room { number, dialled }, to))
-                }
-                Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. } => {
-                    Err(cannot("that number is no room"))
-                }
-            }
+            let of = |dialled: &str| room_dialled(config, user, dialled).map(|number| (number, dialled.to_owned()));
+            let is_named = |room: &&Arc<Room>| room.name == *written;
+            let by_name = || of(&config.rooms.iter().find(is_named)?.number);
+            let found = of(written).or_else(by_name);
+            let (number, dialled) = found.ok_or_else(|| cannot("no room has that number or that name"))?;
+            let to = uri(&dialled)?;
+            Ok((Who::Room { number, dialled }, to))
         }
+    }
+}
+
+/// The room to which a user comes by dialling this.
+fn room_dialled(config: &Config, user: &User, dialled: &str) -> Option<String> {
+    match routing::decide(config, &Source::User(user.name.clone()), dialled).plan {
+        Plan::Room(number) => Some(number),
+        Plan::User(_) | Plan::Trunk { .. } | Plan::Echo | Plan::Tone | Plan::Reject { .. } => None,
     }
 }
 
@@ -464,7 +477,17 @@ fn room_of(config: &Config, invite: &Message) -> Option<Who> {
 fn failure(status: u16, why: Option<String>) -> String {
     match why {
         Some(why) => format!("{why} (SIP status {status})"),
-        None => format!("the other side answered with the SIP status {status}"),
+        None => format!("The other side answered with the SIP status {status}"),
+    }
+}
+
+/// Why a call that was up has ended, by the status that the node gives for it.
+fn left(status: Option<u16>) -> &'static str {
+    match status {
+        None | Some(..300 | 487) => "hung-up",
+        Some(403) => "not-allowed",
+        Some(408 | 480) => GONE,
+        Some(_) => "failed",
     }
 }
 

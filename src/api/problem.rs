@@ -34,6 +34,8 @@ pub enum Kind {
     TooSlow,
     /// There is no such call, or it is not of who asks, or it is over.
     NoSuchCall,
+    /// There is no such room.
+    NoSuchRoom,
     /// The call is elsewhere than where this can be done.
     WrongMoment,
     /// The other side's offer came first.
@@ -55,7 +57,7 @@ pub enum Kind {
 }
 
 /// All of them, for who looks one up.
-pub const ALL: [Kind; 21] = [
+pub const ALL: [Kind; 22] = [
     Kind::NoToken,
     Kind::BadToken,
     Kind::TokenExpired,
@@ -68,6 +70,7 @@ pub const ALL: [Kind; 21] = [
     Kind::TooLong,
     Kind::TooSlow,
     Kind::NoSuchCall,
+    Kind::NoSuchRoom,
     Kind::WrongMoment,
     Kind::Glare,
     Kind::StaleAnswer,
@@ -95,6 +98,7 @@ impl Kind {
             Kind::TooLong => (413, "too-long", "The body is too long"),
             Kind::TooSlow => (408, "too-slow", "The request did not arrive in time"),
             Kind::NoSuchCall => (404, "no-such-call", "There is no such call"),
+            Kind::NoSuchRoom => (404, "no-such-room", "There is no such room"),
             Kind::WrongMoment => (409, "wrong-moment", "The call is not where this can be done"),
             Kind::Glare => (409, "glare", "The other side's offer came first"),
             Kind::StaleAnswer => (409, "stale-answer", "The offer that this answers no longer holds"),
@@ -137,6 +141,7 @@ impl Problem {
             | Kind::TooLong
             | Kind::TooSlow
             | Kind::NoSuchCall
+            | Kind::NoSuchRoom
             | Kind::WrongMoment
             | Kind::Glare
             | Kind::StaleAnswer

@@ -1,7 +1,10 @@
 //! A client that is not connected is woken for a call: the operator's URL is told (`api.push`), and the client has a minute to connect. It then
 //! finds the call, with its offer, in the first event (`ready`).
 
+use super::act::Asker;
 use super::call::Side;
+use super::end::End;
+use super::outside::number_of;
 use super::problem::{Kind, Problem};
 use super::token::{self, Claims, Identity};
 use super::{Api, Timer, outside, share};
@@ -11,23 +14,19 @@ use crate::guard::cells::Rate;
 use crate::id::Owner;
 use crate::limits;
 use serde_json::json as value;
-use std::sync::Arc;
 
 impl Api {
     /// The place of somebody who is not connected, as long as he may be called.
     pub(super) fn asleep(
         &mut self,
         cx: &mut Cx<'_>,
-        (me, claims): (u64, &Claims),
+        Asker { me, claims }: Asker<'_>,
         called: &Identity,
     ) -> Result<u64, Problem> {
         let config = cx.config.clone();
         let wakes = config.api.as_ref().is_some_and(|api| api.push.is_some());
         if !wakes || !token::is_name(&called.name) {
-            return Err(Problem::new(
-                Kind::NotConnected,
-                "nobody of that name listens to events",
-            ));
+            return Err(nobody(&called.name));
         }
         let full = || Problem::new(Kind::Full, "too many clients are there");
         let caller = self.clients.get(me).ok_or_else(full)?;
@@ -72,17 +71,18 @@ impl Api {
     }
 
     /// Tells the operator's URL of a call.
-    pub(super) fn wake(&mut self, cx: &mut Cx<'_>, number: u64, (called, from): (&Identity, &Arc<str>), call: &str) {
+    pub(super) fn wake(&mut self, cx: &mut Cx<'_>, number: u64, called: &Identity, from: &str) {
         let config = cx.config.clone();
         let Some(push) = config.api.as_ref().and_then(|api| api.push.as_ref()) else {
             return;
         };
+        let Some(call) = self.calls.get(number) else { return };
         let body = value!({
             "reason": "call",
             "tenant": *called.tenant,
             "client": *called.name,
-            "from": **from,
-            "call": call,
+            "from": from,
+            "call": call.id,
         });
         let post = Post {
             hook: Hook::Clients,
@@ -103,7 +103,18 @@ impl Api {
         let callee = callee.and_then(|callee| self.clients.get(callee));
         if !taken && !callee.is_some_and(|callee| callee.callable) {
             let why = "who is called is not connected, and could not be woken";
-            self.over_because(cx, number, "unavailable", (None, Some(why)));
+            self.over(cx, number, End::by_nobody("unavailable").saying(Some(why.to_owned())));
         }
     }
+}
+
+/// A client of that name is not connected. Who has written a number has meant one, mostly.
+fn nobody(name: &str) -> Problem {
+    let mut why = "no client of that name listens to events".to_owned();
+    if number_of(name).is_some() {
+        why.push_str(&format!(
+            "; as a number it is called by {{ number: '{name}' }}, as a room by {{ room: '{name}' }}"
+        ));
+    }
+    Problem::new(Kind::NotConnected, why)
 }

@@ -104,11 +104,19 @@ pub(super) static TABLE: &[Row] = &[
     row(Method::Get, "/v1/problems", Need::Nothing, Operation::Problems),
 ];
 
+/// What a path means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meant<'p> {
+    pub(super) row: &'static Row,
+    /// What stands for `{call}` or `{room}`; nothing where there is no such part.
+    pub(super) named: &'p str,
+}
+
 /// What is found for a path.
 #[derive(Debug)]
 pub(super) enum Found<'p> {
-    /// This, and what stands for `{call}` or `{room}`.
-    Row(&'static Row, &'p str),
+    /// This.
+    Row(Meant<'p>),
     /// The path takes these methods.
     Methods(Vec<Method>),
     /// There is no such path.
@@ -117,8 +125,8 @@ pub(super) enum Found<'p> {
 
 pub(super) fn find(method: Method, path: &str) -> Found<'_> {
     let fitting = || TABLE.iter().filter_map(|row| Some((row, fits(row.path, path)?)));
-    if let Some((row, call)) = fitting().find(|(row, _)| row.method == method) {
-        return Found::Row(row, call);
+    if let Some((row, named)) = fitting().find(|(row, _)| row.method == method) {
+        return Found::Row(Meant { row, named });
     }
     let methods: Vec<Method> = fitting().map(|(row, _)| row.method).collect();
     match methods.is_empty() {
@@ -129,16 +137,16 @@ pub(super) fn find(method: Method, path: &str) -> Found<'_> {
 
 /// What stands for `{call}` or `{room}` where the path is of this form; nothing where there is no such part.
 fn fits<'p>(form: &str, path: &'p str) -> Option<&'p str> {
-    let (mut call, mut parts) = ("", path.split('/'));
+    let (mut named, mut parts) = ("", path.split('/'));
     for wanted in form.split('/') {
         let part = parts.next()?;
         match wanted {
-            "{call}" | "{room}" if (1..=limits::API_CALL_NAME_BYTES).contains(&part.len()) => call = part,
+            "{call}" | "{room}" if (1..=limits::API_CALL_NAME_BYTES).contains(&part.len()) => named = part,
             _ if wanted == part => {}
             _ => return None,
         }
     }
-    parts.next().is_none().then_some(call)
+    parts.next().is_none().then_some(named)
 }
 
 #[cfg(test)]
@@ -148,7 +156,7 @@ mod tests {
     #[test]
     fn paths_are_found_as_they_are_written() {
         let of = |method, path| match find(method, path) {
-            Found::Row(row, call) => format!("{:?} {call}", row.operation),
+            Found::Row(Meant { row, named }) => format!("{:?} {named}", row.operation),
             Found::Methods(methods) => format!("{methods:?}"),
             Found::Nothing => "nothing".to_owned(),
         };

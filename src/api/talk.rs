@@ -1,13 +1,14 @@
 //! What the two sides of a call ask: to take it, to change it, to end it.
 
-use super::act::{About, description, may_touch, no_such_call};
+use super::act::{About, Asker, description, may_touch, no_such_call};
 use super::answer::{done, ok};
 use super::body::{self, Refusal};
 use super::call::{Call, Side, State};
+use super::end::{CLOSED, End, GONE};
 use super::problem::{Kind, Problem};
 use super::token::{Claims, Scope};
 use super::wire::Response;
-use super::{Api, Timer, fact};
+use super::{Api, Timer};
 use crate::cx::Cx;
 use crate::limits;
 use serde_json::json as value;
@@ -29,12 +30,12 @@ impl Api {
             return Err(Problem::new(Kind::WrongMoment, "who calls cannot accept"));
         }
         call.accept(wall)?;
-        let (id, view) = (call.id.clone(), call.view());
+        call.log(cx, "was accepted".to_owned());
+        let view = call.view();
         let callee = call.member(Side::Callee).who.client();
         let room = call.room().map(str::to_owned);
         self.deadlines.cancel(Timer::Unanswered(about.number));
         self.lines.accept(cx, about.number, &wanted.answer);
-        fact(cx, &id, "was accepted".to_owned());
         let told = value!({ "call": view, "answer": wanted.answer });
         self.tell_other(cx, about, "call.accepted", &told);
         // His other devices stop ringing.
@@ -61,7 +62,7 @@ impl Api {
             (Side::Callee, Refusal::Declined) => "declined",
             (Side::Callee, Refusal::Busy) => "busy",
         };
-        self.over(cx, about.number, why, Some(&claims.who.name));
+        self.over(cx, about.number, End::by(why, &claims.who.name));
         Ok(done())
     }
 
@@ -69,24 +70,29 @@ impl Api {
     pub(super) fn hang_up(
         &mut self,
         cx: &mut Cx<'_>,
-        me: u64,
-        claims: &Claims,
+        Asker { me, claims }: Asker<'_>,
         name: &str,
+        wanted: body::HangUp,
     ) -> Result<Response, Problem> {
         let number = self.calls.named(&claims.who, name).ok_or_else(no_such_call)?;
         let call = self.calls.get(number).ok_or_else(no_such_call)?;
         if call.side_of(me).is_some() && !claims.scopes.has(Scope::Admin) {
             may_touch(claims, call)?;
         }
+        let is_closed = wanted.reason == body::Leaving::Closed;
         let why = match (call.side_of(me), call.state) {
             (Some(Side::Caller), State::Ringing) => "cancelled",
+            // His phones go on ringing.
+            (Some(Side::Callee), State::Ringing) if is_closed => GONE,
             (Some(Side::Callee), State::Ringing) => "declined",
             (Some(_), State::Up) if call.moves.is_some() => "moved",
+            (Some(_), State::Up) if is_closed => GONE,
             (Some(_), State::Up) => "hung-up",
             (None, _) if claims.scopes.has(Scope::Admin) => "ended-by-admin",
             (None, _) => return Err(no_such_call()),
         };
-        self.over(cx, number, why, Some(&claims.who.name));
+        let detail = is_closed.then(|| CLOSED.to_owned());
+        self.over(cx, number, End::by(why, &claims.who.name).saying(detail));
         Ok(done())
     }
 

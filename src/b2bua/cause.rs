@@ -38,6 +38,24 @@ pub fn reason(cause: &Cause) -> String {
     format!("Q.850;cause={}", cause.q850)
 }
 
+/// The same for a client within this node, which is told the status and the sentence as well.
+pub fn reason_within(cause: &Cause) -> String {
+    let text = cause.text.replace(['"', ';'], ",");
+    format!("SIP;cause={};text=\"{text}\"", cause.status)
+}
+
+/// The cause where a client within this node is gone without having hung up, which says so by a Reason with words. `who` is its side.
+pub fn gone(message: &Message, by: Blame, who: &str) -> Option<Cause> {
+    let values = message.all(Name::Reason);
+    let value = values.iter().find(|value| cause_of(value, "SIP").is_some())?;
+    let (_, words) = value.split_once("text=\"")?;
+    let text = format!("the {who} is gone: {}", words.trim_end_matches('"'));
+    Some(match cause_of(value, "SIP") {
+        None | Some(487) => cause(200, by, text),
+        Some(status) => exact(status, q850::NETWORK_OUT_OF_ORDER, Blame::Network, text),
+    })
+}
+
 /// The Reason of a CANCEL to those phones that did not answer first (RFC 3326 3.1): no missed call is shown.
 pub const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 

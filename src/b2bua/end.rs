@@ -19,6 +19,7 @@ impl Leg {
         match &self.state {
             State::Incoming(_) => self.refuse(t, cause),
             State::Outgoing(_) => self.give_up(t, Some(&cause::reason(cause))),
+            State::Up if self.flow.is_inside() => self.leave(t, cause::reason_within(cause)),
             State::Up => self.leave(t, cause::reason(cause)),
             State::Cancelled(_) | State::Leaving | State::Gone => {}
         }
@@ -195,12 +196,14 @@ impl Call {
             Stage::Setup { .. } | Stage::DialOut(_) => self.branch_left(t, request),
             Stage::Talk { .. } if self.talks(id) && self.transferor() == Some(id) => self.transferor_left(t),
             Stage::Talk { .. } if self.talks(id) && was_up => {
-                let text = match blame {
-                    Blame::Caller => "the caller hung up",
-                    Blame::Callee | Blame::Node | Blame::Network => "the callee hung up",
+                let who = match blame {
+                    Blame::Caller => "caller",
+                    Blame::Callee | Blame::Node | Blame::Network => "callee",
                 };
-                let told = cause::told(request, 200, blame, text);
-                self.end(t, told);
+                let is_client = self.leg(id).is_some_and(|leg| leg.flow.is_inside());
+                let gone = cause::gone(request, blame, who).filter(|_| is_client);
+                let hung_up = || cause::told(request, 200, blame, format!("the {who} hung up"));
+                self.end(t, gone.unwrap_or_else(hung_up));
             }
             // A transfer's target that leaves before it answered, or a leg that was leaving anyway.
             Stage::Talk { .. } => self.branch_left(t, request),
@@ -219,6 +222,10 @@ impl Call {
                 self.cancel_branches(t, cause::ELSEWHERE);
             }
             let mut cause = cause::told(cancel, 487, blame, "the caller gave up before the answer");
+            let is_client = self.leg(id).is_some_and(|leg| leg.flow.is_inside());
+            if let Some(gone) = cause::gone(cancel, blame, "caller").filter(|_| is_client) {
+                cause = gone;
+            }
             cause.status = 487;
             self.end(t, cause);
         }

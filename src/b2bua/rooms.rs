@@ -48,11 +48,20 @@ impl Calls {
         Some((number.to_string(), place.member))
     }
 
-    /// Which member of its room a dialog of ours is, and whom it sees on which lines of its video.
-    pub fn room_seat(&self, dialog: &DialogId) -> Option<(MemberId, Vec<Slot>)> {
+    /// The place in a room that a dialog of ours has.
+    pub fn room_place(&self, dialog: &DialogId) -> Option<Place> {
         let leg = self.desk.by_dialog(dialog)?;
-        let place = self.calls.get(&self.desk.home(leg))?.place_of(leg)?;
-        Some((place.member, self.desk.rooms.slots(place)))
+        self.calls.get(&self.desk.home(leg))?.place_of(leg)
+    }
+
+    /// Whom a member sees on which lines of its video.
+    pub fn room_slots(&self, place: Place) -> Vec<Slot> {
+        self.desk.rooms.slots(place)
+    }
+
+    /// How often a member was wrong that is asked for the PIN; none where it is not, or no longer.
+    pub fn room_asks_pin(&self, place: Place) -> Option<u8> {
+        self.desk.rooms.asked_pin(place)
     }
 
     /// Does what is asked of a room. One that nobody is in can be asked to call somebody.

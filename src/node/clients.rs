@@ -4,7 +4,7 @@ use super::local;
 use super::machines::Machines;
 use crate::b2bua::Source;
 use crate::cx::Cx;
-use crate::effect::Output;
+use crate::effect::{Fact, Output};
 use crate::id::Flow;
 use crate::sip::{AddrText, Message, Method};
 use bytes::Bytes;
@@ -53,9 +53,17 @@ impl Machines {
         if self.net.layer.refuse_merged(cx, flow, &request) || !self.is_served(cx, flow, &request) {
             return;
         }
-        match self.net.layer.accept(cx, flow, &request) {
-            Some(tx) => self.calls.invite(cx, &mut self.net, source, flow, tx, (request, None)),
-            None => self.overloaded(cx, flow, &request),
+        let Some(tx) = self.net.layer.accept(cx, flow, &request) else {
+            return self.overloaded(cx, flow, &request);
+        };
+        let (before, call_id) = (cx.out.len(), request.call_id().to_owned());
+        self.calls.invite(cx, &mut self.net, source, flow, tx, (request, None));
+        let begun = cx.out.range(before..).find_map(|output| match output {
+            Output::Record(Fact::CallStarted { call, .. }) => Some(*call),
+            _other => None,
+        });
+        if let Some(call) = begun {
+            self.api.call_named(cx, &call_id, call);
         }
     }
 }

@@ -66,8 +66,8 @@ impl Known {
                     tell(happened, Some(member));
                 }
             }
-            // Pictures are of pages.
-            RoomEvent::Shows(..) => {}
+            // Pictures are of pages, and so is the question for a PIN in words.
+            RoomEvent::Shows(..) | RoomEvent::Door(_) => {}
             RoomEvent::Changed(id) => {
                 if let Some(member) = now.members.get(&id) {
                     let old = self.members.insert(id, member.clone());

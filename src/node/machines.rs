@@ -335,6 +335,15 @@ impl Machines {
                 self.siprec.event(cx, &mut self.net.layer, stock, number, event);
             }
             Some(Owner::Leg(..)) | None => {
+                // It may be the first that a client says to a call of ours.
+                if let Event::Response {
+                    owner: Owner::Leg(call, _),
+                    response,
+                    ..
+                } = &event
+                {
+                    self.api.call_named(cx, response.call_id(), *call);
+                }
                 self.calls.event(cx, &mut self.net, event);
             }
             Some(Owner::Registrar(_) | Owner::Phone(_) | Owner::Response(_) | Owner::Wake(_)) => {

@@ -156,11 +156,17 @@ impl Machines {
                     | RoomEvent::Left(_)
                     | RoomEvent::Shows(..)
                     | RoomEvent::Changed(_)
+                    | RoomEvent::Door(_)
                     | RoomEvent::Room
                     | RoomEvent::Ended => self.api.room_changed(cx.now, room),
                 }
             }
-            let is_told = |event: &RoomEvent| !matches!(event, RoomEvent::Speaking(..) | RoomEvent::Shows(..));
+            let is_told = |event: &RoomEvent| {
+                !matches!(
+                    event,
+                    RoomEvent::Speaking(..) | RoomEvent::Shows(..) | RoomEvent::Door(_)
+                )
+            };
             let mut rooms: Vec<&str> = events
                 .iter()
                 .filter(|(_, event)| is_told(event))
@@ -183,8 +189,13 @@ impl Machines {
                 continue;
             };
             let sittings = dialogs.into_iter().filter_map(|(call, dialog)| {
-                let (member, slots) = self.calls.room_seat(&dialog)?;
-                Some(Sitting { call, member, slots })
+                let place = self.calls.room_place(&dialog)?;
+                Some(Sitting {
+                    call,
+                    member: place.member,
+                    slots: self.calls.room_slots(place),
+                    asked_pin: self.calls.room_asks_pin(place),
+                })
             });
             let sittings: Vec<Sitting> = sittings.collect();
             self.api.room(cx, &view, &sittings);

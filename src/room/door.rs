@@ -36,6 +36,8 @@ impl Live {
         member.phase = Phase::Pin(tries);
         member.pressed.0.clear();
         member.hush();
+        self.event(s, RoomEvent::Door(id));
+        let Some(member) = self.member_mut(id) else { return };
         let mut patience = PATIENCE + words.duration();
         if let Some(before) = before {
             member.say(prompts.get(before));
@@ -49,6 +51,10 @@ impl Live {
     pub(super) fn pin_digit(&mut self, s: &mut Step<'_>, id: MemberId, digit: char, tries: u8) {
         let settings = self.settings.clone();
         let Some(member) = self.member_mut(id) else { return };
+        // The # behind a PIN that was judged by its length is no PIN.
+        if digit == '#' && member.pressed.0.is_empty() && settings.pin.is_some() {
+            return;
+        }
         // Who knows it does not listen to the end.
         member.hush();
         if digit == '#' {
@@ -90,6 +96,7 @@ impl Live {
             if is_moderator {
                 member.role = Role::Moderator;
             }
+            self.event(s, RoomEvent::Door(id));
             return self.pass(s, id);
         }
         s.guesses.wrong(s.now, &member.source);
@@ -124,6 +131,7 @@ impl Live {
 
     fn once_more(&mut self, s: &mut Step<'_>, id: MemberId, tries: u8, before: Option<Prompt>) {
         if tries >= limits::ROOM_PIN_TRIES {
+            self.event(s, RoomEvent::Door(id));
             return self.send_away(s, id, Prompt::WrongPin, WRONG);
         }
         self.ask_pin(s, id, tries, before);

@@ -308,6 +308,24 @@ impl Member {
         slots.collect()
     }
 
+    /// It is asked for the PIN, and was wrong so often; as often as it may be where it is sent away for that.
+    pub(super) fn asked_pin(&self) -> Option<u8> {
+        match self.phase {
+            Phase::Pin(wrong) | Phase::Judged(wrong) => Some(wrong),
+            Phase::Leaving(parting) if parting == super::door::WRONG => Some(limits::ROOM_PIN_TRIES),
+            Phase::Calling
+            | Phase::Ringing
+            | Phase::Asked(_)
+            | Phase::Name
+            | Phase::Says
+            | Phase::Said
+            | Phase::Waiting
+            | Phase::Told
+            | Phase::In
+            | Phase::Leaving(_) => None,
+        }
+    }
+
     pub(super) fn view(&self) -> MemberView {
         let status = match self.phase {
             Phase::Calling => Status::DialingOut,

@@ -411,6 +411,11 @@ impl Rooms {
         member.map(Member::slots).unwrap_or_default()
     }
 
+    /// How often a member was wrong that is asked for the PIN; none where it is not, or no longer.
+    pub fn asked_pin(&self, place: Place) -> Option<u8> {
+        self.rooms.get(&place.room)?.member(place.member)?.asked_pin()
+    }
+
     /// All of them, by number.
     pub fn views(&self) -> Vec<RoomView> {
         let rooms = self.numbers.values().filter_map(|id| self.rooms.get(id));

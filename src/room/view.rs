@@ -216,6 +216,8 @@ pub enum RoomEvent {
     Shows(MemberId, Box<str>, Option<(MemberId, bool)>),
     /// Anything else of a member is different: muted, deaf, held, its role.
     Changed(MemberId),
+    /// Somebody who is not in it yet is asked for the PIN, or no longer.
+    Door(MemberId),
     /// Something of the room itself is different: locked, recorded.
     Room,
     /// Nobody is in it any more.

@@ -1,5 +1,7 @@
 //! The folds over the facts: call records, log lines, counters.
 
+mod clients;
+
 use super::net::NetCounters;
 use super::recording::Recorded;
 use super::store::{CallRow, LegRow, RecordingRow};
@@ -12,7 +14,6 @@ use crate::pii::Scrubbed;
 use crate::time::Wall;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::{Level, debug, enabled, info, warn};
 
@@ -306,7 +307,10 @@ impl Recorder {
                 status,
                 why,
                 what,
-            } => self.refused((peer, what.as_deref()), status, why, minute),
+            } => {
+                let what = Scrubbed(what.as_deref().unwrap_or("a request"));
+                self.tell_refused(status, minute, &format!("refused {what} from {peer}: {why}"));
+            }
             Fact::Banned { source, lasts, why } => {
                 warn!("{source} is banned for {} s: {why}", lasts.as_secs());
             }
@@ -326,7 +330,7 @@ impl Recorder {
             }
             Fact::RoomMeasured { room, stats } => tell_room(&room, stats),
             Fact::Room { room, what } => info!("room {} {}", Scrubbed(&room), Scrubbed(&what)),
-            Fact::ClientCall { call, what } => info!("client call {call} {}", Scrubbed(&what)),
+            Fact::ClientCall { .. } | Fact::ApiRefused { .. } => self.fold_client(fact, minute),
             Fact::Warning(text) => warn!("{}", Scrubbed(&text)),
             Fact::NgBegan { .. } | Fact::NgEnded { .. } | Fact::NgRefused { .. } | Fact::NgUnheeded { .. } => {
                 self.fold_ng(fact, minute);
@@ -392,20 +396,16 @@ impl Recorder {
         }
     }
 
-    fn refused(&mut self, (peer, what): (SocketAddr, Option<&str>), status: u16, why: &'static str, minute: u64) {
+    fn tell_refused(&mut self, status: u16, minute: u64, said: &str) {
         *self.counters.refused.entry(status).or_default() += 1;
         self.new_minute(minute);
         self.refusals.1 += 1;
-        let what = Scrubbed(what.unwrap_or("a request"));
         match self.refusals.1 {
-            n if n < REFUSALS_LOGGED => info!(status, "refused {what} from {peer}: {why}"),
+            n if n < REFUSALS_LOGGED => info!(status, "{said}"),
             REFUSALS_LOGGED => {
-                info!(
-                    status,
-                    "refused {what} from {peer}: {why}; further refusals of this minute are only counted"
-                );
+                info!(status, "{said}; further refusals of this minute are only counted");
             }
-            _ => debug!(status, "refused {what} from {peer}: {why}"),
+            _ => debug!(status, "{said}"),
         }
     }
 

@@ -108,7 +108,6 @@ impl Client {
     }
 
     /// Opens one more stream, and looks at that from now on.
-    #[allow(dead_code, reason = "video.rs uses it")]
     pub fn listen(&mut self, w: &mut World) {
         self.stream = send(w, Method::Get, "/v1/events", &self.token, &Value::Null);
         self.seen = 0;

@@ -127,13 +127,52 @@ fn at_the_door_nothing_is_told() {
     let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
     let call = joins(&mut w, &mut ann, "3000");
     w.run(s(3));
-    assert_eq!(ann.told(&w), Vec::new());
-    let digits = json!({ "digits": "4711#" });
-    assert_eq!(ann.post(&mut w, &format!("{call}/dtmf"), &digits).status, 204);
+    let id = call.rsplit('/').next().unwrap();
+    let asked = |wrong: u8| json!({ "call": id, "asked": true, "wrong": wrong, "left": 3 - wrong });
+    let pin = |data: Value| vec![("call.pin".to_owned(), data)];
+    // But that the PIN is asked for, and is wrong: once for each that is given.
+    assert_eq!(ann.told(&w), pin(asked(0)));
+    let press = |w: &mut World, ann: &Client, digits: &str| {
+        let digits = json!({ "digits": digits });
+        assert_eq!(ann.post(w, &format!("{call}/dtmf"), &digits).status, 204);
+        w.run(s(1));
+    };
+    press(&mut w, &ann, "1111#");
+    assert_eq!(ann.told(&w), pin(asked(1)));
+    // Who comes back is told where he is.
+    ann.listen(&mut w);
+    w.run(s(1));
+    assert_eq!(ann.wait(&mut w, "call.pin"), asked(1));
+    press(&mut w, &ann, "4711#");
+    assert_eq!(ann.wait(&mut w, "call.pin"), json!({ "call": id, "asked": false }));
     let told = ann.wait(&mut w, "call.members");
     assert_eq!(names(&told), ["bob", "ann"]);
     w.hang_up(b);
     leaves(&mut w, &[(&ann, &call)]);
+    w.finish();
+}
+
+/// Who does not know the PIN is told so to the end.
+#[test]
+fn who_is_wrong_too_often_is_told_why_he_is_sent_away() {
+    let text = config().replace("name: standup }", "name: standup, pin: \"4711\" }");
+    let mut w = World::builder(47).config(&text).media().build();
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    let call = joins(&mut w, &mut ann, "standup");
+    assert_eq!(ann.wait(&mut w, "call.pin")["left"], 3);
+    for (pin, left) in [("1#", 2), ("2222#", 1), ("3#", 0)] {
+        let digits = json!({ "digits": pin });
+        assert_eq!(ann.post(&mut w, &format!("{call}/dtmf"), &digits).status, 204);
+        let told = ann.wait(&mut w, "call.pin");
+        assert_eq!((&told["left"], &told["asked"]), (&json!(left), &json!(left > 0)));
+    }
+    let ended = ann.wait(&mut w, "call.ended");
+    assert_eq!(
+        (&ended["reason"], &ended["detail"]),
+        (&json!("not-allowed"), &json!("the PIN of the room was wrong too often"))
+    );
+    w.run(s(1));
+    assert_eq!(w.census().calls, 0);
     w.finish();
 }
 

@@ -10,7 +10,7 @@ const USUAL: [&str; 2] = ["call", "join"];
 fn world(seed: u64) -> World {
     let text = config().replace(
         "name: standup }",
-        "name: standup }, { number: \"3001\", audio: forwarded, speakers: 5 }",
+        "name: standup }, { number: \"3001\", name: forum, audio: forwarded, speakers: 5 }",
     );
     World::builder(seed).config(&text).build()
 }
@@ -45,10 +45,17 @@ fn a_page_is_told_how_many_voices_a_room_forwards() {
             assert_eq!((told.status, read(&told)), (200, json!({ "voices": voices })), "{room}");
         }
     }
-    for nothing in ["bob", "600", "%0d%0a", "+442079460000"] {
+    // By its name, too.
+    for (room, voices) in [("forum", 5), ("standup", 0)] {
+        let told = get(&mut w, &ann, &format!("/v1/rooms/{room}"));
+        assert_eq!((told.status, read(&told)), (200, json!({ "voices": voices })), "{room}");
+    }
+    for nothing in ["bob", "600", "9999", "%2A", "%0d%0a", "+442079460000"] {
+        let refused = get(&mut w, &ann, &format!("/v1/rooms/{nothing}"));
         assert_eq!(
-            problem(&get(&mut w, &ann, &format!("/v1/rooms/{nothing}"))),
-            "cannot-be"
+            (refused.status, problem(&refused).as_str()),
+            (404, "no-such-room"),
+            "{nothing}"
         );
     }
     let kim = Client::new(&mut w, CHAT, "kim", &USUAL);

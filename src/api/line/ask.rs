@@ -103,7 +103,7 @@ impl Lines {
 
     /// The room at the other end is asked to send away whom this URI means (RFC 4579 5.11). What becomes of it is told by the response, so
     /// that it does not wait for somebody whom the room calls (RFC 4488 4).
-    pub(in crate::api) fn remove(&mut self, cx: &mut Cx<'_>, number: u64, (target, mut uri): (Target, Uri)) {
+    pub(in crate::api) fn remove(&mut self, cx: &mut Cx<'_>, number: u64, target: Target, mut uri: Uri) {
         let Some(contact) = self.all.get(&number).map(|line| line.contact) else {
             return;
         };

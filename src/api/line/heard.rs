@@ -84,7 +84,7 @@ impl Lines {
         (line.dialog, line.state) = (Some(dialog), State::Up);
         self.acknowledge(cx, number, response);
         if given_up {
-            self.leave(cx, number, 487);
+            self.leave(cx, number, 487, None);
             return None;
         }
         Some(Told::Accepted(answer))
@@ -118,7 +118,8 @@ impl Lines {
             Method::Bye => {
                 self.unanswer(cx, number, 487);
                 self.all.remove(&number);
-                (200, Some(Told::Bye(reason_of(request).1)))
+                let (status, words) = reason_of(request);
+                (200, Some(Told::Bye(status, words)))
             }
             Method::Info => match digit_of(request) {
                 Some(digit) => (200, Some(Told::Digit(digit))),

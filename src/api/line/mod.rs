@@ -72,8 +72,8 @@ pub(super) enum Told {
     Failed(u16, Option<String>),
     /// The caller has given up: the status of its Reason, 200 where somebody else has answered.
     Cancelled(Option<u16>),
-    /// It has hung up.
-    Bye(Option<String>),
+    /// It has ended the call: the status and the words of its Reason (RFC 3326).
+    Bye(Option<u16>, Option<String>),
 }
 
 #[derive(Debug)]
@@ -181,13 +181,22 @@ impl Lines {
         self.layer.poll()
     }
 
-    /// Somebody is called: `from` is who calls, without a tag.
-    pub(super) fn call(&mut self, cx: &mut Cx<'_>, number: u64, flow: Flow, from: &str, to: Uri, offer: String) {
+    /// Somebody is called: `from` is who calls, without a tag. Gives the Call-ID.
+    pub(super) fn call(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u64,
+        flow: Flow,
+        from: &str,
+        to: Uri,
+        offer: String,
+    ) -> String {
+        let call_id = cx.token(16);
         let mut invite = Draft::request(Method::Invite, to.clone());
         invite.push(Name::MaxForwards, crate::sip::write::MAX_FORWARDS);
         invite.push(Name::From, format!("{from};tag={}", cx.token(8)));
         invite.push(Name::To, format!("<{to}>"));
-        invite.push(Name::CallId, cx.token(16));
+        invite.push(Name::CallId, call_id.clone());
         invite.push(Name::CSeq, "1 INVITE");
         describe_us(&mut invite, CONTACT);
         invite.set_body(SDP, offer.clone());
@@ -195,6 +204,7 @@ impl Lines {
         let (invite, given_up) = (Box::new(invite), false);
         let state = State::Calling { tx, invite, given_up };
         self.all.insert(number, Line::new(flow, state, None, offer));
+        call_id
     }
 
     /// An INVITE outside of dialogs rings as this call.
@@ -243,14 +253,15 @@ impl Lines {
         }
     }
 
-    /// The client is done with the call, whatever it is doing. `status` is what is said where it rings at him.
-    pub(super) fn leave(&mut self, cx: &mut Cx<'_>, number: u64, status: u16) {
+    /// The client is done with the call, whatever it is doing. `status` is what is said where it rings at him, `reason` a Reason (RFC 3326) where
+    /// he ends it.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>, number: u64, status: u16, reason: Option<String>) {
         let Some(line) = self.all.get_mut(&number) else { return };
         match &mut line.state {
             State::Calling { tx, given_up, .. } => {
                 // It stays until its last response.
                 if !std::mem::replace(given_up, true) {
-                    self.layer.cancel(cx, *tx, None);
+                    self.layer.cancel(cx, *tx, reason);
                 }
             }
             State::Ringing { tx, invite } => {
@@ -261,7 +272,11 @@ impl Lines {
             }
             State::Up => {
                 self.unanswer(cx, number, 487);
-                self.ask(cx, number, Method::Bye, |_| {});
+                self.ask(cx, number, Method::Bye, |bye| {
+                    if let Some(reason) = reason {
+                        bye.push(Name::Reason, reason);
+                    }
+                });
                 self.all.remove(&number);
             }
         }
@@ -291,7 +306,7 @@ impl Lines {
             self.unanswer(cx, number, 487);
             return Some((number, Told::Withdrawn));
         };
-        self.leave(cx, number, 487);
+        self.leave(cx, number, 487, None);
         Some((number, Told::Cancelled(reason_of(cancel).0)))
     }
 }

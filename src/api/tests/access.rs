@@ -3,6 +3,7 @@
 use super::bench::{ACME, Bench, OFFER, OTHER, Pair, body, config, field, problem};
 use crate::api::seal;
 use crate::api::wire::Method;
+use crate::effect::Fact;
 use crate::pii::Secret;
 use crate::stun::integrity::timed_password;
 use serde_json::{Value, json};
@@ -342,4 +343,43 @@ fn a_token_for_rooms_is_not_called_and_has_no_part_in_other_calls() {
     // Only the page for rooms is left.
     bench.close(stream);
     assert_eq!(problem(&bench.post("/v1/calls", &alice, &start)), "not-connected");
+}
+
+/// Whom an operator has to look for: from where, by whom as far as that is known, what for, and why not.
+#[test]
+fn what_is_refused_is_told_with_who_and_what() {
+    let mut bench = Bench::new("  per_client: 1\n");
+    let token = bench.token("alice");
+    let guest = bench.token_of(ACME, &json!({ "identity": "cem", "scopes": ["join"] }));
+    bench.get("/v1/calls", "");
+    bench.get("/v1/calls?", "x.y.z");
+    bench.post("/v1/tokens", "nonsense", &json!({ "identity": "a" }));
+    bench.post("/v1/tokens", ACME, &json!({ "identity": "a b" }));
+    bench.post("/v1/calls/1-a/accept", &guest, &json!({}));
+    bench.get("/v1/calls/1-a", &token);
+    bench.get("/v1/calls", &token);
+    let told = bench.facts.iter().map(|fact| match fact {
+        Fact::ApiRefused {
+            peer,
+            what,
+            by,
+            status,
+            why,
+        } => {
+            assert_eq!(peer.to_string(), "198.51.100.7");
+            format!("{status} {what} by {}: {why}", by.as_deref().unwrap_or("somebody"))
+        }
+        other => panic!("{other:?}"),
+    });
+    let told: Vec<String> = told.collect();
+    let wanted = [
+        "401 GET /v1/calls by somebody: An access token is wanted: Authorization: Bearer with a token",
+        "404 GET /v1/calls? by somebody: There is nothing here: /v1/openapi.json says what there is",
+        "401 POST /v1/tokens by somebody: An API key is wanted: Authorization: Bearer with a key of api.keys",
+        "422 POST /v1/tokens by the back end of acme: What the body asks for cannot be: identity: 1 to 64 letters, digits and -_.@+ are taken",
+        "403 POST /v1/calls/1-a/accept by cem of acme: The access token is for other things: it needs call",
+        "404 GET /v1/calls/1-a by alice of acme: There is no such call: it is over, or was never here",
+        "429 GET /v1/calls by alice of acme: Too many requests: by this client",
+    ];
+    assert_eq!(told, wanted);
 }

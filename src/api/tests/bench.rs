@@ -1,6 +1,7 @@
 //! A machine with two tenants, and what it says to whom.
 
 use crate::api::Api;
+use crate::api::route::{self, Found};
 use crate::api::wire::{Event, Method, Reply, Request, Response};
 use crate::config::{Config, Sources, parse};
 use crate::cx::{ChaCha12Rng, Cx, SeedableRng, Tickets};
@@ -11,7 +12,7 @@ use crate::pii::Secret;
 use crate::time::{Instant, Wall};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 pub(super) const ACME: &str = "0123456789abcdef0123456789abcdef";
@@ -58,6 +59,22 @@ pub(super) fn problem(response: &Response) -> String {
     assert_eq!(told["status"], response.status);
     let kind = told["type"].as_str().expect("a problem has a type");
     kind.strip_prefix("/v1/problems#").expect("of ours").to_owned()
+}
+
+/// Each answer of any test here is one that the description has.
+fn is_described(method: Method, path: &str, status: u16) {
+    static ALL: LazyLock<Value> =
+        LazyLock::new(|| serde_json::from_str(include_str!("../openapi.json")).expect("JSON"));
+    let Found::Row(meant) = route::find(method, path) else {
+        return;
+    };
+    let responses = &ALL["paths"][meant.row.path][method.name().to_lowercase()]["responses"];
+    assert!(
+        responses[status.to_string()].is_object(),
+        "openapi.json: {} {} answers {status}",
+        method.name(),
+        meant.row.path
+    );
 }
 
 /// The value of a header field.
@@ -136,7 +153,10 @@ impl Bench {
         };
         edit(&mut request);
         match self.send(&request).1 {
-            Some(Reply::Done(response)) => response,
+            Some(Reply::Done(response)) => {
+                is_described(method, path, response.status);
+                response
+            }
             other => panic!("{other:?}"),
         }
     }

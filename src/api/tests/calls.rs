@@ -1,6 +1,7 @@
 //! A call, from either side, whatever comes in between.
 
 use super::bench::{ANSWER, OFFER, Pair, body, problem};
+use crate::effect::Fact;
 use crate::limits;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -40,9 +41,71 @@ fn one_calls_another_who_accepts_and_hangs_up() {
     }
     assert_eq!(problem(&pair.bench.get(&call, &pair.alice)), "no-such-call");
     assert_eq!(pair.bench.api.census().1, 0);
-    let facts = format!("{:?}", pair.bench.facts);
-    assert!(facts.contains("ended after 30 s: hung-up"), "{facts}");
-    assert!(!facts.contains("alice") && !facts.contains("bob"), "no names: {facts}");
+    // Who calls whom; and what the call is called is in each line.
+    let id = call.rsplit('/').next().unwrap();
+    let told = logged(&pair);
+    assert!(told.iter().all(|(name, _)| name == id), "{told:?}");
+    let told: Vec<&str> = told.iter().map(|(_, what)| what.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "of acme begins: alice calls bob",
+            "was accepted",
+            "ended after 30 s: hung-up by bob"
+        ]
+    );
+}
+
+/// What the log has of calls: the name of the call, and what has happened.
+fn logged(pair: &Pair) -> Vec<(String, String)> {
+    let of = |fact: &Fact| match fact {
+        Fact::ClientCall { name, call: None, what } => Some((name.to_string(), what.clone())),
+        _other => None,
+    };
+    pair.bench.facts.iter().filter_map(of).collect()
+}
+
+/// A page that closes says so, and the other is told; who only hangs up has hung up.
+#[test]
+fn a_page_that_closes_has_not_hung_up() {
+    let closed = json!({ "reason": "closed" });
+    for (sent, up, reason, detail) in [
+        (json!({ "reason": "hung-up" }), true, "hung-up", Value::Null),
+        (closed.clone(), true, "gone", json!("its page was closed")),
+        (closed, false, "cancelled", json!("its page was closed")),
+    ] {
+        let mut pair = Pair::new();
+        let call = if up { pair.talk() } else { pair.ring() };
+        pair.hush();
+        let done = pair.bench.post(&format!("{call}/hangup"), &pair.alice, &sent);
+        assert_eq!(done.status, 204);
+        let told = pair.bench.only(pair.to_bob, "call.ended");
+        assert_eq!(
+            (&told["reason"], &told["by"], &told["detail"]),
+            (&json!(reason), &json!("alice"), &detail)
+        );
+        let (_, last) = logged(&pair).pop().unwrap();
+        assert!(last.contains(&format!(": {reason} by alice")), "{last}");
+        assert_eq!(last.contains("its page was closed"), !detail.is_null(), "{last}");
+    }
+    let mut pair = Pair::new();
+    let call = pair.talk();
+    let sent = json!({ "reason": "bored" });
+    let refused = pair.bench.post(&format!("{call}/hangup"), &pair.alice, &sent);
+    assert_eq!(problem(&refused), "bad-body");
+}
+
+/// Who writes a number where a client's name is wanted is told how a number is called.
+#[test]
+fn who_calls_a_number_as_a_client_is_told_how() {
+    let mut pair = Pair::new();
+    for (name, hints) in [("600", true), ("+15551234567", true), ("carol", false)] {
+        let wanted = json!({ "targets": [{ "client": name }], "offer": OFFER });
+        let refused = pair.bench.post("/v1/calls", &pair.alice, &wanted);
+        assert_eq!(problem(&refused), "not-connected");
+        let detail = body(&refused)["detail"].as_str().unwrap().to_owned();
+        assert_eq!(detail.contains(&format!("{{ number: '{name}' }}")), hints, "{detail}");
+    }
 }
 
 #[test]

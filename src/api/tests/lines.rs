@@ -126,7 +126,7 @@ fn an_offer_of_a_call_that_is_over_is_answered() {
     let offer = format!("{OFFER}s=other\r\n");
     assert_eq!(scene.ask("INVITE", 2, &offer), Some(Told::Offer(offer.clone())));
     assert!(scene.statuses().is_empty());
-    assert_eq!(scene.ask("BYE", 3, ""), Some(Told::Bye(None)));
+    assert_eq!(scene.ask("BYE", 3, ""), Some(Told::Bye(None, None)));
     assert_eq!(scene.statuses(), [487, 200]);
     assert_eq!(scene.lines.len(), 0);
 }

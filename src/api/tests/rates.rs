@@ -32,7 +32,7 @@ fn a_client_has_a_rate() {
     assert_eq!(from(&mut bench, "198.51.100.1", &bob), 200);
     bench.wait(Duration::from_secs(1));
     assert_eq!(from(&mut bench, "198.51.100.1", &alice), 200);
-    let is_told = |fact: &&Fact| matches!(fact, Fact::Refused { status: 429, .. });
+    let is_told = |fact: &&Fact| matches!(fact, Fact::ApiRefused { status: 429, .. });
     assert_eq!(bench.facts.iter().filter(is_told).count(), 16);
 }
 

@@ -1,6 +1,6 @@
 //! Events: nothing is lost and nothing comes twice, and where something is lost it is told.
 
-use super::bench::{ACME, OFFER, Pair};
+use super::bench::{ACME, OFFER, Pair, body};
 use crate::api::call::Side;
 use crate::api::wire::Event;
 use crate::limits;
@@ -139,12 +139,42 @@ fn who_does_not_come_back_is_gone_with_his_calls() {
     assert_eq!(pair.bench.told(pair.to_alice), Vec::new());
     pair.bench.close(again);
     pair.bench.wait(limits::API_ABSENCE);
-    assert_eq!(pair.bench.only(pair.to_alice, "call.ended")["reason"], "gone");
+    let ended = pair.bench.only(pair.to_alice, "call.ended");
+    let why = "its page has listened to no events for 60 s: its connection was lost";
+    assert_eq!(
+        (&ended["reason"], &ended["by"], &ended["detail"]),
+        (&json!("gone"), &json!("bob"), &json!(why))
+    );
+    let told = format!("{:?}", pair.bench.facts.last());
+    assert!(told.contains(": gone by bob") && told.contains(why), "{told}");
     assert_eq!(pair.bench.api.census(), (1, 0, 1));
     pair.bench.close(pair.to_alice);
     pair.bench.wait(limits::API_ABSENCE);
     assert_eq!(pair.bench.api.census(), (0, 0, 0));
     assert_eq!(pair.bench.api.next_deadline(), None);
+}
+
+/// Whose token has expired, and who got no new one, is gone for that.
+#[test]
+fn who_is_gone_for_his_token_is_told_of_so() {
+    let mut pair = Pair::new();
+    let token = pair
+        .bench
+        .token_of(ACME, &json!({ "identity": "carol", "lifetime": 90 }));
+    let stream = pair.bench.listen(&token, None);
+    let wanted = json!({ "targets": [{ "client": "carol" }], "offer": OFFER });
+    let started = pair.bench.post("/v1/calls", &pair.alice, &wanted);
+    let call = format!("/v1/calls/{}", body(&started)["id"].as_str().unwrap());
+    let accept = json!({ "answer": OFFER });
+    assert_eq!(pair.bench.post(&format!("{call}/accept"), &token, &accept).status, 200);
+    pair.hush();
+    pair.bench.wait(Duration::from_secs(151));
+    pair.bench.told(stream);
+    let detail = pair.bench.only(pair.to_alice, "call.ended")["detail"].clone();
+    assert!(
+        detail.as_str().unwrap().ends_with(": its token has expired"),
+        "{detail}"
+    );
 }
 
 #[test]

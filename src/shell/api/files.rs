@@ -2,7 +2,7 @@
 
 use super::stream::Body;
 use bytes::Bytes;
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, Response, StatusCode};
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -37,6 +37,8 @@ static FILES: &[(&str, &str, &[u8])] = &[
     ("/sdk/devices.d.ts", TEXT, include_bytes!("../../../sdk/devices.d.ts")),
     ("/sdk/move.js", SCRIPT, include_bytes!("../../../sdk/move.js")),
     ("/sdk/move.d.ts", TEXT, include_bytes!("../../../sdk/move.d.ts")),
+    ("/sdk/pin.js", SCRIPT, include_bytes!("../../../sdk/pin.js")),
+    ("/sdk/pin.d.ts", TEXT, include_bytes!("../../../sdk/pin.d.ts")),
     ("/sdk/quality.js", SCRIPT, include_bytes!("../../../sdk/quality.js")),
     ("/sdk/quality.d.ts", TEXT, include_bytes!("../../../sdk/quality.d.ts")),
     ("/sdk/sound.js", SCRIPT, include_bytes!("../../../sdk/sound.js")),
@@ -55,8 +57,26 @@ static FILES: &[(&str, &str, &[u8])] = &[
     ),
 ];
 
-/// The answer where the path is that of a file.
+/// What people type, and have bookmarked: they mean the phone page.
+const ASIDE: [&str; 2] = ["/", "/phone/"];
+
+/// The way to the phone page. What stands behind `#` in the address the browser keeps (RFC 9110 10.2.2).
+fn to_phone() -> Response<Body> {
+    let mut answer = Response::new(Body::whole(Bytes::from_static(
+        b"The telephone is at /phone, and what the API can do at /v1/openapi.json.\n",
+    )));
+    *answer.status_mut() = StatusCode::FOUND;
+    let fields = answer.headers_mut();
+    fields.insert(LOCATION, HeaderValue::from_static("/phone"));
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
+    answer
+}
+
+/// The answer where the path is that of a file, or leads to one.
 pub(super) fn find(method: &Method, path: &str) -> Option<Response<Body>> {
+    if ASIDE.contains(&path) && (method == Method::GET || method == Method::HEAD) {
+        return Some(to_phone());
+    }
     let (_, kind, octets) = FILES.iter().find(|(own, ..)| *own == path)?;
     if method != Method::GET && method != Method::HEAD {
         let mut answer = Response::new(Body::whole(Bytes::new()));
@@ -85,6 +105,24 @@ pub(super) fn find(method: &Method, path: &str) -> Option<Response<Body>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_types_an_address_comes_to_the_phone_page() {
+        for path in ["/", "/phone/"] {
+            for method in [Method::GET, Method::HEAD] {
+                let answer = find(&method, path).expect("it leads somewhere");
+                let to = answer.headers()[LOCATION].to_str().expect("a path");
+                assert!(answer.status().is_redirection(), "{method} {path}");
+                let page = find(&method, to).expect("that is there");
+                assert_eq!(
+                    (page.status(), &page.headers()[CONTENT_TYPE]),
+                    (StatusCode::OK, &HeaderValue::from_static(PAGE))
+                );
+            }
+            assert!(find(&Method::POST, path).is_none(), "it is the API's to refuse");
+        }
+        assert!(find(&Method::GET, "/phone/x").is_none());
+    }
 
     #[test]
     fn all_of_the_package_is_served() {
