@@ -291,15 +291,11 @@ impl Recorder {
                 }
             }
             Fact::TrunkState { trunk, peer, up, why } => {
-                let what = peer.map_or_else(
-                    || format!("trunk {trunk}"),
-                    |peer| format!("trunk {trunk}, peer {peer}"),
-                );
-                let (what, why) = (Scrubbed(&what), Scrubbed(&why));
-                if up {
-                    info!("{what} is up: {why}");
-                } else {
-                    warn!("{what} is down: {why}");
+                let peer = peer.map(|peer| format!(", peer {peer}")).unwrap_or_default();
+                let (trunk, why) = (Scrubbed(&trunk), Scrubbed(&why));
+                match up {
+                    true => info!("trunk {trunk}{peer} is up: {why}"),
+                    false => warn!("trunk {trunk}{peer} is down: {why}"),
                 }
             }
             Fact::Refused {
@@ -309,7 +305,7 @@ impl Recorder {
                 what,
             } => {
                 let what = Scrubbed(what.as_deref().unwrap_or("a request"));
-                self.tell_refused(status, minute, &format!("refused {what} from {peer}: {why}"));
+                self.tell_refused(status, minute, format_args!("refused {what} from {peer}: {why}"));
             }
             Fact::Banned { source, lasts, why } => {
                 warn!("{source} is banned for {} s: {why}", lasts.as_secs());
@@ -396,7 +392,7 @@ impl Recorder {
         }
     }
 
-    fn tell_refused(&mut self, status: u16, minute: u64, said: &str) {
+    fn tell_refused(&mut self, status: u16, minute: u64, said: fmt::Arguments<'_>) {
         *self.counters.refused.entry(status).or_default() += 1;
         self.new_minute(minute);
         self.refusals.1 += 1;

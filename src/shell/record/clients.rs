@@ -27,7 +27,7 @@ impl Recorder {
                 // These say something of who asks, or of this node; the others, of what is asked for.
                 match status {
                     401 | 403 | 429 | 500.. => {
-                        self.tell_refused(status, minute, &format!("refused {}", Scrubbed(&said)))
+                        self.tell_refused(status, minute, format_args!("refused {}", Scrubbed(&said)))
                     }
                     _other => debug!(status, "refused {}", Scrubbed(&said)),
                 }
