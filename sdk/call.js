@@ -28,7 +28,7 @@ const RENEW_SOON = 10_000;
  * is added, a call between clients becomes one with a room.
  *
  * Events: `state` (state), `ringing` (it rings at a number), `stream` (MediaStream; before the answer too), `ended` (reason, by, a sentence
- * that says more), `updated`, `dtmf` (digits), `pin` (the room wants its PIN: how often it was `wrong`, and may be tried yet, `left`; null when it was
+ * that says more), `updated`, `dtmf` (digits), `pin` (the room wants its PIN: how often it was `wrong`, and may be tried yet, `left`, at 0 of which it ends the call; null when it was
  * right), `moved` (room), `participant` and `transfer` (status of SIP), `removed` (whom, status of SIP), `path` (what the connection is doing), `blocked` (the browser plays
  * nothing before a gesture: call `play()` from one), `trouble` (error: what keeps the two apart, in words; another way is looked for). Of what is
  * seen: `video` (all who are seen now), `members` (all in the room), `speaking` (the ids of those who speak), `camera` and `screen` (our own
@@ -413,9 +413,16 @@ export class Call extends Emitter {
     } else if (name === 'call.answer') {
       this.#inTurn(async () => this.#link?.answered(data.answer, data.revision));
     } else if (name === 'call.pin') {
+      // A stream that goes on says it once more.
+      if (data.asked && data.wrong === this.pin?.wrong) return;
       const told = data.wrong === undefined ? null : { wrong: data.wrong, left: data.left };
       this.pin = data.asked ? told : null;
       this.emit('pin', told);
+    } else if (name === 'call.members' && this.pin) {
+      // Who sees the others is inside: that the PIN was right is not told anew on a new stream.
+      this.pin = null;
+      this.emit('pin', null);
+      this.#video.told(name, data);
     } else if (name === 'call.updated') {
       this.#views(data.call);
       this.emit('updated');
@@ -469,7 +476,8 @@ export class Call extends Emitter {
   }
 
   /**
-   * The same; who asks for the end of a call that is over is told of it too: one that is refused at once has ended before anybody could ask.
+   * The same; who asks for the end of a call that is over, or for a PIN that is asked for, is told of it too: either may have come before anybody
+   * could ask.
    * @param {string} name
    * @param {(...details: any[]) => void} listener
    * @returns {() => void}
@@ -477,6 +485,7 @@ export class Call extends Emitter {
   on(name, listener) {
     const end = this.#end;
     if (name === 'ended' && end) queueMicrotask(() => listener(...end));
+    if (name === 'pin' && this.pin) queueMicrotask(() => listener(this.pin));
     return super.on(name, listener);
   }
 

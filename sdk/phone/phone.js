@@ -122,7 +122,6 @@ function follow(call) {
   });
   for (const event of ['updated', 'video', 'members', 'speaking', 'camera', 'screen', 'moved']) call.on(event, show);
   call.on('pin', () => {
-    /** @type {HTMLInputElement} */ ($('pin')).value = '';
     show();
     $(call.pin ? 'pin' : 'hangup').focus();
   });
@@ -263,9 +262,12 @@ $('pin-form').addEventListener('submit', async (event) => {
   event.preventDefault();
   trouble('');
   const button = /** @type {HTMLButtonElement} */ ($('enter-pin'));
+  const field = /** @type {HTMLInputElement} */ ($('pin'));
+  const given = field.value.trim();
+  field.value = '';
   button.disabled = true;
   try {
-    await current?.enterPin(/** @type {HTMLInputElement} */ ($('pin')).value.trim());
+    await current?.enterPin(given);
   } catch (error) {
     // How the call has ended is told by itself.
     if (!(error instanceof TandemError) || error.kind !== 'ended') explain(error);

@@ -122,6 +122,8 @@ fn who_is_refused_is_told_of_in_the_log() {
         "refused POST /v1/calls by alice of acme from 127.0.0.1: This client may not call that",
         SOON,
     );
+    // What comes of mistakes in a page is told to who looks for it.
+    assert_eq!(ask.ask("GET", "/v1/calls/1-a", &alice, &[], "").status, 404);
     // Neither the token nor the number.
     for secret in ["nonsense", "+15551234567"] {
         assert_eq!(node.process.journal.count(secret), 0, "{secret}");
@@ -133,8 +135,6 @@ fn who_is_refused_is_told_of_in_the_log() {
     node.process
         .wait_for("further refusals of this minute are only counted", SOON);
     assert!(node.process.journal.count("refused GET /v1/turn") <= 40);
-    // What comes of mistakes in a page is told to who looks for it.
-    assert_eq!(ask.ask("GET", "/v1/calls/1-a", &alice, &[], "").status, 404);
     assert_eq!(node.process.journal.count("There is no such call"), 0);
     node.stop();
 }

@@ -295,8 +295,8 @@ fn the_log_has_a_call_by_one_name_and_says_how_its_page_left() {
         (Value::Null, "hung-up by ann", "200 the caller hung up"),
         (
             json!({ "reason": "closed" }),
-            "gone by ann (its page was closed)",
-            "200 the caller is gone: its page was closed",
+            "gone by ann (its client was closed)",
+            "200 the caller is gone: its client was closed",
         ),
     ] {
         let call = ann.call(&mut w, &number());
@@ -332,8 +332,8 @@ fn the_log_has_a_call_by_one_name_and_says_how_its_page_left() {
     check_log(
         &w,
         "sip:bob@example.com calls alice",
-        "gone by alice (its page was closed)",
-        "200 the callee is gone: its page was closed",
+        "gone by alice (its client was closed)",
+        "200 the callee is gone: its client was closed",
     );
     // One that leads nowhere.
     ann.post(

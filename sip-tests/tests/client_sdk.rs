@@ -226,10 +226,10 @@ fn check_calls(node: &Process) {
     assert_eq!(node.journal.count(": hung-up"), 8);
     assert_eq!(node.journal.count(": moved"), 1);
     // Carol's page closed its client, and who did not know the PIN was sent away.
-    assert_eq!(node.journal.count(": gone by carol (its page was closed)"), 1);
+    assert_eq!(node.journal.count(": gone by carol (its client was closed)"), 1);
     assert_eq!(
-        node.journal.count("the callee is gone: its page was closed")
-            + node.journal.count("the caller is gone: its page was closed"),
+        node.journal.count("the callee is gone: its client was closed")
+            + node.journal.count("the caller is gone: its client was closed"),
         1
     );
     assert_eq!(node.journal.count("stopped after 11 calls"), 1);

@@ -126,7 +126,7 @@ impl Api {
             Operation::ShowRoom => self.show_room(cx.config, asker, meant.named),
             Operation::StartCall => self.start(cx, asker, body::read(body)?),
             Operation::ShowCall => self.show(asker, meant.named),
-            Operation::HangUp => self.hang_up(cx, asker, meant.named, body::read(body)?),
+            Operation::HangUp => self.hang_up(cx, asker, meant.named, body::leaving(body)),
             Operation::Accept => {
                 let about = about(self)?;
                 self.accept(cx, &about, &body::read(body)?)

@@ -70,11 +70,15 @@ pub(super) enum Refusal {
 }
 
 /// `POST .../hangup`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HangUp {
+#[derive(Debug, Default, Deserialize)]
+struct HangUp {
     #[serde(default)]
-    pub(super) reason: Leaving,
+    reason: Leaving,
+}
+
+/// Why somebody leaves, as far as he says so in words that are known: the call ends in any case.
+pub(super) fn leaving(body: &[u8]) -> Leaving {
+    read::<HangUp>(body).unwrap_or_default().reason
 }
 
 /// Why somebody leaves a call.
@@ -178,7 +182,7 @@ pub(super) struct Body {
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| {
-        // The words of the error quote the names of fields, and of their values the kind only.
+        // Whoever sent it may read what of it is quoted; a log has it not.
         let told: String = error.to_string().chars().take(limits::API_DETAIL_CHARS).collect();
         Problem::new(Kind::BadBody, told)
     })

@@ -18,6 +18,8 @@ pub(super) struct End {
     by: Option<String>,
     /// A sentence that says more.
     detail: Option<String>,
+    /// The client was closed, and has said so.
+    is_closed: bool,
 }
 
 impl End {
@@ -27,6 +29,7 @@ impl End {
             reason,
             by: None,
             detail: None,
+            is_closed: false,
         }
     }
 
@@ -41,6 +44,14 @@ impl End {
         End { detail, ..self }
     }
 
+    /// Who ends it does so because its client closes.
+    pub(super) fn closed(self) -> End {
+        End {
+            is_closed: true,
+            ..self.saying(Some("its client was closed".to_owned()))
+        }
+    }
+
     /// What the line of the call says by SIP: a status where it rings at the client, and a Reason (RFC 3326) where the client is gone.
     fn said(&self) -> (u16, Option<String>) {
         let status = match self.reason {
@@ -48,10 +59,9 @@ impl End {
             GONE => 480,
             _other => 603,
         };
-        // A page that was closed has said so (487); one whose connection was lost has not.
-        let is_closed = self.detail.as_deref() == Some(CLOSED);
-        let cause = if is_closed { 487 } else { 480 };
-        let detail = self.detail.as_ref().filter(|_| is_closed || self.reason == GONE);
+        // One that was closed has said so (487); one whose connection was lost has not.
+        let cause = if self.is_closed { 487 } else { 480 };
+        let detail = self.detail.as_ref().filter(|_| self.is_closed || self.reason == GONE);
         let reason = detail.map(|detail| format!("SIP;cause={cause};text=\"{detail}\""));
         (status, reason)
     }
@@ -63,9 +73,6 @@ impl End {
         format!("{}{by}{}", self.reason, detail.unwrap_or_default())
     }
 }
-
-/// What a page says of itself when it closes.
-pub(super) const CLOSED: &str = "its page was closed";
 
 impl Api {
     /// A client has not come back.

@@ -45,17 +45,28 @@ impl<'r> Asking<'r> {
         let (status, _, title) = problem.kind.words();
         cx.emit(Output::Record(Fact::ApiRefused {
             peer: self.request.peer,
-            what: shown(self.request),
+            what: shown(self.request, problem.kind),
             by: self.by.clone(),
             status,
-            why: format!("{title}: {}", problem.detail),
+            why: match problem.kind {
+                // It quotes what was sent, digits among it.
+                Kind::BadBody => title.to_owned(),
+                _other => format!("{title}: {}", problem.detail),
+            },
         }));
         problem.response(&self.request.path, self.id)
     }
 }
 
 /// A request as a log has it.
-fn shown(request: &Request) -> String {
+fn shown(request: &Request, kind: Kind) -> String {
+    let method = match request.method {
+        Method::Other => "a method that is not known here, of",
+        known => known.name(),
+    };
+    if kind == Kind::NoSuchPath {
+        return format!("{method} of a path that is not known here");
+    }
     let part = |part: &str| match part.chars().count() {
         0..=PART_CHARS => part.to_owned(),
         _ => "***".to_owned(),
@@ -64,10 +75,6 @@ fn shown(request: &Request) -> String {
     if request.path.split('/').count() > PARTS {
         parts.push("***".to_owned());
     }
-    let method = match request.method {
-        Method::Other => "a method that is not known here, of",
-        known => known.name(),
-    };
     format!("{method} {}", parts.join("/"))
 }
 
@@ -278,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_may_be_a_secret_is_not_shown() {
-        let of = |method, path: &str| {
+        let of = |kind, method, path: &str| {
             let request = Request {
                 peer: "192.0.2.7".parse().unwrap(),
                 local: "192.0.2.1".parse().unwrap(),
@@ -290,7 +297,7 @@ mod tests {
                 after: None,
                 body: "".into(),
             };
-            shown(&request)
+            shown(&request, kind)
         };
         let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
         for (method, path, wanted) in [
@@ -313,7 +320,9 @@ mod tests {
                 "a method that is not known here, of /v1".to_owned(),
             ),
         ] {
-            assert_eq!(of(method, &path), wanted);
+            assert_eq!(of(Kind::NoSuchCall, method, &path), wanted);
         }
+        let unknown = of(Kind::NoSuchPath, Method::Get, "/my-pin-4711");
+        assert_eq!(unknown, "GET of a path that is not known here");
     }
 }

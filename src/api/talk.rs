@@ -4,7 +4,7 @@ use super::act::{About, Asker, description, may_touch, no_such_call};
 use super::answer::{done, ok};
 use super::body::{self, Refusal};
 use super::call::{Call, Side, State};
-use super::end::{CLOSED, End, GONE};
+use super::end::{End, GONE};
 use super::problem::{Kind, Problem};
 use super::token::{Claims, Scope};
 use super::wire::Response;
@@ -72,14 +72,15 @@ impl Api {
         cx: &mut Cx<'_>,
         Asker { me, claims }: Asker<'_>,
         name: &str,
-        wanted: body::HangUp,
+        reason: body::Leaving,
     ) -> Result<Response, Problem> {
         let number = self.calls.named(&claims.who, name).ok_or_else(no_such_call)?;
         let call = self.calls.get(number).ok_or_else(no_such_call)?;
         if call.side_of(me).is_some() && !claims.scopes.has(Scope::Admin) {
             may_touch(claims, call)?;
         }
-        let is_closed = wanted.reason == body::Leaving::Closed;
+        let is_own = call.side_of(me).is_some() && call.moves.is_none();
+        let is_closed = is_own && reason == body::Leaving::Closed;
         let why = match (call.side_of(me), call.state) {
             (Some(Side::Caller), State::Ringing) => "cancelled",
             // His phones go on ringing.
@@ -91,8 +92,8 @@ impl Api {
             (None, _) if claims.scopes.has(Scope::Admin) => "ended-by-admin",
             (None, _) => return Err(no_such_call()),
         };
-        let detail = is_closed.then(|| CLOSED.to_owned());
-        self.over(cx, number, End::by(why, &claims.who.name).saying(detail));
+        let end = End::by(why, &claims.who.name);
+        self.over(cx, number, if is_closed { end.closed() } else { end });
         Ok(done())
     }
 

@@ -47,12 +47,12 @@ pub fn reason_within(cause: &Cause) -> String {
 /// The cause where a client within this node is gone without having hung up, which says so by a Reason with words. `who` is its side.
 pub fn gone(message: &Message, by: Blame, who: &str) -> Option<Cause> {
     let values = message.all(Name::Reason);
-    let value = values.iter().find(|value| cause_of(value, "SIP").is_some())?;
+    let (status, value) = values.iter().find_map(|value| Some((cause_of(value, "SIP")?, value)))?;
     let (_, words) = value.split_once("text=\"")?;
     let text = format!("the {who} is gone: {}", words.trim_end_matches('"'));
-    Some(match cause_of(value, "SIP") {
-        None | Some(487) => cause(200, by, text),
-        Some(status) => exact(status, q850::NETWORK_OUT_OF_ORDER, Blame::Network, text),
+    Some(match status {
+        487 => cause(200, by, text),
+        status => exact(status, q850::NETWORK_OUT_OF_ORDER, Blame::Network, text),
     })
 }
 

@@ -144,6 +144,9 @@ impl Call {
             (true, ..) | (false, None, None) => (format!("sip:anonymous@{ANONYMOUS}"), "Anonymous".to_owned()),
         };
         let named = identity.display.clone().filter(|_| !identity.private);
+        // Clients of the API that call as one user are several, each by the name that its token has.
+        let client = leg.filter(|leg| leg.flow.is_inside()).and(named.as_ref());
+        let source = client.map_or(source.clone(), |client| format!("{source} {client}"));
         let (uri, display) = kept(uri, &named.unwrap_or(display));
         Arrival {
             call: self.id,

@@ -26,8 +26,11 @@ pub fn setting(config: &Config, who: &Who) -> Setting {
 /// may be trusted there. `own` is that of our media; a listener on all addresses is at each that is private, too.
 pub fn is_own_door(config: &Config, own: IpAddr, at: SocketAddr) -> bool {
     let of_turn = config.turn.iter().flat_map(|turn| &turn.doors.listen);
-    let listen = config.listen.iter().chain(of_turn).map(|listen| listen.addr);
-    let mut doors = listen.chain(config.ng.as_ref().map(|ng| ng.listen));
+    let listen = config.listen.iter().chain(of_turn);
+    let by_udp = listen.filter(|listen| listen.transport == Transport::Udp);
+    let mut doors = by_udp
+        .map(|listen| listen.addr)
+        .chain(config.ng.as_ref().map(|ng| ng.listen));
     let ip = at.ip();
     let is_ours = ip == own || ip.is_loopback() || config.advertise == Some(ip);
     doors.any(|door| {

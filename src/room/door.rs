@@ -2,17 +2,20 @@
 
 use super::guesses::Turn;
 use super::live::Live;
-use super::member::Phase;
+use super::member::{Member, Phase};
 use super::view::{MemberId, Role, RoomEvent};
 use super::{Due, Effect, Parting, Step};
 use crate::config::Prompt;
 use crate::limits;
+use crate::time::Instant;
 use std::time::Duration;
 
 /// How long somebody may press nothing before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long after a digit the PIN is taken for whole.
 const DIGIT: Duration = Duration::from_secs(4);
+/// How long after a PIN that was judged by its length, or after what was pressed behind it, a key still belongs to it.
+const OVERRUN: Duration = Duration::from_millis(500);
 /// How often who was called is asked whether it wants to join: an answering machine's greeting is shorter than that.
 const ASKED: u8 = 3;
 /// The key by which it does.
@@ -26,6 +29,19 @@ const SILENT: Parting = Parting {
     status: 480,
     why: "who was called did not confirm by a key",
 };
+
+impl Member {
+    /// Whether a key belongs to a PIN that was judged by its length: those that follow at once, up to a #, which may come later.
+    fn overruns(&mut self, now: Instant, digit: char) -> bool {
+        let Some(since) = self.judged.map(|at| now.since(at)) else {
+            return false;
+        };
+        let (is_last, belongs) = (digit == '#', if digit == '#' { DIGIT } else { OVERRUN });
+        let is_behind = since < belongs;
+        self.judged = (is_behind && !is_last).then_some(now);
+        is_behind
+    }
+}
 
 impl Live {
     /// Somebody is asked for the PIN.
@@ -51,8 +67,7 @@ impl Live {
     pub(super) fn pin_digit(&mut self, s: &mut Step<'_>, id: MemberId, digit: char, tries: u8) {
         let settings = self.settings.clone();
         let Some(member) = self.member_mut(id) else { return };
-        // The # behind a PIN that was judged by its length is no PIN.
-        if digit == '#' && member.pressed.0.is_empty() && settings.pin.is_some() {
+        if member.overruns(s.now, digit) {
             return;
         }
         // Who knows it does not listen to the end.
@@ -66,6 +81,7 @@ impl Live {
         let lengths = [&settings.pin, &settings.moderator_pin].map(|pin| pin.as_ref().map(|pin| pin.expose().len()));
         let longest = lengths.into_iter().flatten().max();
         if Some(member.pressed.0.len()) >= longest {
+            member.judged = Some(s.now);
             return self.judge_in_turn(s, id, tries);
         }
         s.timers.cancel((self.id, Due::Door(id)));
@@ -148,7 +164,7 @@ impl Live {
 
     /// Who was called has answered: it may be a machine, so it is asked to press a key.
     pub(super) fn answered(&mut self, s: &mut Step<'_>, id: MemberId) {
-        if self.member(id).is_some_and(super::member::Member::is_called) {
+        if self.member(id).is_some_and(Member::is_called) {
             self.ask_to_join(s, id, 1);
             self.event(s, RoomEvent::Changed(id));
         }

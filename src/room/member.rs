@@ -88,6 +88,8 @@ pub(super) struct Member {
     pub(super) since: Wall,
     /// What it pressed that is not done yet.
     pub(super) pressed: Digits,
+    /// When a PIN of it was judged by its length, or what was pressed behind that was passed over; none once a # has ended it.
+    pub(super) judged: Option<Instant>,
     /// The second in which it pressed keys last, and how many.
     presses: (Instant, u32),
     /// What it is to hear once; the first is heard.
@@ -159,6 +161,7 @@ impl Member {
             told_speaking: false,
             since,
             pressed: Digits(String::new()),
+            judged: None,
             presses: (Instant::ZERO, 0),
             sounds: VecDeque::new(),
             heard: 0,

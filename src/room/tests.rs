@@ -242,8 +242,12 @@ fn the_pin_opens_the_door_in_three_tries() {
     for (pressed, expected) in [
         ("4711", "In"),
         ("4711#", "In"),
-        ("47##00#4711", "In"),
-        ("1234567", "wrong"),
+        ("47#00#4711", "In"),
+        ("123456", "wrong"),
+        // One attempt, however long.
+        ("123456789012345#", "wrong"),
+        ("123456#4711", "In"),
+        ("123456#00#00#", "out"),
         ("#4711", "In"),
         ("00#00#00#", "out"),
         ("00#00#990011", "moderator"),
@@ -285,9 +289,11 @@ fn who_presses_nothing_is_asked_three_times_and_released() {
 fn a_guesser_is_slowed_in_all_his_calls_and_nobody_else_is() {
     let mut w = world("pin: \"4711\"");
     let a = w.dials("alice");
-    w.press(a, "0000");
-    w.press(a, "0001");
-    w.press(a, "0002");
+    for wrong in ["0000", "0001", "0002"] {
+        w.press(a, wrong);
+        // What follows at once belongs to the one before.
+        w.wait(Duration::from_millis(500));
+    }
     assert_eq!(w.hears(a), "WrongPin");
     let again = w.dials("alice");
     w.press(again, "0003");
@@ -313,6 +319,12 @@ fn without_a_pin_for_all_the_others_press_the_hash_key() {
     let roles: Vec<Role> = w.rooms.view("3000").unwrap().members.iter().map(|m| m.role).collect();
     assert_eq!(roles, [Role::Speaker, Role::Moderator]);
     assert_eq!((w.status(a), w.status(b)), (Status::Connected, Status::Connected));
+    // The # behind a wrong PIN is not that of the others.
+    let c = w.dials("carol");
+    w.press(c, "990012#");
+    assert_eq!((w.hears(c), w.status(c)), ("WrongPin".to_owned(), Status::Waiting));
+    w.press(c, "#");
+    assert_eq!(w.status(c), Status::Connected);
 }
 
 #[test]

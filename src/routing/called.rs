@@ -30,7 +30,7 @@ impl Called {
             (true, _) => Uri::parse(bare),
             (false, true) => Uri::parse(&format!("sip:{bare}")),
             (false, false) if bare.is_empty() => return Called::Elsewhere(NOBODY.to_owned()),
-            (false, false) => return Called::Here(text.to_owned(), None),
+            (false, false) => return Called::Here(bare.to_owned(), None),
         };
         match parsed {
             Ok(uri) => of_uri(config, source, &uri),

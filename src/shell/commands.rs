@@ -1,7 +1,6 @@
 //! The commands of the program. Each prints sentences and gives the exit code.
 
 use super::clock::SystemClock;
-use super::fresh::Fresh;
 use super::net::Keys;
 use super::server::{Control, Server};
 use super::sources::{self, Generated};
@@ -245,7 +244,9 @@ async fn reload(wanted: &Wanted) -> Option<Control> {
     let own = wanted.clone();
     let read = move || {
         let (loaded, generated) = sources::running(|sources| own.load(sources));
-        let kept = loaded.as_ref().map_or(Ok(()), |_| keep(&generated));
+        let kept = loaded
+            .as_ref()
+            .map_or(Ok(()), |_| generated.iter().try_for_each(Generated::keep));
         (loaded, kept, generated)
     };
     let (loaded, kept, generated) = tokio::task::spawn_blocking(read).await.ok()?;
@@ -274,13 +275,6 @@ async fn reload(wanted: &Wanted) -> Option<Control> {
             None
         }
     }
-}
-
-fn keep(generated: &[Generated]) -> Result<(), String> {
-    let mut fresh = Fresh::default();
-    generated.iter().try_for_each(|made| made.keep(&mut fresh))?;
-    fresh.stays();
-    Ok(())
 }
 
 /// `tandem demo`.

@@ -7,7 +7,6 @@ pub mod commands;
 mod control;
 pub mod demo;
 mod files;
-pub mod fresh;
 mod listing;
 mod log;
 pub mod media;

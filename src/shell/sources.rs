@@ -1,13 +1,14 @@
 //! What a configuration may refer to outside itself: environment, files, and passwords made at the first start.
 
 use super::clock::{self, SystemClock};
-use super::fresh::Fresh;
 use super::{net, sounds};
 use crate::config::{KeyPair, Sources, Unfit};
 use crate::media::command::Sound;
 use crate::pii::Secret;
 use std::cell::RefCell;
 use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,18 +30,16 @@ pub struct Generated {
 
 impl Generated {
     /// Keeps it for the starts to come, if it is new. The error is a sentence.
-    pub fn keep(&self, fresh: &mut Fresh) -> Result<(), String> {
+    pub fn keep(&self) -> Result<(), String> {
         let Some(password) = &self.new else { return Ok(()) };
         let (user, path) = (&self.user, &self.kept_in);
-        fresh
-            .line(path, &format!("{user} {}\n", password.expose()))
-            .map_err(|error| {
-                format!(
-                    "the password that was made for user {user} cannot be kept in {}: {} (key `users[].password.generate`)",
-                    path.display(),
-                    plain(&error)
-                )
-            })
+        append(path, &format!("{user} {}\n", password.expose())).map_err(|error| {
+            format!(
+                "the password that was made for user {user} cannot be kept in {}: {} (key `users[].password.generate`)",
+                path.display(),
+                plain(&error)
+            )
+        })
     }
 }
 
@@ -125,7 +124,7 @@ fn read(path: &Path) -> Result<String, String> {
 fn kept(path: &Path, user: &str) -> Result<Option<Secret>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{} cannot be read: {}", path.display(), plain(&error))),
     };
     let mut lines = text.lines().filter_map(|line| line.split_once(' '));
@@ -142,17 +141,41 @@ fn password() -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
+/// Adds a line to a file that only its owner reads; makes it, and its folder, where they are missing.
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    folder(path)?;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.create(true).append(true).mode(0o600).open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_all()
+}
+
+/// Writes a file, whose folder may be missing.
+pub(super) fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    folder(path)?;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.create(true).write(true).truncate(true).mode(mode).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Makes the folder of a file, where it is missing.
+pub(super) fn folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), fs::create_dir_all)
+}
+
 /// Why something was not done with a file, as half a sentence.
-pub(super) fn plain(error: &std::io::Error) -> String {
+pub(super) fn plain(error: &io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "we may not read or write it".to_owned(),
-        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        std::io::ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
-        std::io::ErrorKind::AlreadyExists => "there is something else of that name".to_owned(),
-        std::io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        std::io::ErrorKind::ReadOnlyFilesystem => "nothing can be written to that disk".to_owned(),
+        io::ErrorKind::NotFound => "it does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "we may not read or write it".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
+        io::ErrorKind::AlreadyExists => "there is something else of that name".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "nothing can be written to that disk".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -171,9 +194,7 @@ mod tests {
                 return checking(ask);
             }
             let (password, generated) = super::running(ask);
-            let mut fresh = Fresh::default();
-            generated.iter().for_each(|made| made.keep(&mut fresh).unwrap());
-            fresh.stays();
+            generated.iter().for_each(|made| made.keep().unwrap());
             password
         };
         let looked = generate(false);

@@ -1,4 +1,4 @@
-//! Starts that fail: `tandem check` has told it before, who is to blame is named, and nothing is left behind.
+//! Starts that fail: `tandem check` has told it before, who is to blame is named, and no password or certificate is left behind.
 
 use super::Folder;
 use rcgen::{CertificateParams, KeyPair};
@@ -142,7 +142,7 @@ fn doors(ip: &str) -> String {
     )
 }
 
-/// A start that fails was none: it says nothing of what it serves, and leaves nothing. What it says.
+/// A start that fails was none: it says nothing of what it serves, and leaves no password and no certificate. What it says.
 fn fails(folder: &Folder, text: &str) -> String {
     folder.write("t.yaml", text);
     let (code, out, err) = folder.tandem(&["run", "t.yaml"]);
@@ -156,7 +156,9 @@ fn fails(folder: &Folder, text: &str) -> String {
     ] {
         assert!(!err.contains(claim), "{claim}: {err}");
     }
-    assert_eq!(folder.names(), ["t.yaml"], "{err}");
+    for made in ["secrets/passwords", "data/tls-certificate.pem", "data/tls-key.pem"] {
+        assert!(!folder.0.join(made).exists(), "{made}: {err}");
+    }
     err
 }
 
@@ -182,19 +184,20 @@ fn a_failed_start_says_who_has_the_port_and_leaves_nothing() {
         let err = fails(&folder, &text);
         assert!(err.contains(&format!("{scheme}://{addr} is taken by ")), "{err}");
         assert!(err.contains(&us) && err.ends_with(&format!("{key}\n")), "{err}");
+        assert_eq!(folder.names(), ["t.yaml"], "{err}");
         drop((stream, datagrams));
     }
 }
 
-/// The disk comes last, and is to blame for itself: what was made before the part that failed goes again.
+/// The disk comes last, and is to blame for itself.
 #[test]
-fn a_start_that_fails_by_the_disk_names_the_key_and_leaves_nothing() {
+fn a_start_that_fails_by_the_disk_names_the_key_and_leaves_no_secret() {
     let folder = Folder::new("disk");
     let text = doors("127.82.93.1");
     for (text, why, key) in [
         (
             format!("{text}store: {{ path: t.yaml/t.db }}\n"),
-            "the folder t.yaml, where the store goes, cannot be made: a part of its path is no folder",
+            "the folder t.yaml, where the store goes, cannot be made: there is something else of that name",
             "(key `store.path`)\n",
         ),
         (
@@ -211,4 +214,34 @@ fn a_start_that_fails_by_the_disk_names_the_key_and_leaves_nothing() {
         let err = fails(&folder, &text);
         assert!(err.contains(why) && err.ends_with(key), "{err}");
     }
+}
+
+/// The second of two nodes that are started in one folder takes nothing from the first, and half of a pair is not written over.
+#[test]
+fn a_start_that_fails_touches_nothing_of_another_node() {
+    let folder = Folder::new("two");
+    fs::create_dir(folder.0.join("data")).expect("our own folder");
+    fs::create_dir(folder.0.join("secrets")).expect("our own folder");
+    let held = fs::File::create(folder.0.join("data/tandem.db")).expect("our own file");
+    held.lock().expect("nobody else has it");
+    folder.write("secrets/passwords", "mary byhand\n");
+    let text = doors("127.82.94.1");
+    folder.write("t.yaml", &text);
+    let (code, _, err) = folder.tandem(&["run", "t.yaml"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("another node has it open"), "{err}");
+    let kept = |name: &str| fs::read_to_string(folder.0.join(name)).expect("it is there");
+    assert_eq!(kept("secrets/passwords"), "mary byhand\n");
+    assert!(!folder.0.join("data/tls-key.pem").exists());
+    drop(held);
+    folder.write("data/tls-key.pem", "somebody's");
+    for command in BOTH {
+        let (code, _, err) = folder.tandem(&[command, "t.yaml"]);
+        assert_eq!(code, Some(1), "{command}: {err}");
+        assert!(
+            err.contains("data/tls-key.pem is there without data/tls-certificate.pem: put that back"),
+            "{command}: {err}"
+        );
+    }
+    assert_eq!(kept("data/tls-key.pem"), "somebody's");
 }

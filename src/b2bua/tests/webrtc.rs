@@ -1,6 +1,8 @@
 //! A side that is a browser: what media is told when its peer becomes another.
 
 use super::bench::*;
+use crate::b2bua::webrtc::is_own_door;
+use crate::config::{Sources, parse};
 use crate::dialog::Dialog;
 use crate::id::MediaLegId;
 use crate::media::command::{Command, Event, Fingerprint, Keys, MasterKey, Setup, Suite};
@@ -203,6 +205,29 @@ fn nobody_has_us_ask_our_own_doors() {
     );
     assert_eq!(b.heads(ALICE), ["200 INFO"]);
     assert_eq!(has(&b), ["192.0.2.1:16500", "192.0.2.77:5060"]);
+}
+
+/// Which addresses are doors of ours: those where somebody listens, or may, on this machine.
+#[test]
+fn a_door_of_ours_is_known_at_each_of_its_addresses() {
+    let text = "listen: [ \"udp://0.0.0.0:5060\", \"udp://192.0.2.9:5070\", \"tcp://0.0.0.0:443\" ]\nadvertise: 203.0.113.1\nng: { listen: \"127.0.0.1:2223\" }\n";
+    let config = parse("test", text, &Sources::NONE).unwrap();
+    let own = "192.0.2.1".parse().unwrap();
+    for (at, is_ours) in [
+        ("192.0.2.1:5060", true),
+        ("203.0.113.1:5060", true),
+        ("10.0.0.7:5060", true),
+        ("127.0.0.1:2223", true),
+        ("192.0.2.9:5070", true),
+        ("198.51.100.7:5060", false),
+        ("198.51.100.7:5070", false),
+        ("10.0.0.7:5070", false),
+        // Candidates are of UDP.
+        ("10.0.0.7:443", false),
+        ("192.0.2.1:16384", false),
+    ] {
+        assert_eq!(is_own_door(&config, own, at.parse().unwrap()), is_ours, "{at}");
+    }
 }
 
 /// Alice calls bob, who takes digits by INFO, from a browser.

@@ -296,6 +296,10 @@ impl MediaThreads {
                 continue;
             }
             if let Some(waiting) = self.moving.get_mut(&stream.leg) {
+                // As at its worker: the oldest makes room.
+                if waiting.len() == limits::STREAMS_PER_LEG {
+                    waiting.remove(0);
+                }
                 waiting.push(stream);
                 continue;
             }

@@ -6,7 +6,6 @@ use crate::config::{Config, Sources};
 use crate::id::{Flow, Target, Ticket, Transport};
 use crate::limits;
 use crate::shell::clock::SystemClock;
-use crate::shell::fresh::Fresh;
 use crate::time::Wall;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -436,9 +435,7 @@ async fn a_browser_comes_by_wss_and_nobody_connects_to_browsers() {
     let mut bench = Bench::new();
     // None is named, so the node makes its own, for its domain, once.
     let (keys, made) = Keys::load(&config, &paper.folder.join("t.db"), now()).unwrap();
-    let mut fresh = Fresh::default();
-    let told = made.expect("a certificate").keep(&mut fresh).unwrap();
-    fresh.stays();
+    let told = made.expect("a certificate").keep().unwrap();
     assert!(told.contains("tls-certificate.pem"));
     let again = Keys::load(&config, &paper.folder.join("t.db"), now()).unwrap().1;
     assert!(again.is_none());

@@ -10,7 +10,6 @@ use crate::config::{Config, KeyPair, Listen, TrunkTls, Unfit};
 use crate::effect::Hook;
 use crate::id::Identity;
 use crate::pii::Secret;
-use crate::shell::fresh::Fresh;
 use crate::shell::sources;
 use crate::time::Wall;
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
@@ -375,11 +374,10 @@ pub struct OwnCertificate {
 
 impl OwnCertificate {
     /// Keeps it for the starts to come, and tells so in a sentence; so is the error.
-    pub fn keep(&self, fresh: &mut Fresh) -> Result<String, String> {
+    pub fn keep(&self) -> Result<String, String> {
         let KeyPair { certificate, key } = &self.pair;
-        fresh
-            .file(key, 0o600, self.key.expose())
-            .and_then(|()| fresh.file(certificate, 0o644, &self.certificate))
+        sources::write(key, 0o600, self.key.expose())
+            .and_then(|()| sources::write(certificate, 0o644, &self.certificate))
             .map_err(|why| {
                 format!(
                     "the certificate that was made for tls and wss cannot be kept in {}: {}. The folder is that of the store (key `store.path`); \
@@ -407,10 +405,22 @@ fn own_certificate(
         certificate: folder.join(OWN_CERTIFICATE),
         key: folder.join(OWN_KEY),
     };
-    if pair.certificate.exists() && pair.key.exists() {
+    let (has_certificate, has_key) = (pair.certificate.exists(), pair.key.exists());
+    if has_certificate != has_key {
+        let (is, is_not) = match has_key {
+            true => (&pair.key, &pair.certificate),
+            false => (&pair.certificate, &pair.key),
+        };
+        return Err(format!(
+            "{} is there without {}: put that back, or remove the one that is left, and the node makes both (key `tls`)",
+            is.display(),
+            is_not.display()
+        ));
+    }
+    if has_certificate {
         let certified = certified(&pair).map_err(|unfit| {
             format!(
-                "{}. This node made {} and {} for itself: remove both, and it makes new ones (key `tls`)",
+                "{}. This node made {} and {} for itself: where they are broken remove both, and it makes new ones (key `tls`)",
                 sentence(unfit),
                 pair.certificate.display(),
                 pair.key.display()

@@ -4,7 +4,6 @@ use super::Server;
 use crate::config::{Changes, Config, Listen};
 use crate::node::{Input, aor};
 use crate::pii::Scrubbed;
-use crate::shell::fresh::Fresh;
 use crate::shell::net::Keys;
 use crate::shell::pace::Pace;
 use crate::shell::store::Store;
@@ -58,10 +57,7 @@ impl Server {
     fn keys(&self, config: &Config) -> Result<Keys, String> {
         let (keys, own) = Keys::load(config, &self.config.store.path, self.clock.now().wall)?;
         if let Some(own) = own {
-            let mut fresh = Fresh::default();
-            let sentence = own.keep(&mut fresh)?;
-            fresh.stays();
-            info!("{sentence}");
+            info!("{}", own.keep()?);
         }
         Ok(keys)
     }

@@ -1,12 +1,11 @@
-//! The start of a node. Ports come first: another node may have them. Then what is kept on disk, of which a start that fails leaves nothing; and at
-//! last it is told what is served.
+//! The start of a node. Ports come first, since another node may have them; then what is kept on disk: the store, which one node has at a time, and
+//! behind it the certificate and passwords that were made. At last it is told what is served.
 
 use super::super::api::Api;
 use super::super::bell::Bell;
 use super::super::clock::SystemClock;
 use super::super::control::{Operators, Spoken};
 use super::super::files::enough_files;
-use super::super::fresh::Fresh;
 use super::super::media::MediaThreads;
 use super::super::net::{Keys, Net, NetEvent, OwnCertificate};
 use super::super::ng::NgSocket;
@@ -14,7 +13,7 @@ use super::super::pace::Pace;
 use super::super::record::Recorder;
 use super::super::recording::Recordings;
 use super::super::relay::Relay;
-use super::super::sources::{Generated, plain};
+use super::super::sources::Generated;
 use super::super::store::{Store, Written};
 use super::reload::forget_strangers;
 use super::{Control, Queues, Server};
@@ -22,7 +21,6 @@ use crate::config::Config;
 use crate::node::{Input, Node};
 use crate::time::Wall;
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -31,7 +29,7 @@ use tracing::{info, warn};
 
 impl Server {
     /// Opens every socket and the store, and keeps the passwords of `generated` that are new. Must run within a tokio runtime, which then serves
-    /// connections. The error is a sentence for the operator; then no file is left that was not there before.
+    /// connections. The error is a sentence for the operator.
     pub fn start(config: Config, control: mpsc::Receiver<Control>, generated: &[Generated]) -> Result<Server, String> {
         let clock = SystemClock::start();
         let now = clock.now();
@@ -124,25 +122,14 @@ struct Disk {
 }
 
 impl Disk {
-    /// Opens it, and keeps what was made. The error is a sentence; then nothing is left of it.
+    /// Opens it, and keeps what was made. The error is a sentence.
     fn open(config: &Config, own: Option<&OwnCertificate>, generated: &[Generated], now: Wall) -> Result<Disk, String> {
-        let mut fresh = Fresh::default();
-        if config.store.records || config.store.bindings {
-            let folder = config.store.path.parent().unwrap_or(Path::new(""));
-            fresh.folder(folder).map_err(|error| {
-                let folder = folder.display();
-                let why = plain(&error);
-                format!("the folder {folder}, where the store goes, cannot be made: {why} (key `store.path`)")
-            })?;
-        }
-        let made = own.map(|own| own.keep(&mut fresh)).transpose()?;
-        generated.iter().try_for_each(|made| made.keep(&mut fresh))?;
-        // Behind the folder of the store, where it usually is.
-        let (operators, spoken) = Operators::open(&config.control)?;
         let (store, written, closed) = Store::open(&config.store, now)?;
-        fresh.stays();
-        if let Some(sentence) = made {
-            info!("{sentence}");
+        let (operators, spoken) = Operators::open(&config.control)?;
+        // Who has the store is alone in its folder: nobody else writes these, and no start that fails earlier.
+        generated.iter().try_for_each(Generated::keep)?;
+        if let Some(own) = own {
+            info!("{}", own.keep()?);
         }
         if closed > 0 {
             warn!("calls that were up when the node was killed: {closed}; their records are closed now");

@@ -4,13 +4,12 @@ use super::fold::{Call, Routed, Started};
 use super::rows::LegRow;
 use crate::effect::{Aor, Binding, Gruu, More};
 use crate::id::{CallId, ConnectionId, Flow, ListenerId, Transport};
-use crate::shell::sources::plain;
+use crate::shell::sources::{folder, plain};
 use crate::time::Wall;
 use rusqlite::{Connection, OpenFlags, Row, params};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -167,15 +166,20 @@ pub struct RecentCall {
 }
 
 impl Database {
-    /// Opens or makes the file.
+    /// Opens or makes the file, and its folder.
     pub fn open(path: &Path) -> Result<Database, String> {
+        folder(path).map_err(|error| {
+            let folder = path.parent().unwrap_or(path).display();
+            let why = plain(&error);
+            format!("the folder {folder}, where the store goes, cannot be made: {why} (key `store.path`)")
+        })?;
         let failed = |why: String| {
             format!(
                 "the store {} cannot be opened: {why} (key `store.path`)",
                 path.display()
             )
         };
-        let (lock, is_new) = lock(path).map_err(&failed)?;
+        let lock = lock(path).map_err(&failed)?;
         let open = || -> rusqlite::Result<(Connection, i64)> {
             let mut connection = Connection::open(path)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -187,13 +191,7 @@ impl Database {
             }
             Ok((connection, version))
         };
-        let (connection, version) = open().map_err(|error| {
-            if is_new {
-                // Nothing is in it, and nobody else has it.
-                let _ = std::fs::remove_file(path);
-            }
-            failed(error.to_string())
-        })?;
+        let (connection, version) = open().map_err(|error| failed(error.to_string()))?;
         if version > VERSION {
             return Err(failed(format!(
                 "a newer tandem wrote it (version {version}, this one knows {VERSION}); run that one, or choose another file"
@@ -371,21 +369,19 @@ fn unreadable(path: &Path, error: &rusqlite::Error) -> String {
     )
 }
 
-/// One node at a time: the system gives the lock back when the process ends, however it ends. True where the file was made for it.
-fn lock(path: &Path) -> Result<(File, bool), String> {
-    let mut options = OpenOptions::new();
-    // Who called whom is nobody else's business; SQLite gives its side files the same mode.
-    options.read(true).write(true).mode(0o600);
-    let opened = match options.create_new(true).open(path) {
-        Ok(file) => Ok((file, true)),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            options.create_new(false).open(path).map(|file| (file, false))
-        }
-        Err(error) => Err(error),
-    };
-    let (file, is_new) = opened.map_err(|error| plain(&error))?;
+/// One node at a time: the system gives the lock back when the process ends, however it ends.
+fn lock(path: &Path) -> Result<File, String> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        // Who called whom is nobody else's business; SQLite gives its side files the same mode.
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| plain(&error))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok((file, is_new)),
+        Ok(()) => Ok(file),
         Err(Errno::WOULDBLOCK) => Err("another node has it open; each needs a file of its own".to_owned()),
         Err(error) => Err(format!("it cannot be locked: {error}")),
     }
