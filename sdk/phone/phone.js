@@ -40,6 +40,17 @@ const WORDS = {
 /** Where the sentence that comes with the reason says more than the words. */
 const SAYS_WHY = new Set(['failed', 'gone', 'unavailable', 'not-allowed']);
 
+/** Why somebody who was added is not there, by the status of SIP. @type {Record<number, string>} */
+const ABSENT = {
+  403: 'Who was added does not come: in this room only its moderators may call somebody.',
+  404: 'Who was added does not come: there is no such number or address.',
+  408: 'Who was added has not answered.',
+  480: 'Who was added cannot be reached now, or did not press 1.',
+  486: 'Who was added is busy.',
+  488: 'Who was added does not come: that cannot be called from here.',
+  603: 'Who was added has declined.',
+};
+
 /** @param {string} text */
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 
@@ -64,12 +75,11 @@ function explain(error) {
     busy: 'This person has too many calls.',
     'no-network': 'The node cannot be reached. Is this device online?',
     'token-expired': 'The access token has expired. Ask for a new one.',
-    'bad-token': 'The access token is not good here.',
     'screen-refused': '',
     ended: 'The access token has expired, or was withdrawn. Ask for a new one.',
   };
-  // Who has chosen no screen knows that.
-  trouble(words[kind] ?? message);
+  // Who has chosen no screen knows that. What it is of the request that cannot be matters to who writes pages.
+  trouble(words[kind] ?? sentence(message.replace(/^What the body asks for cannot be: (targets?: )?/, '')));
 }
 
 /** Shows what there is. */
@@ -123,10 +133,10 @@ function follow(call) {
   for (const event of ['updated', 'video', 'members', 'speaking', 'camera', 'screen', 'moved']) call.on(event, show);
   call.on('pin', () => {
     show();
-    $(call.pin ? 'pin' : 'hangup').focus();
+    $(call.pin ? 'pin' : 'mute').focus();
   });
   call.on('participant', (status) => {
-    if (status >= 300) trouble(`Who was added does not come (status ${status}).`);
+    if (status >= 300) trouble(ABSENT[status] ?? `Who was added does not come (status ${status}).`);
   });
   call.on('blocked', () => {
     $('listen').hidden = false;
@@ -143,6 +153,7 @@ function follow(call) {
     if (current === call) current = null;
     const words = /** @type {Record<string, string>} */ (WORDS)[reason];
     if (words) trouble([words, ...(SAYS_WHY.has(reason) && detail ? [sentence(detail)] : [])].join(' '));
+    $('over').textContent = reason === 'hung-up' && by !== client?.name ? `${$('peer').textContent} has hung up.` : '';
     show();
     $('to').focus();
   });
@@ -249,8 +260,9 @@ $('call').addEventListener('submit', async (event) => {
   trouble('');
   const to = /** @type {HTMLInputElement} */ ($('to')).value.trim();
   try {
+    $('over').textContent = '';
     if (client && to) follow(await client.call(targetOf(to)));
-    $('hangup').focus();
+    $('mute').focus();
     if (client) await devices(client);
   } catch (error) {
     explain(error);
@@ -282,7 +294,7 @@ does('accept', async () => {
   ringing = null;
   follow(call);
   await call.accept();
-  $($('listen').hidden ? 'hangup' : 'listen').focus();
+  $($('listen').hidden ? 'mute' : 'listen').focus();
   if (client) await devices(client);
 });
 does('reject', () => ringing?.reject());
@@ -312,7 +324,6 @@ $('add').addEventListener('submit', async (event) => {
   try {
     await current?.addParticipant(targetOf(third.value.trim()));
     third.value = '';
-    $('hangup').focus();
   } catch (error) {
     explain(error);
   }

@@ -225,6 +225,8 @@ async function byPhonePage(alice, bob) {
   await bob.page.waitForFunction(() => document.getElementById('state').textContent === 'The other is muted');
   await page.keyboard.press('Escape');
   for (const one of [page, bob.page]) await one.waitForSelector('#dial:not([hidden])');
+  const overs = await Promise.all([page, bob.page].map((one) => one.textContent('#over')));
+  must(overs.join('|') === '|alice has hung up.', `who has hung up: ${overs}`);
   // A call that leads nowhere says why.
   await page.fill('#to', '5');
   await page.keyboard.press('Enter');

@@ -106,7 +106,12 @@ fn why_a_call_came_to_nothing_is_told_in_words() {
     }
     // Nobody of that name is there.
     ann.call(&mut w, &json!({ "sip": "sip:nobody@example.com" }));
-    assert_eq!(ann.wait(&mut w, "call.ended")["reason"], "not-found");
+    let told = ann.wait(&mut w, "call.ended");
+    assert_eq!(told["reason"], "not-found");
+    assert_eq!(
+        told["detail"], "no route takes it, and no user has that name or number (SIP status 404)",
+        "the node has refused it, and nobody else"
+    );
     ann.call(&mut w, &json!({ "sip": "sip:bob@example.com" }));
     assert_eq!(ann.wait(&mut w, "call.ended")["reason"], "unavailable");
     w.finish();

@@ -151,7 +151,14 @@ impl Leg {
         let mut response = Draft::response(&incoming.invite, status, Some(self.local_tag()));
         let tx = incoming.tx;
         response.push(Name::Server, crate::USER_AGENT);
-        response.push(Name::Reason, cause::reason(cause));
+        // A client of the API is told why this node does it; what a peer answered is in the status.
+        let is_within = self.flow.is_inside() && cause.by == crate::effect::Blame::Node;
+        let reason = if is_within {
+            cause::reason_within(cause)
+        } else {
+            cause::reason(cause)
+        };
+        response.push(Name::Reason, reason);
         if status == 405 || status == 501 {
             response.push(Name::Allow, self.allow(t.cx.config));
         }

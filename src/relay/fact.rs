@@ -76,6 +76,8 @@ pub struct Counters {
     pub begun: u64,
     /// Requests that were asked for a password, or for a new nonce (401, 438).
     pub challenged: u64,
+    /// Those of them whose password was wrong, or of an unknown user, or has ended.
+    pub wrong: u64,
     /// Requests that were refused by another error.
     pub refused: u64,
     /// From clients to their peers.
@@ -101,7 +103,7 @@ pub struct Counters {
 }
 
 /// How many there are.
-pub const COUNTERS: usize = 16;
+pub const COUNTERS: usize = 17;
 
 impl Counters {
     /// Each with its words.
@@ -114,6 +116,7 @@ impl Counters {
             (self.to_clients.packets, "packets relayed to clients"),
             (self.to_clients.octets, "octets of theirs"),
             (self.challenged, "requests asked for a password"),
+            (self.wrong, "of them with a wrong one, or one that has ended"),
             (self.refused, "requests refused"),
             (self.unpermitted, "packets of peers without a permission"),
             (self.denied, "attempts to reach a denied peer"),

@@ -117,6 +117,7 @@ impl Server {
                         // Its nonce holds, so it is where it says it is.
                         if is_sealed && code == ErrorCode::UNAUTHENTICATED {
                             self.guesses.take(at.now, host);
+                            self.counters.wrong += 1;
                         }
                         self.challenge(at, &Back::new(client, &message), code);
                     }

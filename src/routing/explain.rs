@@ -84,6 +84,11 @@ fn number_words(config: &Config, source: &Source, dialled: &str, normal: &Normal
 fn pass_words(config: &Config, route: &Route, source: &Source, number: &str, pass: Pass) -> String {
     match pass {
         Pass::To => match &route.to {
+            Pattern::Exact(whole)
+                if number.len() > whole.len() && whole.starts_with('+') && number.starts_with(&**whole) =>
+            {
+                format!("{number} is not {whole} ({whole}* stands for all that begin so)")
+            }
             Pattern::Exact(whole) => format!("{number} is not {whole}"),
             Pattern::Prefix(start) => format!("{number} does not begin with {start}"),
             Pattern::Any => format!("{number} does not match *"),

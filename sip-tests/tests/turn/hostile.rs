@@ -217,7 +217,7 @@ fn wrong_passwords_are_checked_so_many_in_a_second() {
     let transport = (attr::TRANSPORT, vec![17, 0, 0, 0]);
     assert_eq!(lab.ask(&mut mallory, kind::ALLOCATE, &[transport]).error(), Some(401));
     lab.run(s(2));
-    let before = lab.server.counters().challenged;
+    let before = *lab.server.counters();
     let request = Raw::new(kind::REFRESH, lab.transaction());
     let wrong = lab.sealed(&mallory, request);
     let most = u64::from(limits::RELAY_GUESSES_PER_HOST);
@@ -226,7 +226,14 @@ fn wrong_passwords_are_checked_so_many_in_a_second() {
     }
     lab.run(ms(50));
     let counters = lab.server.counters();
-    assert_eq!((counters.challenged - before, counters.guessed), (most, 100));
+    assert_eq!(
+        (
+            counters.challenged - before.challenged,
+            counters.wrong - before.wrong,
+            counters.guessed
+        ),
+        (most, most, 100)
+    );
     assert_eq!(
         lab.refresh(&mut bob, 600).error(),
         None,
