@@ -374,7 +374,7 @@ fn what_is_refused_is_told_with_who_and_what() {
     let told: Vec<String> = told.collect();
     let wanted = [
         "401 GET /v1/calls by somebody: An access token is wanted: Authorization: Bearer with a token",
-        "404 GET /v1/calls? by somebody: There is nothing here: /v1/openapi.json says what there is",
+        "404 GET of a path that is not known here by somebody: There is nothing here: /v1/openapi.json says what there is",
         "401 POST /v1/tokens by somebody: An API key is wanted: Authorization: Bearer with a key of api.keys",
         "422 POST /v1/tokens by the back end of acme: What the body asks for cannot be: identity: 1 to 64 letters, digits and -_.@+ are taken",
         "403 POST /v1/calls/1-a/accept by cem of acme: The access token is for other things: it needs call",

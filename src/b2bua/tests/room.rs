@@ -182,11 +182,11 @@ fn the_pin_is_pressed_as_events_or_told_by_info() {
 fn three_wrong_pins_end_the_call() {
     let mut b = with_room("pin: \"4711\"");
     let (_, leg) = joins(&mut b, ALICE, "alice");
-    press(&mut b, leg, "0000");
+    press(&mut b, leg, "0000#");
     // Both are said: that it was wrong, and what is wanted.
     played(&mut b, leg);
     assert_eq!(does(&b, leg), Some(Function::Play));
-    press(&mut b, leg, "00001111");
+    press(&mut b, leg, "0000#1111");
     assert_eq!(b.heads(ALICE), [""; 0], "she hears it first");
     played(&mut b, leg);
     is_released(&mut b, ALICE);

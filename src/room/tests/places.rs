@@ -70,8 +70,7 @@ fn what_was_done_to_a_member_holds_for_who_takes_its_place() {
 fn at_the_door_a_place_is_one_at_the_door() {
     let mut w = world("pin: \"4711\"");
     let a = w.dials("alice");
-    w.press(a, "0000");
-    w.press(a, "0000");
+    w.press(a, "0000#0000");
     let b = w.takes_place("bob", a).unwrap();
     w.tell(a, Input::Left);
     w.press(b, "0000");
