@@ -40,8 +40,8 @@ export class Client extends Emitter {
      * @returns {Promise<Call>}
      */
     call(target: string | Target | [string | Target]): Promise<Call>;
-    /** Ends everything. */
-    close(): void;
+    /** Ends everything. Done when the others have been told. */
+    close(): Promise<void>;
     /**
      * Microphones, cameras and speakers. They have names once one was allowed.
      * @returns {Promise<{ microphones: MediaDeviceInfo[], cameras: MediaDeviceInfo[], speakers: MediaDeviceInfo[] }>}

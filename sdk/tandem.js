@@ -114,9 +114,9 @@ export class Client extends Emitter {
     return call;
   }
 
-  /** Ends everything. */
-  close() {
-    this.#end();
+  /** Ends everything. Done when the others have been told. */
+  async close() {
+    await this.#end();
   }
 
   /**
@@ -440,9 +440,9 @@ export class Client extends Emitter {
   #devices = () => this.emit('devices');
 
   /** @param {TandemError} [error] */
-  #end(error) {
+  async #end(error) {
     if (this.#closed) return;
-    for (const call of [...this.calls.values()]) call.close().catch(() => {});
+    const told = [...this.calls.values()].map((call) => call.close().catch(() => {}));
     this.#closed = true;
     this.#stop.abort();
     this.#hurry();
@@ -451,5 +451,6 @@ export class Client extends Emitter {
     navigator.mediaDevices?.removeEventListener?.('devicechange', this.#devices);
     this.#settle(error ?? new TandemError('closed', 'The client was closed.'));
     this.emit('closed', error);
+    await Promise.all(told);
   }
 }

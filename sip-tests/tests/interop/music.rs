@@ -140,7 +140,7 @@ fn a_broken_file_is_refused_at_the_start_and_at_a_reload() {
     let music = scene.folder().join("music.wav").display().to_string();
     let bad = good.replacen(&music, &broken.display().to_string(), 1);
     node.reload(&scene, &bad);
-    node.wait_log("reload refused, nothing was changed: 1 problems", 1);
+    node.wait_log("reload refused, nothing was changed: 1 problem", 1);
     let checked = tandem(&["check", node.file()]);
     let text = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert!(!checked.status.success());
