@@ -17,7 +17,7 @@ fn an_operator_moves_a_call_into_a_room() {
     for (line, why) in [
         (
             "room 3999 take c1".to_owned(),
-            "there is no room \"3999\": the configuration has 3000 (standup)",
+            "there is no room \"3999\": the configuration has 3000 (standup), 3001 (private)",
         ),
         (
             "room 3000 take c1".to_owned(),
@@ -96,7 +96,7 @@ fn an_operator_controls_a_room() {
     assert_eq!(control(&mut w, "rooms"), Ok(vec![]));
     assert_eq!(
         control(&mut w, "room 3999 end"),
-        Err("there is no room \"3999\": the configuration has 3000 (standup)".into())
+        Err("there is no room \"3999\": the configuration has 3000 (standup), 3001 (private)".into())
     );
     w.finish();
 }
