@@ -116,7 +116,7 @@ fn who_sends_himself_away_sends_all_of_himself_away() {
 
 /// Who is asked for a PIN learns nothing of who is inside, nor is anybody called for him.
 #[test]
-fn at_the_door_nothing_is_told() {
+fn at_the_door_only_the_pin_is_told() {
     let text = config().replace("name: standup }", "name: standup, entry: none, pin: \"4711\" }");
     let mut w = World::builder(43).config(&text).media().build();
     let bob = w.registered("bob");
@@ -172,6 +172,34 @@ fn who_is_wrong_too_often_is_told_why_he_is_sent_away() {
         (&json!("not-allowed"), &json!("the PIN of the room was wrong too often"))
     );
     w.run(s(1));
+    assert_eq!(w.census().calls, 0);
+    w.finish();
+}
+
+/// Clients of a tenant call as one user; whose wrong PINs are whose is known by their tokens.
+#[test]
+fn who_guesses_keeps_no_other_client_out() {
+    let text = config().replace("name: standup }", "name: standup, pin: \"4711\" }");
+    let mut w = World::builder(48).config(&text).media().build();
+    let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
+    for _ in 0..4 {
+        let call = joins(&mut w, &mut ann, "standup");
+        ann.wait(&mut w, "call.pin");
+        for _ in 0..3 {
+            ann.post(&mut w, &format!("{call}/dtmf"), &json!({ "digits": "1#" }));
+            w.run(ms(200));
+        }
+    }
+    let mut ben = Client::new(&mut w, SHOP, "ben", &USUAL);
+    let call = joins(&mut w, &mut ben, "standup");
+    ben.wait(&mut w, "call.pin");
+    ben.post(&mut w, &format!("{call}/dtmf"), &json!({ "digits": "4711#" }));
+    w.run(s(1));
+    assert_eq!(ben.wait(&mut w, "call.pin")["asked"], false);
+    assert_eq!(names(&ben.wait(&mut w, "call.members")), ["ben"]);
+    assert_eq!(ben.post(&mut w, &format!("{call}/hangup"), &Value::Null).status, 204);
+    // Ann's calls end behind what they hear, and the last PINs wait for their turn.
+    w.run(s(60));
     assert_eq!(w.census().calls, 0);
     w.finish();
 }

@@ -247,8 +247,14 @@ fn another_tenant_sees_nothing() {
         1
     );
     assert_eq!(body(&bench.get(&call, &admin))["state"], "up");
-    assert_eq!(bench.post(&format!("{call}/hangup"), &admin, &Value::Null).status, 204);
-    assert_eq!(bench.only(pair.to_bob, "call.ended")["reason"], "ended-by-admin");
+    // What it says of a page is not said of theirs.
+    let closed = json!({ "reason": "closed" });
+    assert_eq!(bench.post(&format!("{call}/hangup"), &admin, &closed).status, 204);
+    let ended = bench.only(pair.to_bob, "call.ended");
+    assert_eq!(
+        (&ended["reason"], &ended["detail"]),
+        (&json!("ended-by-admin"), &Value::Null)
+    );
 }
 
 #[test]
@@ -355,6 +361,7 @@ fn what_is_refused_is_told_with_who_and_what() {
     bench.get("/v1/calls?", "x.y.z");
     bench.post("/v1/tokens", "nonsense", &json!({ "identity": "a" }));
     bench.post("/v1/tokens", ACME, &json!({ "identity": "a b" }));
+    bench.post("/v1/tokens", ACME, &json!({ "identity": 4711 }));
     bench.post("/v1/calls/1-a/accept", &guest, &json!({}));
     bench.get("/v1/calls/1-a", &token);
     bench.get("/v1/calls", &token);
@@ -377,6 +384,7 @@ fn what_is_refused_is_told_with_who_and_what() {
         "404 GET of a path that is not known here by somebody: There is nothing here: /v1/openapi.json says what there is",
         "401 POST /v1/tokens by somebody: An API key is wanted: Authorization: Bearer with a key of api.keys",
         "422 POST /v1/tokens by the back end of acme: What the body asks for cannot be: identity: 1 to 64 letters, digits and -_.@+ are taken",
+        "400 POST /v1/tokens by the back end of acme: The body is not what is taken here",
         "403 POST /v1/calls/1-a/accept by cem of acme: The access token is for other things: it needs call",
         "404 GET /v1/calls/1-a by alice of acme: There is no such call: it is over, or was never here",
         "429 GET /v1/calls by alice of acme: Too many requests: by this client",
