@@ -182,7 +182,7 @@ fn who_guesses_keeps_no_other_client_out() {
     let text = config().replace("name: standup }", "name: standup, pin: \"4711\" }");
     let mut w = World::builder(48).config(&text).media().build();
     let mut ann = Client::new(&mut w, SHOP, "ann", &USUAL);
-    for _ in 0..4 {
+    for _ in 0..8 {
         let call = joins(&mut w, &mut ann, "standup");
         ann.wait(&mut w, "call.pin");
         for _ in 0..3 {
